@@ -1,0 +1,39 @@
+# Each target sets itself up: a fresh machine needs Python 3.11+, make and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test check format clean
+
+run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
+	$(BIN)/trackd serve $(ARGS)
+
+test: $(READY)  ## run the tests; ARGS="-k track" passes flags
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) build/typing/trackd  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd
+
+format: $(READY)  ## let ruff format the code and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "trackd needs Python 3.11 or later: say which one with  make PYTHON=python3.12 run"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# mypy does not follow an editable install's map from folder to package: these links are what it sees.
+build/typing/trackd: pyproject.toml
+	@rm -rf $@ && mkdir -p $@
+	@for package in actors cli config http storage; do ln -s ../../../$$package $@/$$package; done
+	@touch $@

@@ -1,0 +1,81 @@
+"""Many calls in one transaction: whatever arrives while one batch commits is the next batch."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from trackd.actors.guarded import GuardedActor
+from trackd.actors.messages import BatchCommitted, Commit, Settled, StoreHealth, Tick
+from trackd.storage.store import Outcome, StoreError
+from trackd.storage.writer import BatchResult
+
+log = logging.getLogger(__name__)
+
+# Bounds how long the next call waits for its turn: about 0.1 s of writing.
+MAX_BATCH_CALLS = 1_000
+
+
+class EventWriter(GuardedActor):
+    """Knows what waits for the disk. When a commit fails, what was built on it fails with it."""
+
+    def wired(self) -> None:
+        self._waiting: list[Commit] = []
+        self._committing: list[Commit] | None = None
+        self._writable = True
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case Commit():
+                self._waiting.append(message)
+                self._submit()
+            case BatchCommitted():
+                self._settle(message.result)
+                self._submit()
+            case Tick():
+                self._try_again()
+            case _:
+                self.unexpected(message)
+
+    def _submit(self) -> None:
+        if self._committing is None and self._waiting:
+            self._committing = self._waiting[:MAX_BATCH_CALLS]
+            self._waiting = self._waiting[MAX_BATCH_CALLS:]
+            self._hand_over()
+
+    def _try_again(self) -> None:
+        """A store that failed gets no calls once /ready says so: a heartbeat finds out when it is well."""
+        if not self._writable and self._committing is None:
+            self._committing = []
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        try:
+            self.wiring.parts.submit([commit.changes for commit in self._committing or ()])
+        except Exception as error:
+            self._settle(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
+
+    def _settle(self, result: BatchResult) -> None:
+        batch, self._committing = self._committing or [], None
+        outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
+        settled = list(zip(batch, outcomes, strict=True))
+        undone: dict[str, Outcome] = {}
+        for commit, outcome in settled:
+            if outcome is not Outcome.STORED:
+                undone.setdefault(commit.changes.fence.profile_id, outcome)
+        if undone:
+            settled += [(c, undone[p]) for c in self._waiting if (p := c.changes.fence.profile_id) in undone]
+            self._waiting = [c for c in self._waiting if c.changes.fence.profile_id not in undone]
+        if settled:
+            self.send(self.wiring.directory, Settled(tuple(settled)))
+        self._note_health(result.error)
+
+    def _note_health(self, error: StoreError | None) -> None:
+        """One line when the store begins to fail and one when it is well again, however many calls are refused."""
+        writable = error is None
+        if writable != self._writable:
+            if error:
+                log.error("the store does not take writes, calls are answered 503: %s", error)
+            else:
+                log.info("the store takes writes again")
+            self._writable = writable
+            self.send(self.wiring.guardian, StoreHealth(writable))

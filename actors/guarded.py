@@ -1,0 +1,73 @@
+"""The base of all actors: one guard around every handler."""
+
+import logging
+from typing import Any
+
+from thespian.actors import Actor, ActorAddress, ActorSystemMessage
+
+from trackd.actors.messages import Admitted, Answer, Answered, Commit, Deliver, Failed, Reason, Refused, Track
+from trackd.actors.wiring import Wiring
+from trackd.storage.store import StoreError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 1.0
+
+
+class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
+    """An actor whose handler may raise: its caller gets an answer, and Thespian does not run it again.
+
+    Thespian repeats a message whose handler raised, three times in all, and would apply half of it each time.
+    A subclass handles messages in `receive`; it changes its own state only once nothing can fail any more.
+    """
+
+    wiring: Wiring
+
+    def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
+        try:
+            if isinstance(message, Wiring):
+                self.wiring = message
+                self.wired()
+            elif not isinstance(message, ActorSystemMessage):
+                self.receive(message)
+        except Exception as error:
+            self._report(message, error)
+
+    def wired(self) -> None:
+        """Called when `self.wiring` is there, before the first message."""
+
+    def receive(self, message: Any) -> None:
+        """Handle one message; hand what nobody should have sent to `unexpected`."""
+        self.unexpected(message)
+
+    def unexpected(self, message: Any) -> None:
+        raise TypeError(f"{type(self).__name__} does not take {type(message).__name__}")
+
+    @property
+    def reports_to(self) -> ActorAddress:
+        """Who hears of calls that this actor ends by itself."""
+        return self.wiring.guardian
+
+    def answer(self, *answers: Answer) -> None:
+        self.send(self.reports_to, Answered(answers))
+
+    def _report(self, message: Any, error: Exception) -> None:
+        number = _number(message)
+        if isinstance(error, StoreError):
+            log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
+            answer: Answer = Refused(number or 0, Reason.STORE_FAILED, RETRY_AFTER_S)
+        else:
+            log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=error)
+            answer = Failed(number or 0)
+        if number is not None:
+            self.answer(answer)
+
+
+def _number(message: Any) -> int | None:
+    """The number of the call that a message asks something for. An answer has none: no Failed answers a Failed."""
+    match message:
+        case Track() | Commit():
+            return message.number
+        case Admitted() | Deliver():
+            return message.call.number
+    return None

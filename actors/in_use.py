@@ -1,0 +1,49 @@
+"""A least-recently-used map that never lets go of what is in use."""
+
+from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
+
+
+class Usable(Protocol):
+    in_flight: int
+
+
+V = TypeVar("V", bound=Usable)
+
+
+class InUseMap(Generic[V]):
+    """At most `size` entries, and those that are `in_flight`: they stay until they are not."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[str, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def get(self, key: str) -> V | None:
+        """The entry, which is now the most recently used."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: str, entry: V) -> list[tuple[str, V]]:
+        """Add an entry. Returns those that had to go for it, the least recently used first."""
+        self._entries[key] = entry
+        evicted = []
+        for _ in range(len(self._entries) - 1):
+            if len(self._entries) <= self._size:
+                break
+            oldest, other = next(iter(self._entries.items()))
+            if other.in_flight:
+                self._entries.move_to_end(oldest)
+            else:
+                evicted.append((oldest, self._entries.pop(oldest)))
+        return evicted
+
+    def discard(self, key: str) -> V | None:
+        return self._entries.pop(key, None)

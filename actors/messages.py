@@ -1,0 +1,208 @@
+"""Every message between the actors. All are immutable; who asks uses a verb, who tells uses a participle.
+
+    Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Passivate ─▶ ProfileActor
+       ▲                     │                      ▲          │                                       │
+       │                  Answered               Settled    Answered                                Commit
+       │                     ▼                      │          ▼                                       ▼
+       └──────────────── Guardian ◀─────────────────│──── Guardian                                EventWriter
+                                                    └──────────────────────────────────────────────────┘
+
+The writer thread's result reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a
+ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from trackd.storage.documents import JsonObject, Profile, Source
+from trackd.storage.store import Changes, Outcome
+from trackd.storage.writer import BatchResult
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedEvent:
+    """One event of a call, decoded. `properties`, `context` and `config` are JSON text, ready to store.
+
+    `own_id`: the id is the client's (or derived from its idempotency key), so the event may come again.
+    `store`, `debug`, `log`: the options of the event, the payload's defaults included. `notes` are for the log.
+    """
+
+    id: str
+    own_id: bool
+    type: str
+    created: str
+    properties: str = "{}"
+    context: str = "{}"
+    config: str = "{}"
+    store: bool = True
+    debug: bool = True
+    log: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One call of `/track`. `number` is the call's own; `received` a timestamp; `profile_id` what the client knows."""
+
+    number: int
+    source_id: str
+    session_id: str
+    received: str
+    profile_id: str | None = None
+    events: tuple[TrackedEvent, ...] = ()
+    context: JsonObject | None = None
+    properties: JsonObject | None = None
+    origin: str | None = None
+    ip: str | None = None
+    save_session: bool = True
+    wants_profile: bool = False
+    debug: bool = True
+    log: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that its source may make. `attempt` counts how often it was found stale and sent again."""
+
+    call: Track
+    source: Source
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Be this profile from now on. `stored` is None for one that is not stored yet."""
+
+    profile_id: str
+    stored: Profile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passivate:
+    """Forget the profile, and wait for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Apply a call to the profile.
+
+    `settled`: this activation's commits up to that ordinal are on disk. `new_session`: no such session is known.
+    """
+
+    call: Track
+    source: Source
+    settled: int
+    new_session: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry of `debugging.logs`. `type` is "error", "warning" or "info"."""
+
+    type: str
+    message: str
+    event_id: str | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
+
+    id: str
+    type: str
+    seq: int
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest."""
+
+    number: int
+    profile_id: str
+    session_id: str
+    consent: bool
+    profile: JsonObject | None = None
+    debug: bool = True
+    events: tuple[NumberedEvent, ...] = ()
+    profile_saved: bool = False
+    session_saved: bool = False
+    session_kept: bool = True
+    logs: tuple[LogEntry, ...] = ()
+
+
+class Reason(Enum):
+    """Why a call was refused."""
+
+    UNKNOWN_SOURCE = "unknown source"
+    DISABLED_SOURCE = "disabled source"
+    FOREIGN_ORIGIN = "foreign origin"
+    RATE_LIMITED = "rate limited"
+    OVERLOADED = "overloaded"
+    STOPPING = "stopping"
+    STORE_FAILED = "store failed"
+    CONTENDED = "contended"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call of which nothing is kept. `retry_after_s` is None when sending it again cannot help."""
+
+    number: int
+    reason: Reason
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call whose handler raised: a fault of trackd. Nothing of it is kept."""
+
+    number: int
+
+
+Answer = Tracked | Refused | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers for the callers outside."""
+
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write a call's changes; `answer` is for its caller once they are on disk."""
+
+    number: int
+    ordinal: int
+    changes: Changes
+    answer: Tracked
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommitted:
+    """The batch under way has ended."""
+
+    result: BatchResult
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of commits, in their order."""
+
+    commits: tuple[tuple[Commit, Outcome], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether the store could write when it was last tried."""
+
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passes: look what changed outside, try a store again that failed."""

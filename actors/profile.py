@@ -1,0 +1,65 @@
+"""One profile's actor: takes its calls one at a time, and hands on what they decide."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from thespian.actors import ActorAddress
+
+from trackd.actors.decision import Known, decide
+from trackd.actors.guarded import GuardedActor
+from trackd.actors.messages import Activate, Commit, Deliver, Passivate, Track
+from trackd.actors.unsettled import Unsettled
+from trackd.storage.documents import Profile, Session
+
+
+class ProfileActor(GuardedActor):
+    """A shell around `decide`. Between two activations it is nobody."""
+
+    def wired(self) -> None:
+        self._become("", None)
+
+    @property
+    def reports_to(self) -> ActorAddress:
+        return self.wiring.directory
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case Deliver():
+                self._deliver(message)
+            case Activate():
+                self._become(message.profile_id, message.stored)
+            case Passivate():
+                self._become("", None)
+            case _:
+                self.unexpected(message)
+
+    def _become(self, profile_id: str, stored: Profile | None) -> None:
+        self._profile_id = profile_id
+        self._profile = stored
+        self._ordinal = 0
+        self._unsettled = Unsettled()
+
+    def _deliver(self, delivered: Deliver) -> None:
+        call = delivered.call
+        self._unsettled.settle(delivered.settled)
+        known = Known(self._profile_id, self._profile, self._session(delivered), self._known_event_ids(call))
+        decision = decide(known, call, delivered.source, self.wiring.parts.max_session_bytes)
+
+        self._profile = decision.profile
+        self._ordinal += 1
+        self._unsettled.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
+        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))
+
+    def _session(self, delivered: Deliver) -> Session | None:
+        call = delivered.call
+        if not call.save_session or delivered.new_session:
+            return None
+        return self._unsettled.session(call.session_id) or self.wiring.parts.reads.session(call.session_id)
+
+    def _known_event_ids(self, call: Track) -> Mapping[str, int | None]:
+        own = [event.id for event in call.events if event.own_id]
+        if not own or self._profile is None:
+            return {}
+        known = self._unsettled.event_ids(own)
+        unknown = [event_id for event_id in own if event_id not in known]
+        return self.wiring.parts.reads.known_events(self._profile_id, unknown) | known if unknown else known

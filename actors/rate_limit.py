@@ -1,0 +1,23 @@
+"""A rate limit for each source: the generic cell rate algorithm, which keeps one number per limit."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`free_at`: the monotonic time, in seconds, at which the bucket is full again."""
+
+    free_at: float = 0.0
+
+
+def take(bucket: Bucket, calls_per_s: float, now: float) -> tuple[Bucket, float]:
+    """Take one call. Returns the bucket after it and the seconds to wait; 0 means that the call may pass.
+
+    A burst may hold as many calls as the limit allows in one second, and at least one.
+    """
+    burst = max(1.0, calls_per_s)
+    free_at = max(bucket.free_at, now)
+    wait = free_at - now - (burst - 1) / calls_per_s
+    if wait > 1e-9:  # of a second: what the float arithmetic of a whole burst may add up to
+        return bucket, wait
+    return Bucket(free_at + 1 / calls_per_s), 0.0

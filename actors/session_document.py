@@ -1,0 +1,33 @@
+"""What a call does to its session. Pure."""
+
+from trackd.actors.messages import Track
+from trackd.storage.documents import JsonObject, Session
+from trackd.storage.encoding import json_text
+
+
+def session_after(session: Session | None, call: Track, profile_id: str, max_bytes: int) -> tuple[Session, bool]:
+    """The session after a call, and whether all that the call says of it fitted into `max_bytes` of JSON."""
+    if session is None:
+        session = Session(call.session_id, profile_id, call.received, call.received, {}, {})
+    context = merged(session.context, call.context or {})
+    properties = merged(session.properties, call.properties or {})
+    fits = (context is session.context and properties is session.properties) or (
+        len(json_text(context)) + len(json_text(properties)) <= max_bytes
+    )
+    if not fits:
+        context, properties = session.context, session.properties
+    return Session(session.id, profile_id, session.inserted, call.received, context, properties), fits
+
+
+def merged(old: JsonObject, new: JsonObject) -> JsonObject:
+    """`old` with the values of `new`, objects merged into objects; `old` itself when nothing changes."""
+    result = old
+    for key, value in new.items():
+        known = old.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = merged(known, value)
+        if key not in old or type(value) is not type(known) or value != known:
+            if result is old:
+                result = dict(old)
+            result[key] = value
+    return result

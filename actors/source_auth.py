@@ -1,0 +1,55 @@
+"""The guard at the door: does this source exist, is it enabled, from this origin, not too often?"""
+
+from typing import Any
+
+from trackd.actors.guarded import GuardedActor
+from trackd.actors.messages import Admitted, Reason, Refused, Tick, Track
+from trackd.actors.rate_limit import Bucket, take
+from trackd.storage.documents import Source
+
+
+class SourceAuth(GuardedActor):
+    """Knows the sources and their limits; reads them again when they changed in the store."""
+
+    def wired(self) -> None:
+        self._version = -1
+        self._sources: dict[str, Source] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._refresh()
+
+    def receive(self, message: Any) -> None:
+        match message:
+            case Track():
+                self._track(message)
+            case Tick():
+                self._refresh()
+            case _:
+                self.unexpected(message)
+
+    def _track(self, call: Track) -> None:
+        source = self._sources.get(call.source_id)
+        if source is None:
+            self.answer(Refused(call.number, Reason.UNKNOWN_SOURCE))
+        elif not source.enabled:
+            self.answer(Refused(call.number, Reason.DISABLED_SOURCE))
+        elif source.origins and call.origin is not None and call.origin not in source.origins:
+            self.answer(Refused(call.number, Reason.FOREIGN_ORIGIN))
+        elif wait := self._wait(source):
+            self.answer(Refused(call.number, Reason.RATE_LIMITED, wait))
+        else:
+            self.send(self.wiring.directory, Admitted(call, source))
+
+    def _wait(self, source: Source) -> float:
+        if source.rate_limit is None:
+            return 0.0
+        bucket, wait = take(self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.parts.monotonic())
+        self._buckets[source.id] = bucket
+        return wait
+
+    def _refresh(self) -> None:
+        reads = self.wiring.parts.reads
+        version = reads.sources_version()
+        if version != self._version:
+            self._sources = {source.id: source for source in reads.sources()}
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if key in self._sources}
+            self._version = version

@@ -1,0 +1,179 @@
+"""The actor system on the event loop's thread: calls go in, answers come out."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uuid_utils
+from thespian.actors import ActorSystem
+
+from trackd.actors.guarded import RETRY_AFTER_S
+from trackd.actors.guardian import Guardian
+from trackd.actors.messages import Answer, BatchCommitted, Reason, Refused, Tick, Track
+from trackd.actors.wiring import Parts, Wiring
+from trackd.config.settings import Actors, Limits
+from trackd.storage.store import Store
+from trackd.storage.writer import BatchResult, BatchWriter, WriterThread
+
+TICK_S = 0.5
+
+MakeWriter = Callable[[Store, Callable[[BatchResult], None]], BatchWriter]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A call that the actors have not answered yet. `deadline` is in seconds of the monotonic clock."""
+
+    future: asyncio.Future[Answer]
+    size: int
+    deadline: float
+
+
+def new_id() -> str:
+    """A UUIDv7: time-ordered, so that an index grows at its end."""
+    return str(uuid_utils.uuid7())
+
+
+class Tracker:
+    """What `/track` asks. Start it inside the running event loop; every call that it takes gets an answer."""
+
+    def __init__(
+        self,
+        store: Store,
+        actors: Actors | None = None,
+        limits: Limits | None = None,
+        make_writer: MakeWriter = WriterThread,
+    ) -> None:
+        self._store = store
+        self._actors = actors or Actors()
+        self._limits = limits or Limits()
+        self._make_writer = make_writer
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, _Waiting] = {}
+        self._queued_bytes = 0
+        self._wiring: Wiring | None = None
+        self._stopping = False
+        self._store_writable = True
+        self.writer_ended = True  # as long as none was started
+        self._idle = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls are taken and the store takes writes."""
+        return self._wiring is not None and not self._stopping and self._store_writable
+
+    @property
+    def started_up(self) -> bool:
+        return self._wiring is not None
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._writer = self._make_writer(self._store, self._hand_back)
+        self.writer_ended = False
+        # Without transientUnique the system would be the process's one and only; logDefs would take over logging.
+        self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
+        parts = Parts(
+            reads=self._store,
+            submit=self._writer.submit,
+            outside=self,
+            monotonic=time.monotonic,
+            new_id=new_id,
+            max_active_profiles=self._actors.max_active_profiles,
+            max_cached_sessions=self._actors.max_cached_sessions,
+            max_session_bytes=self._limits.max_session_bytes,
+        )
+        self._system.tell(self._system.createActor(Guardian), parts)
+        if self._wiring is None:
+            raise RuntimeError("the actors did not start")
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+
+    def track(self, call: Track, size: int) -> asyncio.Future[Answer]:
+        """Ask for a call; `size` is that of its body in bytes. The future always ends with an answer."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        refusal = self._refusal(call, size)
+        if refusal is not None or self._wiring is None:
+            future.set_result(refusal or Refused(call.number, Reason.STOPPING, RETRY_AFTER_S))
+            return future
+        self._calls[call.number] = _Waiting(future, size, self._loop.time() + self._limits.call_timeout_s)
+        self._queued_bytes += size
+        self._system.tell(self._wiring.source_auth, call)
+        return future
+
+    def _refusal(self, call: Track, size: int) -> Refused | None:
+        if self._stopping:
+            return Refused(call.number, Reason.STOPPING, RETRY_AFTER_S)
+        if (
+            len(self._calls) >= self._limits.max_queued_calls
+            or self._queued_bytes + size > self._limits.max_queued_bytes
+        ):
+            return Refused(call.number, Reason.OVERLOADED, RETRY_AFTER_S)
+        return None
+
+    def refuse_calls(self) -> None:
+        """From now on refuse new calls, because trackd is stopping."""
+        self._stopping = True
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Wait for the calls that were taken, then end the writer and the actors.
+
+        When the disk hangs, the calls that wait for it are refused, and `writer_ended` stays False.
+        """
+        self.refuse_calls()
+        deadline = self._loop.time() + timeout_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                while self._calls:
+                    self._idle.clear()
+                    await self._idle.wait()
+        self._ticking.cancel()
+        for number, waiting in self._calls.items():
+            _answer(waiting, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
+        left_s = max(1.0, deadline - self._loop.time())
+        self.writer_ended = await asyncio.to_thread(self._writer.close, left_s)
+        self._wiring = None
+        self._system.shutdown()
+
+    def started(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    def answered(self, answer: Answer) -> None:
+        waiting = self._calls.pop(answer.number)
+        self._queued_bytes -= waiting.size
+        _answer(waiting, answer)
+        if not self._calls:
+            self._idle.set()
+
+    def store_writable(self, writable: bool) -> None:
+        self._store_writable = writable
+
+    def _hand_back(self, result: BatchResult) -> None:
+        """Called in the writer's thread."""
+        self._loop.call_soon_threadsafe(self._committed, result)
+
+    def _committed(self, result: BatchResult) -> None:
+        if self._wiring is not None:
+            self._system.tell(self._wiring.event_writer, BatchCommitted(result))
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        if self._wiring is not None:
+            self._system.tell(self._wiring.guardian, Tick())
+        for number, waiting in self._calls.items():
+            if waiting.deadline > self._loop.time():
+                break
+            _answer(waiting, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
+
+
+def _answer(waiting: _Waiting, answer: Answer) -> None:
+    if not waiting.future.done():  # the caller may be gone, or was told that it takes too long
+        waiting.future.set_result(answer)

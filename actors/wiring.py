@@ -1,0 +1,45 @@
+"""What the actors work with: each other's addresses, and the seams to the outside."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from thespian.actors import ActorAddress
+
+from trackd.actors.messages import Answer
+from trackd.storage.store import Changes, Reads
+
+
+class Outside(Protocol):
+    """Whoever puts the calls in."""
+
+    def started(self, wiring: "Wiring") -> None: ...
+
+    def answered(self, answer: Answer) -> None: ...
+
+    def store_writable(self, writable: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The seams, and the bounds. `submit` begins to commit a batch; `monotonic` is a clock in seconds."""
+
+    reads: Reads
+    submit: Callable[[Sequence[Changes]], None]
+    outside: Outside
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]
+    max_active_profiles: int
+    max_cached_sessions: int
+    max_session_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Sent to each actor once, before anything else."""
+
+    guardian: ActorAddress
+    source_auth: ActorAddress
+    directory: ActorAddress
+    event_writer: ActorAddress
+    parts: Parts

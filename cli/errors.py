@@ -1,0 +1,5 @@
+"""What ends a command."""
+
+
+class CommandError(Exception):
+    """A command that cannot go on: one sentence, exit code 1."""

@@ -1,0 +1,27 @@
+"""Log lines on stderr: text for a person at a terminal, JSON for everything else."""
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from trackd.config.settings import Log
+
+TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+
+def configure_logging(settings: Log) -> None:
+    text = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        TEXT
+        if text
+        else JsonFormatter(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="time",
+        )
+    )
+    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    # Thespian logs each message at debug level, and what the guard has logged already at warning.
+    logging.getLogger("Thespian").setLevel(logging.ERROR)

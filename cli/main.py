@@ -1,0 +1,93 @@
+"""The command `trackd`."""
+
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trackd.cli import source
+from trackd.cli.errors import CommandError
+from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.version import VERSION
+from trackd.config.load import SettingsError
+from trackd.storage.sources import SourceError
+from trackd.storage.store import StoreError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Collect events over HTTP, and keep every profile consistent under concurrent calls.",
+)
+app.add_typer(source.app, name="source")
+
+
+def _print_versions(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from sqlite_utils.utils import sqlite3
+
+        typer.echo(
+            f"trackd {VERSION}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+            f"Thespian {version('thespian')}"
+        )
+        raise typer.Exit
+
+
+@app.callback()
+def trackd(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_versions, is_eager=True, help="Print the versions.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
+    db: DatabaseFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the server: HTTP, actors and SQLite in one process. Ctrl+C or SIGTERM stops it."""
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db})
+    from trackd.cli.serve import serve as run  # the other commands start faster without the server
+
+    run(loaded.settings)
+
+
+@app.command()
+def config(
+    host: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+    port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
+    db: DatabaseFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print each setting in force, and where it came from: flag, environment, file or default."""
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db})
+    for setting in loaded.each():
+        place = f"file {loaded.file}" if setting.origin == "file" else setting.origin
+        typer.echo(f"{setting.name:<30} {_shown(setting.value):<20} {place}")
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, Path) else repr(value) if value == "" else str(value)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+    try:
+        app()
+    except SettingsError as error:
+        _end(error, 2)
+    except (StoreError, SourceError, CommandError) as error:
+        _end(error, 1)
+
+
+def _end(error: Exception, code: int) -> None:
+    typer.echo(f"trackd: {error}", err=True)
+    sys.exit(code)

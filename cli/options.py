@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trackd.config.load import CONFIG_FILE_VARIABLE, Loaded, load
+
+DatabaseFile = Annotated[
+    Path | None,
+    typer.Option("--db", metavar="FILE", help="The database file.  [default: trackd.db]", show_default=False),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar=CONFIG_FILE_VARIABLE,
+        help="A TOML file with settings.  [default: trackd.toml, if it is there]",
+        show_default=False,
+    ),
+]
+
+
+def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:
+    return load(flags, config)

@@ -1,0 +1,86 @@
+"""`trackd serve`: one process, from the first check to the last commit."""
+
+import gc
+import json
+import logging
+import os
+import platform
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+from trackd.actors.system import Tracker
+from trackd.cli.errors import CommandError
+from trackd.cli.logs import configure_logging
+from trackd.cli.version import VERSION
+from trackd.config.settings import Settings
+from trackd.http.app import create_app
+from trackd.http.server import Server, listen
+from trackd.storage.documents import Source
+from trackd.storage.lock import DatabaseLock
+from trackd.storage.sources import Sources
+from trackd.storage.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
+    configure_logging(settings.log)
+    log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
+    path = settings.database.path
+    with DatabaseLock(path):
+        store = SqliteStore(path, settings.database.synchronous)
+        tracker = Tracker(store, settings.actors, settings.limits)
+        try:
+            with _listen(settings) as listening:
+                host, port = listening.getsockname()[:2]
+                url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+                server = Server(create_app(settings, tracker), settings.server, tracker.refuse_calls)
+                server.on_started = lambda: _announce(url, path, store)
+                _tune_interpreter()
+                server.run(sockets=[listening])
+        finally:
+            if tracker.writer_ended:
+                store.close()
+    if not tracker.writer_ended:
+        raise CommandError("The disk did not take the last calls in time: they were answered 503.")
+    log.info("trackd stopped: every call that was answered is on disk")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.server.host, settings.server.port
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise CommandError(
+            f"Cannot listen on {host}:{port} ({error.strerror or error}): stop what uses it, or choose another with "
+            "--host and --port."
+        ) from None
+
+
+def _announce(url: str, path: Path, store: SqliteStore) -> None:
+    if store.sources_version() == 0:  # there never was a source
+        _print_first_source(url, path)
+    print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
+
+
+def _print_first_source(url: str, path: Path) -> None:
+    with Sources(path) as sources:
+        source = sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
+    call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
+    print(f"Made a source, its id is {source.id}. Send it an event:\n")
+    print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
+
+
+def _tune_interpreter() -> None:
+    """What start-up made stays: the collector need not look at it again, nor look so often.
+
+    The short switch interval lets the writer thread have the GIL back sooner after each statement: 0.49 of the
+    speed of a server that stores nothing, in place of 0.42.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    sys.setswitchinterval(0.0005)

@@ -1,0 +1,158 @@
+"""Where settings come from: flags > environment > TOML file > defaults."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from trackd.config.settings import Settings
+
+DEFAULT_FILE = Path("trackd.toml")
+PREFIX = "TRACKD_"
+CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
+
+Origin = Literal["flag", "environment", "file", "default"]
+Groups = Mapping[str, Any]
+
+
+class SettingsError(Exception):
+    """A setting that trackd cannot start with, in one sentence for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One effective setting. `name` is `group.name`."""
+
+    name: str
+    value: Any
+    origin: Origin
+    help: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    settings: Settings
+    origins: Mapping[str, Origin]
+    file: Path | None
+
+    def each(self) -> Iterator[Setting]:
+        for name, group, key in names():
+            section = getattr(self.settings, group)
+            help_text = type(section).model_fields[key].description or ""
+            yield Setting(name, getattr(section, key), self.origins[name], help_text)
+
+
+class _Environment(BaseSettings, Settings):
+    """Tells pydantic-settings the names of the environment: TRACKD_SERVER_PORT is server.port."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True
+    )
+
+
+def names() -> Iterator[tuple[str, str, str]]:
+    """Each setting as (`group.key`, `group`, `key`), in the order of the models."""
+    for group, field in Settings.model_fields.items():
+        model = field.annotation
+        assert model is not None
+        for key in model.model_fields:
+            yield f"{group}.{key}", group, key
+
+
+def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
+    """Merge all origins into settings.
+
+    `flags` is `{group: {key: value}}`, with None for a flag that was not given. `file` must exist when it is
+    named; without it `./trackd.toml` is read if it is there. Raises SettingsError.
+    """
+    given = {
+        group: kept
+        for group, values in (flags or {}).items()
+        if (kept := {key: value for key, value in values.items() if value is not None})
+    }
+    path = _file_to_read(file)
+    _refuse_unknown_variables()
+    layers: list[tuple[Origin, Groups]] = [
+        ("flag", InitSettingsSource(_Environment, given)()),
+        ("environment", EnvSettingsSource(_Environment)()),
+        ("file", _read(path) if path else {}),
+    ]
+    merged: dict[str, Any] = {}
+    origins: dict[str, Origin] = {name: "default" for name, _, _ in names()}
+    for origin, layer in reversed(layers):
+        for group, values in layer.items():
+            if not isinstance(values, Mapping):
+                merged[group] = values
+                continue
+            merged[group] = {**merged.get(group, {}), **values}
+            origins.update({f"{group}.{key}": origin for key in values})
+    try:
+        return Loaded(Settings.model_validate(merged), origins, path)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, origins, path)) from None
+
+
+def _file_to_read(file: Path | None) -> Path | None:
+    if file is not None and not file.is_file():
+        raise SettingsError(f"The configuration file {file} is not there: name one that is, or leave it out.")
+    return file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+
+
+def _read(path: Path) -> Groups:
+    try:
+        return TomlConfigSettingsSource(_Environment, path)()
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"The configuration file {path} is not valid TOML: it is not UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
+
+
+def _variable(group: str, key: str) -> str:
+    return f"{PREFIX}{group}_{key}".upper()
+
+
+def _refuse_unknown_variables() -> None:
+    known = [_variable(group, key) for _, group, key in names()] + [CONFIG_FILE_VARIABLE]
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            raise SettingsError(
+                f"The environment has {variable}={value!r}, which is no setting"
+                f"{_hint(variable.upper(), known)}. `trackd config` lists all settings."
+            )
+
+
+def _hint(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    ending = [name for name in known if name.endswith(word.removeprefix(PREFIX))]
+    return f": did you mean {(ending or near)[0]}?" if ending or near else ""
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path | None) -> str:
+    """The first fault as a sentence that names the key, its value, where it stands and what is allowed."""
+    fault = error.errors()[0]
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = [name for name, _, _ in names()] + list(Settings.model_fields)
+        return f"There is no setting {name} (found in {path}){_hint(name, known)}. `trackd config` lists all settings."
+    places = {
+        "flag": "the command line",
+        "environment": f"the environment as {_variable(*name.partition('.')[::2])}",
+        "file": str(path),
+    }
+    place = places.get(origins.get(name, "file"), str(path))
+    allowed = fault["msg"].removeprefix("Value error, ")
+    return f"The setting {name} = {fault['input']!r} (from {place}) is not allowed: {allowed[:1].lower()}{allowed[1:]}."

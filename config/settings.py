@@ -1,0 +1,92 @@
+"""Every setting of trackd: its type, bounds, default and help in one place.
+
+A setting is named `group.name`. In the file it is `name` in the table `[group]`, in the environment
+`TRACKD_GROUP_NAME`. `load.py` merges the origins; nothing else reads the environment.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def no_boolean_as_number(cls, value: Any) -> Any:
+        """`port = true` is a slip of the pen, though Python would read it as 1."""
+        if isinstance(value, bool):
+            raise ValueError("must not be true or false")
+        return value
+
+
+class Server(Group):
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(8686, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Comma-separated addresses whose X-Forwarded-For is believed; * for any.",
+    )
+    drain_ms: int = Field(
+        500,
+        ge=0,
+        le=60_000,
+        description="After SIGTERM: how long to go on answering 503 to connections that are still open.",
+    )
+    stop_timeout_s: int = Field(
+        10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take to finish."
+    )
+
+
+class Database(Group):
+    path: Path = Field(Path("trackd.db"), description="The SQLite file; made when it is not there.")
+    synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL", description="NORMAL is faster; a power failure may then undo the last answered calls."
+    )
+
+
+class Limits(Group):
+    max_body_bytes: int = Field(1_048_576, ge=1024, le=1 << 30, description="Largest body of a call, after decoding.")
+    max_events: int = Field(1_000, ge=1, le=100_000, description="Most events in one call.")
+    max_nesting: int = Field(64, ge=8, le=128, description="Deepest nesting of a call's JSON.")
+    max_session_bytes: int = Field(
+        262_144, ge=1024, le=1 << 30, description="Largest context and properties of a session, as JSON."
+    )
+    max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
+    max_queued_bytes: int = Field(
+        67_108_864, ge=1024, le=1 << 40, description="Bodies of the calls waiting for the disk; past it 503."
+    )
+    call_timeout_s: int = Field(
+        30, ge=1, le=3600, description="A call that the disk keeps waiting longer is answered 503."
+    )
+
+
+class Actors(Group):
+    max_active_profiles: int = Field(
+        10_000,
+        ge=1,
+        le=10_000_000,
+        description="Profiles kept in memory; past it the least recently used go.",
+    )
+    max_cached_sessions: int = Field(
+        50_000, ge=1, le=100_000_000, description="Sessions whose profile is remembered in memory."
+    )
+
+
+class Log(Group):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
+    format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
+
+
+class Settings(BaseModel):
+    """All settings. Frozen; made by `trackd.config.load.load`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: Server = Field(default_factory=Server)
+    database: Database = Field(default_factory=Database)
+    limits: Limits = Field(default_factory=Limits)
+    actors: Actors = Field(default_factory=Actors)
+    log: Log = Field(default_factory=Log)

@@ -1,0 +1,51 @@
+"""The body of a 200, as Tracardi's clients read it (contract 2.4)."""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from trackd.actors.messages import LogEntry, Tracked
+
+
+def answer_body(tracked: Tracked) -> bytes:
+    answer: dict[str, Any] = {"debugging": _debugging(tracked)} if tracked.debug else {}
+    answer |= {
+        "profile": tracked.profile or {"id": tracked.profile_id},
+        "session": {"id": tracked.session_id},
+        "source": {"consent": tracked.consent},
+        "ux": [],
+        "response": {},
+    }
+    return to_json(answer)
+
+
+def _debugging(tracked: Tracked) -> dict[str, Any]:
+    events = tracked.events
+    return {
+        "session": {
+            "saved": int(tracked.session_saved),
+            "errors": [],
+            "ids": [tracked.session_id] if tracked.session_kept else [],
+            "types": [],
+        },
+        "events": {
+            "saved": sum(event.saved for event in events),
+            "errors": [],
+            "ids": [event.id for event in events],
+            "types": [event.type for event in events],
+            "seq": [event.seq for event in events],
+        },
+        "profile": {
+            "saved": int(tracked.profile_saved),
+            "errors": [],
+            "ids": [tracked.profile_id],
+            "types": [],
+        },
+        "execution": {},
+        "segmentation": {"errors": [], "ids": []},
+        "logs": [_log(entry) for entry in tracked.logs],
+    }
+
+
+def _log(entry: LogEntry) -> dict[str, Any]:
+    return {"type": entry.type, "event_id": entry.event_id, "rule": entry.rule, "message": entry.message}

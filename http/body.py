@@ -1,0 +1,87 @@
+"""The bytes of a request's body: counted as they arrive, unpacked, and measured before they are parsed."""
+
+import re
+import zlib
+from collections.abc import AsyncIterator
+from itertools import accumulate
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from trackd.http.errors import invalid, too_large, unsupported
+
+GZIP = 16 + zlib.MAX_WBITS
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def check_content_type(headers: Headers) -> None:
+    """JSON, text (beacons) or nothing said. Raises HttpError."""
+    content_type = headers.get("content-type")
+    if content_type is None:
+        return
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in ("application/json", "text/plain", "") or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        return
+    raise unsupported(f"The content type `{media_type}` is not supported: send JSON as application/json or text/plain.")
+
+
+async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+    """The whole body, decoded. Raises HttpError, and ClientDisconnect when the client went away before its end."""
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return await _limited(_chunks(receive), max_bytes)
+    if encoding in ("gzip", "x-gzip"):
+        return await _limited(_unzipped(_chunks(receive), max_bytes), max_bytes)
+    raise unsupported(f"The content encoding `{encoding}` is not supported: send gzip or identity.")
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        if len(body) + len(chunk) > max_bytes:
+            raise too_large("body", f"{max_bytes} bytes")
+        body += chunk
+    return bytes(body)
+
+
+async def _unzipped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    """Unpack no more than one byte over the limit, however much a bomb would unpack to."""
+    unzip = zlib.decompressobj(GZIP)
+    left = max_bytes + 1
+    try:
+        async for chunk in chunks:
+            while chunk and not unzip.eof:
+                data = unzip.decompress(chunk, left)
+                left -= len(data)
+                yield data
+                chunk = unzip.unconsumed_tail
+            if chunk and unzip.unused_data:
+                raise zlib.error("there are bytes after its end")
+    except zlib.error as error:
+        raise invalid([{"loc": ["body"], "msg": f"The body is not sound gzip: {error}", "type": "gzip"}]) from None
+    if not unzip.eof:
+        raise invalid([{"loc": ["body"], "msg": "The body is not sound gzip: it ends too early", "type": "gzip"}])
+
+
+def check_nesting(body: bytes, max_nesting: int) -> None:
+    """Raises HttpError when objects and lists are nested deeper, without parsing them."""
+    if body.count(b"[") + body.count(b"{") <= max_nesting:
+        return
+    brackets = STRING.sub(b"", body).translate(None, NOT_BRACKETS)
+    if max(accumulate(map(STEP.__getitem__, brackets)), default=0) > max_nesting:
+        raise too_large("JSON", f"{max_nesting} levels of nesting")

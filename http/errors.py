@@ -1,0 +1,105 @@
+"""The one place that knows status codes: everything that is not a 200 becomes an answer here."""
+
+import http
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from trackd.actors.messages import Failed, Reason, Refused, Track
+
+log = logging.getLogger(__name__)
+
+STATUS = {
+    Reason.UNKNOWN_SOURCE: 401,
+    Reason.DISABLED_SOURCE: 401,
+    Reason.FOREIGN_ORIGIN: 403,
+    Reason.RATE_LIMITED: 429,
+    Reason.OVERLOADED: 503,
+    Reason.STOPPING: 503,
+    Reason.STORE_FAILED: 503,
+    Reason.CONTENDED: 503,
+    Reason.TIMED_OUT: 503,
+}
+DETAIL = {
+    Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
+    Reason.DISABLED_SOURCE: "Event source disabled.",
+    Reason.FOREIGN_ORIGIN: "The event source does not take events from the origin `{origin}`.",
+    Reason.RATE_LIMITED: "The event source sends more calls than its rate limit allows: send this call again later.",
+    Reason.OVERLOADED: "Too many calls are waiting to be stored: send this call again later.",
+    Reason.STOPPING: "The server is stopping: send this call again later.",
+    Reason.STORE_FAILED: "The call could not be stored: send it again later.",
+    Reason.CONTENDED: "The profile is being changed elsewhere: send this call again later.",
+    Reason.TIMED_OUT: "The call was not stored in time: send it again, with the same event ids or Idempotency-Key.",
+}
+
+
+class HttpError(HTTPException):
+    """An answer that is not 200. `kind` names its class in the log; `detail` is what the client reads."""
+
+    def __init__(self, status: int, kind: str, detail: Any, retry_after_s: float | None = None) -> None:
+        headers = None if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+        super().__init__(status, detail, headers)
+        self.kind = kind
+
+
+def refused(refusal: Refused, call: Track) -> HttpError:
+    detail = DETAIL[refusal.reason].format(source=call.source_id, origin=call.origin)
+    return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s)
+
+
+def failed(_: Failed) -> HttpError:
+    return HttpError(500, "fault", "The server failed on this call; nothing of it was stored.")
+
+
+def too_large(what: str, limit: str) -> HttpError:
+    return HttpError(413, "too large", f"The {what} is over the limit of {limit}.")
+
+
+def unsupported(detail: str) -> HttpError:
+    return HttpError(415, "unsupported", detail)
+
+
+def invalid(faults: list[dict[str, Any]]) -> HttpError:
+    """`faults`: each with `loc` (from "body" or "header" on), `msg` and `type`."""
+    return HttpError(422, "invalid", faults)
+
+
+def not_ready(detail: str) -> HttpError:
+    return HttpError(503, "not ready", detail, retry_after_s=1)
+
+
+class ErrorAnswers:
+    """Starlette's exception handlers. Logs one line for each class of refusal, and again at most once a minute."""
+
+    LOG_EVERY_S = 60.0
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._logged: dict[tuple[int, str], tuple[float, int]] = {}
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = error.kind if isinstance(error, HttpError) else http.HTTPStatus(error.status_code).phrase
+        if request.url.path != "/ready":
+            self._note(error.status_code, kind, error.detail)
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+    async def fault(self, request: Request, error: Exception) -> Response:
+        """For what nobody expected; Starlette raises it again, so that it is logged with its traceback."""
+        return JSONResponse({"detail": "Internal Server Error"}, 500)
+
+    def _note(self, status: int, kind: str, detail: Any) -> None:
+        now = self._monotonic()
+        last, unlogged = self._logged.get((status, kind), (-math.inf, 0))
+        if now - last < self.LOG_EVERY_S:
+            self._logged[status, kind] = (last, unlogged + 1)
+            return
+        more = f" ({unlogged} more since the last such line)" if unlogged else ""
+        log.warning("refused with %d, %s%s: %s", status, kind, more, str(detail)[:300])
+        self._logged[status, kind] = (now, 0)

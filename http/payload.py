@@ -1,0 +1,90 @@
+"""The tracker payload as clients send it. Unknown fields are ignored; an id may be a number."""
+
+import json
+from typing import Annotated, Any, NoReturn
+
+from annotated_types import MaxLen
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, create_model
+
+from trackd.http.errors import HttpError, invalid, too_large
+
+
+def _empty_object(value: Any) -> Any:
+    """PHP writes an empty object as `[]`."""
+    return {} if value is None or value == [] else value
+
+
+Id = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    Field(coerce_numbers_to_str=True),
+]
+Object = Annotated[dict[str, Any], BeforeValidator(_empty_object)]
+
+
+class Reference(BaseModel):
+    id: Id
+
+
+class ProfileReference(BaseModel):
+    id: Id | None = None
+
+
+class EventPayload(BaseModel):
+    type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    id: Id | None = None
+    properties: Object = Field(default_factory=dict)
+    context: Object = Field(default_factory=dict)
+    options: Object = Field(default_factory=dict)
+    time: Any = None
+    metadata: Any = None
+
+
+class TrackerPayload(BaseModel):
+    source: Reference
+    session: Reference
+    profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = None
+    events: list[EventPayload]
+    context: Object = Field(default_factory=dict)
+    properties: Object = Field(default_factory=dict)
+    options: Object = Field(default_factory=dict)
+
+
+class PayloadParser:
+    """Body to payload, with at most so many events."""
+
+    def __init__(self, max_events: int) -> None:
+        self._max_events = max_events
+        limited = Annotated[list[EventPayload], MaxLen(max_events)]
+        self._model = create_model("TrackerPayload", __base__=TrackerPayload, events=(limited, ...))
+
+    def parse(self, body: bytes) -> TrackerPayload:
+        """Raises HttpError with all faults at once."""
+        if b"NaN" in body or b"Infinity" in body:
+            _refuse_constants(body)
+        try:
+            return self._model.model_validate_json(body)
+        except ValidationError as error:
+            raise self._http_error(error) from None
+
+    def _http_error(self, error: ValidationError) -> HttpError:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(fault["type"] == "too_long" and fault["loc"] == ("events",) for fault in faults):
+            return too_large("number of events", f"{self._max_events} a call")
+        return invalid([fault_at(fault["loc"], fault["msg"], fault["type"]) for fault in faults])
+
+
+def fault_at(loc: tuple[str | int, ...], message: str, kind: str) -> dict[str, Any]:
+    return {"loc": ["body", *loc], "msg": message, "type": kind}
+
+
+def _refuse_constants(body: bytes) -> None:
+    """Python's parsers read NaN and Infinity, JSON has no such numbers. Other faults are found later."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise invalid([fault_at((), f"Invalid JSON: {constant} is not a JSON value", "json_invalid")])
+
+    try:
+        json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return

@@ -1,0 +1,100 @@
+"""uvicorn, as trackd runs it: signals that end in exit code 0, and a stop that resets nobody's connection."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from trackd.config.settings import Server as ServerSettings
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+POLL_S = 0.01
+
+
+class JsonProtocol(HttpToolsProtocol):
+    """Answers what is not HTTP in the shape of all other answers; uvicorn would send text."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = b'{"detail":"%s"}' % msg.encode()
+        head = (
+            b"content-type: application/json\r\nx-process-time: 0.0\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[400] + head % len(body) + body)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Stops on SIGTERM and SIGINT: first `on_stop`, then the connections, then the application's lifespan."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, on_stop: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=JsonProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
+            timeout_graceful_shutdown=settings.stop_timeout_s,
+        )
+        super().__init__(config)
+        self._drain_s = settings.drain_ms / 1000
+        self._on_stop = on_stop
+        self.on_started: Callable[[], None] = lambda: None
+        # uvicorn's own lines: a warning for each request that is not HTTP would let anybody fill the log.
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """In place of uvicorn's, which raises the signal again after the stop (exit code -15)."""
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+        self._on_stop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._drain()
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Answer who is still there, and tell them to close; who is idle is closed only after this.
+
+        A connection that is closed while its next request is on the way is reset, and its client cannot know
+        whether the call was taken.
+        """
+        state = self.server_state
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        for connection in list(state.connections):
+            assert isinstance(connection, JsonProtocol)
+            if connection.cycle is not None and not connection.cycle.response_complete:
+                connection.cycle.keep_alive = False
+        end = asyncio.get_running_loop().time() + self._drain_s
+        while state.connections and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(POLL_S)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError when the address is not ours or in use."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=2048)

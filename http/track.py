@@ -1,0 +1,74 @@
+"""POST /track: decode, ask, answer."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from trackd.actors.messages import Failed, Refused, Track, Tracked
+from trackd.actors.system import Tracker
+from trackd.config.settings import Limits
+from trackd.http.answer import answer_body
+from trackd.http.body import check_content_type, check_nesting, read_body
+from trackd.http.decoding import decode
+from trackd.http.errors import failed, invalid, refused
+from trackd.http.payload import PayloadParser
+from trackd.storage.documents import timestamp
+
+MAX_KEY_LENGTH = 255
+
+
+class TrackEndpoint:
+    """An ASGI application of its own: the hot path does without Starlette's Request and Response."""
+
+    def __init__(
+        self, tracker: Tracker, limits: Limits, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._tracker = tracker
+        self._limits = limits
+        self._now = now
+        self._parser = PayloadParser(limits.max_events)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        check_content_type(headers)
+        try:
+            body = await read_body(headers, receive, self._limits.max_body_bytes)
+        except ClientDisconnect:
+            return
+        check_nesting(body, self._limits.max_nesting)
+        call = self._decode(scope, headers, body)
+        match await self._tracker.track(call, len(body)):
+            case Tracked() as tracked:
+                await _send(send, answer_body(tracked))
+            case Refused() as refusal:
+                raise refused(refusal, call)
+            case Failed() as failure:
+                raise failed(failure)
+
+    def _decode(self, scope: Scope, headers: Headers, body: bytes) -> Track:
+        client = scope.get("client")
+        return decode(
+            self._parser.parse(body),
+            number=self._tracker.next_number(),
+            received=timestamp(self._now()),
+            idempotency_key=_idempotency_key(headers),
+            origin=headers.get("origin"),
+            ip=client[0] if client else None,
+        )
+
+
+def _idempotency_key(headers: Headers) -> str | None:
+    key = headers.get("idempotency-key", "").strip()
+    if len(key) > MAX_KEY_LENGTH:
+        message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
+        raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])
+    return key or None
+
+
+async def _send(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,76 @@
+"""The documents that trackd keeps: source, profile, session, event.
+
+All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+JsonObject = dict[str, Any]
+
+
+def timestamp(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`; a moment without a zone is UTC. Raises OverflowError outside years 1 to 9999."""
+    zoned = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return zoned.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who may send events. `rate_limit` is in calls per second, None for no limit; no `origins` means any."""
+
+    id: str
+    name: str
+    description: str = ""
+    enabled: bool = True
+    consent: bool = False
+    returns_profile: bool = False
+    permanent_profile_id: bool = False
+    origins: tuple[str, ...] = ()
+    rate_limit: float | None = None
+    tags: tuple[str, ...] = ()
+    inserted: str = ""
+    updated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
+
+    `doc` is the profile's whole JSON document: never change it in place.
+    """
+
+    id: str
+    seq: int
+    revision: int
+    doc: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    id: str
+    profile_id: str
+    inserted: str
+    updated: str
+    context: JsonObject
+    properties: JsonObject
+
+
+class Event(NamedTuple):
+    """One stored event, in the order of the table's columns; the last five fields are JSON text."""
+
+    id: str
+    profile_id: str
+    seq: int
+    session_id: str
+    source_id: str
+    type: str
+    created: str
+    inserted: str
+    status: str
+    ip: str | None
+    properties: str
+    context: str
+    config: str
+    tags: str

@@ -1,0 +1,95 @@
+"""The tables of a trackd database, as migrations. A landed migration is never changed: add another."""
+
+from sqlite_utils import Database, Migrations
+
+APPLICATION_ID = 0x74726B64  # "trkd", in the file's header: tells our files from foreign ones
+
+migrations = Migrations("trackd")
+
+# `event` is kept in order of arrival under an integer key: random keys made commits seven times slower. What a
+# client's own event ids cost (they are random) is paid only by calls that bring one, in `event_id`.
+TABLES = """
+CREATE TABLE source (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    consent INTEGER NOT NULL,
+    returns_profile INTEGER NOT NULL,
+    permanent_profile_id INTEGER NOT NULL,
+    origins TEXT NOT NULL,
+    rate_limit REAL,
+    tags TEXT NOT NULL,
+    inserted TEXT NOT NULL,
+    updated TEXT NOT NULL
+);
+CREATE TABLE profile (
+    id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE TABLE merged (
+    id TEXT PRIMARY KEY,
+    into_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    profile_id TEXT NOT NULL,
+    inserted TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    context TEXT NOT NULL,
+    properties TEXT NOT NULL
+);
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    profile_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    created TEXT NOT NULL,
+    inserted TEXT NOT NULL,
+    status TEXT NOT NULL,
+    ip TEXT,
+    properties TEXT NOT NULL,
+    context TEXT NOT NULL,
+    config TEXT NOT NULL,
+    tags TEXT NOT NULL
+);
+CREATE UNIQUE INDEX event_of_profile ON event (profile_id, seq);
+CREATE TABLE event_id (
+    profile_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    seq INTEGER,
+    PRIMARY KEY (profile_id, id)
+) WITHOUT ROWID;
+CREATE TABLE heartbeat (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    beats INTEGER NOT NULL
+);
+INSERT INTO heartbeat VALUES (1, 0);
+CREATE TABLE sources_version (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL
+);
+INSERT INTO sources_version VALUES (1, 0);
+"""
+
+# By trigger, so that a change made with any SQLite tool reaches a running server too.
+SOURCE_CHANGED = """
+CREATE TRIGGER source_{verb} AFTER {verb} ON source
+BEGIN
+    UPDATE sources_version SET version = version + 1;
+END
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def first_tables(db: Database) -> None:
+    for statement in TABLES.strip().split(";\n"):
+        db.execute(statement)
+    for verb in ("INSERT", "UPDATE", "DELETE"):
+        db.execute(SOURCE_CHANGED.format(verb=verb))
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,0 +1,80 @@
+"""The seam between what the actors decide and where it is kept.
+
+`Store` has two implementations, `SqliteStore` and `MemoryStore`, and one set of contract tests for both
+(tests/storage/test_store.py). A commit's outcome is told per call, so that a store shared by many nodes can take
+SQLite's place: whoever loses a race learns that its change is stale, and nothing of it is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from trackd.storage.documents import Event, Profile, Session, Source
+
+
+class StoreError(Exception):
+    """The store cannot read or write now. The message is for the log, not for clients."""
+
+
+class Outcome(Enum):
+    """What became of one call's changes."""
+
+    STORED = "stored"  # on disk
+    STALE = "stale"  # nothing written: somebody else moved the profile or the session
+    FAILED = "failed"  # nothing written: the store could not
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The state that a change was built on; `seq` and `revision` are 0 for a profile that was not there."""
+
+    profile_id: str
+    seq: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one call writes, whole or not at all.
+
+    `profile` and `session` are None when the call leaves them alone. `session_was` is the id of the profile that
+    the stored session must belong to, None when no such session may be stored yet. `event_ids` maps each
+    client-made id of an event that was processed now to its `seq`, None when the event itself is not stored.
+    """
+
+    fence: Fence
+    profile: Profile | None = None
+    session: Session | None = None
+    session_was: str | None = None
+    events: tuple[Event, ...] = ()
+    event_ids: Mapping[str, int | None] | None = None
+
+
+class Reads(Protocol):
+    """Point reads by key: fast enough for the event loop. Each sees every commit that was answered before it."""
+
+    def profile(self, profile_id: str) -> Profile | None:
+        """The living profile of this id, or the one that it was merged into."""
+
+    def session(self, session_id: str) -> Session | None: ...
+
+    def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
+        """Those of the client-made ids that the profile already has, each with its `seq`."""
+
+    def sources_version(self) -> int:
+        """A number that changes with every change to any source."""
+
+    def sources(self) -> list[Source]: ...
+
+
+class Store(Reads, Protocol):
+    def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
+        """Write a batch in one transaction; on return it is on disk. One outcome for each change, in order.
+
+        Called by one thread at a time, which need not be the reading one. An empty batch writes a heartbeat: it
+        shows whether the store can write at all. Raises StoreError when nothing of the batch was written.
+        """
+
+    def close(self) -> None:
+        """Called once, after the last commit."""

@@ -1,0 +1,60 @@
+"""The thread that commits, and what stands between it and the event loop."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trackd.storage.store import Changes, Outcome, Store, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of the batch that was submitted: an outcome for each change, or the error that undid them all."""
+
+    outcomes: Sequence[Outcome] = ()
+    error: StoreError | None = None
+
+
+class BatchWriter(Protocol):
+    """Commits one batch at a time, elsewhere."""
+
+    def submit(self, batch: Sequence[Changes]) -> None:
+        """Begin to commit. The result is handed to `committed`, which the writer was made with; then the next."""
+
+    def close(self, timeout_s: float) -> bool:
+        """Wait for what was submitted, then end. Returns whether it ended in time."""
+
+
+class WriterThread:
+    """See `BatchWriter`. `committed` is called in the writer's thread: pass one that hands over to the loop's."""
+
+    def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
+        self._store = store
+        self._committed = committed
+        self._batches: queue.SimpleQueue[Sequence[Changes] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="trackd-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: Sequence[Changes]) -> None:
+        self._batches.put(batch)
+
+    def close(self, timeout_s: float) -> bool:
+        self._batches.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            self._committed(commit(self._store, batch))
+
+
+def commit(store: Store, batch: Sequence[Changes]) -> BatchResult:
+    """Commit a batch; whatever goes wrong becomes a result, so that its callers get an answer."""
+    try:
+        return BatchResult(store.commit(batch))
+    except StoreError as error:
+        return BatchResult(error=error)
+    except Exception as error:  # a fault of ours must not end the only thread that answers
+        return BatchResult(error=StoreError(f"{type(error).__name__}: {error}"))
