@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from trackd.actors.messages import LogEntry, NumberedEvent, Track, Tracked, TrackedEvent
 from trackd.actors.profile_document import apply, new_profile, shareable, stamped, visited
 from trackd.actors.session_document import session_after
@@ -10,8 +12,7 @@ from trackd.storage.documents import Event, JsonObject, Profile, Session, Source
 from trackd.storage.store import Changes, Fence
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
 
     `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`.
@@ -23,8 +24,7 @@ class Known:
     event_ids: Mapping[str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The profile after the call, what is to be written, and the answer once it is written."""
 
     profile: Profile

@@ -1,11 +1,12 @@
 """Which profile answers a call, and which actor is that profile at the moment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from msgspec import Struct
 from thespian.actors import ActorAddress
 
-from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor
+from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.in_use import InUseMap
 from trackd.actors.messages import (
     Activate,
@@ -43,8 +44,7 @@ class Link:
     in_flight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A call that is with its profile's actor, or waits for the disk."""
 
     admitted: Admitted
@@ -66,16 +66,8 @@ class ProfileDirectory(GuardedActor):
         self._deliveries: dict[int, Delivery] = {}
         self._idle_actors: list[ActorAddress] = []
 
-    def receive(self, message: Any) -> None:
-        match message:
-            case Admitted():
-                self._deliver(message)
-            case Settled():
-                self._settle(message)
-            case Answered():
-                self._let_go(message)
-            case _:
-                self.unexpected(message)
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Admitted: self._deliver, Settled: self._settle, Answered: self._let_go}
 
     def _deliver(self, admitted: Admitted) -> None:
         call, source = admitted.call, admitted.source

@@ -1,10 +1,9 @@
 """Many calls in one transaction: whatever arrives while one batch commits is the next batch."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from trackd.actors.guarded import GuardedActor
+from trackd.actors.guarded import GuardedActor, Handler
 from trackd.actors.messages import BatchCommitted, Commit, Settled, StoreHealth, Tick
 from trackd.storage.store import Outcome, StoreError
 from trackd.storage.writer import BatchResult
@@ -23,18 +22,16 @@ class EventWriter(GuardedActor):
         self._committing: list[Commit] | None = None
         self._writable = True
 
-    def receive(self, message: Any) -> None:
-        match message:
-            case Commit():
-                self._waiting.append(message)
-                self._submit()
-            case BatchCommitted():
-                self._settle(message.result)
-                self._submit()
-            case Tick():
-                self._try_again()
-            case _:
-                self.unexpected(message)
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Commit: self._enqueue, BatchCommitted: self._committed, Tick: self._try_again}
+
+    def _enqueue(self, commit: Commit) -> None:
+        self._waiting.append(commit)
+        self._submit()
+
+    def _committed(self, committed: BatchCommitted) -> None:
+        self._settle(committed.result)
+        self._submit()
 
     def _submit(self) -> None:
         if self._committing is None and self._waiting:
@@ -42,7 +39,7 @@ class EventWriter(GuardedActor):
             self._waiting = self._waiting[MAX_BATCH_CALLS:]
             self._hand_over()
 
-    def _try_again(self) -> None:
+    def _try_again(self, _: Tick) -> None:
         """A store that failed gets no calls once /ready says so: a heartbeat finds out when it is well."""
         if not self._writable and self._committing is None:
             self._committing = []

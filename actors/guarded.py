@@ -1,6 +1,7 @@
 """The base of all actors: one guard around every handler."""
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
@@ -13,35 +14,37 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 1.0
 
+Handler = Callable[[Any], None]
+
 
 class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
     """An actor whose handler may raise: its caller gets an answer, and Thespian does not run it again.
 
     Thespian repeats a message whose handler raised, three times in all, and would apply half of it each time.
-    A subclass handles messages in `receive`; it changes its own state only once nothing can fail any more.
+    A handler changes its actor's state only once nothing can fail any more.
     """
 
     wiring: Wiring
 
-    def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
-        try:
-            if isinstance(message, Wiring):
-                self.wiring = message
-                self.wired()
-            elif not isinstance(message, ActorSystemMessage):
-                self.receive(message)
-        except Exception as error:
-            self._report(message, error)
+    def __init__(self) -> None:
+        self._handlers: Mapping[type, Handler] = {Wiring: self._wire, **self.handlers()}
+
+    def handlers(self) -> Mapping[type, Handler]:
+        """What the actor takes: a handler for each type of message."""
+        raise NotImplementedError
 
     def wired(self) -> None:
         """Called when `self.wiring` is there, before the first message."""
 
-    def receive(self, message: Any) -> None:
-        """Handle one message; hand what nobody should have sent to `unexpected`."""
-        self.unexpected(message)
+    def _wire(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+        self.wired()
 
-    def unexpected(self, message: Any) -> None:
-        raise TypeError(f"{type(self).__name__} does not take {type(message).__name__}")
+    def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
+        try:
+            self._handlers[type(message)](message)
+        except Exception as error:
+            self._report(message, error)
 
     @property
     def reports_to(self) -> ActorAddress:
@@ -52,6 +55,8 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
         self.send(self.reports_to, Answered(answers))
 
     def _report(self, message: Any, error: Exception) -> None:
+        if isinstance(message, ActorSystemMessage):
+            return
         number = _number(message)
         if isinstance(error, StoreError):
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)

@@ -1,30 +1,18 @@
 """The actor that creates the others, and through which answers leave."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
-from trackd.actors.guarded import GuardedActor
+from trackd.actors.guarded import GuardedActor, Handler
 from trackd.actors.messages import Answered, StoreHealth, Tick
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.wiring import Parts, Wiring
 
 
 class Guardian(GuardedActor):
-    def receive(self, message: Any) -> None:
-        match message:
-            case Parts():
-                self._create(message)
-            case Answered():
-                for answer in message.answers:
-                    self.wiring.parts.outside.answered(answer)
-            case StoreHealth():
-                self.wiring.parts.outside.store_writable(message.writable)
-            case Tick():
-                self.send(self.wiring.source_auth, message)
-                self.send(self.wiring.event_writer, message)
-            case _:
-                self.unexpected(message)
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Parts: self._create, Answered: self._answered, StoreHealth: self._store_health, Tick: self._tick}
 
     def _create(self, parts: Parts) -> None:
         self.wiring = Wiring(
@@ -37,3 +25,14 @@ class Guardian(GuardedActor):
         for address in (self.wiring.directory, self.wiring.event_writer, self.wiring.source_auth):
             self.send(address, self.wiring)
         parts.outside.started(self.wiring)
+
+    def _answered(self, answered: Answered) -> None:
+        for answer in answered.answers:
+            self.wiring.parts.outside.answered(answer)
+
+    def _store_health(self, health: StoreHealth) -> None:
+        self.wiring.parts.outside.store_writable(health.writable)
+
+    def _tick(self, tick: Tick) -> None:
+        self.send(self.wiring.source_auth, tick)
+        self.send(self.wiring.event_writer, tick)

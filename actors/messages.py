@@ -11,16 +11,16 @@ The writer thread's result reaches the EventWriter as BatchCommitted. A handler 
 ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from trackd.storage.documents import JsonObject, Profile, Source
 from trackd.storage.store import Changes, Outcome
 from trackd.storage.writer import BatchResult
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedEvent:
+class TrackedEvent(Struct, frozen=True):
     """One event of a call, decoded. `properties`, `context` and `config` are JSON text, ready to store.
 
     `own_id`: the id is the client's (or derived from its idempotency key), so the event may come again.
@@ -40,8 +40,7 @@ class TrackedEvent:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(Struct, frozen=True):
     """One call of `/track`. `number` is the call's own; `received` a timestamp; `profile_id` what the client knows."""
 
     number: int
@@ -60,8 +59,7 @@ class Track:
     log: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """A call that its source may make. `attempt` counts how often it was found stale and sent again."""
 
     call: Track
@@ -69,21 +67,18 @@ class Admitted:
     attempt: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Activate:
+class Activate(Struct, frozen=True):
     """Be this profile from now on. `stored` is None for one that is not stored yet."""
 
     profile_id: str
     stored: Profile | None
 
 
-@dataclass(frozen=True, slots=True)
-class Passivate:
+class Passivate(Struct, frozen=True):
     """Forget the profile, and wait for the next one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """Apply a call to the profile.
 
     `settled`: this activation's commits up to that ordinal are on disk. `new_session`: no such session is known.
@@ -95,8 +90,7 @@ class Deliver:
     new_session: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """One entry of `debugging.logs`. `type` is "error", "warning" or "info"."""
 
     type: str
@@ -105,8 +99,7 @@ class LogEntry:
     rule: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedEvent:
+class NumberedEvent(Struct, frozen=True):
     """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
 
     id: str
@@ -115,8 +108,7 @@ class NumberedEvent:
     saved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(Struct, frozen=True):
     """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest."""
 
     number: int
@@ -146,8 +138,7 @@ class Reason(Enum):
     TIMED_OUT = "timed out"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A call of which nothing is kept. `retry_after_s` is None when sending it again cannot help."""
 
     number: int
@@ -155,8 +146,7 @@ class Refused:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """A call whose handler raised: a fault of trackd. Nothing of it is kept."""
 
     number: int
@@ -165,15 +155,13 @@ class Failed:
 Answer = Tracked | Refused | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """Answers for the callers outside."""
 
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """Write a call's changes; `answer` is for its caller once they are on disk."""
 
     number: int
@@ -182,27 +170,23 @@ class Commit:
     answer: Tracked
 
 
-@dataclass(frozen=True, slots=True)
-class BatchCommitted:
+class BatchCommitted(Struct, frozen=True):
     """The batch under way has ended."""
 
     result: BatchResult
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What became of commits, in their order."""
 
     commits: tuple[tuple[Commit, Outcome], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StoreHealth:
+class StoreHealth(Struct, frozen=True):
     """Whether the store could write when it was last tried."""
 
     writable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time passes: look what changed outside, try a store again that failed."""

@@ -1,12 +1,11 @@
 """One profile's actor: takes its calls one at a time, and hands on what they decide."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from thespian.actors import ActorAddress
 
 from trackd.actors.decision import Known, decide
-from trackd.actors.guarded import GuardedActor
+from trackd.actors.guarded import GuardedActor, Handler
 from trackd.actors.messages import Activate, Commit, Deliver, Passivate, Track
 from trackd.actors.unsettled import Unsettled
 from trackd.storage.documents import Profile, Session
@@ -22,16 +21,14 @@ class ProfileActor(GuardedActor):
     def reports_to(self) -> ActorAddress:
         return self.wiring.directory
 
-    def receive(self, message: Any) -> None:
-        match message:
-            case Deliver():
-                self._deliver(message)
-            case Activate():
-                self._become(message.profile_id, message.stored)
-            case Passivate():
-                self._become("", None)
-            case _:
-                self.unexpected(message)
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Deliver: self._deliver, Activate: self._activate, Passivate: self._passivate}
+
+    def _activate(self, message: Activate) -> None:
+        self._become(message.profile_id, message.stored)
+
+    def _passivate(self, _: Passivate) -> None:
+        self._become("", None)
 
     def _become(self, profile_id: str, stored: Profile | None) -> None:
         self._profile_id = profile_id

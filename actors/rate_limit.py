@@ -1,10 +1,9 @@
 """A rate limit for each source: the generic cell rate algorithm, which keeps one number per limit."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """`free_at`: the monotonic time, in seconds, at which the bucket is full again."""
 
     free_at: float = 0.0

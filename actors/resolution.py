@@ -1,10 +1,9 @@
 """Which profile answers a call: the table of the contract, as a function."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A profile that a session belongs to, or that a client named.
 
     `living` is the profile that the id leads to: itself, the one it was merged into, or None when there is none

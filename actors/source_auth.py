@@ -1,8 +1,8 @@
 """The guard at the door: does this source exist, is it enabled, from this origin, not too often?"""
 
-from typing import Any
+from collections.abc import Mapping
 
-from trackd.actors.guarded import GuardedActor
+from trackd.actors.guarded import GuardedActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, Tick, Track
 from trackd.actors.rate_limit import Bucket, take
 from trackd.storage.documents import Source
@@ -17,14 +17,8 @@ class SourceAuth(GuardedActor):
         self._buckets: dict[str, Bucket] = {}
         self._refresh()
 
-    def receive(self, message: Any) -> None:
-        match message:
-            case Track():
-                self._track(message)
-            case Tick():
-                self._refresh()
-            case _:
-                self.unexpected(message)
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Track: self._track, Tick: self._refresh}
 
     def _track(self, call: Track) -> None:
         source = self._sources.get(call.source_id)
@@ -46,7 +40,7 @@ class SourceAuth(GuardedActor):
         self._buckets[source.id] = bucket
         return wait
 
-    def _refresh(self) -> None:
+    def _refresh(self, _: Tick | None = None) -> None:
         reads = self.wiring.parts.reads
         version = reads.sources_version()
         if version != self._version:

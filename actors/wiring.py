@@ -1,9 +1,9 @@
 """What the actors work with: each other's addresses, and the seams to the outside."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
@@ -20,8 +20,7 @@ class Outside(Protocol):
     def store_writable(self, writable: bool) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """The seams, and the bounds. `submit` begins to commit a batch; `monotonic` is a clock in seconds."""
 
     reads: Reads
@@ -34,8 +33,7 @@ class Parts:
     max_session_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
+class Wiring(Struct, frozen=True):
     """Sent to each actor once, before anything else."""
 
     guardian: ActorAddress

@@ -3,11 +3,11 @@
 import json
 import re
 import uuid
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec.structs import asdict
 
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.storage.documents import Source

@@ -2,14 +2,15 @@
 
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from itertools import accumulate
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from trackd.http.errors import invalid, too_large, unsupported
+
+Headers = Mapping[bytes, bytes]
 
 GZIP = 16 + zlib.MAX_WBITS
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -19,25 +20,25 @@ STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 def check_content_type(headers: Headers) -> None:
     """JSON, text (beacons) or nothing said. Raises HttpError."""
-    content_type = headers.get("content-type")
-    if content_type is None:
-        return
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("application/json", "text/plain", "") or (
-        media_type.startswith("application/") and media_type.endswith("+json")
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type in (b"application/json", b"text/plain", b"") or (
+        media_type.startswith(b"application/") and media_type.endswith(b"+json")
     ):
         return
-    raise unsupported(f"The content type `{media_type}` is not supported: send JSON as application/json or text/plain.")
+    raise unsupported(
+        f"The content type `{media_type.decode('latin-1')}` is not supported: "
+        "send JSON as application/json or text/plain."
+    )
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
     """The whole body, decoded. Raises HttpError, and ClientDisconnect when the client went away before its end."""
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity"):
+    encoding = headers.get(b"content-encoding", b"").strip().lower()
+    if encoding in (b"", b"identity"):
         return await _limited(_chunks(receive), max_bytes)
-    if encoding in ("gzip", "x-gzip"):
+    if encoding in (b"gzip", b"x-gzip"):
         return await _limited(_unzipped(_chunks(receive), max_bytes), max_bytes)
-    raise unsupported(f"The content encoding `{encoding}` is not supported: send gzip or identity.")
+    raise unsupported(f"The content encoding `{encoding.decode('latin-1')}` is not supported: send gzip or identity.")
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -51,12 +52,13 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 
 async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
-    body = bytearray()
+    parts, size = [], 0
     async for chunk in chunks:
-        if len(body) + len(chunk) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise too_large("body", f"{max_bytes} bytes")
-        body += chunk
-    return bytes(body)
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _unzipped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 from trackd.actors.messages import Track, TrackedEvent
 from trackd.actors.system import new_id
 from trackd.http.errors import invalid
-from trackd.http.options import SAVE_EVENT, effective, effective_for_call, option, wants_profile
+from trackd.http.options import EventOptions, event_options, wants_profile
 from trackd.http.payload import TrackerPayload, fault_at
 from trackd.http.times import event_time
 from trackd.storage.encoding import json_text
@@ -28,10 +28,14 @@ def decode(
     texts = _Texts()
     texts.of(payload.context, "context")
     texts.of(payload.properties, "properties")
-    events = _events(payload, received, idempotency_key, texts)
+    defaults = event_options(payload.options, EventOptions())
+    options = [event_options(event.options, defaults) for event in payload.events]
+    events = tuple(
+        _event(payload, position, options[position], received, idempotency_key, texts)
+        for position in range(len(options))
+    )
     if texts.faults:
         raise invalid(texts.faults)
-    options = [event.options for event in payload.events]
     return Track(
         number=number,
         source_id=payload.source.id,
@@ -43,39 +47,39 @@ def decode(
         properties=payload.properties,
         origin=origin,
         ip=ip,
-        save_session=effective_for_call(options, payload.options, "saveSession"),
-        wants_profile=wants_profile(options, payload.options),
-        debug=option(payload.options, "debugger") is not False
-        or any(option(event, "debugger") is True for event in options),
-        log=option(payload.options, "logs") is not False,
+        save_session=any(option.save_session for option in options) if options else defaults.save_session,
+        wants_profile=wants_profile(payload.options, [event.options for event in payload.events]),
+        debug=defaults.debugger or any(option.debugger for option in options),
+        log=defaults.logs,
     )
 
 
-def _events(
-    payload: TrackerPayload, received: str, idempotency_key: str | None, texts: "_Texts"
-) -> tuple[TrackedEvent, ...]:
-    events = []
-    for position, event in enumerate(payload.events):
-        own_id = event.id
-        if own_id is None and idempotency_key is not None:
-            own_id = _derived_id(payload, idempotency_key, position)
-        created, note = event_time(event.time, event.metadata)
-        events.append(
-            TrackedEvent(
-                id=own_id or new_id(),
-                own_id=own_id is not None,
-                type=event.type,
-                created=created or received,
-                properties=texts.of(event.properties, "events", position, "properties"),
-                context=texts.of(event.context, "events", position, "context"),
-                config=texts.of(event.options, "events", position, "options"),
-                store=effective(event.options, payload.options, *SAVE_EVENT),
-                debug=effective(event.options, payload.options, "debugger"),
-                log=effective(event.options, payload.options, "logs"),
-                notes=(note,) if note else (),
-            )
-        )
-    return tuple(events)
+def _event(
+    payload: TrackerPayload,
+    position: int,
+    options: EventOptions,
+    received: str,
+    idempotency_key: str | None,
+    texts: "_Texts",
+) -> TrackedEvent:
+    event = payload.events[position]
+    own_id = event.id
+    if own_id is None and idempotency_key is not None:
+        own_id = _derived_id(payload, idempotency_key, position)
+    created, note = event_time(event.time, event.metadata)
+    return TrackedEvent(
+        id=own_id or new_id(),
+        own_id=own_id is not None,
+        type=event.type,
+        created=created or received,
+        properties=texts.of(event.properties, "events", position, "properties"),
+        context=texts.of(event.context, "events", position, "context"),
+        config=texts.of(event.options, "events", position, "options"),
+        store=options.save_event,
+        debug=options.debugger,
+        log=options.logs,
+        notes=(note,) if note else (),
+    )
 
 
 def _derived_id(payload: TrackerPayload, idempotency_key: str, position: int) -> str:

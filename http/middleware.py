@@ -43,6 +43,19 @@ class Cors(CORSMiddleware):
             max_age=600,
         )
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Without an origin there is nothing to echo: this spares callers that are no browsers a tenth of the way."""
+        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"vary", b"Origin")]
+            await send(message)
+
+        await self.app(scope, receive, send_varied)
+
     def preflight_response(self, request_headers: Headers) -> Response:
         """Starlette's answer, in JSON."""
         answer = super().preflight_response(request_headers)

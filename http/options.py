@@ -3,9 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SAVE_EVENT = ("saveEvent", "saveEvents", "save")
+from msgspec import Struct
 
 Options = Mapping[str, Any]
+
+
+class EventOptions(Struct, frozen=True):
+    """What holds for one event. `save_session` counts only when it is false for every event of the call."""
+
+    save_event: bool = True
+    save_session: bool = True
+    debugger: bool = True
+    logs: bool = True
 
 
 def option(options: Options, *names: str) -> bool | None:
@@ -17,18 +26,22 @@ def option(options: Options, *names: str) -> bool | None:
     return None
 
 
-def effective(event: Options, payload: Options, *names: str) -> bool:
-    """What holds for an event; true unless somebody said false."""
-    own = option(event, *names)
-    return (own if own is not None else option(payload, *names)) is not False
+def event_options(options: Options, default: EventOptions) -> EventOptions:
+    """The options of an event whose payload says `default`; of a payload, when `default` is plain."""
+    if not options:
+        return default
+    save_event = option(options, "saveEvent", "saveEvents", "save")
+    save_session = option(options, "saveSession")
+    debugger = option(options, "debugger")
+    logs = option(options, "logs")
+    return EventOptions(
+        default.save_event if save_event is None else save_event,
+        default.save_session if save_session is None else save_session,
+        default.debugger if debugger is None else debugger,
+        default.logs if logs is None else logs,
+    )
 
 
-def effective_for_call(events: Sequence[Options], payload: Options, *names: str) -> bool:
-    """What holds for a call: true unless it is false for every event, or for the payload when there are none."""
-    if not events:
-        return option(payload, *names) is not False
-    return any(effective(event, payload, *names) for event in events)
-
-
-def wants_profile(events: Sequence[Options], payload: Options) -> bool:
-    return option(payload, "profile") is True or any(option(event, "profile") is True for event in events)
+def wants_profile(payload: Options, events: Sequence[Options]) -> bool:
+    """`profile` is no default: true anywhere asks for it, false says nothing."""
+    return payload.get("profile") is True or any(event.get("profile") is True for event in events)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -11,7 +10,7 @@ from trackd.actors.messages import Failed, Refused, Track, Tracked
 from trackd.actors.system import Tracker
 from trackd.config.settings import Limits
 from trackd.http.answer import answer_body
-from trackd.http.body import check_content_type, check_nesting, read_body
+from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.decoding import decode
 from trackd.http.errors import failed, invalid, refused
 from trackd.http.payload import PayloadParser
@@ -32,7 +31,7 @@ class TrackEndpoint:
         self._parser = PayloadParser(limits.max_events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers: Headers = dict(scope["headers"])
         check_content_type(headers)
         try:
             body = await read_body(headers, receive, self._limits.max_body_bytes)
@@ -49,19 +48,19 @@ class TrackEndpoint:
                 raise failed(failure)
 
     def _decode(self, scope: Scope, headers: Headers, body: bytes) -> Track:
-        client = scope.get("client")
+        client, origin = scope.get("client"), headers.get(b"origin")
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
             received=timestamp(self._now()),
             idempotency_key=_idempotency_key(headers),
-            origin=headers.get("origin"),
+            origin=origin.decode("latin-1") if origin is not None else None,
             ip=client[0] if client else None,
         )
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    key = headers.get("idempotency-key", "").strip()
+    key = headers.get(b"idempotency-key", b"").decode("latin-1").strip()
     if len(key) > MAX_KEY_LENGTH:
         message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
         raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])

@@ -3,9 +3,10 @@
 All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 JsonObject = dict[str, Any]
 
@@ -16,8 +17,7 @@ def timestamp(moment: datetime) -> str:
     return zoned.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Who may send events. `rate_limit` is in calls per second, None for no limit; no `origins` means any."""
 
     id: str
@@ -34,8 +34,7 @@ class Source:
     updated: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
     `doc` is the profile's whole JSON document: never change it in place.
@@ -47,8 +46,7 @@ class Profile:
     doc: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     id: str
     profile_id: str
     inserted: str

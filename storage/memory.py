@@ -1,7 +1,6 @@
 """A store without a file: the second implementation of the seam, for tests and for measuring without a disk."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from trackd.storage.documents import Event, Profile, Session, Source
 from trackd.storage.fence import judge
@@ -38,7 +37,7 @@ class MemoryStore:
         return list(self._sources.values())
 
     def put_source(self, source: Source) -> None:
-        self._sources[source.id] = replace(source)
+        self._sources[source.id] = source
         self._sources_version += 1
 
     def commit(self, batch: Sequence[Changes]) -> list[Outcome]:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from msgspec.structs import asdict, replace
 from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
@@ -21,7 +21,7 @@ class SourceError(Exception):
 
 def source_of_row(row: Any) -> Source:
     """A row of the table `source`, which has the columns of `Source` in its order."""
-    columns = dict(zip(Source.__dataclass_fields__, row, strict=True))
+    columns = dict(zip(Source.__struct_fields__, row, strict=True))
     for flag in ("enabled", "consent", "returns_profile", "permanent_profile_id"):
         columns[flag] = bool(columns[flag])
     for values in ("origins", "tags"):

@@ -3,14 +3,15 @@
 The writing connection is also the only one that checkpoints the WAL. It is used by one thread at a time.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from sqlite_utils.utils import sqlite3
 
+from trackd.storage.bulk import BulkInsert
 from trackd.storage.database import connect, explained, open_for_writing
 from trackd.storage.documents import Event, Profile, Session, Source
 from trackd.storage.encoding import json_object, json_text
@@ -26,19 +27,26 @@ SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM se
 KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
 SOURCES = "SELECT * FROM source"
 
-STANDING = "SELECT id, seq, revision FROM profile WHERE id IN (SELECT value FROM json_each(?))"
-LINKS = "SELECT id, profile_id FROM session WHERE id IN (SELECT value FROM json_each(?))"
-PUT_PROFILE = (
-    "INSERT INTO profile (id, seq, revision, doc) VALUES (?, ?, ?, ?) ON CONFLICT (id)"
-    " DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc"
+# One row for a whole batch, see bulk.py.
+STANDING = """
+SELECT (SELECT json_group_array(json_array(id, seq, revision)) FROM profile
+        WHERE id IN (SELECT value FROM json_each(:profiles))),
+       (SELECT json_group_array(json_array(id, profile_id)) FROM session
+        WHERE id IN (SELECT value FROM json_each(:sessions)))
+"""
+PUT_PROFILES = BulkInsert(
+    "profile",
+    ("id", "seq", "revision", "doc"),
+    "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc",
 )
-PUT_SESSION = (
-    "INSERT INTO session (id, profile_id, inserted, updated, context, properties) VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET profile_id = excluded.profile_id, updated = excluded.updated,"
-    " context = excluded.context, properties = excluded.properties"
+PUT_SESSIONS = BulkInsert(
+    "session",
+    ("id", "profile_id", "inserted", "updated", "context", "properties"),
+    "ON CONFLICT (id) DO UPDATE SET profile_id = excluded.profile_id, updated = excluded.updated,"
+    " context = excluded.context, properties = excluded.properties",
 )
-PUT_EVENT = f"INSERT INTO event ({', '.join(Event._fields)}) VALUES ({', '.join('?' * len(Event._fields))})"
-PUT_EVENT_ID = "INSERT INTO event_id (profile_id, id, seq) VALUES (?, ?, ?)"
+PUT_EVENTS = BulkInsert("event", Event._fields)
+PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 # One change is at fault, not the disk: the others of its batch are committed without it.
@@ -71,7 +79,7 @@ class SqliteStore:
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
-        return dict(self._read(KNOWN_EVENTS, profile_id, _json_list(event_ids)))
+        return dict(self._read(KNOWN_EVENTS, profile_id, json_text(list(event_ids))))
 
     def sources_version(self) -> int:
         version: int = self._read("SELECT version FROM sources_version")[0][0]
@@ -108,7 +116,7 @@ class SqliteStore:
         db = self._writer
         db.execute("BEGIN IMMEDIATE")
         try:
-            verdict = judge(batch, self._standing(batch), self._links(batch))
+            verdict = self._judge(batch)
             if batch:
                 self._write(verdict)
             else:
@@ -120,21 +128,19 @@ class SqliteStore:
             raise
         return verdict.outcomes
 
-    def _standing(self, batch: Sequence[Changes]) -> dict[str, tuple[int, int]]:
-        ids = _json_list({changes.fence.profile_id for changes in batch})
-        return {row[0]: (row[1], row[2]) for row in self._writer.execute(STANDING, (ids,))}
-
-    def _links(self, batch: Sequence[Changes]) -> dict[str, str]:
-        ids = _json_list({changes.session.id for changes in batch if changes.session})
-        return dict(self._writer.execute(LINKS, (ids,)).fetchall())
+    def _judge(self, batch: Sequence[Changes]) -> Verdict:
+        profiles = json_text(list({changes.fence.profile_id for changes in batch}))
+        sessions = json_text(list({changes.session.id for changes in batch if changes.session}))
+        row = self._writer.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
+        standing, links = from_json(row[0]), from_json(row[1])
+        return judge(batch, {key: (seq, revision) for key, seq, revision in standing}, dict(links))
 
     def _write(self, verdict: Verdict) -> None:
-        db = self._writer
-        db.executemany(PUT_EVENT, verdict.events)
-        db.executemany(PUT_EVENT_ID, verdict.event_ids)
-        db.executemany(PUT_PROFILE, [(p.id, p.seq, p.revision, json_text(p.doc)) for p in verdict.profiles.values()])
-        db.executemany(
-            PUT_SESSION,
+        PUT_EVENTS.run(self._writer, verdict.events)
+        PUT_EVENT_IDS.run(self._writer, verdict.event_ids)
+        PUT_PROFILES.run(self._writer, [(p.id, p.seq, p.revision, json_text(p.doc)) for p in verdict.profiles.values()])
+        PUT_SESSIONS.run(
+            self._writer,
             [
                 (s.id, s.profile_id, s.inserted, s.updated, json_text(s.context), json_text(s.properties))
                 for s in verdict.sessions.values()
@@ -145,7 +151,3 @@ class SqliteStore:
         self._reader.close()
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
-
-
-def _json_list(ids: Iterable[str]) -> str:
-    return json.dumps(list(ids))

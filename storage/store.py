@@ -6,9 +6,10 @@ SQLite's place: whoever loses a race learns that its change is stale, and nothin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 from trackd.storage.documents import Event, Profile, Session, Source
 
@@ -25,8 +26,7 @@ class Outcome(Enum):
     FAILED = "failed"  # nothing written: the store could not
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """The state that a change was built on; `seq` and `revision` are 0 for a profile that was not there."""
 
     profile_id: str
@@ -34,8 +34,7 @@ class Fence:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What one call writes, whole or not at all.
 
     `profile` and `session` are None when the call leaves them alone. `session_was` is the id of the profile that

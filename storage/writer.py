@@ -3,14 +3,14 @@
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from trackd.storage.store import Changes, Outcome, Store, StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult:
+class BatchResult(Struct, frozen=True):
     """What became of the batch that was submitted: an outcome for each change, or the error that undid them all."""
 
     outcomes: Sequence[Outcome] = ()
