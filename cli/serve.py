@@ -38,7 +38,8 @@ def serve(settings: Settings) -> None:
                 host, port = listening.getsockname()[:2]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
                 server = Server(create_app(settings, tracker), settings.server, tracker.refuse_calls)
-                server.on_started = lambda: _announce(url, path, store)
+                source = _first_source(path, store)
+                server.on_started = lambda: _announce(url, path, source)
                 _tune_interpreter()
                 server.run(sockets=[listening])
         finally:
@@ -60,18 +61,20 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _announce(url: str, path: Path, store: SqliteStore) -> None:
-    if store.sources_version() == 0:  # there never was a source
-        _print_first_source(url, path)
-    print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
-
-
-def _print_first_source(url: str, path: Path) -> None:
+def _first_source(path: Path, store: SqliteStore) -> Source | None:
+    """Made when there never was a source in this file."""
+    if store.sources_version() != 0:
+        return None
     with Sources(path) as sources:
-        source = sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
-    call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
-    print(f"Made a source, its id is {source.id}. Send it an event:\n")
-    print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
+        return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
+
+
+def _announce(url: str, path: Path, source: Source | None) -> None:
+    if source is not None:
+        call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
+        print(f"Made a source, its id is {source.id}. Send it an event:\n")
+        print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
+    print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
 
 
 def _tune_interpreter() -> None:

@@ -30,7 +30,7 @@ class JsonProtocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Stops on SIGTERM and SIGINT: first `on_stop`, then the connections, then the application's lifespan."""
+    """Stops on SIGTERM and SIGINT: `on_stop`, then the listening, the connections, and the application's lifespan."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, on_stop: Callable[[], None]) -> None:
         config = uvicorn.Config(
@@ -74,6 +74,10 @@ class Server(uvicorn.Server):
         self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
         await self._drain()
         await super().shutdown(sockets)
 

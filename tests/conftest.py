@@ -1,0 +1,43 @@
+"""Fixtures for all tests."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import SOURCE_ID, TRACKD, Process
+from trackd.storage.documents import Source
+from trackd.storage.sources import Sources
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts `trackd serve` on a free port; `environment` holds settings as TRACKD_* variables."""
+    running: list[Process] = []
+
+    def start(db: Path = tmp_path / "trackd.db", source: bool = True, **environment: str) -> Process:
+        if source and not db.exists():
+            with Sources(db, create=True) as sources:
+                sources.add(Source(SOURCE_ID, "test"))
+        process = subprocess.Popen(
+            [TRACKD, "serve", "--port", "0", "--db", db],
+            env=os.environ | environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            running.append(Process(db, process))
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.process.kill()
+        server.process.communicate()

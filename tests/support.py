@@ -1,0 +1,92 @@
+"""What tests share: servers, payloads, and a look into the file."""
+
+import asyncio
+import contextlib
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from trackd.actors.system import Tracker
+from trackd.config.settings import Settings
+from trackd.http.app import create_app
+from trackd.http.server import Server, listen
+from trackd.storage.store import Store
+
+TRACKD = Path(sys.executable).with_name("trackd")
+SOURCE_ID = "test-source"
+
+
+class Process:
+    """A running `trackd serve`."""
+
+    def __init__(self, db: Path, process: subprocess.Popen[str]) -> None:
+        self.db = db
+        self.process = process
+        self.greeting: list[str] = []
+        for line in iter(self._stdout.readline, ""):
+            self.greeting.append(line)
+            if match := re.search(r"is ready at (\S+),", line):
+                self.url = match[1]
+                return
+        raise RuntimeError(f"trackd did not start: {process.stderr and process.stderr.read()}")
+
+    @property
+    def _stdout(self) -> Any:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop, or kill it; returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    store: Store, settings: Settings | None = None, connections: int = 64
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The application on a real socket in this event loop, and a client for it. Closes the store."""
+    settings = settings or Settings()
+    tracker = Tracker(store, settings.actors, settings.limits)
+    listening = listen("127.0.0.1", 0)
+    server = Server(create_app(settings, tracker), settings.server, tracker.refuse_calls)
+    started = asyncio.Event()
+    server.on_started = started.set
+    task = asyncio.create_task(server.serve([listening]))
+    await started.wait()
+    url = "http://{}:{}".format(*listening.getsockname())
+    try:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await task
+        store.close()
+
+
+def payload(
+    session: str, *types: str, profile: str | None = None, source: str = SOURCE_ID, **more: Any
+) -> dict[str, Any]:
+    """A tracker payload with an event of each type."""
+    named = {"profile": {"id": profile}} if profile else {}
+    events = [{"type": event_type} for event_type in types]
+    return {"source": {"id": source}, "session": {"id": session}, "events": events, **named, **more}
+
+
+def rows(db: Path, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql, parameters)]
+
+
+def execute(db: Path, sql: str, *parameters: Any) -> None:
+    with contextlib.closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute(sql, parameters)

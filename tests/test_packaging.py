@@ -1,0 +1,80 @@
+"""The rule that folder X/ is the package trackd.X, and what follows from it."""
+
+import ast
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = {"config": 0, "storage": 0, "actors": 1, "http": 2, "cli": 3}
+
+
+def test_http_has_no_init_so_that_pythons_own_http_can_be_imported_in_the_root() -> None:
+    assert not (ROOT / "http" / "__init__.py").exists()
+    subprocess.run([sys.executable, "-c", "import http.client, trackd.http.app"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("command", [["-m", "pytest"], [str(Path(sys.executable).with_name("pytest"))]])
+def test_pytest_starts_both_ways_in_the_root(command: list[str]) -> None:
+    found = subprocess.run(
+        [sys.executable, *command, "--collect-only", "-q", "tests/test_journey.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_run_one_way(package: str) -> None:
+    for module in (ROOT / package).glob("**/*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                if name.startswith("trackd."):
+                    imported = name.split(".")[1]
+                    assert imported == package or LAYERS[imported] < LAYERS[package], f"{module} imports {name}"
+
+
+def test_every_package_is_named_in_pyproject() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for package in LAYERS:
+        assert f'"trackd.{package}" = "{package}"' in text
+
+
+def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
+    # The dependencies of this environment; its editable trackd is not among what a .pth file adds.
+    (Path(site.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel]
+    subprocess.run(install, check=True, cwd=tmp_path)
+    where = [python, "-c", "import trackd.http.app as app; print(app.__file__)"]
+    assert str(tmp_path) in subprocess.check_output(where, text=True, cwd=tmp_path)
+
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    server = subprocess.Popen(
+        [tmp_path / "venv" / "bin" / "trackd", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        assert any("is ready at" in line for line in iter(server.stdout.readline, ""))
+        server.terminate()
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.communicate()
