@@ -1,0 +1,65 @@
+"""The documents name everything that is there, and what they say to run runs."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import TRACKD, Process
+from trackd.config.load import load
+from trackd.http.errors import STATUS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("setting", list(load().each()), ids=lambda setting: setting.name)
+def test_the_readme_names_every_setting_with_its_default(setting: object) -> None:
+    name, value = setting.name, setting.value  # type: ignore[attr-defined]
+    assert f"| `{name}` | `{value}` |" in README
+
+
+def test_the_readme_names_every_route() -> None:
+    for path in re.findall(r'Route\("(/[a-z]+)"', (ROOT / "http" / "app.py").read_text()):
+        assert path in README
+
+
+@pytest.mark.parametrize("status", sorted({*STATUS.values(), 400, 404, 405, 413, 415, 422, 500}))
+def test_the_readme_explains_every_status(status: int) -> None:
+    table = README[README.index("### Errors") :]
+    assert re.search(rf"^\| [\d, ]*{status}", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "actors").glob("*.py")), ids=lambda path: path.name)
+def test_each_module_says_what_it_is(module: Path) -> None:
+    assert module.read_text().startswith('"""')
+
+
+def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:
+    first_block = README.split("```")[1]
+    assert [line.split("#")[0].strip() for line in first_block.splitlines()[1:]] == ["make run", "make test"]
+
+
+def test_the_curl_of_the_readme_works_as_printed(serve: Callable[..., Process]) -> None:
+    server = serve(source=False)
+    curl = next(block for block in README.split("```sh")[1:] if block.lstrip().startswith("curl")).split("```")[0]
+    script = curl.replace("http://127.0.0.1:8686", server.url).replace(".venv/bin/trackd", f"{TRACKD}")
+    answer = json.loads(subprocess.check_output(["sh", "-c", script], cwd=server.db.parent, stderr=subprocess.DEVNULL))
+    assert answer["debugging"]["events"]["types"] == ["page-view"]
+    printed = json.loads(re.sub(r"\s+", " ", README.split("```json")[1].split("```")[0]))
+    assert printed.keys() == answer.keys()
+    assert printed["debugging"].keys() == answer["debugging"].keys()
+
+
+def test_the_source_commands_of_the_readme_run(tmp_path: Path) -> None:
+    block = next(block for block in README.split("```sh")[1:] if "source add" in block).split("```")[0]
+    script = "\n".join(
+        f"ID=$({line})" if line.startswith("trackd source add") else line.replace(" ID", " $ID")
+        for line in block.strip().splitlines()
+    )
+    path = f"{TRACKD.parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
