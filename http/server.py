@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from trackd.config.settings import Server as ServerSettings
 
@@ -85,17 +85,25 @@ class Server(uvicorn.Server):
         """Answer who is still there, and tell them to close; who is idle is closed only after this.
 
         A connection that is closed while its next request is on the way is reset, and its client cannot know
-        whether the call was taken.
+        whether the call was taken. A request that is not here in whole by then was not taken.
         """
-        state = self.server_state
+        loop, state = asyncio.get_running_loop(), self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        for connection in list(state.connections):
+        for cycle in self._cycles():
+            cycle.keep_alive = False
+        end = loop.time() + self._drain_s
+        while state.connections and loop.time() < end:
+            await asyncio.sleep(POLL_S)
+        for cycle in self._cycles():
+            if cycle.more_body:
+                cycle.transport.close()
+
+    def _cycles(self) -> Iterator[RequestResponseCycle]:
+        """The requests that are not answered yet."""
+        for connection in list(self.server_state.connections):
             assert isinstance(connection, JsonProtocol)
             if connection.cycle is not None and not connection.cycle.response_complete:
-                connection.cycle.keep_alive = False
-        end = asyncio.get_running_loop().time() + self._drain_s
-        while state.connections and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(POLL_S)
+                yield connection.cycle
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -71,7 +71,8 @@ def _check_ours(db: Database, path: Path) -> None:
     application_id = db.execute("PRAGMA application_id").fetchone()[0]
     if application_id != APPLICATION_ID and (application_id != 0 or db.table_names()):
         raise DatabaseError(f"{path} is a database of another program: name another file.")
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    with Database(memory=True) as empty:
+        known = {migration.name for migration in migrations.pending(empty)}
     unknown = {migration.name for migration in migrations.applied(db)} - known
     if unknown:
         raise DatabaseError(
@@ -81,8 +82,7 @@ def _check_ours(db: Database, path: Path) -> None:
 
 
 def _migrate(db: Database) -> None:
-    if not migrations.pending(db):
-        return
+    """Also where nothing is pending: the transaction shows that the file may be written."""
     db.execute("BEGIN IMMEDIATE")  # two processes may start at the same moment
     try:
         migrations.apply(db)

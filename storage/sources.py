@@ -35,6 +35,7 @@ class Sources:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
         self._db = Database(open_for_writing(path, create=create))
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
         self._table = self._db.table("source")
 
     def __enter__(self) -> "Sources":

@@ -111,3 +111,21 @@ def test_ready_says_503_while_the_server_stops(serve: Serve) -> None:
     answer = asyncio.run(asyncio.wait_for(ask(), 30))
     assert (answer.status_code, answer.json()) == (503, {"detail": "The server is stopping."})
     assert server.process.wait(30) == 0
+
+
+def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> None:
+    server = serve(TRACKD_SERVER_STOP_TIMEOUT_S="600")
+
+    async def half_a_request() -> bytes:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b'POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n{"source"'
+        )
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the rest
+        server.process.terminate()
+        return await reader.read()
+
+    assert asyncio.run(asyncio.wait_for(half_a_request(), 30)) == b""
+    _, log = server.process.communicate(timeout=30)
+    assert (server.process.returncode, "Traceback" in log) == (0, False)
