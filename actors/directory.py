@@ -45,12 +45,13 @@ class Link:
 
 
 class Delivery(Struct, frozen=True):
-    """A call that is with its profile's actor, or waits for the disk."""
+    """A call that is with its profile's actor, or waits for the disk. `link_was`: whose the session was before it."""
 
     admitted: Admitted
     profile_id: str
     active: Active
     link: Link | None
+    link_was: str | None
 
 
 class ProfileDirectory(GuardedActor):
@@ -78,14 +79,14 @@ class ProfileDirectory(GuardedActor):
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
         active = self._activate(profile_id, read.get(profile_id))
-        new_session = link is None
+        new_session, link_was = link is None, link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
             link.in_flight += 1
         else:
             link = None
         active.in_flight += 1
-        self._deliveries[call.number] = Delivery(admitted, profile_id, active, link)
+        self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         self.send(active.address, Deliver(call, source, active.settled, new_session))
 
     def _link(self, session_id: str) -> Link | None:
@@ -156,6 +157,8 @@ class ProfileDirectory(GuardedActor):
                 self._forget_profile(delivery)
             if delivery.link is not None and delivery.link.in_flight == 0:
                 self._links.discard(delivery.admitted.call.session_id)
+            elif delivery.link is not None and delivery.link_was is not None:
+                delivery.link.profile_id = delivery.link_was
         self.answer(*answered.answers)
 
     def _release(self, number: int) -> Delivery:

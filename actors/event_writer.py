@@ -34,7 +34,7 @@ class EventWriter(GuardedActor):
         self._submit()
 
     def _submit(self) -> None:
-        if self._committing is None and self._waiting:
+        while self._committing is None and self._waiting:
             self._committing = self._waiting[:MAX_BATCH_CALLS]
             self._waiting = self._waiting[MAX_BATCH_CALLS:]
             self._hand_over()
@@ -53,6 +53,8 @@ class EventWriter(GuardedActor):
 
     def _settle(self, result: BatchResult) -> None:
         batch, self._committing = self._committing or [], None
+        if result.error is None and len(result.outcomes) != len(batch):
+            result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
         settled = list(zip(batch, outcomes, strict=True))
         undone: dict[str, Outcome] = {}

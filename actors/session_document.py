@@ -1,5 +1,7 @@
 """What a call does to its session. Pure."""
 
+from typing import Any
+
 from trackd.actors.messages import Track
 from trackd.storage.documents import JsonObject, Session
 from trackd.storage.encoding import json_text
@@ -12,7 +14,7 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     context = merged(session.context, call.context or {})
     properties = merged(session.properties, call.properties or {})
     fits = (context is session.context and properties is session.properties) or (
-        len(json_text(context)) + len(json_text(properties)) <= max_bytes
+        len(json_text(context).encode()) + len(json_text(properties).encode()) <= max_bytes
     )
     if not fits:
         context, properties = session.context, session.properties
@@ -26,8 +28,15 @@ def merged(old: JsonObject, new: JsonObject) -> JsonObject:
         known = old.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             value = merged(known, value)
-        if key not in old or type(value) is not type(known) or value != known:
+        if key not in old or not _same(known, value):
             if result is old:
                 result = dict(old)
             result[key] = value
     return result
+
+
+def _same(known: Any, value: Any) -> bool:
+    """As JSON: Python takes 1, 1.0 and true for equal."""
+    if isinstance(value, list):
+        return isinstance(known, list) and json_text(known) == json_text(value)
+    return type(known) is type(value) and bool(known == value)

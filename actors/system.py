@@ -99,7 +99,7 @@ class Tracker:
 
     def track(self, call: Track, size: int) -> asyncio.Future[Answer]:
         """Ask for a call; `size` is that of its body in bytes. The future always ends with an answer."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         refusal = self._refusal(call, size)
         if refusal is not None or self._wiring is None:
             future.set_result(refusal or Refused(call.number, Reason.STOPPING, RETRY_AFTER_S))

@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Collect events over HTTP, and keep every profile consistent under concurrent calls.",
 )
 app.add_typer(source.app, name="source")

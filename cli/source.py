@@ -13,9 +13,11 @@ from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.storage.documents import Source
 from trackd.storage.sources import Sources
 
-app = typer.Typer(no_args_is_help=True, help="Manage the sources that may send events, beside a running server too.")
-
-SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id.")]
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Manage the sources that may send events, beside a running server too.",
+)
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Sources:
@@ -27,7 +29,19 @@ def _checked_id(value: str | None) -> str:
         return str(uuid.uuid4())
     if not 1 <= len(value.strip()) <= 255:
         raise typer.BadParameter("an id has 1 to 255 characters.")
-    return value.strip()
+    return _checked_text(value.strip())
+
+
+def _checked_text(value: str) -> str:
+    """The shell may hand over bytes that are no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("must be text in UTF-8.") from None
+    return value
+
+
+SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id.", callback=_checked_text)]
 
 
 def _checked_origins(values: list[str] | None) -> list[str]:
@@ -46,11 +60,11 @@ def _checked_rate(value: float | None) -> float | None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Option(help="What people call it.")],
+    name: Annotated[str, typer.Option(help="What people call it.", callback=_checked_text)],
     id: Annotated[  # noqa: A002  the flag's name
         str | None, typer.Option(help="The id that clients send; made when left out.", callback=_checked_id)
     ] = None,
-    description: Annotated[str, typer.Option(help="A note for people.")] = "",
+    description: Annotated[str, typer.Option(help="A note for people.", callback=_checked_text)] = "",
     consent: Annotated[bool, typer.Option("--consent", help="It requires consent.")] = False,
     returns_profile: Annotated[bool, typer.Option("--returns-profile", help="Answers may carry the profile.")] = False,
     permanent_profile_id: Annotated[

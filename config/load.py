@@ -93,9 +93,8 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
     origins: dict[str, Origin] = {name: "default" for name, _, _ in names()}
     for origin, layer in reversed(layers):
         for group, values in layer.items():
-            if not isinstance(values, Mapping):
-                merged[group] = values
-                continue
+            if group not in Settings.model_fields or not isinstance(values, Mapping):
+                raise SettingsError(_unknown(group, values, path))
             merged[group] = {**merged.get(group, {}), **values}
             origins.update({f"{group}.{key}": origin for key in values})
     try:
@@ -138,7 +137,14 @@ def _refuse_unknown_variables() -> None:
 def _hint(word: str, known: list[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     ending = [name for name in known if name.endswith(word.removeprefix(PREFIX))]
-    return f": did you mean {(ending or near)[0]}?" if ending or near else ""
+    return f" (did you mean {(ending or near)[0]}?)" if ending or near else ""
+
+
+def _unknown(name: str, value: Any, path: Path | None) -> str:
+    if name in Settings.model_fields:
+        return f"The setting {name} = {value!r} (from {path}) is not allowed: its settings stand in a table [{name}]."
+    hint = _hint(name, [name for name, _, _ in names()])
+    return f"There is no setting {name} = {value!r} (from {path}){hint}. `trackd config` lists all settings."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path | None) -> str:
@@ -146,8 +152,7 @@ def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path 
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        known = [name for name, _, _ in names()] + list(Settings.model_fields)
-        return f"There is no setting {name} (found in {path}){_hint(name, known)}. `trackd config` lists all settings."
+        return _unknown(name, fault["input"], path)
     places = {
         "flag": "the command line",
         "environment": f"the environment as {_variable(*name.partition('.')[::2])}",

@@ -13,7 +13,9 @@ from trackd.http.errors import invalid, too_large, unsupported
 Headers = Mapping[bytes, bytes]
 
 GZIP = 16 + zlib.MAX_WBITS
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+GZIP_OVERHEAD = 65_536  # what packing may add: the header, and five bytes to each block that cannot be packed
+# Possessive, and content without a closing quote: one pass, however the text is made.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -62,17 +64,20 @@ async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
 
 
 async def _unzipped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
-    """Unpack no more than one byte over the limit, however much a bomb would unpack to."""
+    """Unpack no more than one byte over the limit, however much a bomb would unpack to, or pack into nothing."""
     unzip = zlib.decompressobj(GZIP)
-    left = max_bytes + 1
+    packed, left = 0, max_bytes + 1
     try:
         async for chunk in chunks:
+            packed += len(chunk)
+            if packed > max_bytes + GZIP_OVERHEAD:
+                raise too_large("body", f"{max_bytes} bytes")
             while chunk and not unzip.eof:
                 data = unzip.decompress(chunk, left)
                 left -= len(data)
                 yield data
-                chunk = unzip.unconsumed_tail
-            if chunk and unzip.unused_data:
+                chunk = unzip.unconsumed_tail or unzip.unused_data
+            if chunk:
                 raise zlib.error("there are bytes after its end")
     except zlib.error as error:
         raise invalid([{"loc": ["body"], "msg": f"The body is not sound gzip: {error}", "type": "gzip"}]) from None

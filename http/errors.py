@@ -101,5 +101,6 @@ class ErrorAnswers:
             self._logged[status, kind] = (last, unlogged + 1)
             return
         more = f" ({unlogged} more since the last such line)" if unlogged else ""
-        log.warning("refused with %d, %s%s: %s", status, kind, more, str(detail)[:300])
+        text = "".join(character if character.isprintable() else "?" for character in str(detail)[:300])
+        log.warning("refused with %d, %s%s: %s", status, kind, more, text)
         self._logged[status, kind] = (now, 0)

@@ -1,6 +1,7 @@
 """The tracker payload as clients send it. Unknown fields are ignored; an id may be a number."""
 
 import json
+import math
 from typing import Annotated, Any, NoReturn
 
 from annotated_types import MaxLen
@@ -14,10 +15,17 @@ def _empty_object(value: Any) -> Any:
     return {} if value is None or value == [] else value
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number should be finite")
+    return value
+
+
 Id = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     Field(coerce_numbers_to_str=True),
+    BeforeValidator(_finite),
 ]
 Object = Annotated[dict[str, Any], BeforeValidator(_empty_object)]
 

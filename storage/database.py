@@ -1,6 +1,7 @@
 """Opening a trackd database file: what it must be, how its connections are set, one sentence when it cannot be."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ def explained(path: Path) -> Iterator[None]:
         raise DatabaseError(f"{path} cannot be used: {reason}.") from error
 
 
-def connect(path: Path, *, mode: Literal["rw", "rwc", "ro"]) -> Connection:
+def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -> Connection:
     """A connection in explicit-transaction mode that may be used by another thread than the opening one."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
@@ -54,26 +55,45 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     """
     if not create and not path.is_file():
         raise DatabaseError(f"There is no database {path}: start `trackd serve` first, or name another with --db.")
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
     with explained(path):
-        connection = connect(path, mode="rwc" if create else "rw")
-        try:
-            _check_ours(Database(connection), path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-            _migrate(Database(connection))
-        except BaseException:
-            connection.close()
-            raise
+        while True:
+            try:
+                return _open(path, "rwc" if create else "rw", synchronous)
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait for another process that makes the file at the same moment.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+
+def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connection:
+    if path.is_file():
+        _check_ours(path)
+    connection = connect(path, mode=mode)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        _migrate(Database(connection))
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _check_ours(db: Database, path: Path) -> None:
-    application_id = db.execute("PRAGMA application_id").fetchone()[0]
-    if application_id != APPLICATION_ID and (application_id != 0 or db.table_names()):
-        raise DatabaseError(f"{path} is a database of another program: name another file.")
+def _check_ours(path: Path) -> None:
+    """Reads only: what belongs to another program keeps its write-ahead log, and gets no files beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    complete = not log.exists() or log.stat().st_size == 0
+    with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
+        db = Database(connection)
+        db.begin()  # one view: another trackd may be making the tables at this moment
+        application_id = db.execute("PRAGMA application_id").fetchone()[0]
+        if application_id != APPLICATION_ID and (application_id != 0 or db.table_names()):
+            raise DatabaseError(f"{path} is a database of another program: name another file.")
+        applied = {migration.name for migration in migrations.applied(db)}
     with Database(memory=True) as empty:
-        known = {migration.name for migration in migrations.pending(empty)}
-    unknown = {migration.name for migration in migrations.applied(db)} - known
+        unknown = applied - {migration.name for migration in migrations.pending(empty)}
     if unknown:
         raise DatabaseError(
             f"{path} was written by a newer trackd (it has {', '.join(sorted(unknown))}): "

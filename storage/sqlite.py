@@ -53,6 +53,7 @@ HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 FAULTS_OF_ONE = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
+    sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
     ValueError,
     OverflowError,

@@ -124,7 +124,9 @@ def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> No
         )
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the rest
         server.process.terminate()
-        return await reader.read()
+        rest = await reader.read()
+        writer.close()
+        return rest
 
     assert asyncio.run(asyncio.wait_for(half_a_request(), 30)) == b""
     _, log = server.process.communicate(timeout=30)

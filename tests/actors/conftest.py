@@ -1,0 +1,265 @@
+"""What the actor tests share: calls in short words, a writer that commits when told, and the actors on two stages.
+
+`Scene` is a real Tracker in a running event loop. `Troupe` is the actors alone, without a loop: each message runs to
+its end before the test goes on, and time passes when the test says so.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+import pytest
+from thespian.actors import ActorSystem
+
+from trackd.actors.guardian import Guardian
+from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick, Track, TrackedEvent
+from trackd.actors.profile_document import new_profile
+from trackd.actors.system import Tracker
+from trackd.actors.wiring import Parts, Wiring
+from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.memory import MemoryStore
+from trackd.storage.store import Changes, Fence, Store, StoreError
+from trackd.storage.writer import BatchResult, commit
+
+NOW = "2026-01-31T12:00:00.000000Z"
+LATER = "2026-01-31T12:00:01.000000Z"
+numbers = itertools.count(1)
+
+
+class Make:
+    """Calls and documents in which only what is named differs."""
+
+    now, later = NOW, LATER
+
+    @staticmethod
+    def source(source_id: str = "source", **settings: Any) -> Source:
+        return Source(source_id, source_id, **settings)
+
+    @staticmethod
+    def event(event_id: str | None = None, event_type: str = "t", **fields: Any) -> TrackedEvent:
+        """With an id it is the client's own."""
+        made = event_id or f"made-{next(numbers)}"
+        return TrackedEvent(id=made, own_id=event_id is not None, type=event_type, created=NOW, **fields)
+
+    @classmethod
+    def call(cls, session_id: str = "S", events: int | Sequence[TrackedEvent] = 1, **fields: Any) -> Track:
+        made = tuple(cls.event() for _ in range(events)) if isinstance(events, int) else tuple(events)
+        fields = {"source_id": "source", "received": NOW, **fields}
+        return Track(number=next(numbers), session_id=session_id, events=made, **fields)
+
+    @staticmethod
+    def profile(profile_id: str, seq: int = 0, revision: int = 1) -> Profile:
+        return Profile(profile_id, seq, revision, {**new_profile(profile_id, NOW), "seq": seq})
+
+    @staticmethod
+    def session(session_id: str, profile_id: str, **context: Any) -> Session:
+        return Session(session_id, profile_id, NOW, NOW, context, {})
+
+    @classmethod
+    def store(
+        cls,
+        *profiles: Profile,
+        sessions: Sequence[Session] = (),
+        merged: dict[str, str] | None = None,
+        kind: Callable[..., MemoryStore] = MemoryStore,
+        **source: Any,
+    ) -> Any:
+        """A store in memory with one source and these documents."""
+        store = kind([cls.source(**source)])
+        store.profiles |= {profile.id: profile for profile in profiles}
+        store.sessions |= {session.id: session for session in sessions}
+        store.merged |= merged or {}
+        return store
+
+    @classmethod
+    def move(cls, store: Store, profile_id: str, **changes: Any) -> None:
+        """Another node writes the profile."""
+        was = store.profile(profile_id)
+        assert was is not None
+        moved = Profile(profile_id, was.seq, was.revision + 1, was.doc)
+        store.commit([Changes(Fence(profile_id, was.seq, was.revision), moved, **changes)])
+
+
+class SteppedWriter:
+    """Commits the oldest batch when it is told to."""
+
+    def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
+        self.store = store
+        self.committed = committed
+        self.batches: deque[Sequence[Changes]] = deque()
+        self.free_running = False
+
+    def submit(self, batch: Sequence[Changes]) -> None:
+        self.batches.append(batch)
+        if self.free_running:
+            self.step()
+
+    def step(self) -> None:
+        self.committed(commit(self.store, self.batches.popleft()))
+
+    def fail(self) -> None:
+        self.batches.popleft()
+        self.committed(BatchResult(error=StoreError("the disk is full")))
+
+    def run_free(self) -> None:
+        self.free_running = True
+        while self.batches:
+            self.step()
+
+    def close(self, timeout_s: float) -> bool:
+        return True
+
+
+class Scene:
+    """A started Tracker with a stepped writer; it is stopped at the end, whatever happens."""
+
+    def __init__(self, store: Store, **settings: Any) -> None:
+        self.store = store
+        self.tracker = Tracker(store, make_writer=self._make_writer, **settings)
+
+    def _make_writer(self, store: Store, committed: Callable[[BatchResult], None]) -> SteppedWriter:
+        self.writer = SteppedWriter(store, committed)
+        return self.writer
+
+    async def __aenter__(self) -> "Scene":
+        await self.tracker.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.writer.run_free()
+        await self.tracker.stop(timeout_s=5)
+
+    def ask(self, call: Track, size: int = 0) -> "asyncio.Future[Answer]":
+        return self.tracker.track(call, size)
+
+    async def step(self) -> None:
+        """The batch under way is committed, and the actors hear of it."""
+        self.writer.step()
+        await self.rest()
+
+    async def fail(self) -> None:
+        """The batch under way fails, and the actors hear of it."""
+        self.writer.fail()
+        await self.rest()
+
+    async def commit_all(self) -> None:
+        while self.writer.batches:
+            await self.step()
+
+    async def answer(self, call: Track) -> Answer:
+        """Ask, commit what waits, and return the answer."""
+        future = self.ask(call)
+        await self.commit_all()
+        assert future.done()
+        return future.result()
+
+    async def rest(self) -> None:
+        """Whatever was handed to the loop until now has run."""
+        passed = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(passed.set_result, None)
+        await passed
+
+
+class Troupe:
+    """The actors, with this object outside. `answers` are kept by the number of their call."""
+
+    def __init__(self, reads: Any, **bounds: int) -> None:
+        self.reads = reads
+        self.now = 0.0
+        self.batches: deque[Sequence[Changes]] = deque()
+        self.answers: dict[int, Answer] = {}
+        self.health: list[bool] = []
+        self.wiring: Wiring | None = None
+        self.takes_batches = True
+        self._ids = itertools.count(1)
+        self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
+        bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, "max_session_bytes": 1000, **bounds}
+        parts = Parts(
+            reads=reads,
+            submit=self._submit,
+            outside=self,
+            monotonic=lambda: self.now,
+            new_id=lambda: f"new-{next(self._ids)}",
+            **bounds,
+        )
+        self.tell(self.create(Guardian), parts)
+
+    def started(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+
+    def answered(self, answer: Answer) -> None:
+        assert answer.number not in self.answers, "a call is answered once"
+        self.answers[answer.number] = answer
+
+    def store_writable(self, writable: bool) -> None:
+        self.health.append(writable)
+
+    def _submit(self, batch: Sequence[Changes]) -> None:
+        if not self.takes_batches:
+            raise OSError("no such writer")
+        self.batches.append(batch)
+
+    def create(self, actor: type) -> Any:
+        return self._system.createActor(actor)
+
+    def tell(self, address: Any, message: Any) -> None:
+        self._system.tell(address, message)
+
+    def track(self, call: Track) -> int:
+        """Put a call in; returns its number."""
+        assert self.wiring is not None
+        self.tell(self.wiring.source_auth, call)
+        return call.number
+
+    def reason(self, number: int) -> Any:
+        """Why the call was refused; None when it was not."""
+        answer = self.answers.get(number)
+        return answer.reason if isinstance(answer, Refused) else None
+
+    def commit(self) -> None:
+        self.finish(commit(self.reads, self.batches.popleft()))
+
+    def finish(self, result: BatchResult) -> None:
+        """The batch under way ends so."""
+        assert self.wiring is not None
+        self.tell(self.wiring.event_writer, BatchCommitted(result))
+
+    def fail(self) -> None:
+        self.batches.popleft()
+        self.finish(BatchResult(error=StoreError("the disk is full")))
+
+    def tick(self) -> None:
+        assert self.wiring is not None
+        self.tell(self.wiring.guardian, Tick())
+
+    def close(self) -> None:
+        self._system.shutdown()
+
+
+@pytest.fixture(scope="session")
+def make() -> type[Make]:
+    return Make
+
+
+@pytest.fixture(scope="session")
+def scene() -> type[Scene]:
+    return Scene
+
+
+@pytest.fixture
+def troupe() -> Any:
+    """Makes troupes, and ends them with the test."""
+    made: list[Troupe] = []
+
+    def assemble(reads: Any, **bounds: int) -> Troupe:
+        made.append(Troupe(reads, **bounds))
+        return made[-1]
+
+    yield assemble
+    for one in made:
+        one.close()

@@ -1,0 +1,243 @@
+import logging
+
+from trackd.actors.messages import Failed, Reason, Refused, Tracked
+from trackd.storage.memory import MemoryStore
+from trackd.storage.store import Outcome, StoreError
+from trackd.storage.writer import BatchResult
+
+
+class PickyStore(MemoryStore):
+    """Cannot store what is of this profile."""
+
+    picked = "A"
+
+    def commit(self, batch):
+        kept = [change for change in batch if change.fence.profile_id != self.picked]
+        outcomes = iter(super().commit(kept))
+        return [Outcome.FAILED if c.fence.profile_id == self.picked else next(outcomes) for c in batch]
+
+
+def two_profiles(make, **store):
+    """Each with a session that has its name in small."""
+    return make.store(
+        make.profile("A", seq=1),
+        make.profile("B", seq=1),
+        sessions=[make.session("a", "A"), make.session("b", "B")],
+        **store,
+    )
+
+
+def test_a_first_call_is_written_at_once(make, troupe):
+    actors = troupe(two_profiles(make))
+
+    actors.track(make.call("a"))
+
+    assert [len(batch) for batch in actors.batches] == [1]
+
+
+def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call(session)) for session in "abaabb"]
+    assert [len(batch) for batch in actors.batches] == [1]
+
+    actors.commit()
+
+    assert [len(batch) for batch in actors.batches] == [5]
+    fences = [(change.fence.profile_id, change.fence.seq) for change in actors.batches[0]]
+    assert fences == [("B", 1), ("A", 2), ("A", 3), ("B", 2), ("B", 3)]
+    assert list(actors.answers) == numbers[:1]
+
+
+def test_nobody_is_answered_before_the_commit(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call("a", events)) for events in (1, 0, 2)]
+    assert actors.answers == {}
+
+    actors.commit()
+    assert list(actors.answers) == numbers[:1]
+    actors.commit()
+
+    assert list(actors.answers) == numbers
+    assert all(isinstance(answer, Tracked) for answer in actors.answers.values())
+
+
+def test_without_calls_nothing_is_written(make, troupe):
+    actors = troupe(two_profiles(make))
+    actors.track(make.call("a"))
+    actors.commit()
+
+    actors.tick()
+
+    assert not actors.batches
+
+
+def test_a_batch_is_bounded(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call("a", 0)) for _ in range(2500)]
+
+    sizes = []
+    while actors.batches:
+        sizes.append(len(actors.batches[0]))
+        actors.commit()
+
+    assert sum(sizes) == 2500
+    assert max(sizes) == 1000
+    assert list(actors.answers) == numbers
+
+
+def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(make, troupe):
+    actors = troupe(two_profiles(make))
+    first, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
+
+    actors.fail()
+
+    assert (actors.reason(first), actors.reason(behind)) == (Reason.STORE_FAILED, Reason.STORE_FAILED)
+    assert actors.answers[first].retry_after_s is not None
+    assert other not in actors.answers
+    actors.commit()
+    assert isinstance(actors.answers[other], Tracked)
+    assert not actors.batches
+    assert [event.profile_id for event in actors.reads.events] == ["B"]
+
+
+def test_one_failed_call_takes_only_its_own_profile_with_it(make, troupe):
+    actors = troupe(two_profiles(make, kind=PickyStore))
+    numbers = [actors.track(make.call(session)) for session in ("b", "a", "b", "a")]
+
+    actors.commit()
+    actors.commit()
+
+    reasons = [actors.reason(number) for number in numbers]
+    assert reasons == [None, Reason.STORE_FAILED, None, Reason.STORE_FAILED]
+    assert actors.reads.profile("B").seq == 3
+    assert actors.reads.profile("A").seq == 1
+
+
+def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_are_of_a_later_batch(make, troupe):
+    actors = troupe(two_profiles(make, kind=PickyStore))
+    bad, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
+
+    actors.commit()
+
+    assert [actors.reason(number) for number in (bad, behind)] == [Reason.STORE_FAILED] * 2
+    assert [change.fence.profile_id for change in actors.batches[0]] == ["B"]
+    actors.commit()
+    assert isinstance(actors.answers[other], Tracked)
+
+
+def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(make, troupe, caplog):
+    caplog.set_level(logging.INFO)
+    actors = troupe(two_profiles(make))
+    for _ in range(3):
+        actors.track(make.call("a"))
+        actors.fail()
+    assert actors.health == [False]
+
+    actors.track(make.call("a"))
+    actors.commit()
+
+    assert actors.health == [False, True]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(make, troupe):
+    actors = troupe(two_profiles(make, kind=PickyStore))
+    actors.track(make.call("b"))
+    actors.track(make.call("a"))
+    make.move(actors.reads, "B")
+
+    while actors.batches:
+        actors.commit()
+
+    assert actors.health == []
+
+
+def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(make, troupe):
+    actors = troupe(two_profiles(make))
+    actors.track(make.call("a"))
+    actors.fail()
+
+    actors.tick()
+    assert list(actors.batches) == [[]]
+    actors.fail()
+    assert actors.health == [False]
+    actors.tick()
+    actors.tick()
+    assert list(actors.batches) == [[]]
+    actors.commit()
+
+    assert actors.health == [False, True]
+    actors.tick()
+    assert not actors.batches
+
+
+def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(make, troupe):
+    actors = troupe(two_profiles(make))
+    actors.track(make.call("a"))
+    actors.fail()
+    actors.tick()
+
+    number = actors.track(make.call("a"))
+    assert [len(batch) for batch in actors.batches] == [0]
+    actors.commit()
+    actors.commit()
+
+    assert [event.seq for event in actors.answers[number].events] == [2]
+
+
+def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(make, troupe):
+    actors = troupe(two_profiles(make))
+    actors.takes_batches = False
+
+    first = actors.track(make.call("a"))
+    assert actors.reason(first) is Reason.STORE_FAILED
+    assert actors.health == [False]
+
+    actors.takes_batches = True
+    second = actors.track(make.call("a"))
+    actors.commit()
+    assert isinstance(actors.answers[second], Tracked)
+    assert actors.health == [False, True]
+
+
+def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call(session)) for session in "abb"]
+    actors.takes_batches = False
+
+    actors.commit()
+
+    assert [actors.reason(number) for number in numbers] == [None, Reason.STORE_FAILED, Reason.STORE_FAILED]
+
+
+def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call(session, 0)) for session in "a" * 1500 + "b"]
+    actors.takes_batches = False
+
+    actors.commit()
+
+    assert [number for number in numbers if number not in actors.answers] == []
+
+
+def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(make, troupe):
+    actors = troupe(two_profiles(make))
+    numbers = [actors.track(make.call("a"))]
+    actors.batches.popleft()
+
+    actors.finish(BatchResult([Outcome.STORED, Outcome.STORED]))
+
+    assert all(isinstance(actors.answers.get(number), Refused | Failed) for number in numbers)
+    later = actors.track(make.call("a"))
+    actors.commit()
+    assert isinstance(actors.answers[later], Tracked)
+
+
+def test_a_failure_of_the_store_is_not_told_to_callers(make, troupe):
+    actors = troupe(two_profiles(make))
+    number = actors.track(make.call("a"))
+    actors.batches.popleft()
+
+    actors.finish(BatchResult(error=StoreError("/var/lib/trackd.db: no space")))
+
+    assert actors.answers[number] == Refused(number, Reason.STORE_FAILED, 1.0)

@@ -1,0 +1,47 @@
+"""The command as a person at a shell meets it."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import TRACKD
+
+Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def trackd(tmp_path: Path) -> Callable[..., Result]:
+    """Runs `trackd` to its end in an empty folder, with `environment` and little else in its environment."""
+
+    def run(*arguments: str | bytes | Path, **environment: str) -> Result:
+        return subprocess.run(
+            [TRACKD, *arguments],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def sentence() -> Callable[..., str]:
+    """What a failed command says on stderr beside log lines: one sentence."""
+
+    def said(result: Result, code: int) -> str:
+        lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+        assert len(lines) == 1, result.stderr
+        assert lines[0].startswith("trackd: ")
+        assert lines[0].endswith(".")
+        assert result.returncode == code
+        assert result.stdout == ""
+        return lines[0].removeprefix("trackd: ")
+
+    return said

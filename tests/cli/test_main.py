@@ -1,0 +1,58 @@
+"""What all commands share: help, versions, exit codes."""
+
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+
+import pytest
+
+from trackd.config.settings import Settings
+
+Trackd = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_version_names_trackd_and_what_it_stands_on(trackd: Trackd) -> None:
+    result = trackd("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.fullmatch(
+        rf"trackd {re.escape(version('trackd'))}, Python {re.escape(platform.python_version())}, "
+        rf"SQLite 3\.\d+\.\d+, Thespian {re.escape(version('thespian'))}\n",
+        result.stdout,
+    )
+
+
+def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:
+    result = trackd("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    for command, does in {"serve": "Run the server", "config": "Print each setting", "source": "Manage the"}.items():
+        assert re.search(rf"^\W*{command}\s+{does}", result.stdout, re.MULTILINE)
+
+
+def test_without_a_command_the_help_is_shown_as_wrong_usage(trackd: Trackd) -> None:
+    result = trackd()
+    assert result.returncode == 2
+    assert "Usage: trackd" in result.stdout + result.stderr
+
+
+def test_the_help_of_serve_names_the_defaults_that_hold(trackd: Trackd) -> None:
+    result = trackd("serve", "--help")
+    assert result.returncode == 0
+    text = " ".join(result.stdout.replace("│", " ").split())
+    defaults = Settings()
+    for flag, default in {
+        "--host": defaults.server.host,
+        "--port": defaults.server.port,
+        "--db": defaults.database.path,
+        "--config": "trackd.toml, if it is there",
+    }.items():
+        assert re.search(rf"{flag} [^\[]*\[default: {re.escape(str(default))}\]", text), flag
+
+
+@pytest.mark.parametrize(("arguments", "named"), [(["sevre"], "sevre"), (["serve", "--port", "http"], "--port")])
+def test_wrong_usage_is_named_and_ends_with_2(trackd: Trackd, arguments: list[str], named: str) -> None:
+    result = trackd(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert named in result.stderr
+    assert "Traceback" not in result.stderr

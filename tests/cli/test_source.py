@@ -1,0 +1,146 @@
+"""`trackd source`, on a real file."""
+
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trackd.storage.documents import Source
+from trackd.storage.sources import Sources
+
+Trackd = Callable[..., subprocess.CompletedProcess[str]]
+Sentence = Callable[[subprocess.CompletedProcess[str], int], str]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """The default database of the folder that commands run in, with two sources."""
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source("shop", "The shop"))
+        sources.add(Source("blog", "The blog"))
+        sources.enable("blog", False)
+    return path
+
+
+def stored(db: Path) -> list[Source]:
+    with Sources(db) as sources:
+        return sources.all()
+
+
+def done(result: subprocess.CompletedProcess[str]) -> str:
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_a_source_is_shown_as_it_was_added(trackd: Trackd) -> None:
+    options = ["--name", "My shop", "--description", "Berlin", "--consent", "--returns-profile"]
+    options += ["--permanent-profile-id", "--rate-limit", "2.5", "--tag", "a", "--tag", "b"]
+    options += ["--origin", "HTTPS://Shop.example/", "--origin", "http://localhost:3000", "--origin", "null"]
+    assert done(trackd("source", "add", "--db", "new.db", "--id", " my-shop ", *options)) == "my-shop\n"
+    shown = json.loads(done(trackd("source", "show", "my-shop", "--db", "new.db")))
+    times = shown.pop("metadata")["time"]
+    assert shown == {
+        "id": "my-shop",
+        "name": "My shop",
+        "description": "Berlin",
+        "enabled": True,
+        "consent": True,
+        "returns_profile": True,
+        "permanent_profile_id": True,
+        "origins": ["https://shop.example", "http://localhost:3000", "null"],
+        "rate_limit": 2.5,
+        "tags": ["a", "b"],
+    }
+    assert times["insert"] == times["update"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", times["insert"])
+
+
+def test_a_source_that_is_given_only_a_name_gets_an_id_and_the_defaults(trackd: Trackd, tmp_path: Path) -> None:
+    source_id = done(trackd("source", "add", "--name", "Shop")).strip()
+    assert uuid.UUID(source_id)
+    [source] = stored(tmp_path / "trackd.db")
+    assert source == Source(source_id, "Shop", inserted=source.inserted, updated=source.updated)
+
+
+def test_sources_are_listed_the_oldest_first(trackd: Trackd, db: Path) -> None:
+    lines = done(trackd("source", "list")).splitlines()
+    assert [line.split(maxsplit=2) for line in lines] == [
+        ["shop", "enabled", "The shop"],
+        ["blog", "disabled", "The blog"],
+    ]
+    assert done(trackd("source", "list", "--quiet", TRACKD_DATABASE_PATH=str(db))) == "shop\nblog\n"
+
+
+def test_a_source_can_be_disabled_enabled_and_removed(trackd: Trackd, db: Path) -> None:
+    assert done(trackd("source", "disable", "shop")) == ""
+    disabled = stored(db)[0]
+    assert not disabled.enabled
+    assert disabled.updated > disabled.inserted
+    assert done(trackd("source", "enable", "shop")) == ""
+    assert stored(db)[0].enabled
+    assert done(trackd("source", "remove", "shop")) == ""
+    assert [source.id for source in stored(db)] == ["blog"]
+
+
+def test_an_id_is_taken_only_once(trackd: Trackd, sentence: Sentence, db: Path) -> None:
+    before = stored(db)
+    said = sentence(trackd("source", "add", "--id", "shop", "--name", "Another shop"), 1)
+    assert said == "There is a source shop already: choose another --id."
+    assert stored(db) == before
+
+
+@pytest.mark.parametrize("verb", ["show", "disable", "remove"])
+def test_an_unknown_source_is_named(trackd: Trackd, sentence: Sentence, db: Path, verb: str) -> None:
+    before = stored(db)
+    said = sentence(trackd("source", verb, "nobody"), 1)
+    assert said == "There is no source nobody in trackd.db: `trackd source list` shows all."
+    assert stored(db) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--origin", "https://shop.example/cart", "https://shop.example, without a path"),
+        ("--rate-limit", "nan", "from 0.001 to 1000000 calls per second"),
+        ("--rate-limit", "fast", "valid number"),
+        ("--id", "  ", "1 to 255 characters"),
+    ],
+)
+def test_a_bad_option_is_refused_and_nothing_is_made(
+    trackd: Trackd, tmp_path: Path, option: str, value: str, allowed: str
+) -> None:
+    result = trackd("source", "add", "--name", "Shop", option, value)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"'{option}'" in result.stderr
+    assert allowed in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_no_text_is_refused_without_a_traceback(trackd: Trackd) -> None:
+    result = trackd("source", "add", "--name", b"Caf\xe9")
+    assert result.returncode in (1, 2)
+    assert result.stderr != ""
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_database_is_named_and_not_made(trackd: Trackd, sentence: Sentence, tmp_path: Path) -> None:
+    said = sentence(trackd("source", "list", "--db", "missing.db"), 1)
+    assert said == "There is no database missing.db: start `trackd serve` first, or name another with --db."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(
+    trackd: Trackd, sentence: Sentence, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("not a database\n" * 100)
+    assert "notes.txt is not a sound SQLite database" in sentence(
+        trackd("source", "add", "--name", "Shop", "--db", notes.name), 1
+    )
+    assert notes.read_text() == "not a database\n" * 100

@@ -1,0 +1,289 @@
+"""The bytes of a body: what arrives is counted, whatever was announced."""
+
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+import signal
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from trackd.http.body import check_content_type, check_nesting, read_body
+from trackd.http.errors import HttpError
+
+PLAIN: dict[bytes, bytes] = {}
+GZIP = {b"content-encoding": b"gzip"}
+PACKED = gzip.compress(b"{}", mtime=0)
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+TEXT = st.text(alphabet='[]{}"\\ aé\n') | st.text()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(TEXT, values, max_size=4),
+    max_leaves=40,
+)
+
+
+class Client:
+    """Sends a body in chunks; knows how many of them were taken."""
+
+    def __init__(self, *chunks: bytes, leaves: bool = False) -> None:
+        self._messages: list[Message] = [
+            {"type": "http.request", "body": chunk, "more_body": leaves or number < len(chunks)}
+            for number, chunk in enumerate(chunks, 1)
+        ]
+        if leaves:
+            self._messages.append(DISCONNECT)
+        self.taken = 0
+
+    async def receive(self) -> Message:
+        self.taken += 1
+        return self._messages[self.taken - 1]
+
+
+def read(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> bytes:
+    return asyncio.run(read_body(headers, Client(*chunks).receive, max_bytes))
+
+
+def refused(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> HttpError:
+    with pytest.raises(HttpError) as error:
+        read(*chunks, headers=headers, max_bytes=max_bytes)
+    return error.value
+
+
+def depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth, value), default=0)
+    return 0
+
+
+def too_deep(body: bytes, max_nesting: int) -> bool:
+    try:
+        check_nesting(body, max_nesting)
+    except HttpError as error:
+        return error.status_code == 413
+    return False
+
+
+@contextlib.contextmanager
+def not_for_ever() -> Iterator[None]:
+    """Ends what would otherwise take an hour, so that the test fails and does not hang."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError("still not done")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(5)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(b"application/json", b"Application/JSON; charset=utf-8", b"application/vnd.api+json", b"text/plain"),
+        *(b"text/plain;charset=UTF-8", b"", b" application/json "),
+    ],
+)
+def test_json_text_and_nothing_are_content_types_of_a_call(content_type: bytes) -> None:
+    check_content_type({b"content-type": content_type})
+
+
+def test_a_call_without_a_content_type_is_taken() -> None:
+    check_content_type({})
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"text/html",
+        b"application/xml",
+        b"application/jsonp",
+        b"application/x-json",
+        b"multipart/form-data",
+        b"x+json",
+        b"\xff",
+    ],
+)
+def test_another_content_type_is_refused_by_name(content_type: bytes) -> None:
+    with pytest.raises(HttpError) as error:
+        check_content_type({b"content-type": content_type})
+    assert error.value.status_code == 415
+    assert f"`{content_type.decode('latin-1')}`" in error.value.detail
+
+
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.integers(0, 200))
+@settings(deadline=None)
+def test_a_body_is_read_whole_up_to_the_limit_and_refused_past_it(chunks: list[bytes], max_bytes: int) -> None:
+    body = b"".join(chunks)
+    if len(body) <= max_bytes:
+        assert read(*chunks, max_bytes=max_bytes) == body
+    else:
+        error = refused(*chunks, max_bytes=max_bytes)
+        assert (error.status_code, error.detail) == (413, f"The body is over the limit of {max_bytes} bytes.")
+
+
+@given(st.binary(max_size=300), st.integers(0, 300), st.lists(st.integers(0, 400), max_size=6))
+@settings(deadline=None)
+def test_a_packed_body_is_read_whole_however_it_is_cut_and_refused_past_the_limit(
+    body: bytes, max_bytes: int, cuts: list[int]
+) -> None:
+    packed = gzip.compress(body)
+    places = [0, *sorted(cuts), len(packed)]
+    chunks = [packed[start:end] for start, end in itertools.pairwise(places)]
+    if len(body) <= max_bytes:
+        assert read(*chunks, headers=GZIP, max_bytes=max_bytes) == body
+    else:
+        assert refused(*chunks, headers=GZIP, max_bytes=max_bytes).status_code == 413
+
+
+@pytest.mark.parametrize("encoding", [b"", b"identity", b"Identity"])
+def test_a_body_without_an_encoding_is_taken_as_it_is(encoding: bytes) -> None:
+    assert read(b"{", b"", b"}", headers={b"content-encoding": encoding}) == b"{}"
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b" x-gzip "])
+def test_a_packed_body_is_unpacked(encoding: bytes) -> None:
+    assert read(PACKED, headers={b"content-encoding": encoding}) == b"{}"
+
+
+@pytest.mark.parametrize("encoding", [b"br", b"deflate", b"gzip, gzip", b"zstd"])
+def test_another_encoding_is_refused_by_name(encoding: bytes) -> None:
+    error = refused(b"{}", headers={b"content-encoding": encoding})
+    assert error.status_code == 415
+    assert f"`{encoding.decode()}`" in error.detail
+
+
+@pytest.mark.parametrize("announced", [b"1", b"-1", b"much", b"99999999999"])
+def test_the_announced_length_is_not_trusted(announced: bytes) -> None:
+    headers = {b"content-length": announced}
+    assert read(b"x" * 100, headers=headers) == b"x" * 100
+    assert refused(b"x" * 101, headers=headers).status_code == 413
+
+
+def test_reading_ends_with_the_chunk_that_passes_the_limit() -> None:
+    client = Client(*[b"x" * 60] * 5)
+    with pytest.raises(HttpError):
+        asyncio.run(read_body(PLAIN, client.receive, 100))
+    assert client.taken == 2
+
+
+def test_a_bomb_is_refused_without_being_unpacked() -> None:
+    bomb = gzip.compress(bytes(20_000_000), compresslevel=1)
+    max_bytes = 100_000
+    tracemalloc.start()
+    try:
+        assert refused(bomb, headers=GZIP, max_bytes=max_bytes).status_code == 413
+        assert tracemalloc.get_traced_memory()[1] < 5 * max_bytes + len(bomb)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_in_a_bomb_is_unpacked_once() -> None:
+    inner = gzip.compress(bytes(1_000_000))
+    assert read(gzip.compress(inner), headers=GZIP, max_bytes=len(inner)) == inner
+
+
+@pytest.mark.parametrize("lost", [1, 4, 8, 9, 15, 22])
+def test_a_packed_body_that_ends_too_early_is_unsound(lost: int) -> None:
+    error = refused(gzip.compress(b'{"events": []}')[:-lost], headers=GZIP)
+    assert error.status_code == 422
+    assert error.detail == [{"loc": ["body"], "msg": "The body is not sound gzip: it ends too early", "type": "gzip"}]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", PACKED[:-8] + bytes(8), zlib.compress(b"{}"), b"\x1f\x8b" + bytes(20)])
+def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
+    error = refused(body, headers=GZIP)
+    assert error.status_code == 422
+    [fault] = error.detail
+    assert (fault["loc"], fault["type"]) == (["body"], "gzip")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [PACKED + b"more"],
+        [PACKED, b"more"],
+        [PACKED + b"mo", b"re"],
+        [PACKED + gzip.compress(b" ")],
+    ],
+    ids=["in its chunk", "in the next chunk", "in both", "another member"],
+)
+def test_bytes_after_the_end_of_a_packed_body_are_unsound(chunks: list[bytes]) -> None:
+    error = refused(*chunks, headers=GZIP)
+    assert error.status_code == 422
+    assert error.detail[0]["msg"] == "The body is not sound gzip: there are bytes after its end"
+
+
+def test_an_empty_chunk_after_the_end_of_a_packed_body_is_nothing() -> None:
+    assert read(PACKED, b"", headers=GZIP) == b"{}"
+
+
+@pytest.mark.parametrize("headers", [PLAIN, GZIP])
+@pytest.mark.parametrize("chunks", [[], [PACKED[:15]]])
+def test_a_client_that_leaves_before_the_end_is_told_apart(headers: dict[bytes, bytes], chunks: list[bytes]) -> None:
+    client = Client(*chunks, leaves=True)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(read_body(headers, client.receive, 100))
+
+
+@given(JSON, st.booleans(), st.none() | st.just(1))
+@settings(deadline=None)
+def test_nesting_is_measured_as_a_parser_would(value: Any, ascii_only: bool, indent: int | None) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+    levels = depth(value)
+    assert not too_deep(body, levels)
+    if levels:
+        assert too_deep(body, levels - 1)
+
+
+@given(st.lists(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"}", b"a", b"\xff", b"\n"])).map(b"".join))
+@settings(deadline=None)
+def test_what_is_not_json_is_measured_without_a_fault(body: bytes) -> None:
+    brackets = body.count(b"[") + body.count(b"{")
+    verdicts = [too_deep(body, max_nesting) for max_nesting in range(brackets + 1)]
+    assert verdicts == sorted(verdicts, reverse=True)
+    assert not verdicts[-1]
+
+
+def test_the_limit_of_nesting_is_named() -> None:
+    with pytest.raises(HttpError) as error:
+        check_nesting(b"[" * 65, 64)
+    assert (error.value.status_code, error.value.detail) == (413, "The JSON is over the limit of 64 levels of nesting.")
+
+
+@pytest.mark.parametrize(
+    ("body", "levels"),
+    [
+        (b"[" * 64 + b"]" * 64, 64),
+        (b"[" * 65, 65),
+        (b'[{"a":' * 40 + b"1" + b"}]" * 40, 80),
+        (b"[[]," * 30 + b"[]" + b"]" * 30, 31),
+        (b'["[[[[", "\\"[[[", "\\\\", []]', 2),
+        (b"[" + b"[]," * 100 + b"[]]", 2),
+    ],
+)
+def test_levels_are_counted_not_brackets(body: bytes, levels: int) -> None:
+    assert not too_deep(body, levels)
+    assert too_deep(body, levels - 1)
+
+
+def test_a_long_text_is_passed_over_in_one_go_even_if_it_does_not_end() -> None:
+    texts = [text * 250_000 for text in (b"a", b'\\"', b"\\\\", b'"a"')]
+    with not_for_ever():
+        for text, end in itertools.product(texts, (b'"', b"", b"\\")):
+            assert not too_deep(b"[]" * 65 + b'"' + text + end, 64)

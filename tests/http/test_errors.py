@@ -1,0 +1,192 @@
+"""Everything that is not a 200: its status, what the client reads, and what the log says of it."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trackd.actors.messages import Failed, Reason, Refused, Track
+from trackd.http.errors import (
+    DETAIL,
+    STATUS,
+    ErrorAnswers,
+    HttpError,
+    failed,
+    invalid,
+    not_ready,
+    refused,
+    too_large,
+    unsupported,
+)
+
+CALL = Track(7, "my-source", "x", "2026-01-31T12:00:00.000000Z", origin="https://other.example")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Errors:
+    """The error answers, at a time of the test's choice."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self._answers = ErrorAnswers(self.clock)
+
+    def answer(self, error: Exception, path: str = "/track") -> Response:
+        scope = {"type": "http", "path": path, "headers": [], "server": ("test", 80), "query_string": b""}
+        return asyncio.run(self._answers.http_error(Request(scope), error))
+
+    def fault(self) -> Response:
+        return asyncio.run(self._answers.fault(Request({"type": "http"}), RuntimeError("secret")))
+
+
+@pytest.fixture
+def errors() -> Errors:
+    return Errors()
+
+
+def detail(response: Response) -> Any:
+    assert response.headers["content-type"] == "application/json"
+    body = json.loads(bytes(response.body))
+    assert list(body) == ["detail"]
+    return body["detail"]
+
+
+def test_every_reason_has_a_status_and_a_detail_and_nothing_else_has() -> None:
+    assert set(STATUS) == set(DETAIL) == set(Reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_refusal_is_answered_in_a_sentence(reason: Reason, errors: Errors) -> None:
+    error = refused(Refused(7, reason), CALL)
+    response = errors.answer(error)
+    assert response.status_code == error.status_code == STATUS[reason]
+    said = detail(response)
+    assert said.endswith(".")
+    assert not {"{", "}"} & set(said)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "said"),
+    [
+        (Reason.UNKNOWN_SOURCE, 401, "Invalid event source `my-source`."),
+        (Reason.DISABLED_SOURCE, 401, "Event source disabled."),
+    ],
+)
+def test_a_source_that_may_not_send_is_refused_in_the_contracts_words(reason: Reason, status: int, said: str) -> None:
+    error = refused(Refused(7, reason), CALL)
+    assert (error.status_code, error.detail) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [(Reason.FOREIGN_ORIGIN, 403), (Reason.RATE_LIMITED, 429), (Reason.OVERLOADED, 503)]
+)
+def test_other_refusals_have_the_contracts_status(reason: Reason, status: int) -> None:
+    assert refused(Refused(7, reason), CALL).status_code == status
+
+
+def test_a_foreign_origin_is_named() -> None:
+    assert "`https://other.example`" in refused(Refused(7, Reason.FOREIGN_ORIGIN), CALL).detail
+
+
+def test_what_a_client_sent_is_repeated_as_it_is() -> None:
+    call = Track(7, "{origin} {0} {", "x", "2026-01-31T12:00:00.000000Z")
+    assert refused(Refused(7, Reason.UNKNOWN_SOURCE), call).detail == "Invalid event source `{origin} {0} {`."
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.01, "2"), (90.5, "91")])
+def test_the_time_to_wait_is_told_in_whole_seconds_and_never_zero(seconds: float, header: str, errors: Errors) -> None:
+    response = errors.answer(refused(Refused(7, Reason.RATE_LIMITED, seconds), CALL))
+    assert response.headers["retry-after"] == header
+
+
+def test_where_sending_again_cannot_help_no_time_is_told(errors: Errors) -> None:
+    assert "retry-after" not in errors.answer(refused(Refused(7, Reason.UNKNOWN_SOURCE), CALL)).headers
+
+
+def test_each_other_error_has_its_status(errors: Errors) -> None:
+    faults = [{"loc": ["body", "events", 0, "type"], "msg": "Field required", "type": "missing"}]
+    for error, status, said in (
+        (too_large("body", "5 bytes"), 413, "The body is over the limit of 5 bytes."),
+        (unsupported("No."), 415, "No."),
+        (invalid(faults), 422, faults),
+        (not_ready("Not yet."), 503, "Not yet."),
+        (failed(Failed(7)), 500, "The server failed on this call; nothing of it was stored."),
+        (HTTPException(404), 404, "Not Found"),
+        (HTTPException(405, headers={"allow": "POST"}), 405, "Method Not Allowed"),
+    ):
+        response = errors.answer(error)
+        assert (response.status_code, detail(response)) == (status, said)
+
+
+def test_the_headers_of_an_error_are_sent(errors: Errors) -> None:
+    assert errors.answer(HTTPException(405, headers={"allow": "POST"})).headers["allow"] == "POST"
+
+
+def test_a_fault_of_the_server_tells_nothing_of_itself(errors: Errors) -> None:
+    response = errors.fault()
+    assert (response.status_code, detail(response)) == (500, "Internal Server Error")
+
+
+def test_a_class_of_refusals_is_logged_once_and_again_after_a_minute_with_how_many_there_were(
+    errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = too_large("body", "5 bytes")
+    for seconds in (0, 1, 58.9, 0.2, 59.9, 0.1):
+        errors.clock.now += seconds
+        errors.answer(error)
+    errors.clock.now += 3600
+    errors.answer(error)
+    assert caplog.messages == [
+        "refused with 413, too large: The body is over the limit of 5 bytes.",
+        "refused with 413, too large (2 more since the last such line): The body is over the limit of 5 bytes.",
+        "refused with 413, too large (1 more since the last such line): The body is over the limit of 5 bytes.",
+        "refused with 413, too large: The body is over the limit of 5 bytes.",
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_each_class_of_refusals_has_its_own_line(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        for reason in Reason:
+            errors.answer(refused(Refused(7, reason), CALL))
+        errors.answer(HTTPException(404))
+        errors.answer(HTTPException(405))
+        errors.answer(invalid([]))
+    assert len(caplog.messages) == len(Reason) + 3
+    assert all(any(f", {reason.value}: " in message for message in caplog.messages) for reason in Reason)
+
+
+def test_refusals_of_one_class_share_a_line_whoever_was_refused(
+    errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(50):
+        call = Track(number, f"source-{number}", "x", "2026-01-31T12:00:00.000000Z")
+        errors.answer(refused(Refused(number, Reason.UNKNOWN_SOURCE), call))
+    assert caplog.messages == ["refused with 401, unknown source: Invalid event source `source-0`."]
+
+
+def test_a_server_that_is_not_ready_yet_does_not_fill_the_log(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
+    assert errors.answer(not_ready("Not yet."), path="/ready").status_code == 503
+    assert caplog.messages == []
+
+
+def test_a_line_of_the_log_is_short_whatever_a_client_sent(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
+    errors.answer(HttpError(422, "invalid", "x" * 100_000))
+    assert len(caplog.messages[0]) < 400
+
+
+def test_a_client_cannot_write_a_second_line_to_the_log(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
+    call = Track(7, "a`.\nINFO all is well\x1b[2J", "x", "2026-01-31T12:00:00.000000Z")
+    errors.answer(refused(Refused(7, Reason.UNKNOWN_SOURCE), call))
+    assert caplog.messages[0].isprintable()

@@ -1,0 +1,155 @@
+"""What the storage tests share: documents with only what a test cares for, and both stores behind one shape."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from sqlite_utils import Database
+
+from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sources import Sources
+from trackd.storage.sqlite import SqliteStore
+from trackd.storage.store import Changes, Fence, Store
+
+NOW = "2026-01-31T12:00:00.000000Z"
+
+
+class Make:
+    """Documents and changes in which only what is named differs."""
+
+    @staticmethod
+    def profile(profile_id: str, seq: int = 0, revision: int = 1, **doc: Any) -> Profile:
+        return Profile(profile_id, seq, revision, {"id": profile_id, "seq": seq, **doc})
+
+    @staticmethod
+    def session(session_id: str, profile_id: str, **context: Any) -> Session:
+        return Session(session_id, profile_id, NOW, NOW, context, {})
+
+    @staticmethod
+    def event(profile_id: str, seq: int, **fields: Any) -> Event:
+        event = Event(
+            f"{profile_id}-{seq}",
+            profile_id,
+            seq,
+            "S",
+            "source",
+            "t",
+            NOW,
+            NOW,
+            "collected",
+            None,
+            "{}",
+            "{}",
+            "{}",
+            "[]",
+        )
+        return event._replace(**fields)
+
+    @classmethod
+    def change(
+        cls,
+        profile_id: str,
+        was: tuple[int, int] = (0, 0),
+        *,
+        events: int = 0,
+        session: str | None = None,
+        session_was: str | None = None,
+        event_ids: Mapping[str, int | None] | None = None,
+        event: Mapping[str, Any] | None = None,
+        **doc: Any,
+    ) -> Changes:
+        """A call that found the profile at `was` (seq, revision) and stores so many events."""
+        seq, revision = was
+        return Changes(
+            fence=Fence(profile_id, seq, revision),
+            profile=cls.profile(profile_id, seq + events, revision + 1, **doc),
+            session=cls.session(session, profile_id) if session else None,
+            session_was=session_was,
+            events=tuple(cls.event(profile_id, seq + 1 + n, **(event or {})) for n in range(events)),
+            event_ids=event_ids,
+        )
+
+
+class Shelf(Protocol):
+    """A store, and what only its owner can do with it."""
+
+    store: Store
+
+    def events(self) -> list[Event]: ...
+
+    def put_source(self, source: Source) -> None: ...
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        """The profile is gone, its id leads to the other."""
+
+
+class MemoryShelf:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def events(self) -> list[Event]:
+        return self.store.events
+
+    def put_source(self, source: Source) -> None:
+        self.store.put_source(source)
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        self.store.profiles.pop(profile_id, None)
+        self.store.merged[profile_id] = into_id
+
+
+class SqliteShelf:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = SqliteStore(path)
+        self.db = Database(path)
+
+    def events(self) -> list[Event]:
+        return [Event(*row) for row in self.db.execute(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")]
+
+    def put_source(self, source: Source) -> None:
+        with Sources(self.path) as sources:
+            sources.add(source)
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        with self.db.atomic():
+            self.db.execute("DELETE FROM profile WHERE id = ?", [profile_id])
+            self.db.execute("INSERT INTO merged VALUES (?, ?)", [profile_id, into_id])
+
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = SqliteStore(self.path)
+
+    def fill_disk(self) -> None:
+        """The file may not grow any more."""
+        writer = self.store._writer
+        writer.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size when it is larger
+
+    def free_disk(self) -> None:
+        self.store._writer.execute("PRAGMA max_page_count = 1000000")
+
+    def close(self) -> None:
+        self.db.close()
+        self.store.close()
+
+
+@pytest.fixture(scope="session")
+def make() -> type[Make]:
+    return Make
+
+
+@pytest.fixture
+def sqlite_shelf(tmp_path: Path) -> Iterator[SqliteShelf]:
+    shelf = SqliteShelf(tmp_path / "trackd.db")
+    yield shelf
+    shelf.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    if request.param == "memory":
+        return MemoryShelf()
+    shelf: Shelf = request.getfixturevalue("sqlite_shelf")
+    return shelf

@@ -1,0 +1,99 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.storage.fence import NOT_STORED, judge
+from trackd.storage.store import Changes, Fence, Outcome
+
+STORED, STALE = Outcome.STORED, Outcome.STALE
+
+small = st.integers(0, 1)
+
+
+@given(
+    batch=st.lists(
+        st.tuples(
+            st.sampled_from("AB"),
+            st.tuples(small, small),
+            small,
+            st.sampled_from([None, "S", "T"]),
+            st.sampled_from([None, "A", "B"]),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    standing=st.dictionaries(st.sampled_from("AB"), st.tuples(small, small)),
+    links=st.dictionaries(st.sampled_from("ST"), st.sampled_from("AB")),
+)
+def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standing, links):
+    todo = []
+    for number, (profile_id, was, events, session, session_was, writes) in enumerate(batch):
+        change = make.change(
+            profile_id,
+            was,
+            events=events,
+            session=session,
+            session_was=session_was,
+            event_ids={f"id{number}": None},
+            number=number,
+        )
+        todo.append(change if writes else Changes(change.fence, None, change.session, change.session_was))
+
+    verdict = judge(todo, standing, links)
+
+    outcomes, profiles, sessions, events, event_ids = one_by_one(todo, standing, links)
+    assert verdict.outcomes == outcomes
+    assert verdict.profiles == profiles
+    assert verdict.sessions == sessions
+    assert verdict.events == events
+    assert verdict.event_ids == event_ids
+
+
+def one_by_one(batch, standing, links):
+    """The rule as a person would say it, on a world that is changed after each change that fits it."""
+    world = {"profiles": {**standing}, "sessions": {**links}}
+    outcomes, profiles, sessions, events, event_ids = [], {}, {}, [], []
+    for change in batch:
+        here = world["profiles"].get(change.fence.profile_id, (0, 0))
+        fits = here == (change.fence.seq, change.fence.revision)
+        if change.session is not None:
+            fits = fits and world["sessions"].get(change.session.id) == change.session_was
+        outcomes.append(STORED if fits else STALE)
+        if not fits:
+            continue
+        if change.profile is not None:
+            world["profiles"][change.profile.id] = (change.profile.seq, change.profile.revision)
+            profiles[change.profile.id] = change.profile
+        if change.session is not None:
+            world["sessions"][change.session.id] = change.session.profile_id
+            sessions[change.session.id] = change.session
+        events.extend(change.events)
+        for event_id, seq in (change.event_ids or {}).items():
+            event_ids.append((change.fence.profile_id, event_id, seq))
+    return outcomes, profiles, sessions, events, event_ids
+
+
+def test_a_profile_written_twice_is_written_in_its_last_state(make):
+    first, second = make.change("A", events=1), make.change("A", (1, 1), events=1)
+
+    verdict = judge([first, second], {}, {})
+
+    assert verdict.profiles == {"A": second.profile}
+    assert verdict.events == [*first.events, *second.events]
+
+
+def test_a_profile_that_is_not_stored_stands_at_zero(make):
+    assert NOT_STORED == (0, 0)
+    assert judge([make.change("A", (0, 0))], {}, {}).outcomes == [STORED]
+    assert judge([make.change("A", (0, 0))], {"A": (0, 1)}, {}).outcomes == [STALE]
+
+
+def test_judging_leaves_what_it_was_given_alone(make):
+    standing, links = {"A": (0, 1)}, {"S": "A"}
+
+    judge([make.change("A", (0, 1), events=1), make.change("B", session="S", session_was="A")], standing, links)
+
+    assert (standing, links) == ({"A": (0, 1)}, {"S": "A"})
+
+
+def test_a_change_without_a_session_does_not_look_at_links():
+    assert judge([Changes(Fence("A", 0, 0), session_was="B")], {}, {}).outcomes == [STORED]
