@@ -29,7 +29,9 @@ def _checked_id(value: str | None) -> str:
         return str(uuid.uuid4())
     if not 1 <= len(value.strip()) <= 255:
         raise typer.BadParameter("an id has 1 to 255 characters.")
-    return _checked_text(value.strip())
+    if not value.strip().isprintable():
+        raise typer.BadParameter("an id has no control characters.")
+    return value.strip()
 
 
 def _checked_text(value: str) -> str:

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    InitSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -38,7 +37,6 @@ class Setting:
     name: str
     value: Any
     origin: Origin
-    help: str
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,7 @@ class Loaded:
 
     def each(self) -> Iterator[Setting]:
         for name, group, key in names():
-            section = getattr(self.settings, group)
-            help_text = type(section).model_fields[key].description or ""
-            yield Setting(name, getattr(section, key), self.origins[name], help_text)
+            yield Setting(name, getattr(getattr(self.settings, group), key), self.origins[name])
 
 
 class _Environment(BaseSettings, Settings):
@@ -85,7 +81,7 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
     path = _file_to_read(file)
     _refuse_unknown_variables()
     layers: list[tuple[Origin, Groups]] = [
-        ("flag", InitSettingsSource(_Environment, given)()),
+        ("flag", given),
         ("environment", EnvSettingsSource(_Environment)()),
         ("file", _read(path) if path else {}),
     ]
@@ -105,7 +101,8 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
 
 def _file_to_read(file: Path | None) -> Path | None:
     if file is not None and not file.is_file():
-        raise SettingsError(f"The configuration file {file} is not there: name one that is, or leave it out.")
+        fault = "is no file" if file.exists() else "is not there"
+        raise SettingsError(f"The configuration file {file} {fault}: name one that is, or leave it out.")
     return file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
 
 

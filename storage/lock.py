@@ -21,6 +21,8 @@ class DatabaseLock:
         self._descriptor = -1
 
     def __enter__(self) -> "DatabaseLock":
+        if self._database.is_dir():
+            raise DatabaseError(f"{self._database} cannot be used, it is a folder: name a file in it with --db.")
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

@@ -100,9 +100,10 @@ class SqliteStore:
         try:
             return self._transaction(batch)
         except FAULTS_OF_ONE as error:
-            if len(batch) == 1:
-                raise StoreError(f"cannot store a call: {error}") from error
-            return [self._commit_alone(changes) for changes in batch]
+            if len(batch) > 1:
+                return [self._commit_alone(changes) for changes in batch]
+            log.error("a call cannot be stored: %s", error)
+            return [Outcome.FAILED]
         except sqlite3.Error as error:
             raise StoreError(f"cannot commit: {error}") from error
 
@@ -110,7 +111,7 @@ class SqliteStore:
         try:
             return self.commit([changes])[0]
         except StoreError as error:
-            log.error("a call was not stored, the others of its batch were: %s", error)
+            log.error("a call was not stored: %s", error)
             return Outcome.FAILED
 
     def _transaction(self, batch: Sequence[Changes]) -> list[Outcome]:

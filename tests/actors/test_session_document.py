@@ -120,10 +120,11 @@ def test_a_first_call_that_is_too_large_makes_an_empty_session(make):
 
 @given(objects.map(lambda value: {**value, "é": "🙂"}))
 def test_the_bound_is_kept_to_the_byte(make, context):
-    size = len(json_text(context).encode()) + len("{}")
+    size = 2 * len(json_text(context).encode())
+    call = make.call("S", context=context, properties=context)
 
-    assert session_after(None, make.call("S", context=context), "A", size)[1]
-    assert not session_after(None, make.call("S", context=context), "A", size - 1)[1]
+    assert session_after(None, call, "A", size)[1]
+    assert not session_after(None, call, "A", size - 1)[1]
 
 
 def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(make):

@@ -49,11 +49,13 @@ def test_without_any_origin_every_setting_is_its_default() -> None:
     assert {setting.origin for setting in loaded.each()} == {"default"}
 
 
-def test_every_setting_is_listed_once_with_its_help() -> None:
+def test_every_setting_is_listed_once_and_has_a_help_text() -> None:
     settings = list(load().each())
     assert [setting.name for setting in settings] == [name for name, _, _ in names()]
     assert len({setting.name for setting in settings}) == len(settings)
-    assert [setting.name for setting in settings if not setting.help.endswith(".")] == []
+    for group in Settings.model_fields.values():
+        for field in group.annotation.model_fields.values():
+            assert field.description.endswith(".")
 
 
 @pytest.mark.parametrize("given", list(itertools.product([False, True], repeat=3)))

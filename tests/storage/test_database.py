@@ -15,7 +15,7 @@ def path(tmp_path):
 
 
 def content(folder):
-    """Every file of the folder with its bytes; not what SQLite lays beside one that is read: memory and an empty log."""
+    """Every file of the folder with its bytes. SQLite may lay beside one that it reads: memory and an empty log."""
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     return {
         name: bytes_ for name, bytes_ in files.items() if not name.endswith("-shm") and (bytes_ or "-wal" not in name)

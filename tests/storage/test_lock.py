@@ -83,6 +83,18 @@ def test_a_missing_folder_is_named(tmp_path):
         DatabaseLock(tmp_path / "nowhere" / "trackd.db").__enter__()
 
 
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(DatabaseError, match="is a folder"):
+        DatabaseLock(tmp_path).__enter__()
+
+
 def test_the_lock_does_not_make_the_database(tmp_path):
     with DatabaseLock(tmp_path / "trackd.db"):
         assert not (tmp_path / "trackd.db").exists()
+
+
+def test_what_an_earlier_holder_left_in_the_lock_does_not_show(tmp_path):
+    (tmp_path / "trackd.db-lock").write_text("4194304000000\n")
+
+    with DatabaseLock(tmp_path / "trackd.db"), pytest.raises(DatabaseError, match=rf"\(pid {os.getpid()}\)"):
+        DatabaseLock(tmp_path / "trackd.db").__enter__()

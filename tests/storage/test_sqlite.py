@@ -2,6 +2,7 @@ import logging
 import shutil
 
 import pytest
+from sqlite_utils import Database
 
 from trackd.storage.documents import Event, Source
 from trackd.storage.sqlite import SqliteStore
@@ -94,11 +95,11 @@ def test_what_cannot_be_stored_fails_alone(shelf, make, bad):
     assert shelf.store.profile("B") is None
 
 
-def test_a_bad_call_alone_in_its_batch_stores_nothing_and_the_next_commit_works(picky, make):
-    with pytest.raises(StoreError, match="bad event"):
-        picky.store.commit([make.change("A", events=1, event={"type": "bad"})])
+def test_a_bad_call_alone_in_its_batch_fails_and_the_store_is_well(picky, make, caplog):
+    assert picky.store.commit([make.change("A", events=1, event={"type": "bad"})]) == [FAILED]
 
     assert picky.store.profile("A") is None
+    assert "bad event" in caplog.text
     assert picky.store.commit([make.change("A", events=1)]) == [STORED]
 
 
@@ -184,6 +185,20 @@ def test_after_closing_all_is_in_the_one_file(tmp_path, make):
 
     assert [file.name for file in tmp_path.iterdir()] == ["trackd.db"]
     shutil.copy(tmp_path / "trackd.db", tmp_path / "copy.db")
+    copy = SqliteStore(tmp_path / "copy.db")
+    assert copy.profile("A").seq == 1
+    copy.close()
+
+
+def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_path, make):
+    store = SqliteStore(tmp_path / "trackd.db")
+    store.commit([make.change("A", events=1)])
+
+    with Database(tmp_path / "trackd.db") as other:
+        assert other.table("event").count == 1
+        store.close()
+        shutil.copy(tmp_path / "trackd.db", tmp_path / "copy.db")
+
     copy = SqliteStore(tmp_path / "copy.db")
     assert copy.profile("A").seq == 1
     copy.close()
