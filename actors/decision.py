@@ -15,13 +15,15 @@ from trackd.storage.store import Changes, Fence
 class Known(Struct, frozen=True):
     """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
 
-    `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`.
+    `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
+    session comes from a profile that is gone.
     """
 
     profile_id: str
     profile: Profile | None
     session: Session | None
     event_ids: Mapping[str, int | None]
+    orphan: bool = False
 
 
 class Decision(Struct, frozen=True):
@@ -49,19 +51,22 @@ def decide(known: Known, call: Track, source: Source, max_session_bytes: int) ->
     before = known.profile
     fence = Fence(known.profile_id, before.seq, before.revision) if before else Fence(known.profile_id, 0, 0)
     doc = before.doc if before else new_profile(known.profile_id, call.received)
-    visit = call.save_session and (known.session is None or known.session.profile_id != known.profile_id)
+    visit = call.save_session and _is_visit(known)
     if visit:
         doc = visited(doc, call.received)
     applied = _apply_events(known, call, doc, fence.seq)
 
-    profile, written = before, None
-    if profile is None or visit or applied.processed:
-        doc = stamped(applied.doc, applied.seq, call.received)
-        profile = written = Profile(known.profile_id, applied.seq, fence.revision + 1, doc)
-
     session, fits = None, True
     if call.save_session:
         session, fits = session_after(known.session, call, known.profile_id, max_session_bytes)
+    session_saved = session is not None and _says_more(session, known.session)
+
+    # A session that says more raises the profile's revision too: the fence guards both with one number.
+    profile, written = before, None
+    if profile is None or applied.processed or session_saved:
+        doc = stamped(applied.doc, applied.seq, call.received)
+        profile = written = Profile(known.profile_id, applied.seq, fence.revision + 1, doc)
+
     changes = Changes(
         fence=fence,
         profile=written,
@@ -79,11 +84,16 @@ def decide(known: Known, call: Track, source: Source, max_session_bytes: int) ->
         debug=call.debug,
         events=tuple(applied.listed),
         profile_saved=before is None or visit,
-        session_saved=session is not None and _says_more(session, known.session),
+        session_saved=session_saved,
         session_kept=call.save_session,
         logs=_logs(call, source, fits, max_session_bytes),
     )
     return Decision(profile, changes, answer)
+
+
+def _is_visit(known: Known) -> bool:
+    """A session is one visit: of the profile that it begins with, or that takes it over from one that is gone."""
+    return known.session is None or (known.orphan and known.session.profile_id != known.profile_id)
 
 
 def _apply_events(known: Known, call: Track, doc: JsonObject, seq: int) -> _Applied:

@@ -87,7 +87,8 @@ class ProfileDirectory(GuardedActor):
             link = None
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
-        self.send(active.address, Deliver(call, source, active.settled, new_session))
+        orphan = session_of is not None and session_of.living is None
+        self.send(active.address, Deliver(call, source, active.settled, new_session, orphan))
 
     def _link(self, session_id: str) -> Link | None:
         link = self._links.get(session_id)

@@ -34,6 +34,7 @@ class InUseMap(Generic[V]):
     def put(self, key: str, entry: V) -> list[tuple[str, V]]:
         """Add an entry. Returns those that had to go for it, the least recently used first."""
         self._entries[key] = entry
+        self._entries.move_to_end(key)
         evicted = []
         for _ in range(len(self._entries) - 1):
             if len(self._entries) <= self._size:

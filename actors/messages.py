@@ -82,12 +82,14 @@ class Deliver(Struct, frozen=True):
     """Apply a call to the profile.
 
     `settled`: this activation's commits up to that ordinal are on disk. `new_session`: no such session is known.
+    `orphan`: the session's profile is gone, so that its visit is counted nowhere.
     """
 
     call: Track
     source: Source
     settled: int
     new_session: bool
+    orphan: bool = False
 
 
 class LogEntry(Struct, frozen=True):

@@ -39,7 +39,8 @@ class ProfileActor(GuardedActor):
     def _deliver(self, delivered: Deliver) -> None:
         call = delivered.call
         self._unsettled.settle(delivered.settled)
-        known = Known(self._profile_id, self._profile, self._session(delivered), self._known_event_ids(call))
+        session, event_ids = self._session(delivered), self._known_event_ids(call)
+        known = Known(self._profile_id, self._profile, session, event_ids, delivered.orphan)
         decision = decide(known, call, delivered.source, self.wiring.parts.max_session_bytes)
 
         self._profile = decision.profile

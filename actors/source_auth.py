@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from trackd.actors.guarded import GuardedActor, Handler
+from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, Tick, Track
 from trackd.actors.rate_limit import Bucket, take
 from trackd.storage.documents import Source
@@ -36,6 +36,8 @@ class SourceAuth(GuardedActor):
     def _wait(self, source: Source) -> float:
         if source.rate_limit is None:
             return 0.0
+        if source.rate_limit <= 0:  # `trackd source` does not write that, another tool may
+            return RETRY_AFTER_S
         bucket, wait = take(self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.parts.monotonic())
         self._buckets[source.id] = bucket
         return wait

@@ -25,15 +25,20 @@ def judge(batch: Sequence[Changes], standing: Mapping[str, Standing], links: Map
     """Compare each change with what is stored and with the changes before it in the batch.
 
     `standing` maps the id of each stored profile to its (seq, revision), `links` that of each stored session to
-    its profile's id. A change that is built on a stale one is stale with it.
+    its profile's id. What comes after a stale change of its profile is stale with it, whatever the numbers say:
+    another node may have written just as much as the change that was lost.
     """
     verdict = Verdict()
     now_standing, now_links = dict(standing), dict(links)
+    stale: set[str] = set()
     for changes in batch:
         fence, session, profile = changes.fence, changes.session, changes.profile
-        if now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision) or (
-            session is not None and now_links.get(session.id) != changes.session_was
+        if (
+            fence.profile_id in stale
+            or now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
+            or (session is not None and now_links.get(session.id) != changes.session_was)
         ):
+            stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)
             continue
         verdict.outcomes.append(Outcome.STORED)

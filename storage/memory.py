@@ -18,7 +18,7 @@ class MemoryStore:
         self._sources_version = 1
 
     def profile(self, profile_id: str) -> Profile | None:
-        return self.profiles.get(self.merged.get(profile_id, profile_id))
+        return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
 
     def session(self, session_id: str) -> Session | None:
         return self.sessions.get(session_id)
@@ -41,10 +41,12 @@ class MemoryStore:
         self._sources_version += 1
 
     def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
+        profiles = (self.profiles.get(changes.fence.profile_id) for changes in batch)
+        sessions = (self.sessions.get(changes.session.id) for changes in batch if changes.session)
         verdict = judge(
             batch,
-            {profile.id: (profile.seq, profile.revision) for profile in self.profiles.values()},
-            {session.id: session.profile_id for session in self.sessions.values()},
+            {profile.id: (profile.seq, profile.revision) for profile in profiles if profile},
+            {session.id: session.profile_id for session in sessions if session},
         )
         self.profiles |= verdict.profiles
         self.sessions |= verdict.sessions

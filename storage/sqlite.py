@@ -101,11 +101,23 @@ class SqliteStore:
             return self._transaction(batch)
         except FAULTS_OF_ONE as error:
             if len(batch) > 1:
-                return [self._commit_alone(changes) for changes in batch]
+                return self._commit_one_by_one(batch)
+            if not batch:
+                raise StoreError(f"cannot write: {error}") from error
             log.error("a call cannot be stored: %s", error)
             return [Outcome.FAILED]
         except sqlite3.Error as error:
             raise StoreError(f"cannot commit: {error}") from error
+
+    def _commit_one_by_one(self, batch: Sequence[Changes]) -> list[Outcome]:
+        outcomes = []
+        undone: set[str] = set()
+        for changes in batch:
+            profile_id = changes.fence.profile_id
+            outcomes.append(Outcome.STALE if profile_id in undone else self._commit_alone(changes))
+            if outcomes[-1] is not Outcome.STORED:
+                undone.add(profile_id)
+        return outcomes
 
     def _commit_alone(self, changes: Changes) -> Outcome:
         try:

@@ -1,5 +1,6 @@
 import copy
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,13 +80,32 @@ def test_a_later_call_continues_the_numbers(make, plain):
 def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_of):
     session = make.session("S", session_of, kept=1) if session_of else None
 
-    decision = decide(Known("A", make.profile("A"), session, {}), make.call("S", 0), plain, LARGE)
+    known = Known("A", make.profile("A"), session, {}, orphan=session is not None)
+    decision = decide(known, make.call("S", 0), plain, LARGE)
 
     assert decision.profile.doc["stats"]["visits"] == 1
     assert decision.profile.doc["metadata"]["time"]["visit"]["count"] == 1
     assert (decision.changes.session.profile_id, decision.changes.session_was) == ("A", session_of)
     assert decision.answer.profile_saved
     assert decision.answer.session_saved
+
+
+def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make, plain):
+    known = Known("A", make.profile("A"), make.session("S", "merged"), {})
+
+    decision = decide(known, make.call("S", 0), plain, LARGE)
+
+    assert decision.profile.doc["stats"]["visits"] == make.profile("A").doc["stats"]["visits"]
+    assert (decision.changes.session.profile_id, decision.answer.session_saved) == ("A", True)
+
+
+def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_it(make, plain):
+    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+
+    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"more": 1}), plain, LARGE)
+
+    assert (decision.changes.profile.seq, decision.changes.profile.revision) == (3, 4)
+    assert not decision.answer.profile_saved
 
 
 def test_a_call_without_events_writes_the_session_alone(make, plain):

@@ -413,6 +413,21 @@ def test_a_stale_call_is_run_again_on_what_is_stored_now(make, scene):
     assert store.profile("A").revision == 8
 
 
+def test_another_node_that_wrote_just_as_much_meanwhile_loses_nothing(make, scene):
+    store = one_profile(make)
+
+    async def story():
+        async with scene(store) as one, scene(store) as two:
+            one.ask(make.call("elsewhere"))
+            mine = [one.ask(make.call("S")) for _ in range(2)]
+            theirs = await two.answer(make.call("S"))
+            await one.commit_all()
+            return [seqs(theirs), *(seqs(future.result()) for future in mine)]
+
+    assert asyncio.run(story()) == [[6], [7], [8]]
+    assert store.profile("A").doc["stats"]["counters"] == {"t": 3}
+
+
 def test_calls_behind_a_stale_one_are_run_again_behind_it(make, scene):
     store = one_profile(make)
 
@@ -706,14 +721,14 @@ def test_a_failed_activation_does_not_use_up_actors(make, scene):
 
 # Everything at once
 
+nodes = st.integers(0, 1)
 acts = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.integers(0, 4), st.integers(0, 3)),
-        st.tuples(st.just("ask"), st.integers(0, 4), st.integers(0, 3)),
-        st.tuples(st.just("retry"), st.integers(0, 4), st.integers(0, 9)),
-        st.tuples(st.just("step"), st.just(0), st.just(0)),
-        st.tuples(st.just("fail"), st.just(0), st.just(0)),
-        st.tuples(st.just("move"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("ask"), nodes, st.integers(0, 4), st.integers(0, 3)),
+        st.tuples(st.just("ask"), nodes, st.integers(0, 4), st.integers(0, 3)),
+        st.tuples(st.just("retry"), nodes, st.integers(0, 4), st.integers(0, 9)),
+        st.tuples(st.just("step"), nodes, st.just(0), st.just(0)),
+        st.tuples(st.just("fail"), nodes, st.just(0), st.just(0)),
     ),
     max_size=40,
 )
@@ -722,23 +737,25 @@ acts = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(acts, st.sampled_from([1, 2, 100]))
 def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_gap(make, scene, acts, size):
+    """Two nodes on one store; batches are committed and fail in any order."""
     store = make.store(make.profile("A"), make.profile("B"))
+    bounds = Actors(max_active_profiles=size, max_cached_sessions=size)
     told = []
 
     async def story():
-        async with scene(store, actors=Actors(max_active_profiles=size, max_cached_sessions=size)) as stage:
-            for act, number, more in acts:
+        async with scene(store, actors=bounds) as one, scene(store, actors=bounds) as two:
+            for act, node, number, more in acts:
+                stage = (one, two)[node]
                 if act == "ask":
                     call = make.call(f"S{number}", more, profile_id=[None, "A", "B"][number % 3])
                     told.append((call, stage.ask(call)))
                 elif act == "retry":
                     call = make.call(f"S{number}", [make.event(f"own-{more}")])
                     told.append((call, stage.ask(call)))
-                elif act == "move" and number < len(store.profiles):
-                    make.move(store, list(store.profiles)[number])
-                elif act in ("step", "fail") and stage.writer.batches:
+                elif stage.writer.batches:
                     await (stage.step() if act == "step" else stage.fail())
-            await stage.commit_all()
+            await one.commit_all()
+            await two.commit_all()
             return [(call, future.result()) for call, future in told]
 
     answers = asyncio.run(story())
@@ -748,6 +765,7 @@ def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_ga
     for profile in store.profiles.values():
         numbers = sorted(seq for profile_id, seq in stored if profile_id == profile.id)
         assert numbers == list(range(1, profile.seq + 1))
+        assert sum(profile.doc["stats"]["counters"].values()) == profile.seq
         sessions = [session for session in store.sessions.values() if session.profile_id == profile.id]
         assert profile.doc["stats"]["visits"] == len(sessions)
     kept = {event.id for event in store.events if event.id.startswith("made-")}

@@ -131,7 +131,9 @@ def test_the_session_of_an_erased_profile_gets_a_new_one(db: Path, profile: str 
 
 @pytest.mark.parametrize("session", ["new", "of-a", "of-b", "of-erased", "of-merged"])
 def test_an_id_that_was_merged_leads_to_the_profile_it_was_merged_into(db: Path, session: str) -> None:
+    before = visits(db, "B")
     assert answering(db, session, "M")["profile"]["id"] == "B"
+    assert visits(db, "B") == before + (session in ("new", "of-erased"))
 
 
 def test_the_session_of_a_merged_profile_leads_there_too(db: Path) -> None:

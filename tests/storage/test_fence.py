@@ -52,13 +52,15 @@ def one_by_one(batch, standing, links):
     """The rule as a person would say it, on a world that is changed after each change that fits it."""
     world = {"profiles": {**standing}, "sessions": {**links}}
     outcomes, profiles, sessions, events, event_ids = [], {}, {}, [], []
+    lost = set()  # profiles of which a change was stale: what follows was built on it
     for change in batch:
         here = world["profiles"].get(change.fence.profile_id, (0, 0))
-        fits = here == (change.fence.seq, change.fence.revision)
+        fits = change.fence.profile_id not in lost and here == (change.fence.seq, change.fence.revision)
         if change.session is not None:
             fits = fits and world["sessions"].get(change.session.id) == change.session_was
         outcomes.append(STORED if fits else STALE)
         if not fits:
+            lost.add(change.fence.profile_id)
             continue
         if change.profile is not None:
             world["profiles"][change.profile.id] = (change.profile.seq, change.profile.revision)
@@ -70,6 +72,15 @@ def one_by_one(batch, standing, links):
         for event_id, seq in (change.event_ids or {}).items():
             event_ids.append((change.fence.profile_id, event_id, seq))
     return outcomes, profiles, sessions, events, event_ids
+
+
+def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_made_its_numbers_true(make):
+    mine = [make.change("A", (0, 1), events=1), make.change("A", (1, 2), events=1), make.change("B", events=1)]
+
+    verdict = judge(mine, {"A": (1, 2)}, {})
+
+    assert verdict.outcomes == [STALE, STALE, STORED]
+    assert list(verdict.profiles) == ["B"]
 
 
 def test_a_profile_written_twice_is_written_in_its_last_state(make):

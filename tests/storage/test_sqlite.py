@@ -53,6 +53,21 @@ def test_what_is_built_on_a_bad_call_is_stale(picky, make):
     assert picky.store.profile("A").seq == 1
 
 
+def test_what_is_built_on_a_bad_call_is_stale_though_somebody_else_wrote_as_much(picky, make):
+    """As if another process wrote the profile while the calls of a batch are committed one by one."""
+    picky.db.execute(
+        "CREATE TRIGGER other AFTER INSERT ON event WHEN NEW.type = 'next' BEGIN"
+        " INSERT INTO profile VALUES ('A', 1, 1, '{}'); END"
+    )
+    batch = [
+        make.change("A", events=1, event={"type": "bad"}),
+        make.change("B", events=1, event={"type": "next"}),
+        make.change("A", (1, 1), events=1),
+    ]
+
+    assert picky.store.commit(batch) == [FAILED, STORED, STALE]
+
+
 def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf, make):
     shelf.db.execute(
         "CREATE TRIGGER t BEFORE INSERT ON event WHEN NEW.type = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'bad event'); END"

@@ -155,6 +155,16 @@ def test_what_is_built_on_a_stale_change_is_stale_and_the_rest_of_the_batch_is_s
     assert [event.id for event in shelf.events()] == ["A-1", "B-1", "B-2"]
 
 
+def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_wrote_as_much(shelf, make):
+    shelf.store.commit([make.change("A", events=1, by="both")])
+    shelf.store.commit([make.change("A", (1, 1), events=1, by="them")])
+
+    mine = [make.change("A", (1, 1), events=1, by="me"), make.change("A", (2, 2), events=1, by="me")]
+    assert shelf.store.commit(mine) == [STALE, STALE]
+
+    assert shelf.store.profile("A") == make.profile("A", 2, 2, by="them")
+
+
 def test_a_change_that_writes_nothing_is_still_checked(shelf, make):
     shelf.store.commit([make.change("A", events=1)])
 
