@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Failed, Reason, Refused, Track
 
 log = logging.getLogger(__name__)
+
+NOT_READY = "not ready"
 
 STATUS = {
     Reason.UNKNOWN_SOURCE: 401,
@@ -71,11 +72,11 @@ def invalid(faults: list[dict[str, Any]]) -> HttpError:
 
 
 def not_ready(detail: str) -> HttpError:
-    return HttpError(503, "not ready", detail, retry_after_s=1)
+    return HttpError(503, NOT_READY, detail, retry_after_s=1)
 
 
 class ErrorAnswers:
-    """Starlette's exception handlers. Logs one line for each class of refusal, and again at most once a minute."""
+    """Errors as answers. Logs one line for each class of refusal, and again at most once a minute."""
 
     LOG_EVERY_S = 60.0
 
@@ -83,15 +84,14 @@ class ErrorAnswers:
         self._monotonic = monotonic
         self._logged: dict[tuple[int, str], tuple[float, int]] = {}
 
-    async def http_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+    def answer(self, error: HTTPException) -> Response:
         kind = error.kind if isinstance(error, HttpError) else http.HTTPStatus(error.status_code).phrase
-        if request.url.path != "/ready":
+        if kind != NOT_READY:  # whoever asks that asks often, and the log has the reason
             self._note(error.status_code, kind, error.detail)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
-    async def fault(self, request: Request, error: Exception) -> Response:
-        """For what nobody expected; Starlette raises it again, so that it is logged with its traceback."""
+    def fault(self) -> Response:
+        """For what nobody expected: it is raised again, so that it is logged with its traceback."""
         return JSONResponse({"detail": "Internal Server Error"}, 500)
 
     def _note(self, status: int, kind: str, detail: Any) -> None:

@@ -12,7 +12,7 @@ from trackd.config.settings import Limits
 from trackd.http.answer import answer_body
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.decoding import decode
-from trackd.http.errors import failed, invalid, refused
+from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused
 from trackd.http.payload import PayloadParser
 from trackd.storage.documents import timestamp
 
@@ -20,28 +20,41 @@ MAX_KEY_LENGTH = 255
 
 
 class TrackEndpoint:
-    """An ASGI application of its own: the hot path does without Starlette's Request and Response."""
+    """An ASGI application of its own: it answers its errors itself, without Starlette around it."""
 
     def __init__(
-        self, tracker: Tracker, limits: Limits, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        tracker: Tracker,
+        limits: Limits,
+        errors: ErrorAnswers,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tracker = tracker
         self._limits = limits
+        self._errors = errors
         self._now = now
         self._parser = PayloadParser(limits.max_events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(scope["headers"])
-        check_content_type(headers)
         try:
-            body = await read_body(headers, receive, self._limits.max_body_bytes)
+            await _send(send, await self._answer(scope, receive))
         except ClientDisconnect:
             return
+        except HttpError as error:
+            await self._errors.answer(error)(scope, receive, send)
+        except Exception:
+            await self._errors.fault()(scope, receive, send)
+            raise
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        headers: Headers = dict(scope["headers"])
+        check_content_type(headers)
+        body = await read_body(headers, receive, self._limits.max_body_bytes)
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(scope, headers, body)
         match await self._tracker.track(call, len(body)):
             case Tracked() as tracked:
-                await _send(send, answer_body(tracked))
+                return answer_body(tracked)
             case Refused() as refusal:
                 raise refused(refusal, call)
             case Failed() as failure:

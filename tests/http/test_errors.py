@@ -1,13 +1,11 @@
 """Everything that is not a 200: its status, what the client reads, and what the log says of it."""
 
-import asyncio
 import json
 import logging
 from typing import Any
 
 import pytest
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from trackd.actors.messages import Failed, Reason, Refused, Track
@@ -42,12 +40,11 @@ class Errors:
         self.clock = Clock()
         self._answers = ErrorAnswers(self.clock)
 
-    def answer(self, error: Exception, path: str = "/track") -> Response:
-        scope = {"type": "http", "path": path, "headers": [], "server": ("test", 80), "query_string": b""}
-        return asyncio.run(self._answers.http_error(Request(scope), error))
+    def answer(self, error: HTTPException) -> Response:
+        return self._answers.answer(error)
 
     def fault(self) -> Response:
-        return asyncio.run(self._answers.fault(Request({"type": "http"}), RuntimeError("secret")))
+        return self._answers.fault()
 
 
 @pytest.fixture
@@ -177,7 +174,7 @@ def test_refusals_of_one_class_share_a_line_whoever_was_refused(
 
 
 def test_a_server_that_is_not_ready_yet_does_not_fill_the_log(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
-    assert errors.answer(not_ready("Not yet."), path="/ready").status_code == 503
+    assert errors.answer(not_ready("Not yet.")).status_code == 503
     assert caplog.messages == []
 
 
