@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from trackd.actors.messages import LogEntry, NumberedEvent, Track, Tracked, TrackedEvent
 from trackd.actors.profile_document import apply, new_profile, shareable, stamped, visited
-from trackd.actors.session_document import session_after
+from trackd.actors.session_document import is_due, session_after
 from trackd.storage.documents import Event, JsonObject, Profile, Session, Source
 from trackd.storage.store import Changes, Fence
 
@@ -60,6 +60,10 @@ def decide(known: Known, call: Track, source: Source, max_session_bytes: int) ->
     if call.save_session:
         session, fits = session_after(known.session, call, known.profile_id, max_session_bytes)
     session_saved = session is not None and _says_more(session, known.session)
+    writes_session = session_saved
+    if session is not None and known.session is not None and not session_saved:
+        writes_session = is_due(session, known.session)
+        session = session if writes_session else known.session
 
     # A session that says more raises the profile's revision too: the fence guards both with one number.
     profile, written = before, None
@@ -72,6 +76,7 @@ def decide(known: Known, call: Track, source: Source, max_session_bytes: int) ->
         profile=written,
         session=session,
         session_was=known.session.profile_id if known.session else None,
+        writes_session=writes_session,
         events=tuple(applied.stored),
         event_ids=applied.new_ids or None,
     )

@@ -39,6 +39,7 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self.wired()
+        self._receive = self.receiveMessage  # in place of Thespian's wrapper, which logs each message: 2 µs of 8
 
     def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
         try:

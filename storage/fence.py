@@ -47,7 +47,8 @@ def judge(batch: Sequence[Changes], standing: Mapping[str, Standing], links: Map
             verdict.profiles[profile.id] = profile
         if session is not None:
             now_links[session.id] = session.profile_id
-            verdict.sessions[session.id] = session
+            if changes.writes_session:
+                verdict.sessions[session.id] = session
         verdict.events += changes.events
         if changes.event_ids:
             verdict.event_ids += [(fence.profile_id, key, seq) for key, seq in changes.event_ids.items()]

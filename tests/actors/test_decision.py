@@ -111,12 +111,22 @@ def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_i
 def test_a_call_without_events_writes_the_session_alone(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    decision = decide(known, make.call("S", 0, received=make.later), plain, LARGE)
+    decision = decide(known, make.call("S", 0, received="2026-01-31T12:00:10.000000Z"), plain, LARGE)
 
     assert decision.changes.profile is None
     assert decision.profile is known.profile
-    assert decision.changes.session.updated == make.later
+    assert decision.changes.writes_session
+    assert decision.changes.session.updated == "2026-01-31T12:00:10.000000Z"
     assert (decision.answer.profile_saved, decision.answer.session_saved) == (False, False)
+
+
+def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(make, plain):
+    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+
+    decision = decide(known, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"), plain, LARGE)
+
+    assert not decision.changes.writes_session
+    assert decision.changes.session is known.session
 
 
 def test_bookkeeping_alone_does_not_count_as_saved(make, plain):

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -294,3 +295,14 @@ def test_both_stores_come_to_the_same_outcomes_and_the_same_content(make, batche
         ids = [f"id{n}" for n in range(next(fresh))]
         assert all(sqlite.known_events(p, ids) == memory.known_events(p, ids) for p in "AB")
         sqlite.close()
+
+
+def test_a_session_that_is_only_looked_at_is_fenced_and_not_written(shelf, make):
+    shelf.store.commit([make.change("A", events=1, session="S")])
+    before = shelf.store.session("S")
+    look = make.change("A", (1, 1), events=1, session="S", session_was="A", step=2)
+    look = msgspec.structs.replace(look, writes_session=False)
+
+    assert shelf.store.commit([look]) == [STORED]
+    assert shelf.store.session("S") == before
+    assert shelf.store.commit([msgspec.structs.replace(look, fence=Fence("A", 2, 2), session_was="B")]) == [STALE]
