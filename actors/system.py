@@ -157,8 +157,9 @@ class Tracker:
         self._store_writable = writable
 
     def _hand_back(self, result: BatchResult) -> None:
-        """Called in the writer's thread."""
-        self._loop.call_soon_threadsafe(self._committed, result)
+        """Called in the writer's thread, which may come back from a hanging disk when the loop is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._committed, result)
 
     def _committed(self, result: BatchResult) -> None:
         if self._wiring is not None:

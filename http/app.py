@@ -48,6 +48,7 @@ def create_app(settings: Settings, tracker: Tracker) -> ASGIApp:
         exception_handlers={HTTPException: http_error, 500: fault},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect is no answer in JSON, and loses the body of a POST
     # Outside of Starlette's own error handling, so that a 500 has these headers too.
     return CommonHeaders(HotPath(track, app))
 

@@ -54,6 +54,10 @@ def refused(refusal: Refused, call: Track) -> HttpError:
     return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s)
 
 
+def stopping() -> HttpError:
+    return HttpError(STATUS[Reason.STOPPING], Reason.STOPPING.value, DETAIL[Reason.STOPPING], retry_after_s=1)
+
+
 def failed(_: Failed) -> HttpError:
     return HttpError(500, "fault", "The server failed on this call; nothing of it was stored.")
 

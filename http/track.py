@@ -1,5 +1,6 @@
 """POST /track: decode, ask, answer."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from trackd.config.settings import Limits
 from trackd.http.answer import answer_body
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.decoding import decode
-from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused
+from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, stopping
 from trackd.http.payload import PayloadParser
 from trackd.storage.documents import timestamp
 
@@ -42,6 +43,8 @@ class TrackEndpoint:
             return
         except HttpError as error:
             await self._errors.answer(error)(scope, receive, send)
+        except asyncio.CancelledError:  # the server stops, and has waited for the disk as long as it may
+            await self._errors.answer(stopping())(scope, receive, send)
         except Exception:
             await self._errors.fault()(scope, receive, send)
             raise

@@ -62,4 +62,6 @@ def test_the_source_commands_of_the_readme_run(tmp_path: Path) -> None:
         for line in block.strip().splitlines()
     )
     path = f"{TRACKD.parent}:{os.environ['PATH']}"
-    subprocess.run(["sh", "-euc", script], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
+    run = subprocess.run(["sh", "-eu"], input=script, cwd=tmp_path, env=os.environ | {"PATH": path}, text=True)
+    assert run.returncode == 0
+    assert subprocess.check_output([TRACKD, "source", "list"], cwd=tmp_path) == b""

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, payload, rows, serving
-from trackd.config.settings import Limits, Settings
+from trackd.actors.system import Tracker
+from trackd.config.settings import Limits, Server, Settings
+from trackd.http.app import create_app
+from trackd.http.server import Server as HttpServer
+from trackd.http.server import listen
 from trackd.storage.documents import Session, Source
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
@@ -209,23 +214,22 @@ def test_500_for_a_fault_of_ours_tells_nothing_of_it_and_others_notice_nothing()
     assert answers[2].json()["debugging"]["events"]["seq"] == [2]
 
 
-def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers() -> None:
-    class FaultyClock(MemoryStore):
-        pass
+class FaultyTracker(Tracker):
+    @property
+    def ready(self) -> bool:
+        raise RuntimeError("a fault of ours, with /a/secret/path")
 
-    from trackd.actors.system import Tracker
-    from trackd.http.app import create_app
+    def next_number(self) -> int:
+        raise RuntimeError("a fault of ours, with /a/secret/path")
 
-    class FaultyTracker(Tracker):
-        @property
-        def ready(self) -> bool:
-            raise RuntimeError("a fault of ours, with /a/secret/path")
 
+@pytest.mark.parametrize(("method", "url"), [("GET", "/ready"), ("POST", "/track")])
+def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(method: str, url: str) -> None:
     async def run() -> httpx.Response:
-        app = create_app(Settings(), FaultyTracker(FaultyClock()))
+        app = create_app(Settings(), FaultyTracker(MemoryStore()))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.get("/ready", headers={"origin": "https://shop.example"})
+            return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
 
     answer = asyncio.run(run())
     assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})
@@ -233,7 +237,50 @@ def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers() -> 
     assert "x-process-time" in answer.headers
 
 
-@pytest.mark.parametrize(("method", "url", "status"), [("GET", "/nothing", 404), ("GET", "/track", 405)])
+class HangingStore(MemoryStore):
+    """A disk that does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(SOURCES)
+        self.committing = threading.Event()
+        self.let_go = threading.Event()
+
+    def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
+        self.committing.set()
+        self.let_go.wait()
+        return super().commit(batch)
+
+
+def test_503_for_calls_that_a_hanging_disk_holds_up_when_the_server_stops() -> None:
+    store = HangingStore()
+
+    async def run() -> httpx.Response:
+        settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
+        tracker = Tracker(store, settings.actors, settings.limits)
+        listening = listen("127.0.0.1", 0)
+        server = HttpServer(create_app(settings, tracker), settings.server, tracker.refuse_calls)
+        serving = asyncio.create_task(server.serve([listening]))
+        url = "http://{}:{}/track".format(*listening.getsockname())
+        async with httpx.AsyncClient(timeout=30) as client:
+            call = asyncio.create_task(client.post(url, json=payload("s", "page-view")))
+            await asyncio.to_thread(store.committing.wait)
+            server.should_exit = True
+            answer = await call
+        await serving
+        assert not tracker.writer_ended
+        return answer
+
+    try:
+        answer = asyncio.run(run())
+    finally:
+        store.let_go.set()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"detail": "The server is stopping: send this call again later."}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"), [("GET", "/nothing", 404), ("POST", "/track/", 404), ("GET", "/track", 405)]
+)
 def test_404_and_405_as_usual(method: str, url: str, status: int) -> None:
     assert isinstance(refusal(status, {"method": method, "url": url}), str)
 
