@@ -54,10 +54,10 @@ def _listen(settings: Settings) -> socket.socket:
     host, port = settings.server.host, settings.server.port
     try:
         return listen(host, port)
-    except OSError as error:
+    except OSError as error:  # of the socket, or of looking up the host's name
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise CommandError(
-            f"Cannot listen on {host}:{port} ({error.strerror or error}): stop what uses it, or choose another with "
-            "--host and --port."
+            f"Cannot listen on {host}:{port} ({reason}): stop what uses it, or choose another with --host and --port."
         ) from None
 
 
