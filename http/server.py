@@ -15,17 +15,53 @@ from trackd.config.settings import Server as ServerSettings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
+MAX_HEAD_BYTES = 65_536
+MAX_PIPELINED = 1_000  # requests of one connection that wait for the answers before theirs
+REFUSAL_HEAD = (
+    b"content-type: application/json\r\nvary: Origin\r\nx-process-time: 0.000000\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n"
+)
 
 
 class JsonProtocol(HttpToolsProtocol):
-    """Answers what is not HTTP in the shape of all other answers; uvicorn would send text."""
+    """Bounds what one connection may heap up, and answers what is not HTTP in the shape of all other answers."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        if was_in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, f"The head of the request is over the limit of {MAX_HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            self.transport.abort()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The parser stops after the head of a request that offers an upgrade: what comes after it would be lost."""
+        self.cycle.keep_alive = False
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._refuse(400, "An upgrade of a request with a body is not supported: send it without Upgrade.")
 
     def send_400_response(self, msg: str) -> None:
-        body = b'{"detail":"%s"}' % msg.encode()
-        head = (
-            b"content-type: application/json\r\nx-process-time: 0.0\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        )
-        self.transport.write(STATUS_LINE[400] + head % len(body) + body)
+        self._refuse(400, msg)
+
+    def _refuse(self, status: int, detail: str) -> None:
+        body = b'{"detail":"%s"}' % detail.encode()
+        head = REFUSAL_HEAD % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()
 
 

@@ -87,7 +87,13 @@ class SqliteStore:
         return version
 
     def sources(self) -> list[Source]:
-        return [source_of_row(row) for row in self._read(SOURCES)]
+        sources = []
+        for row in self._read(SOURCES):
+            try:
+                sources.append(source_of_row(row))
+            except (TypeError, ValueError) as error:  # written by another tool; the others are as good as before
+                log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
+        return sources
 
     def _read(self, sql: str, *parameters: str) -> list[Any]:
         try:
