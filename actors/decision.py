@@ -146,11 +146,12 @@ def _event(profile_id: str, seq: int, call: Track, event: TrackedEvent) -> Event
 
 
 def _says_more(session: Session, before: Session | None) -> bool:
-    """Whether more changed than the time of the last call."""
-    return before is None or (session.profile_id, session.context, session.properties) != (
-        before.profile_id,
-        before.context,
-        before.properties,
+    """Whether more changed than the time of the last call. What a merge left alone is still the same object."""
+    return (
+        before is None
+        or session.profile_id != before.profile_id
+        or session.context is not before.context
+        or session.properties is not before.properties
     )
 
 

@@ -48,7 +48,9 @@ def merged(old: JsonObject, new: JsonObject) -> JsonObject:
 
 
 def _same(known: Any, value: Any) -> bool:
-    """As JSON: Python takes 1, 1.0 and true for equal."""
+    """As JSON: Python takes 1, 1.0 and true for equal. A merged object in which nothing changed is the known one."""
+    if isinstance(value, dict) and isinstance(known, dict):
+        return value is known
     if isinstance(value, list):
         return isinstance(known, list) and json_text(known) == json_text(value)
     return type(known) is type(value) and bool(known == value)

@@ -120,6 +120,15 @@ def test_a_call_without_events_writes_the_session_alone(make, plain):
     assert (decision.answer.profile_saved, decision.answer.session_saved) == (False, False)
 
 
+def test_a_change_that_only_json_can_tell_is_saved(make, plain):
+    known = Known("A", make.profile("A", 3, 3), make.session("S", "A", on=1), {})
+
+    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"on": True}), plain, LARGE)
+
+    assert decision.answer.session_saved
+    assert decision.changes.session.context["on"] is True
+
+
 def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 

@@ -62,8 +62,14 @@ def test_an_empty_side_gives_the_other(value):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [({"a": 1}, {"a": True}), ({"a": 1}, {"a": 1.0}), ({"a": [1]}, {"a": [True]}), ({"a": None}, {"a": False})],
-    ids=["boolean", "float", "boolean in a list", "null"],
+    [
+        ({"a": 1}, {"a": True}),
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": [1]}, {"a": [True]}),
+        ({"a": None}, {"a": False}),
+        ({"a": {"b": 1}}, {"a": {"b": True}}),
+    ],
+    ids=["boolean", "float", "boolean in a list", "null", "boolean in an object"],
 )
 def test_values_that_only_python_calls_equal_are_different(old, new):
     assert text(merged(old, new)) == text(new)
