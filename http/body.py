@@ -2,13 +2,13 @@
 
 import re
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from trackd.http.errors import invalid, too_large, unsupported
+from trackd.http.errors import HttpError, invalid, too_large, unsupported
 
 Headers = Mapping[bytes, bytes]
 
@@ -37,52 +37,69 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
     """The whole body, decoded. Raises HttpError, and ClientDisconnect when the client went away before its end."""
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding in (b"", b"identity"):
-        return await _limited(_chunks(receive), max_bytes)
-    if encoding in (b"gzip", b"x-gzip"):
-        return await _limited(_unzipped(_chunks(receive), max_bytes), max_bytes)
-    raise unsupported(f"The content encoding `{encoding.decode('latin-1')}` is not supported: send gzip or identity.")
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+        body: _Body = _Body(max_bytes)
+    elif encoding in (b"gzip", b"x-gzip"):
+        body = _GzipBody(max_bytes)
+    else:
+        name = encoding.decode("latin-1")
+        raise unsupported(f"The content encoding `{name}` is not supported: send gzip or identity.")
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         more = message.get("more_body", False)
-        yield message.get("body", b"")
+        body.add(message.get("body", b""))
+    return body.whole()
 
 
-async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_large("body", f"{max_bytes} bytes")
-        parts.append(chunk)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+class _Body:
+    """What has arrived of a body."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._max_bytes:
+            raise too_large("body", f"{self._max_bytes} bytes")
+        self._parts.append(chunk)
+
+    def whole(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
-async def _unzipped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
-    """Unpack no more than one byte over the limit, however much a bomb would unpack to, or pack into nothing."""
-    unzip = zlib.decompressobj(GZIP)
-    packed, left = 0, max_bytes + 1
-    try:
-        async for chunk in chunks:
-            packed += len(chunk)
-            if packed > max_bytes + GZIP_OVERHEAD:
-                raise too_large("body", f"{max_bytes} bytes")
-            while chunk and not unzip.eof:
-                data = unzip.decompress(chunk, left)
-                left -= len(data)
-                yield data
-                chunk = unzip.unconsumed_tail or unzip.unused_data
-            if chunk:
-                raise zlib.error("there are bytes after its end")
-    except zlib.error as error:
-        raise invalid([{"loc": ["body"], "msg": f"The body is not sound gzip: {error}", "type": "gzip"}]) from None
-    if not unzip.eof:
-        raise invalid([{"loc": ["body"], "msg": "The body is not sound gzip: it ends too early", "type": "gzip"}])
+class _GzipBody(_Body):
+    """Unpacks no more than one byte over the limit, however much a bomb would unpack to, or pack into nothing."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self._unzip = zlib.decompressobj(GZIP)
+        self._packed = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._packed += len(chunk)
+        if self._packed > self._max_bytes + GZIP_OVERHEAD:
+            raise too_large("body", f"{self._max_bytes} bytes")
+        try:
+            while chunk and not self._unzip.eof:
+                super().add(self._unzip.decompress(chunk, self._max_bytes + 1 - self._size))
+                chunk = self._unzip.unconsumed_tail or self._unzip.unused_data
+        except zlib.error as error:
+            raise _unsound(str(error)) from None
+        if chunk:
+            raise _unsound("there are bytes after its end")
+
+    def whole(self) -> bytes:
+        if not self._unzip.eof:
+            raise _unsound("it ends too early")
+        return super().whole()
+
+
+def _unsound(why: str) -> HttpError:
+    return invalid([{"loc": ["body"], "msg": f"The body is not sound gzip: {why}", "type": "gzip"}])
 
 
 def check_nesting(body: bytes, max_nesting: int) -> None:
