@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec import Struct
+from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
 from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
@@ -88,7 +89,7 @@ class ProfileDirectory(GuardedActor):
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
-        self.send(active.address, Deliver(call, source, active.settled, new_session, orphan))
+        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, new_session, orphan))
 
     def _link(self, session_id: str) -> Link | None:
         link = self._links.get(session_id)
@@ -147,11 +148,11 @@ class ProfileDirectory(GuardedActor):
             elif attempt > MAX_ATTEMPTS:
                 answers.append(Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S))
             else:
-                self.send(self.myAddress, Admitted(delivery.admitted.call, delivery.admitted.source, attempt))
+                self.send(self.myAddress, replace(delivery.admitted, attempt=attempt))
         self.answer(*answers)
 
     def _let_go(self, answered: Answered) -> None:
-        """A profile actor raised: nothing of these calls will be committed."""
+        """A profile actor raised, or rejected them: nothing of these calls will be committed."""
         for answer in answered.answers:
             delivery = self._release(answer.number)
             if delivery.active.in_flight == 0:

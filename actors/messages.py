@@ -8,20 +8,24 @@
                                                     └──────────────────────────────────────────────────┘
 
 The writer thread's result reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a
-ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian.
+ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules come to
+the SourceAuth as RulesChanged, and travel with each call that it admits.
 """
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
 
+from trackd.actors.rules.ruleset import RuleSet
+from trackd.actors.rules.schemas import Fault
 from trackd.storage.documents import JsonObject, Profile, Source
 from trackd.storage.store import Changes, Outcome
 from trackd.storage.writer import BatchResult
 
 
 class TrackedEvent(Struct, frozen=True):
-    """One event of a call, decoded. `properties`, `context` and `config` are JSON text, ready to store.
+    """One event of a call, decoded. What ends in `_json` is text, ready to store; `config` are the event's options.
 
     `own_id`: the id is the client's (or derived from its idempotency key), so the event may come again.
     `store`, `debug`, `log`: the options of the event, the payload's defaults included. `notes` are for the log.
@@ -31,9 +35,11 @@ class TrackedEvent(Struct, frozen=True):
     own_id: bool
     type: str
     created: str
-    properties: str = "{}"
-    context: str = "{}"
-    config: str = "{}"
+    properties: JsonObject = {}
+    context: JsonObject = {}
+    properties_json: str = "{}"
+    context_json: str = "{}"
+    config_json: str = "{}"
     store: bool = True
     debug: bool = True
     log: bool = True
@@ -53,6 +59,7 @@ class Track(Struct, frozen=True):
     properties: JsonObject | None = None
     origin: str | None = None
     ip: str | None = None
+    user_agent: str | None = None
     save_session: bool = True
     wants_profile: bool = False
     debug: bool = True
@@ -60,10 +67,14 @@ class Track(Struct, frozen=True):
 
 
 class Admitted(Struct, frozen=True):
-    """A call that its source may make. `attempt` counts how often it was found stale and sent again."""
+    """A call that its source may make, and the rules that it came under.
+
+    `attempt` counts how often it was found stale and sent again.
+    """
 
     call: Track
     source: Source
+    rules: RuleSet
     attempt: int = 0
 
 
@@ -87,6 +98,7 @@ class Deliver(Struct, frozen=True):
 
     call: Track
     source: Source
+    rules: RuleSet
     settled: int
     new_session: bool
     orphan: bool = False
@@ -101,6 +113,30 @@ class LogEntry(Struct, frozen=True):
     rule: str | None = None
 
 
+class RuleExecution(Struct, frozen=True):
+    """A rule that ran, and the paths of the profile that it changed."""
+
+    rule: str
+    changed: tuple[str, ...]
+
+
+class Told(Struct, frozen=True):
+    """What the events of a call have to tell.
+
+    `execution`: the rules that ran, by event type. `segments`: those that were entered or left. `dropped`: the reason
+    for each event that was neither stored nor applied.
+    """
+
+    execution: Mapping[str, Sequence[RuleExecution]] = {}
+    segments: tuple[str, ...] = ()
+    segment_errors: tuple[str, ...] = ()
+    logs: tuple[LogEntry, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+NOTHING_TOLD = Told()
+
+
 class NumberedEvent(Struct, frozen=True):
     """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
 
@@ -111,7 +147,10 @@ class NumberedEvent(Struct, frozen=True):
 
 
 class Tracked(Struct, frozen=True):
-    """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest."""
+    """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest.
+
+    `logs` are of the call itself; those of its events are in `told`.
+    """
 
     number: int
     profile_id: str
@@ -124,6 +163,7 @@ class Tracked(Struct, frozen=True):
     session_saved: bool = False
     session_kept: bool = True
     logs: tuple[LogEntry, ...] = ()
+    told: Told = NOTHING_TOLD
 
 
 class Reason(Enum):
@@ -148,13 +188,27 @@ class Refused(Struct, frozen=True):
     retry_after_s: float | None = None
 
 
+class InvalidEvent(Struct, frozen=True):
+    """An event whose properties do not match their schema; `position` is its place in the call."""
+
+    position: int
+    faults: tuple[Fault, ...]
+
+
+class Rejected(Struct, frozen=True):
+    """A call with invalid events, of a source that has them refused. Nothing of it is kept."""
+
+    number: int
+    events: tuple[InvalidEvent, ...]
+
+
 class Failed(Struct, frozen=True):
     """A call whose handler raised: a fault of trackd. Nothing of it is kept."""
 
     number: int
 
 
-Answer = Tracked | Refused | Failed
+Answer = Tracked | Refused | Rejected | Failed
 
 
 class Answered(Struct, frozen=True):
@@ -182,6 +236,12 @@ class Settled(Struct, frozen=True):
     """What became of commits, in their order."""
 
     commits: tuple[tuple[Commit, Outcome], ...]
+
+
+class RulesChanged(Struct, frozen=True):
+    """From now on calls come under these rules."""
+
+    rules: RuleSet
 
 
 class StoreHealth(Struct, frozen=True):

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from thespian.actors import ActorAddress
 
-from trackd.actors.decision import Known, decide
+from trackd.actors.decision import decide
 from trackd.actors.guarded import GuardedActor, Handler
-from trackd.actors.messages import Activate, Commit, Deliver, Passivate, Track
+from trackd.actors.messages import Activate, Commit, Deliver, Passivate, Rejected, Track
+from trackd.actors.processing import NOTHING_REMEMBERED, Known
 from trackd.actors.unsettled import Unsettled
 from trackd.storage.documents import Profile, Session
 
@@ -33,6 +34,7 @@ class ProfileActor(GuardedActor):
     def _become(self, profile_id: str, stored: Profile | None) -> None:
         self._profile_id = profile_id
         self._profile = stored
+        self._remembered = NOTHING_REMEMBERED
         self._ordinal = 0
         self._unsettled = Unsettled()
 
@@ -40,10 +42,13 @@ class ProfileActor(GuardedActor):
         call = delivered.call
         self._unsettled.settle(delivered.settled)
         session, event_ids = self._session(delivered), self._known_event_ids(call)
-        known = Known(self._profile_id, self._profile, session, event_ids, delivered.orphan)
-        decision = decide(known, call, delivered.source, self.wiring.parts.max_session_bytes)
-
+        known = Known(self._profile_id, self._profile, session, event_ids, delivered.orphan, self._remembered)
+        decision = decide(known, call, delivered.source, delivered.rules, self.wiring.parts.limits)
+        if isinstance(decision, Rejected):
+            self.answer(decision)
+            return
         self._profile = decision.profile
+        self._remembered = decision.remembered
         self._ordinal += 1
         self._unsettled.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))

@@ -1,6 +1,17 @@
-"""What happens to a profile's document. Pure: documents go in, new ones come out, none is changed in place."""
+"""A profile's document apart from rules: what it begins with, what every visit and event counts, what may be shown.
 
+Pure: what changes, changes in a `Draft`.
+"""
+
+from trackd.actors.rules.draft import Draft, json_size
+from trackd.config.settings import Limits
 from trackd.storage.documents import JsonObject
+
+PAGE_VIEW = "page-view"
+TIME = ("metadata", "time")
+STATS = ("stats",)
+COUNTERS = ("stats", "counters")
+ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))
 
 
 def new_profile(profile_id: str, now: str) -> JsonObject:
@@ -19,29 +30,47 @@ def new_profile(profile_id: str, now: str) -> JsonObject:
     }
 
 
-def visited(doc: JsonObject, now: str) -> JsonObject:
+def visit(draft: Draft, now: str) -> None:
     """A session of this profile began."""
-    time, stats = doc["metadata"]["time"], doc["stats"]
-    visit = {"count": time["visit"]["count"] + 1, "last": time["visit"]["current"], "current": now}
-    return {
-        **doc,
-        "metadata": {**doc["metadata"], "time": {**time, "visit": visit}},
-        "stats": {**stats, "visits": stats["visits"] + 1},
-    }
+    last = draft.get((*TIME, "visit"))
+    draft.put((*TIME, "visit"), {"count": last["count"] + 1, "last": last["current"], "current": now})
+    draft.put((*STATS, "visits"), draft.get((*STATS, "visits")) + 1)
 
 
-def apply(doc: JsonObject, event_type: str) -> JsonObject:
-    """An event of this type was processed."""
-    stats = doc["stats"]
-    counters = {**stats["counters"], event_type: stats["counters"].get(event_type, 0) + 1}
-    views = stats["views"] + (event_type == "page-view")
-    return {**doc, "stats": {**stats, "views": views, "counters": counters}}
+def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
+    """An event of this type was processed. Returns why it has no counter, None when it has one."""
+    if event_type == PAGE_VIEW:
+        draft.wrote("stats.views", _increment(draft.part(STATS), "views"))
+    counters = draft.part(COUNTERS)
+    if event_type in counters:
+        draft.wrote("stats.counters", _increment(counters, event_type))
+        return None
+    grown = json_size(event_type) + 2 + bool(counters)
+    if len(counters) >= limits.max_profile_counters:
+        return f"the profile has {limits.max_profile_counters} counters (limits.max_profile_counters)"
+    if draft.size + grown > limits.max_profile_bytes:
+        return f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
+    counters[event_type] = 1
+    draft.wrote("stats.counters", grown)
+    return None
 
 
-def stamped(doc: JsonObject, seq: int, now: str) -> JsonObject:
+def _increment(part: JsonObject, key: str) -> int:
+    """Returns by how many bytes the number grew."""
+    before = part[key]
+    part[key] = after = before + 1
+    if type(before) is int:
+        return int(after in ONE_DIGIT_MORE)
+    return json_size(after) - json_size(before)  # a rule made it another number
+
+
+def stamp(draft: Draft, seq: int, now: str) -> None:
     """The document as it is stored after a call: numbered and dated."""
-    metadata = doc["metadata"]
-    return {**doc, "seq": seq, "metadata": {**metadata, "time": {**metadata["time"], "update": now}}}
+    time, before = draft.part(TIME), draft.doc["seq"]
+    draft.wrote("metadata.time", len(now) - len(time["update"]))
+    time["update"] = now
+    draft.wrote("seq", json_size(seq) - json_size(before))
+    draft.doc["seq"] = seq
 
 
 def shareable(doc: JsonObject) -> JsonObject:

@@ -1,8 +1,8 @@
 """What a call does to its session. Pure."""
 
 from datetime import datetime
-from typing import Any
 
+from trackd.actors.json_values import same
 from trackd.actors.messages import Track
 from trackd.storage.documents import JsonObject, Session
 from trackd.storage.encoding import json_text
@@ -40,17 +40,8 @@ def merged(old: JsonObject, new: JsonObject) -> JsonObject:
         known = old.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             value = merged(known, value)
-        if key not in old or not _same(known, value):
+        if key not in old or not (value is known or same(known, value)):
             if result is old:
                 result = dict(old)
             result[key] = value
     return result
-
-
-def _same(known: Any, value: Any) -> bool:
-    """As JSON: Python takes 1, 1.0 and true for equal. A merged object in which nothing changed is the known one."""
-    if isinstance(value, dict) and isinstance(known, dict):
-        return value is known
-    if isinstance(value, list):
-        return isinstance(known, list) and json_text(known) == json_text(value)
-    return type(known) is type(value) and bool(known == value)

@@ -3,22 +3,23 @@
 from collections.abc import Mapping
 
 from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
-from trackd.actors.messages import Admitted, Reason, Refused, Tick, Track
+from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick, Track
 from trackd.actors.rate_limit import Bucket, take
 from trackd.storage.documents import Source
 
 
 class SourceAuth(GuardedActor):
-    """Knows the sources and their limits; reads them again when they changed in the store."""
+    """Knows the sources and their limits, and reads them again when they changed in the store; knows the rules."""
 
     def wired(self) -> None:
         self._version = -1
         self._sources: dict[str, Source] = {}
         self._buckets: dict[str, Bucket] = {}
+        self._rules = self.wiring.parts.rules
         self._refresh()
 
     def handlers(self) -> Mapping[type, Handler]:
-        return {Track: self._track, Tick: self._refresh}
+        return {Track: self._track, Tick: self._refresh, RulesChanged: self._change_rules}
 
     def _track(self, call: Track) -> None:
         source = self._sources.get(call.source_id)
@@ -31,7 +32,7 @@ class SourceAuth(GuardedActor):
         elif wait := self._wait(source):
             self.answer(Refused(call.number, Reason.RATE_LIMITED, wait))
         else:
-            self.send(self.wiring.directory, Admitted(call, source))
+            self.send(self.wiring.directory, Admitted(call, source, self._rules))
 
     def _wait(self, source: Source) -> float:
         if source.rate_limit is None:
@@ -41,6 +42,9 @@ class SourceAuth(GuardedActor):
         bucket, wait = take(self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.parts.monotonic())
         self._buckets[source.id] = bucket
         return wait
+
+    def _change_rules(self, changed: RulesChanged) -> None:
+        self._rules = changed.rules
 
     def _refresh(self, _: Tick | None = None) -> None:
         reads = self.wiring.parts.reads

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import uuid_utils
 from thespian.actors import ActorSystem
 
+from trackd.actors.dropped_events import DroppedEvents
 from trackd.actors.guarded import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Answer, BatchCommitted, Reason, Refused, Tick, Track
+from trackd.actors.messages import Answer, BatchCommitted, Reason, Refused, RulesChanged, Tick, Track, Tracked
+from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Actors, Limits
 from trackd.storage.store import Store
@@ -45,11 +47,13 @@ class Tracker:
         store: Store,
         actors: Actors | None = None,
         limits: Limits | None = None,
+        rules: RuleSet | None = None,
         make_writer: MakeWriter = WriterThread,
     ) -> None:
         self._store = store
         self._actors = actors or Actors()
         self._limits = limits or Limits()
+        self._rules = rules or RuleSet()
         self._make_writer = make_writer
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Waiting] = {}
@@ -59,6 +63,7 @@ class Tracker:
         self._store_writable = True
         self.writer_ended = True  # as long as none was started
         self._idle = asyncio.Event()
+        self.dropped_events = DroppedEvents()
 
     @property
     def ready(self) -> bool:
@@ -90,7 +95,8 @@ class Tracker:
             new_id=new_id,
             max_active_profiles=self._actors.max_active_profiles,
             max_cached_sessions=self._actors.max_cached_sessions,
-            max_session_bytes=self._limits.max_session_bytes,
+            limits=self._limits,
+            rules=self._rules,
         )
         self._system.tell(self._system.createActor(Guardian), parts)
         if self._wiring is None:
@@ -118,6 +124,12 @@ class Tracker:
         ):
             return Refused(call.number, Reason.OVERLOADED, RETRY_AFTER_S)
         return None
+
+    def use_rules(self, rules: RuleSet) -> None:
+        """Calls that come from now on come under these rules."""
+        self._rules = rules
+        if self._wiring is not None:
+            self._system.tell(self._wiring.source_auth, RulesChanged(rules))
 
     def refuse_calls(self) -> None:
         """From now on refuse new calls, because trackd is stopping."""
@@ -149,6 +161,8 @@ class Tracker:
     def answered(self, answer: Answer) -> None:
         waiting = self._calls.pop(answer.number)
         self._queued_bytes -= waiting.size
+        if isinstance(answer, Tracked) and answer.told.dropped:
+            self.dropped_events.add(answer.told.dropped)
         _answer(waiting, answer)
         if not self._calls:
             self._idle.set()

@@ -7,6 +7,8 @@ from msgspec import Struct
 from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
+from trackd.actors.rules.ruleset import RuleSet
+from trackd.config.settings import Limits
 from trackd.storage.store import Changes, Reads
 
 
@@ -21,7 +23,10 @@ class Outside(Protocol):
 
 
 class Parts(Struct, frozen=True):
-    """The seams, and the bounds. `submit` begins to commit a batch; `monotonic` is a clock in seconds."""
+    """The seams, the bounds, and the rules to begin with.
+
+    `submit` begins to commit a batch; `monotonic` is a clock in seconds.
+    """
 
     reads: Reads
     submit: Callable[[Sequence[Changes]], None]
@@ -30,7 +35,8 @@ class Parts(Struct, frozen=True):
     new_id: Callable[[], str]
     max_active_profiles: int
     max_cached_sessions: int
-    max_session_bytes: int
+    limits: Limits
+    rules: RuleSet
 
 
 class Wiring(Struct, frozen=True):

@@ -2,16 +2,17 @@
 
 import platform
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from trackd.cli import rules as rules_commands
 from trackd.cli import source
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.version import VERSION
 from trackd.config.load import SettingsError
+from trackd.config.rules_file import RulesError
 from trackd.storage.sources import SourceError
 from trackd.storage.store import StoreError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="Collect events over HTTP, and keep every profile consistent under concurrent calls.",
 )
 app.add_typer(source.app, name="source")
+app.add_typer(rules_commands.app, name="rules")
 
 
 def _print_versions(asked: bool) -> None:
@@ -52,10 +54,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
     db: DatabaseFile = None,
+    rules: RulesPath = None,
     config: ConfigFile = None,
 ) -> None:
-    """Run the server: HTTP, actors and SQLite in one process. Ctrl+C or SIGTERM stops it."""
-    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db})
+    """Run the server: HTTP, actors and SQLite in one process. Ctrl+C or SIGTERM stops it, SIGHUP reads rules again."""
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
     from trackd.cli.serve import serve as run  # the other commands start faster without the server
 
     run(loaded.settings)
@@ -66,24 +69,25 @@ def config(
     host: Annotated[str | None, typer.Option(help="As for serve.")] = None,
     port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
     db: DatabaseFile = None,
+    rules: RulesPath = None,
     config: ConfigFile = None,
 ) -> None:
     """Print each setting in force, and where it came from: flag, environment, file or default."""
-    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db})
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
     for setting in loaded.each():
         place = f"file {loaded.file}" if setting.origin == "file" else setting.origin
         typer.echo(f"{setting.name:<30} {_shown(setting.value):<20} {place}")
 
 
 def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, Path) else repr(value) if value == "" else str(value)
+    return repr(value) if value == "" else str(value)
 
 
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
     try:
         app()
-    except SettingsError as error:
+    except (SettingsError, RulesError) as error:
         _end(error, 2)
     except (StoreError, SourceError, CommandError) as error:
         _end(error, 1)

@@ -12,6 +12,10 @@ DatabaseFile = Annotated[
     Path | None,
     typer.Option("--db", metavar="FILE", help="The database file.  [default: trackd.db]", show_default=False),
 ]
+RulesPath = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="FILE", help="The rules file.  [default: the built-in rules]", show_default=False),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

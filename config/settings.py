@@ -54,6 +54,15 @@ class Limits(Group):
     max_session_bytes: int = Field(
         262_144, ge=1024, le=1 << 30, description="Largest context and properties of a session, as JSON."
     )
+    max_profile_bytes: int = Field(262_144, ge=4096, le=1 << 30, description="Largest document of a profile, as JSON.")
+    max_profile_counters: int = Field(1_000, ge=1, le=100_000, description="Most counters of a profile.")
+    max_list_items: int = Field(1_000, ge=1, le=100_000, description="Most items of a list that a rule makes.")
+    max_consent_history: int = Field(
+        100, ge=1, le=10_000, description="Most entries in a profile's history of consents; past it the oldest go."
+    )
+    max_loop_bytes: int = Field(
+        16_384, ge=256, le=1 << 20, description="Most JSON that a condition with a loop may look at."
+    )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(
         67_108_864, ge=1024, le=1 << 40, description="Bodies of the calls waiting for the disk; past it 503."
@@ -61,6 +70,10 @@ class Limits(Group):
     call_timeout_s: int = Field(
         30, ge=1, le=3600, description="A call that the disk keeps waiting longer is answered 503."
     )
+
+
+class Rules(Group):
+    path: str = Field("", description="The rules file; empty for the built-in rules.")
 
 
 class Actors(Group):
@@ -88,5 +101,6 @@ class Settings(BaseModel):
     server: Server = Field(default_factory=Server)
     database: Database = Field(default_factory=Database)
     limits: Limits = Field(default_factory=Limits)
+    rules: Rules = Field(default_factory=Rules)
     actors: Actors = Field(default_factory=Actors)
     log: Log = Field(default_factory=Log)

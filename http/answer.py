@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from trackd.actors.messages import LogEntry, Tracked
+from trackd.actors.messages import LogEntry, RuleExecution, Tracked
 
 
 def answer_body(tracked: Tracked) -> bytes:
@@ -20,7 +20,7 @@ def answer_body(tracked: Tracked) -> bytes:
 
 
 def _debugging(tracked: Tracked) -> dict[str, Any]:
-    events = tracked.events
+    events, told = tracked.events, tracked.told
     return {
         "session": {
             "saved": int(tracked.session_saved),
@@ -41,10 +41,14 @@ def _debugging(tracked: Tracked) -> dict[str, Any]:
             "ids": [tracked.profile_id],
             "types": [],
         },
-        "execution": {},
-        "segmentation": {"errors": [], "ids": []},
-        "logs": [_log(entry) for entry in tracked.logs],
+        "execution": {event_type: list(map(_run, runs)) for event_type, runs in told.execution.items()},
+        "segmentation": {"errors": told.segment_errors, "ids": told.segments},
+        "logs": [_log(entry) for entry in (*told.logs, *tracked.logs)],
     }
+
+
+def _run(run: RuleExecution) -> dict[str, Any]:
+    return {"rule": run.rule, "changed": run.changed}
 
 
 def _log(entry: LogEntry) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def decode(
     idempotency_key: str | None = None,
     origin: str | None = None,
     ip: str | None = None,
+    user_agent: str | None = None,
 ) -> Track:
     """`received` is a timestamp. Raises HttpError for a number that JSON cannot say, such as 1e999."""
     texts = _Texts()
@@ -47,6 +48,7 @@ def decode(
         properties=payload.properties,
         origin=origin,
         ip=ip,
+        user_agent=user_agent,
         save_session=any(option.save_session for option in options) if options else defaults.save_session,
         wants_profile=wants_profile(payload.options, [event.options for event in payload.events]),
         debug=defaults.debugger or any(option.debugger for option in options),
@@ -72,9 +74,11 @@ def _event(
         own_id=own_id is not None,
         type=event.type,
         created=created or received,
-        properties=texts.of(event.properties, "events", position, "properties"),
-        context=texts.of(event.context, "events", position, "context"),
-        config=texts.of(event.options, "events", position, "options"),
+        properties=event.properties,
+        context=event.context,
+        properties_json=texts.of(event.properties, "events", position, "properties"),
+        context_json=texts.of(event.context, "events", position, "context"),
+        config_json=texts.of(event.options, "events", position, "options"),
         store=options.save_event,
         debug=options.debugger,
         log=options.logs,

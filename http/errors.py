@@ -10,7 +10,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from trackd.actors.messages import Failed, Reason, Refused, Track
+from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track
+from trackd.actors.rules.schemas import Fault
+from trackd.actors.sparse_log import SparseLog
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,15 @@ def refused(refusal: Refused, call: Track) -> HttpError:
     return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s)
 
 
+def rejected(rejection: Rejected) -> HttpError:
+    return invalid([_fault(event, fault) for event in rejection.events for fault in event.faults])
+
+
+def _fault(event: InvalidEvent, fault: Fault) -> dict[str, Any]:
+    loc = ["body", "events", event.position, "properties", *fault.path]
+    return {"loc": loc, "msg": fault.message, "type": "json_schema"}
+
+
 def stopping() -> HttpError:
     return HttpError(STATUS[Reason.STOPPING], Reason.STOPPING.value, DETAIL[Reason.STOPPING], retry_after_s=1)
 
@@ -82,11 +93,8 @@ def not_ready(detail: str) -> HttpError:
 class ErrorAnswers:
     """Errors as answers. Logs one line for each class of refusal, and again at most once a minute."""
 
-    LOG_EVERY_S = 60.0
-
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._logged: dict[tuple[int, str], tuple[float, int]] = {}
+        self._sparse = SparseLog(monotonic)
 
     def answer(self, error: HTTPException) -> Response:
         kind = error.kind if isinstance(error, HttpError) else http.HTTPStatus(error.status_code).phrase
@@ -99,12 +107,9 @@ class ErrorAnswers:
         return JSONResponse({"detail": "Internal Server Error"}, 500)
 
     def _note(self, status: int, kind: str, detail: Any) -> None:
-        now = self._monotonic()
-        last, unlogged = self._logged.get((status, kind), (-math.inf, 0))
-        if now - last < self.LOG_EVERY_S:
-            self._logged[status, kind] = (last, unlogged + 1)
+        number = self._sparse.due((status, kind))
+        if number is None:
             return
-        more = f" ({unlogged} more since the last such line)" if unlogged else ""
+        more = f" ({number - 1} more since the last such line)" if number > 1 else ""
         text = "".join(character if character.isprintable() else "?" for character in str(detail)[:300])
         log.warning("refused with %d, %s%s: %s", status, kind, more, text)
-        self._logged[status, kind] = (now, 0)

@@ -66,9 +66,18 @@ class JsonProtocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Stops on SIGTERM and SIGINT: `on_stop`, then the listening, the connections, and the application's lifespan."""
+    """Stops on SIGTERM and SIGINT: `on_stop`, then the listening, the connections, and the application's lifespan.
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, on_stop: Callable[[], None]) -> None:
+    SIGHUP calls `on_reload`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        on_stop: Callable[[], None],
+        on_reload: Callable[[], None] = lambda: None,
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -85,6 +94,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain_s = settings.drain_ms / 1000
         self._on_stop = on_stop
+        self._on_reload = on_reload
         self.on_started: Callable[[], None] = lambda: None
         # uvicorn's own lines: a warning for each request that is not HTTP would let anybody fill the log.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -95,10 +105,11 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
         try:
             yield
         finally:
-            for number in STOP_SIGNALS:
+            for number in (*STOP_SIGNALS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     def _stop(self) -> None:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Failed, Refused, Track, Tracked
+from trackd.actors.messages import Failed, Refused, Rejected, Track, Tracked
 from trackd.actors.system import Tracker
 from trackd.config.settings import Limits
 from trackd.http.answer import answer_body
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.decoding import decode
-from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, stopping
+from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
 from trackd.http.payload import PayloadParser
 from trackd.storage.documents import timestamp
 
@@ -60,11 +60,13 @@ class TrackEndpoint:
                 return answer_body(tracked)
             case Refused() as refusal:
                 raise refused(refusal, call)
+            case Rejected() as rejection:
+                raise rejected(rejection)
             case Failed() as failure:
                 raise failed(failure)
 
     def _decode(self, scope: Scope, headers: Headers, body: bytes) -> Track:
-        client, origin = scope.get("client"), headers.get(b"origin")
+        client, origin, user_agent = scope.get("client"), headers.get(b"origin"), headers.get(b"user-agent")
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
@@ -72,6 +74,7 @@ class TrackEndpoint:
             idempotency_key=_idempotency_key(headers),
             origin=origin.decode("latin-1") if origin is not None else None,
             ip=client[0] if client else None,
+            user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
         )
 
 

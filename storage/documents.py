@@ -56,7 +56,10 @@ class Session(Struct, frozen=True):
 
 
 class Event(NamedTuple):
-    """One stored event, in the order of the table's columns; the last five fields are JSON text."""
+    """One stored event, in the order of the table's columns; `properties` and what follows is JSON text.
+
+    `reasons`: why the event is invalid, a list of sentences; None when it is not.
+    """
 
     id: str
     profile_id: str
@@ -72,3 +75,4 @@ class Event(NamedTuple):
     context: str
     config: str
     tags: str
+    reasons: str | None = None

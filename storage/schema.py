@@ -93,3 +93,8 @@ def first_tables(db: Database) -> None:
     for verb in ("INSERT", "UPDATE", "DELETE"):
         db.execute(SOURCE_CHANGED.format(verb=verb))
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def reasons_of_invalid_events(db: Database) -> None:
+    db.execute("ALTER TABLE event ADD COLUMN reasons TEXT")

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from trackd.actors.rules.compiling import load_rules
+from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
@@ -50,11 +52,15 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def serving(
-    store: Store, settings: Settings | None = None, connections: int = 64
+    store: Store, settings: Settings | None = None, connections: int = 64, rules: RuleSet | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The application on a real socket in this event loop, and a client for it. Closes the store."""
+    """The application on a real socket in this event loop, and a client for it. Closes the store.
+
+    Without `rules` those of the default file are in force.
+    """
     settings = settings or Settings()
-    tracker = Tracker(store, settings.actors, settings.limits)
+    rules = rules or load_rules("", settings.limits)
+    tracker = Tracker(store, settings.actors, settings.limits, rules)
     listening = listen("127.0.0.1", 0)
     server = Server(create_app(settings, tracker), settings.server, tracker.refuse_calls)
     started = asyncio.Event()

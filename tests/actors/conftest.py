@@ -17,8 +17,10 @@ from thespian.actors import ActorSystem
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick, Track, TrackedEvent
 from trackd.actors.profile_document import new_profile
+from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
 from trackd.actors.wiring import Parts, Wiring
+from trackd.config.settings import Limits
 from trackd.storage.documents import Profile, Session, Source
 from trackd.storage.memory import MemoryStore
 from trackd.storage.store import Changes, Fence, Store, StoreError
@@ -168,7 +170,7 @@ class Scene:
 class Troupe:
     """The actors, with this object outside. `answers` are kept by the number of their call."""
 
-    def __init__(self, reads: Any, **bounds: int) -> None:
+    def __init__(self, reads: Any, rules: RuleSet | None = None, **bounds: int) -> None:
         self.reads = reads
         self.now = 0.0
         self.batches: deque[Sequence[Changes]] = deque()
@@ -178,13 +180,15 @@ class Troupe:
         self.takes_batches = True
         self._ids = itertools.count(1)
         self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
-        bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, "max_session_bytes": 1000, **bounds}
+        bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, **bounds}
         parts = Parts(
             reads=reads,
             submit=self._submit,
             outside=self,
             monotonic=lambda: self.now,
             new_id=lambda: f"new-{next(self._ids)}",
+            limits=Limits(),
+            rules=rules or RuleSet(),
             **bounds,
         )
         self.tell(self.create(Guardian), parts)
@@ -256,8 +260,8 @@ def troupe() -> Any:
     """Makes troupes, and ends them with the test."""
     made: list[Troupe] = []
 
-    def assemble(reads: Any, **bounds: int) -> Troupe:
-        made.append(Troupe(reads, **bounds))
+    def assemble(reads: Any, **settings: Any) -> Troupe:
+        made.append(Troupe(reads, **settings))
         return made[-1]
 
     yield assemble

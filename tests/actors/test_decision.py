@@ -5,18 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.actors.decision import Known, decide
+from trackd.actors.decision import decide as decide_under
 from trackd.actors.messages import NumberedEvent
+from trackd.actors.processing import Known
 from trackd.actors.profile_document import shareable
+from trackd.actors.rules.ruleset import RuleSet
+from trackd.config.settings import Limits
 from trackd.storage.documents import Event, Source
 from trackd.storage.store import Fence
 
-LARGE = 10_000
+NO_RULES = RuleSet()
 
 
 @pytest.fixture(scope="session")
 def plain():
     return Source("source", "source")
+
+
+def decide(known, call, source, limits=Limits()):  # noqa: B008  frozen
+    return decide_under(known, call, source, NO_RULES, limits)
 
 
 def unknown(profile_id="A"):
@@ -26,7 +33,7 @@ def unknown(profile_id="A"):
 def test_a_first_call_makes_profile_and_session(make, plain):
     call = make.call("S", [make.event("e1"), make.event()], ip="::1", context={"a": 1})
 
-    decision = decide(unknown(), call, plain, LARGE)
+    decision = decide(unknown(), call, plain)
 
     changes, answer = decision.changes, decision.answer
     assert changes.fence == Fence("A", 0, 0)
@@ -41,10 +48,10 @@ def test_a_first_call_makes_profile_and_session(make, plain):
 
 
 def test_a_stored_event_has_everything_that_the_call_says(make, plain):
-    event = make.event("e", "purchase", properties='{"p":1}', context='{"c":2}', config='{"o":3}')
+    event = make.event("e", "purchase", properties_json='{"p":1}', context_json='{"c":2}', config_json='{"o":3}')
     call = make.call("S", [event], source_id="shop", ip="::1", received=make.later)
 
-    (stored,) = decide(unknown(), call, plain, LARGE).changes.events
+    (stored,) = decide(unknown(), call, plain).changes.events
 
     assert stored == Event(
         id="e",
@@ -67,7 +74,7 @@ def test_a_stored_event_has_everything_that_the_call_says(make, plain):
 def test_a_later_call_continues_the_numbers(make, plain):
     known = Known("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {})
 
-    decision = decide(known, make.call("S", 2), plain, LARGE)
+    decision = decide(known, make.call("S", 2), plain)
 
     assert decision.changes.fence == Fence("A", 7, 3)
     assert [event.seq for event in decision.changes.events] == [8, 9]
@@ -81,7 +88,7 @@ def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_of
     session = make.session("S", session_of, kept=1) if session_of else None
 
     known = Known("A", make.profile("A"), session, {}, orphan=session is not None)
-    decision = decide(known, make.call("S", 0), plain, LARGE)
+    decision = decide(known, make.call("S", 0), plain)
 
     assert decision.profile.doc["stats"]["visits"] == 1
     assert decision.profile.doc["metadata"]["time"]["visit"]["count"] == 1
@@ -93,7 +100,7 @@ def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_of
 def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make, plain):
     known = Known("A", make.profile("A"), make.session("S", "merged"), {})
 
-    decision = decide(known, make.call("S", 0), plain, LARGE)
+    decision = decide(known, make.call("S", 0), plain)
 
     assert decision.profile.doc["stats"]["visits"] == make.profile("A").doc["stats"]["visits"]
     assert (decision.changes.session.profile_id, decision.answer.session_saved) == ("A", True)
@@ -102,7 +109,7 @@ def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make,
 def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_it(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"more": 1}), plain, LARGE)
+    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"more": 1}), plain)
 
     assert (decision.changes.profile.seq, decision.changes.profile.revision) == (3, 4)
     assert not decision.answer.profile_saved
@@ -111,7 +118,7 @@ def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_i
 def test_a_call_without_events_writes_the_session_alone(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    decision = decide(known, make.call("S", 0, received="2026-01-31T12:00:10.000000Z"), plain, LARGE)
+    decision = decide(known, make.call("S", 0, received="2026-01-31T12:00:10.000000Z"), plain)
 
     assert decision.changes.profile is None
     assert decision.profile is known.profile
@@ -123,7 +130,7 @@ def test_a_call_without_events_writes_the_session_alone(make, plain):
 def test_a_change_that_only_json_can_tell_is_saved(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A", on=1), {})
 
-    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"on": True}), plain, LARGE)
+    decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"on": True}), plain)
 
     assert decision.answer.session_saved
     assert decision.changes.session.context["on"] is True
@@ -132,7 +139,7 @@ def test_a_change_that_only_json_can_tell_is_saved(make, plain):
 def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    decision = decide(known, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"), plain, LARGE)
+    decision = decide(known, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"), plain)
 
     assert not decision.changes.writes_session
     assert decision.changes.session is known.session
@@ -141,7 +148,7 @@ def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written
 def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    decision = decide(known, make.call("S", 1), plain, LARGE)
+    decision = decide(known, make.call("S", 1), plain)
 
     assert decision.changes.profile is not None
     assert (decision.answer.profile_saved, decision.answer.session_saved) == (False, False)
@@ -151,11 +158,11 @@ def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
 def test_a_session_that_says_more_counts_as_saved(make, plain, what):
     known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
-    assert decide(known, make.call("S", 0, **{what: {"new": 1}}), plain, LARGE).answer.session_saved
+    assert decide(known, make.call("S", 0, **{what: {"new": 1}}), plain).answer.session_saved
 
 
 def test_a_session_that_is_not_to_be_saved_is_left_alone(make, plain):
-    decision = decide(unknown(), make.call("S", 1, save_session=False), plain, LARGE)
+    decision = decide(unknown(), make.call("S", 1, save_session=False), plain)
 
     assert decision.changes.session is None
     assert decision.changes.session_was is None
@@ -168,7 +175,7 @@ def test_a_session_that_is_not_to_be_saved_is_left_alone(make, plain):
 def test_an_event_that_is_not_stored_changes_the_profile_without_a_number(make, plain):
     call = make.call("S", [make.event("e1", store=False), make.event("e2", "page-view")])
 
-    decision = decide(unknown(), call, plain, LARGE)
+    decision = decide(unknown(), call, plain)
 
     assert [(event.id, event.seq) for event in decision.changes.events] == [("e2", 1)]
     assert decision.changes.event_ids == {"e1": None, "e2": 1}
@@ -180,7 +187,7 @@ def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make,
     known = Known("A", make.profile("A", 5, 5), make.session("S", "A"), {"old": 2, "unstored": None})
     call = make.call("S", [make.event("old"), make.event("unstored"), make.event("new")])
 
-    decision = decide(known, call, plain, LARGE)
+    decision = decide(known, call, plain)
 
     assert [event.id for event in decision.changes.events] == ["new"]
     assert decision.changes.event_ids == {"new": 6}
@@ -194,7 +201,7 @@ def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make,
 def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make, plain):
     call = make.call("S", [make.event("e"), make.event("e"), make.event("u", store=False), make.event("u")])
 
-    decision = decide(unknown(), call, plain, LARGE)
+    decision = decide(unknown(), call, plain)
 
     assert [event.seq for event in decision.changes.events] == [1]
     assert decision.changes.event_ids == {"e": 1, "u": None}
@@ -204,10 +211,10 @@ def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make, plain):
 
 def test_a_retry_of_a_whole_call_changes_nothing(make, plain):
     events = [make.event("e1"), make.event("e2")]
-    first = decide(unknown(), make.call("S", events), plain, LARGE)
+    first = decide(unknown(), make.call("S", events), plain)
     known = Known("A", first.profile, first.changes.session, first.changes.event_ids)
 
-    again = decide(known, make.call("S", events), plain, LARGE)
+    again = decide(known, make.call("S", events), plain)
 
     assert again.changes.profile is None
     assert again.changes.events == ()
@@ -217,7 +224,7 @@ def test_a_retry_of_a_whole_call_changes_nothing(make, plain):
 
 
 def test_an_event_left_out_of_debugging_is_stored_all_the_same(make, plain):
-    decision = decide(unknown(), make.call("S", [make.event(debug=False), make.event("e")]), plain, LARGE)
+    decision = decide(unknown(), make.call("S", [make.event(debug=False), make.event("e")]), plain)
 
     assert len(decision.changes.events) == 2
     assert [(event.id, event.seq) for event in decision.answer.events] == [("e", 2)]
@@ -226,7 +233,7 @@ def test_an_event_left_out_of_debugging_is_stored_all_the_same(make, plain):
 def test_the_answer_carries_the_profile_without_private_data(make):
     source = make.source(returns_profile=True)
 
-    decision = decide(unknown(), make.call("S", 1, wants_profile=True), source, LARGE)
+    decision = decide(unknown(), make.call("S", 1, wants_profile=True), source)
 
     assert decision.answer.profile == shareable(decision.profile.doc)
     assert "pii" not in decision.answer.profile
@@ -234,14 +241,14 @@ def test_the_answer_carries_the_profile_without_private_data(make):
 
 
 def test_the_answer_carries_no_profile_unasked(make):
-    decision = decide(unknown(), make.call("S", 1), make.source(returns_profile=True), LARGE)
+    decision = decide(unknown(), make.call("S", 1), make.source(returns_profile=True))
 
     assert decision.answer.profile is None
 
 
 def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make, plain):
-    decision = decide(unknown(), make.call("S", 1, wants_profile=True), plain, LARGE)
-    silent = decide(unknown(), make.call("S", 1, wants_profile=True, log=False), plain, LARGE)
+    decision = decide(unknown(), make.call("S", 1, wants_profile=True), plain)
+    silent = decide(unknown(), make.call("S", 1, wants_profile=True, log=False), plain)
 
     assert decision.answer.profile is None
     assert ["returns_profile" in entry.message for entry in decision.answer.logs] == [True]
@@ -251,15 +258,15 @@ def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make, plai
 def test_notes_of_an_event_are_logged_with_its_id_unless_it_wants_none(make, plain):
     call = make.call("S", [make.event("e", notes=("odd time",)), make.event(notes=("odder",), log=False)])
 
-    (entry,) = decide(unknown(), call, plain, LARGE).answer.logs
+    (entry,) = decide(unknown(), call, plain).answer.told.logs
 
     assert (entry.message, entry.event_id) == ("odd time", "e")
 
 
 def test_a_session_that_would_be_too_large_keeps_what_it_has_and_says_so(make, plain):
-    call = make.call("S", 1, context={"big": "x" * 100})
+    call = make.call("S", 1, context={"big": "x" * 1024})
 
-    decision = decide(unknown(), call, plain, 50)
+    decision = decide(unknown(), call, plain, Limits(max_session_bytes=1024))
 
     assert decision.changes.session.context == {}
     assert ["limits.max_session_bytes" in entry.message for entry in decision.answer.logs] == [True]
@@ -268,7 +275,7 @@ def test_a_session_that_would_be_too_large_keeps_what_it_has_and_says_so(make, p
 
 @pytest.mark.parametrize("consent", [True, False])
 def test_the_answer_says_whether_the_source_requires_consent(make, consent):
-    assert decide(unknown(), make.call("S"), make.source(consent=consent), LARGE).answer.consent is consent
+    assert decide(unknown(), make.call("S"), make.source(consent=consent)).answer.consent is consent
 
 
 events = st.lists(st.tuples(st.none() | st.sampled_from("abcd"), st.booleans()), max_size=6)
@@ -290,7 +297,7 @@ def test_any_calls_number_their_events_without_gap_or_repeat(make, plain, calls)
         before = copy.deepcopy(known)
         counted += len({own for own, _ in made if own and own not in event_ids}) + sum(own is None for own, _ in made)
 
-        decision = decide(known, call, plain, LARGE)
+        decision = decide(known, call, plain)
 
         assert known == before
         changes = decision.changes

@@ -4,7 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.actors.profile_document import apply, new_profile, shareable, stamped, visited
+from trackd.actors.profile_document import count, new_profile, shareable, stamp, visit
+from trackd.actors.rules.draft import Draft, json_size
+from trackd.config.settings import Limits
+
+LIMITS = Limits()
+
+
+def changed(doc, *acts):
+    """The document after the acts, each a function of a draft."""
+    draft = Draft(doc)
+    for act in acts:
+        act(draft)
+    assert draft.size == json_size(draft.doc)
+    return draft.doc
 
 
 def test_a_new_profile_is_the_document_of_the_contract(make):
@@ -38,7 +51,7 @@ def test_new_profiles_share_nothing(make):
 
 
 def test_a_visit_is_counted_and_the_one_before_becomes_the_last():
-    doc = visited(visited(new_profile("A", "t0"), "t1"), "t2")
+    doc = changed(new_profile("A", "t0"), lambda draft: visit(draft, "t1"), lambda draft: visit(draft, "t2"))
 
     assert doc["metadata"]["time"]["visit"] == {"count": 2, "last": "t1", "current": "t2"}
     assert doc["stats"]["visits"] == 2
@@ -46,9 +59,10 @@ def test_a_visit_is_counted_and_the_one_before_becomes_the_last():
 
 @given(st.lists(st.sampled_from(["page-view", "purchase", "Page-View", "t"])))
 def test_events_are_counted_by_type_and_page_views_as_views(types):
-    doc = new_profile("A", "now")
-    for event_type in types:
-        doc = apply(doc, event_type)
+    doc = changed(
+        new_profile("A", "now"),
+        *(lambda draft, event_type=event_type: count(draft, event_type, LIMITS) for event_type in types),
+    )
 
     assert doc["stats"]["counters"] == {one: types.count(one) for one in set(types)}
     assert doc["stats"]["views"] == types.count("page-view")
@@ -56,7 +70,7 @@ def test_events_are_counted_by_type_and_page_views_as_views(types):
 
 
 def test_a_stamp_numbers_and_dates_the_document_and_keeps_when_it_was_made():
-    doc = stamped(new_profile("A", "made"), 7, "now")
+    doc = changed(new_profile("A", "made"), lambda draft: stamp(draft, 7, "now"))
 
     assert doc["seq"] == 7
     assert doc["metadata"]["time"] == {**new_profile("A", "made")["metadata"]["time"], "update": "now"}
@@ -78,20 +92,43 @@ def test_what_is_shared_has_no_private_data(make):
 @pytest.mark.parametrize(
     "act",
     [
-        lambda doc: visited(doc, "now"),
-        lambda doc: apply(doc, "page-view"),
-        lambda doc: apply(doc, "new"),
-        lambda doc: stamped(doc, 5, "now"),
-        shareable,
+        lambda draft: visit(draft, "now"),
+        lambda draft: count(draft, "page-view", LIMITS),
+        lambda draft: count(draft, "new", LIMITS),
+        lambda draft: stamp(draft, 5, "now"),
     ],
-    ids=["visited", "apply a known type", "apply a new type", "stamped", "shareable"],
+    ids=["visit", "count a known type", "count a new type", "stamp"],
 )
 def test_no_document_is_changed_in_place(act):
-    doc = apply(visited(new_profile("A", "then"), "then"), "page-view") | {"future": {"field": [1]}}
+    doc = changed(
+        new_profile("A", "then"), lambda draft: visit(draft, "then"), lambda draft: count(draft, "page-view", LIMITS)
+    ) | {"future": {"field": [1]}}
     before = copy.deepcopy(doc)
 
-    after = act(doc)
+    after = changed(doc, act)
 
     assert doc == before
     assert after != before
     assert after["future"] == {"field": [1]}
+
+
+def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on():
+    limits = Limits(max_profile_counters=2)
+    draft = Draft(new_profile("A", "now"))
+
+    answers = [count(draft, event_type, limits) for event_type in ("a", "b", "page-view", "a")]
+
+    assert draft.doc["stats"] == {"visits": 0, "views": 1, "counters": {"a": 2, "b": 1}}
+    assert [answer is None for answer in answers] == [True, True, False, True]
+    assert "limits.max_profile_counters" in answers[2]
+
+
+def test_a_type_for_which_the_document_has_no_room_gets_no_counter():
+    limits = Limits(max_profile_bytes=4096)
+    draft = Draft(new_profile("A", "now"))
+
+    answers = [count(draft, f"{number:0>250}", limits) for number in range(100)]
+
+    assert json_size(draft.doc) <= 4096
+    assert answers[0] is None
+    assert "limits.max_profile_bytes" in answers[-1]

@@ -146,9 +146,10 @@ def test_the_session_is_not_written_when_every_event_says_so(store: MemoryStore)
 
 
 def test_the_answer_carries_the_profile_without_its_private_parts(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("a", options={"profile": True}), source=GENEROUS))
+    granted = event("consent-granted", properties={"general": True})
+    [answer] = track(store, call(granted, event("a", options={"profile": True}), source=GENEROUS))
     profile = answer["profile"]
-    assert profile["stats"]["counters"] == {"a": 1}
+    assert profile["stats"]["counters"] == {"consent-granted": 1, "a": 1}
     assert "pii" not in profile
     assert profile["traits"] == {"public": {}}
     assert answer["source"] == {"consent": True}

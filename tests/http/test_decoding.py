@@ -37,7 +37,9 @@ def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
         "events": [],
     }
     payload = PARSER.parse(json.dumps(said).encode())
-    assert decode(payload, number=7, received=NOW, origin="https://shop.example", ip="192.0.2.1") == Track(
+    assert decode(
+        payload, number=7, received=NOW, origin="https://shop.example", ip="192.0.2.1", user_agent="x/1"
+    ) == Track(
         number=7,
         source_id="s",
         session_id="x",
@@ -47,6 +49,7 @@ def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
         properties={"lang": "de"},
         origin="https://shop.example",
         ip="192.0.2.1",
+        user_agent="x/1",
     )
 
 
@@ -65,9 +68,11 @@ def test_an_event_carries_its_objects_as_text_and_its_own_id() -> None:
         own_id=True,
         type="purchase",
         created="2026-01-30T00:00:00.000000Z",
-        properties='{"price":1.5,"name":"Käse","none":null}',
-        context='{"page":[1,2]}',
-        config='{"saveEvent":false,"other":1}',
+        properties={"price": 1.5, "name": "Käse", "none": None},
+        context={"page": [1, 2]},
+        properties_json='{"price":1.5,"name":"Käse","none":null}',
+        context_json='{"page":[1,2]}',
+        config_json='{"saveEvent":false,"other":1}',
         store=False,
     )
 
@@ -128,7 +133,7 @@ def test_the_option_of_an_event_wins_over_that_of_the_payload() -> None:
 
 
 def test_the_options_of_the_payload_are_not_stored_with_its_events() -> None:
-    assert decoded({}, options={"saveEvent": False}).events[0].config == "{}"
+    assert decoded({}, options={"saveEvent": False}).events[0].config_json == "{}"
 
 
 @pytest.mark.parametrize(
@@ -217,4 +222,4 @@ def test_a_time_that_is_no_number_of_json_is_noted_only() -> None:
 
 def test_a_text_may_hold_the_name_of_what_is_no_number() -> None:
     [event] = decoded({"properties": {"NaN": "Infinity"}}).events
-    assert event.properties == '{"NaN":"Infinity"}'
+    assert event.properties_json == '{"NaN":"Infinity"}'

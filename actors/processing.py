@@ -1,0 +1,260 @@
+"""The events of one call, one after the other, against a draft of the profile. Pure.
+
+Each goes through the same steps: known already? unwanted? without consent? invalid? What is left is applied: it is
+counted, the rules for its type run, and the segments are looked at.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEvent
+from trackd.actors.profile_document import count
+from trackd.actors.rules.consents import expire
+from trackd.actors.rules.draft import Draft
+from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
+from trackd.actors.rules.ruleset import Plan, RuleSet
+from trackd.actors.rules.schemas import Fault
+from trackd.config.settings import Limits
+from trackd.storage.documents import Event, JsonObject, Profile, Session, Source
+from trackd.storage.encoding import json_text
+
+NO_CONSENT = "no consent"
+
+
+class EventReport(Struct, frozen=True):
+    """What became of one event, where there is more to say than that it is stored.
+
+    `again`: it was known already. `dropped`: why it was neither stored nor applied. `faults`: why it is invalid.
+    `uncounted`: why it has no counter.
+    """
+
+    event: TrackedEvent
+    again: bool = False
+    dropped: str | None = None
+    faults: tuple[Fault, ...] = ()
+    uncounted: str | None = None
+    runs: tuple[RuleRun, ...] = ()
+    turns: tuple[SegmentTurn, ...] = ()
+
+
+class Remembered(Struct, frozen=True):
+    """What need not be found out again as long as the profile is in memory.
+
+    `size`: bytes of its document as JSON, 0 when nobody measured it. `looked_at`: segments that it is rightly in, or
+    out of, as long as it does not change.
+    """
+
+    size: int = 0
+    looked_at: frozenset[Segment] = frozenset()
+
+
+NOTHING_REMEMBERED = Remembered()
+
+
+class Known(Struct, frozen=True):
+    """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
+
+    `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
+    session comes from a profile that is gone. `remembered` is what the decision before this one left.
+    """
+
+    profile_id: str
+    profile: Profile | None
+    session: Session | None
+    event_ids: Mapping[str, int | None]
+    orphan: bool = False
+    remembered: Remembered = NOTHING_REMEMBERED
+
+
+class Processing:
+    """One call at work. `run` it, then read what came of it; nothing of it is anybody's until then.
+
+    `seq` is the number of the last stored event, `new_ids` maps each client-made id that was processed to the `seq`
+    of its event, None when that is not stored.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        call: Track,
+        source: Source,
+        rules: RuleSet,
+        limits: Limits,
+        draft: Draft,
+        session: Session,
+    ) -> None:
+        """`session` is the call's, with what the call adds to it."""
+        self._known = known
+        self._call = call
+        self._source = source
+        self._rules = rules
+        self._limits = limits
+        self._draft = draft
+        self._roots = LazyRoots(call, source, session, draft)
+        self._looked_at = dict.fromkeys(known.remembered.looked_at, 0)  # the draft's clock when it began
+        self.seq = known.profile.seq if known.profile else 0
+        self.stored: list[Event] = []
+        self.listed: list[NumberedEvent] = []
+        self.new_ids: dict[str, int | None] = {}
+        self.invalid: list[InvalidEvent] = []
+        self.reports: list[EventReport] = []
+        self.applied = 0
+
+    def run(self) -> None:
+        for position, event in enumerate(self._call.events):
+            report = self._process(event)
+            if report is not None:
+                self.reports.append(report)
+                if report.faults:
+                    self.invalid.append(InvalidEvent(position, report.faults))
+
+    def remembered(self) -> Remembered:
+        """For the call after this one, once the draft is final."""
+        draft = self._draft
+        fresh = [
+            segment
+            for segment, clock in self._looked_at.items()
+            if not draft.changed_since(clock, segment.condition.parts)
+        ]
+        return Remembered(draft.size, frozenset(fresh))
+
+    @property
+    def without_consent(self) -> bool:
+        """The source requires consent, and the profile has granted nothing."""
+        return self._source.consent and not self._draft.doc["consents"]
+
+    def _process(self, event: TrackedEvent) -> EventReport | None:
+        if event.own_id and (event.id in self._known.event_ids or event.id in self.new_ids):
+            return self._again(event)
+        if unwanted := self._rules.unwanted(event.type, self._source.id, self._call.user_agent):
+            return EventReport(event, dropped=f"unwanted ({unwanted})")
+        plan = self._rules.plan(event.type)
+        if self.without_consent and not plan.changes_consents:
+            if event.own_id:
+                self.new_ids[event.id] = None  # or a retry, once there is consent, would store it
+            return EventReport(event, dropped=NO_CONSENT)
+        if plan.schema is None:
+            report = self._apply(event, plan)
+            self._store(event, plan, "collected")
+        elif faults := plan.schema.faults(event.properties):
+            report = EventReport(event, faults=faults)
+            self._store(event, plan, "invalid", json_text([str(fault) for fault in faults]))
+        else:
+            report = self._apply(event, plan)
+            self._store(event, plan, "validated")
+        return report
+
+    def _again(self, event: TrackedEvent) -> EventReport:
+        first = self.new_ids[event.id] if event.id in self.new_ids else self._known.event_ids[event.id]
+        if first is not None and event.debug:
+            self.listed.append(NumberedEvent(event.id, event.type, first, saved=False))
+        return EventReport(event, again=True)
+
+    def _apply(self, event: TrackedEvent, plan: Plan) -> EventReport | None:
+        self.applied += 1
+        uncounted = count(self._draft, event.type, self._limits)
+        runs: tuple[RuleRun, ...] = ()
+        turns: tuple[SegmentTurn, ...] = ()
+        if plan.rules or plan.segments:
+            self._roots.begin(event, plan)
+            if plan.rules:
+                runs = tuple([self._run(rule, event) for rule in plan.rules])
+            turns = tuple([turn for segment in plan.segments if (turn := self._turn(segment))])
+        if runs or turns or uncounted or event.notes:
+            return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
+        return None
+
+    def _run(self, rule: Rule, event: TrackedEvent) -> RuleRun:
+        happened = min(event.created, self._call.received)  # a client's clock may be ahead
+        return rule.run(self._draft, self._roots, happened, self._limits)
+
+    def _turn(self, segment: Segment) -> SegmentTurn | None:
+        """Look at a segment, unless all that it looks at is as it was when it was looked at last."""
+        condition, draft = segment.condition, self._draft
+        last = self._looked_at.get(segment)
+        if last is not None and not draft.changed_since(last, condition.parts):
+            return None
+        clock = draft.clock
+        turn = segment.turn(draft, self._roots)
+        if condition.reads_profile_only and (turn is None or turn.failed is None):
+            self._looked_at[segment] = clock
+        return turn
+
+    def _store(self, event: TrackedEvent, plan: Plan, status: str, reasons: str | None = None) -> None:
+        call = self._call
+        seq = None
+        if event.store:
+            self.seq = seq = self.seq + 1
+            row = Event(
+                id=event.id,
+                profile_id=self._known.profile_id,
+                seq=seq,
+                session_id=call.session_id,
+                source_id=call.source_id,
+                type=event.type,
+                created=event.created,
+                inserted=call.received,
+                status=status,
+                ip=call.ip,
+                properties=event.properties_json,
+                context=event.context_json,
+                config=event.config_json,
+                tags=plan.tags_json,
+                reasons=reasons,
+            )
+            self.stored.append(row)
+            if event.debug:
+                self.listed.append(NumberedEvent(event.id, event.type, seq, saved=True))
+        if event.own_id:
+            self.new_ids[event.id] = seq
+
+
+class LazyRoots(dict[str, Any]):
+    """What conditions and steps look at, as `Roots`: a document is made when somebody looks at it."""
+
+    def __init__(self, call: Track, source: Source, session: Session, draft: Draft) -> None:
+        super().__init__()
+        self["profile"] = draft.doc
+        self._call = call
+        self._source = source
+        self._session = session
+        self._event: TrackedEvent
+        self._plan: Plan
+
+    def begin(self, event: TrackedEvent, plan: Plan) -> None:
+        """From now on `event` is this one."""
+        self._event, self._plan = event, plan
+        self["properties"] = event.properties
+        self["context"] = event.context
+        self.pop("event", None)
+
+    def __missing__(self, key: str) -> JsonObject:
+        documents = {"event": self._event_document, "session": self._session_document, "source": self._source_document}
+        self[key] = document = documents[key]()
+        return document
+
+    def _event_document(self) -> JsonObject:
+        event, call = self._event, self._call
+        return {
+            "id": event.id,
+            "type": event.type,
+            "properties": event.properties,
+            "context": event.context,
+            "tags": list(self._plan.tags),
+            "metadata": {"time": {"create": event.created, "insert": call.received}, "ip": call.ip},
+        }
+
+    def _session_document(self) -> JsonObject:
+        session = self._session
+        return {"id": session.id, "context": session.context, "properties": session.properties}
+
+    def _source_document(self) -> JsonObject:
+        source = self._source
+        return {"id": source.id, "name": source.name, "tags": list(source.tags)}
+
+
+def expire_consents(draft: Draft, call: Track, limits: Limits) -> bool:
+    """Let go of consents that are over when a call brings events. Returns whether any was."""
+    return bool(call.events and draft.doc["consents"] and expire(draft, call.received, limits.max_consent_history))

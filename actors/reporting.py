@@ -1,0 +1,110 @@
+"""From what became of each event to what the answer says of it: logs, execution, segmentation. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from trackd.actors.messages import NOTHING_TOLD, LogEntry, RuleExecution, Told, Track
+from trackd.actors.processing import NO_CONSENT, EventReport
+from trackd.actors.rules.rules import SegmentTurn
+from trackd.config.settings import Limits
+from trackd.storage.documents import Source
+
+MAX_LOGS = 1_000
+BOOKKEEPING = "stats.counters."
+NOT_ADDED = "context and properties of this call were not added to the session"
+
+
+def tell(reports: list[EventReport]) -> Told:
+    """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
+    if not reports:
+        return NOTHING_TOLD
+    execution: dict[str, dict[str, tuple[str, ...]]] = {}
+    turns: list[SegmentTurn] = []
+    entries: list[LogEntry] = []
+    dropped: list[str] = []
+    for report in reports:
+        if report.event.debug:
+            _add_runs(execution, report)
+            turns += report.turns
+        if report.event.log:
+            entries += _of_event(report)
+        if report.dropped is not None:
+            dropped.append(report.dropped)
+    return Told(
+        execution={
+            event_type: tuple([RuleExecution(rule, paths) for rule, paths in rules.items()])
+            for event_type, rules in execution.items()
+        },
+        segments=_once([turn.segment for turn in turns if turn.failed is None]),
+        segment_errors=_once([f"{turn.segment}: {turn.failed}" for turn in turns if turn.failed is not None]),
+        logs=_bounded(entries),
+        dropped=tuple(dropped),
+    )
+
+
+def changes_what_it_says(report: EventReport) -> bool:
+    """Whether the profile says something else after the event; counters alone are bookkeeping."""
+    for run in report.runs:
+        for path in run.changed:
+            if not path.startswith(BOOKKEEPING):
+                return True
+    return any(turn.failed is None for turn in report.turns)
+
+
+def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
+    """To event type and rule, each once: all paths that the rule changed in the call."""
+    for run in report.runs:
+        if run.unmet is None:
+            paths = execution.setdefault(report.event.type, {})
+            before = paths.get(run.rule)
+            paths[run.rule] = _once((*before, *run.changed)) if before else run.changed
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _bounded(entries: list[LogEntry]) -> tuple[LogEntry, ...]:
+    if len(entries) > MAX_LOGS:
+        left_out = LogEntry("info", f"{len(entries) - MAX_LOGS} more entries are left out.")
+        return (*entries[:MAX_LOGS], left_out)
+    return tuple(entries)
+
+
+def _of_event(report: EventReport) -> Iterator[LogEntry]:
+    event = report.event
+    for note in event.notes:
+        yield LogEntry("warning", note, event.id)
+    if report.dropped == NO_CONSENT:
+        yield LogEntry("info", "The event is dropped: the profile has granted no consent.", event.id)
+    elif report.dropped is not None:
+        yield LogEntry("info", f"The event is dropped: {report.dropped}.", event.id)
+    if report.faults:
+        reasons = "; ".join(map(str, report.faults))
+        yield LogEntry("error", f"The event is invalid and changes nothing: {reasons}.", event.id)
+    if report.uncounted:
+        yield LogEntry("warning", f"The event is not counted by its type: {report.uncounted}.", event.id)
+    for run in report.runs:
+        if run.unmet is not None and run.unmet.failed:
+            yield LogEntry("error", f"The condition failed: {run.unmet.why}.", event.id, run.rule)
+        for skipped in run.skipped:
+            if skipped.notable:
+                yield LogEntry("warning", f"Skipped {skipped}.", event.id, run.rule)
+
+
+def call_logs(
+    call: Track, source: Source, limits: Limits, *, session_fits: bool, withheld: bool
+) -> tuple[LogEntry, ...]:
+    """What there is to say of the call itself.
+
+    `session_fits`: all that it says of its session was kept. `withheld`: nothing of it was, without consent.
+    """
+    entries = []
+    if call.wants_profile and not source.returns_profile:
+        why = f"source `{source.id}` does not have returns_profile"
+        entries.append(LogEntry("warning", f"The profile is left out: {why}."))
+    if call.save_session and not session_fits:
+        why = f"it would be larger than {limits.max_session_bytes} bytes (limits.max_session_bytes)"
+        entries.append(LogEntry("warning", f"{NOT_ADDED}: {why}."))
+    if call.save_session and withheld:
+        entries.append(LogEntry("info", f"{NOT_ADDED}: the profile has granted no consent."))
+    return tuple(entries)

@@ -1,0 +1,193 @@
+"""From a rules file to rules that can run: every path, expression and schema is checked here, before the first call."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+from trackd.actors.rules.consents import CONSENTS
+from trackd.actors.rules.expressions import Condition
+from trackd.actors.rules.paths import MISSING, Path, parse_path
+from trackd.actors.rules.rules import Rule, Segment
+from trackd.actors.rules.ruleset import ANY, RuleSet
+from trackd.actors.rules.schemas import Schema
+from trackd.actors.rules.steps import COUNTERS, EACH, ConsentStep, Operand, Step
+from trackd.actors.rules.unwanted import Unwanted
+from trackd.config.rules_file import (
+    DEFAULT_RULES,
+    EventEntry,
+    RuleEntry,
+    RulesError,
+    RulesFile,
+    SegmentEntry,
+    StepEntry,
+    read_rules,
+)
+from trackd.config.settings import Limits
+
+TARGETS: dict[Path, str] = {
+    ("traits", "public"): "traits.public.*",
+    ("traits", "private"): "traits.private.*",
+    ("pii",): "pii.*",
+    ("interests",): "interests.*",
+    COUNTERS: "stats.counters.*",
+    (CONSENTS,): "consents.*",
+}
+ONE_KEY = (COUNTERS, (CONSENTS,))  # below these a key holds a value, not an object
+CONSENT_OPERATIONS = ("set", "set_if_absent", "unset")
+SOURCES: dict[str, Path] = {
+    "properties": ("properties",),
+    "context": ("context",),
+    "event": ("event",),
+    "profile": ("profile",),
+    "session": ("session",),
+    "source": ("source",),
+}
+
+
+def load_rules(path: str, limits: Limits) -> RuleSet:
+    """The rules of a file; of the default file when `path` is empty. Raises RulesError."""
+    file = FilePath(path) if path else DEFAULT_RULES
+    return compile_rules(read_rules(file), file, limits)
+
+
+def compile_rules(file: RulesFile, path: FilePath, limits: Limits) -> RuleSet:
+    """`path` is named in errors, and `schema_file` is relative to its folder. Raises RulesError."""
+    try:
+        _check_names("rule", (entry.name for entry in file.rule))
+        _check_names("segment", (_segment_id(entry) for entry in file.segment))
+        _check_names("unwanted", (entry.name for entry in file.unwanted))
+        return RuleSet(
+            rules=[(_rule(entry, limits), entry.event) for entry in file.rule],
+            segments=[(_segment(entry, limits), entry.event) for entry in file.segment],
+            schemas=dict(_schemas(file.event, path.parent)),
+            tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
+            unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
+            consent_types=list(_consent_types(file.rule)),
+            refusing=file.validation.refuse,
+        )
+    except ValueError as error:
+        raise RulesError(f"{path}: {error}.") from None
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f'{kind} "{name}": there are two of this name')
+        seen.add(name)
+
+
+def _rule(entry: RuleEntry, limits: Limits) -> Rule:
+    place = f'rule "{entry.name}"'
+    steps = tuple(_step(step, entry, f"{place}, step {number}") for number, step in enumerate(entry.steps, 1))
+    if entry.valid_for_days is not None and not any(step.target[0] == CONSENTS for step in steps):
+        raise ValueError(f"{place}: valid_for_days is for rules that change consents")
+    return Rule(entry.name, _condition(entry.when, limits, place) if entry.when else None, steps)
+
+
+def _segment(entry: SegmentEntry, limits: Limits) -> Segment:
+    return Segment(_segment_id(entry), _condition(entry.when, limits, f'segment "{entry.name}"'))
+
+
+def _segment_id(entry: SegmentEntry) -> str:
+    segment_id = re.sub(r"[\W_]+", "-", entry.name.lower()).strip("-")
+    if not segment_id:
+        raise ValueError(f'segment "{entry.name}": its name needs a letter or a digit')
+    return segment_id
+
+
+def _condition(text: str, limits: Limits, place: str) -> Condition:
+    try:
+        return Condition(text, limits.max_loop_bytes)
+    except ValueError as error:
+        raise ValueError(f"{place}: when: {error}") from None
+
+
+def _step(entry: StepEntry, rule: RuleEntry, place: str) -> Step | ConsentStep:
+    try:
+        target = _target(entry.target)
+        if target[0] == CONSENTS:
+            _check_consents(entry, rule)
+        if target[-1] == EACH and entry.source is None and not isinstance(entry.value, dict):
+            raise ValueError(f"`{entry.target}` needs a `from` with an object, whose keys are the targets")
+        if target[-1] != EACH and entry.op == "unset" and entry.source is not None:
+            raise ValueError(f"`unset` takes a `from` only with a target that ends in `.{EACH}`")
+        value = MISSING if entry.value is None else entry.value
+        _check_literal(value)
+        operand = Operand(value, _source(entry.source))
+        if target[0] == CONSENTS:
+            return ConsentStep(target[1], entry.op, operand, rule.valid_for_days)
+        return Step(target, entry.op, operand)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _target(text: str) -> Path:
+    path = parse_path(text)
+    for prefix in TARGETS:
+        if path[: len(prefix)] == prefix and len(path) > len(prefix):
+            if prefix in ONE_KEY and len(path) > len(prefix) + 1:
+                raise ValueError(f"the target `{text}` is too deep: {TARGETS[prefix]} takes one key")
+            return path
+    raise ValueError(f"`{text}` is no target: it is one of {', '.join(TARGETS.values())}")
+
+
+def _source(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    first, *rest = parse_path(text)
+    if first not in SOURCES or EACH in rest:
+        raise ValueError(f"`{text}` is no source: it begins with one of {', '.join(SOURCES)}")
+    return (*SOURCES[first], *rest)
+
+
+def _check_consents(entry: StepEntry, rule: RuleEntry) -> None:
+    if entry.op not in CONSENT_OPERATIONS:
+        raise ValueError(f"`{entry.op}` is not for consents: they take {', '.join(CONSENT_OPERATIONS)}")
+    if ANY in rule.event:
+        raise ValueError("a rule that changes consents names its event types: without consent only those pass")
+
+
+def _check_literal(value: Any) -> None:
+    """TOML has dates and numbers that are not finite, JSON has not."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_literal(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"the value {value} is no number of JSON")
+    elif value is not MISSING and not isinstance(value, str | int | float | bool):
+        raise ValueError(f"the value {value} is not JSON: write a date as text")
+
+
+def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[str, Schema]]:
+    for event_type, entry in events.items():
+        place = f'event "{event_type}"'
+        if event_type == ANY:
+            raise ValueError(f"{place}: tags and schemas are for one event type each")
+        content = entry.json_schema
+        if entry.schema_file is not None:
+            content = _read_schema(folder / entry.schema_file, place)
+        if content is None:
+            continue
+        try:
+            yield event_type, Schema(content)
+        except ValueError as error:
+            raise ValueError(f"{place}: its schema is wrong: {error}") from None
+
+
+def _read_schema(path: FilePath, place: str) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{place}: its schema {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{place}: its schema {path} is not JSON: {error}") from None
+
+
+def _consent_types(rules: Iterable[RuleEntry]) -> Iterator[str]:
+    for entry in rules:
+        if any(parse_path(step.target)[0] == CONSENTS for step in entry.steps):
+            yield from entry.event

@@ -1,0 +1,48 @@
+"""Paths into documents, written as TOML writes keys: `traits.public.city`, `properties."shop.id"`. Pure."""
+
+import tomllib
+from typing import Any, Final
+
+Path = tuple[str, ...]
+
+
+class Missing:
+    """There is no such value. The one instance is `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+
+def parse_path(text: str) -> Path:
+    """Raises ValueError when it is no path. A last key `*` stands for every key."""
+    every = text.endswith(".*")
+    try:
+        table: Any = tomllib.loads(f"{text[:-2] if every else text} = 0")
+    except tomllib.TOMLDecodeError:
+        table = None
+    keys: list[str] = []
+    while isinstance(table, dict) and len(table) == 1:
+        [(key, table)] = table.items()
+        keys.append(key)
+    if table != 0 or "\n" in text or "=" in text:
+        raise ValueError(f"`{text}` is no path: write keys with dots between them, and in quotes what is not a-z, 0-9")
+    return (*keys, "*") if every else tuple(keys)
+
+
+def path_text(path: Path) -> str:
+    return ".".join(path)
+
+
+def look_up(value: Any, path: Path) -> Any:
+    """The value at a path, MISSING when there is none. A null is no value."""
+    try:
+        for key in path:
+            if not isinstance(value, dict):
+                return MISSING
+            value = value[key]
+    except KeyError:
+        return MISSING
+    return MISSING if value is None else value

@@ -1,0 +1,81 @@
+"""Rules and segments that can run, and what becomes of a profile when they do. Pure."""
+
+from msgspec import Struct
+
+from trackd.actors.rules.draft import Draft
+from trackd.actors.rules.expressions import Condition, Roots, Unmet
+from trackd.actors.rules.paths import path_text
+from trackd.actors.rules.steps import ConsentStep, Step
+from trackd.config.settings import Limits
+
+
+class Skipped(Struct, frozen=True):
+    """What a rule left out, and why. `notable`: whoever sent the event should hear of it."""
+
+    what: str
+    why: str
+    notable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" if self.what else self.why
+
+
+class RuleRun(Struct, frozen=True):
+    """What one rule did for one event. `unmet` says why it did not run at all."""
+
+    rule: str
+    changed: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    unmet: Unmet | None = None
+
+
+class Rule(Struct, frozen=True):
+    name: str
+    condition: Condition | None
+    steps: tuple[Step | ConsentStep, ...]
+
+    def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
+        """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
+        if self.condition is not None and (unmet := self.condition.unmet(roots)):
+            return RuleRun(self.name, unmet=unmet)
+        mark, size = draft.mark(), draft.size
+        changed: dict[str, None] = {}
+        skipped: list[Skipped] = []
+        for step in self.steps:
+            for path, error in step.take(draft, roots, now, limits):
+                if error is None:
+                    changed[path_text(path)] = None
+                else:
+                    skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
+        if draft.size > limits.max_profile_bytes and draft.size > size:
+            draft.undo(mark)
+            limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
+            return RuleRun(self.name, skipped=(Skipped("", limit),))
+        return RuleRun(self.name, tuple(changed), tuple(skipped))
+
+
+class SegmentTurn(Struct, frozen=True):
+    """A profile entered a segment, left it, or (`failed`) stays as it was."""
+
+    segment: str
+    entered: bool = False
+    failed: str | None = None
+
+
+class Segment(Struct, frozen=True, eq=False):
+    """`id` is in the profile's `segments` as long as the condition holds. Each is equal to itself alone."""
+
+    id: str
+    condition: Condition
+
+    def turn(self, draft: Draft, roots: Roots) -> SegmentTurn | None:
+        """None when nothing turned."""
+        unmet = self.condition.unmet(roots)
+        if unmet is not None and unmet.failed:
+            return SegmentTurn(self.id, failed=unmet.why)
+        segments: list[str] = draft.doc["segments"]
+        if (self.id in segments) == (unmet is None):
+            return None
+        kept = [segment for segment in segments if segment != self.id]
+        draft.put(("segments",), kept if unmet else [*segments, self.id])
+        return SegmentTurn(self.id, entered=unmet is None)

@@ -1,0 +1,80 @@
+"""All that one rules file says, ready to run. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from trackd.actors.rules.rules import Rule, Segment
+from trackd.actors.rules.schemas import Schema
+from trackd.actors.rules.unwanted import Unwanted
+from trackd.storage.encoding import json_text
+
+ANY = "*"
+
+T = TypeVar("T")
+
+
+class Plan(Struct, frozen=True):
+    """What is done with events of one type. `tags_json` is ready to store."""
+
+    rules: tuple[Rule, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    schema: Schema | None = None
+    tags: tuple[str, ...] = ()
+    tags_json: str = "[]"
+    changes_consents: bool = False
+
+
+class RuleSet:
+    """Immutable once it is made, so that a call in flight keeps the rules it came under."""
+
+    def __init__(
+        self,
+        rules: Sequence[tuple[Rule, Sequence[str]]] = (),
+        segments: Sequence[tuple[Segment, Sequence[str]]] = (),
+        schemas: Mapping[str, Schema] | None = None,
+        tags: Mapping[str, tuple[str, ...]] | None = None,
+        unwanted: Sequence[Unwanted] = (),
+        consent_types: Sequence[str] = (),
+        refusing: Sequence[str] = (),
+    ) -> None:
+        """`rules` come with the event types that they are for, `segments` with those after which they are looked at.
+
+        `consent_types`: events that change consents. `refusing`: ids of sources whose invalid events are refused.
+        """
+        schemas, tags = schemas or {}, tags or {}
+        segments = [(segment, types or (ANY,)) for segment, types in segments]
+        named = {event_type for _, types in (*rules, *segments) for event_type in types}
+        self._plans = {
+            event_type: Plan(
+                rules=_for(event_type, rules),
+                segments=_for(event_type, segments),
+                schema=schemas.get(event_type),
+                tags=tags.get(event_type, ()),
+                tags_json=json_text(list(tags.get(event_type, ()))),
+                changes_consents=event_type in consent_types,
+            )
+            for event_type in {*named, *schemas, *tags, ANY}
+        }
+        self._plan_of_others = self._plans[ANY]
+        self._unwanted = tuple(unwanted)
+        self._refusing = frozenset(refusing)
+
+    def plan(self, event_type: str) -> Plan:
+        return self._plans.get(event_type, self._plan_of_others)
+
+    def unwanted(self, event_type: str, source_id: str, user_agent: str | None) -> str | None:
+        """The name of the entry that drops the event, None when it is wanted."""
+        for entry in self._unwanted:
+            if entry.wants_not(event_type, source_id, user_agent):
+                return entry.name
+        return None
+
+    def refuses_invalid(self, source_id: str) -> bool:
+        return bool(self._refusing) and (source_id in self._refusing or ANY in self._refusing)
+
+
+def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:
+    """Those for events of this type, in their order, and those for any type among them."""
+    return tuple(entry for entry, types in entries if event_type in types or ANY in types)

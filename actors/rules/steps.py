@@ -1,0 +1,124 @@
+"""One step of a rule: a target in the profile, an operation, and where its operand comes from. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from trackd.actors.json_values import is_number, same
+from trackd.actors.rules.consents import CONSENTS, grant, withdraw
+from trackd.actors.rules.draft import Draft, NotAnObjectError
+from trackd.actors.rules.expressions import Roots
+from trackd.actors.rules.operations import OPERATIONS, StepError, kind
+from trackd.actors.rules.paths import MISSING, Path, look_up, path_text
+from trackd.config.settings import Limits
+
+EACH = "*"
+COUNTERS = ("stats", "counters")
+
+Taken = Iterator[tuple[Path, StepError | None]]
+"""Each path that is another value now, and each that could not be changed, with the reason."""
+
+
+class Operand(Struct, frozen=True):
+    """A literal `value`, MISSING for none, or what is found at the path `source`."""
+
+    value: Any
+    source: Path | None = None
+
+    def get(self, roots: Roots) -> Any:
+        """Raises StepError when the source has no value."""
+        if self.source is None:
+            return self.value
+        value = look_up(roots, self.source)
+        if value is MISSING:
+            raise StepError(f"{path_text(self.source)} is missing", notable=False)
+        return value
+
+
+class Step(Struct, frozen=True):
+    """Changes values. With a `target` that ends in `*` an object's keys are the targets, its values the operands."""
+
+    target: Path
+    op: str
+    operand: Operand
+
+    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+        try:
+            operand = self.operand.get(roots)
+            targets = self._each(operand) if self.target[-1] == EACH else [(self.target, operand)]
+        except StepError as error:
+            yield self.target, error
+            return
+        for path, value in targets:
+            try:
+                if self._change(draft, path, value, limits):
+                    yield path, None
+            except StepError as error:
+                yield path, error
+
+    def _each(self, operand: Any) -> list[tuple[Path, Any]]:
+        return [((*self.target[:-1], key), value) for key, value in _said(operand)]
+
+    def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
+        before = draft.get(path)
+        after = OPERATIONS[self.op](before, operand, limits.max_list_items)
+        if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
+            return False
+        if path[:2] == COUNTERS:
+            _check_counter(draft, before, after, limits.max_profile_counters)
+        try:
+            if after is MISSING:
+                draft.delete(path)
+            else:
+                draft.put(path, after)
+        except NotAnObjectError as error:
+            raise StepError(f"{error} in it is not an object") from None
+        return True
+
+
+class ConsentStep(Struct, frozen=True):
+    """Grants and withdraws one consent, or (`consent` is `*`) each that the operand names."""
+
+    consent: str
+    op: str
+    operand: Operand
+    valid_for_days: int | None = None
+
+    @property
+    def target(self) -> Path:
+        return (CONSENTS, self.consent)
+
+    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+        try:
+            operand = self.operand.get(roots)
+            said = _said(operand) if self.consent == EACH else [(self.consent, operand)]
+        except StepError as error:
+            yield self.target, error
+            return
+        for consent, value in said:
+            if self.op != "unset" and not isinstance(value, bool):
+                yield (CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")
+            elif self._change(draft, consent, value, now, limits.max_consent_history):
+                yield (CONSENTS, consent), None
+
+    def _change(self, draft: Draft, consent: str, value: Any, now: str, max_history: int) -> bool:
+        if self.op == "unset" or not value:
+            return withdraw(draft, consent, now, max_history)
+        if self.op == "set_if_absent" and consent in draft.doc[CONSENTS]:
+            return False
+        return grant(draft, consent, now, self.valid_for_days, max_history)
+
+
+def _said(operand: Any) -> list[tuple[str, Any]]:
+    """The keys of an object, with their values; a null says nothing."""
+    if not isinstance(operand, dict):
+        raise StepError(f"it needs an object, this is {kind(operand)}")
+    return [item for item in operand.items() if item[1] is not None]
+
+
+def _check_counter(draft: Draft, before: Any, after: Any, max_counters: int) -> None:
+    if after is not MISSING and not is_number(after):
+        raise StepError(f"a counter is a number, this is {kind(after)}")
+    if before is MISSING and len(draft.doc["stats"]["counters"]) >= max_counters:
+        raise StepError(f"the profile has {max_counters} counters (limits.max_profile_counters)")

@@ -1,0 +1,179 @@
+"""`trackd rules`: is a rules file sound, and what does it do with an event? Needs no server and no database."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trackd.cli.errors import CommandError
+from trackd.cli.options import ConfigFile, load_settings
+
+if TYPE_CHECKING:  # the other commands start faster without what runs rules
+    from trackd.actors.decision import Decision
+    from trackd.actors.messages import Rejected, Track
+    from trackd.actors.processing import EventReport
+    from trackd.config.settings import Settings
+    from trackd.storage.documents import Profile
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check rules, and try what they do with an event.")
+
+RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
+SOURCE_ID = "rules-try"
+
+
+@app.command()
+def check(file: RulesArgument, config: ConfigFile = None) -> None:
+    """Say whether a server can start with the file. Exit code 2 and the first fault when it cannot."""
+    settings = load_settings(config).settings
+    from trackd.actors.rules.compiling import compile_rules
+    from trackd.config.rules_file import read_rules
+
+    rules = read_rules(file)
+    compile_rules(rules, file, settings.limits)
+    schemas = sum(entry.json_schema is not None or entry.schema_file is not None for entry in rules.event.values())
+    typer.echo(
+        f"{file} is sound: rules {len(rules.rule)}, segments {len(rules.segment)}, schemas {schemas}, "
+        f"unwanted {len(rules.unwanted)}."
+    )
+
+
+@app.command("try")
+def try_rules(
+    file: RulesArgument,
+    event: Annotated[
+        Path, typer.Option("--event", metavar="FILE", help="JSON: an event, a list of events, or a whole payload.")
+    ],
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="JSON: the profile before; a new one when left out."),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
+    settings = load_settings(config).settings
+    from trackd.actors.decision import decide
+    from trackd.actors.messages import Rejected
+    from trackd.actors.processing import EventReport, Known
+    from trackd.actors.profile_document import new_profile
+    from trackd.actors.rules.compiling import load_rules
+    from trackd.storage.documents import Source, timestamp
+
+    rules = load_rules(str(file), settings.limits)
+    now = timestamp(datetime.now(UTC))
+    before = _profile(profile, now) if profile else None
+    profile_id = before.id if before else "new-profile"
+    call = _call(event, now, settings)
+    source = Source(SOURCE_ID, SOURCE_ID)
+    decision = decide(Known(profile_id, before, None, {}), call, source, rules, settings.limits)
+    if isinstance(decision, Rejected):
+        for line in _rejection(decision):
+            typer.echo(line)
+        return
+    reports = {id(report.event): report for report in decision.reports}
+    for position, sent in enumerate(call.events, 1):
+        for line in _report(position, reports.get(id(sent)) or EventReport(sent)):
+            typer.echo(line)
+    for line in _difference(before.doc if before else new_profile(profile_id, now), decision):
+        typer.echo(line)
+
+
+def _call(path: Path, now: str, settings: "Settings") -> "Track":
+    from trackd.http.decoding import decode
+    from trackd.http.errors import HttpError
+    from trackd.http.payload import PayloadParser
+
+    said = _read_json(path)
+    payload = said if isinstance(said, dict) and "events" in said else {"events": said}
+    if isinstance(said, dict) and payload is not said:
+        payload = {"events": [said]}
+    payload = {**payload, "source": {"id": SOURCE_ID}, "session": {"id": SOURCE_ID}}
+    try:
+        parsed = PayloadParser(settings.limits.max_events).parse(json.dumps(payload).encode())
+        return decode(parsed, number=1, received=now)
+    except HttpError as error:
+        raise CommandError(f"{path}: {_first_fault(error.detail)}.") from None
+
+
+def _first_fault(detail: Any) -> str:
+    if isinstance(detail, str):
+        return detail.rstrip(".")
+    place = ".".join(str(part) for part in detail[0]["loc"][1:])
+    return f"{place}: {detail[0]['msg']}" if place else str(detail[0]["msg"])
+
+
+def _profile(path: Path, now: str) -> "Profile":
+    from trackd.actors.profile_document import new_profile
+    from trackd.storage.documents import Profile
+
+    said = _read_json(path)
+    try:
+        doc = _completed(new_profile("given-profile", now), said, "")
+    except ValueError as error:
+        raise CommandError(f"{path}: {error}.") from None
+    return Profile(doc["id"], doc["seq"], 1, doc)
+
+
+def _completed(model: Any, said: Any, place: str) -> Any:
+    """What is said, with what it leaves out. Raises ValueError when it has another shape than a profile."""
+    if isinstance(model, dict) and isinstance(said, dict):
+        parts = {key: _completed(value, said[key], f"{place}.{key}") for key, value in model.items() if key in said}
+        return {**model, **said, **parts}
+    if model is None or said is None or type(model) is type(said):
+        return said
+    raise ValueError(f"{place.lstrip('.') or 'it'} should be {_name(model)}, as in a profile of trackd")
+
+
+def _name(model: Any) -> str:
+    names = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
+    return names[type(model)]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{path} is not JSON: {error}.") from None
+
+
+def _rejection(rejected: "Rejected") -> Iterator[str]:
+    yield "The call is refused with 422, and nothing of it is kept:"
+    for event in rejected.events:
+        for fault in event.faults:
+            yield f"  event {event.position + 1}: {fault}"
+
+
+def _report(position: int, report: "EventReport") -> Iterator[str]:
+    yield f"event {position}, {report.event.type}: {_outcome(report)}"
+    for fault in report.faults:
+        yield f"  invalid   {fault}"
+    if report.uncounted:
+        yield f"  skipped   the counter of its type: {report.uncounted}"
+    for run in report.runs:
+        if run.unmet is not None:
+            yield f"  not run   {run.rule}: {'the condition failed: ' if run.unmet.failed else ''}{run.unmet.why}"
+            continue
+        yield f"  ran       {run.rule}: {', '.join(run.changed) if run.changed else 'nothing changed'}"
+        for skipped in run.skipped:
+            yield f"  skipped   {run.rule}: {skipped}"
+    for turn in report.turns:
+        what = f"{turn.segment} failed: {turn.failed}" if turn.failed else turn.segment
+        yield f"  {'segment' if turn.failed else 'entered' if turn.entered else 'left':<9} {what}"
+
+
+def _outcome(report: "EventReport") -> str:
+    if report.again:
+        return "known already"
+    if report.dropped:
+        return f"dropped, {report.dropped}"
+    return "stored as invalid, not applied" if report.faults else "applied"
+
+
+def _difference(before: Any, decision: "Decision") -> Iterator[str]:
+    was, now = (json.dumps(doc, indent=2, ensure_ascii=False).splitlines() for doc in (before, decision.profile.doc))
+    yield from difflib.unified_diff(was, now, "profile before", "profile after", lineterm="")

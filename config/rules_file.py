@@ -1,0 +1,161 @@
+"""The rules file: reading it, and what may stand in it. `trackd.actors.rules.compiling` makes of it what runs.
+
+README has the format for people; config/rules.toml is the default, with comments.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+DEFAULT_RULES = Path(__file__).with_name("rules.toml")
+
+Operation = Literal[
+    "set", "set_if_absent", "unset", "increment", "decrement", "max", "min", "append", "append_unique", "remove"
+]
+
+
+class RulesError(Exception):
+    """Rules that cannot be used: one sentence with the file, the rule and the fault."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+Texts = Annotated[list[Text], BeforeValidator(_listed)]
+When = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class StepEntry(Entry):
+    """One change of the profile. `source` (`from` in the file) is a path, `value` a literal: one of them at most."""
+
+    target: str
+    op: Operation = "set"
+    value: Any = None
+    source: str | None = Field(None, alias="from")
+
+    @model_validator(mode="after")
+    def one_operand(self) -> "StepEntry":
+        if self.value is not None and self.source is not None:
+            raise ValueError("a step takes `value` or `from`, not both")
+        if self.value is None and self.source is None and self.op not in ("unset", "increment", "decrement"):
+            raise ValueError(f"`{self.op}` needs a `value` or a `from`")
+        if self.value is not None and self.op == "unset":
+            raise ValueError("`unset` takes no `value`")
+        return self
+
+
+class RuleEntry(Entry):
+    """Steps for events of these types; `*` is any type."""
+
+    name: Text
+    event: Annotated[Texts, Field(min_length=1)]
+    when: When | None = None
+    valid_for_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    steps: Annotated[list[StepEntry], Field(min_length=1)]
+
+
+class SegmentEntry(Entry):
+    """Profiles for which `when` holds; looked at after events of these types, or after any."""
+
+    name: Text
+    when: When
+    event: Texts = []
+
+
+class EventEntry(Entry):
+    """What is known of an event type: tags, and a JSON Schema for its properties, here or in a file of its own."""
+
+    tags: Texts = []
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+    schema_file: str | None = None
+
+    @model_validator(mode="after")
+    def one_schema(self) -> "EventEntry":
+        if self.json_schema is not None and self.schema_file is not None:
+            raise ValueError("an event type takes `schema` or `schema_file`, not both")
+        return self
+
+
+class UnwantedEntry(Entry):
+    """Events to drop: of these types (`*`, `?` and `[...]` are wildcards), or of bots; of these sources, or of all."""
+
+    name: Text
+    types: Texts = []
+    bots: bool = False
+    source: Texts = []
+
+    @model_validator(mode="after")
+    def something(self) -> "UnwantedEntry":
+        if not self.types and not self.bots:
+            raise ValueError("it needs `types`, or `bots = true`")
+        return self
+
+
+class ValidationEntry(Entry):
+    """Sources whose calls are refused when one of their events is invalid; `*` is any source."""
+
+    refuse: Texts = []
+
+
+class RulesFile(Entry):
+    rule: list[RuleEntry] = []
+    segment: list[SegmentEntry] = []
+    event: dict[str, EventEntry] = {}
+    unwanted: list[UnwantedEntry] = []
+    validation: ValidationEntry = ValidationEntry()
+
+
+def read_rules(path: Path) -> RulesFile:
+    """Read a file, and check all that can be seen without running it. Raises RulesError."""
+    content = read_toml(path)
+    try:
+        return RulesFile.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise RulesError(f"{path}: {_place(fault['loc'], content)}{_fault(fault)}.") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise RulesError(f"{path}: it is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise RulesError(f"{path}: it is not valid TOML: it is not UTF-8.") from None
+    except OSError as error:
+        raise RulesError(f"{path}: the rules file cannot be read: {error.strerror}.") from None
+
+
+def _place(loc: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
+    """`rule "purchase", step 2: `, of a place such as ("rule", 0, "steps", 1, "op")."""
+    match loc:
+        case ("rule" | "segment" | "unwanted" as kind, int(index), *rest):
+            entry = content[kind][index]
+            name = entry.get("name") if isinstance(entry, dict) else None
+            place = f'{kind} "{name}"' if isinstance(name, str) else f"{kind} number {index + 1}"
+            if len(rest) > 1 and rest[0] == "steps":
+                place += f", step {int(rest[1]) + 1}"
+            return f"{place}: "
+        case ("event", str(event_type), *_):
+            return f'event "{event_type}": '
+    return ""
+
+
+def _fault(fault: Any) -> str:
+    key, message = fault["loc"][-1], fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"there is no key `{key}` here"
+    if fault["type"] == "missing":
+        return f"the key `{key}` is missing"
+    if fault["type"] == "value_error":
+        return str(message)
+    return f"{key} = {fault['input']!r:.100} is not allowed: {message[:1].lower()}{message[1:]}"
