@@ -1,6 +1,8 @@
 """Values as JSON takes them: what is equal, what is a number. Pure."""
 
+import json
 import math
+from collections.abc import Hashable
 from decimal import MAX_EMAX, MIN_EMIN, Context
 from typing import Any
 
@@ -18,6 +20,11 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+def identity(value: Any) -> Hashable:
+    """Equal for values that are the same JSON, and for no others: to find one among many."""
+    return type(value), json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
 def is_number(value: Any) -> bool:

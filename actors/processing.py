@@ -13,6 +13,7 @@ from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEv
 from trackd.actors.profile_document import count
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
+from trackd.actors.rules.expressions import Condition, Unmet
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
 from trackd.actors.rules.ruleset import Plan, RuleSet
 from trackd.actors.rules.schemas import Fault
@@ -94,6 +95,7 @@ class Processing:
         self._draft = draft
         self._roots = LazyRoots(call, source, session, draft)
         self._looked_at = dict.fromkeys(known.remembered.looked_at, 0)  # the draft's clock when it began
+        self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
         self.listed: list[NumberedEvent] = []
@@ -167,6 +169,8 @@ class Processing:
         return None
 
     def _run(self, rule: Rule, event: TrackedEvent) -> RuleRun:
+        if rule.condition is not None and (unmet := self._unmet(rule.condition)):
+            return RuleRun(rule.name, unmet=unmet)
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
         return rule.run(self._draft, self._roots, happened, self._limits)
 
@@ -177,10 +181,19 @@ class Processing:
         if last is not None and not draft.changed_since(last, condition.parts):
             return None
         clock = draft.clock
-        turn = segment.turn(draft, self._roots)
+        turn = segment.turn(draft, self._unmet(condition))
         if condition.reads_profile_only and (turn is None or turn.failed is None):
             self._looked_at[segment] = clock
         return turn
+
+    def _unmet(self, condition: Condition) -> Unmet | None:
+        """Evaluate it, unless the conditions of this call have looked at as much as they may."""
+        if condition.weighs:
+            self._looked_through += self._draft.size + self._roots.event_size
+            if self._looked_through > self._limits.max_condition_bytes:
+                limit = f"{self._limits.max_condition_bytes} bytes (limits.max_condition_bytes)"
+                return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
+        return condition.unmet(self._roots)
 
     def _store(self, event: TrackedEvent, plan: Plan, status: str, reasons: str | None = None) -> None:
         call = self._call
@@ -226,6 +239,7 @@ class LazyRoots(dict[str, Any]):
     def begin(self, event: TrackedEvent, plan: Plan) -> None:
         """From now on `event` is this one."""
         self._event, self._plan = event, plan
+        self.event_size = len(event.properties_json) + len(event.context_json)
         self["properties"] = event.properties
         self["context"] = event.context
         self.pop("event", None)

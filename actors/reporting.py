@@ -17,7 +17,7 @@ def tell(reports: list[EventReport]) -> Told:
     """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
     if not reports:
         return NOTHING_TOLD
-    execution: dict[str, dict[str, tuple[str, ...]]] = {}
+    execution: dict[str, dict[str, dict[str, None]]] = {}
     turns: list[SegmentTurn] = []
     entries: list[LogEntry] = []
     dropped: list[str] = []
@@ -31,7 +31,7 @@ def tell(reports: list[EventReport]) -> Told:
             dropped.append(report.dropped)
     return Told(
         execution={
-            event_type: tuple([RuleExecution(rule, paths) for rule, paths in rules.items()])
+            event_type: tuple([RuleExecution(rule, tuple(paths)) for rule, paths in rules.items()])
             for event_type, rules in execution.items()
         },
         segments=_once([turn.segment for turn in turns if turn.failed is None]),
@@ -50,13 +50,12 @@ def changes_what_it_says(report: EventReport) -> bool:
     return any(turn.failed is None for turn in report.turns)
 
 
-def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
-    """To event type and rule, each once: all paths that the rule changed in the call."""
+def _add_runs(execution: dict[str, dict[str, dict[str, None]]], report: EventReport) -> None:
+    """To event type and rule: all paths that the rule changed in the call, each once."""
     for run in report.runs:
         if run.unmet is None:
-            paths = execution.setdefault(report.event.type, {})
-            before = paths.get(run.rule)
-            paths[run.rule] = _once((*before, *run.changed)) if before else run.changed
+            paths = execution.setdefault(report.event.type, {}).setdefault(run.rule, {})
+            paths.update(dict.fromkeys(run.changed))
 
 
 def _once(texts: Iterable[str]) -> tuple[str, ...]:

@@ -56,9 +56,17 @@ class Limits(Group):
     )
     max_profile_bytes: int = Field(262_144, ge=4096, le=1 << 30, description="Largest document of a profile, as JSON.")
     max_profile_counters: int = Field(1_000, ge=1, le=100_000, description="Most counters of a profile.")
-    max_list_items: int = Field(1_000, ge=1, le=100_000, description="Most items of a list that a rule makes.")
+    max_list_items: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="Most items of a list that a rule makes, and keys of an object that it takes.",
+    )
     max_consent_history: int = Field(
         100, ge=1, le=10_000, description="Most entries in a profile's history of consents; past it the oldest go."
+    )
+    max_condition_bytes: int = Field(
+        16_777_216, ge=262_144, le=1 << 32, description="Most JSON that the conditions of one call may look through."
     )
     max_loop_bytes: int = Field(
         16_384, ge=256, le=1 << 20, description="Most JSON that a condition with a loop may look at."

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import TRACKD, Process
+from trackd.actors.rules.compiling import TARGETS, load_rules
+from trackd.actors.rules.expressions import VARIABLES
+from trackd.actors.rules.operations import OPERATIONS
 from trackd.config.load import load
+from trackd.config.settings import Limits
 from trackd.http.errors import STATUS
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +39,7 @@ def test_the_readme_explains_every_status(status: int) -> None:
     assert re.search(rf"^\| [\d, ]*{status}", table, re.MULTILINE)
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "actors").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("module", sorted((ROOT / "actors").glob("**/*.py")), ids=lambda path: path.name)
 def test_each_module_says_what_it_is(module: Path) -> None:
     assert module.read_text().startswith('"""')
 
@@ -46,7 +51,7 @@ def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:
 
 def test_the_curl_of_the_readme_works_as_printed(serve: Callable[..., Process]) -> None:
     server = serve(source=False)
-    curl = next(block for block in README.split("```sh")[1:] if block.lstrip().startswith("curl")).split("```")[0]
+    curl = next(block for block in _blocks("sh") if block.lstrip().startswith("curl"))
     script = curl.replace("http://127.0.0.1:8686", server.url).replace(".venv/bin/trackd", f"{TRACKD}")
     answer = json.loads(subprocess.check_output(["sh", "-c", script], cwd=server.db.parent, stderr=subprocess.DEVNULL))
     assert answer["debugging"]["events"]["types"] == ["page-view"]
@@ -56,12 +61,43 @@ def test_the_curl_of_the_readme_works_as_printed(serve: Callable[..., Process]) 
 
 
 def test_the_source_commands_of_the_readme_run(tmp_path: Path) -> None:
-    block = next(block for block in README.split("```sh")[1:] if "source add" in block).split("```")[0]
+    block = next(block for block in _blocks("sh") if "source add" in block)
     script = "\n".join(
         f"ID=$({line})" if line.startswith("trackd source add") else line.replace(" ID", " $ID")
         for line in block.strip().splitlines()
     )
-    path = f"{TRACKD.parent}:{os.environ['PATH']}"
-    run = subprocess.run(["sh", "-eu"], input=script, cwd=tmp_path, env=os.environ | {"PATH": path}, text=True)
-    assert run.returncode == 0
+    assert _run(script, tmp_path).returncode == 0
     assert subprocess.check_output([TRACKD, "source", "list"], cwd=tmp_path) == b""
+
+
+def test_the_rules_commands_of_the_readme_run(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    run = _run(next(block for block in _blocks("sh") if "rules try" in block), tmp_path)
+    assert run.returncode == 0
+    assert "rules.toml is sound" in run.stdout
+    assert '+      "revenue": 34.43' in run.stdout
+
+
+def test_the_rules_in_the_readme_are_sound(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("\n".join(_blocks("toml")))
+    load_rules(str(file), Limits())
+
+
+@pytest.mark.parametrize("name", [*VARIABLES, *OPERATIONS, *TARGETS.values()])
+def test_the_readme_names_all_that_rules_can_say(name: str) -> None:
+    rules = README[README.index("## Rules") : README.index("## Sources")]
+    assert name.removesuffix(".*").removeprefix("event.").removeprefix("profile.").split(".", 1)[-1] in rules
+
+
+def _blocks(language: str) -> list[str]:
+    return [block.split("```")[0] for block in README.split(f"```{language}\n")[1:]]
+
+
+def _run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run what the README says to type, in a folder, with `trackd` on the path."""
+    path = f"{TRACKD.parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path}
+    return subprocess.run(
+        ["sh", "-eu"], input=script, cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )

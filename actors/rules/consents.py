@@ -2,11 +2,11 @@
 
 `consents` maps the id of each granted consent to `{"granted": time, "expires": time}`, without `expires` when it does
 not end. `metadata.consents` is the history, the oldest first: `{"id", "change", "time"}`, where `change` is
-"granted", "withdrawn" or "expired". An answer that says again what was said before adds nothing to it.
+"granted", "withdrawn" or "expired". Who says again what was said before adds nothing to it.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from trackd.actors.rules.draft import Draft
 from trackd.storage.documents import JsonObject, timestamp
@@ -15,46 +15,50 @@ CONSENTS = "consents"
 HISTORY = ("metadata", "consents")
 
 
-def grant(draft: Draft, consent: str, now: str, valid_for_days: int | None, max_history: int) -> bool:
-    """Returns whether anything changed. A consent that is granted again keeps its first time, and lasts longer."""
-    known = draft.doc[CONSENTS].get(consent)
-    value = {"granted": known["granted"] if known else now}
-    if valid_for_days is not None:
-        value["expires"] = _later(now, valid_for_days)
-    if known == value:
-        return False
-    draft.put((CONSENTS, consent), value)
-    _note(draft, consent, "granted", now, max_history)
-    return True
+def answer(
+    draft: Draft, answers: Mapping[str, bool], now: str, valid_for_days: int | None, max_history: int
+) -> list[str]:
+    """Grant the consents with true, withdraw those with false. Returns the ids of those that changed.
 
-
-def withdraw(draft: Draft, consent: str, now: str, max_history: int) -> bool:
-    """Returns whether anything changed; a refusal of what was never granted is noted too."""
-    granted = consent in draft.doc[CONSENTS]
-    if granted:
-        draft.delete((CONSENTS, consent))
-    return _note(draft, consent, "withdrawn", now, max_history) or granted
+    One that is granted again keeps its first time, and lasts longer. A refusal of what was never granted is noted too.
+    """
+    last = {entry["id"]: entry["change"] for entry in _history(draft)}
+    expires = {} if valid_for_days is None else {"expires": _later(now, valid_for_days)}
+    changed, notes = [], []
+    for consent, granted in answers.items():
+        known = draft.doc[CONSENTS].get(consent)
+        change = "granted" if granted else "withdrawn"
+        after = {"granted": known["granted"] if known else now, **expires} if granted else None
+        if after == known and last.get(consent) == change:
+            continue
+        if after is not None:
+            draft.put((CONSENTS, consent), after)
+        elif known is not None:
+            draft.delete((CONSENTS, consent))
+        if last.get(consent) != change:
+            notes.append({"id": consent, "change": change, "time": now})
+        changed.append(consent)
+    _note(draft, notes, max_history)
+    return changed
 
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
     """Let go of consents whose time is over. Returns their ids."""
-    consents: JsonObject = draft.doc[CONSENTS]
-    over = [consent for consent, value in consents.items() if value.get("expires", now) < now]
+    over = [consent for consent, value in draft.doc[CONSENTS].items() if value.get("expires", now) < now]
     for consent in over:
         draft.delete((CONSENTS, consent))
-        _note(draft, consent, "expired", now, max_history)
+    _note(draft, [{"id": consent, "change": "expired", "time": now} for consent in over], max_history)
     return over
 
 
-def _note(draft: Draft, consent: str, change: str, now: str, max_history: int) -> bool:
-    history: list[Any] = draft.doc["metadata"].get("consents", [])
-    for entry in reversed(history):
-        if entry["id"] == consent:
-            if entry["change"] == change:
-                return False
-            break
-    draft.put(HISTORY, [*history, {"id": consent, "change": change, "time": now}][-max_history:])
-    return True
+def _history(draft: Draft) -> list[JsonObject]:
+    history: list[JsonObject] = draft.doc["metadata"].get("consents", [])
+    return history
+
+
+def _note(draft: Draft, notes: list[JsonObject], max_history: int) -> None:
+    if notes:
+        draft.put(HISTORY, [*_history(draft), *notes][-max_history:])
 
 
 def _later(now: str, days: int) -> str:

@@ -83,6 +83,8 @@ class Condition:
         # The parts of the profile that it looks at, as `Draft.changed_since` names them.
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
+        # Each value of an object is converted for each evaluation: 1.3 ms for 5,000.
+        self.weighs = any(VARIABLES[name] == _MAP for name in named)
         # A loop of 10,000 iterations may go through all of its data in each of them.
         self._max_bytes = max_loop_bytes if b"@result" in compiled else None
 

@@ -7,7 +7,7 @@ cannot be taken.
 from collections.abc import Callable
 from typing import Any
 
-from trackd.actors.json_values import exact_sum, is_number, same
+from trackd.actors.json_values import exact_sum, identity, is_number
 from trackd.actors.rules.paths import MISSING
 
 
@@ -80,20 +80,19 @@ def _append(before: Any, operand: Any, max_items: int) -> Any:
 
 def _append_unique(before: Any, operand: Any, max_items: int) -> Any:
     known = _as_list(before, "append to")
-    after = list(known)
-    for item in _items(operand):
-        if not any(same(item, other) for other in after):
-            after.append(item)
-    if len(after) == len(known):
+    seen = {identity(item) for item in known}
+    new = list({key: item for item in _items(operand) if (key := identity(item)) not in seen}.values())
+    if not new:
         return before
+    after = [*known, *new]
     _check_length(after, max_items)
     return after
 
 
 def _remove(before: Any, operand: Any, max_items: int) -> Any:
     known = _as_list(before, "remove from")
-    gone = _items(operand)
-    after = [item for item in known if not any(same(item, other) for other in gone)]
+    gone = {identity(item) for item in _items(operand)}
+    after = [item for item in known if identity(item) not in gone]
     return before if len(after) == len(known) else after
 
 

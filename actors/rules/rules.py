@@ -30,14 +30,14 @@ class RuleRun(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
+    """Steps, for when the condition holds."""
+
     name: str
     condition: Condition | None
     steps: tuple[Step | ConsentStep, ...]
 
     def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
         """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
-        if self.condition is not None and (unmet := self.condition.unmet(roots)):
-            return RuleRun(self.name, unmet=unmet)
         mark, size = draft.mark(), draft.size
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
@@ -68,9 +68,8 @@ class Segment(Struct, frozen=True, eq=False):
     id: str
     condition: Condition
 
-    def turn(self, draft: Draft, roots: Roots) -> SegmentTurn | None:
-        """None when nothing turned."""
-        unmet = self.condition.unmet(roots)
+    def turn(self, draft: Draft, unmet: Unmet | None) -> SegmentTurn | None:
+        """`unmet`: why its condition does not hold, None when it holds. Returns None when nothing turned."""
         if unmet is not None and unmet.failed:
             return SegmentTurn(self.id, failed=unmet.why)
         segments: list[str] = draft.doc["segments"]

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from trackd.actors.json_values import is_number, same
-from trackd.actors.rules.consents import CONSENTS, grant, withdraw
+from trackd.actors.rules.consents import CONSENTS, answer
 from trackd.actors.rules.draft import Draft, NotAnObjectError
 from trackd.actors.rules.expressions import Roots
 from trackd.actors.rules.operations import OPERATIONS, StepError, kind
@@ -46,7 +46,7 @@ class Step(Struct, frozen=True):
     def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
         try:
             operand = self.operand.get(roots)
-            targets = self._each(operand) if self.target[-1] == EACH else [(self.target, operand)]
+            targets = self._each(operand, limits) if self.target[-1] == EACH else [(self.target, operand)]
         except StepError as error:
             yield self.target, error
             return
@@ -57,8 +57,8 @@ class Step(Struct, frozen=True):
             except StepError as error:
                 yield path, error
 
-    def _each(self, operand: Any) -> list[tuple[Path, Any]]:
-        return [((*self.target[:-1], key), value) for key, value in _said(operand)]
+    def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
+        return [((*self.target[:-1], key), value) for key, value in _said(operand, limits)]
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
@@ -92,28 +92,28 @@ class ConsentStep(Struct, frozen=True):
     def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
         try:
             operand = self.operand.get(roots)
-            said = _said(operand) if self.consent == EACH else [(self.consent, operand)]
+            said = _said(operand, limits) if self.consent == EACH else [(self.consent, operand)]
         except StepError as error:
             yield self.target, error
             return
+        answers: dict[str, bool] = {}
         for consent, value in said:
-            if self.op != "unset" and not isinstance(value, bool):
+            if self.op == "unset":
+                answers[consent] = False
+            elif not isinstance(value, bool):
                 yield (CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")
-            elif self._change(draft, consent, value, now, limits.max_consent_history):
-                yield (CONSENTS, consent), None
-
-    def _change(self, draft: Draft, consent: str, value: Any, now: str, max_history: int) -> bool:
-        if self.op == "unset" or not value:
-            return withdraw(draft, consent, now, max_history)
-        if self.op == "set_if_absent" and consent in draft.doc[CONSENTS]:
-            return False
-        return grant(draft, consent, now, self.valid_for_days, max_history)
+            elif self.op == "set" or consent not in draft.doc[CONSENTS]:
+                answers[consent] = value
+        for consent in answer(draft, answers, now, self.valid_for_days, limits.max_consent_history):
+            yield (CONSENTS, consent), None
 
 
-def _said(operand: Any) -> list[tuple[str, Any]]:
+def _said(operand: Any, limits: Limits) -> list[tuple[str, Any]]:
     """The keys of an object, with their values; a null says nothing."""
     if not isinstance(operand, dict):
         raise StepError(f"it needs an object, this is {kind(operand)}")
+    if len(operand) > limits.max_list_items:
+        raise StepError(f"the object has more than {limits.max_list_items} keys (limits.max_list_items)")
     return [item for item in operand.items() if item[1] is not None]
 
 
