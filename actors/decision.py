@@ -4,9 +4,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trackd.actors.messages import Rejected, Track, Tracked
-from trackd.actors.processing import EventReport, Known, Processing, Remembered, expire_consents
+from trackd.actors.processing import EventReport, Known, Processing, Remembered
 from trackd.actors.profile_document import new_profile, shareable, stamp, visit
 from trackd.actors.reporting import call_logs, changes_what_it_says, tell
+from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.session_document import is_due, session_after
@@ -37,7 +38,7 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     is_visit = call.save_session and _is_visit(known)
     if is_visit:
         visit(draft, call.received)
-    expired = expire_consents(draft, call, limits)
+    expired = bool(call.events and expire(draft, call.received, limits.max_consent_history))
     session, fits = session_after(known.session, call, known.profile_id, limits.max_session_bytes)
     processing = Processing(known, call, source, rules, limits, draft, session)
     processing.run()

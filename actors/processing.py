@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEvent
 from trackd.actors.profile_document import count
-from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Unmet
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
@@ -93,7 +92,8 @@ class Processing:
         self._rules = rules
         self._limits = limits
         self._draft = draft
-        self._roots = LazyRoots(call, source, session, draft)
+        self._session = session
+        self._roots: LazyRoots | None = None
         self._looked_at = dict.fromkeys(known.remembered.looked_at, 0)  # the draft's clock when it began
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
@@ -160,40 +160,46 @@ class Processing:
         runs: tuple[RuleRun, ...] = ()
         turns: tuple[SegmentTurn, ...] = ()
         if plan.rules or plan.segments:
-            self._roots.begin(event, plan)
+            roots = self._look_from(event, plan)
             if plan.rules:
-                runs = tuple([self._run(rule, event) for rule in plan.rules])
-            turns = tuple([turn for segment in plan.segments if (turn := self._turn(segment))])
+                runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
+            turns = tuple([turn for segment in plan.segments if (turn := self._turn(segment, roots))])
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
 
-    def _run(self, rule: Rule, event: TrackedEvent) -> RuleRun:
-        if rule.condition is not None and (unmet := self._unmet(rule.condition)):
+    def _look_from(self, event: TrackedEvent, plan: Plan) -> "LazyRoots":
+        if self._roots is None:
+            self._roots = LazyRoots(self._call, self._source, self._session, self._draft)
+        self._roots.begin(event, plan)
+        return self._roots
+
+    def _run(self, rule: Rule, roots: "LazyRoots", event: TrackedEvent) -> RuleRun:
+        if rule.condition is not None and (unmet := self._unmet(rule.condition, roots)):
             return RuleRun(rule.name, unmet=unmet)
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
-        return rule.run(self._draft, self._roots, happened, self._limits)
+        return rule.run(self._draft, roots, happened, self._limits)
 
-    def _turn(self, segment: Segment) -> SegmentTurn | None:
+    def _turn(self, segment: Segment, roots: "LazyRoots") -> SegmentTurn | None:
         """Look at a segment, unless all that it looks at is as it was when it was looked at last."""
         condition, draft = segment.condition, self._draft
         last = self._looked_at.get(segment)
         if last is not None and not draft.changed_since(last, condition.parts):
             return None
         clock = draft.clock
-        turn = segment.turn(draft, self._unmet(condition))
+        turn = segment.turn(draft, self._unmet(condition, roots))
         if condition.reads_profile_only and (turn is None or turn.failed is None):
             self._looked_at[segment] = clock
         return turn
 
-    def _unmet(self, condition: Condition) -> Unmet | None:
+    def _unmet(self, condition: Condition, roots: "LazyRoots") -> Unmet | None:
         """Evaluate it, unless the conditions of this call have looked at as much as they may."""
         if condition.weighs:
-            self._looked_through += self._draft.size + self._roots.event_size
+            self._looked_through += self._draft.size + roots.event_size
             if self._looked_through > self._limits.max_condition_bytes:
                 limit = f"{self._limits.max_condition_bytes} bytes (limits.max_condition_bytes)"
                 return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
-        return condition.unmet(self._roots)
+        return condition.unmet(roots)
 
     def _store(self, event: TrackedEvent, plan: Plan, status: str, reasons: str | None = None) -> None:
         call = self._call
@@ -201,21 +207,21 @@ class Processing:
         if event.store:
             self.seq = seq = self.seq + 1
             row = Event(
-                id=event.id,
-                profile_id=self._known.profile_id,
-                seq=seq,
-                session_id=call.session_id,
-                source_id=call.source_id,
-                type=event.type,
-                created=event.created,
-                inserted=call.received,
-                status=status,
-                ip=call.ip,
-                properties=event.properties_json,
-                context=event.context_json,
-                config=event.config_json,
-                tags=plan.tags_json,
-                reasons=reasons,
+                event.id,
+                self._known.profile_id,
+                seq,
+                call.session_id,
+                call.source_id,
+                event.type,
+                event.created,
+                call.received,
+                status,
+                call.ip,
+                event.properties_json,
+                event.context_json,
+                event.config_json,
+                plan.tags_json,
+                reasons,
             )
             self.stored.append(row)
             if event.debug:
@@ -267,8 +273,3 @@ class LazyRoots(dict[str, Any]):
     def _source_document(self) -> JsonObject:
         source = self._source
         return {"id": source.id, "name": source.name, "tags": list(source.tags)}
-
-
-def expire_consents(draft: Draft, call: Track, limits: Limits) -> bool:
-    """Let go of consents that are over when a call brings events. Returns whether any was."""
-    return bool(call.events and draft.doc["consents"] and expire(draft, call.received, limits.max_consent_history))

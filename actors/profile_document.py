@@ -40,11 +40,22 @@ def visit(draft: Draft, now: str) -> None:
 def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     """An event of this type was processed. Returns why it has no counter, None when it has one."""
     if event_type == PAGE_VIEW:
-        draft.wrote("stats.views", _increment(draft.part(STATS), "views"))
+        stats = draft.part(STATS)
+        stats["views"] = views = stats["views"] + 1
+        draft.wrote("stats.views", views in ONE_DIGIT_MORE)
     counters = draft.part(COUNTERS)
-    if event_type in counters:
-        draft.wrote("stats.counters", _increment(counters, event_type))
-        return None
+    before = counters.get(event_type)
+    if before is None:
+        return _count_first(draft, counters, event_type, limits)
+    counters[event_type] = after = before + 1
+    if type(before) is int:
+        draft.wrote("stats.counters", after in ONE_DIGIT_MORE)
+    else:  # a rule made it another number
+        draft.wrote("stats.counters", json_size(after) - json_size(before))
+    return None
+
+
+def _count_first(draft: Draft, counters: JsonObject, event_type: str, limits: Limits) -> str | None:
     grown = json_size(event_type) + 2 + bool(counters)
     if len(counters) >= limits.max_profile_counters:
         return f"the profile has {limits.max_profile_counters} counters (limits.max_profile_counters)"
@@ -53,15 +64,6 @@ def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     counters[event_type] = 1
     draft.wrote("stats.counters", grown)
     return None
-
-
-def _increment(part: JsonObject, key: str) -> int:
-    """Returns by how many bytes the number grew."""
-    before = part[key]
-    part[key] = after = before + 1
-    if type(before) is int:
-        return int(after in ONE_DIGIT_MORE)
-    return json_size(after) - json_size(before)  # a rule made it another number
 
 
 def stamp(draft: Draft, seq: int, now: str) -> None:

@@ -147,6 +147,8 @@ def _place(loc: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
             return f"{place}: "
         case ("event", str(event_type), *_):
             return f'event "{event_type}": '
+        case ("validation", _, *_):
+            return "validation: "
     return ""
 
 

@@ -44,6 +44,8 @@ def answer(
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
     """Let go of consents whose time is over. Returns their ids."""
+    if not draft.doc[CONSENTS]:
+        return []
     over = [consent for consent, value in draft.doc[CONSENTS].items() if value.get("expires", now) < now]
     for consent in over:
         draft.delete((CONSENTS, consent))
