@@ -27,6 +27,15 @@ def identity(value: Any) -> Hashable:
     return type(value), json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
+def has_large_integer(value: Any) -> bool:
+    """Whether a whole number in it is larger than SQLite and the expressions can hold."""
+    if isinstance(value, dict):
+        return any(map(has_large_integer, value.values()))
+    if isinstance(value, list):
+        return any(map(has_large_integer, value))
+    return isinstance(value, int) and abs(value) > MAX_INTEGER
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEvent
 from trackd.actors.profile_document import count
+from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Unmet
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
@@ -42,11 +43,12 @@ class EventReport(Struct, frozen=True):
 class Remembered(Struct, frozen=True):
     """What need not be found out again as long as the profile is in memory.
 
-    `size`: bytes of its document as JSON, 0 when nobody measured it. `looked_at`: segments that it is rightly in, or
-    out of, as long as it does not change.
+    `size`: bytes of its document as JSON, 0 when nobody measured it. `looked_at`: segments of `rules` that it is
+    rightly in, or out of, as long as it does not change.
     """
 
     size: int = 0
+    rules: RuleSet | None = None
     looked_at: frozenset[Segment] = frozenset()
 
 
@@ -94,7 +96,9 @@ class Processing:
         self._draft = draft
         self._session = session
         self._roots: LazyRoots | None = None
-        self._looked_at = dict.fromkeys(known.remembered.looked_at, 0)  # the draft's clock when it began
+        self._same_rules = known.remembered.rules is rules
+        looked_at = known.remembered.looked_at if self._same_rules else ()
+        self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -120,7 +124,7 @@ class Processing:
             for segment, clock in self._looked_at.items()
             if not draft.changed_since(clock, segment.condition.parts)
         ]
-        return Remembered(draft.size, frozenset(fresh))
+        return Remembered(draft.size, self._rules if self._same_rules else None, frozenset(fresh))
 
     @property
     def without_consent(self) -> bool:
@@ -158,20 +162,31 @@ class Processing:
         self.applied += 1
         uncounted = count(self._draft, event.type, self._limits)
         runs: tuple[RuleRun, ...] = ()
-        turns: tuple[SegmentTurn, ...] = ()
+        turns = () if self._same_rules else self._come_under_rules()
         if plan.rules or plan.segments:
             roots = self._look_from(event, plan)
             if plan.rules:
                 runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
-            turns = tuple([turn for segment in plan.segments if (turn := self._turn(segment, roots))])
+                if plan.changes_consents:
+                    expire(self._draft, self._call.received, self._limits.max_consent_history)
+            turns += tuple([turn for segment in plan.segments if (turn := self._turn(segment, roots))])
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
 
+    def _come_under_rules(self) -> tuple[SegmentTurn, ...]:
+        """Of the segments that these rules do not have, a profile is in none any more."""
+        self._same_rules = True
+        segments: list[str] = self._draft.doc["segments"]
+        gone = [segment for segment in segments if segment not in self._rules.segment_ids]
+        if gone:
+            self._draft.put(("segments",), [segment for segment in segments if segment not in gone])
+        return tuple(SegmentTurn(segment) for segment in gone)
+
     def _look_from(self, event: TrackedEvent, plan: Plan) -> "LazyRoots":
         if self._roots is None:
             self._roots = LazyRoots(self._call, self._source, self._session, self._draft)
-        self._roots.begin(event, plan)
+        self._roots.begin(event, plan, without_consent=self.without_consent)
         return self._roots
 
     def _run(self, rule: Rule, roots: "LazyRoots", event: TrackedEvent) -> RuleRun:
@@ -239,12 +254,16 @@ class LazyRoots(dict[str, Any]):
         self._call = call
         self._source = source
         self._session = session
+        self._without_consent = False
         self._event: TrackedEvent
         self._plan: Plan
 
-    def begin(self, event: TrackedEvent, plan: Plan) -> None:
-        """From now on `event` is this one."""
+    def begin(self, event: TrackedEvent, plan: Plan, *, without_consent: bool) -> None:
+        """From now on `event` is this one; without consent the session says nothing."""
         self._event, self._plan = event, plan
+        if without_consent is not self._without_consent:
+            self._without_consent = without_consent
+            self.pop("session", None)
         self.event_size = len(event.properties_json) + len(event.context_json)
         self["properties"] = event.properties
         self["context"] = event.context
@@ -268,6 +287,8 @@ class LazyRoots(dict[str, Any]):
 
     def _session_document(self) -> JsonObject:
         session = self._session
+        if self._without_consent:
+            return {"id": session.id, "context": {}, "properties": {}}
         return {"id": session.id, "context": session.context, "properties": session.properties}
 
     def _source_document(self) -> JsonObject:

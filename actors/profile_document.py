@@ -3,6 +3,7 @@
 Pure: what changes, changes in a `Draft`.
 """
 
+from trackd.actors.json_values import MAX_INTEGER, exact_sum
 from trackd.actors.rules.draft import Draft, json_size
 from trackd.config.settings import Limits
 from trackd.storage.documents import JsonObject
@@ -47,11 +48,21 @@ def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     before = counters.get(event_type)
     if before is None:
         return _count_first(draft, counters, event_type, limits)
+    if type(before) is not int or not 0 < before < MAX_INTEGER:
+        return _count_other(draft, counters, event_type)
     counters[event_type] = after = before + 1
-    if type(before) is int:
-        draft.wrote("stats.counters", after in ONE_DIGIT_MORE)
-    else:  # a rule made it another number
-        draft.wrote("stats.counters", json_size(after) - json_size(before))
+    draft.wrote("stats.counters", after in ONE_DIGIT_MORE)
+    return None
+
+
+def _count_other(draft: Draft, counters: JsonObject, event_type: str) -> str | None:
+    """A rule made the counter another number."""
+    before = counters[event_type]
+    try:
+        counters[event_type] = after = exact_sum(before, 1)
+    except OverflowError as error:
+        return str(error)
+    draft.wrote("stats.counters", json_size(after) - json_size(before))
     return None
 
 

@@ -8,8 +8,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from trackd.actors.rules.consents import CONSENTS
-from trackd.actors.rules.expressions import Condition
-from trackd.actors.rules.paths import MISSING, Path, parse_path
+from trackd.actors.rules.expressions import VARIABLES, Condition
+from trackd.actors.rules.paths import MISSING, Path, parse_path, path_text
 from trackd.actors.rules.rules import Rule, Segment
 from trackd.actors.rules.ruleset import ANY, RuleSet
 from trackd.actors.rules.schemas import Schema
@@ -37,14 +37,9 @@ TARGETS: dict[Path, str] = {
 }
 ONE_KEY = (COUNTERS, (CONSENTS,))  # below these a key holds a value, not an object
 CONSENT_OPERATIONS = ("set", "set_if_absent", "unset")
-SOURCES: dict[str, Path] = {
-    "properties": ("properties",),
-    "context": ("context",),
-    "event": ("event",),
-    "profile": ("profile",),
-    "session": ("session",),
-    "source": ("source",),
-}
+MAX_DEPTH = 16  # with the deepest value below it, a document must still be readable as JSON
+EVENT_SOURCES: tuple[Path, ...] = (("properties",), ("context",))
+SOURCES = (*EVENT_SOURCES, *(tuple(name.split(".")) for name in VARIABLES))
 
 
 def load_rules(path: str, limits: Limits) -> RuleSet:
@@ -127,6 +122,8 @@ def _step(entry: StepEntry, rule: RuleEntry, place: str) -> Step | ConsentStep:
 
 def _target(text: str) -> Path:
     path = parse_path(text)
+    if len(path) > MAX_DEPTH:
+        raise ValueError(f"the target `{text}` is too deep: it has more than {MAX_DEPTH} keys")
     for prefix in TARGETS:
         if path[: len(prefix)] == prefix and len(path) > len(prefix):
             if prefix in ONE_KEY and len(path) > len(prefix) + 1:
@@ -138,10 +135,10 @@ def _target(text: str) -> Path:
 def _source(text: str | None) -> Path | None:
     if text is None:
         return None
-    first, *rest = parse_path(text)
-    if first not in SOURCES or EACH in rest:
-        raise ValueError(f"`{text}` is no source: it begins with one of {', '.join(SOURCES)}")
-    return (*SOURCES[first], *rest)
+    path = parse_path(text)
+    if EACH in path or not any(path[: len(source)] == source for source in SOURCES):
+        raise ValueError(f"`{text}` is no source: it begins with one of {', '.join(map(path_text, SOURCES))}")
+    return path
 
 
 def _check_consents(entry: StepEntry, rule: RuleEntry) -> None:

@@ -108,7 +108,16 @@ class Condition:
         reason = _reason(result)
         if reason.startswith("Key not found"):
             return Unmet(f"a value is missing: {reason.rpartition(': ')[2]}")
-        return Unmet(reason, failed=True)
+        return Unmet(_without_data(reason), failed=True)
+
+
+def _without_data(reason: str) -> str:
+    """What CEL says of a failure may quote the profile, and the answer goes to whoever sent the event."""
+    if reason.startswith("No matching overloads"):
+        return reason
+    if reason.startswith("Integer value"):
+        return "a whole number is too large"
+    return reason.partition(":")[0].partition("'")[0].rstrip()
 
 
 def _value(roots: Roots, path: Path) -> Any:

@@ -58,6 +58,7 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
+        self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self._refusing = frozenset(refusing)
 

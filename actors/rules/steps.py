@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from trackd.actors.json_values import is_number, same
+from trackd.actors.json_values import has_large_integer, is_number, same
 from trackd.actors.rules.consents import CONSENTS, answer
 from trackd.actors.rules.draft import Draft, NotAnObjectError
 from trackd.actors.rules.expressions import Roots
@@ -33,6 +33,9 @@ class Operand(Struct, frozen=True):
         value = look_up(roots, self.source)
         if value is MISSING:
             raise StepError(f"{path_text(self.source)} is missing", notable=False)
+        if self.source[0] == "profile" and isinstance(value, dict | list):
+            # It would be the draft's own, and a rule could put it into itself, deeper with each call.
+            raise StepError(f"{path_text(self.source)} is {kind(value)}: a profile gives single values only")
         return value
 
 
@@ -65,6 +68,8 @@ class Step(Struct, frozen=True):
         after = OPERATIONS[self.op](before, operand, limits.max_list_items)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
+        if has_large_integer(operand):  # it would make every condition on that part of the profile fail
+            raise StepError("a whole number in it is too large")
         if path[:2] == COUNTERS:
             _check_counter(draft, before, after, limits.max_profile_counters)
         try:

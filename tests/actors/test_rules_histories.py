@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trackd.actors.decision import decide
@@ -243,6 +243,17 @@ def empty(tmp_path_factory):
     return path
 
 
+# Dropped without consent, and sent again when there is one.
+RETRY_AFTER_CONSENT = {
+    "file": {"rule": [CONSENTS]},
+    "events": [("page-view", {}, True, 1), ("t", {"a": True}, True, 2), ("page-view", {}, True, 3)],
+    "history": {"cuts": {1, 2}, "committed": [True] * 8, "crash": 2, "durable": True},
+    "consent": True,
+    "limits": Limits(),
+}
+
+
+@example(**RETRY_AFTER_CONSENT)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(files, events, histories, st.booleans(), st.sampled_from([Limits(), TIGHT]))
 def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
