@@ -163,13 +163,13 @@ class Processing:
         uncounted = count(self._draft, event.type, self._limits)
         runs: tuple[RuleRun, ...] = ()
         turns = () if self._same_rules else self._come_under_rules()
-        if plan.rules or plan.segments:
+        if plan.rules:
             roots = self._look_from(event, plan)
-            if plan.rules:
-                runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
-                if plan.changes_consents:
-                    expire(self._draft, self._call.received, self._limits.max_consent_history)
-            turns += tuple([turn for segment in plan.segments if (turn := self._turn(segment, roots))])
+            runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
+            if plan.changes_consents:
+                expire(self._draft, self._call.received, self._limits.max_consent_history)
+        if plan.segments:
+            turns += tuple([turn for segment in plan.segments if (turn := self._turn(segment, event, plan))])
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
@@ -184,9 +184,11 @@ class Processing:
         return tuple(SegmentTurn(segment) for segment in gone)
 
     def _look_from(self, event: TrackedEvent, plan: Plan) -> "LazyRoots":
+        """What conditions and steps see of the call, with this event."""
         if self._roots is None:
             self._roots = LazyRoots(self._call, self._source, self._session, self._draft)
-        self._roots.begin(event, plan, without_consent=self.without_consent)
+        if self._roots.event is not event:
+            self._roots.begin(event, plan, without_consent=self.without_consent)
         return self._roots
 
     def _run(self, rule: Rule, roots: "LazyRoots", event: TrackedEvent) -> RuleRun:
@@ -195,14 +197,14 @@ class Processing:
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
         return rule.run(self._draft, roots, happened, self._limits)
 
-    def _turn(self, segment: Segment, roots: "LazyRoots") -> SegmentTurn | None:
+    def _turn(self, segment: Segment, event: TrackedEvent, plan: Plan) -> SegmentTurn | None:
         """Look at a segment, unless all that it looks at is as it was when it was looked at last."""
         condition, draft = segment.condition, self._draft
         last = self._looked_at.get(segment)
         if last is not None and not draft.changed_since(last, condition.parts):
             return None
         clock = draft.clock
-        turn = segment.turn(draft, self._unmet(condition, roots))
+        turn = segment.turn(draft, self._unmet(condition, self._look_from(event, plan)))
         if condition.reads_profile_only and (turn is None or turn.failed is None):
             self._looked_at[segment] = clock
         return turn
@@ -255,12 +257,12 @@ class LazyRoots(dict[str, Any]):
         self._source = source
         self._session = session
         self._without_consent = False
-        self._event: TrackedEvent
+        self.event: TrackedEvent | None = None
         self._plan: Plan
 
     def begin(self, event: TrackedEvent, plan: Plan, *, without_consent: bool) -> None:
         """From now on `event` is this one; without consent the session says nothing."""
-        self._event, self._plan = event, plan
+        self.event, self._plan = event, plan
         if without_consent is not self._without_consent:
             self._without_consent = without_consent
             self.pop("session", None)
@@ -275,7 +277,8 @@ class LazyRoots(dict[str, Any]):
         return document
 
     def _event_document(self) -> JsonObject:
-        event, call = self._event, self._call
+        event, call = self.event, self._call
+        assert event is not None
         return {
             "id": event.id,
             "type": event.type,
