@@ -1,6 +1,5 @@
 """Values as JSON takes them: what is equal, what is a number. Pure."""
 
-import json
 import math
 from collections.abc import Hashable
 from decimal import MAX_EMAX, MIN_EMIN, Context
@@ -24,7 +23,11 @@ def same(one: Any, other: Any) -> bool:
 
 def identity(value: Any) -> Hashable:
     """Equal for values that are the same JSON, and for no others: to find one among many."""
-    return type(value), json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+    if isinstance(value, dict):
+        return dict, frozenset((key, identity(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return list, tuple(map(identity, value))
+    return type(value), value
 
 
 def has_large_integer(value: Any) -> bool:

@@ -26,6 +26,7 @@ def _listed(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[Text, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
 Texts = Annotated[list[Text], BeforeValidator(_listed)]
 When = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -56,7 +57,7 @@ class StepEntry(Entry):
 class RuleEntry(Entry):
     """Steps for events of these types; `*` is any type."""
 
-    name: Text
+    name: Name
     event: Annotated[Texts, Field(min_length=1)]
     when: When | None = None
     valid_for_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
@@ -66,7 +67,7 @@ class RuleEntry(Entry):
 class SegmentEntry(Entry):
     """Profiles for which `when` holds; looked at after events of these types, or after any."""
 
-    name: Text
+    name: Name
     when: When
     event: Texts = []
 
@@ -88,7 +89,7 @@ class EventEntry(Entry):
 class UnwantedEntry(Entry):
     """Events to drop: of these types (`*`, `?` and `[...]` are wildcards), or of bots; of these sources, or of all."""
 
-    name: Text
+    name: Name
     types: Texts = []
     bots: bool = False
     source: Texts = []
@@ -131,6 +132,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RulesError(f"{path}: it is not valid TOML: {error}.") from None
     except UnicodeDecodeError:
         raise RulesError(f"{path}: it is not valid TOML: it is not UTF-8.") from None
+    except RecursionError:
+        raise RulesError(f"{path}: it is nested too deep.") from None
     except OSError as error:
         raise RulesError(f"{path}: the rules file cannot be read: {error.strerror}.") from None
 
@@ -141,19 +144,26 @@ def _place(loc: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
         case ("rule" | "segment" | "unwanted" as kind, int(index), *rest):
             entry = content[kind][index]
             name = entry.get("name") if isinstance(entry, dict) else None
-            place = f'{kind} "{name}"' if isinstance(name, str) else f"{kind} number {index + 1}"
+            place = f'{kind} "{_printable(name)}"' if isinstance(name, str) else f"{kind} number {index + 1}"
             if len(rest) > 1 and rest[0] == "steps":
                 place += f", step {int(rest[1]) + 1}"
             return f"{place}: "
         case ("event", str(event_type), *_):
-            return f'event "{event_type}": '
+            return f'event "{_printable(event_type)}": '
         case ("validation", _, *_):
             return "validation: "
     return ""
 
 
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _fault(fault: Any) -> str:
-    key, message = fault["loc"][-1], fault["msg"].removeprefix("Value error, ")
+    key = next(key for key in reversed(fault["loc"]) if isinstance(key, str))
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "model_type":
+        message = "it should be a table"
     if fault["type"] == "extra_forbidden":
         return f"there is no key `{key}` here"
     if fault["type"] == "missing":

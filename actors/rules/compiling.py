@@ -5,8 +5,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NoReturn
 
+from trackd.actors.json_values import has_large_integer, is_number
 from trackd.actors.rules.consents import CONSENTS
 from trackd.actors.rules.expressions import VARIABLES, Condition
 from trackd.actors.rules.paths import MISSING, Path, parse_path, path_text
@@ -112,6 +113,7 @@ def _step(entry: StepEntry, rule: RuleEntry, place: str) -> Step | ConsentStep:
             raise ValueError(f"`unset` takes a `from` only with a target that ends in `.{EACH}`")
         value = MISSING if entry.value is None else entry.value
         _check_literal(value)
+        _check_fit(entry, target)
         operand = Operand(value, _source(entry.source))
         if target[0] == CONSENTS:
             return ConsentStep(target[1], entry.op, operand, rule.valid_for_days)
@@ -155,8 +157,22 @@ def _check_literal(value: Any) -> None:
             _check_literal(item)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"the value {value} is no number of JSON")
-    elif value is not MISSING and not isinstance(value, str | int | float | bool):
+    elif has_large_integer(value):
+        raise ValueError(f"the value {value} is too large")
+    elif value is not MISSING and value is not None and not isinstance(value, str | int | float | bool):
         raise ValueError(f"the value {value} is not JSON: write a date as text")
+
+
+def _check_fit(entry: StepEntry, target: Path) -> None:
+    """A literal that can never do."""
+    if entry.value is None or target[-1] == EACH:
+        return
+    if target[0] == CONSENTS and not isinstance(entry.value, bool):
+        raise ValueError("a consent is true or false")
+    if entry.op in ("increment", "decrement") and not is_number(entry.value):
+        raise ValueError(f"`{entry.op}` takes a number")
+    if target[:2] == COUNTERS and not is_number(entry.value):
+        raise ValueError("a counter is a number")
 
 
 def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[str, Schema]]:
@@ -164,12 +180,11 @@ def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[
         place = f'event "{event_type}"'
         if event_type == ANY:
             raise ValueError(f"{place}: tags and schemas are for one event type each")
-        content = entry.json_schema
-        if entry.schema_file is not None:
-            content = _read_schema(folder / entry.schema_file, place)
-        if content is None:
+        if entry.json_schema is None and entry.schema_file is None:
             continue
+        content: Any = _read_schema(folder / entry.schema_file, place) if entry.schema_file else entry.json_schema
         try:
+            _check_literal(content)
             yield event_type, Schema(content)
         except ValueError as error:
             raise ValueError(f"{place}: its schema is wrong: {error}") from None
@@ -177,11 +192,15 @@ def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[
 
 def _read_schema(path: FilePath, place: str) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise ValueError(f"{place}: its schema {path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: its schema {path} is not JSON: {error}") from None
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _consent_types(rules: Iterable[RuleEntry]) -> Iterator[str]:

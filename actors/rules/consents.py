@@ -20,26 +20,35 @@ def answer(
 ) -> list[str]:
     """Grant the consents with true, withdraw those with false. Returns the ids of those that changed.
 
-    One that is granted again keeps its first time, and lasts longer. A refusal of what was never granted is noted too.
+    One that is granted again keeps its first time, and ends no sooner than before. A refusal of what was never granted
+    is noted too.
     """
     last = {entry["id"]: entry["change"] for entry in _history(draft)}
-    expires = {} if valid_for_days is None else {"expires": _later(now, valid_for_days)}
+    expires = None if valid_for_days is None else _later(now, valid_for_days)
     changed, notes = [], []
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
-        change = "granted" if granted else "withdrawn"
-        after = {"granted": known["granted"] if known else now, **expires} if granted else None
-        if after == known and last.get(consent) == change:
-            continue
-        if after is not None:
+        if granted:
+            after = _granted(known, now, expires)
+            if after == known:
+                continue
             draft.put((CONSENTS, consent), after)
         elif known is not None:
             draft.delete((CONSENTS, consent))
-        if last.get(consent) != change:
-            notes.append({"id": consent, "change": change, "time": now})
+        elif last.get(consent) == "withdrawn":
+            continue
+        if not granted or known is None:
+            notes.append({"id": consent, "change": "granted" if granted else "withdrawn", "time": now})
         changed.append(consent)
     _note(draft, notes, max_history)
     return changed
+
+
+def _granted(known: JsonObject | None, now: str, expires: str | None) -> JsonObject:
+    granted = {"granted": known["granted"] if known else now}
+    if expires is None:
+        return granted
+    return {**granted, "expires": max(expires, known.get("expires", "") if known else "")}
 
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:

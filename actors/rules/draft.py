@@ -39,16 +39,16 @@ class Draft:
 
     def put(self, path: Path, value: Any) -> None:
         """Objects on the way that are not there are made. Raises NotAnObjectError."""
-        node = self.doc
+        node, last = self.doc, path[-1]
         for depth, key in enumerate(path[:-1]):
             child = node.get(key, MISSING)
             if child is MISSING:
                 for missing in reversed(path[depth + 1 :]):
                     value = {missing: value}
-                path = path[: depth + 1]
+                last = key
                 break
             node = self._own(node, key, child)
-        self._set(node, path[-1], value)
+        self._set(node, last, value)
         self._touch(path)
 
     def delete(self, path: Path) -> None:

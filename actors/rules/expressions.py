@@ -6,6 +6,7 @@ time, and it has no way into Python. The documents are not handed over whole, si
 evaluation: an expression gets the variables that it names, 2 to 4 µs for most.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from trackd.actors.rules.paths import Path
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TEXTS = cel.Type.List(cel.Type.STRING)
+CODES = re.compile(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$")  # INVALID_ARGUMENT: ERROR: ... [INVALID_ARGUMENT]
 # Some stand in a root of their own, so that the event's document is made only for who wants the rest of it.
 PLACES: dict[str, Path] = {"event.properties": ("properties",), "event.context": ("context",)}
 VARIABLES = {
@@ -106,8 +108,8 @@ class Condition:
         if evaluated.type() != cel.Type.ERROR:
             return Unmet(f"it gives {evaluated.type().name().lower()}, not true or false", failed=True)
         reason = _reason(result)
-        if reason.startswith("Key not found"):
-            return Unmet(f"a value is missing: {reason.rpartition(': ')[2]}")
+        if reason.startswith(("Key not found", "Index error")) or "null_type" in reason:
+            return Unmet(f"a value is missing ({reason})")
         return Unmet(_without_data(reason), failed=True)
 
 
@@ -134,10 +136,5 @@ def _environment() -> Any:
 
 def _reason(error: object) -> str:
     """The first line of what CEL says, without the code before and after it."""
-    text = str(error).partition("\n")[0]
-    for code in ("INVALID_ARGUMENT: ", "INTERNAL: ", "NOT_FOUND: ", "UNKNOWN: ", "CANCELLED: ", "OUT_OF_RANGE: "):
-        text = text.removeprefix(code)
-    text = text.removeprefix("ERROR: ").removeprefix("<input>:").removesuffix(" (in container '')")
-    for code in ("[INTERNAL]", "[CANCELLED]", "[INVALID_ARGUMENT]"):
-        text = text.removesuffix(code).rstrip()
-    return text[:200]
+    text = CODES.sub("", str(error).partition("\n")[0])
+    return text.removeprefix("<input>:").removesuffix(" (in container '')")[:200]

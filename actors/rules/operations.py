@@ -59,15 +59,20 @@ def _add(before: Any, operand: Any, verb: str, sign: int) -> Any:
 
 
 def _max(before: Any, operand: Any, max_items: int) -> Any:
-    return operand if before is MISSING or before is None or _compared(before, operand) < 0 else before
+    return operand if _compared(before, operand, absent=-1) < 0 else before
 
 
 def _min(before: Any, operand: Any, max_items: int) -> Any:
-    return operand if before is MISSING or before is None or _compared(before, operand) > 0 else before
+    return operand if _compared(before, operand, absent=1) > 0 else before
 
 
-def _compared(before: Any, operand: Any) -> int:
-    if not (is_number(before) and is_number(operand)) and not (isinstance(before, str) and isinstance(operand, str)):
+def _compared(before: Any, operand: Any, absent: int) -> int:
+    """-1, 0 or 1 as the value before is less, the same or more; `absent` when there is none."""
+    if not is_number(operand) and not isinstance(operand, str):
+        raise StepError(f"{kind(operand)} cannot be compared")
+    if before is MISSING or before is None:
+        return absent
+    if is_number(before) != is_number(operand) or isinstance(before, str) != isinstance(operand, str):
         raise StepError(f"{kind(before)} cannot be compared with {kind(operand)}")
     return int(before > operand) - int(before < operand)
 

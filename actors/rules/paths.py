@@ -5,6 +5,8 @@ from typing import Any, Final
 
 Path = tuple[str, ...]
 
+END = "the end of the path"
+
 
 class Missing:
     """There is no such value. The one instance is `MISSING`."""
@@ -20,14 +22,14 @@ def parse_path(text: str) -> Path:
     """Raises ValueError when it is no path. A last key `*` stands for every key."""
     every = text.endswith(".*")
     try:
-        table: Any = tomllib.loads(f"{text[:-2] if every else text} = 0")
+        table: Any = tomllib.loads(f"{text[:-2] if every else text} = '{END}'")
     except tomllib.TOMLDecodeError:
         table = None
     keys: list[str] = []
     while isinstance(table, dict) and len(table) == 1:
         [(key, table)] = table.items()
         keys.append(key)
-    if table != 0 or "\n" in text or "=" in text:
+    if table != END or "\n" in text or "*" in keys:
         raise ValueError(f"`{text}` is no path: write keys with dots between them, and in quotes what is not a-z, 0-9")
     return (*keys, "*") if every else tuple(keys)
 

@@ -25,6 +25,11 @@ def test_what_is_the_same_has_one_identity(one, other):
     assert same(one, other) == (identity(one) == identity(other))
 
 
+def test_there_is_one_zero():
+    assert same([0.0], [-0.0])
+    assert identity([0.0]) == identity([-0.0])
+
+
 def test_the_order_of_keys_does_not_matter():
     assert same({"a": 1, "b": [2]}, {"b": [2], "a": 1})
     assert identity({"a": 1, "b": [2]}) == identity({"b": [2], "a": 1})

@@ -52,6 +52,13 @@ OBJECT_AT = ["properties", "properties.a", "event.properties"]
 
 
 def of(target, op, operand):
+    """A step; a literal that can never do, which no rules file may have, is one that does."""
+    value = operand.get("value")
+    if "value" in operand and not target.endswith("*"):
+        if target.startswith("consents"):
+            operand = {"value": bool(value)}
+        elif (target.startswith("stats") or op in ("increment", "decrement")) and type(value) not in (int, float):
+            operand = {"value": 0.5}
     return {"target": target, "op": op, **operand}
 
 

@@ -72,6 +72,8 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
         (rule('{ target = "pii.a", from = "propertis.a" }'), "`propertis.a` is no source"),
         (rule('{ target = "pii.a", value = 2026-01-01 }'), "write a date as text"),
         (rule('{ target = "pii.a", value = [{ x = nan }] }'), "no number of JSON"),
+        (rule('{ target = "pii.a", value = -inf }'), "the value -inf is no number of JSON"),
+        (rule('{ target = "pii.a", from = "properties.*" }'), "`properties.*` is no source"),
         (rule('{ target = "consents.a", op = "increment" }'), "`increment` is not for consents"),
         (rule('{ target = "consents.a", value = true }', event='["a", "*"]'), "names its event types"),
         (rule(more="valid_for_days = 3"), "valid_for_days is for rules that change consents"),
@@ -85,12 +87,22 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
         (rule(more=f"when = '{'true || ' * 600}true'"), "at most 4096 characters"),
         ("[event.'*']\nschema = {}", "are for one event type each"),
         ("[event.a]\nschema = { type = 'nmber' }", 'event "a": its schema is wrong'),
+        ("[event.a]\nschema = { '$ref' = 'http://schemas.example/a' }", 'event "a": its schema is wrong'),
         ("[event.a]\nschema = {}\nschema_file = 'x'", "`schema` or `schema_file`, not both"),
         ("[event.a]\nschema_file = 'none.json'", "cannot be read: No such file or directory"),
         ("[event.a]\nschema_file = 'rules.toml'", "is not JSON"),
         ("[[unwanted]]\nname = 'u'", 'unwanted "u": it needs `types`, or `bots = true`'),
         ("[[unwanted]]\nname = 'u'\nbots = 1", "bots = 1 is not allowed"),
         ("[[rule]", "it is not valid TOML"),
+        (f"a = {'[' * 5000}", "it is nested too deep"),
+        ("rule = [5]", "rule number 1: rule = 5 is not allowed: it should be a table"),
+        (rule(event='["a", ""]'), "rule \"r\": event = '' is not allowed"),
+        ('[[rule]]\nname = "a\\nb"\nevent = "e"\nsteps = []', 'rule "a?b": '),
+        ("[event.a]\nschema = { minimum = nan }", "nan is no number of JSON"),
+        (rule('{ target = "pii.a", value = 9223372036854775808 }'), "is too large"),
+        (rule('{ target = "pii.a", op = "increment", value = "x" }'), "`increment` takes a number"),
+        (rule('{ target = "consents.a", value = "yes" }'), "a consent is true or false"),
+        (rule('{ target = "stats.counters.a", value = "x" }'), "a counter is a number"),
     ],
 )
 def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
@@ -103,6 +115,13 @@ def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
     assert "\n" not in sentence
 
 
+@pytest.mark.parametrize("content", ["null", "[" * 100_000, '{"minimum": NaN}'])
+def test_a_schema_file_that_holds_no_schema_is_told(tmp_path, content):
+    (tmp_path / "schema.json").write_text(content)
+    with pytest.raises(RulesError, match='event "a": its schema'):
+        loaded(tmp_path, "[event.a]\nschema_file = 'schema.json'")
+
+
 @pytest.mark.parametrize("content", [b"\xff", None])
 def test_a_file_that_cannot_be_read_is_told(tmp_path, content):
     file = tmp_path / "rules.toml"
@@ -112,3 +131,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, content):
         file.write_bytes(content)
     with pytest.raises(RulesError, match=r"rules\.toml: .*\.$"):
         load_rules(str(file), Limits())
+
+
+def test_rules_of_one_type_and_of_any_run_in_the_order_of_the_file(tmp_path):
+    kinds = {"1": '"a"', "2": '"*"', "3": '["b", "a"]', "4": '"*"'}
+    rules = loaded(tmp_path, "".join(rule(event=event).replace('"r"', f'"{name}"') for name, event in kinds.items()))
+
+    def order(event_type):
+        return "".join(one.name for one in rules.plan(event_type).rules)
+
+    assert [order(event_type) for event_type in ("a", "b", "c")] == ["1234", "234", "24"]

@@ -51,6 +51,27 @@ def test_a_consent_goes_when_its_time_is_over_and_may_come_again(draft):
     assert history(draft)[2:] == [("a", "expired", DAY_3), ("a", "granted", DAY_3)]
 
 
+def test_an_older_answer_that_comes_late_does_not_end_a_consent_sooner(draft):
+    answer(draft, {"a": True}, DAY_2, 1, 10)
+    assert answer(draft, {"a": True}, DAY_1, 1, 10) == []
+    assert draft.doc["consents"] == {"a": {"granted": DAY_2, "expires": DAY_3}}
+
+
+def test_a_consent_without_end_gets_one_when_it_is_granted_under_a_rule_that_ends_it(draft):
+    answer(draft, {"a": True}, DAY_1, None, 10)
+    answer(draft, {"a": True}, DAY_2, 1, 10)
+    assert draft.doc["consents"] == {"a": {"granted": DAY_1, "expires": DAY_3}}
+    answer(draft, {"a": True}, DAY_2, None, 10)
+    assert draft.doc["consents"] == {"a": {"granted": DAY_1}}
+
+
+def test_a_grant_that_fell_out_of_the_history_is_not_noted_again(draft):
+    answer(draft, {"a": True}, DAY_1, None, 1)
+    answer(draft, {"b": True}, DAY_1, None, 1)
+    assert answer(draft, {"a": True}, DAY_2, None, 1) == []
+    assert history(draft) == [("b", "granted", DAY_1)]
+
+
 def test_a_time_past_all_times_is_the_last(draft):
     answer(draft, {"a": True}, "9999-12-30T00:00:00.000000Z", 36_500, 10)
     assert draft.doc["consents"]["a"]["expires"] == "9999-12-31T23:59:59.999999Z"

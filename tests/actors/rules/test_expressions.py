@@ -55,6 +55,7 @@ def test_a_condition_holds_or_not(text, holds):
         ("profile", "undeclared reference to 'profile'"),
         ("profile.seq > 1", "undeclared reference to 'profile.seq'"),
         ("open('/etc/passwd')", "undeclared reference to 'open'"),
+        ("event.__class__ == 1", "undeclared reference to 'event.__class__'"),
         ("event.type.__class__ == 1", "cannot be the operand of a select"),
         ("event.type > 3", "no matching overload"),
         ("1 +", "Syntax error"),
@@ -72,7 +73,14 @@ def test_what_is_no_condition_is_refused_with_the_reason(text, why):
 
 
 @pytest.mark.parametrize(
-    "text", ["event.properties.absent > 3", "profile.traits.public.age >= 18", "event.context.a.b"]
+    "text",
+    [
+        "event.properties.absent > 3",
+        "profile.traits.public.age >= 18",
+        "event.context.a.b",
+        "event.properties.none > 3",
+        "event.properties.list[5] == 1",
+    ],
 )
 def test_a_condition_that_needs_a_missing_value_does_not_hold_and_does_not_fail(text):
     reason = unmet(text)
@@ -145,3 +153,34 @@ def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
 def test_a_condition_knows_what_it_looks_at(text, parts, profile_only, weighs):
     condition = Condition(text, 16_384)
     assert (condition.parts, condition.reads_profile_only, condition.weighs) == (parts, profile_only, weighs)
+
+
+@pytest.mark.parametrize("loop", ["exists(a, a == 3)", "all(a, a < 3)", "exists_one(a, a == 1)", "map(a, a) == []"])
+def test_every_kind_of_loop_is_bounded_by_what_it_looks_at(loop):
+    roots = {**ROOTS, "properties": {"l": [1, 2] * 500}}
+    reason = unmet(f"event.properties.l.{loop}", roots, max_loop_bytes=1_000)
+    assert reason.failed
+    assert "limits.max_loop_bytes" in reason.why
+
+
+@pytest.mark.parametrize("text", ["event.properties.__class__ == 1", "event.properties.text.__len__ == 1"])
+def test_a_condition_sees_no_attribute_of_python(text):
+    assert unmet(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int(profile.pii.x) == 1",
+        "double(profile.pii.x) > 1.0",
+        "bool(profile.pii.x)",
+        "timestamp(profile.pii.x) > timestamp('2026-01-01T00:00:00Z')",
+        "duration(profile.pii.x) > duration('1h')",
+        "timestamp('2026-01-01T00:00:00Z').getFullYear(profile.pii.x) == 1",
+    ],
+)
+def test_no_conversion_that_fails_quotes_the_profile(text):
+    profile = {**ROOTS["profile"], "pii": {"x": "secret@example.com"}}
+    reason = unmet(text, {**ROOTS, "profile": profile})
+    assert reason.failed
+    assert "secret" not in reason.why

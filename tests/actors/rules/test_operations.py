@@ -59,7 +59,9 @@ def test_an_operation_makes_of_a_value_and_an_operand_another_value(op, before, 
         ("increment", 1e308, 1e308, "the result is too large"),
         ("max", 1, "2", "a number cannot be compared with a text"),
         ("min", {}, 1, "an object cannot be compared with a number"),
-        ("max", True, False, "true or false cannot be compared with true or false"),
+        ("max", True, False, "true or false cannot be compared"),
+        ("max", MISSING, True, "true or false cannot be compared"),
+        ("min", None, [1, 2, 3, 4, 5], "a list cannot be compared"),
         ("append", "x", 1, "one cannot append to a text"),
         ("append_unique", {}, 1, "one cannot append to an object"),
         ("remove", 7, 1, "one cannot remove from a number"),
@@ -85,3 +87,47 @@ def test_lists_are_never_changed_in_place(op, before, operand):
     kept, given_ = list(before), list(operand)
     OPERATIONS[op](before, operand, 100)
     assert (before, operand) == (kept, given_)
+
+
+@pytest.mark.parametrize(
+    ("op", "operand", "after"),
+    [
+        ("set", 1, 1),
+        ("set_if_absent", 1, 1),
+        ("unset", MISSING, MISSING),
+        ("increment", 2, 2),
+        ("decrement", 2, -2),
+        ("max", 2, 2),
+        ("min", 2, 2),
+        ("append", 2, [2]),
+        ("append_unique", [2, 2], [2]),
+    ],
+)
+@pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
+def test_a_null_before_is_as_good_as_none(op, operand, after, before):
+    result = OPERATIONS[op](before, operand, 4)
+    assert result is after or same(result, after)
+
+
+@pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
+def test_where_there_is_no_list_nothing_is_removed(before):
+    assert OPERATIONS["remove"](before, 1, 4) is before
+
+
+@given(st.lists(st.decimals(-10_000, 10_000, places=2), max_size=6), st.randoms(use_true_random=False))
+def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts, random):
+    total = MISSING
+    shuffled = random.sample(amounts, len(amounts))
+    for amount in shuffled:
+        total = OPERATIONS["increment"](total, float(amount), 4)
+    for amount in shuffled[1:]:
+        total = OPERATIONS["decrement"](total, float(amount), 4)
+    assert total == (float(shuffled[0]) if shuffled else MISSING)
+
+
+@pytest.mark.parametrize("op", ["increment", "decrement"])
+def test_no_sum_is_larger_than_the_store_can_hold(op):
+    before = MAX_INTEGER if op == "increment" else -MAX_INTEGER
+    with pytest.raises(StepError, match="too large"):
+        OPERATIONS[op](before, 1, 4)
+    assert OPERATIONS[op](before, 0, 4) == before

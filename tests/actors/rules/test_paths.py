@@ -11,6 +11,7 @@ from trackd.actors.rules.paths import MISSING, look_up, parse_path, path_text
         ("pii", ("pii",)),
         ("traits.public.city", ("traits", "public", "city")),
         ('properties."shop.id".n', ("properties", "shop.id", "n")),
+        ('properties."a=b"', ("properties", "a=b")),
         ("properties.'Größe'", ("properties", "Größe")),
         ("a.0-1_b", ("a", "0-1_b")),
         ("consents.*", ("consents", "*")),
@@ -21,7 +22,8 @@ def test_paths_are_written_as_toml_writes_keys(text, path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a.", ".a", "a..b", "a b", "a = 1\nb", "a.*.b", "*", "Größe", "[a]", "a#b", "a=0\nb"]
+    "text",
+    ["", ".", "a.", ".a", "a..b", "a b", "a = 1\nb", "a.*.b", "*", 'a."*"', "a = 0 #", "Größe", "[a]", "a#b", "a=0\nb"],
 )
 def test_what_is_no_path_is_refused(text):
     with pytest.raises(ValueError, match="is no path"):

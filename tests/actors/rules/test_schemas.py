@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from trackd.actors.rules.schemas import MAX_FAULTS, MAX_MESSAGE, Schema
@@ -60,3 +62,32 @@ def test_a_schema_may_refer_to_itself():
 
 def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
     assert Schema({"properties": {"a": {"pattern": "^(a+)+$"}}}).faults({"a": "a" * 10_000 + "b"})
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("date-time", "2026-01-31T12:00:00Z", "yesterday"),
+        ("date", "2026-01-31", "2026-13-01"),
+        ("email", "a@example.com", "a"),
+        ("uuid", "3ee63fc6-490a-4fd8-bfb3-bf0c8c8d3387", "3ee63fc6"),
+        ("ipv4", "127.0.0.1", "127.0.0.256"),
+        ("uri", "https://example.com/", "example"),
+    ],
+)
+def test_formats_are_checked(name, right, wrong):
+    schema = Schema({"properties": {"a": {"format": name}}})
+    assert schema.faults({"a": right}) == ()
+    assert [fault.path for fault in schema.faults({"a": wrong})] == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"), [("other.json", "No base URI"), ("#/$defs/none", "'/$defs/none' does not exist")]
+)
+def test_a_reference_that_leads_nowhere_is_refused(reference, why):
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Schema({"$ref": reference})
+
+
+def test_a_schema_that_refers_to_itself_in_a_circle_ends():
+    assert Schema({"$ref": "#"}).faults({"a": 1}) == ()

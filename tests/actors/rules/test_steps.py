@@ -152,3 +152,39 @@ def test_a_consent_that_is_neither_true_nor_false_is_skipped():
 def test_a_consent_lasts_as_many_days_as_its_rule_says():
     _, doc = run(ConsentStep("a", "set", Operand(True), valid_for_days=2))
     assert doc["consents"]["a"] == {"granted": NOW, "expires": "2026-02-02T12:00:00.000000Z"}
+
+
+def test_the_limit_of_the_profile_takes_consents_and_their_history_back_too():
+    draft = Draft(new_profile("A", NOW))
+    before = draft.size
+    result, doc = run(
+        ConsentStep("a", "set", Operand(True)),
+        literal((*PUBLIC, "large"), "x" * 5_000),
+        draft=draft,
+        max_profile_bytes=4096,
+    )
+    assert doc == new_profile("A", NOW)
+    assert draft.size == before
+    assert (result.changed, len(result.skipped)) == ((), 1)
+
+
+def test_a_star_unsets_the_keys_that_an_object_names():
+    draft = Draft(new_profile("A", NOW))
+    for key in "abc":
+        draft.put((*PUBLIC, key), 1)
+    result, doc = run(
+        of_properties((*PUBLIC, "*"), op="unset"), roots={"properties": {"a": 7, "b": None, "x": 1}}, draft=draft
+    )
+    assert doc["traits"]["public"] == {"b": 1, "c": 1}
+    assert result.changed == ("traits.public.a",)
+
+
+def test_a_list_that_would_be_too_long_is_left_as_it_was():
+    draft = Draft(new_profile("A", NOW))
+    draft.put((*PUBLIC, "l"), [1, 2])
+    result, doc = run(
+        literal((*PUBLIC, "l"), 3, "append"), literal((*PUBLIC, "l"), 1, "remove"), draft=draft, max_list_items=2
+    )
+    assert doc["traits"]["public"] == {"l": [2]}
+    assert result.changed == ("traits.public.l",)
+    assert "limits.max_list_items" in skipped(result)[0][0]
