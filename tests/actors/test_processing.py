@@ -764,6 +764,77 @@ def test_a_segment_that_failed_is_looked_at_again(make):
     assert failed[0] == failed[1] != ()
 
 
+def test_a_segment_is_looked_at_again_when_a_call_comes_late_under_other_rules(make):
+    yes, no = (rules(segment=[{"name": "s", "when": f"profile.stats.visits {op} 1"}]) for op in ("==", "!="))
+    person = Person()
+    for ruleset, after in [(yes, ["s"]), (yes, ["s"]), (no, []), (yes, ["s"])]:
+        person.send(make.call("S", 1), ruleset)
+        assert person.doc["segments"] == after
+
+
+def test_of_segments_that_are_not_in_the_rules_any_more_a_profile_is_in_none(make):
+    person = Person()
+    person.send(make.call("S", 1), rules(segment=[{"name": "old", "when": "true"}]))
+    assert person.doc["segments"] == ["old"]
+
+    decision = person.send(make.call("S", 1), NO_RULES)
+
+    assert person.doc["segments"] == []
+    assert decision.answer.told.segments == ("old",)
+
+
+def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make):
+    person = Person(WARY)
+    now = make.event(event_type="consent", properties={"a": True})
+    late = replace(now, created="2020-01-01T00:00:00.000000Z")
+
+    decision = person.send(make.call("S", [late, make.event()]), rules(rule=[grants(valid_for_days=1)]))
+
+    assert person.doc["consents"] == {}
+    assert [entry["change"] for entry in person.doc["metadata"]["consents"]] == ["granted", "expired"]
+    assert decision.answer.told.dropped == (NO_CONSENT,)
+
+
+@pytest.mark.parametrize(("agrees", "city"), [(False, {}), (True, {"city": "Brno"})])
+def test_a_rule_sees_nothing_of_the_session_as_long_as_there_is_no_consent(make, agrees, city):
+    where = {"name": "city", "event": "*", "steps": [{"target": "pii.city", "from": "session.context.city"}]}
+    ruleset = rules(rule=[grants(), where])
+    person = Person(WARY)
+
+    consent = make.event(event_type="consent", properties={"a": agrees})
+    person.send(make.call("S", [consent, make.event()], context={"city": "Brno"}), ruleset)
+
+    assert person.doc["pii"] == city
+
+
+@pytest.mark.parametrize(
+    ("start", "after", "counted"),
+    [(-10, -9, True), (-1, 0, True), (0, 1, True), (9, 10, True), (0.5, 1.5, True), (2**63 - 1, 2**63 - 1, False)],
+)
+def test_a_counter_that_a_rule_made_another_number_is_counted_on(make, start, after, counted):
+    sets = {"name": "sets", "event": "set", "steps": [{"target": "stats.counters.t", "value": start}]}
+    person = Person()
+
+    decision = person.send(make.call("S", [make.event(event_type="set"), make.event()]), rules(rule=[sets]))
+
+    assert person.doc["stats"]["counters"] == {"set": 1, "t": after}
+    assert (messages(decision) == []) is counted
+    assert person.remembered.size == json_size(person.doc)
+
+
+def test_conditions_look_through_so_much_in_a_call_and_no_more(make):
+    fills = {"name": "fills", "event": "t", "steps": [{"target": "traits.public.*", "from": "properties"}]}
+    ruleset = rules(rule=[fills], segment=[{"name": "s", "when": "has(profile.traits.public.a)"}])
+    person = Person(limits=Limits(max_condition_bytes=262_144))
+    person.send(make.call("S", [make.event(properties={"b": "x" * 100_000})]), ruleset)
+
+    told = person.send(make.call("S", [make.event(properties={"c": n}) for n in range(4)]), ruleset).answer.told
+
+    assert len(told.segment_errors) == 1
+    assert "limits.max_condition_bytes" in told.segment_errors[0]
+    assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.told.segments == ("s",)
+
+
 def many_rules():
     return rules(
         rule=[
@@ -807,18 +878,18 @@ ONE, OTHER = many_rules(), many_rules()
 TIMES = ("2026-01-31T12:00:00.000000Z", "2026-01-31T13:00:00.000000Z", "2026-02-03T12:00:00.000000Z")
 properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))
 events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consent", "other"]), properties), max_size=4)
-calls = st.lists(st.tuples(st.sampled_from("STU"), events), max_size=8)
+calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.booleans()), max_size=8)
 
 
 @settings(max_examples=150, deadline=None)
-@given(calls, st.integers(0, 8), st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
-def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, switch, limits):
+@given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
+def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, limits):
     forgetful, mindful = Person(limits=limits, remembers=False), Person(limits=limits)
-    for number, (session_id, made) in enumerate(calls):
+    for number, (session_id, made, other_rules) in enumerate(calls):
         events = [make.event(event_type=event_type, properties=said) for event_type, said in made]
         received = TIMES[min(number // 3, len(TIMES) - 1)]
         call = make.call(session_id, events, context={"n": number}, received=received)
-        ruleset = ONE if number < switch else OTHER
+        ruleset = OTHER if other_rules else ONE
 
         one, other = forgetful.send(call, ruleset), mindful.send(call, ruleset)
 

@@ -47,8 +47,16 @@ ONE = [
 NESTED = ["traits.public.a.b", "traits.private.a.b.a", "pii.b.a", "interests.a.a"]
 EACH = ["traits.public.*", "traits.public.a.*", "pii.*", "interests.*", "stats.counters.*"]
 OPERATIONS = ["set", "set_if_absent", "increment", "decrement", "max", "min", "append", "append_unique", "remove"]
-VALUE_AT = ["properties.a", "properties.b", "properties.a.b", "event.type", "event.id", "profile.stats.views"]
-OBJECT_AT = ["properties", "properties.a", "event.properties"]
+VALUE_AT = [
+    "properties.a",
+    "properties.b",
+    "properties.a.b",
+    "event.type",
+    "event.id",
+    "profile.stats.views",
+    "profile.traits.public.a",
+]
+OBJECT_AT = ["properties", "properties.a", "event.properties", "profile.traits.public", "profile.stats.counters"]
 
 
 def of(target, op, operand):
