@@ -38,7 +38,7 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     is_visit = call.save_session and _is_visit(known)
     if is_visit:
         visit(draft, call.received)
-    expired = bool(call.events and expire(draft, call.received, limits.max_consent_history))
+    expired = bool(expire(draft, call.received, limits.max_consent_history))
     session, fits = session_after(known.session, call, known.profile_id, limits.max_session_bytes)
     processing = Processing(known, call, source, rules, limits, draft, session)
     processing.run()

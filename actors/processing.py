@@ -22,6 +22,7 @@ from trackd.storage.documents import Event, JsonObject, Profile, Session, Source
 from trackd.storage.encoding import json_text
 
 NO_CONSENT = "no consent"
+WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
 
 
 class EventReport(Struct, frozen=True):
@@ -138,19 +139,24 @@ class Processing:
             return EventReport(event, dropped=f"unwanted ({unwanted})")
         plan = self._rules.plan(event.type)
         if self.without_consent and not plan.changes_consents:
-            if event.own_id:
-                self.new_ids[event.id] = None  # or a retry, once there is consent, would store it
-            return EventReport(event, dropped=NO_CONSENT)
+            return self._drop_without_consent(event)
         if plan.schema is None:
             report = self._apply(event, plan)
             self._store(event, plan, "collected")
         elif faults := plan.schema.faults(event.properties):
+            if self.without_consent:
+                return self._drop_without_consent(event, faults)
             report = EventReport(event, faults=faults)
             self._store(event, plan, "invalid", json_text([str(fault) for fault in faults]))
         else:
             report = self._apply(event, plan)
             self._store(event, plan, "validated")
         return report
+
+    def _drop_without_consent(self, event: TrackedEvent, faults: tuple[Fault, ...] = ()) -> EventReport:
+        if event.own_id:
+            self.new_ids[event.id] = None  # or a retry, once there is consent, would store it
+        return EventReport(event, dropped=NO_CONSENT, faults=faults)
 
     def _again(self, event: TrackedEvent) -> EventReport:
         first = self.new_ids[event.id] if event.id in self.new_ids else self._known.event_ids[event.id]
@@ -166,7 +172,7 @@ class Processing:
         if plan.rules:
             roots = self._look_from(event, plan)
             runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
-            if plan.changes_consents:
+            if plan.changes_consents and any(run.changed for run in runs):
                 expire(self._draft, self._call.received, self._limits.max_consent_history)
         if plan.segments:
             turns += tuple([turn for segment in plan.segments if (turn := self._turn(segment, event, plan))])
@@ -192,6 +198,8 @@ class Processing:
         return self._roots
 
     def _run(self, rule: Rule, roots: "LazyRoots", event: TrackedEvent) -> RuleRun:
+        if self.without_consent and not rule.changes_consents:
+            return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
         if rule.condition is not None and (unmet := self._unmet(rule.condition, roots)):
             return RuleRun(rule.name, unmet=unmet)
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
@@ -211,11 +219,10 @@ class Processing:
 
     def _unmet(self, condition: Condition, roots: "LazyRoots") -> Unmet | None:
         """Evaluate it, unless the conditions of this call have looked at as much as they may."""
-        if condition.weighs:
-            self._looked_through += self._draft.size + roots.event_size
-            if self._looked_through > self._limits.max_condition_bytes:
-                limit = f"{self._limits.max_condition_bytes} bytes (limits.max_condition_bytes)"
-                return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
+        self._looked_through += condition.cost(roots)
+        if self._looked_through > self._limits.max_condition_bytes:
+            limit = f"{self._limits.max_condition_bytes} bytes (limits.max_condition_bytes)"
+            return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
         return condition.unmet(roots)
 
     def _store(self, event: TrackedEvent, plan: Plan, status: str, reasons: str | None = None) -> None:
@@ -266,7 +273,6 @@ class LazyRoots(dict[str, Any]):
         if without_consent is not self._without_consent:
             self._without_consent = without_consent
             self.pop("session", None)
-        self.event_size = len(event.properties_json) + len(event.context_json)
         self["properties"] = event.properties
         self["context"] = event.context
         self.pop("event", None)

@@ -25,8 +25,8 @@ def tell(reports: list[EventReport]) -> Told:
         if report.event.debug:
             _add_runs(execution, report)
             turns += report.turns
-        if report.event.log:
-            entries += _of_event(report)
+            if report.event.log:
+                entries += _of_event(report)
         if report.dropped is not None:
             dropped.append(report.dropped)
     return Told(

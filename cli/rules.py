@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check rules
 
 RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
 SOURCE_ID = "rules-try"
+SHAPES = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
 
 
 @app.command()
@@ -51,6 +52,11 @@ def try_rules(
         Path | None,
         typer.Option("--profile", metavar="FILE", help="JSON: the profile before; a new one when left out."),
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The id of the source; that of the payload, if it is one, when left out.")
+    ] = None,
+    consent: Annotated[bool, typer.Option("--consent", help="The source requires consent.")] = False,
+    user_agent: Annotated[str | None, typer.Option(help="The User-Agent of the call, for bots.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
@@ -66,9 +72,9 @@ def try_rules(
     now = timestamp(datetime.now(UTC))
     before = _profile(profile, now) if profile else None
     profile_id = before.id if before else "new-profile"
-    call = _call(event, now, settings)
-    source = Source(SOURCE_ID, SOURCE_ID)
-    decision = decide(Known(profile_id, before, None, {}), call, source, rules, settings.limits)
+    call = _call(event, source, user_agent, now, settings)
+    sender = Source(call.source_id, call.source_id, consent=consent)
+    decision = decide(Known(profile_id, before, None, {}), call, sender, rules, settings.limits)
     if isinstance(decision, Rejected):
         for line in _rejection(decision):
             typer.echo(line)
@@ -81,7 +87,7 @@ def try_rules(
         typer.echo(line)
 
 
-def _call(path: Path, now: str, settings: "Settings") -> "Track":
+def _call(path: Path, source: str | None, user_agent: str | None, now: str, settings: "Settings") -> "Track":
     from trackd.http.decoding import decode
     from trackd.http.errors import HttpError
     from trackd.http.payload import PayloadParser
@@ -90,10 +96,12 @@ def _call(path: Path, now: str, settings: "Settings") -> "Track":
     payload = said if isinstance(said, dict) and "events" in said else {"events": said}
     if isinstance(said, dict) and payload is not said:
         payload = {"events": [said]}
-    payload = {**payload, "source": {"id": SOURCE_ID}, "session": {"id": SOURCE_ID}}
+    payload = {"source": {"id": SOURCE_ID}, "session": {"id": SOURCE_ID}, **payload}
+    if source is not None:
+        payload["source"] = {"id": source}
     try:
         parsed = PayloadParser(settings.limits.max_events).parse(json.dumps(payload).encode())
-        return decode(parsed, number=1, received=now)
+        return decode(parsed, number=1, received=now, user_agent=user_agent)
     except HttpError as error:
         raise CommandError(f"{path}: {_first_fault(error.detail)}.") from None
 
@@ -106,39 +114,62 @@ def _first_fault(detail: Any) -> str:
 
 
 def _profile(path: Path, now: str) -> "Profile":
+    """A profile as trackd stores it; what the file leaves out is as in a new one."""
     from trackd.actors.profile_document import new_profile
     from trackd.storage.documents import Profile
 
     said = _read_json(path)
     try:
         doc = _completed(new_profile("given-profile", now), said, "")
+        _check_parts(doc)
     except ValueError as error:
         raise CommandError(f"{path}: {error}.") from None
     return Profile(doc["id"], doc["seq"], 1, doc)
 
 
 def _completed(model: Any, said: Any, place: str) -> Any:
-    """What is said, with what it leaves out. Raises ValueError when it has another shape than a profile."""
+    """What is said, with what it leaves out or says with null. Raises ValueError for another shape than a profile's."""
+    if said is None:
+        return model
     if isinstance(model, dict) and isinstance(said, dict):
         parts = {key: _completed(value, said[key], f"{place}.{key}") for key, value in model.items() if key in said}
         return {**model, **said, **parts}
-    if model is None or said is None or type(model) is type(said):
+    if model is None or type(model) is type(said):
         return said
-    raise ValueError(f"{place.lstrip('.') or 'it'} should be {_name(model)}, as in a profile of trackd")
+    raise ValueError(f"{place.lstrip('.') or 'it'} should be {SHAPES[type(model)]}, as in a profile of trackd")
 
 
-def _name(model: Any) -> str:
-    names = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
-    return names[type(model)]
+def _check_parts(doc: Any) -> None:
+    """What a new profile has no example of."""
+    from trackd.actors.json_values import is_number
+
+    history = doc["metadata"].get("consents", [])
+    sound = {
+        "seq": doc["seq"] >= 0,
+        "stats.counters": all(map(is_number, doc["stats"]["counters"].values())),
+        "segments": all(isinstance(segment, str) for segment in doc["segments"]),
+        "consents": all(isinstance(value, dict) and "granted" in value for value in doc["consents"].values()),
+        "metadata.consents": isinstance(history, list)
+        and all(isinstance(entry, dict) and {"id", "change", "time"} <= entry.keys() for entry in history),
+    }
+    for place, is_sound in sound.items():
+        if not is_sound:
+            raise ValueError(f"{place} is not as in a profile of trackd")
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8-sig"), parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character is no text
+        return value
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{path} is not JSON: {error}.") from None
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _rejection(rejected: "Rejected") -> Iterator[str]:

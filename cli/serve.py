@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import socket
 import sys
 import uuid
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
     configure_logging(settings.log)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens for it: it would end the process
     log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)
@@ -66,6 +68,8 @@ def _reload_rules(settings: Settings, tracker: Tracker) -> None:
         tracker.use_rules(load_rules(settings.rules.path, settings.limits))
     except RulesError as error:
         log.error("the rules stay as they were: %s", error)
+    except Exception:  # a fault of ours is no reason to go on without rules
+        log.exception("the rules stay as they were")
     else:
         log.info("the rules (%s) were read again", name)
 

@@ -77,7 +77,7 @@ class EventEntry(Entry):
 
     tags: Texts = []
     json_schema: dict[str, Any] | None = Field(None, alias="schema")
-    schema_file: str | None = None
+    schema_file: Text | None = None
 
     @model_validator(mode="after")
     def one_schema(self) -> "EventEntry":
@@ -120,6 +120,8 @@ def read_rules(path: Path) -> RulesFile:
     content = read_toml(path)
     try:
         return RulesFile.model_validate(content)
+    except RecursionError:
+        raise RulesError(f"{path}: it is nested too deep.") from None
     except ValidationError as error:
         fault = error.errors()[0]
         raise RulesError(f"{path}: {_place(fault['loc'], content)}{_fault(fault)}.") from None
@@ -127,7 +129,9 @@ def read_rules(path: Path) -> RulesFile:
 
 def read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        if path.exists() and not path.is_file():
+            raise RulesError(f"{path}: it is no file.")
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise RulesError(f"{path}: it is not valid TOML: {error}.") from None
     except UnicodeDecodeError:

@@ -80,6 +80,21 @@ def at_once(server: Process, calls: list[dict[str, Any]]) -> list[dict[str, Any]
     return asyncio.run(send())
 
 
+def replace(path: str, text: str) -> None:
+    """Another file of this name: whoever reads it sees the whole of one or of the other."""
+    other = Path(f"{path}.new")
+    other.write_text(text)
+    other.replace(path)
+
+
+def stopped(server: Process) -> list[dict[str, Any]]:
+    """Its remaining log lines, once it has stopped."""
+    server.process.terminate()
+    _, log = server.process.communicate(timeout=30)
+    assert server.process.returncode == 0
+    return [json.loads(line) for line in log.splitlines()]
+
+
 def reload(server: Process) -> str:
     """Have the rules read again; returns what the log says of it."""
     server.process.send_signal(signal.SIGHUP)
@@ -169,6 +184,54 @@ def test_events_that_are_sent_again_after_kill_9_are_applied_once(serve: Serve, 
     assert document(server)["traits"]["private"]["spent"] == 0.3
 
 
+def test_simultaneous_calls_cut_off_by_kill_9_and_sent_again_are_applied_once(
+    serve: Serve, rules: Callable[[str], str]
+) -> None:
+    path = rules(SUMS)
+    server = serve(TRACKD_RULES_PATH=path)
+    prices = [f"{number}.{number:02}" for number in range(60)]
+    calls = [
+        payload(
+            "s",
+            events=[
+                {"type": "page-view", "id": f"e-{price}", "properties": {"price": float(price)}},
+                {
+                    "type": "page-view",
+                    "id": f"u-{price}",
+                    "properties": {"price": 0.1},
+                    "options": {"saveEvent": False},
+                },
+            ],
+        )
+        for price in prices
+    ]
+    answered = []
+
+    async def send(client: httpx.AsyncClient, call: dict[str, Any]) -> None:
+        try:
+            answer = await client.post("/track", json=call)
+        except httpx.TransportError:
+            return
+        assert answer.status_code == 200
+        answered.append(answer.json()["profile"]["id"])
+        if len(answered) == 10:
+            server.stop(signal.SIGKILL)
+
+    async def load() -> None:
+        limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+        async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
+            await asyncio.gather(*(send(client, call) for call in calls))
+
+    asyncio.run(load())
+    assert 10 <= len(answered) < len(calls)
+    again = at_once(serve(TRACKD_RULES_PATH=path), calls)
+    assert len({*answered, *(answer["profile"]["id"] for answer in again)}) == 1
+    assert sorted(answer["debugging"]["events"]["seq"][0] for answer in again) == list(range(1, 61))
+    doc = document(server)
+    assert doc["traits"]["private"]["spent"] == float(sum(map(Decimal, prices)) + 6)
+    assert doc["stats"]["views"] == 120
+
+
 def test_a_session_enters_and_leaves_segments(serve: Serve, rules: Callable[[str], str]) -> None:
     server = serve(
         TRACKD_RULES_PATH=rules(
@@ -208,20 +271,56 @@ def test_rules_are_read_again_on_sighup_and_a_file_with_a_fault_changes_nothing(
     assert document(server)["traits"]["public"] == {"types": ["a", "b"], "others": ["c"]}
 
 
+def test_a_file_that_cannot_be_used_is_refused_with_one_line_and_the_server_lives(
+    serve: Serve, rules: Callable[[str], str]
+) -> None:
+    path = Path(rules(ORDER))
+    server = serve(TRACKD_RULES_PATH=str(path))
+    faults = {
+        "[[rule]\n": "it is not valid TOML: ",
+        ORDER + ORDER: 'rule "order": there are two of this name.',
+        ORDER.replace("steps", "stepps"): 'rule "order": ',
+        ORDER + '[[segment]]\nname = "new"\nwhen = "profile.stat.views > 1"\n': 'segment "new": when: ',
+        ORDER + '[event.order]\nschema_file = "none.json"\n': 'event "order": its schema ',
+    }
+    for text, fault in faults.items():
+        path.write_text(text)
+        assert reload(server).startswith(f"the rules stay as they were: {path}: {fault}")
+        track(server, "a")
+    path.unlink()
+    assert "cannot be read: No such file or directory" in reload(server)
+    assert document(server)["traits"]["public"]["types"] == ["a"] * len(faults)
+    [last] = stopped(server)
+    assert last["message"].startswith("trackd stopped")
+
+
+def test_the_built_in_rules_are_read_again_too(serve: Serve) -> None:
+    server = serve()
+    assert reload(server) == "the rules (built in) were read again"
+    track(server, {"type": "sign-up", "properties": {"email": "a@b.example"}})
+    assert document(server)["pii"] == {"email": "a@b.example"}
+
+
 def test_rules_that_change_under_load_lose_no_call(serve: Serve, rules: Callable[[str], str]) -> None:
-    server = serve(TRACKD_RULES_PATH=rules(SUMS))
+    path = rules(SUMS)
+    others = SUMS.replace("private.spent", "private.others")
+    server = serve(TRACKD_RULES_PATH=path)
+    call = payload("s", events=[{"type": "page-view", "properties": {"price": 0.1}}])
 
     async def load() -> None:
         limits = httpx.Limits(max_connections=16, max_keepalive_connections=16)
         async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
-            call = payload("s", events=[{"type": "page-view", "properties": {"price": 1}}])
-            for number in range(10):
-                calls = [asyncio.create_task(client.post("/track", json=call)) for _ in range(30)]
+            for text in (others, "broken", SUMS, others, others + others, SUMS) * 2:
+                calls = [asyncio.create_task(client.post("/track", json=call)) for _ in range(25)]
+                replace(path, text)
                 server.process.send_signal(signal.SIGHUP)
-                assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}, number
+                assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
 
     asyncio.run(load())
-    assert document(server)["traits"]["private"]["spent"] == 300
+    sums = document(server)["traits"]["private"]
+    assert sum(Decimal(str(total)) for total in sums.values()) == 30
+    assert document(server)["stats"]["counters"] == {"page-view": 300, "spent": 30}
+    assert stopped(server)[-1]["message"].startswith("trackd stopped")
 
 
 def test_without_consent_only_consents_are_stored(serve: Serve) -> None:
@@ -312,6 +411,28 @@ def test_a_source_may_have_its_invalid_events_refused(serve: Serve, rules: Calla
     assert track(server, "other")["debugging"]["events"]["seq"] == [1]
 
 
+def test_refused_calls_among_simultaneous_first_calls_leave_no_trace(serve: Serve, rules: Callable[[str], str]) -> None:
+    server = serve(TRACKD_RULES_PATH=rules(ORDERS + '[validation]\nrefuse = ["*"]\n'))
+
+    async def send() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            orders = [
+                {"type": "purchase-order", "id": f"e-{number}", "properties": {"total": 1 if number % 2 else -1}}
+                for number in range(20)
+            ]
+            calls = [payload("s", events=[{"type": "other"}, order]) for order in orders]
+            return await asyncio.gather(*(client.post("/track", json=call) for call in calls))
+
+    answers = asyncio.run(send())
+    assert [answer.status_code for answer in answers] == [422, 200] * 10
+    taken = [answer.json() for answer in answers[1::2]]
+    assert len({answer["profile"]["id"] for answer in taken}) == 1
+    assert sorted(seq for answer in taken for seq in answer["debugging"]["events"]["seq"]) == list(range(1, 21))
+    assert document(server)["stats"]["counters"] == {"other": 10, "purchase-order": 10}
+    mended = track(server, {"type": "purchase-order", "id": "e-0", "properties": {"total": 1}})
+    assert mended["debugging"]["events"]["saved"] == 1
+
+
 def test_unwanted_events_are_dropped_and_counted_by_reason(serve: Serve, rules: Callable[[str], str]) -> None:
     server = serve(
         TRACKD_RULES_PATH=rules(
@@ -381,3 +502,51 @@ def test_no_rule_fails_a_call(serve: Serve, rules: Callable[[str], str]) -> None
     assert answer["debugging"]["execution"] == {
         "t": [{"rule": "clash", "changed": ["traits.public.text", "traits.public.after"]}]
     }
+
+
+def test_each_log_entry_says_its_type_event_rule_and_message_and_nothing_else(
+    serve: Serve, rules: Callable[[str], str]
+) -> None:
+    server = serve(
+        TRACKD_RULES_PATH=rules(
+            ORDERS
+            + """
+            [[rule]]
+            name = "clash"
+            event = "page-view"
+            steps = [{ target = "pii.email", value = "x" }, { target = "pii.email", op = "increment" }]
+            [[unwanted]]
+            name = "tests"
+            types = ["test"]
+            """
+        )
+    )
+    answer = track(server, {"type": "purchase-order", "id": "1"}, {"type": "page-view", "id": "2"}, {"type": "test"})
+    entries = answer["debugging"]["logs"]
+    assert [set(entry) for entry in entries] == [{"type", "event_id", "rule", "message"}] * 3
+    assert [(entry["type"], entry["rule"]) for entry in entries] == [
+        ("error", None),
+        ("warning", "clash"),
+        ("info", None),
+    ]
+    assert [entry["event_id"] for entry in entries[:2]] == ["1", "2"]
+
+
+def test_a_segment_that_cannot_be_evaluated_stays_as_it_was(serve: Serve, rules: Callable[[str], str]) -> None:
+    server = serve(
+        TRACKD_RULES_PATH=rules(
+            """
+            [[segment]]
+            name = "Long"
+            when = "event.properties.l.all(a, event.properties.l.all(b, a + b >= 0))"
+            """
+        )
+    )
+    entered = track(server, {"type": "a", "properties": {"l": [1, 2]}})["debugging"]
+    failed = track(server, {"type": "a", "properties": {"l": list(range(200))}})["debugging"]
+    assert (entered["segmentation"], failed["segmentation"]) == (
+        {"errors": [], "ids": ["long"]},
+        {"errors": ["long: Iteration budget exceeded"], "ids": []},
+    )
+    assert failed["events"]["saved"] == 1
+    assert document(server)["segments"] == ["long"]

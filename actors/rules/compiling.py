@@ -39,6 +39,7 @@ TARGETS: dict[Path, str] = {
 ONE_KEY = (COUNTERS, (CONSENTS,))  # below these a key holds a value, not an object
 CONSENT_OPERATIONS = ("set", "set_if_absent", "unset")
 MAX_DEPTH = 16  # with the deepest value below it, a document must still be readable as JSON
+MAX_LITERAL_DEPTH = 64
 EVENT_SOURCES: tuple[Path, ...] = (("properties",), ("context",))
 SOURCES = (*EVENT_SOURCES, *(tuple(name.split(".")) for name in VARIABLES))
 
@@ -65,7 +66,7 @@ def compile_rules(file: RulesFile, path: FilePath, limits: Limits) -> RuleSet:
             refusing=file.validation.refuse,
         )
     except ValueError as error:
-        raise RulesError(f"{path}: {error}.") from None
+        raise RulesError(f"{path}: {str(error).rstrip('.')}.") from None
 
 
 def _check_names(kind: str, names: Iterable[str]) -> None:
@@ -78,13 +79,21 @@ def _check_names(kind: str, names: Iterable[str]) -> None:
 
 def _rule(entry: RuleEntry, limits: Limits) -> Rule:
     place = f'rule "{entry.name}"'
+    _check_types(entry.event, place)
     steps = tuple(_step(step, entry, f"{place}, step {number}") for number, step in enumerate(entry.steps, 1))
     if entry.valid_for_days is not None and not any(step.target[0] == CONSENTS for step in steps):
         raise ValueError(f"{place}: valid_for_days is for rules that change consents")
     return Rule(entry.name, _condition(entry.when, limits, place) if entry.when else None, steps)
 
 
+def _check_types(event_types: list[str], place: str) -> None:
+    for event_type in event_types:
+        if ANY in event_type and event_type != ANY:
+            raise ValueError(f"{place}: `{event_type}` is no event type: name each, or write {ANY} for any")
+
+
 def _segment(entry: SegmentEntry, limits: Limits) -> Segment:
+    _check_types(entry.event, f'segment "{entry.name}"')
     return Segment(_segment_id(entry), _condition(entry.when, limits, f'segment "{entry.name}"'))
 
 
@@ -150,14 +159,16 @@ def _check_consents(entry: StepEntry, rule: RuleEntry) -> None:
         raise ValueError("a rule that changes consents names its event types: without consent only those pass")
 
 
-def _check_literal(value: Any) -> None:
-    """TOML has dates and numbers that are not finite, JSON has not."""
+def _check_literal(value: Any, depth: int = 0) -> None:
+    """TOML has dates and numbers that are not finite, JSON has not; and what is too deep is not readable as JSON."""
+    if depth > MAX_LITERAL_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_LITERAL_DEPTH}")
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            _check_literal(item)
+            _check_literal(item, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"the value {value} is no number of JSON")
-    elif has_large_integer(value):
+    elif not isinstance(value, bool) and has_large_integer(value):
         raise ValueError(f"the value {value} is too large")
     elif value is not MISSING and value is not None and not isinstance(value, str | int | float | bool):
         raise ValueError(f"the value {value} is not JSON: write a date as text")
@@ -171,6 +182,8 @@ def _check_fit(entry: StepEntry, target: Path) -> None:
         raise ValueError("a consent is true or false")
     if entry.op in ("increment", "decrement") and not is_number(entry.value):
         raise ValueError(f"`{entry.op}` takes a number")
+    if entry.op in ("max", "min") and not is_number(entry.value) and not isinstance(entry.value, str):
+        raise ValueError(f"`{entry.op}` takes a number or a text")
     if target[:2] == COUNTERS and not is_number(entry.value):
         raise ValueError("a counter is a number")
 
@@ -178,7 +191,7 @@ def _check_fit(entry: StepEntry, target: Path) -> None:
 def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[str, Schema]]:
     for event_type, entry in events.items():
         place = f'event "{event_type}"'
-        if event_type == ANY:
+        if ANY in event_type or not event_type:
             raise ValueError(f"{place}: tags and schemas are for one event type each")
         if entry.json_schema is None and entry.schema_file is None:
             continue

@@ -7,6 +7,7 @@ not end. `metadata.consents` is the history, the oldest first: `{"id", "change",
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from trackd.actors.rules.draft import Draft
 from trackd.storage.documents import JsonObject, timestamp
@@ -15,33 +16,44 @@ CONSENTS = "consents"
 HISTORY = ("metadata", "consents")
 
 
+class Answered(NamedTuple):
+    """The ids of consents that changed, and of those for which the answer came too late to count."""
+
+    changed: list[str]
+    outdated: list[str]
+
+
 def answer(
     draft: Draft, answers: Mapping[str, bool], now: str, valid_for_days: int | None, max_history: int
-) -> list[str]:
-    """Grant the consents with true, withdraw those with false. Returns the ids of those that changed.
+) -> Answered:
+    """Grant the consents with true, withdraw those with false.
 
     One that is granted again keeps its first time, and ends no sooner than before. A refusal of what was never granted
-    is noted too.
+    is noted too. A grant that is older than the last withdrawal does not count; a withdrawal always does.
     """
-    last = {entry["id"]: entry["change"] for entry in _history(draft)}
+    last = {entry["id"]: entry for entry in _history(draft)}
     expires = None if valid_for_days is None else _later(now, valid_for_days)
-    changed, notes = [], []
+    changed, outdated, notes = [], [], []
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
+        withdrawn = consent in last and last[consent]["change"] == "withdrawn"
         if granted:
+            if withdrawn and last[consent]["time"] > now:
+                outdated.append(consent)
+                continue
             after = _granted(known, now, expires)
             if after == known:
                 continue
             draft.put((CONSENTS, consent), after)
         elif known is not None:
             draft.delete((CONSENTS, consent))
-        elif last.get(consent) == "withdrawn":
+        elif withdrawn:
             continue
         if not granted or known is None:
             notes.append({"id": consent, "change": "granted" if granted else "withdrawn", "time": now})
         changed.append(consent)
     _note(draft, notes, max_history)
-    return changed
+    return Answered(changed, outdated)
 
 
 def _granted(known: JsonObject | None, now: str, expires: str | None) -> JsonObject:
@@ -53,12 +65,14 @@ def _granted(known: JsonObject | None, now: str, expires: str | None) -> JsonObj
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
     """Let go of consents whose time is over. Returns their ids."""
-    if not draft.doc[CONSENTS]:
-        return []
-    over = [consent for consent, value in draft.doc[CONSENTS].items() if value.get("expires", now) < now]
-    for consent in over:
-        draft.delete((CONSENTS, consent))
-    _note(draft, [{"id": consent, "change": "expired", "time": now} for consent in over], max_history)
+    over = []
+    for consent, value in draft.doc[CONSENTS].items():
+        if "expires" in value and value["expires"] < now:
+            over.append(consent)
+    if over:
+        for consent in over:
+            draft.delete((CONSENTS, consent))
+        _note(draft, [{"id": consent, "change": "expired", "time": now} for consent in over], max_history)
     return over
 
 

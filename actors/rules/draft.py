@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from trackd.actors.rules.operations import Identities
 from trackd.actors.rules.paths import MISSING, Path
 from trackd.storage.documents import JsonObject
 
@@ -26,6 +27,8 @@ class Draft:
         self._copied: dict[int, JsonObject] = {id(self.doc): self.doc}
         self._parts: dict[Path, JsonObject] = {}
         self._changed_at: dict[str, int] = {}
+        self.identities = Identities()
+        self._list_sizes: dict[int, tuple[list[Any], int]] = {}
         self._undo: list[tuple[JsonObject, str, Any, int]] = []
 
     def get(self, path: Path) -> Any:
@@ -114,14 +117,23 @@ class Draft:
         was = node.get(key, MISSING)
         self._undo.append((node, key, was, self.size))
         if was is MISSING:
-            self.size += json_size(key) + 1 + json_size(value) + bool(node)
+            self.size += json_size(key) + 1 + self._size(value) + bool(node)
             node[key] = value
         elif value is MISSING:
             del node[key]
-            self.size -= json_size(key) + 1 + json_size(was) + bool(node)
+            self.size -= json_size(key) + 1 + self._size(was) + bool(node)
         else:
-            self.size += json_size(value) - json_size(was)
+            self.size += self._size(value) - self._size(was)
             node[key] = value
+
+    def _size(self, value: Any) -> int:
+        """A list that grows with each event of a call is measured once for each."""
+        if not isinstance(value, list):
+            return json_size(value)
+        kept = self._list_sizes.get(id(value))
+        if kept is None:
+            self._list_sizes[id(value)] = kept = value, json_size(value)
+        return kept[1]
 
     def _touch(self, path: Path) -> None:
         self.clock += 1

@@ -19,6 +19,11 @@ from trackd.actors.rules.paths import Path
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TEXTS = cel.Type.List(cel.Type.STRING)
+MATCHES, CONTAINS = (re.compile(rf"\b{name}\s*\(") for name in ("matches", "contains"))
+MATCHES_LITERAL, CONTAINS_LITERAL = (
+    re.compile(rf"""\.\s*{name}\s*\(\s*[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
+    for name in ("matches", "contains")
+)
 CODES = re.compile(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$")  # INVALID_ARGUMENT: ERROR: ... [INVALID_ARGUMENT]
 # Some stand in a root of their own, so that the event's document is made only for who wants the rest of it.
 PLACES: dict[str, Path] = {"event.properties": ("properties",), "event.context": ("context",)}
@@ -73,6 +78,8 @@ class Condition:
 
         Raises ValueError that says what is wrong with the text.
         """
+        if len(MATCHES.findall(text)) > len(MATCHES_LITERAL.findall(text)):
+            raise ValueError("the pattern of `matches` must be a literal text: x.matches('^a')")
         try:
             self._expression = _environment().compile(text)
         except RuntimeError as error:
@@ -86,9 +93,17 @@ class Condition:
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
         # Each value of an object is converted for each evaluation: 1.3 ms for 5,000.
-        self.weighs = any(VARIABLES[name] == _MAP for name in named)
-        # A loop of 10,000 iterations may go through all of its data in each of them.
-        self._max_bytes = max_loop_bytes if b"@result" in compiled else None
+        self._objects = [PLACES.get(name) or tuple(name.split(".")) for name in named if VARIABLES[name] == _MAP]
+        # A loop may go through all of its data in each iteration, and a search for one text in another does so too.
+        self._loops = b"@result" in compiled or len(CONTAINS.findall(text)) > len(CONTAINS_LITERAL.findall(text))
+        self._max_bytes = max_loop_bytes if self._loops else None
+
+    def cost(self, roots: Roots) -> int:
+        """What an evaluation is to be charged with: bytes to look through, for a loop in the order of their square."""
+        if not self._objects:
+            return 0
+        size = sum([json_size(_value(roots, path)) for path in self._objects])
+        return size * max(1, size // 256) if self._loops else size
 
     def unmet(self, roots: Roots) -> Unmet | None:
         """None when the condition holds."""
@@ -137,4 +152,4 @@ def _environment() -> Any:
 def _reason(error: object) -> str:
     """The first line of what CEL says, without the code before and after it."""
     text = CODES.sub("", str(error).partition("\n")[0])
-    return text.removeprefix("<input>:").removesuffix(" (in container '')")[:200]
+    return text.removeprefix("<input>:").removeprefix("-1:-1: ").removesuffix(" (in container '')")[:200]

@@ -4,7 +4,7 @@
 cannot be taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from trackd.actors.json_values import exact_sum, identity, is_number
@@ -19,29 +19,44 @@ class StepError(Exception):
         self.notable = notable
 
 
-Operate = Callable[[Any, Any, int], Any]
-"""Value before, operand, most items of a list; returns the value after."""
+class Identities:
+    """The identities of a list's items, kept while a call changes it: a long list is gone through once a call."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[list[Any], frozenset[Hashable]]] = {}
+
+    def of(self, items: list[Any]) -> frozenset[Hashable]:
+        kept = self._kept.get(id(items))
+        return kept[1] if kept else self.keep(items, frozenset(map(identity, items)))
+
+    def keep(self, items: list[Any], identities: frozenset[Hashable]) -> frozenset[Hashable]:
+        self._kept[id(items)] = items, identities  # with the list itself, so that no other gets its id
+        return identities
 
 
-def _set(before: Any, operand: Any, max_items: int) -> Any:
+Operate = Callable[[Any, Any, int, Identities], Any]
+"""Value before, operand, most items of a list, what is known of lists; returns the value after."""
+
+
+def _set(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     if isinstance(operand, list):
         _check_length(operand, max_items)
     return operand
 
 
-def _set_if_absent(before: Any, operand: Any, max_items: int) -> Any:
-    return _set(before, operand, max_items) if before is MISSING or before is None else before
+def _set_if_absent(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return _set(before, operand, max_items, identities) if before is MISSING or before is None else before
 
 
-def _unset(before: Any, operand: Any, max_items: int) -> Any:
+def _unset(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     return MISSING
 
 
-def _increment(before: Any, operand: Any, max_items: int) -> Any:
+def _increment(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     return _add(before, operand, "increment", sign=1)
 
 
-def _decrement(before: Any, operand: Any, max_items: int) -> Any:
+def _decrement(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     return _add(before, operand, "decrement", sign=-1)
 
 
@@ -58,11 +73,11 @@ def _add(before: Any, operand: Any, verb: str, sign: int) -> Any:
         raise StepError(str(error)) from None
 
 
-def _max(before: Any, operand: Any, max_items: int) -> Any:
+def _max(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     return operand if _compared(before, operand, absent=-1) < 0 else before
 
 
-def _min(before: Any, operand: Any, max_items: int) -> Any:
+def _min(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     return operand if _compared(before, operand, absent=1) > 0 else before
 
 
@@ -77,28 +92,30 @@ def _compared(before: Any, operand: Any, absent: int) -> int:
     return int(before > operand) - int(before < operand)
 
 
-def _append(before: Any, operand: Any, max_items: int) -> Any:
+def _append(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     after = [*_as_list(before, "append to"), *_items(operand)]
     _check_length(after, max_items)
     return after
 
 
-def _append_unique(before: Any, operand: Any, max_items: int) -> Any:
+def _append_unique(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     known = _as_list(before, "append to")
-    seen = {identity(item) for item in known}
-    new = list({key: item for item in _items(operand) if (key := identity(item)) not in seen}.values())
+    seen = identities.of(known)
+    new = {key: item for item in _items(operand) if (key := identity(item)) not in seen}
     if not new:
         return before
-    after = [*known, *new]
+    after = [*known, *new.values()]
     _check_length(after, max_items)
+    identities.keep(after, seen.union(new))
     return after
 
 
-def _remove(before: Any, operand: Any, max_items: int) -> Any:
+def _remove(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     known = _as_list(before, "remove from")
     gone = {identity(item) for item in _items(operand)}
-    after = [item for item in known if identity(item) not in gone]
-    return before if len(after) == len(known) else after
+    if gone.isdisjoint(identities.of(known)):
+        return before
+    return [item for item in known if identity(item) not in gone]
 
 
 def _as_list(value: Any, verb: str) -> list[Any]:

@@ -36,6 +36,10 @@ class Rule(Struct, frozen=True):
     condition: Condition | None
     steps: tuple[Step | ConsentStep, ...]
 
+    @property
+    def changes_consents(self) -> bool:
+        return any(isinstance(step, ConsentStep) for step in self.steps)
+
     def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
         """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
         mark, size = draft.mark(), draft.size
@@ -50,8 +54,13 @@ class Rule(Struct, frozen=True):
         if draft.size > limits.max_profile_bytes and draft.size > size:
             draft.undo(mark)
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
-            return RuleRun(self.name, skipped=(Skipped("", limit),))
+            return RuleRun(self.name, tuple(self._withdraw(draft, roots, now, limits)), (Skipped("", limit),))
         return RuleRun(self.name, tuple(changed), tuple(skipped))
+
+    def _withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[str]:
+        """What of the rule is done all the same when the profile is full."""
+        steps = [step for step in self.steps if isinstance(step, ConsentStep)]
+        return [path_text(path) for step in steps for path in step.withdraw(draft, roots, now, limits)]
 
 
 class SegmentTurn(Struct, frozen=True):

@@ -15,6 +15,7 @@ from trackd.storage.documents import JsonObject
 
 MAX_FAULTS = 10
 MAX_MESSAGE = 200
+MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: what a client calls them is stored with the reasons
 
 
 class Fault(Struct, frozen=True):
@@ -48,4 +49,5 @@ class Schema:
 
 def _faults(errors: Iterable[Any]) -> Iterable[Fault]:
     for error in errors:
-        yield Fault(tuple(error.instance_path), error.message[:MAX_MESSAGE])
+        path = [key[:MAX_KEY] if isinstance(key, str) else key for key in islice(error.instance_path, MAX_PATH)]
+        yield Fault(tuple(path), error.message[:MAX_MESSAGE])

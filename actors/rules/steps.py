@@ -65,7 +65,7 @@ class Step(Struct, frozen=True):
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
-        after = OPERATIONS[self.op](before, operand, limits.max_list_items)
+        after = OPERATIONS[self.op](before, operand, limits.max_list_items, draft.identities)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
         if has_large_integer(operand):  # it would make every condition on that part of the profile fail
@@ -96,8 +96,7 @@ class ConsentStep(Struct, frozen=True):
 
     def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
         try:
-            operand = self.operand.get(roots)
-            said = _said(operand, limits) if self.consent == EACH else [(self.consent, operand)]
+            said = self._said(roots, limits)
         except StepError as error:
             yield self.target, error
             return
@@ -109,8 +108,28 @@ class ConsentStep(Struct, frozen=True):
                 yield (CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")
             elif self.op == "set" or consent not in draft.doc[CONSENTS]:
                 answers[consent] = value
-        for consent in answer(draft, answers, now, self.valid_for_days, limits.max_consent_history):
+        answered = answer(draft, answers, now, self.valid_for_days, limits.max_consent_history)
+        for consent in answered.changed:
             yield (CONSENTS, consent), None
+        for consent in answered.outdated:
+            yield (CONSENTS, consent), StepError("it was withdrawn since then")
+
+    def withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[Path]:
+        """Only what ends a consent that is granted now: a person can do that however full the profile is."""
+        try:
+            said = self._said(roots, limits)
+        except StepError:
+            return []
+        granted = draft.doc[CONSENTS]
+        ended = {
+            consent: False for consent, value in said if consent in granted and (self.op == "unset" or value is False)
+        }
+        answered = answer(draft, ended, now, None, limits.max_consent_history)
+        return [(CONSENTS, consent) for consent in answered.changed]
+
+    def _said(self, roots: Roots, limits: Limits) -> list[tuple[str, Any]]:
+        operand = self.operand.get(roots)
+        return _said(operand, limits) if self.consent == EACH else [(self.consent, operand)]
 
 
 def _said(operand: Any, limits: Limits) -> list[tuple[str, Any]]:

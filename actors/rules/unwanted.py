@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+ANY = "*"
 MAX_USER_AGENT = 512  # characters that are looked at: it takes 0.1 ms for a browser's 110
 
 
@@ -17,13 +18,13 @@ def is_bot(user_agent: str) -> bool:
 
 
 class Unwanted:
-    """One reason to drop events. No `sources` means any; `types` are patterns as of a shell."""
+    """One reason to drop events. No `sources`, or `*`, means any; `types` are patterns as of a shell."""
 
     def __init__(self, name: str, types: Sequence[str], bots: bool, sources: Sequence[str]) -> None:
         self.name = name
         self._types = re.compile("|".join(map(fnmatch.translate, types))) if types else None
         self._bots = bots
-        self._sources = frozenset(sources)
+        self._sources = frozenset() if ANY in sources else frozenset(sources)
         if bots:
             is_bot("")  # compiles the list now, and not with the first call
 

@@ -303,22 +303,76 @@ def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make):
     }
 
 
-def test_a_consent_whose_time_is_over_goes_with_the_next_events(make):
+def test_a_consent_whose_time_is_over_goes_with_the_next_call(make):
     person, thirty_days = Person(WARY), rules(rule=[grants(valid_for_days=30)])
     person.send(make.call("S", [make.event(event_type="consent", properties={"general": True})]), thirty_days)
     over = "2026-03-02T12:00:00.000001Z"
 
     at_the_end = person.send(make.call("S", 1, received="2026-03-02T12:00:00.000000Z"), thirty_days)
-    without_events = person.send(make.call("S", 0, received=over), thirty_days)
     assert person.doc["consents"] == {
         "general": {"granted": make.now, "expires": "2026-03-02T12:00:00.000000Z"},
     }
+    without_events = person.send(make.call("S", 0, received=over, context={"late": 1}), thirty_days)
     after = person.send(make.call("S", 1, received=over), thirty_days)
 
     assert person.doc["consents"] == {}
+    assert person.sessions["S"].context == {}
     assert person.doc["metadata"]["consents"][-1] == {"id": "general", "change": "expired", "time": over}
     assert [len(decision.changes.events) for decision in (at_the_end, without_events, after)] == [1, 0, 0]
-    assert [decision.answer.profile_saved for decision in (at_the_end, without_events, after)] == [False, False, True]
+    assert [decision.answer.profile_saved for decision in (at_the_end, without_events, after)] == [False, True, False]
+
+
+def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make):
+    gives = {**grants(), "event": ["consent", "also"]}
+    gives["steps"] = [*gives["steps"], {"target": "pii.note", "from": "properties.note"}]
+    fill = {"target": "traits.public.text", "op": "set_if_absent", "from": "properties.text"}
+    fills = {"name": "fills", "event": "fill", "steps": [fill]}
+    person = Person(limits=Limits(max_profile_bytes=4096))
+    agrees = make.event(event_type="consent", properties={"general": True})
+    full = [make.event(event_type="fill", properties={"text": "x" * length}) for length in range(4096, 0, -1)]
+    person.send(make.call("S", [agrees, *full]), rules(rule=[gives, fills]))
+    assert person.remembered.size > 4080
+
+    no = make.event(event_type="consent", properties={"general": False, "new": True, "note": "x"})
+    decision = person.send(make.call("S", [no]), rules(rule=[gives, fills]))
+
+    assert person.doc["consents"] == {}
+    assert person.doc["metadata"]["consents"][-1]["change"] == "withdrawn"
+    assert person.doc["pii"] == {}
+    assert "limits.max_profile_bytes" in messages(decision)[0]
+    assert decision.answer.told.execution["consent"][0].changed == ("consents.general",)
+
+
+def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not_run(make):
+    takes = {"name": "takes", "event": "*", "steps": [{"target": "pii.email", "from": "properties.email"}]}
+    booleans = {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}}
+    ruleset = rules(rule=[grants(), takes])
+    checked = rules(rule=[grants(), takes], event={"consent": {"schema": booleans}})
+    said = make.event("e", "consent", properties={"general": False, "email": "a@b.example"})
+    person = Person(WARY)
+
+    decision = person.send(make.call("S", [said]), checked)
+    assert (decision.changes.events, decision.answer.told.dropped) == ((), (NO_CONSENT,))
+    assert decision.changes.event_ids == {"e": None}
+    person.send(make.call("S", [replace(said, id="f")]), ruleset)
+    assert (person.doc["pii"], person.doc["stats"]["counters"]) == ({}, {"consent": 1})
+    agrees = replace(said, id="g", properties={"general": True, "email": "a@b.example"})
+    person.send(make.call("S", [agrees]), ruleset)
+    assert person.doc["pii"] == {"email": "a@b.example"}
+
+
+def test_a_condition_is_charged_for_what_it_looks_at_alone(make):
+    buys = {**adds_price(), "when": "event.properties.price > 0"}
+    person = Person(limits=Limits(max_condition_bytes=262_144))
+    person.send(make.call("S", 0), NO_RULES)
+    large = {**person.doc, "traits": {"public": {"text": "x" * 100_000}, "private": {}}}
+    person.profile = replace(person.profile, doc=large)
+
+    person.send(
+        make.call("S", [make.event(event_type="buy", properties={"price": 1}) for _ in range(1000)]), rules(rule=[buys])
+    )
+
+    assert person.doc["traits"]["private"]["revenue"] == 1000
 
 
 def test_the_history_of_consents_keeps_its_youngest_entries(make):

@@ -67,6 +67,8 @@ def of(target, op, operand):
             operand = {"value": bool(value)}
         elif (target.startswith("stats") or op in ("increment", "decrement")) and type(value) not in (int, float):
             operand = {"value": 0.5}
+        elif op in ("max", "min") and type(value) not in (int, float, str):
+            operand = {"value": "m"}
     return {"target": target, "op": op, **operand}
 
 

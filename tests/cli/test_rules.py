@@ -1,9 +1,13 @@
+"""`trackd rules`, and what the other commands say of rules."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trackd.config.rules_file import DEFAULT_RULES
 
 Result = Any
 
@@ -30,6 +34,8 @@ schema = { type = "object", properties.total.type = "number" }
 name = "debugging"
 types = ["debug-*"]
 """
+STEP = '[[rule]]\nname = "a"\nevent = "b"\nsteps = [{ %s }]\n'
+SEGMENT = '[[segment]]\nname = "%s"\nwhen = "%s"\n'
 PURCHASE = {"type": "purchase-order", "properties": {"total": 34.43}}
 
 
@@ -65,26 +71,44 @@ def test_a_sound_file_is_said_to_be_sound(trackd: Callable[..., Result], write: 
         (RULES.replace("traits.public.city", "trait.city"), 'rule "purchase", step 2: `trait.city` is no target'),
         (RULES.replace('name = "large purchase"', 'name = "purchase"'), 'rule "purchase": there are two of this name'),
         (RULES.replace('"number"', '"nmber"'), 'event "purchase-order": its schema is wrong: "nmber"'),
+        ("[[rules]]\n", "there is no key `rules` here."),
+        ('[[rule]]\nname = "a"\nevent = "b"\n', 'rule "a": the key `steps` is missing.'),
+        (STEP % 'target = "pii.a", value = 1, form = "x"', 'rule "a", step 1: there is no key `form` here.'),
+        (STEP % 'target = "pii.a", op = "add", value = 1', "rule \"a\", step 1: op = 'add' is not allowed"),
+        (STEP % 'target = "pii.a"', 'rule "a", step 1: `set` needs a `value` or a `from`.'),
+        (STEP % 'target = "pii.a", value = 1, from = "properties.b"', 'rule "a", step 1: a step takes `value` or'),
+        (STEP % 'target = "pii.a", from = "profil.id"', 'rule "a", step 1: `profil.id` is no source'),
+        (STEP % 'target = "pii.a b", value = 1', 'rule "a", step 1: `pii.a b` is no path'),
+        (STEP % 'target = "pii.a", op = "increment", value = "b"', 'rule "a", step 1: `increment` takes a number.'),
+        (STEP % 'target = "pii.a", value = 2024-05-06', 'rule "a", step 1: the value 2024-05-06 is not JSON'),
+        (SEGMENT % ("A b", "true") + SEGMENT % ("a-B", "true"), "there are two of this name."),
+        (SEGMENT % ("a", "profile.stats.views > 'b'"), 'segment "a": when: 1:21: found no matching overload'),
+        (SEGMENT % ("a", "profile.stats.views"), 'segment "a": when: it gives int, not true or false.'),
+        (SEGMENT % ("a", "(" * 99 + "true" + ")" * 99), 'segment "a": when: Expression recursion limit exceeded'),
+        ('[event.a]\nschema_file = "b.json"\n', 'event "a": its schema b.json cannot be read: No such file'),
+        ('[[unwanted]]\nname = "a"\n', 'unwanted "a": it needs `types`, or `bots = true`.'),
+        ("[validation]\nrefuse = 7\n", "validation: refuse = 7 is not allowed"),
     ],
-    ids=["shape", "TOML", "consents", "expression", "path", "name", "schema"],
 )
-def test_a_fault_ends_check_and_serve_with_a_sentence(
-    trackd: Callable[..., Result],
-    sentence: Callable[..., str],
-    write: Callable[..., Path],
-    tmp_path: Path,
-    text: str,
-    said: str,
+def test_check_says_where_the_fault_is(
+    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], text: str, said: str
 ) -> None:
     write("rules.toml", text)
-    checked = trackd("rules", "check", "rules.toml")
-    assert said in sentence(checked, 2)
-    assert sentence(checked, 2).startswith("rules.toml: ")
+    checked = sentence(trackd("rules", "check", "rules.toml"), 2)
+    assert checked.startswith("rules.toml: ")
+    assert said in checked
+
+
+def test_a_fault_ends_serve_before_it_makes_a_database_whoever_names_the_file(
+    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    write("rules.toml", RULES.replace("traits.public.city", "trait.city"))
+    said = sentence(trackd("rules", "check", "rules.toml"), 2)
+    assert sentence(trackd("serve", "--rules", "rules.toml"), 2) == said
+    assert sentence(trackd("serve", TRACKD_RULES_PATH="rules.toml"), 2) == said
     write("trackd.toml", '[rules]\npath = "rules.toml"\n')
-    assert sentence(trackd("serve"), 2) == sentence(checked, 2)
-    assert sentence(trackd("serve", TRACKD_RULES_PATH="rules.toml"), 2) == sentence(checked, 2)
-    assert sentence(trackd("serve", "--rules", "rules.toml"), 2) == sentence(checked, 2)
-    assert not list(tmp_path.glob("trackd.db*"))
+    assert sentence(trackd("serve"), 2) == said
+    assert {path.name for path in tmp_path.iterdir()} == {"rules.toml", "trackd.toml"}
 
 
 def test_a_file_that_is_not_there_ends_with_a_sentence(
@@ -95,12 +119,24 @@ def test_a_file_that_is_not_there_ends_with_a_sentence(
     assert sentence(trackd("serve", "--rules", "none.toml"), 2) == said
 
 
-def test_config_says_which_rules_are_in_force_and_who_says_so(trackd: Callable[..., Result]) -> None:
+def test_try_ends_like_check_when_the_rules_have_a_fault(
+    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path]
+) -> None:
+    write("rules.toml", STEP % 'target = "pii", value = 1')
+    said = sentence(trackd("rules", "try", "rules.toml", "--event", "none.json"), 2)
+    assert said.startswith('rules.toml: rule "a", step 1: `pii` is no target')
+
+
+def test_config_says_which_rules_are_in_force_and_who_says_so(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
     def shown(*arguments: str, **environment: str) -> list[str]:
         lines = trackd("config", *arguments, **environment).stdout.splitlines()
         return next(line.split() for line in lines if line.startswith("rules.path"))
 
     assert shown() == ["rules.path", "''", "default"]
+    write("trackd.toml", '[rules]\npath = "c.toml"\n')
+    assert shown() == ["rules.path", "c.toml", "file", "trackd.toml"]
     assert shown(TRACKD_RULES_PATH="a.toml") == ["rules.path", "a.toml", "environment"]
     assert shown("--rules", "b.toml", TRACKD_RULES_PATH="a.toml") == ["rules.path", "b.toml", "flag"]
 
@@ -150,6 +186,67 @@ def test_try_takes_several_events(trackd: Callable[..., Result], write: Callable
         '  invalid   properties.total: "x" is not of type "number"',
         "event 3, purchase-order: applied",
         "  entered   big-spenders",
+    ]
+
+
+def test_try_says_why_conditions_did_not_hold_and_what_else_was_left_out(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    rules = "".join(
+        f"""
+        [[rule]]
+        name = "{name}"
+        event = "*"
+        when = "{when}"
+        steps = [{{ target = "traits.public.{name}", op = "append", from = "event.type" }}]
+        """
+        for name, when in {
+            "met": "profile.stats.views == 0",
+            "missing": "event.properties.absent == 1",
+            "failing": "event.properties.n + 'a' == 'b'",
+        }.items()
+    )
+    write("rules.toml", rules + SEGMENT % ("Odd one", "event.properties.n > 'a'"))
+    event = {"type": "a", "id": "e-1", "properties": {"n": 1}}
+    write("event.json", [event, event])
+    report = trackd("rules", "try", "rules.toml", "--event", "event.json").stdout.partition("---")[0]
+    expected = [
+        "event 1, a: applied",
+        "  ran       met: traits.public.met",
+        "  not run   missing: a value is missing (",
+        "  not run   failing: the condition failed: ",
+        "  segment   odd-one failed: ",
+        "event 2, a: known already",
+    ]
+    lines = report.splitlines()
+    assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
+
+
+def test_try_completes_a_profile_that_leaves_things_out(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    write("event.json", {"type": "page-view"})
+    write("profile.json", {"id": "p-1", "stats": {"visits": 4}, "traits": {"public": {"city": "Brno"}}})
+    result = trackd("rules", "try", DEFAULT_RULES, "--event", "event.json", "--profile", "profile.json")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert lines[:2] == ["event 1, page-view: applied", "entered   frequent-visitors"]
+    changed = [line.replace(" ", "") for line in lines if line[0] in "+-"]
+    assert '-"visits":4,' in changed
+    assert '+"visits":5,' in changed
+    assert '+"frequent-visitors"' in changed
+    assert '+"page-view":1' in changed
+    assert not [line for line in changed if "Brno" in line]
+
+
+def test_try_keeps_to_the_limits_of_the_settings(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
+    write("rules.toml", STEP.replace('"b"', '"*"') % 'target = "traits.public.a", op = "append", from = "event.type"')
+    write("trackd.toml", "[limits]\nmax_list_items = 1\n")
+    write("event.json", [{"type": "b"}, {"type": "c"}])
+    lines = trackd("rules", "try", "rules.toml", "--event", "event.json").stdout.splitlines()
+    assert "  ran       a: traits.public.a" in lines
+    assert [line for line in lines if "limits.max_list_items" in line] == [
+        "  skipped   a: append traits.public.a: the list would have more than 1 items (limits.max_list_items)"
     ]
 
 

@@ -198,5 +198,5 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_rules_file(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match=r": the rules file cannot be read: Is a directory\.$"):
+    with pytest.raises(RulesError, match=r": it is no file\.$"):
         read_toml(tmp_path)

@@ -94,6 +94,12 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
         ("[[unwanted]]\nname = 'u'", 'unwanted "u": it needs `types`, or `bots = true`'),
         ("[[unwanted]]\nname = 'u'\nbots = 1", "bots = 1 is not allowed"),
         ("[[rule]", "it is not valid TOML"),
+        (rule(event='"page-*"'), "`page-*` is no event type"),
+        (segment() + 'event = "page-*"\n', "`page-*` is no event type"),
+        ("[event.'page-*']\ntags = ['a']", "are for one event type each"),
+        (rule('{ target = "pii.a", op = "max", value = true }'), "`max` takes a number or a text"),
+        (rule(f'{{ target = "pii.a", value = {{ {".".join("a" * 300)} = 1 }} }}'), "nested deeper than 64"),
+        (rule(f'{{ target = "pii.a", value = {{ {".".join("a" * 3000)} = 1 }} }}'), "nested"),
         (f"a = {'[' * 5000}", "it is nested too deep"),
         ("rule = [5]", "rule number 1: rule = 5 is not allowed: it should be a table"),
         (rule(event='["a", ""]'), "rule \"r\": event = '' is not allowed"),
@@ -113,6 +119,11 @@ def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
     assert said in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
+    (tmp_path / "rules.toml").write_bytes(b"\xef\xbb\xbf" + rule().encode())
+    load_rules(str(tmp_path / "rules.toml"), Limits())
 
 
 @pytest.mark.parametrize("content", ["null", "[" * 100_000, '{"minimum": NaN}'])

@@ -18,9 +18,9 @@ def history(draft):
 
 
 def test_true_grants_and_false_withdraws(draft):
-    assert answer(draft, {"a": True, "b": False}, DAY_1, None, 10) == ["a", "b"]
+    assert answer(draft, {"a": True, "b": False}, DAY_1, None, 10).changed == ["a", "b"]
     assert draft.doc["consents"] == {"a": {"granted": DAY_1}}
-    assert answer(draft, {"a": False}, DAY_2, None, 10) == ["a"]
+    assert answer(draft, {"a": False}, DAY_2, None, 10).changed == ["a"]
     assert draft.doc["consents"] == {}
     assert history(draft) == [("a", "granted", DAY_1), ("b", "withdrawn", DAY_1), ("a", "withdrawn", DAY_2)]
 
@@ -28,14 +28,14 @@ def test_true_grants_and_false_withdraws(draft):
 def test_who_says_it_again_adds_nothing(draft):
     answer(draft, {"a": True, "b": False}, DAY_1, None, 10)
     before = draft.doc, draft.clock
-    assert answer(draft, {"a": True, "b": False}, DAY_2, None, 10) == []
+    assert answer(draft, {"a": True, "b": False}, DAY_2, None, 10).changed == []
     assert (draft.doc, draft.clock) == before
 
 
 def test_a_consent_that_is_granted_again_lasts_longer(draft):
     answer(draft, {"a": True}, DAY_1, 1, 10)
     assert draft.doc["consents"] == {"a": {"granted": DAY_1, "expires": DAY_2}}
-    assert answer(draft, {"a": True}, DAY_2, 1, 10) == ["a"]
+    assert answer(draft, {"a": True}, DAY_2, 1, 10).changed == ["a"]
     assert draft.doc["consents"] == {"a": {"granted": DAY_1, "expires": DAY_3}}
     assert history(draft) == [("a", "granted", DAY_1)]
 
@@ -53,7 +53,7 @@ def test_a_consent_goes_when_its_time_is_over_and_may_come_again(draft):
 
 def test_an_older_answer_that_comes_late_does_not_end_a_consent_sooner(draft):
     answer(draft, {"a": True}, DAY_2, 1, 10)
-    assert answer(draft, {"a": True}, DAY_1, 1, 10) == []
+    assert answer(draft, {"a": True}, DAY_1, 1, 10).changed == []
     assert draft.doc["consents"] == {"a": {"granted": DAY_2, "expires": DAY_3}}
 
 
@@ -68,7 +68,7 @@ def test_a_consent_without_end_gets_one_when_it_is_granted_under_a_rule_that_end
 def test_a_grant_that_fell_out_of_the_history_is_not_noted_again(draft):
     answer(draft, {"a": True}, DAY_1, None, 1)
     answer(draft, {"b": True}, DAY_1, None, 1)
-    assert answer(draft, {"a": True}, DAY_2, None, 1) == []
+    assert answer(draft, {"a": True}, DAY_2, None, 1).changed == []
     assert history(draft) == [("b", "granted", DAY_1)]
 
 
@@ -80,5 +80,15 @@ def test_a_time_past_all_times_is_the_last(draft):
 def test_the_history_is_bounded(draft):
     for _ in range(5):
         answer(draft, {"a": True}, DAY_1, None, 3)
-        answer(draft, {"a": False}, DAY_2, None, 3)
-    assert history(draft) == [("a", "withdrawn", DAY_2), ("a", "granted", DAY_1), ("a", "withdrawn", DAY_2)]
+        answer(draft, {"a": False}, DAY_1, None, 3)
+    assert history(draft) == [("a", "withdrawn", DAY_1), ("a", "granted", DAY_1), ("a", "withdrawn", DAY_1)]
+
+
+def test_a_grant_that_is_older_than_the_last_withdrawal_does_not_count_and_a_withdrawal_always_does(draft):
+    answer(draft, {"a": True}, DAY_2, None, 10)
+    assert answer(draft, {"a": False}, DAY_1, None, 10) == (["a"], [])
+    answer(draft, {"a": True}, DAY_2, None, 10)
+    answer(draft, {"a": False}, DAY_3, None, 10)
+    assert answer(draft, {"a": True, "b": True}, DAY_2, None, 10) == (["b"], ["a"])
+    assert list(draft.doc["consents"]) == ["b"]
+    assert answer(draft, {"a": True}, DAY_3, None, 10) == (["a"], [])

@@ -61,6 +61,9 @@ def test_a_condition_holds_or_not(text, holds):
         ("1 +", "Syntax error"),
         ("event.type", "it gives string, not true or false"),
         ("profile.stats.visits + 1", "it gives int, not true or false"),
+        ("'x'.matches(event.type)", "the pattern of `matches` must be a literal text"),
+        ("matches(event.type, 'x')", "the pattern of `matches` must be a literal text"),
+        ("'x'.matches('a' + event.type)", "the pattern of `matches` must be a literal text"),
         ("(" * 40 + "true" + ")" * 40, "recursion limit"),
     ],
 )
@@ -111,8 +114,8 @@ def test_a_number_that_is_too_large_is_a_failure_that_does_not_quote_it(number):
 
 
 def test_what_the_profile_says_is_not_quoted():
-    profile = {**ROOTS["profile"], "pii": {"pattern": "secret("}}
-    reason = unmet("'x'.matches(profile.pii.pattern)", {**ROOTS, "profile": profile})
+    profile = {**ROOTS["profile"], "pii": {"number": "secret"}}
+    reason = unmet("int(profile.pii.number) > 3", {**ROOTS, "profile": profile})
     assert reason.failed
     assert "secret" not in reason.why
 
@@ -136,23 +139,38 @@ def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
 
 
 @pytest.mark.parametrize(
-    ("text", "parts", "profile_only", "weighs"),
+    ("text", "parts", "profile_only", "cost"),
     [
-        ("profile.stats.views > 1", {"stats.views"}, True, False),
+        ("profile.stats.views > 1", {"stats.views"}, True, 0),
         (
             "profile.metadata.time.visit.count > 1 && 'a' in profile.segments",
             {"metadata.time", "segments"},
             True,
-            False,
+            0,
         ),
-        ("has(profile.traits.public.a)", {"traits.public"}, True, True),
-        ("profile.pii.a == event.properties.a", {"pii"}, False, True),
-        ("event.type == 'x'", set(), False, False),
+        ("has(profile.traits.public.a)", {"traits.public"}, True, 2),
+        ("profile.pii.a == event.properties.a", {"pii"}, False, 612),
+        ("event.type == 'x'", set(), False, 0),
     ],
 )
-def test_a_condition_knows_what_it_looks_at(text, parts, profile_only, weighs):
+def test_a_condition_knows_what_it_looks_at(text, parts, profile_only, cost):
     condition = Condition(text, 16_384)
-    assert (condition.parts, condition.reads_profile_only, condition.weighs) == (parts, profile_only, weighs)
+    roots = {**ROOTS, "properties": {"a": "x" * 602}}
+    assert (condition.parts, condition.reads_profile_only) == (parts, profile_only)
+    assert condition.cost(roots) == cost
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        ("event.properties.a == 'x'", 2560),
+        ("event.properties.a.contains('x')", 2560),
+        ("event.properties.a.contains(event.type)", 25_600),
+        ("event.properties.exists(key, key == 'x')", 25_600),
+    ],
+)
+def test_a_loop_and_a_search_for_something_unknown_cost_more_the_more_they_look_at(text, cost):
+    assert Condition(text, 16_384).cost({**ROOTS, "properties": {"a": "x" * 2552}}) == cost
 
 
 @pytest.mark.parametrize("loop", ["exists(a, a == 3)", "all(a, a < 3)", "exists_one(a, a == 1)", "map(a, a) == []"])

@@ -3,8 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.actors.json_values import MAX_INTEGER, same
-from trackd.actors.rules.operations import OPERATIONS, StepError
+from trackd.actors.rules.operations import OPERATIONS, Identities, StepError
 from trackd.actors.rules.paths import MISSING
+
+
+def operate(op, before, operand, max_items):
+    return OPERATIONS[op](before, operand, max_items, Identities())
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ from trackd.actors.rules.paths import MISSING
     ],
 )
 def test_an_operation_makes_of_a_value_and_an_operand_another_value(op, before, operand, after):
-    result = OPERATIONS[op](before, operand, 4)
+    result = operate(op, before, operand, 4)
     assert result is after or same(result, after)
 
 
@@ -72,20 +76,20 @@ def test_an_operation_makes_of_a_value_and_an_operand_another_value(op, before, 
 )
 def test_what_cannot_be_done_says_why(op, before, operand, why):
     with pytest.raises(StepError) as raised:
-        OPERATIONS[op](before, operand, 4)
+        operate(op, before, operand, 4)
     assert why in str(raised.value)
     assert raised.value.notable
 
 
 def test_a_full_list_takes_what_it_has_already():
     full = [1, 2]
-    assert OPERATIONS["append_unique"](full, [2, 1], 2) is full
+    assert operate("append_unique", full, [2, 1], 2) is full
 
 
 @given(st.sampled_from(["append", "append_unique", "remove"]), st.lists(st.integers(0, 3)), st.lists(st.integers(0, 3)))
 def test_lists_are_never_changed_in_place(op, before, operand):
     kept, given_ = list(before), list(operand)
-    OPERATIONS[op](before, operand, 100)
+    operate(op, before, operand, 100)
     assert (before, operand) == (kept, given_)
 
 
@@ -105,13 +109,13 @@ def test_lists_are_never_changed_in_place(op, before, operand):
 )
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
 def test_a_null_before_is_as_good_as_none(op, operand, after, before):
-    result = OPERATIONS[op](before, operand, 4)
+    result = operate(op, before, operand, 4)
     assert result is after or same(result, after)
 
 
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
 def test_where_there_is_no_list_nothing_is_removed(before):
-    assert OPERATIONS["remove"](before, 1, 4) is before
+    assert operate("remove", before, 1, 4) is before
 
 
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), max_size=6), st.randoms(use_true_random=False))
@@ -119,9 +123,9 @@ def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts, ran
     total = MISSING
     shuffled = random.sample(amounts, len(amounts))
     for amount in shuffled:
-        total = OPERATIONS["increment"](total, float(amount), 4)
+        total = operate("increment", total, float(amount), 4)
     for amount in shuffled[1:]:
-        total = OPERATIONS["decrement"](total, float(amount), 4)
+        total = operate("decrement", total, float(amount), 4)
     assert total == (float(shuffled[0]) if shuffled else MISSING)
 
 
@@ -129,5 +133,5 @@ def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts, ran
 def test_no_sum_is_larger_than_the_store_can_hold(op):
     before = MAX_INTEGER if op == "increment" else -MAX_INTEGER
     with pytest.raises(StepError, match="too large"):
-        OPERATIONS[op](before, 1, 4)
-    assert OPERATIONS[op](before, 0, 4) == before
+        operate(op, before, 1, 4)
+    assert operate(op, before, 0, 4) == before

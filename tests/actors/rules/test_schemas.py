@@ -36,6 +36,12 @@ def test_faults_are_bounded_in_number_and_length():
     assert len(fault.message) == MAX_MESSAGE
 
 
+def test_what_a_client_calls_its_keys_is_cut():
+    schema = Schema({"additionalProperties": {"additionalProperties": {"type": "boolean"}}})
+    faults = schema.faults({"k" * 100_000: {str(number): "x" for number in range(20)}})
+    assert sum(len(str(fault)) for fault in faults) < 4_000
+
+
 @pytest.mark.parametrize(
     ("schema", "why"),
     [

@@ -29,6 +29,10 @@ def test_bots_are_known_by_their_user_agent(user_agent, unwanted):
     assert Unwanted("bots", [], True, []).wants_not("page-view", "source", user_agent) is unwanted
 
 
+def test_a_star_means_any_source():
+    assert Unwanted("u", ["a"], False, ["*"]).wants_not("a", "any", None)
+
+
 def test_all_that_is_said_must_be_so():
     entry = Unwanted("u", ["page-*"], True, ["website"])
     assert entry.wants_not("page-view", "website", GOOGLE)
