@@ -31,14 +31,13 @@ def answer(
     One that is granted again keeps its first time, and ends no sooner than before. A refusal of what was never granted
     is noted too. A grant that is older than the last withdrawal does not count; a withdrawal always does.
     """
-    last = {entry["id"]: entry for entry in _history(draft)}
     expires = None if valid_for_days is None else _later(now, valid_for_days)
     changed, outdated, notes = [], [], []
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
-        withdrawn = consent in last and last[consent]["change"] == "withdrawn"
+        withdrawn = _withdrawn(draft, consent) if known is None else None
         if granted:
-            if withdrawn and last[consent]["time"] > now:
+            if withdrawn is not None and withdrawn > now:
                 outdated.append(consent)
                 continue
             after = _granted(known, now, expires)
@@ -47,7 +46,7 @@ def answer(
             draft.put((CONSENTS, consent), after)
         elif known is not None:
             draft.delete((CONSENTS, consent))
-        elif withdrawn:
+        elif withdrawn is not None:
             continue
         if not granted or known is None:
             notes.append({"id": consent, "change": "granted" if granted else "withdrawn", "time": now})
@@ -74,6 +73,14 @@ def expire(draft: Draft, now: str, max_history: int) -> list[str]:
             draft.delete((CONSENTS, consent))
         _note(draft, [{"id": consent, "change": "expired", "time": now} for consent in over], max_history)
     return over
+
+
+def _withdrawn(draft: Draft, consent: str) -> str | None:
+    """When it was withdrawn, if that is the last that the history has of it."""
+    for entry in reversed(_history(draft)):
+        if entry["id"] == consent:
+            return entry["time"] if entry["change"] == "withdrawn" else None
+    return None
 
 
 def _history(draft: Draft) -> list[JsonObject]:

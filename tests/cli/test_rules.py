@@ -250,6 +250,24 @@ def test_try_keeps_to_the_limits_of_the_settings(trackd: Callable[..., Result], 
     ]
 
 
+def test_try_may_be_told_the_source_its_consent_and_the_user_agent(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    write("rules.toml", '[[unwanted]]\nname = "bots"\nbots = true\nsource = ["shop"]\n')
+    write("event.json", {"type": "a"})
+
+    def outcome(*options: str) -> str:
+        lines: list[str] = trackd("rules", "try", "rules.toml", "--event", "event.json", *options).stdout.splitlines()
+        return lines[0]
+
+    bot = ("--user-agent", "Googlebot/2.1 (+http://www.google.com/bot.html)")
+    assert outcome("--source", "shop", *bot) == "event 1, a: dropped, unwanted (bots)"
+    assert outcome("--source", "blog", *bot) == outcome("--source", "shop") == "event 1, a: applied"
+    assert outcome("--consent") == "event 1, a: dropped, no consent"
+    write("event.json", {"source": {"id": "shop"}, "events": [{"type": "a"}]})
+    assert outcome(*bot) == "event 1, a: dropped, unwanted (bots)"
+
+
 def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
     write("rules.toml", RULES + '[validation]\nrefuse = ["*"]\n')
     write("event.json", {"type": "purchase-order", "properties": {"total": "x"}})
@@ -272,6 +290,11 @@ def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], wr
         (PURCHASE, [], "profile.json: it should be an object, as in a profile of trackd."),
         (PURCHASE, {"stats": {"counters": []}}, "profile.json: stats.counters should be an object, as in a profile"),
         (PURCHASE, {"seq": True}, "profile.json: seq should be a whole number, as in a profile of trackd."),
+        (PURCHASE, {"seq": -5}, "profile.json: seq "),
+        (PURCHASE, {"segments": [{}]}, "profile.json: segments "),
+        (PURCHASE, {"consents": {"general": True}}, "profile.json: consents "),
+        (PURCHASE, {"stats": {"counters": {"page-view": "many"}}}, "profile.json: stats.counters "),
+        (PURCHASE, {"metadata": {"consents": [1]}}, "profile.json: metadata.consents "),
     ],
 )
 def test_what_try_cannot_use_ends_it_with_a_sentence(
