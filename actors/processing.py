@@ -5,7 +5,6 @@ counted, the rules for its type run, and the segments are looked at.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from msgspec import Struct
 
@@ -13,7 +12,7 @@ from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEv
 from trackd.actors.profile_document import count
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
-from trackd.actors.rules.expressions import Condition, Unmet
+from trackd.actors.rules.expressions import Condition, Roots, Unmet
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
 from trackd.actors.rules.ruleset import Plan, RuleSet
 from trackd.actors.rules.schemas import Fault
@@ -96,7 +95,6 @@ class Processing:
         self._limits = limits
         self._draft = draft
         self._session = session
-        self._roots: LazyRoots | None = None
         self._same_rules = known.remembered.rules is rules
         looked_at = known.remembered.looked_at if self._same_rules else ()
         self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
@@ -125,7 +123,8 @@ class Processing:
             for segment, clock in self._looked_at.items()
             if not draft.changed_since(clock, segment.condition.parts)
         ]
-        return Remembered(draft.size, self._rules if self._same_rules else None, frozenset(fresh))
+        rules = self._rules if self._same_rules else None
+        return Remembered(draft.size, rules, frozenset(fresh))
 
     @property
     def without_consent(self) -> bool:
@@ -169,13 +168,15 @@ class Processing:
         uncounted = count(self._draft, event.type, self._limits)
         runs: tuple[RuleRun, ...] = ()
         turns = () if self._same_rules else self._come_under_rules()
-        if plan.rules:
-            roots = self._look_from(event, plan)
-            runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
-            if plan.changes_consents and any(run.changed for run in runs):
+        if plan.rules or plan.segments:
+            roots, clock = self._roots(event, plan), self._draft.clock
+            if plan.rules:
+                runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
+            if plan.changes_consents and self._draft.clock != clock:
                 expire(self._draft, self._call.received, self._limits.max_consent_history)
-        if plan.segments:
-            turns += tuple([turn for segment in plan.segments if (turn := self._turn(segment, event, plan))])
+            for segment in plan.segments:
+                if turn := self._turn(segment, roots):
+                    turns = (*turns, turn)
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
@@ -189,15 +190,37 @@ class Processing:
             self._draft.put(("segments",), [segment for segment in segments if segment not in gone])
         return tuple(SegmentTurn(segment) for segment in gone)
 
-    def _look_from(self, event: TrackedEvent, plan: Plan) -> "LazyRoots":
-        """What conditions and steps see of the call, with this event."""
-        if self._roots is None:
-            self._roots = LazyRoots(self._call, self._source, self._session, self._draft)
-        if self._roots.event is not event:
-            self._roots.begin(event, plan, without_consent=self.without_consent)
-        return self._roots
+    def _roots(self, event: TrackedEvent, plan: Plan) -> Roots:
+        """What conditions and steps see of the call, with this event: the documents that the plan looks at."""
+        roots = {"profile": self._draft.doc, "properties": event.properties, "context": event.context}
+        if "event" in plan.looks_at:
+            roots["event"] = self._event_document(event, plan)
+        if "session" in plan.looks_at:
+            roots["session"] = self._session_document()
+        if "source" in plan.looks_at:
+            source = self._source
+            roots["source"] = {"id": source.id, "name": source.name, "tags": list(source.tags)}
+        return roots
 
-    def _run(self, rule: Rule, roots: "LazyRoots", event: TrackedEvent) -> RuleRun:
+    def _event_document(self, event: TrackedEvent, plan: Plan) -> JsonObject:
+        call = self._call
+        return {
+            "id": event.id,
+            "type": event.type,
+            "properties": event.properties,
+            "context": event.context,
+            "tags": list(plan.tags),
+            "metadata": {"time": {"create": event.created, "insert": call.received}, "ip": call.ip},
+        }
+
+    def _session_document(self) -> JsonObject:
+        """Without consent it says nothing."""
+        session = self._session
+        if self.without_consent:
+            return {"id": session.id, "context": {}, "properties": {}}
+        return {"id": session.id, "context": session.context, "properties": session.properties}
+
+    def _run(self, rule: Rule, roots: Roots, event: TrackedEvent) -> RuleRun:
         if self.without_consent and not rule.changes_consents:
             return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
         if rule.condition is not None and (unmet := self._unmet(rule.condition, roots)):
@@ -205,19 +228,19 @@ class Processing:
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
         return rule.run(self._draft, roots, happened, self._limits)
 
-    def _turn(self, segment: Segment, event: TrackedEvent, plan: Plan) -> SegmentTurn | None:
+    def _turn(self, segment: Segment, roots: Roots) -> SegmentTurn | None:
         """Look at a segment, unless all that it looks at is as it was when it was looked at last."""
         condition, draft = segment.condition, self._draft
         last = self._looked_at.get(segment)
         if last is not None and not draft.changed_since(last, condition.parts):
             return None
         clock = draft.clock
-        turn = segment.turn(draft, self._unmet(condition, self._look_from(event, plan)))
+        turn = segment.turn(draft, self._unmet(condition, roots))
         if condition.reads_profile_only and (turn is None or turn.failed is None):
             self._looked_at[segment] = clock
         return turn
 
-    def _unmet(self, condition: Condition, roots: "LazyRoots") -> Unmet | None:
+    def _unmet(self, condition: Condition, roots: Roots) -> Unmet | None:
         """Evaluate it, unless the conditions of this call have looked at as much as they may."""
         self._looked_through += condition.cost(roots)
         if self._looked_through > self._limits.max_condition_bytes:
@@ -252,54 +275,3 @@ class Processing:
                 self.listed.append(NumberedEvent(event.id, event.type, seq, saved=True))
         if event.own_id:
             self.new_ids[event.id] = seq
-
-
-class LazyRoots(dict[str, Any]):
-    """What conditions and steps look at, as `Roots`: a document is made when somebody looks at it."""
-
-    def __init__(self, call: Track, source: Source, session: Session, draft: Draft) -> None:
-        super().__init__()
-        self["profile"] = draft.doc
-        self._call = call
-        self._source = source
-        self._session = session
-        self._without_consent = False
-        self.event: TrackedEvent | None = None
-        self._plan: Plan
-
-    def begin(self, event: TrackedEvent, plan: Plan, *, without_consent: bool) -> None:
-        """From now on `event` is this one; without consent the session says nothing."""
-        self.event, self._plan = event, plan
-        if without_consent is not self._without_consent:
-            self._without_consent = without_consent
-            self.pop("session", None)
-        self["properties"] = event.properties
-        self["context"] = event.context
-        self.pop("event", None)
-
-    def __missing__(self, key: str) -> JsonObject:
-        documents = {"event": self._event_document, "session": self._session_document, "source": self._source_document}
-        self[key] = document = documents[key]()
-        return document
-
-    def _event_document(self) -> JsonObject:
-        event, call = self.event, self._call
-        assert event is not None
-        return {
-            "id": event.id,
-            "type": event.type,
-            "properties": event.properties,
-            "context": event.context,
-            "tags": list(self._plan.tags),
-            "metadata": {"time": {"create": event.created, "insert": call.received}, "ip": call.ip},
-        }
-
-    def _session_document(self) -> JsonObject:
-        session = self._session
-        if self._without_consent:
-            return {"id": session.id, "context": {}, "properties": {}}
-        return {"id": session.id, "context": session.context, "properties": session.properties}
-
-    def _source_document(self) -> JsonObject:
-        source = self._source
-        return {"id": source.id, "name": source.name, "tags": list(source.tags)}

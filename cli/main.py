@@ -1,6 +1,7 @@
 """The command `trackd`."""
 
 import platform
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -59,6 +60,7 @@ def serve(
 ) -> None:
     """Run the server: HTTP, actors and SQLite in one process. Ctrl+C or SIGTERM stops it, SIGHUP reads rules again."""
     loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens for it: it would end the process
     from trackd.cli.serve import serve as run  # the other commands start faster without the server
 
     run(loaded.settings)

@@ -142,19 +142,29 @@ def _completed(model: Any, said: Any, place: str) -> Any:
 def _check_parts(doc: Any) -> None:
     """What a new profile has no example of."""
     from trackd.actors.json_values import is_number
+    from trackd.actors.rules.draft import json_size
 
     history = doc["metadata"].get("consents", [])
     sound = {
         "seq": doc["seq"] >= 0,
         "stats.counters": all(map(is_number, doc["stats"]["counters"].values())),
         "segments": all(isinstance(segment, str) for segment in doc["segments"]),
-        "consents": all(isinstance(value, dict) and "granted" in value for value in doc["consents"].values()),
+        "consents": all(map(_is_consent, doc["consents"].values())),
         "metadata.consents": isinstance(history, list)
         and all(isinstance(entry, dict) and {"id", "change", "time"} <= entry.keys() for entry in history),
     }
+    try:
+        json_size(doc)
+    except ValueError:
+        raise ValueError("it is nested too deep") from None
     for place, is_sound in sound.items():
         if not is_sound:
             raise ValueError(f"{place} is not as in a profile of trackd")
+
+
+def _is_consent(value: Any) -> bool:
+    texts = [value.get("granted"), value.get("expires", "")] if isinstance(value, dict) else [None]
+    return all(isinstance(text, str) for text in texts)
 
 
 def _read_json(path: Path) -> Any:

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import platform
-import signal
 import socket
 import sys
 import uuid
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
     configure_logging(settings.log)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens for it: it would end the process
     log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)

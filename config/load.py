@@ -113,6 +113,8 @@ def _read(path: Path) -> Groups:
         raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"The configuration file {path} is not valid TOML: it is not UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise SettingsError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
 

@@ -138,6 +138,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RulesError(f"{path}: it is not valid TOML: it is not UTF-8.") from None
     except RecursionError:
         raise RulesError(f"{path}: it is nested too deep.") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise RulesError(f"{path}: it is not valid TOML: {error}.") from None
     except OSError as error:
         raise RulesError(f"{path}: the rules file cannot be read: {error.strerror}.") from None
 

@@ -111,6 +111,7 @@ class Server(uvicorn.Server):
         finally:
             for number in (*STOP_SIGNALS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is left to do must not end by it
 
     def _stop(self) -> None:
         self.should_exit = True

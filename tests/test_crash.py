@@ -131,3 +131,11 @@ def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> No
     assert asyncio.run(asyncio.wait_for(half_a_request(), 30)) == b""
     _, log = server.process.communicate(timeout=30)
     assert (server.process.returncode, "Traceback" in log) == (0, False)
+
+
+def test_sighup_at_any_moment_ends_no_server(serve: Serve) -> None:
+    server = serve()
+    server.process.terminate()
+    while server.process.poll() is None:
+        server.process.send_signal(signal.SIGHUP)
+    assert server.process.returncode == 0

@@ -40,6 +40,12 @@ class Rule(Struct, frozen=True):
     def changes_consents(self) -> bool:
         return any(isinstance(step, ConsentStep) for step in self.steps)
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The roots that its condition and its steps look at."""
+        sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)
+        return sources | self.condition.looks_at if self.condition else sources
+
     def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
         """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
         mark, size = draft.mark(), draft.size

@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 
 class Plan(Struct, frozen=True):
-    """What is done with events of one type. `tags_json` is ready to store."""
+    """What is done with events of one type. `tags_json` is ready to store.
+
+    `looks_at`: the roots that conditions and steps look at.
+    """
 
     rules: tuple[Rule, ...] = ()
     segments: tuple[Segment, ...] = ()
@@ -24,6 +27,7 @@ class Plan(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     tags_json: str = "[]"
     changes_consents: bool = False
+    looks_at: frozenset[str] = frozenset()
 
 
 class RuleSet:
@@ -47,13 +51,12 @@ class RuleSet:
         segments = [(segment, types or (ANY,)) for segment, types in segments]
         named = {event_type for _, types in (*rules, *segments) for event_type in types}
         self._plans = {
-            event_type: Plan(
-                rules=_for(event_type, rules),
-                segments=_for(event_type, segments),
-                schema=schemas.get(event_type),
-                tags=tags.get(event_type, ()),
-                tags_json=json_text(list(tags.get(event_type, ()))),
-                changes_consents=event_type in consent_types,
+            event_type: _plan(
+                _for(event_type, rules),
+                _for(event_type, segments),
+                schemas.get(event_type),
+                tags.get(event_type, ()),
+                event_type in consent_types,
             )
             for event_type in {*named, *schemas, *tags, ANY}
         }
@@ -74,6 +77,18 @@ class RuleSet:
 
     def refuses_invalid(self, source_id: str) -> bool:
         return bool(self._refusing) and (source_id in self._refusing or ANY in self._refusing)
+
+
+def _plan(
+    rules: tuple[Rule, ...],
+    segments: tuple[Segment, ...],
+    schema: Schema | None,
+    tags: tuple[str, ...],
+    changes_consents: bool,
+) -> Plan:
+    roots = [segment.condition.looks_at for segment in segments] + [rule.looks_at for rule in rules]
+    looks_at = frozenset[str]().union(*roots)
+    return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at)
 
 
 def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:
