@@ -30,9 +30,8 @@ def parse_path(text: str) -> Path:
         [(key, table)] = table.items()
         keys.append(key)
     if table != END or "\n" in text or "*" in keys:
-        raise ValueError(
-            f"`{text!r:.100}` is no path: write keys with dots between them, and in quotes what is not a-z, 0-9"
-        )
+        shown = "".join(character if character.isprintable() else "?" for character in text[:100])
+        raise ValueError(f"`{shown}` is no path: write keys with dots between them, and in quotes what is not a-z, 0-9")
     return (*keys, "*") if every else tuple(keys)
 
 

@@ -94,6 +94,8 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
         ("[[unwanted]]\nname = 'u'", 'unwanted "u": it needs `types`, or `bots = true`'),
         ("[[unwanted]]\nname = 'u'\nbots = 1", "bots = 1 is not allowed"),
         ("[[rule]", "it is not valid TOML"),
+        (f"x = {'9' * 5000}", "it is not valid TOML"),
+        (rule('{ target = "pii.a\\n[x]\\nb", value = 1 }'), "`pii.a?[x]?b` is no path"),
         (rule(event='"page-*"'), "`page-*` is no event type"),
         (segment() + 'event = "page-*"\n', "`page-*` is no event type"),
         ("[event.'page-*']\ntags = ['a']", "are for one event type each"),
