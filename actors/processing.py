@@ -134,10 +134,11 @@ class Processing:
     def _process(self, event: TrackedEvent) -> EventReport | None:
         if event.own_id and (event.id in self._known.event_ids or event.id in self.new_ids):
             return self._again(event)
-        if unwanted := self._rules.unwanted(event.type, self._source.id, self._call.user_agent):
+        rules = self._rules
+        if rules.drops and (unwanted := rules.unwanted(event.type, self._source.id, self._call.user_agent)):
             return EventReport(event, dropped=f"unwanted ({unwanted})")
-        plan = self._rules.plan(event.type)
-        if self.without_consent and not plan.changes_consents:
+        plan = rules.plan(event.type)
+        if self._source.consent and self.without_consent and not plan.changes_consents:
             return self._drop_without_consent(event)
         if plan.schema is None:
             report = self._apply(event, plan)
@@ -175,7 +176,7 @@ class Processing:
             if plan.changes_consents and self._draft.clock != clock:
                 expire(self._draft, self._call.received, self._limits.max_consent_history)
             for segment in plan.segments:
-                if turn := self._turn(segment, roots):
+                if self._is_due(segment) and (turn := self._turn(segment, roots)):
                     turns = (*turns, turn)
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
@@ -221,19 +222,20 @@ class Processing:
         return {"id": session.id, "context": session.context, "properties": session.properties}
 
     def _run(self, rule: Rule, roots: Roots, event: TrackedEvent) -> RuleRun:
-        if self.without_consent and not rule.changes_consents:
+        if self._source.consent and self.without_consent and not rule.changes_consents:
             return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
         if rule.condition is not None and (unmet := self._unmet(rule.condition, roots)):
             return RuleRun(rule.name, unmet=unmet)
         happened = min(event.created, self._call.received)  # a client's clock may be ahead
         return rule.run(self._draft, roots, happened, self._limits)
 
-    def _turn(self, segment: Segment, roots: Roots) -> SegmentTurn | None:
-        """Look at a segment, unless all that it looks at is as it was when it was looked at last."""
-        condition, draft = segment.condition, self._draft
+    def _is_due(self, segment: Segment) -> bool:
+        """Not when all that it looks at is as it was when it was looked at last."""
         last = self._looked_at.get(segment)
-        if last is not None and not draft.changed_since(last, condition.parts):
-            return None
+        return last is None or self._draft.changed_since(last, segment.condition.parts)
+
+    def _turn(self, segment: Segment, roots: Roots) -> SegmentTurn | None:
+        condition, draft = segment.condition, self._draft
         clock = draft.clock
         turn = segment.turn(draft, self._unmet(condition, roots))
         if condition.reads_profile_only and (turn is None or turn.failed is None):

@@ -63,6 +63,7 @@ class RuleSet:
         self._plan_of_others = self._plans[ANY]
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
+        self.drops = bool(unwanted)
         self._refusing = frozenset(refusing)
 
     def plan(self, event_type: str) -> Plan:
