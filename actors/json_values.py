@@ -3,7 +3,7 @@
 import math
 from collections.abc import Hashable
 from decimal import MAX_EMAX, MIN_EMIN, Context
-from typing import Any
+from typing import Any, NoReturn
 
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -41,6 +41,11 @@ def has_large_integer(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def refuse_constant(constant: str) -> NoReturn:
+    """For `json.loads(parse_constant=...)`: Python reads NaN and Infinity, JSON has no such numbers."""
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def exact_sum(one: float, other: float) -> int | float:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -168,18 +168,16 @@ def _is_consent(value: Any) -> bool:
 
 
 def _read_json(path: Path) -> Any:
+    from trackd.actors.json_values import refuse_constant
+
     try:
-        value = json.loads(path.read_text("utf-8-sig"), parse_constant=_no_constant)
+        value = json.loads(path.read_text("utf-8-sig"), parse_constant=refuse_constant)
         json.dumps(value, ensure_ascii=False).encode()  # half a character is no text
         return value
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{path} is not JSON: {error}.") from None
-
-
-def _no_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _rejection(rejected: "Rejected") -> Iterator[str]:

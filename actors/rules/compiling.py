@@ -5,9 +5,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
-from typing import Any, NoReturn
+from typing import Any
 
-from trackd.actors.json_values import has_large_integer, is_number
+from trackd.actors.json_values import has_large_integer, is_number, refuse_constant
 from trackd.actors.rules.consents import CONSENTS
 from trackd.actors.rules.expressions import VARIABLES, Condition
 from trackd.actors.rules.paths import MISSING, Path, parse_path, path_text
@@ -205,15 +205,11 @@ def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[
 
 def _read_schema(path: FilePath, place: str) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"), parse_constant=_no_constant)
+        return json.loads(path.read_text("utf-8"), parse_constant=refuse_constant)
     except OSError as error:
         raise ValueError(f"{place}: its schema {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: its schema {path} is not JSON: {error}") from None
-
-
-def _no_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _consent_types(rules: Iterable[RuleEntry]) -> Iterator[str]:
