@@ -35,6 +35,8 @@ def answer(
     changed, outdated, notes = [], [], []
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
+        if granted and known is not None and expires is None and "expires" not in known:
+            continue  # as most say it: again
         withdrawn = _withdrawn(draft, consent) if known is None else None
         if granted:
             if withdrawn is not None and withdrawn > now:
@@ -51,7 +53,8 @@ def answer(
         if not granted or known is None:
             notes.append({"id": consent, "change": "granted" if granted else "withdrawn", "time": now})
         changed.append(consent)
-    _note(draft, notes, max_history)
+    if notes:
+        _note(draft, notes, max_history)
     return Answered(changed, outdated)
 
 
@@ -77,7 +80,7 @@ def expire(draft: Draft, now: str, max_history: int) -> list[str]:
 
 def _withdrawn(draft: Draft, consent: str) -> str | None:
     """When it was withdrawn, if that is the last that the history has of it."""
-    for entry in reversed(_history(draft)):
+    for entry in reversed(draft.doc["metadata"].get("consents", ())):
         if entry["id"] == consent:
             return entry["time"] if entry["change"] == "withdrawn" else None
     return None
@@ -89,8 +92,7 @@ def _history(draft: Draft) -> list[JsonObject]:
 
 
 def _note(draft: Draft, notes: list[JsonObject], max_history: int) -> None:
-    if notes:
-        draft.put(HISTORY, [*_history(draft), *notes][-max_history:])
+    draft.put(HISTORY, [*_history(draft), *notes][-max_history:])
 
 
 def _later(now: str, days: int) -> str:

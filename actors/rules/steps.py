@@ -100,7 +100,7 @@ class ConsentStep(Struct, frozen=True):
         except StepError as error:
             yield self.target, error
             return
-        answers: dict[str, bool] = {}
+        answers = {}
         for consent, value in said:
             if self.op == "unset":
                 answers[consent] = False
