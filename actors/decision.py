@@ -49,24 +49,15 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     if withheld:
         bare = replace(call, context=None, properties=None)
         session, fits = session_after(known.session, bare, known.profile_id, limits.max_session_bytes)
-    kept, writes_session, session_saved = _kept_session(known, call, session)
+    kept = _kept_session(known, call, session)
 
     # A session that says more raises the profile's revision too: the fence guards both with one number.
     profile, written, remembered = before, None, known.remembered
-    if profile is None or processing.new_ids or processing.applied or processing.stored or expired or session_saved:
+    if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.says_more:
         stamp(draft, processing.seq, call.received)
         remembered = processing.remembered()
         profile = written = Profile(known.profile_id, processing.seq, fence.revision + 1, draft.doc)
 
-    changes = Changes(
-        fence=fence,
-        profile=written,
-        session=kept,
-        session_was=known.session.profile_id if known.session else None,
-        writes_session=writes_session,
-        events=tuple(processing.stored),
-        event_ids=processing.new_ids or None,
-    )
     answer = Tracked(
         number=call.number,
         profile_id=known.profile_id,
@@ -76,11 +67,12 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
         debug=call.debug,
         events=tuple(processing.listed),
         profile_saved=before is None or is_visit or expired or any(map(changes_what_it_says, processing.reports)),
-        session_saved=session_saved,
+        session_saved=kept.says_more,
         session_kept=call.save_session,
         logs=call_logs(call, source, limits, session_fits=fits, withheld=withheld) if call.log else (),
         told=tell(processing.reports),
     )
+    changes = _changes(known, fence, written, kept, processing)
     return Decision(profile, changes, answer, tuple(processing.reports), remembered)
 
 
@@ -89,15 +81,34 @@ def _is_visit(known: Known) -> bool:
     return known.session is None or (known.orphan and known.session.profile_id != known.profile_id)
 
 
-def _kept_session(known: Known, call: Track, session: Session) -> tuple[Session | None, bool, bool]:
-    """The session as it is to be, whether it is to be written, and whether it says more than before."""
+class _Kept(Struct, frozen=True):
+    """The session as it is to be, None when the call does not keep it. `says_more`: not only of its last call."""
+
+    session: Session | None
+    is_written: bool = True
+    says_more: bool = False
+
+
+def _kept_session(known: Known, call: Track, session: Session) -> _Kept:
     if not call.save_session:
-        return None, True, False
+        return _Kept(None)
     if known.session is None or _says_more(session, known.session):
-        return session, True, True
+        return _Kept(session, says_more=True)
     if is_due(session, known.session):
-        return session, True, False
-    return known.session, False, False
+        return _Kept(session)
+    return _Kept(known.session, is_written=False)
+
+
+def _changes(known: Known, fence: Fence, written: Profile | None, kept: _Kept, processing: Processing) -> Changes:
+    return Changes(
+        fence=fence,
+        profile=written,
+        session=kept.session,
+        session_was=known.session.profile_id if known.session else None,
+        writes_session=kept.is_written,
+        events=tuple(processing.stored),
+        event_ids=processing.new_ids or None,
+    )
 
 
 def _says_more(session: Session, before: Session) -> bool:

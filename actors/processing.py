@@ -139,7 +139,7 @@ class Processing:
         if rules.drops and (unwanted := rules.unwanted(event.type, self._source.id, self._call.user_agent)):
             return EventReport(event, dropped=f"unwanted ({unwanted})")
         plan = rules.plan(event.type)
-        if self._source.consent and self.without_consent and not plan.changes_consents:
+        if self.without_consent and not plan.changes_consents:
             return self._drop_without_consent(event)
         if plan.schema is None:
             report = self._apply(event, plan)
@@ -223,7 +223,7 @@ class Processing:
         return {"id": session.id, "context": session.context, "properties": session.properties}
 
     def _run(self, rule: Rule, roots: Roots, event: TrackedEvent) -> RuleRun:
-        if self._source.consent and self.without_consent and not rule.changes_consents:
+        if self.without_consent and not rule.changes_consents:
             return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
         if rule.condition is not None and (unmet := self._unmet(rule.condition, roots)):
             return RuleRun(rule.name, unmet=unmet)

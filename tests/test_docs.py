@@ -81,7 +81,10 @@ def test_the_rules_commands_of_the_readme_run(tmp_path: Path) -> None:
 def test_the_rules_in_the_readme_are_sound(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_text("\n".join(_blocks("toml")))
-    load_rules(str(file), Limits())
+    rules = load_rules(str(file), Limits())
+    assert [rule.name for rule in rules.plan("purchase-order").rules] == ["large purchase"]
+    assert rules.segment_ids == {"frequent-visitors", "customers"}
+    assert rules.refuses_invalid("my-backend")
 
 
 @pytest.mark.parametrize("name", [*VARIABLES, *OPERATIONS, *TARGETS.values()])

@@ -12,10 +12,10 @@ from trackd.actors.rules.consents import CONSENTS
 from trackd.actors.rules.expressions import VARIABLES, Condition
 from trackd.actors.rules.paths import MISSING, Path, parse_path, path_text
 from trackd.actors.rules.rules import Rule, Segment
-from trackd.actors.rules.ruleset import ANY, RuleSet
+from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Schema
 from trackd.actors.rules.steps import COUNTERS, EACH, ConsentStep, Operand, Step
-from trackd.actors.rules.unwanted import Unwanted
+from trackd.actors.rules.unwanted import ANY, Unwanted
 from trackd.config.rules_file import (
     DEFAULT_RULES,
     EventEntry,
@@ -62,7 +62,6 @@ def compile_rules(file: RulesFile, path: FilePath, limits: Limits) -> RuleSet:
             schemas=dict(_schemas(file.event, path.parent)),
             tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
-            consent_types=list(_consent_types(file.rule)),
             refusing=file.validation.refuse,
         )
     except ValueError as error:
@@ -210,9 +209,3 @@ def _read_schema(path: FilePath, place: str) -> Any:
         raise ValueError(f"{place}: its schema {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: its schema {path} is not JSON: {error}") from None
-
-
-def _consent_types(rules: Iterable[RuleEntry]) -> Iterator[str]:
-    for entry in rules:
-        if any(parse_path(step.target)[0] == CONSENTS for step in entry.steps):
-            yield from entry.event

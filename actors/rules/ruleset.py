@@ -7,10 +7,8 @@ from msgspec import Struct
 
 from trackd.actors.rules.rules import Rule, Segment
 from trackd.actors.rules.schemas import Schema
-from trackd.actors.rules.unwanted import Unwanted
+from trackd.actors.rules.unwanted import ANY, Unwanted
 from trackd.storage.encoding import json_text
-
-ANY = "*"
 
 T = TypeVar("T")
 
@@ -40,12 +38,11 @@ class RuleSet:
         schemas: Mapping[str, Schema] | None = None,
         tags: Mapping[str, tuple[str, ...]] | None = None,
         unwanted: Sequence[Unwanted] = (),
-        consent_types: Sequence[str] = (),
         refusing: Sequence[str] = (),
     ) -> None:
         """`rules` come with the event types that they are for, `segments` with those after which they are looked at.
 
-        `consent_types`: events that change consents. `refusing`: ids of sources whose invalid events are refused.
+        `refusing`: ids of sources whose invalid events are refused.
         """
         schemas, tags = schemas or {}, tags or {}
         segments = [(segment, types or (ANY,)) for segment, types in segments]
@@ -56,7 +53,6 @@ class RuleSet:
                 _for(event_type, segments),
                 schemas.get(event_type),
                 tags.get(event_type, ()),
-                event_type in consent_types,
             )
             for event_type in {*named, *schemas, *tags, ANY}
         }
@@ -85,10 +81,10 @@ def _plan(
     segments: tuple[Segment, ...],
     schema: Schema | None,
     tags: tuple[str, ...],
-    changes_consents: bool,
 ) -> Plan:
     roots = [segment.condition.looks_at for segment in segments] + [rule.looks_at for rule in rules]
     looks_at = frozenset[str]().union(*roots)
+    changes_consents = any(rule.changes_consents for rule in rules)
     return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at)
 
 

@@ -125,7 +125,8 @@ def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
 
 def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
     (tmp_path / "rules.toml").write_bytes(b"\xef\xbb\xbf" + rule().encode())
-    load_rules(str(tmp_path / "rules.toml"), Limits())
+    rules = load_rules(str(tmp_path / "rules.toml"), Limits())
+    assert [one.name for one in rules.plan("e").rules] == ["r"]
 
 
 @pytest.mark.parametrize("content", ["null", "[" * 100_000, '{"minimum": NaN}'])

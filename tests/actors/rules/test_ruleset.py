@@ -1,8 +1,10 @@
 import pytest
 
+from trackd.actors.rules.paths import MISSING
 from trackd.actors.rules.rules import Rule
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Schema
+from trackd.actors.rules.steps import ConsentStep, Operand
 from trackd.actors.rules.unwanted import Unwanted
 
 
@@ -17,7 +19,8 @@ def test_a_plan_has_the_rules_of_its_type_and_of_any_in_their_order(event_type, 
 
 
 def test_a_plan_has_what_is_known_of_its_type():
-    rules = RuleSet(schemas={"a": Schema({})}, tags={"a": ("x", "č")}, consent_types=["c"], rules=[(rule("1"), ["c"])])
+    asks = Rule("asks", None, (ConsentStep("general", "unset", Operand(MISSING)),))
+    rules = RuleSet(schemas={"a": Schema({})}, tags={"a": ("x", "č")}, rules=[(rule("1"), ["a", "c"]), (asks, ["c"])])
     assert (rules.plan("a").tags, rules.plan("a").tags_json) == (("x", "č"), '["x","č"]')
     assert rules.plan("a").schema is not None
     assert (rules.plan("b").tags_json, rules.plan("b").schema) == ("[]", None)
