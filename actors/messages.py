@@ -12,7 +12,7 @@ ProfileActor to the ProfileDirectory, which lets go of the call, of all others t
 the SourceAuth as RulesChanged, and travel with each call that it admits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -113,21 +113,14 @@ class LogEntry(Struct, frozen=True):
     rule: str | None = None
 
 
-class RuleExecution(Struct, frozen=True):
-    """A rule that ran, and the paths of the profile that it changed."""
-
-    rule: str
-    changed: tuple[str, ...]
-
-
 class Told(Struct, frozen=True):
     """What the events of a call have to tell.
 
-    `execution`: the rules that ran, by event type. `segments`: those that were entered or left. `dropped`: the reason
-    for each event that was neither stored nor applied.
+    `execution`: event type to the rules that ran, each with the paths of the profile that it changed. `segments`:
+    those that were entered or left. `dropped`: the reason for each event that was neither stored nor applied.
     """
 
-    execution: Mapping[str, Sequence[RuleExecution]] = {}
+    execution: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     segments: tuple[str, ...] = ()
     segment_errors: tuple[str, ...] = ()
     logs: tuple[LogEntry, ...] = ()

@@ -170,14 +170,16 @@ class Processing:
         uncounted = count(self._draft, event.type, self._limits)
         runs: tuple[RuleRun, ...] = ()
         turns = () if self._same_rules else self._come_under_rules()
-        if plan.rules or plan.segments:
+        roots: Roots = {}
+        if plan.rules:
             roots, clock = self._roots(event, plan), self._draft.clock
-            if plan.rules:
-                runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
+            runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
             if plan.changes_consents and self._draft.clock != clock:
                 expire(self._draft, self._call.received, self._limits.max_consent_history)
-            for segment in plan.segments:
-                if self._is_due(segment) and (turn := self._turn(segment, roots)):
+        for segment in plan.segments:
+            if self._is_due(segment):
+                roots = roots or self._roots(event, plan)
+                if turn := self._turn(segment, roots):
                     turns = (*turns, turn)
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)

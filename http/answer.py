@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from trackd.actors.messages import LogEntry, RuleExecution, Tracked
+from trackd.actors.messages import LogEntry, Tracked
 
 
 def answer_body(tracked: Tracked) -> bytes:
@@ -41,14 +41,13 @@ def _debugging(tracked: Tracked) -> dict[str, Any]:
             "ids": [tracked.profile_id],
             "types": [],
         },
-        "execution": {event_type: list(map(_run, runs)) for event_type, runs in told.execution.items()},
+        "execution": {
+            event_type: [{"rule": rule, "changed": changed} for rule, changed in runs.items()]
+            for event_type, runs in told.execution.items()
+        },
         "segmentation": {"errors": told.segment_errors, "ids": told.segments},
         "logs": [_log(entry) for entry in (*told.logs, *tracked.logs)],
     }
-
-
-def _run(run: RuleExecution) -> dict[str, Any]:
-    return {"rule": run.rule, "changed": run.changed}
 
 
 def _log(entry: LogEntry) -> dict[str, Any]:

@@ -7,13 +7,26 @@ not end. `metadata.consents` is the history, the oldest first: `{"id", "change",
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trackd.actors.rules.draft import Draft
 from trackd.storage.documents import JsonObject, timestamp
 
 CONSENTS = "consents"
 HISTORY = ("metadata", "consents")
+
+
+def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
+    """Whether all of it was said before, and would change nothing: most clients say the same with every visit."""
+    consents: JsonObject = draft.doc[CONSENTS]
+    for consent, granted in answers.items():
+        known = consents.get(consent)
+        if granted is True:
+            if known is None or "expires" in known:
+                return False
+        elif granted is not False or known is not None or _withdrawn(draft, consent) is None:
+            return False
+    return True
 
 
 class Answered(NamedTuple):
@@ -35,8 +48,6 @@ def answer(
     changed, outdated, notes = [], [], []
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
-        if granted and known is not None and expires is None and "expires" not in known:
-            continue  # as most say it: again
         withdrawn = _withdrawn(draft, consent) if known is None else None
         if granted:
             if withdrawn is not None and withdrawn > now:

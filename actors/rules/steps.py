@@ -1,22 +1,23 @@
 """One step of a rule: a target in the profile, an operation, and where its operand comes from. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from trackd.actors.json_values import has_large_integer, is_number, same
-from trackd.actors.rules.consents import CONSENTS, answer
+from trackd.actors.rules.consents import CONSENTS, answer, is_repetition
 from trackd.actors.rules.draft import Draft, NotAnObjectError
 from trackd.actors.rules.expressions import Roots
 from trackd.actors.rules.operations import OPERATIONS, StepError, kind
 from trackd.actors.rules.paths import MISSING, Path, look_up, path_text
 from trackd.config.settings import Limits
+from trackd.storage.documents import JsonObject
 
 EACH = "*"
 COUNTERS = ("stats", "counters")
 
-Taken = Iterator[tuple[Path, StepError | None]]
+Taken = Sequence[tuple[Path, StepError | None]]
 """Each path that is another value now, and each that could not be changed, with the reason."""
 
 
@@ -51,17 +52,18 @@ class Step(Struct, frozen=True):
             operand = self.operand.get(roots)
             targets = self._each(operand, limits) if self.target[-1] == EACH else [(self.target, operand)]
         except StepError as error:
-            yield self.target, error
-            return
+            return [(self.target, error)]
+        taken: list[tuple[Path, StepError | None]] = []
         for path, value in targets:
             try:
                 if self._change(draft, path, value, limits):
-                    yield path, None
+                    taken.append((path, None))
             except StepError as error:
-                yield path, error
+                taken.append((path, error))
+        return taken
 
     def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
-        return [((*self.target[:-1], key), value) for key, value in _said(operand, limits)]
+        return [((*self.target[:-1], key), value) for key, value in _said(operand, limits).items()]
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
@@ -98,21 +100,22 @@ class ConsentStep(Struct, frozen=True):
         try:
             said = self._said(roots, limits)
         except StepError as error:
-            yield self.target, error
-            return
-        answers = {}
-        for consent, value in said:
+            return [(self.target, error)]
+        if self.op == "set" and self.valid_for_days is None and is_repetition(draft, said):
+            return ()
+        answers: dict[str, bool] = {}
+        taken: list[tuple[Path, StepError | None]] = []
+        for consent, value in said.items():
             if self.op == "unset":
                 answers[consent] = False
             elif not isinstance(value, bool):
-                yield (CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")
+                taken.append(((CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")))
             elif self.op == "set" or consent not in draft.doc[CONSENTS]:
                 answers[consent] = value
         answered = answer(draft, answers, now, self.valid_for_days, limits.max_consent_history)
-        for consent in answered.changed:
-            yield (CONSENTS, consent), None
-        for consent in answered.outdated:
-            yield (CONSENTS, consent), StepError("it was withdrawn since then")
+        taken += [((CONSENTS, consent), None) for consent in answered.changed]
+        taken += [((CONSENTS, consent), StepError("it was withdrawn since then")) for consent in answered.outdated]
+        return taken
 
     def withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[Path]:
         """Only what ends a consent that is granted now: a person can do that however full the profile is."""
@@ -122,23 +125,27 @@ class ConsentStep(Struct, frozen=True):
             return []
         granted = draft.doc[CONSENTS]
         ended = {
-            consent: False for consent, value in said if consent in granted and (self.op == "unset" or value is False)
+            consent: False
+            for consent, value in said.items()
+            if consent in granted and (self.op == "unset" or value is False)
         }
         answered = answer(draft, ended, now, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
 
-    def _said(self, roots: Roots, limits: Limits) -> list[tuple[str, Any]]:
+    def _said(self, roots: Roots, limits: Limits) -> JsonObject:
         operand = self.operand.get(roots)
-        return _said(operand, limits) if self.consent == EACH else [(self.consent, operand)]
+        return _said(operand, limits) if self.consent == EACH else {self.consent: operand}
 
 
-def _said(operand: Any, limits: Limits) -> list[tuple[str, Any]]:
+def _said(operand: Any, limits: Limits) -> JsonObject:
     """The keys of an object, with their values; a null says nothing."""
     if not isinstance(operand, dict):
         raise StepError(f"it needs an object, this is {kind(operand)}")
     if len(operand) > limits.max_list_items:
         raise StepError(f"the object has more than {limits.max_list_items} keys (limits.max_list_items)")
-    return [item for item in operand.items() if item[1] is not None]
+    if None in operand.values():
+        return {key: value for key, value in operand.items() if value is not None}
+    return operand
 
 
 def _check_counter(draft: Draft, before: Any, after: Any, max_counters: int) -> None:

@@ -34,7 +34,7 @@ def under(store, profile_id="A"):
 
 
 def rules_of(answer):
-    return [run.rule for runs in answer.told.execution.values() for run in runs]
+    return [rule for rules in answer.told.execution.values() for rule in rules]
 
 
 def seqs(answer):
