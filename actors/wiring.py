@@ -9,7 +9,7 @@ from thespian.actors import ActorAddress
 from trackd.actors.messages import Answer
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.config.settings import Limits
-from trackd.storage.store import Changes, Reads
+from trackd.storage.store import Change, Reads
 
 
 class Outside(Protocol):
@@ -29,7 +29,7 @@ class Parts(Struct, frozen=True):
     """
 
     reads: Reads
-    submit: Callable[[Sequence[Changes]], None]
+    submit: Callable[[Sequence[Change]], None]
     outside: Outside
     monotonic: Callable[[], float]
     new_id: Callable[[], str]

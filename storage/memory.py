@@ -1,10 +1,13 @@
 """A store without a file: the second implementation of the seam, for tests and for measuring without a disk."""
 
+import uuid
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, cast
 
 from trackd.storage.documents import Event, Profile, Session, Source
 from trackd.storage.fence import judge
-from trackd.storage.store import Changes, Outcome
+from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, PutSource, RemoveSource
 
 
 class MemoryStore:
@@ -40,11 +43,20 @@ class MemoryStore:
         self._sources[source.id] = source
         self._sources_version += 1
 
-    def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
-        profiles = (self.profiles.get(changes.fence.profile_id) for changes in batch)
-        sessions = (self.sessions.get(changes.session.id) for changes in batch if changes.session)
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
+            if are_calls:
+                outcomes += self._write_calls(cast(list[Changes], list(group)))
+            else:
+                outcomes += [self._administer(cast(Administration, change)) for change in group]
+        return outcomes
+
+    def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
+        profiles = (self.profiles.get(changes.fence.profile_id) for changes in calls)
+        sessions = (self.sessions.get(changes.session.id) for changes in calls if changes.session)
         verdict = judge(
-            batch,
+            calls,
             {profile.id: (profile.seq, profile.revision) for profile in profiles if profile},
             {session.id: session.profile_id for session in sessions if session},
         )
@@ -54,5 +66,43 @@ class MemoryStore:
         self.event_ids |= {(profile_id, key): seq for profile_id, key, seq in verdict.event_ids}
         return verdict.outcomes
 
+    def _administer(self, change: Administration) -> Outcome:
+        match change:
+            case Erasure():
+                return self._erase(change)
+            case PutSource():
+                self.put_source(change.source)
+            case RemoveSource():
+                self._sources.pop(change.source_id, None)
+                self._sources_version += 1
+        return Outcome.STORED
+
+    def _erase(self, erasure: Erasure) -> Outcome:
+        profile_id = erasure.fence.profile_id
+        profile = self.profiles.get(profile_id)
+        if profile is None or (profile.seq, profile.revision) != (erasure.fence.seq, erasure.fence.revision):
+            return Outcome.STALE
+        del self.profiles[profile_id]
+        self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
+        self.merged = {key: into_id for key, into_id in self.merged.items() if into_id != profile_id}
+        self.event_ids = {key: seq for key, seq in self.event_ids.items() if key[0] != profile_id}
+        if erasure.keep_events:
+            self.events = [_anonymous(event) if event.profile_id == profile_id else event for event in self.events]
+        else:
+            self.events = [event for event in self.events if event.profile_id != profile_id]
+        return Outcome.STORED
+
     def close(self) -> None:
         pass
+
+
+def _anonymous(event: Event) -> Event:
+    nobody: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "profile_id": "",
+        "session_id": "",
+        "seq": 0,
+        "ip": None,
+        "reasons": None,
+    }
+    return event._replace(**nobody, properties="{}", context="{}", config="{}")

@@ -1,16 +1,16 @@
 """Sources in the database file, as `trackd source` manages them, beside a running server or without one."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
+from trackd.storage.administration import source_row
 from trackd.storage.database import explained, open_for_writing
 from trackd.storage.documents import Source, timestamp
 
@@ -52,7 +52,7 @@ class Sources:
         with explained(self._path), self._db.atomic():
             if self._table.count_where("id = ?", [source.id]):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
-            self._table.insert(self._row(source))
+            self._table.insert(source_row(source))
         return source
 
     def all(self) -> list[Source]:
@@ -84,6 +84,3 @@ class Sources:
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")
-
-    def _row(self, source: Source) -> Mapping[str, Any]:
-        return {**asdict(source), "origins": json.dumps(source.origins), "tags": json.dumps(source.tags)}

@@ -4,20 +4,23 @@ The writing connection is also the only one that checkpoints the WAL. It is used
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import from_json
 from sqlite_utils.utils import sqlite3
 
+from trackd.storage import chain
+from trackd.storage.administration import administer
 from trackd.storage.bulk import BulkInsert
 from trackd.storage.database import connect, explained, open_for_writing
-from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.documents import Profile, Session, Source
 from trackd.storage.encoding import json_object, json_text
 from trackd.storage.fence import Verdict, judge
 from trackd.storage.sources import source_of_row
-from trackd.storage.store import Changes, Outcome, StoreError
+from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +32,17 @@ SOURCES = "SELECT * FROM source"
 
 # One row for a whole batch, see bulk.py.
 STANDING = """
-SELECT (SELECT json_group_array(json_array(id, seq, revision)) FROM profile
+SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
         WHERE id IN (SELECT value FROM json_each(:profiles))),
        (SELECT json_group_array(json_array(id, profile_id)) FROM session
-        WHERE id IN (SELECT value FROM json_each(:sessions)))
+        WHERE id IN (SELECT value FROM json_each(:sessions))),
+       (SELECT coalesce(max(number), 0) FROM event)
 """
 PUT_PROFILES = BulkInsert(
     "profile",
-    ("id", "seq", "revision", "doc"),
-    "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc",
+    ("id", "seq", "revision", "doc", "last_event"),
+    "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc,"
+    " last_event = excluded.last_event",
 )
 PUT_SESSIONS = BulkInsert(
     "session",
@@ -45,7 +50,7 @@ PUT_SESSIONS = BulkInsert(
     "ON CONFLICT (id) DO UPDATE SET profile_id = excluded.profile_id, updated = excluded.updated,"
     " context = excluded.context, properties = excluded.properties",
 )
-PUT_EVENTS = BulkInsert("event", Event._fields)
+PUT_EVENTS = BulkInsert("event", chain.COLUMNS)
 PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
@@ -102,7 +107,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
 
-    def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         try:
             return self._transaction(batch)
         except FAULTS_OF_ONE as error:
@@ -110,55 +115,69 @@ class SqliteStore:
                 return self._commit_one_by_one(batch)
             if not batch:
                 raise StoreError(f"cannot write: {error}") from error
-            log.error("a call cannot be stored: %s", error)
+            log.error("a change cannot be stored: %s", error)
             return [Outcome.FAILED]
         except sqlite3.Error as error:
             raise StoreError(f"cannot commit: {error}") from error
 
-    def _commit_one_by_one(self, batch: Sequence[Changes]) -> list[Outcome]:
+    def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
         outcomes = []
         undone: set[str] = set()
-        for changes in batch:
-            profile_id = changes.fence.profile_id
-            outcomes.append(Outcome.STALE if profile_id in undone else self._commit_alone(changes))
-            if outcomes[-1] is not Outcome.STORED:
+        for change in batch:
+            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
+            outcomes.append(Outcome.STALE if profile_id in undone else self._commit_alone(change))
+            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
                 undone.add(profile_id)
         return outcomes
 
-    def _commit_alone(self, changes: Changes) -> Outcome:
+    def _commit_alone(self, change: Change) -> Outcome:
         try:
-            return self.commit([changes])[0]
+            return self.commit([change])[0]
         except StoreError as error:
-            log.error("a call was not stored: %s", error)
+            log.error("a change was not stored: %s", error)
             return Outcome.FAILED
 
-    def _transaction(self, batch: Sequence[Changes]) -> list[Outcome]:
+    def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
         db = self._writer
         db.execute("BEGIN IMMEDIATE")
         try:
-            verdict = self._judge(batch)
-            if batch:
-                self._write(verdict)
-            else:
+            outcomes = self._write(batch)
+            if not batch:
                 db.execute(HEARTBEAT)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-        return verdict.outcomes
+        return outcomes
 
-    def _judge(self, batch: Sequence[Changes]) -> Verdict:
-        profiles = json_text(list({changes.fence.profile_id for changes in batch}))
-        sessions = json_text(list({changes.session.id for changes in batch if changes.session}))
+    def _write(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Calls are written together, as far as no other change stands between them."""
+        outcomes: list[Outcome] = []
+        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
+            if are_calls:
+                outcomes += self._write_calls(cast(list[Changes], list(group)))
+            else:
+                outcomes += [administer(self._writer, cast(Administration, change)) for change in group]
+        return outcomes
+
+    def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
+        profiles = json_text(list({changes.fence.profile_id for changes in calls}))
+        sessions = json_text(list({changes.session.id for changes in calls if changes.session}))
         row = self._writer.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
         standing, links = from_json(row[0]), from_json(row[1])
-        return judge(batch, {key: (seq, revision) for key, seq, revision in standing}, dict(links))
+        verdict = judge(calls, {key: (seq, revision) for key, seq, revision, _ in standing}, dict(links))
+        self._put(verdict, {key: last_event for key, _, _, last_event in standing}, row[2])
+        return verdict.outcomes
 
-    def _write(self, verdict: Verdict) -> None:
-        PUT_EVENTS.run(self._writer, verdict.events)
+    def _put(self, verdict: Verdict, last_events: Mapping[str, int | None], last_number: int) -> None:
+        events, last_events = chain.chained(verdict.events, last_events, last_number)
+        PUT_EVENTS.run(self._writer, events)
         PUT_EVENT_IDS.run(self._writer, verdict.event_ids)
-        PUT_PROFILES.run(self._writer, [(p.id, p.seq, p.revision, json_text(p.doc)) for p in verdict.profiles.values()])
+        PUT_PROFILES.run(
+            self._writer,
+            [(p.id, p.seq, p.revision, json_text(p.doc), last_events.get(p.id)) for p in verdict.profiles.values()],
+        )
         PUT_SESSIONS.run(
             self._writer,
             [

@@ -52,6 +52,33 @@ class Changes(Struct, frozen=True):
     event_ids: Mapping[str, int | None] | None = None
 
 
+class Erasure(Struct, frozen=True):
+    """Removes a profile with its sessions and event ids, and leaves a tombstone; its events go too.
+
+    `keep_events`: they stay, without anything that says whose they were. `erased` is the time.
+    """
+
+    fence: Fence
+    erased: str
+    keep_events: bool = False
+
+
+class PutSource(Struct, frozen=True):
+    """Adds a source, or puts it in the place of the one that has its id."""
+
+    source: Source
+
+
+class RemoveSource(Struct, frozen=True):
+    """Removes a source, if it is there; what it sent stays."""
+
+    source_id: str
+
+
+Administration = Erasure | PutSource | RemoveSource
+Change = Changes | Administration
+
+
 class Reads(Protocol):
     """Point reads by key: fast enough for the event loop. Each sees every commit that was answered before it."""
 
@@ -70,7 +97,7 @@ class Reads(Protocol):
 
 
 class Store(Reads, Protocol):
-    def commit(self, batch: Sequence[Changes]) -> list[Outcome]:
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         """Write a batch in one transaction; on return it is on disk. One outcome for each change, in order.
 
         Called by one thread at a time, which need not be the reading one. An empty batch writes a heartbeat: it

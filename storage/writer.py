@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from trackd.storage.store import Changes, Outcome, Store, StoreError
+from trackd.storage.store import Change, Outcome, Store, StoreError
 
 
 class BatchResult(Struct, frozen=True):
@@ -20,7 +20,7 @@ class BatchResult(Struct, frozen=True):
 class BatchWriter(Protocol):
     """Commits one batch at a time, elsewhere."""
 
-    def submit(self, batch: Sequence[Changes]) -> None:
+    def submit(self, batch: Sequence[Change]) -> None:
         """Begin to commit. The result is handed to `committed`, which the writer was made with; then the next."""
 
     def close(self, timeout_s: float) -> bool:
@@ -33,11 +33,11 @@ class WriterThread:
     def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
         self._store = store
         self._committed = committed
-        self._batches: queue.SimpleQueue[Sequence[Changes] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Sequence[Change] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="trackd-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: Sequence[Changes]) -> None:
+    def submit(self, batch: Sequence[Change]) -> None:
         self._batches.put(batch)
 
     def close(self, timeout_s: float) -> bool:
@@ -50,7 +50,7 @@ class WriterThread:
             self._committed(commit(self._store, batch))
 
 
-def commit(store: Store, batch: Sequence[Changes]) -> BatchResult:
+def commit(store: Store, batch: Sequence[Change]) -> BatchResult:
     """Commit a batch; whatever goes wrong becomes a result, so that its callers get an answer."""
     try:
         return BatchResult(store.commit(batch))

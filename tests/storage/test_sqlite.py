@@ -57,7 +57,7 @@ def test_what_is_built_on_a_bad_call_is_stale_though_somebody_else_wrote_as_much
     """As if another process wrote the profile while the calls of a batch are committed one by one."""
     picky.db.execute(
         "CREATE TRIGGER other AFTER INSERT ON event WHEN NEW.type = 'next' BEGIN"
-        " INSERT INTO profile VALUES ('A', 1, 1, '{}'); END"
+        " INSERT INTO profile (id, seq, revision, doc) VALUES ('A', 1, 1, '{}'); END"
     )
     batch = [
         make.change("A", events=1, event={"type": "bad"}),
