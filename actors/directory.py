@@ -15,6 +15,10 @@ from trackd.actors.messages import (
     Answer,
     Answered,
     Deliver,
+    Erase,
+    Erased,
+    Fetch,
+    Fetched,
     Passivate,
     Reason,
     Refused,
@@ -46,13 +50,13 @@ class Link:
 
 
 class Delivery(Struct, frozen=True):
-    """A call that is with its profile's actor, or waits for the disk. `link_was`: whose the session was before it."""
+    """What is with its profile's actor, or waits for the disk. `link_was`: whose the session was before the call."""
 
-    admitted: Admitted
+    request: Admitted | Erase
     profile_id: str
     active: Active
-    link: Link | None
-    link_was: str | None
+    link: Link | None = None
+    link_was: str | None = None
 
 
 class ProfileDirectory(GuardedActor):
@@ -67,9 +71,16 @@ class ProfileDirectory(GuardedActor):
         self._links: InUseMap[Link] = InUseMap(self.wiring.parts.max_cached_sessions)
         self._deliveries: dict[int, Delivery] = {}
         self._idle_actors: list[ActorAddress] = []
+        self._held_back: dict[str, list[Admitted | Erase]] = {}  # by profile that is being erased
 
     def handlers(self) -> Mapping[type, Handler]:
-        return {Admitted: self._deliver, Settled: self._settle, Answered: self._let_go}
+        return {
+            Admitted: self._deliver,
+            Erase: self._erase,
+            Fetch: self._fetch,
+            Settled: self._settle,
+            Answered: self._let_go,
+        }
 
     def _deliver(self, admitted: Admitted) -> None:
         call, source = admitted.call, admitted.source
@@ -77,6 +88,8 @@ class ProfileDirectory(GuardedActor):
         link = self._link(call.session_id)
         session_of = self._named(link.profile_id, read) if link else None
         claimed = self._named(call.profile_id, read) if call.profile_id is not None else None
+        if self._held_back and self._holds_back(admitted, session_of, claimed):
+            return
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
         active = self._activate(profile_id, read.get(profile_id))
@@ -90,6 +103,37 @@ class ProfileDirectory(GuardedActor):
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
         self.send(active.address, Deliver(call, source, admitted.rules, active.settled, new_session, orphan))
+
+    def _holds_back(self, request: Admitted | Erase, *named: Named | None) -> bool:
+        """Whoever comes to a profile that is being erased waits, until its end is on disk or did not come."""
+        for one in named:
+            if one is not None and one.living in self._held_back:
+                self._held_back[one.living].append(request)
+                return True
+        return False
+
+    def _erase(self, erase: Erase) -> None:
+        read: dict[str, Profile] = {}
+        named = self._named(erase.profile_id, read)
+        if self._holds_back(erase, named):
+            return
+        profile_id = named.living
+        if profile_id is None:
+            self.answer(Erased(erase.number, None))
+            return
+        active = self._activate(profile_id, read.get(profile_id))
+        active.in_flight += 1
+        self._deliveries[erase.number] = Delivery(erase, profile_id, active)
+        self._held_back[profile_id] = []
+        self.send(active.address, erase)
+
+    def _fetch(self, fetch: Fetch) -> None:
+        """An actor with nothing in flight has what is committed; else that is on disk only."""
+        active = self._active.get(fetch.profile_id)
+        if active is not None and active.in_flight == 0:
+            self.send(active.address, fetch)
+        else:
+            self.answer(Fetched(fetch.number, self.wiring.parts.reads.profile(fetch.profile_id)))
 
     def _link(self, session_id: str) -> Link | None:
         link = self._links.get(session_id)
@@ -140,15 +184,18 @@ class ProfileDirectory(GuardedActor):
             if outcome is Outcome.STORED:
                 delivery.active.settled = commit.ordinal
                 answers.append(commit.answer)
-                continue
-            self._forget(delivery)
-            attempt = delivery.admitted.attempt + 1
-            if outcome is Outcome.FAILED:
-                answers.append(Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S))
-            elif attempt > MAX_ATTEMPTS:
-                answers.append(Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S))
+                if isinstance(delivery.request, Erase):
+                    self._forget_erased(delivery)
             else:
-                self.send(self.myAddress, replace(delivery.admitted, attempt=attempt))
+                self._forget(delivery)
+                attempt = delivery.request.attempt + 1
+                if outcome is Outcome.FAILED:
+                    answers.append(Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S))
+                elif attempt > MAX_ATTEMPTS:
+                    answers.append(Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S))
+                else:
+                    self.send(self.myAddress, replace(delivery.request, attempt=attempt))
+            self._let_on(delivery)
         self.answer(*answers)
 
     def _let_go(self, answered: Answered) -> None:
@@ -158,9 +205,10 @@ class ProfileDirectory(GuardedActor):
             if delivery.active.in_flight == 0:
                 self._forget_profile(delivery)
             if delivery.link is not None and delivery.link.in_flight == 0:
-                self._links.discard(delivery.admitted.call.session_id)
+                self._forget_link(delivery)
             elif delivery.link is not None and delivery.link_was is not None:
                 delivery.link.profile_id = delivery.link_was
+            self._let_on(delivery)
         self.answer(*answered.answers)
 
     def _release(self, number: int) -> Delivery:
@@ -173,7 +221,21 @@ class ProfileDirectory(GuardedActor):
     def _forget(self, delivery: Delivery) -> None:
         """What memory says of them is not true: read the profile and the session again when they are needed."""
         self._forget_profile(delivery)
-        self._links.discard(delivery.admitted.call.session_id)
+        self._forget_link(delivery)
+
+    def _forget_erased(self, delivery: Delivery) -> None:
+        self._forget_profile(delivery)
+        self._links.discard_all(lambda link: link.profile_id == delivery.profile_id)
+
+    def _let_on(self, delivery: Delivery) -> None:
+        """The erasure has ended: who waited for it goes on, in the order of their coming."""
+        if isinstance(delivery.request, Erase):
+            for request in self._held_back.pop(delivery.profile_id):
+                self.send(self.myAddress, request)
+
+    def _forget_link(self, delivery: Delivery) -> None:
+        if isinstance(delivery.request, Admitted):
+            self._links.discard(delivery.request.call.session_id)
 
     def _forget_profile(self, delivery: Delivery) -> None:
         if self._active.get(delivery.profile_id) is delivery.active:

@@ -3,9 +3,19 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from trackd.actors.guarded import GuardedActor, Handler
-from trackd.actors.messages import BatchCommitted, Commit, Settled, StoreHealth, Tick
-from trackd.storage.store import Outcome, StoreError
+from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.messages import (
+    Administer,
+    Administered,
+    BatchCommitted,
+    Commit,
+    Reason,
+    Refused,
+    Settled,
+    StoreHealth,
+    Tick,
+)
+from trackd.storage.store import Change, Outcome, StoreError
 from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)
@@ -18,15 +28,20 @@ class EventWriter(GuardedActor):
     """Knows what waits for the disk. When a commit fails, what was built on it fails with it."""
 
     def wired(self) -> None:
-        self._waiting: list[Commit] = []
-        self._committing: list[Commit] | None = None
+        self._waiting: list[Commit | Administer] = []
+        self._committing: list[Commit | Administer] | None = None
         self._writable = True
 
     def handlers(self) -> Mapping[type, Handler]:
-        return {Commit: self._enqueue, BatchCommitted: self._committed, Tick: self._try_again}
+        return {
+            Commit: self._enqueue,
+            Administer: self._enqueue,
+            BatchCommitted: self._committed,
+            Tick: self._try_again,
+        }
 
-    def _enqueue(self, commit: Commit) -> None:
-        self._waiting.append(commit)
+    def _enqueue(self, message: Commit | Administer) -> None:
+        self._waiting.append(message)
         self._submit()
 
     def _committed(self, committed: BatchCommitted) -> None:
@@ -47,7 +62,7 @@ class EventWriter(GuardedActor):
 
     def _hand_over(self) -> None:
         try:
-            self.wiring.parts.submit([commit.changes for commit in self._committing or ()])
+            self.wiring.parts.submit([_change(message) for message in self._committing or ()])
         except Exception as error:
             self._settle(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
 
@@ -56,16 +71,24 @@ class EventWriter(GuardedActor):
         if result.error is None and len(result.outcomes) != len(batch):
             result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
-        settled = list(zip(batch, outcomes, strict=True))
-        undone: dict[str, Outcome] = {}
-        for commit, outcome in settled:
-            if outcome is not Outcome.STORED:
-                undone.setdefault(commit.changes.fence.profile_id, outcome)
+        ended = list(zip(batch, outcomes, strict=True))
+        undone = {
+            _profile_id(message): outcome for message, outcome in reversed(ended) if outcome is not Outcome.STORED
+        }
         if undone:
-            settled += [(c, undone[p]) for c in self._waiting if (p := c.changes.fence.profile_id) in undone]
-            self._waiting = [c for c in self._waiting if c.changes.fence.profile_id not in undone]
+            ended += [(m, undone[p]) for m in self._waiting if (p := _profile_id(m)) is not None and p in undone]
+            self._waiting = [m for m in self._waiting if (p := _profile_id(m)) is None or p not in undone]
+        settled = tuple([(message, outcome) for message, outcome in ended if isinstance(message, Commit)])
         if settled:
-            self.send(self.wiring.directory, Settled(tuple(settled)))
+            self.send(self.wiring.directory, Settled(settled))
+        for message, outcome in ended:
+            if isinstance(message, Administer):
+                stored = outcome is Outcome.STORED
+                self.answer(
+                    Administered(message.number)
+                    if stored
+                    else Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S)
+                )
         self._note_health(result.error)
 
     def _note_health(self, error: StoreError | None) -> None:
@@ -78,3 +101,11 @@ class EventWriter(GuardedActor):
                 log.info("the store takes writes again")
             self._writable = writable
             self.send(self.wiring.guardian, StoreHealth(writable))
+
+
+def _change(message: Commit | Administer) -> Change:
+    return message.changes if isinstance(message, Commit) else message.change
+
+
+def _profile_id(message: Commit | Administer) -> str | None:
+    return message.changes.fence.profile_id if isinstance(message, Commit) else None

@@ -6,7 +6,20 @@ from typing import Any
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
-from trackd.actors.messages import Admitted, Answer, Answered, Commit, Deliver, Failed, Reason, Refused, Track
+from trackd.actors.messages import (
+    Administer,
+    Admitted,
+    Answer,
+    Answered,
+    Commit,
+    Deliver,
+    Erase,
+    Failed,
+    Fetch,
+    Reason,
+    Refused,
+    Track,
+)
 from trackd.actors.wiring import Wiring
 from trackd.storage.store import StoreError
 
@@ -72,7 +85,7 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
 def _number(message: Any) -> int | None:
     """The number of the call that a message asks something for. An answer has none: no Failed answers a Failed."""
     match message:
-        case Track() | Commit():
+        case Track() | Commit() | Erase() | Fetch() | Administer():
             return message.number
         case Admitted() | Deliver():
             return message.call.number

@@ -7,9 +7,10 @@
        └──────────────── Guardian ◀─────────────────│──── Guardian                                EventWriter
                                                     └──────────────────────────────────────────────────┘
 
-The writer thread's result reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a
-ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules come to
-the SourceAuth as RulesChanged, and travel with each call that it admits.
+Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
+EventWriter. The writer thread's result reaches the EventWriter as BatchCommitted. A handler that raises becomes
+Failed: of a ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules
+come to the SourceAuth as RulesChanged, and travel with each call that it admits.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from msgspec import Struct
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Fault
 from trackd.storage.documents import JsonObject, Profile, Source
-from trackd.storage.store import Changes, Outcome
+from trackd.storage.store import Changes, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
 
 
@@ -201,7 +202,56 @@ class Failed(Struct, frozen=True):
     number: int
 
 
-Answer = Tracked | Refused | Rejected | Failed
+class Erase(Struct, frozen=True):
+    """Remove a profile, with all that is known of it; `erased` is the time. See `Erasure` for `keep_events`.
+
+    `attempt` counts how often the erasure was found stale and sent again.
+    """
+
+    number: int
+    profile_id: str
+    erased: str
+    keep_events: bool = False
+    attempt: int = 0
+
+
+class Erased(Struct, frozen=True):
+    """The profile is gone from the disk; `profile_id` is None when there was none."""
+
+    number: int
+    profile_id: str | None
+
+
+class Fetch(Struct, frozen=True):
+    """Tell what is committed of a profile."""
+
+    number: int
+    profile_id: str
+
+
+class Fetched(Struct, frozen=True):
+    """The profile, None when there is none."""
+
+    number: int
+    profile: Profile | None
+
+
+class Administer(Struct, frozen=True):
+    """Write a change that is no profile's."""
+
+    number: int
+    change: PutSource | RemoveSource
+
+
+class Administered(Struct, frozen=True):
+    """The change is on disk."""
+
+    number: int
+
+
+Request = Track | Erase | Fetch | Administer
+Undone = Refused | Failed
+Answer = Tracked | Rejected | Erased | Fetched | Administered | Undone
 
 
 class Answered(Struct, frozen=True):
@@ -211,12 +261,12 @@ class Answered(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True):
-    """Write a call's changes; `answer` is for its caller once they are on disk."""
+    """Write what a profile's actor decided; `answer` is for the caller once it is on disk."""
 
     number: int
     ordinal: int
-    changes: Changes
-    answer: Tracked
+    changes: Changes | Erasure
+    answer: Tracked | Erased
 
 
 class BatchCommitted(Struct, frozen=True):

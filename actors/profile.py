@@ -6,10 +6,23 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.decision import decide
 from trackd.actors.guarded import GuardedActor, Handler
-from trackd.actors.messages import Activate, Commit, Deliver, Passivate, Rejected, Track
+from trackd.actors.messages import (
+    Activate,
+    Answered,
+    Commit,
+    Deliver,
+    Erase,
+    Erased,
+    Fetch,
+    Fetched,
+    Passivate,
+    Rejected,
+    Track,
+)
 from trackd.actors.processing import NOTHING_REMEMBERED, Known
 from trackd.actors.unsettled import Unsettled
 from trackd.storage.documents import Profile, Session
+from trackd.storage.store import Erasure, Fence
 
 
 class ProfileActor(GuardedActor):
@@ -23,7 +36,13 @@ class ProfileActor(GuardedActor):
         return self.wiring.directory
 
     def handlers(self) -> Mapping[type, Handler]:
-        return {Deliver: self._deliver, Activate: self._activate, Passivate: self._passivate}
+        return {
+            Deliver: self._deliver,
+            Erase: self._erase,
+            Fetch: self._fetch,
+            Activate: self._activate,
+            Passivate: self._passivate,
+        }
 
     def _activate(self, message: Activate) -> None:
         self._become(message.profile_id, message.stored)
@@ -52,6 +71,22 @@ class ProfileActor(GuardedActor):
         self._ordinal += 1
         self._unsettled.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))
+
+    def _erase(self, erase: Erase) -> None:
+        """The directory holds back what comes after it until it is on disk, or not."""
+        profile = self._profile
+        if profile is None:
+            self.answer(Erased(erase.number, None))
+            return
+        self._ordinal += 1
+        fence = Fence(profile.id, profile.seq, profile.revision)
+        erasure = Erasure(fence, erase.erased, erase.keep_events)
+        self.send(
+            self.wiring.event_writer, Commit(erase.number, self._ordinal, erasure, Erased(erase.number, profile.id))
+        )
+
+    def _fetch(self, fetch: Fetch) -> None:
+        self.send(self.wiring.guardian, Answered((Fetched(fetch.number, self._profile),)))
 
     def _session(self, delivered: Deliver) -> Session | None:
         call = delivered.call

@@ -6,14 +6,33 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, overload
 
 import uuid_utils
-from thespian.actors import ActorSystem
+from thespian.actors import ActorAddress, ActorSystem
 
 from trackd.actors.dropped_events import DroppedEvents
 from trackd.actors.guarded import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Answer, BatchCommitted, Reason, Refused, RulesChanged, Tick, Track, Tracked
+from trackd.actors.messages import (
+    Administer,
+    Administered,
+    Answer,
+    BatchCommitted,
+    Erase,
+    Erased,
+    Fetch,
+    Fetched,
+    Reason,
+    Refused,
+    Rejected,
+    Request,
+    RulesChanged,
+    Tick,
+    Track,
+    Tracked,
+    Undone,
+)
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Actors, Limits
@@ -40,7 +59,7 @@ def new_id() -> str:
 
 
 class Tracker:
-    """What `/track` asks. Start it inside the running event loop; every call that it takes gets an answer."""
+    """What the HTTP side asks. Start it inside the running event loop; every call that it takes gets an answer."""
 
     def __init__(
         self,
@@ -103,26 +122,34 @@ class Tracker:
             raise RuntimeError("the actors did not start")
         self._ticking = self._loop.call_later(TICK_S, self._tick)
 
-    def track(self, call: Track, size: int) -> asyncio.Future[Answer]:
-        """Ask for a call; `size` is that of its body in bytes. The future always ends with an answer."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        refusal = self._refusal(call, size)
+    @overload
+    def ask(self, request: Track, size: int) -> asyncio.Future[Tracked | Rejected | Undone]: ...
+    @overload
+    def ask(self, request: Erase) -> asyncio.Future[Erased | Undone]: ...
+    @overload
+    def ask(self, request: Fetch) -> asyncio.Future[Fetched | Undone]: ...
+    @overload
+    def ask(self, request: Administer) -> asyncio.Future[Administered | Undone]: ...
+    def ask(self, request: Request, size: int = 0) -> asyncio.Future[Any]:
+        """Ask the actors; `size` is that of a call's body in bytes. The future always ends with an answer."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refusal = self._refusal(request, size)
         if refusal is not None or self._wiring is None:
-            future.set_result(refusal or Refused(call.number, Reason.STOPPING, RETRY_AFTER_S))
+            future.set_result(refusal or Refused(request.number, Reason.STOPPING, RETRY_AFTER_S))
             return future
-        self._calls[call.number] = _Waiting(future, size, self._loop.time() + self._limits.call_timeout_s)
+        self._calls[request.number] = _Waiting(future, size, self._loop.time() + self._limits.call_timeout_s)
         self._queued_bytes += size
-        self._system.tell(self._wiring.source_auth, call)
+        self._system.tell(_addressee(request, self._wiring), request)
         return future
 
-    def _refusal(self, call: Track, size: int) -> Refused | None:
+    def _refusal(self, request: Request, size: int) -> Refused | None:
         if self._stopping:
-            return Refused(call.number, Reason.STOPPING, RETRY_AFTER_S)
+            return Refused(request.number, Reason.STOPPING, RETRY_AFTER_S)
         if (
             len(self._calls) >= self._limits.max_queued_calls
             or self._queued_bytes + size > self._limits.max_queued_bytes
         ):
-            return Refused(call.number, Reason.OVERLOADED, RETRY_AFTER_S)
+            return Refused(request.number, Reason.OVERLOADED, RETRY_AFTER_S)
         return None
 
     def use_rules(self, rules: RuleSet) -> None:
@@ -187,6 +214,16 @@ class Tracker:
             if waiting.deadline > self._loop.time():
                 break
             _answer(waiting, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
+
+
+def _addressee(request: Request, wiring: Wiring) -> ActorAddress:
+    match request:
+        case Track():
+            return wiring.source_auth
+        case Administer():
+            return wiring.event_writer
+        case Erase() | Fetch():
+            return wiring.directory
 
 
 def _answer(waiting: _Waiting, answer: Answer) -> None:

@@ -55,7 +55,7 @@ class TrackEndpoint:
         body = await read_body(headers, receive, self._limits.max_body_bytes)
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(scope, headers, body)
-        match await self._tracker.track(call, len(body)):
+        match await self._tracker.ask(call, len(body)):
             case Tracked() as tracked:
                 return answer_body(tracked)
             case Refused() as refusal:

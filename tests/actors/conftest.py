@@ -15,7 +15,7 @@ import pytest
 from thespian.actors import ActorSystem
 
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick, Track, TrackedEvent
+from trackd.actors.messages import Answer, BatchCommitted, Erase, Fetch, Refused, Tick, Track, TrackedEvent
 from trackd.actors.profile_document import new_profile
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
@@ -23,7 +23,7 @@ from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Limits
 from trackd.storage.documents import Profile, Session, Source
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Changes, Fence, Store, StoreError
+from trackd.storage.store import Change, Changes, Fence, Store, StoreError
 from trackd.storage.writer import BatchResult, commit
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -51,6 +51,14 @@ class Make:
         made = tuple(cls.event() for _ in range(events)) if isinstance(events, int) else tuple(events)
         fields = {"source_id": "source", "received": NOW, **fields}
         return Track(number=next(numbers), session_id=session_id, events=made, **fields)
+
+    @staticmethod
+    def erase(profile_id: str, **fields: Any) -> Erase:
+        return Erase(next(numbers), profile_id, NOW, **fields)
+
+    @staticmethod
+    def fetch(profile_id: str) -> Fetch:
+        return Fetch(next(numbers), profile_id)
 
     @staticmethod
     def profile(profile_id: str, seq: int = 0, revision: int = 1) -> Profile:
@@ -91,7 +99,7 @@ class SteppedWriter:
     def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
         self.store = store
         self.committed = committed
-        self.batches: deque[Sequence[Changes]] = deque()
+        self.batches: deque[Sequence[Change]] = deque()
         self.free_running = False
 
     def submit(self, batch: Sequence[Changes]) -> None:
@@ -137,7 +145,7 @@ class Scene:
         await self.tracker.stop(timeout_s=5)
 
     def ask(self, call: Track, size: int = 0) -> "asyncio.Future[Answer]":
-        return self.tracker.track(call, size)
+        return self.tracker.ask(call, size)
 
     async def step(self) -> None:
         """The batch under way is committed, and the actors hear of it."""
@@ -173,7 +181,7 @@ class Troupe:
     def __init__(self, reads: Any, rules: RuleSet | None = None, **bounds: int) -> None:
         self.reads = reads
         self.now = 0.0
-        self.batches: deque[Sequence[Changes]] = deque()
+        self.batches: deque[Sequence[Change]] = deque()
         self.answers: dict[int, Answer] = {}
         self.health: list[bool] = []
         self.wiring: Wiring | None = None

@@ -53,7 +53,7 @@ def test_calls_are_answered_once_they_are_committed(make):
     async def story():
         tracker = Tracker(store)
         await tracker.start()
-        answers = await asyncio.gather(*(tracker.track(make.call(f"S{n % 3}"), 10) for n in range(30)))
+        answers = await asyncio.gather(*(tracker.ask(make.call(f"S{n % 3}"), 10) for n in range(30)))
         await tracker.stop()
         return answers, tracker.writer_ended
 
@@ -75,7 +75,7 @@ def test_with_a_real_file_every_answer_is_true(make, tmp_path):
         await tracker.start()
 
         async def client(n):
-            return [await tracker.track(make.call(f"S{n % 4}", 2, context={"n": n}), 100) for _ in range(10)]
+            return [await tracker.ask(make.call(f"S{n % 4}", 2, context={"n": n}), 100) for _ in range(10)]
 
         answers = await asyncio.gather(*(client(n) for n in range(12)))
         await tracker.stop()
@@ -244,7 +244,7 @@ def test_stopping_does_not_wait_for_ever_for_a_disk_that_hangs(make):
     async def story():
         tracker = Tracker(store, make_writer=make_writer)
         await tracker.start()
-        asked = [tracker.track(make.call(f"S{n}"), 0) for n in range(5)]
+        asked = [tracker.ask(make.call(f"S{n}"), 0) for n in range(5)]
         await tracker.stop(timeout_s=0)
         ended = tracker.writer_ended
         store.go_on.set()
@@ -271,7 +271,7 @@ def test_a_call_before_the_start_is_refused(make):
     async def story():
         tracker = Tracker(make.store())
         try:
-            return await tracker.track(make.call(), 0)
+            return await tracker.ask(make.call(), 0)
         finally:
             await tracker.start()
             await tracker.stop()
@@ -302,10 +302,10 @@ def test_a_changed_source_is_seen_by_a_running_tracker(make, tmp_path):
     async def story():
         tracker = Tracker(store)
         await tracker.start()
-        before = await tracker.track(make.call(), 0)
+        before = await tracker.ask(make.call(), 0)
         with Sources(path) as sources:
             sources.enable("source", False)
-        while isinstance(answer := await tracker.track(make.call(), 0), Tracked):
+        while isinstance(answer := await tracker.ask(make.call(), 0), Tracked):
             pass
         await tracker.stop()
         return before, answer
@@ -324,11 +324,11 @@ def test_a_store_that_failed_makes_it_unready_until_it_is_well_again(make):
         tracker = Tracker(store)
         await tracker.start()
         store.full = True
-        refused = await tracker.track(make.call(), 0)
+        refused = await tracker.ask(make.call(), 0)
         ready_when_full = tracker.ready
         store.full = False
         await until(lambda: tracker.ready)
-        answer = await tracker.track(make.call(), 0)
+        answer = await tracker.ask(make.call(), 0)
         await tracker.stop()
         return refused, ready_when_full, answer
 
@@ -363,7 +363,7 @@ def test_a_tracker_stops_though_its_store_fails(make, kind):
     async def story():
         tracker = Tracker(store)
         await tracker.start()
-        asked = [tracker.track(make.call(f"S{n}"), 0) for n in range(5)]
+        asked = [tracker.ask(make.call(f"S{n}"), 0) for n in range(5)]
         await tracker.stop()
         return [future.result() for future in asked]
 
