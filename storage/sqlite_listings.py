@@ -1,0 +1,231 @@
+"""Lists from an SQLite file. Each page is one row, put together by SQLite.
+
+Python's SQLite module lets go of the GIL for each row, and beside a busy event loop it takes up to a switch interval to
+have it back: a page of 1,000 rows would take half a second.
+"""
+
+import contextlib
+import queue
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils.utils import sqlite3
+
+from trackd.storage.chain import WALK
+from trackd.storage.database import connect, explained
+from trackd.storage.documents import timestamp
+from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
+from trackd.storage.store import StoreError
+
+CONNECTIONS = 4
+MAX_EXAMINED = 10_000  # rows that one page looks at: about 20 ms
+SLACK_S = 1  # numbers follow the times of arrival, but for calls that were sent to their actor again
+
+# What another tool wrote may be no JSON: it spoils its own field only.
+EVENT = """
+json_object(
+    'id', id, 'seq', seq, 'type', type, 'profile', json_object('id', profile_id),
+    'session', json_object('id', session_id), 'source', json_object('id', source_id),
+    'metadata', json_object('time', json_object('create', created, 'insert', inserted), 'status', status, 'ip', ip,
+        'reasons', iif(json_valid(reasons), json(reasons), json_array())),
+    'properties', iif(json_valid(properties), json(properties), NULL),
+    'context', iif(json_valid(context), json(context), NULL), 'config', iif(json_valid(config), json(config), NULL),
+    'tags', iif(json_valid(tags), json(tags), NULL))
+"""
+SESSION = """
+json_object('id', id, 'profile', json_object('id', profile_id),
+    'metadata', json_object('time', json_object('insert', inserted, 'update', updated,
+        'duration', round((julianday(updated) - julianday(inserted)) * 86400, 3))),
+    'context', iif(json_valid(context), json(context), NULL),
+    'properties', iif(json_valid(properties), json(properties), NULL))
+"""
+DOCUMENTS = "SELECT json_group_array(json(document) ORDER BY number DESC), count(*), min(number) FROM"
+
+PROFILE = """
+SELECT id, last_event FROM profile WHERE id = :id
+UNION ALL SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :id) LIMIT 1
+"""
+PROFILE_EVENTS = f"""
+{WALK} {DOCUMENTS} (
+    SELECT event.number AS number, {EVENT} AS document FROM walk JOIN event ON event.number = walk.number)
+"""
+SESSION_EVENTS = f"""
+{WALK} {DOCUMENTS} (
+    SELECT event.number AS number, {EVENT} AS document FROM walk JOIN event ON event.number = walk.number
+    WHERE session_id = :session ORDER BY event.number DESC LIMIT :limit)
+"""
+LAST_WALKED = f"{WALK} SELECT min(number), count(*) FROM walk"
+PREVIOUS = "SELECT previous, inserted FROM event WHERE number = ?"
+PROFILE_SESSIONS = f"""
+{DOCUMENTS} (SELECT rowid AS number, {SESSION} AS document FROM session
+    WHERE profile_id = :profile AND rowid <= :start ORDER BY rowid DESC LIMIT :limit)
+"""
+EVENTS = f"""
+{DOCUMENTS} (SELECT number, {EVENT} AS document FROM event
+    WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
+    AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
+    AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
+    ORDER BY number DESC LIMIT :limit)
+"""
+PROFILES = f"""
+{DOCUMENTS} (SELECT rowid AS number, doc AS document FROM profile
+    WHERE rowid <= :start AND rowid > :floor AND json_valid(doc)
+    AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
+    AND (:public IS NULL OR iif(:value IS NULL,
+        coalesce(doc -> :public, doc -> :private) IS NOT NULL,
+        :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))
+    AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
+    ORDER BY rowid DESC LIMIT :limit)
+"""
+# The first number whose event arrived at that time or later, by halving: there is no index on times.
+EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
+ARRIVED = f"""
+WITH RECURSIVE between_numbers (low, high) AS (
+    SELECT coalesce(min(number), 0), coalesce(max(number), 0) + 1 FROM event
+    UNION ALL
+    SELECT iif({EARLIER}, (low + high) / 2 + 1, low), iif({EARLIER}, high, (low + high) / 2)
+    FROM between_numbers WHERE low < high
+)
+SELECT max(low) FROM between_numbers
+"""
+COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
+
+
+class SqliteListings:
+    """See `Listings`. Reads the file on connections of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
+        with explained(path):
+            for _ in range(CONNECTIONS):
+                self._connections.put(connect(path, mode="ro"))
+
+    def close(self) -> None:
+        """Waits for the reads under way."""
+        for _ in range(CONNECTIONS):
+            self._connections.get().close()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """A connection, and one view of the file for all that is read on it."""
+        connection = self._connections.get()
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read: {error}") from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._connections.put(connection)
+
+    def session(self, session_id: str) -> str | None:
+        return self._document(f"SELECT {SESSION} FROM session WHERE id = ?", session_id)
+
+    def event(self, event_id: str) -> str | None:
+        return self._document(f"SELECT {EVENT} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1", event_id)
+
+    def _document(self, sql: str, key: str) -> str | None:
+        with self._reading() as db:
+            row = db.execute(sql, (key,)).fetchone()
+            return row[0] if row else None
+
+    def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None:
+        with self._reading() as db:
+            profile = db.execute(PROFILE, {"id": profile_id}).fetchone()
+            if profile is None:
+                return None
+            start = profile[1] if wanted.cursor is None else wanted.cursor
+            walk = {"profile": profile[0], "start": start, "depth": wanted.limit}
+            documents, _, last = db.execute(PROFILE_EVENTS, walk).fetchone()
+            return Page(documents, _previous(db, last, profile[0]))
+
+    def profile_sessions(self, profile_id: str, wanted: Wanted) -> Page | None:
+        with self._reading() as db:
+            profile = db.execute(PROFILE, {"id": profile_id}).fetchone()
+            if profile is None:
+                return None
+            these = {"profile": profile[0], "start": _start(wanted), "limit": wanted.limit}
+            documents, _, last = db.execute(PROFILE_SESSIONS, these).fetchone()
+            before = "SELECT max(rowid) FROM session WHERE profile_id = ? AND rowid < ?"
+            return Page(documents, db.execute(before, (profile[0], last)).fetchone()[0])
+
+    def session_events(self, session_id: str, wanted: Wanted) -> Page | None:
+        with self._reading() as db:
+            session = db.execute("SELECT profile_id, inserted FROM session WHERE id = ?", (session_id,)).fetchone()
+            if session is None:
+                return None
+            profile = db.execute(PROFILE, {"id": session[0]}).fetchone() or (session[0], None)
+            start = profile[1] if wanted.cursor is None else wanted.cursor
+            walk = {"profile": profile[0], "start": start, "depth": MAX_EXAMINED}
+            which = {**walk, "session": session_id, "limit": wanted.limit}
+            documents, count, last = db.execute(SESSION_EVENTS, which).fetchone()
+            if count < wanted.limit:
+                last = db.execute(LAST_WALKED, walk).fetchone()[0]
+            row = db.execute(PREVIOUS, (last,)).fetchone()
+            is_older = row is not None and row[1] < session[1]  # than the session: nothing of it comes any more
+            return Page(documents, None if is_older else _previous(db, last, profile[0]))
+
+    def events(self, which: EventsWanted, wanted: Wanted) -> Page:
+        with self._reading() as db:
+            first, newest = db.execute("SELECT min(number), max(number) FROM event").fetchone()
+            start = min(_start(wanted), newest or 0)
+            lowest = (first or 1) - 1
+            if which.before is not None:
+                start = min(start, _arrived(db, which.before, SLACK_S) - 1)
+            if which.after is not None:
+                lowest = max(lowest, _arrived(db, which.after, -SLACK_S) - 1)
+            filters = {name: getattr(which, name) for name in which.__struct_fields__}
+            return _search(db, EVENTS, filters, (start, lowest), wanted.limit)
+
+    def profiles(self, which: ProfilesWanted, wanted: Wanted) -> Page:
+        with self._reading() as db:
+            newest = db.execute("SELECT max(rowid) FROM profile").fetchone()[0] or 0
+            filters = {
+                "segment": which.segment,
+                "public": _path("public", which.trait),
+                "private": _path("private", which.trait),
+                "value": which.value,
+                "seen_after": which.seen_after,
+            }
+            return _search(db, PROFILES, filters, (min(_start(wanted), newest), 0), wanted.limit)
+
+    def count(self, kind: str) -> int:
+        with self._reading() as db:
+            number: int = db.execute(COUNTS[kind]).fetchone()[0]
+            return number
+
+
+def _start(wanted: Wanted) -> int:
+    return 2**62 if wanted.cursor is None else wanted.cursor
+
+
+def _search(db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int) -> Page:
+    """Look through the rows from the first number down to (not including) the second, as far as one page may."""
+    start, lowest = numbers
+    floor = max(start - MAX_EXAMINED, lowest)
+    documents, count, last = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchone()
+    below = last - 1 if count == limit else floor
+    return Page(documents, below if below > lowest else None)
+
+
+def _previous(db: Any, number: int | None, profile_id: str) -> int | None:
+    row = db.execute(
+        "SELECT number FROM event WHERE number = (SELECT previous FROM event WHERE number = :number)"
+        " AND number < :number AND profile_id = :profile",
+        {"number": number, "profile": profile_id},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _arrived(db: Any, time: str, slack_s: int) -> int:
+    with contextlib.suppress(OverflowError):
+        time = timestamp(datetime.fromisoformat(time) + timedelta(seconds=slack_s))
+    number: int = db.execute(ARRIVED, {"time": time}).fetchone()[0]
+    return number
+
+
+def _path(part: str, trait: tuple[str, ...] | None) -> str | None:
+    return None if trait is None else f"$.traits.{part}" + "".join(f'."{key}"' for key in trait)
