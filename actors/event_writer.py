@@ -81,15 +81,18 @@ class EventWriter(GuardedActor):
         settled = tuple([(message, outcome) for message, outcome in ended if isinstance(message, Commit)])
         if settled:
             self.send(self.wiring.directory, Settled(settled))
-        for message, outcome in ended:
-            if isinstance(message, Administer):
-                stored = outcome is Outcome.STORED
-                self.answer(
-                    Administered(message.number)
-                    if stored
-                    else Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S)
-                )
+        self._answer_administration(ended)
         self._note_health(result.error)
+
+    def _answer_administration(self, ended: Sequence[tuple[Commit | Administer, Outcome]]) -> None:
+        administered = [(message, outcome) for message, outcome in ended if isinstance(message, Administer)]
+        if not administered:
+            return
+        self.send(self.wiring.source_auth, Tick())  # a source is in force when it is answered
+        for message, outcome in administered:
+            failed = outcome is not Outcome.STORED
+            refused = Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S)
+            self.answer(refused if failed else Administered(message.number))
 
     def _note_health(self, error: StoreError | None) -> None:
         """One line when the store begins to fail and one when it is well again, however many calls are refused."""

@@ -1,17 +1,20 @@
 """`trackd source`: who may send events."""
 
 import json
-import re
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
-from msgspec.structs import asdict
 
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.storage.documents import Source
+from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
 from trackd.storage.sources import Sources
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,13 +28,14 @@ def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Sour
 
 
 def _checked_id(value: str | None) -> str:
-    if value is None:
-        return str(uuid.uuid4())
-    if not 1 <= len(value.strip()) <= 255:
-        raise typer.BadParameter("an id has 1 to 255 characters.")
-    if not value.strip().isprintable():
-        raise typer.BadParameter("an id has no control characters.")
-    return value.strip()
+    return str(uuid.uuid4()) if value is None else _parameter(checked_id, value)
+
+
+def _parameter(check: Callable[[T], R], value: T) -> R:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _checked_text(value: str) -> str:
@@ -47,17 +51,11 @@ SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id.", 
 
 
 def _checked_origins(values: list[str] | None) -> list[str]:
-    origins = [value.strip().rstrip("/").lower() for value in values or ()]
-    for origin in origins:
-        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", origin):
-            raise typer.BadParameter(f"{origin!r} is not an origin: write it as https://shop.example, without a path.")
-    return origins
+    return _parameter(checked_origins, values or ())
 
 
 def _checked_rate(value: float | None) -> float | None:
-    if value is not None and not 0.001 <= value <= 1_000_000:
-        raise typer.BadParameter("must be from 0.001 to 1000000 calls per second.")
-    return value
+    return _parameter(checked_rate, value)
 
 
 @app.command()
@@ -119,7 +117,7 @@ def list_sources(
 def show(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print a source as JSON."""
     with _open(db, config) as sources:
-        typer.echo(json.dumps(_document(sources.get(id)), indent=2))
+        typer.echo(json.dumps(sources.get(id).document(), indent=2))
 
 
 @app.command()
@@ -141,10 +139,3 @@ def remove(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> 
     """Remove a source; what it sent stays."""
     with _open(db, config) as sources:
         sources.remove(id)
-
-
-def _document(source: Source) -> dict[str, Any]:
-    """As in the contract: times lie under `metadata`."""
-    document = asdict(source)
-    times = {"insert": document.pop("inserted"), "update": document.pop("updated")}
-    return document | {"metadata": {"time": times}}

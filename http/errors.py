@@ -10,7 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track
+from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track, Undone
 from trackd.actors.rules.schemas import Fault
 from trackd.actors.sparse_log import SparseLog
 
@@ -71,6 +71,17 @@ def stopping() -> HttpError:
 
 def failed(_: Failed) -> HttpError:
     return HttpError(500, "fault", "The server failed on this call; nothing of it was stored.")
+
+
+def undone(answer: Undone) -> HttpError:
+    """Of requests that name no source."""
+    if isinstance(answer, Failed):
+        return failed(answer)
+    return HttpError(STATUS[answer.reason], answer.reason.value, DETAIL[answer.reason], answer.retry_after_s)
+
+
+def already_there(detail: str) -> HttpError:
+    return HttpError(409, "already there", detail)
 
 
 def too_large(what: str, limit: str) -> HttpError:

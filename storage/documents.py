@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 JsonObject = dict[str, Any]
 
@@ -32,6 +33,12 @@ class Source(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     inserted: str = ""
     updated: str = ""
+
+    def document(self) -> JsonObject:
+        """As in the contract: times lie under `metadata`."""
+        document = asdict(self)
+        times = {"insert": document.pop("inserted"), "update": document.pop("updated")}
+        return document | {"metadata": {"time": times}}
 
 
 class Profile(Struct, frozen=True):
