@@ -45,9 +45,9 @@ class SourceBody(BaseModel):
     metadata: Any = None
 
     def source(self, source_id: str, inserted: str, updated: str) -> Source:
-        fields = self.model_dump(exclude={"id", "metadata", "origins", "tags"})
-        lists = {"origins": tuple(self.origins), "tags": tuple(self.tags)}
-        return Source(id=source_id, **fields, **lists, inserted=inserted, updated=updated)
+        said: dict[str, Any] = self.model_dump(exclude={"id", "metadata"})
+        said |= {"origins": tuple(self.origins), "tags": tuple(self.tags)}
+        return Source(id=source_id, inserted=inserted, updated=updated, **said)
 
 
 class EventSources:
