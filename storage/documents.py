@@ -1,9 +1,11 @@
-"""The documents that trackd keeps: source, profile, session, event.
+"""The documents that trackd keeps: source, token, profile, session, event.
 
 All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
 """
 
+import hashlib
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -39,6 +41,33 @@ class Source(Struct, frozen=True):
         document = asdict(self)
         times = {"insert": document.pop("inserted"), "update": document.pop("updated")}
         return document | {"metadata": {"time": times}}
+
+
+class TokenScope(StrEnum):
+    """What a token opens. `admin` includes `read`."""
+
+    READ = "read"
+    ADMIN = "admin"
+
+
+class Token(Struct, frozen=True):
+    """Who may look inside and administer. Of its secret only the hash is kept (`secret_hash`).
+
+    Scopes that trackd does not know, of another tool or a newer trackd, open nothing.
+    """
+
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+    inserted: str = ""
+
+    def opens(self, scope: TokenScope) -> bool:
+        return scope in self.scopes or TokenScope.ADMIN in self.scopes
+
+
+def secret_hash(secret: str) -> str:
+    """SHA-256 in hex: a slow hash protects secrets that can be guessed, and these have 32 random bytes."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Profile(Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, cast
 
-from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.documents import Event, Profile, Session, Source, Token
 from trackd.storage.fence import judge
 from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, PutSource, RemoveSource
 
@@ -19,6 +19,7 @@ class MemoryStore:
         self.event_ids: dict[tuple[str, str], int | None] = {}
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
+        self._tokens: dict[str, Token] = {}
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
@@ -42,6 +43,15 @@ class MemoryStore:
     def put_source(self, source: Source) -> None:
         self._sources[source.id] = source
         self._sources_version += 1
+
+    def tokens(self) -> list[Token]:
+        return list(self._tokens.values())
+
+    def put_token(self, token: Token) -> None:
+        self._tokens[token.name] = token
+
+    def revoke_token(self, name: str) -> None:
+        del self._tokens[name]
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         outcomes: list[Outcome] = []

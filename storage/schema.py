@@ -132,3 +132,33 @@ def chain_of_each_profiles_events(db: Database) -> None:
 @migrations()  # type: ignore[untyped-decorator]
 def tombstones_of_erased_profiles(db: Database) -> None:
     db.execute(ERASED)
+
+
+# `scopes` is text with blanks between them. `tokens_made` remembers revoked tokens too: only a file that never had one
+# gets a first token by itself.
+TOKENS = """
+CREATE TABLE token (
+    name TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    inserted TEXT NOT NULL
+);
+CREATE TABLE tokens_made (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
+);
+INSERT INTO tokens_made VALUES (1, 0);
+"""
+COUNT_TOKENS = """
+CREATE TRIGGER token_made AFTER INSERT ON token
+BEGIN
+    UPDATE tokens_made SET number = number + 1;
+END
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def tokens(db: Database) -> None:
+    for statement in TOKENS.strip().split(";\n"):
+        db.execute(statement)
+    db.execute(COUNT_TOKENS)

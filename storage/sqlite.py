@@ -16,11 +16,12 @@ from trackd.storage import chain
 from trackd.storage.administration import administer
 from trackd.storage.bulk import BulkInsert
 from trackd.storage.database import connect, explained, open_for_writing
-from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.documents import Profile, Session, Source, Token
 from trackd.storage.encoding import json_object, json_text
 from trackd.storage.fence import Verdict, judge
 from trackd.storage.sources import source_of_row
 from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, StoreError
+from trackd.storage.tokens import token_of_row
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ MERGED_PROFILE = "SELECT id, seq, revision, doc FROM profile WHERE id = (SELECT 
 SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
 KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
 SOURCES = "SELECT * FROM source"
+TOKENS = "SELECT * FROM token"
 
 # One row for a whole batch, see bulk.py.
 STANDING = """
@@ -99,6 +101,9 @@ class SqliteStore:
             except (TypeError, ValueError) as error:  # written by another tool; the others are as good as before
                 log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
         return sources
+
+    def tokens(self) -> list[Token]:
+        return [token_of_row(row) for row in self._read(TOKENS)]
 
     def _read(self, sql: str, *parameters: str) -> list[Any]:
         try:

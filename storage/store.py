@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.documents import Event, Profile, Session, Source, Token
 
 
 class StoreError(Exception):
@@ -94,6 +94,9 @@ class Reads(Protocol):
         """A number that changes with every change to any source."""
 
     def sources(self) -> list[Source]: ...
+
+    def tokens(self) -> list[Token]:
+        """The tokens that hold at this moment: few, and read anew for each request that shows one."""
 
 
 class Store(Reads, Protocol):

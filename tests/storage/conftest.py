@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from msgspec.structs import asdict
 from sqlite_utils import Database
 
-from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.documents import Event, Profile, Session, Source, Token
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Fence, Store
+from trackd.storage.tokens import Tokens
 
 NOW = "2026-01-31T12:00:00.000000Z"
 
@@ -81,6 +83,10 @@ class Shelf(Protocol):
 
     def put_source(self, source: Source) -> None: ...
 
+    def put_token(self, token: Token) -> None: ...
+
+    def revoke_token(self, name: str) -> None: ...
+
     def merge(self, profile_id: str, into_id: str) -> None:
         """The profile is gone, its id leads to the other."""
 
@@ -94,6 +100,12 @@ class MemoryShelf:
 
     def put_source(self, source: Source) -> None:
         self.store.put_source(source)
+
+    def put_token(self, token: Token) -> None:
+        self.store.put_token(token)
+
+    def revoke_token(self, name: str) -> None:
+        self.store.revoke_token(name)
 
     def merge(self, profile_id: str, into_id: str) -> None:
         self.store.profiles.pop(profile_id, None)
@@ -112,6 +124,13 @@ class SqliteShelf:
     def put_source(self, source: Source) -> None:
         with Sources(self.path) as sources:
             sources.add(source)
+
+    def put_token(self, token: Token) -> None:
+        self.db.table("token").insert({**asdict(token), "scopes": " ".join(token.scopes)})
+
+    def revoke_token(self, name: str) -> None:
+        with Tokens(self.path) as tokens:
+            tokens.revoke(name)
 
     def merge(self, profile_id: str, into_id: str) -> None:
         with self.db.atomic():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.storage.documents import Event, Profile, Source, timestamp
+from trackd.storage.documents import Event, Profile, Source, Token, TokenScope, secret_hash, timestamp
 
 
 def test_a_timestamp_is_utc_with_microseconds_and_z():
@@ -54,3 +54,21 @@ def test_an_event_has_the_columns_that_the_contract_names():
     named = "id profile_id seq session_id source_id type created inserted status properties context config"
 
     assert set(named.split()) <= set(Event._fields)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "opened"),
+    [
+        (("read",), {TokenScope.READ}),
+        (("admin",), {TokenScope.READ, TokenScope.ADMIN}),
+        (("read", "admin"), {TokenScope.READ, TokenScope.ADMIN}),
+        (("tomorrow's", "Admin"), set()),
+        ((), set()),
+    ],
+)
+def test_a_token_opens_what_its_scopes_say_and_admin_includes_read(scopes, opened):
+    assert {scope for scope in TokenScope if Token("t", "", scopes).opens(scope)} == opened
+
+
+def test_the_hash_of_a_secret_is_sha_256_in_hex():
+    assert secret_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

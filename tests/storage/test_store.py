@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.documents import Profile, Session, Source, Token, secret_hash
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Fence, Outcome
 
+NOW = "2026-01-31T12:00:00.000000Z"
 STORED, STALE = Outcome.STORED, Outcome.STALE
 
 
@@ -25,6 +26,7 @@ def test_an_empty_store_knows_nobody(shelf):
     assert store.session("S") is None
     assert store.known_events("A", ["e"]) == {}
     assert store.sources() == []
+    assert store.tokens() == []
     assert shelf.events() == []
 
 
@@ -252,6 +254,18 @@ def test_reading_sources_does_not_move_the_version(shelf):
     shelf.store.commit([])
 
     assert shelf.store.sources_version() == version
+
+
+def test_tokens_hold_from_the_moment_they_are_made_until_they_are_revoked(shelf):
+    viewer = Token("viewer", secret_hash("one"), ("read",), NOW)
+    operator = Token("operator", secret_hash("two"), ("read", "admin"), NOW)
+
+    shelf.put_token(viewer)
+    assert shelf.store.tokens() == [viewer]
+    shelf.put_token(operator)
+    assert sorted(shelf.store.tokens(), key=lambda token: token.name) == [operator, viewer]
+    shelf.revoke_token("viewer")
+    assert shelf.store.tokens() == [operator]
 
 
 step = st.tuples(

@@ -1,0 +1,79 @@
+"""Administration tokens in the database file, as `trackd token` manages them, beside a running server too."""
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlite_utils import Database
+
+from trackd.storage.database import explained, open_for_writing
+from trackd.storage.documents import Token, TokenScope, secret_hash, timestamp
+
+PREFIX = "trackd_"  # so that a secret that leaked is recognised, by people and by scanners
+SECRET_BYTES = 32
+
+
+class TokenError(Exception):
+    """What was asked of a token cannot be done: a sentence for whoever asked."""
+
+
+def token_of_row(row: Any) -> Token:
+    """A row of the table `token`, which has the columns of `Token` in its order."""
+    name, hash_, scopes, inserted = row
+    return Token(name, hash_, tuple(scopes.split()), inserted)
+
+
+class Tokens:
+    """The table `token` of one file. Raises DatabaseError and TokenError."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._path = path
+        self._db = Database(open_for_writing(path, create=create))
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
+        self._table = self._db.table("token")
+
+    def __enter__(self) -> "Tokens":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def add(self, name: str, scopes: Iterable[TokenScope]) -> str:
+        """Returns the new token's secret, which nobody can read again."""
+        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        row = {
+            "name": name,
+            "hash": secret_hash(secret),
+            "scopes": " ".join(scopes),
+            "inserted": timestamp(datetime.now(UTC)),
+        }
+        with explained(self._path), self._db.atomic():
+            if self._has(name):
+                raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
+            self._table.insert(row)
+        return secret
+
+    def all(self) -> list[Token]:
+        with explained(self._path):
+            rows = self._db.execute("SELECT * FROM token ORDER BY inserted, name").fetchall()
+        return [token_of_row(row) for row in rows]
+
+    def revoke(self, name: str) -> None:
+        with explained(self._path), self._db.atomic():
+            if not self._has(name):
+                raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
+            self._table.delete(name)
+
+    def ever_made(self) -> bool:
+        """Whether the file ever had a token; one that was revoked counts too."""
+        with explained(self._path):
+            number: int = self._db.execute("SELECT number FROM tokens_made").fetchone()[0]
+        return number > 0
+
+    def _has(self, name: str) -> bool:
+        return bool(self._table.count_where("name = ?", [name]))
