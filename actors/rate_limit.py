@@ -1,4 +1,4 @@
-"""A rate limit for each source: the generic cell rate algorithm, which keeps one number per limit."""
+"""A rate limit: the generic cell rate algorithm, which keeps one number for each whom it limits."""
 
 from msgspec import Struct
 
@@ -9,12 +9,12 @@ class Bucket(Struct, frozen=True):
     free_at: float = 0.0
 
 
-def take(bucket: Bucket, calls_per_s: float, now: float) -> tuple[Bucket, float]:
+def take(bucket: Bucket, calls_per_s: float, now: float, burst: float | None = None) -> tuple[Bucket, float]:
     """Take one call. Returns the bucket after it and the seconds to wait; 0 means that the call may pass.
 
-    A burst may hold as many calls as the limit allows in one second, and at least one.
+    When it is not said, a burst may hold as many calls as the limit allows in one second, and at least one.
     """
-    burst = max(1.0, calls_per_s)
+    burst = max(1.0, calls_per_s) if burst is None else burst
     free_at = max(bucket.free_at, now)
     wait = free_at - now - (burst - 1) / calls_per_s
     if wait > 1e-9:  # of a second: what the float arithmetic of a whole burst may add up to

@@ -76,3 +76,13 @@ def test_a_steady_stream_passes_at_the_rate():
     through = passed(10, [100.0 + n / 100 for n in range(1000)])
 
     assert len(through) == pytest.approx(10 * 10 + 9, abs=1)
+
+
+def test_a_burst_may_be_larger_than_what_the_limit_allows_in_a_second():
+    bucket, waits = Bucket(), []
+    for _ in range(12):
+        bucket, wait = take(bucket, 1.0, 100.0, burst=10)
+        waits.append(wait)
+
+    assert waits == [0.0] * 10 + [pytest.approx(1.0)] * 2
+    assert take(bucket, 1.0, 101.0, burst=10)[1] == 0
