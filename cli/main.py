@@ -1,6 +1,5 @@
 """The command `trackd`."""
 
-import platform
 import signal
 import sys
 from typing import Annotated, Any
@@ -8,14 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from trackd.cli import rules as rules_commands
-from trackd.cli import source
+from trackd.cli import source, token
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
-from trackd.cli.version import VERSION
+from trackd.cli.version import versions
 from trackd.config.load import SettingsError
 from trackd.config.rules_file import RulesError
 from trackd.storage.sources import SourceError
 from trackd.storage.store import StoreError
+from trackd.storage.tokens import TokenError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,19 +25,13 @@ app = typer.Typer(
     help="Collect events over HTTP, and keep every profile consistent under concurrent calls.",
 )
 app.add_typer(source.app, name="source")
+app.add_typer(token.app, name="token")
 app.add_typer(rules_commands.app, name="rules")
 
 
 def _print_versions(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        from sqlite_utils.utils import sqlite3
-
-        typer.echo(
-            f"trackd {VERSION}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-            f"Thespian {version('thespian')}"
-        )
+        typer.echo("trackd {version}, Python {python}, SQLite {sqlite}, Thespian {thespian}".format(**versions()))
         raise typer.Exit
 
 
@@ -91,7 +85,7 @@ def main() -> None:
         app()
     except (SettingsError, RulesError) as error:
         _end(error, 2)
-    except (StoreError, SourceError, CommandError) as error:
+    except (StoreError, SourceError, TokenError, CommandError) as error:
         _end(error, 1)
 
 

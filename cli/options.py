@@ -30,3 +30,12 @@ ConfigFile = Annotated[
 
 def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:
     return load(flags, config)
+
+
+def checked_text(value: str) -> str:
+    """The shell may hand over bytes that are no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("must be text in UTF-8.") from None
+    return value

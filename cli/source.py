@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.storage.documents import Source
 from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
 from trackd.storage.sources import Sources
@@ -38,16 +38,7 @@ def _parameter(check: Callable[[T], R], value: T) -> R:
         raise typer.BadParameter(str(error)) from None
 
 
-def _checked_text(value: str) -> str:
-    """The shell may hand over bytes that are no text."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise typer.BadParameter("must be text in UTF-8.") from None
-    return value
-
-
-SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id.", callback=_checked_text)]
+SourceId = Annotated[str, typer.Argument(metavar="ID", help="The source's id.", callback=checked_text)]
 
 
 def _checked_origins(values: list[str] | None) -> list[str]:
@@ -60,11 +51,11 @@ def _checked_rate(value: float | None) -> float | None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Option(help="What people call it.", callback=_checked_text)],
+    name: Annotated[str, typer.Option(help="What people call it.", callback=checked_text)],
     id: Annotated[  # noqa: A002  the flag's name
         str | None, typer.Option(help="The id that clients send; made when left out.", callback=_checked_id)
     ] = None,
-    description: Annotated[str, typer.Option(help="A note for people.", callback=_checked_text)] = "",
+    description: Annotated[str, typer.Option(help="A note for people.", callback=checked_text)] = "",
     consent: Annotated[bool, typer.Option("--consent", help="It requires consent.")] = False,
     returns_profile: Annotated[bool, typer.Option("--returns-profile", help="Answers may carry the profile.")] = False,
     permanent_profile_id: Annotated[

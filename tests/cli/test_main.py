@@ -26,7 +26,12 @@ def test_version_names_trackd_and_what_it_stands_on(trackd: Trackd) -> None:
 def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:
     result = trackd("--help")
     assert (result.returncode, result.stderr) == (0, "")
-    for command, does in {"serve": "Run the server", "config": "Print each setting", "source": "Manage the"}.items():
+    for command, does in {
+        "serve": "Run the server",
+        "config": "Print each setting",
+        "source": "Manage the sources",
+        "token": "Manage the tokens",
+    }.items():
         assert re.search(rf"^\W*{command}\s+{does}", result.stdout, re.MULTILINE)
 
 
