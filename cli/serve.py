@@ -14,15 +14,16 @@ from trackd.actors.rules.compiling import load_rules
 from trackd.actors.system import Tracker
 from trackd.cli.errors import CommandError
 from trackd.cli.logs import configure_logging
-from trackd.cli.version import VERSION
+from trackd.cli.version import VERSION, versions
 from trackd.config.rules_file import RulesError
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
 from trackd.http.server import Server, listen
-from trackd.storage.documents import Source
+from trackd.storage.documents import Source, TokenScope
 from trackd.storage.lock import DatabaseLock
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
+from trackd.storage.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ def serve(settings: Settings) -> None:
                 host, port = listening.getsockname()[:2]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
                 server = Server(
-                    create_app(settings, tracker),
+                    create_app(settings, tracker, store.tokens, versions()),
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),
                 )
-                source = _first_source(path, store)
-                server.on_started = lambda: _announce(url, path, source)
+                source, secret = _first_source(path, store), _first_token(path)
+                server.on_started = lambda: _announce(url, path, source, secret)
                 _tune_interpreter()
                 server.run(sockets=[listening])
         finally:
@@ -91,11 +92,20 @@ def _first_source(path: Path, store: SqliteStore) -> Source | None:
         return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
 
 
-def _announce(url: str, path: Path, source: Source | None) -> None:
+def _first_token(path: Path) -> str | None:
+    """The secret of the token that is made when there never was one in this file."""
+    with Tokens(path) as tokens:
+        return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
+
+
+def _announce(url: str, path: Path, source: Source | None, secret: str | None) -> None:
     if source is not None:
         call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
         print(f"Made a source, its id is {source.id}. Send it an event:\n")
         print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
+    if secret is not None:
+        print("Made an administration token. Keep it: it is shown only now, trackd keeps no more than its hash.\n")
+        print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
     print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
 
 

@@ -1,7 +1,7 @@
 """The application: routes, error answers, and what every answer carries."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,14 +12,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.actors.system import Tracker
 from trackd.config.settings import Settings
-from trackd.http.errors import ErrorAnswers
+from trackd.http.authentication import Guard
+from trackd.http.errors import ErrorAnswers, unreadable
 from trackd.http.health import Ready, healthcheck
+from trackd.http.info import Info
 from trackd.http.middleware import CommonHeaders
 from trackd.http.track import TrackEndpoint
+from trackd.storage.documents import Token
+from trackd.storage.store import StoreError
 
 
-def create_app(settings: Settings, tracker: Tracker) -> ASGIApp:
-    """The ASGI application. Its lifespan starts the tracker, and stops it once the last answer is out."""
+def create_app(
+    settings: Settings, tracker: Tracker, tokens: Callable[[], Iterable[Token]], versions: Mapping[str, str]
+) -> ASGIApp:
+    """The ASGI application. Its lifespan starts the tracker, and stops it once the last answer is out.
+
+    `tokens` reads those that hold at the moment, `versions` are what `/info/version` answers.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -39,18 +48,28 @@ def create_app(settings: Settings, tracker: Tracker) -> ASGIApp:
     async def fault(_: Request, __: Exception) -> Response:
         return errors.fault()
 
+    async def store_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, StoreError)
+        return errors.answer(unreadable(error))
+
     app = Starlette(
-        routes=[
-            Route("/track", track, methods=["POST"]),
-            Route("/healthcheck", healthcheck),
-            Route("/ready", Ready(tracker).get),
-        ],
-        exception_handlers={HTTPException: http_error, 500: fault},
+        routes=routes(track, tracker, Guard(tokens), versions),
+        exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect is no answer in JSON, and loses the body of a POST
     # Outside of Starlette's own error handling, so that a 500 has these headers too.
     return CommonHeaders(HotPath(track, app))
+
+
+def routes(track: TrackEndpoint, tracker: Tracker, guard: Guard, versions: Mapping[str, str]) -> list[Route]:
+    """What there is to ask, and the scope that it needs; no guard: anyone may ask."""
+    return [
+        Route("/track", track, methods=["POST"]),
+        Route("/healthcheck", healthcheck),
+        Route("/ready", Ready(tracker).get),
+        Route("/info/version", guard.read(Info(versions).version)),
+    ]
 
 
 class HotPath:

@@ -4,7 +4,7 @@ import http
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track, Undone
 from trackd.actors.rules.schemas import Fault
 from trackd.actors.sparse_log import SparseLog
+from trackd.storage.documents import TokenScope
+from trackd.storage.store import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,24 @@ DETAIL = {
 
 
 class HttpError(HTTPException):
-    """An answer that is not 200. `kind` names its class in the log; `detail` is what the client reads."""
+    """An answer that is not 200. `detail` is what the client reads.
 
-    def __init__(self, status: int, kind: str, detail: Any, retry_after_s: float | None = None) -> None:
-        headers = None if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
-        super().__init__(status, detail, headers)
+    In the log `kind` names its class, and `note`, when there is one, stands in place of the detail.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: Any,
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        note: str | None = None,
+    ) -> None:
+        wait = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
+        super().__init__(status, detail, {**(headers or {}), **wait})
         self.kind = kind
+        self.note = note
 
 
 def refused(refusal: Refused, call: Track) -> HttpError:
@@ -84,6 +98,38 @@ def already_there(detail: str) -> HttpError:
     return HttpError(409, "already there", detail)
 
 
+def unauthenticated(kind: str, address: str) -> HttpError:
+    """Whoever asks is told the same whatever was wrong; `kind` says it in the log."""
+    return HttpError(
+        401, kind, "Not authenticated", headers={"WWW-Authenticate": "Bearer"}, note=f"a request from {address}"
+    )
+
+
+def failed_too_often(retry_after_s: float, address: str) -> HttpError:
+    return HttpError(
+        429,
+        "too many failures to authenticate",
+        "Too many requests without a valid token came from this address: send this one again later, with a valid one.",
+        retry_after_s,
+        note=f"requests from {address}",
+    )
+
+
+def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:
+    return HttpError(
+        403,
+        f"lacks the scope {scope}",
+        f"This needs a token with the scope `{scope}`: `trackd token new NAME --scope {scope}` makes one.",
+        note=f"a request with the token `{token_name}`",
+    )
+
+
+def unreadable(error: StoreError) -> HttpError:
+    """Why is for the log."""
+    detail = "The store cannot be read now: send this request again later."
+    return HttpError(503, "store not read", detail, retry_after_s=1, note=str(error))
+
+
 def too_large(what: str, limit: str) -> HttpError:
     return HttpError(413, "too large", f"The {what} is over the limit of {limit}.")
 
@@ -108,9 +154,11 @@ class ErrorAnswers:
         self._sparse = SparseLog(monotonic)
 
     def answer(self, error: HTTPException) -> Response:
-        kind = error.kind if isinstance(error, HttpError) else http.HTTPStatus(error.status_code).phrase
+        kind, note = http.HTTPStatus(error.status_code).phrase, None
+        if isinstance(error, HttpError):
+            kind, note = error.kind, error.note
         if kind != NOT_READY:  # whoever asks that asks often, and the log has the reason
-            self._note(error.status_code, kind, error.detail)
+            self._note(error.status_code, kind, note or error.detail)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     def fault(self) -> Response:

@@ -16,24 +16,31 @@ import httpx
 from trackd.actors.rules.compiling import load_rules
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
+from trackd.cli.version import versions
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
 from trackd.http.server import Server, listen
+from trackd.storage.documents import Token, TokenScope, secret_hash
 from trackd.storage.store import Store
 
 TRACKD = Path(sys.executable).with_name("trackd")
 SOURCE_ID = "test-source"
+ADMIN_SECRET = "trackd_of-the-tests"
+ADMIN = Token("of the tests", secret_hash(ADMIN_SECRET), (TokenScope.ADMIN,))
 
 
 class Process:
-    """A running `trackd serve`."""
+    """A running `trackd serve`. `token` is the secret that it made, empty when it made none."""
 
     def __init__(self, db: Path, process: subprocess.Popen[str]) -> None:
         self.db = db
         self.process = process
         self.greeting: list[str] = []
+        self.token = ""
         for line in iter(self._stdout.readline, ""):
             self.greeting.append(line)
+            if match := re.search(r"Bearer (trackd_[\w-]+)", line):
+                self.token = match[1]
             if match := re.search(r"is ready at (\S+),", line):
                 self.url = match[1]
                 return
@@ -52,17 +59,23 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def serving(
-    store: Store, settings: Settings | None = None, connections: int = 64, rules: RuleSet | None = None
+    store: Store,
+    settings: Settings | None = None,
+    connections: int = 64,
+    rules: RuleSet | None = None,
+    admin: bool = False,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The application on a real socket in this event loop, and a client for it. Closes the store.
 
-    Without `rules` those of the default file are in force.
+    Without `rules` those of the default file are in force. With `admin` the client sends the token `ADMIN`, which
+    holds beside those of the store.
     """
     settings = settings or Settings()
     rules = rules or load_rules("", settings.limits)
     tracker = Tracker(store, settings.actors, settings.limits, rules)
     listening = listen("127.0.0.1", 0)
-    server = Server(create_app(settings, tracker), settings.server, tracker.refuse_calls)
+    app = create_app(settings, tracker, lambda: [*store.tokens(), *([ADMIN] if admin else [])], versions())
+    server = Server(app, settings.server, tracker.refuse_calls)
     started = asyncio.Event()
     server.on_started = started.set
     task = asyncio.create_task(server.serve([listening]))
@@ -70,12 +83,18 @@ async def serving(
     url = "http://{}:{}".format(*listening.getsockname())
     try:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+        headers = bearer(ADMIN_SECRET) if admin else {}
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30, headers=headers) as client:
             yield client
     finally:
         server.should_exit = True
         await task
         store.close()
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {secret}"}
 
 
 def payload(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def test_the_readme_names_every_setting_with_its_default(setting: object) -> Non
 
 
 def test_the_readme_names_every_route() -> None:
-    for path in re.findall(r'Route\("(/[a-z]+)"', (ROOT / "http" / "app.py").read_text()):
-        assert path in README
+    for path in re.findall(r'Route\("(/[^"]+)"', (ROOT / "http" / "app.py").read_text()):
+        assert path in README, path
 
 
 @pytest.mark.parametrize("status", sorted({*STATUS.values(), 400, 404, 405, 413, 415, 422, 500}))
@@ -68,6 +69,16 @@ def test_the_source_commands_of_the_readme_run(tmp_path: Path) -> None:
     )
     assert _run(script, tmp_path).returncode == 0
     assert subprocess.check_output([TRACKD, "source", "list"], cwd=tmp_path) == b""
+
+
+def test_the_token_commands_of_the_readme_run(serve: Callable[..., Process]) -> None:
+    server = serve()
+    script = next(block for block in _blocks("sh") if "token new" in block)
+    run = _run(script.replace("http://127.0.0.1:8686", server.url), server.db.parent)
+    assert run.returncode == 0
+    assert f'"version":"{version("trackd")}"' in run.stdout
+    names = subprocess.check_output([TRACKD, "token", "list", "--quiet"], cwd=server.db.parent, text=True)
+    assert names.splitlines() == ["first token", "operator"]
 
 
 def test_the_rules_commands_of_the_readme_run(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
-from tests.support import SOURCE_ID, Process, payload, rows
+from tests.support import SOURCE_ID, Process, bearer, payload, rows
 
 Serve = Callable[..., Process]
 
@@ -21,6 +22,15 @@ def test_the_first_start_makes_a_source_and_prints_a_curl_that_works(serve: Serv
     assert rows(server.db, "SELECT type, profile_id FROM event") == [
         {"type": "page-view", "profile_id": answer["profile"]["id"]}
     ]
+
+
+def test_the_first_start_makes_a_token_and_prints_a_curl_that_looks_inside_with_it(serve: Serve) -> None:
+    server = serve(source=False)
+    curl = [line for line in server.greeting if line.strip().startswith("curl ")][-1]
+    answer = json.loads(subprocess.check_output(["sh", "-c", curl.replace("curl", "curl --silent --fail")]))
+    assert answer["version"] == version("trackd")
+    assert httpx.get(f"{server.url}/info/version").status_code == 401
+    assert httpx.get(f"{server.url}/info/version", headers=bearer(server.token)).status_code == 200
 
 
 def test_events_are_posted_stored_and_answered(serve: Serve) -> None:

@@ -226,7 +226,7 @@ class FaultyTracker(Tracker):
 @pytest.mark.parametrize(("method", "url"), [("GET", "/ready"), ("POST", "/track")])
 def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(method: str, url: str) -> None:
     async def run() -> httpx.Response:
-        app = create_app(Settings(), FaultyTracker(MemoryStore()))
+        app = create_app(Settings(), FaultyTracker(MemoryStore()), MemoryStore().tokens, {})
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
@@ -258,7 +258,8 @@ def test_503_for_calls_that_a_hanging_disk_holds_up_when_the_server_stops() -> N
         settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
         tracker = Tracker(store, settings.actors, settings.limits)
         listening = listen("127.0.0.1", 0)
-        server = HttpServer(create_app(settings, tracker), settings.server, tracker.refuse_calls)
+        app = create_app(settings, tracker, store.tokens, {})
+        server = HttpServer(app, settings.server, tracker.refuse_calls)
         serving = asyncio.create_task(server.serve([listening]))
         url = "http://{}:{}/track".format(*listening.getsockname())
         async with httpx.AsyncClient(timeout=30) as client:

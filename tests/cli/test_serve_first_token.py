@@ -1,0 +1,52 @@
+"""The token that `trackd serve` makes by itself: once in the life of a file, and printed once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import Process, bearer
+from trackd.storage.documents import TokenScope, secret_hash
+from trackd.storage.tokens import Tokens
+
+Serve = Callable[..., Process]
+
+
+def test_the_first_token_is_for_administration_and_printed_once_and_not_logged(serve: Serve) -> None:
+    server = serve()
+    assert "".join(server.greeting).count(server.token) == 1
+    with Tokens(server.db) as tokens:
+        [token] = tokens.all()
+    assert (token.name, token.hash, token.scopes) == ("first token", secret_hash(server.token), ("admin",))
+    server.process.terminate()
+    out, log = server.process.communicate(timeout=30)
+    assert server.token not in out + log
+
+
+def test_the_next_start_makes_no_other_and_the_first_still_holds(serve: Serve) -> None:
+    first = serve()
+    assert first.stop() == 0
+    again = serve()
+    assert again.token == ""
+    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token)).status_code == 200
+
+
+def test_none_is_made_when_all_were_revoked(serve: Serve) -> None:
+    first = serve()
+    with Tokens(first.db) as tokens:
+        tokens.revoke("first token")
+    assert httpx.get(f"{first.url}/info/version", headers=bearer(first.token)).status_code == 401
+    first.stop()
+    again = serve()
+    assert again.token == ""
+    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token)).status_code == 401
+
+
+@pytest.mark.parametrize("scope", TokenScope)
+def test_none_is_made_beside_one_that_was_there_before(serve: Serve, tmp_path: Path, scope: TokenScope) -> None:
+    with Tokens(tmp_path / "trackd.db", create=True) as tokens:
+        secret = tokens.add("mine", [scope])
+    server = serve()
+    assert server.token == ""
+    assert httpx.get(f"{server.url}/info/version", headers=bearer(secret)).status_code == 200
