@@ -18,6 +18,7 @@ from trackd.cli.version import VERSION, versions
 from trackd.config.rules_file import RulesError
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
+from trackd.http.authentication import Guard
 from trackd.http.server import Server, listen
 from trackd.storage.documents import Source, TokenScope
 from trackd.storage.lock import DatabaseLock
@@ -36,13 +37,14 @@ def serve(settings: Settings) -> None:
     rules = load_rules(settings.rules.path, settings.limits)
     with DatabaseLock(path):
         store = SqliteStore(path, settings.database.synchronous)
+        listings = store.listings()
         tracker = Tracker(store, settings.actors, settings.limits, rules)
         try:
             with _listen(settings) as listening:
                 host, port = listening.getsockname()[:2]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
                 server = Server(
-                    create_app(settings, tracker, store.tokens, versions()),
+                    create_app(settings, tracker, Guard(store.tokens), store, listings, versions()),
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),
@@ -52,6 +54,7 @@ def serve(settings: Settings) -> None:
                 _tune_interpreter()
                 server.run(sockets=[listening])
         finally:
+            listings.close()
             if tracker.writer_ended:
                 store.close()
     if not tracker.writer_ended:

@@ -1,7 +1,7 @@
 """The application: routes, error answers, and what every answer carries."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,21 +13,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trackd.actors.system import Tracker
 from trackd.config.settings import Settings
 from trackd.http.authentication import Guard
+from trackd.http.erasure import Erasing
 from trackd.http.errors import ErrorAnswers, unreadable
+from trackd.http.event_sources import EventSources
 from trackd.http.health import Ready, healthcheck
 from trackd.http.info import Info
 from trackd.http.middleware import CommonHeaders
+from trackd.http.stored import StoredDocuments
 from trackd.http.track import TrackEndpoint
-from trackd.storage.documents import Token
-from trackd.storage.store import StoreError
+from trackd.storage.listings import Listings
+from trackd.storage.store import Reads, StoreError
 
 
 def create_app(
-    settings: Settings, tracker: Tracker, tokens: Callable[[], Iterable[Token]], versions: Mapping[str, str]
+    settings: Settings, tracker: Tracker, guard: Guard, reads: Reads, listings: Listings, versions: Mapping[str, str]
 ) -> ASGIApp:
     """The ASGI application. Its lifespan starts the tracker, and stops it once the last answer is out.
 
-    `tokens` reads those that hold at the moment, `versions` are what `/info/version` answers.
+    `versions` are what `/info/version` answers.
     """
 
     @contextlib.asynccontextmanager
@@ -53,7 +56,7 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=routes(track, tracker, Guard(tokens), versions),
+        routes=routes(track, tracker, guard, reads, listings, versions),
         exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
         lifespan=lifespan,
     )
@@ -62,13 +65,41 @@ def create_app(
     return CommonHeaders(HotPath(track, app))
 
 
-def routes(track: TrackEndpoint, tracker: Tracker, guard: Guard, versions: Mapping[str, str]) -> list[Route]:
-    """What there is to ask, and the scope that it needs; no guard: anyone may ask."""
+def routes(
+    track: TrackEndpoint,
+    tracker: Tracker,
+    guard: Guard,
+    reads: Reads,
+    listings: Listings,
+    versions: Mapping[str, str],
+) -> list[Route]:
+    """What there is to ask, and the scope that it needs; no guard: anyone may ask. An id may have slashes in it."""
+    stored, erasing, sources = StoredDocuments(tracker, listings), Erasing(tracker), EventSources(tracker, reads)
+    read, admin = guard.read, guard.admin
     return [
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
         Route("/ready", Ready(tracker).get),
-        Route("/info/version", guard.read(Info(versions).version)),
+        Route("/info/version", read(Info(versions).version)),
+        Route("/profiles", read(stored.profiles)),
+        Route("/profile/count", read(stored.count("profile"))),
+        Route("/profile/{id:path}/events", read(stored.profile_events)),
+        Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
+        Route("/profile/{id:path}/export", read(stored.export)),
+        Route("/profile/{id:path}", read(stored.profile)),
+        Route("/profile/{id:path}", admin(erasing.erase), methods=["DELETE"]),
+        Route("/session/count", read(stored.count("session"))),
+        Route("/session/{id:path}", read(stored.session)),
+        Route("/events", read(stored.events)),
+        Route("/events/session/{id:path}", read(stored.session_events)),
+        Route("/event/count", read(stored.count("event"))),
+        Route("/event/{id:path}", read(stored.event)),
+        Route("/event-sources", read(sources.list)),
+        Route("/event-source", read(sources.list)),
+        Route("/event-source", admin(sources.add), methods=["POST"]),
+        Route("/event-source/{id:path}", read(sources.get)),
+        Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
+        Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
     ]
 
 

@@ -10,7 +10,7 @@ from trackd.actors.messages import Erase, Erased
 from trackd.actors.system import Tracker
 from trackd.http.errors import undone
 from trackd.http.parameters import ErasureQuery, path_id, query
-from trackd.http.reads import not_there
+from trackd.http.stored import not_there
 from trackd.storage.documents import timestamp
 
 

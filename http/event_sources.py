@@ -14,7 +14,7 @@ from trackd.actors.system import Tracker
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import already_there, invalid, undone
 from trackd.http.parameters import PageQuery, Query, faults, path_id, query
-from trackd.http.reads import not_there
+from trackd.http.stored import not_there
 from trackd.storage.documents import Source, timestamp
 from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
 from trackd.storage.store import PutSource, Reads, RemoveSource

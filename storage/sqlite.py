@@ -20,6 +20,7 @@ from trackd.storage.documents import Profile, Session, Source, Token
 from trackd.storage.encoding import json_object, json_text
 from trackd.storage.fence import Verdict, judge
 from trackd.storage.sources import source_of_row
+from trackd.storage.sqlite_listings import SqliteListings
 from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, StoreError
 from trackd.storage.tokens import token_of_row
 
@@ -71,9 +72,14 @@ class SqliteStore:
     """See `Store`. Raises DatabaseError when the file cannot be used."""
 
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
+        self._path = path
         self._writer = open_for_writing(path, synchronous=synchronous)
         with explained(path):
             self._reader = connect(path, mode="ro")
+
+    def listings(self) -> SqliteListings:
+        """Of the same file, on connections of their own: close them before the store."""
+        return SqliteListings(self._path)
 
     def profile(self, profile_id: str) -> Profile | None:
         for sql in (PROFILE, MERGED_PROFILE):

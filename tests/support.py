@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -19,8 +19,11 @@ from trackd.actors.system import Tracker
 from trackd.cli.version import versions
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
+from trackd.http.authentication import Guard
 from trackd.http.server import Server, listen
 from trackd.storage.documents import Token, TokenScope, secret_hash
+from trackd.storage.listings import Listings
+from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Store
 
 TRACKD = Path(sys.executable).with_name("trackd")
@@ -74,7 +77,9 @@ async def serving(
     rules = rules or load_rules("", settings.limits)
     tracker = Tracker(store, settings.actors, settings.limits, rules)
     listening = listen("127.0.0.1", 0)
-    app = create_app(settings, tracker, lambda: [*store.tokens(), *([ADMIN] if admin else [])], versions())
+    guard = Guard(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
+    listings = store.listings() if isinstance(store, SqliteStore) else None
+    app = create_app(settings, tracker, guard, store, cast(Listings, listings), versions())
     server = Server(app, settings.server, tracker.refuse_calls)
     started = asyncio.Event()
     server.on_started = started.set
@@ -89,6 +94,8 @@ async def serving(
     finally:
         server.should_exit = True
         await task
+        if listings is not None:
+            listings.close()
         store.close()
 
 

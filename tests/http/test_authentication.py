@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -19,6 +19,7 @@ from trackd.http.authentication import MAX_ADDRESSES, Failures, Guard, Guarded
 from trackd.http.errors import ErrorAnswers, HttpError
 from trackd.http.track import TrackEndpoint
 from trackd.storage.documents import Token, TokenScope, secret_hash
+from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
@@ -279,7 +280,7 @@ def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
     return [
         (method, route.path, route.endpoint.needs if isinstance(route.endpoint, Guarded) else None)
-        for route in routes(track, tracker, Guard(list), {})
+        for route in routes(track, tracker, Guard(list), MemoryStore(), cast(Listings, None), {})
         for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
     ]
 

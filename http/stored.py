@@ -21,7 +21,7 @@ EXPORT_PAGE = 500
 T = TypeVar("T")
 
 
-class Reads:
+class StoredDocuments:
     """Endpoints. A document that is not there is 404 with the body `null`."""
 
     def __init__(self, tracker: Tracker, listings: Listings) -> None:
