@@ -1,6 +1,6 @@
 """Who may ask what: `Authorization: Bearer TOKEN`.
 
-Tokens are read anew for each request (about 20 µs), so that one that is revoked stops working at once.
+Tokens are read anew for each request (8 µs for three), so that one that is revoked stops working at once.
 """
 
 import functools
