@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,9 +15,11 @@ from tests.support import SOURCE_ID, payload, rows, serving
 from trackd.actors.system import Tracker
 from trackd.config.settings import Limits, Server, Settings
 from trackd.http.app import create_app
+from trackd.http.authentication import Guard
 from trackd.http.server import Server as HttpServer
 from trackd.http.server import listen
 from trackd.storage.documents import Session, Source
+from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Outcome, Store, StoreError
@@ -226,7 +228,8 @@ class FaultyTracker(Tracker):
 @pytest.mark.parametrize(("method", "url"), [("GET", "/ready"), ("POST", "/track")])
 def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(method: str, url: str) -> None:
     async def run() -> httpx.Response:
-        app = create_app(Settings(), FaultyTracker(MemoryStore()), MemoryStore().tokens, {})
+        store = MemoryStore()
+        app = create_app(Settings(), FaultyTracker(store), Guard(store.tokens), store, cast(Listings, None), {})
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
@@ -258,7 +261,7 @@ def test_503_for_calls_that_a_hanging_disk_holds_up_when_the_server_stops() -> N
         settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
         tracker = Tracker(store, settings.actors, settings.limits)
         listening = listen("127.0.0.1", 0)
-        app = create_app(settings, tracker, store.tokens, {})
+        app = create_app(settings, tracker, Guard(store.tokens), store, cast(Listings, None), {})
         server = HttpServer(app, settings.server, tracker.refuse_calls)
         serving = asyncio.create_task(server.serve([listening]))
         url = "http://{}:{}/track".format(*listening.getsockname())
