@@ -46,7 +46,11 @@ def administer(db: Any, change: Administration) -> Outcome:
     """Write one change, on a connection that is in a transaction."""
     match change:
         case Erasure():
-            return _erase(db, change)
+            db.execute("PRAGMA secure_delete = ON")  # what was there is overwritten, not only let go of
+            try:
+                return _erase(db, change)
+            finally:
+                db.execute("PRAGMA secure_delete = FAST")
         case PutSource():
             db.execute(PUT_SOURCE, source_row(change.source))
         case RemoveSource():

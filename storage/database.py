@@ -74,6 +74,8 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        # What is rewritten leaves no copy in its page; pages that are let go of are overwritten by an erasure only.
+        connection.execute("PRAGMA secure_delete = FAST")
         _migrate(Database(connection))
     except BaseException:
         connection.close()

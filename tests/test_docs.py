@@ -31,7 +31,7 @@ def test_the_readme_names_every_setting_with_its_default(setting: object) -> Non
 
 def test_the_readme_names_every_route() -> None:
     for path in re.findall(r'Route\("(/[^"]+)"', (ROOT / "http" / "app.py").read_text()):
-        assert path in README, path
+        assert f"{path.replace(':path', '')}`" in README, path
 
 
 @pytest.mark.parametrize("status", sorted({*STATUS.values(), 400, 404, 405, 413, 415, 422, 500}))
@@ -79,6 +79,24 @@ def test_the_token_commands_of_the_readme_run(serve: Callable[..., Process]) -> 
     assert f'"version":"{version("trackd")}"' in run.stdout
     names = subprocess.check_output([TRACKD, "token", "list", "--quiet"], cwd=server.db.parent, text=True)
     assert names.splitlines() == ["first token", "operator"]
+
+
+def test_the_walk_through_the_endpoints_works_as_printed(serve: Callable[..., Process], tmp_path: Path) -> None:
+    server = serve(source=False)
+    shutil.copytree(ROOT / "tests" / "payloads", tmp_path / "tests" / "payloads")
+    block = next(block for block in _blocks("sh") if "/export" in block)
+    run = _run(f"TOKEN={server.token}\n" + block.replace("http://127.0.0.1:8686", server.url), tmp_path)
+
+    source, profile, session, events, erased, gone, again = map(json.loads, run.stdout.splitlines())
+
+    assert run.returncode == 0
+    assert source["name"] == "Shop"
+    assert (profile["stats"]["views"], profile["id"]) == (1, session["profile"]["id"])
+    assert [event["seq"] for event in events["result"]] == [2, 1]
+    exported = json.loads((tmp_path / "profile.json").read_text())
+    assert (exported["profile"], exported["sessions"], exported["events"]) == (profile, [session], events["result"])
+    assert (erased, gone) == ({"id": profile["id"]}, None)
+    assert again["profile"]["id"] != profile["id"]
 
 
 def test_the_rules_commands_of_the_readme_run(tmp_path: Path) -> None:

@@ -102,3 +102,20 @@ def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf, make):
 
     hashes = {hashlib.sha256(key.encode()).hexdigest() for key in ("A", "Z")}
     assert {tuple(row) for row in sqlite_shelf.db.execute("SELECT * FROM erased")} == {(key, THEN) for key in hashes}
+
+
+@pytest.mark.parametrize("keep_events", [False, True])
+def test_the_bytes_of_an_erased_profile_are_overwritten_in_the_file(sqlite_shelf, make, keep_events):
+    secret = {"properties": '{"email":"erase-me"}', "context": '{"c":"erase-me"}', "ip": "erase-me", "id": "erase-me"}
+    for seq in range(50):
+        batch = [make.change("erase-me-too", (seq, seq), events=1, event=secret, traits="erase-me")]
+        batch.append(make.change("B", (seq, seq), events=1, event={"properties": '{"kept":"leave-me"}'}))
+        sqlite_shelf.store.commit(batch)
+
+    outcomes = sqlite_shelf.store.commit([Erasure(Fence("erase-me-too", 50, 50), THEN, keep_events)])
+    sqlite_shelf.reopen()
+
+    assert outcomes == [STORED]
+    stored = sqlite_shelf.path.read_bytes()
+    assert stored.count(b"leave-me") == 50
+    assert b"erase-me" not in stored
