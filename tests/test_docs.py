@@ -9,9 +9,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support import TRACKD, Process
+from tests.support import TRACKD, Process, payload, rows
 from trackd.actors.rules.compiling import TARGETS, load_rules
 from trackd.actors.rules.expressions import VARIABLES
 from trackd.actors.rules.operations import OPERATIONS
@@ -97,6 +98,17 @@ def test_the_walk_through_the_endpoints_works_as_printed(serve: Callable[..., Pr
     assert (exported["profile"], exported["sessions"], exported["events"]) == (profile, [session], events["result"])
     assert (erased, gone) == ({"id": profile["id"]}, None)
     assert again["profile"]["id"] != profile["id"]
+
+
+def test_the_queries_of_the_readme_run_beside_the_server(serve: Callable[..., Process]) -> None:
+    server = serve()
+    body = payload("s", *["page-view"] * 6)
+    profile_id = httpx.post(f"{server.url}/track", json=body).json()["profile"]["id"]
+    days, lookers, walk = (query for query in _blocks("sql")[0].split(";\n") if query.strip())
+
+    assert [(row["type"], row["events"]) for row in rows(server.db, days)] == [("page-view", 6)]
+    assert [(row["id"], row["views"]) for row in rows(server.db, lookers)] == [(profile_id, 6)]
+    assert [row["seq"] for row in rows(server.db, walk, profile_id)] == [6, 5, 4, 3, 2, 1]
 
 
 def test_the_rules_commands_of_the_readme_run(tmp_path: Path) -> None:
