@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from trackd.cli import rules as rules_commands
-from trackd.cli import source, token
+from trackd.cli import source, token, transfer
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.version import versions
@@ -27,6 +27,9 @@ app = typer.Typer(
 app.add_typer(source.app, name="source")
 app.add_typer(token.app, name="token")
 app.add_typer(rules_commands.app, name="rules")
+app.command()(transfer.export)
+app.command("import")(transfer.import_)
+app.command()(transfer.backup)
 
 
 def _print_versions(asked: bool) -> None:

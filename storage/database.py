@@ -53,8 +53,8 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
 
     Raises DatabaseError; a file that is refused is left as it was.
     """
-    if not create and not path.is_file():
-        raise DatabaseError(f"There is no database {path}: start `trackd serve` first, or name another with --db.")
+    if not create:
+        _check_there(path)
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     with explained(path):
         while True:
@@ -65,6 +65,14 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+
+def open_for_reading(path: Path) -> Connection:
+    """Open a trackd database beside a server: what reads only never checkpoints. Raises DatabaseError."""
+    _check_there(path)
+    with explained(path):
+        _check_ours(path)
+        return connect(path, mode="ro")
 
 
 def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connection:
@@ -81,6 +89,11 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
         connection.close()
         raise
     return connection
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise DatabaseError(f"There is no database {path}: start `trackd serve` first, or name another with --db.")
 
 
 def _check_ours(path: Path) -> None:
