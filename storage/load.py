@@ -1,9 +1,10 @@
 """Loading an export into a database file, in one transaction and in constant memory.
 
-Lines are checked one by one as they come, and against each other by SQL when all rows are there: only then the
-transaction is committed. Events keep the order of their numbers, and are numbered after those that are there already.
+Lines are checked as they come; the transaction is committed when the last one says that all were there. Events keep
+the order of their numbers, and are numbered after those that are there already.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,8 @@ from trackd.storage.administration import tombstone
 from trackd.storage.bulk import BulkInsert
 from trackd.storage.database import explained, open_for_writing
 from trackd.storage.encoding import json_text
-from trackd.storage.load_checks import first_fault
+from trackd.storage.load_events import EventCheck
+from trackd.storage.load_fault import FaultError
 from trackd.storage.lock import DatabaseLock
 from trackd.storage.records import (
     FORMAT,
@@ -47,14 +49,6 @@ class LoadError(StoreError):
     """The file cannot be loaded: a sentence with its line and fault."""
 
 
-class FaultError(Exception):
-    """What is wrong with one line, or with the one that is read now."""
-
-    def __init__(self, fault: str, line: int | None = None) -> None:
-        super().__init__(fault)
-        self.line = line
-
-
 def load(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int], None]) -> dict[str, int]:
     """Load what `Export.lines` wrote, and return how many rows of each table. `on_bytes` hears how much was read.
 
@@ -62,18 +56,13 @@ def load(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int], None])
     """
     with DatabaseLock(path):
         made = not path.exists()
-        db = open_for_writing(path)
         try:
-            with explained(path):
-                counts = _Loading(db, file, name, on_bytes).run()
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with contextlib.closing(open_for_writing(path)) as db, explained(path):
+                return _Loading(db, file, name, on_bytes).run()
         except BaseException:
-            db.close()
             if made:
-                path.unlink()
+                path.unlink(missing_ok=True)
             raise
-        db.close()
-    return counts
 
 
 class _Loading:
@@ -84,11 +73,11 @@ class _Loading:
         self._on_bytes = on_bytes
         self._line = 0
         self._read_bytes = 0
-        self._first_event_line = 0
         self._counts = {record.table(): 0 for record in RECORDS}
 
     def run(self) -> dict[str, int]:
         self._db.execute("BEGIN IMMEDIATE")
+        self._events = EventCheck(self._db)
         try:
             self._read()
             self._db.execute("COMMIT")
@@ -105,9 +94,7 @@ class _Loading:
         last_number = self._db.execute("SELECT coalesce(max(number), 0) FROM event").fetchone()[0]
         for batch in _batches(self._rows(last_number)):
             self._put(*batch)
-        if found := first_fault(self._db, last_number):
-            rank, fault = found
-            raise FaultError(fault, self._first_event_line + rank)
+        self._events.end()
 
     def _header(self) -> None:
         try:
@@ -148,7 +135,6 @@ class _Loading:
                 if record.number <= before:
                     raise FaultError(f"event {record.document.id!r} has number {record.number}, after {before}")
                 before = record.number
-                self._first_event_line = self._first_event_line or self._line
             self._counts[kind.table()] += 1
             try:
                 row = record.row(last_number)
@@ -180,6 +166,8 @@ class _Loading:
     def _put(self, lines: list[int], kind: type[Record], rows: list[Row]) -> None:
         if kind is ProfileRecord:
             self._refuse_erased(lines, rows)
+        if kind is EventRecord:
+            self._events.look_at(lines, rows)
         self._db.execute("SAVEPOINT batch")
         try:
             PUT[kind].run(self._db, rows)
