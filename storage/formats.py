@@ -27,7 +27,7 @@ def write_csv(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> No
     columns = columns_of(record)
     text = io.TextIOWrapper(output, encoding="utf-8", newline="", write_through=True)
     try:
-        lines = csv.writer(text, lineterminator="\n")
+        lines = csv.writer(text)  # its lines end in CRLF: with another end it would not quote a CR in a value
         lines.writerow(columns)
         lines.writerows(map(_picked(record), rows))
     finally:

@@ -82,7 +82,7 @@ class _Loading:
             self._read()
             self._db.execute("COMMIT")
         except FaultError as fault:
-            line = fault.line or self._line
+            line = fault.line or max(self._line, 1)
             raise LoadError(f"{self._name} is not imported, line {line}: {fault}.") from fault
         finally:
             if self._db.in_transaction:

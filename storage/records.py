@@ -16,6 +16,8 @@ from trackd.storage import chain
 FORMAT, VERSION = "trackd-export", 1
 
 Row = Sequence[Any]
+NULL = Raw(b"null")
+EMPTY: dict[str, Any] = {"{}": {}, "[]": []}  # most are: no need to parse them
 Id = Annotated[str, Meta(min_length=1)]
 Time = Annotated[str, Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**62)]  # half of what SQLite holds: numbers are moved up
@@ -208,7 +210,7 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
     context: Raw
     config: Raw
     tags: Raw
-    reasons: Raw | None = None
+    reasons: Raw  # a list or null
 
 
 class EventRecord(Record, frozen=True, tag="event"):
@@ -237,7 +239,7 @@ class EventRecord(Record, frozen=True, tag="event"):
             _raw(context, dict),
             _raw(config, dict),
             _raw(tags, list),
-            None if reasons is None else _raw(reasons, list),
+            NULL if reasons is None else _raw(reasons, list),
         )
         return cls(number, previous, document)
 
@@ -263,7 +265,7 @@ class EventRecord(Record, frozen=True, tag="event"):
             _text(it.context, dict),
             _text(it.config, dict),
             _text(it.tags, list),
-            None if it.reasons is None else _text(it.reasons, list),
+            None if bytes(it.reasons) == b"null" else _text(it.reasons, list),
             _moved(self.previous, after),
         )
 
@@ -308,7 +310,5 @@ def _text(raw: Raw, kind: type) -> str:
 
 def _check(text: str, kind: type) -> None:
     """By what reads it in the server, which also refuses half a character and nesting without end."""
-    if text not in ("{}", "[]") and type(from_json(text, allow_inf_nan=False)) is kind:
-        return
-    if text != ("{}" if kind is dict else "[]"):
+    if type(EMPTY[text] if text in EMPTY else from_json(text, allow_inf_nan=False)) is not kind:
         raise ValueError(f"{text[:40]!r} is not JSON of {'an object' if kind is dict else 'a list'}")

@@ -14,6 +14,12 @@ from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Fence, Store
 from trackd.storage.tokens import Tokens
+from tests.exports import PARTS
+from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sources import Sources
+from trackd.storage.sqlite import SqliteStore
+from trackd.storage.store import Changes, Erasure, Fence, Store
 
 NOW = "2026-01-31T12:00:00.000000Z"
 
@@ -172,3 +178,21 @@ def shelf(request: pytest.FixtureRequest) -> Shelf:
         return MemoryShelf()
     shelf: Shelf = request.getfixturevalue("sqlite_shelf")
     return shelf
+
+
+@pytest.fixture
+def stored(tmp_path: Path, make: type[Make]) -> Path:
+    """A closed database: profiles A (3 events) and B (2), a session of each, an event id, a tombstone."""
+    path = tmp_path / "stored.db"
+    store = SqliteStore(path)
+
+    store.commit(
+        [
+            make.change("A", events=2, session="SA", event_ids={"A-1": 1}, **PARTS),
+            make.change("B", events=2, session="SB", **PARTS),
+        ]
+    )
+    store.commit([make.change("A", (2, 1), events=1, **PARTS), make.change("C", events=1, **PARTS)])
+    store.commit([Erasure(Fence("C", 1, 1), "2026-02-01T12:00:00.000000Z")])
+    store.close()
+    return path

@@ -1,0 +1,43 @@
+"""What tests of exports and imports share."""
+
+import contextlib
+import io
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from trackd.storage.export import Export
+from trackd.storage.load import load
+
+NOW = "2026-01-31T12:00:00.000000Z"
+# What a profile's document has besides `id` and `seq`.
+PARTS: dict[str, Any] = {
+    "metadata": {"time": {"insert": NOW, "update": NOW, "visit": {"count": 1, "last": None, "current": NOW}}},
+    "stats": {"visits": 1, "views": 0, "counters": {}},
+    "traits": {"public": {}, "private": {}},
+    "pii": {},
+    "consents": {},
+    "segments": [],
+    "interests": {},
+    "ids": [],
+    "active": True,
+}
+
+
+def exported(path: Path) -> list[bytes]:
+    with Export(path) as export:
+        return list(export.lines())
+
+
+def load_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
+    return load(path, io.BytesIO(b"".join(lines)), "export.jsonl", lambda done: None)
+
+
+def contents(db: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row that an export carries."""
+    tables = {"profile": "rowid", "merged": 1, "session": "rowid", "event_id": 1, "erased": 1, "event": "number"}
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY {order}").fetchall()
+            for table, order in tables.items()
+        }
