@@ -19,6 +19,7 @@ from trackd.actors.rules.operations import OPERATIONS
 from trackd.config.load import load
 from trackd.config.settings import Limits
 from trackd.http.errors import STATUS
+from trackd.storage.sqlite import SqliteStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -80,6 +81,12 @@ def test_the_token_commands_of_the_readme_run(serve: Callable[..., Process]) -> 
     assert f'"version":"{version("trackd")}"' in run.stdout
     names = subprocess.check_output([TRACKD, "token", "list", "--quiet"], cwd=server.db.parent, text=True)
     assert names.splitlines() == ["first token", "operator"]
+def test_the_export_commands_of_the_readme_run(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
+    run = _run(next(block for block in _blocks("sh") if "trackd export" in block), tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    for name in ("all.jsonl", "events.parquet", "new.db", "copy.db"):
+        assert (tmp_path / name).is_file()
 
 
 def test_the_walk_through_the_endpoints_works_as_printed(serve: Callable[..., Process], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from trackd.config.settings import Settings
 
+TRANSFER = {"export": "Write the whole database", "import": "Load an export", "backup": "Copy the database"}
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -31,6 +32,8 @@ def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:
         "config": "Print each setting",
         "source": "Manage the sources",
         "token": "Manage the tokens",
+        "source": "Manage the",
+        **TRANSFER,
     }.items():
         assert re.search(rf"^\W*{command}\s+{does}", result.stdout, re.MULTILINE)
 
