@@ -81,6 +81,8 @@ def test_the_token_commands_of_the_readme_run(serve: Callable[..., Process]) -> 
     assert f'"version":"{version("trackd")}"' in run.stdout
     names = subprocess.check_output([TRACKD, "token", "list", "--quiet"], cwd=server.db.parent, text=True)
     assert names.splitlines() == ["first token", "operator"]
+
+
 def test_the_export_commands_of_the_readme_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "trackd.db").close()
     run = _run(next(block for block in _blocks("sh") if "trackd export" in block), tmp_path)

@@ -10,7 +10,6 @@ import pytest
 
 from trackd.config.settings import Settings
 
-TRANSFER = {"export": "Write the whole database", "import": "Load an export", "backup": "Copy the database"}
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -32,8 +31,9 @@ def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:
         "config": "Print each setting",
         "source": "Manage the sources",
         "token": "Manage the tokens",
-        "source": "Manage the",
-        **TRANSFER,
+        "export": "Write the whole database",
+        "import": "Load an export",
+        "backup": "Copy the database",
     }.items():
         assert re.search(rf"^\W*{command}\s+{does}", result.stdout, re.MULTILINE)
 

@@ -8,18 +8,13 @@ import pytest
 from msgspec.structs import asdict
 from sqlite_utils import Database
 
+from tests.exports import PARTS
 from trackd.storage.documents import Event, Profile, Session, Source, Token
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
-from trackd.storage.store import Changes, Fence, Store
-from trackd.storage.tokens import Tokens
-from tests.exports import PARTS
-from trackd.storage.documents import Event, Profile, Session, Source
-from trackd.storage.memory import MemoryStore
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Erasure, Fence, Store
+from trackd.storage.tokens import Tokens
 
 NOW = "2026-01-31T12:00:00.000000Z"
 
