@@ -2,12 +2,23 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any, cast
 
 from trackd.storage.documents import Event, Profile, Session, Source, Token
 from trackd.storage.fence import judge
-from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, PutSource, RemoveSource
+from trackd.storage.store import (
+    Administration,
+    Change,
+    Changes,
+    DeleteEvents,
+    DeleteSessions,
+    Deletion,
+    Erasure,
+    Outcome,
+    PutSource,
+    RemoveSource,
+)
 
 
 class MemoryStore:
@@ -20,6 +31,7 @@ class MemoryStore:
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
         self._tokens: dict[str, Token] = {}
+        self._sessions_looked_at = 0
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
@@ -59,7 +71,7 @@ class MemoryStore:
             if are_calls:
                 outcomes += self._write_calls(cast(list[Changes], list(group)))
             else:
-                outcomes += [self._administer(cast(Administration, change)) for change in group]
+                outcomes += [self._administer(cast(Administration | Deletion, change)) for change in group]
         return outcomes
 
     def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
@@ -76,8 +88,12 @@ class MemoryStore:
         self.event_ids |= {(profile_id, key): seq for profile_id, key, seq in verdict.event_ids}
         return verdict.outcomes
 
-    def _administer(self, change: Administration) -> Outcome:
+    def _administer(self, change: Administration | Deletion) -> Outcome:
         match change:
+            case DeleteEvents():
+                return self._delete_events(change)
+            case DeleteSessions():
+                return self._delete_sessions(change)
             case Erasure():
                 return self._erase(change)
             case PutSource():
@@ -101,6 +117,23 @@ class MemoryStore:
         else:
             self.events = [event for event in self.events if event.profile_id != profile_id]
         return Outcome.STORED
+
+    def _delete_events(self, step: DeleteEvents) -> Outcome:
+        first = self.events[: step.limit]
+        old = list(takewhile(lambda event: event.inserted < step.before, first))
+        self.events = self.events[len(old) :]
+        for event in old:
+            self.event_ids.pop((event.profile_id, event.id), None)
+        return Outcome.STORED if len(old) == step.limit else Outcome.DONE
+
+    def _delete_sessions(self, step: DeleteSessions) -> Outcome:
+        begin = self._sessions_looked_at
+        looked_at = list(self.sessions.values())[begin : begin + step.limit]
+        old = {session.id for session in looked_at if session.updated < step.before}
+        self.sessions = {key: session for key, session in self.sessions.items() if key not in old}
+        is_end = len(looked_at) < step.limit
+        self._sessions_looked_at = 0 if is_end else begin + len(looked_at) - len(old)
+        return Outcome.DONE if is_end else Outcome.STORED
 
     def close(self) -> None:
         pass

@@ -19,9 +19,20 @@ from trackd.storage.database import connect, explained, open_for_writing
 from trackd.storage.documents import Profile, Session, Source, Token
 from trackd.storage.encoding import json_object, json_text
 from trackd.storage.fence import Verdict, judge
+from trackd.storage.retention import Retention
 from trackd.storage.sources import source_of_row
 from trackd.storage.sqlite_listings import SqliteListings
-from trackd.storage.store import Administration, Change, Changes, Erasure, Outcome, StoreError
+from trackd.storage.store import (
+    Administration,
+    Change,
+    Changes,
+    DeleteEvents,
+    DeleteSessions,
+    Deletion,
+    Erasure,
+    Outcome,
+    StoreError,
+)
 from trackd.storage.tokens import token_of_row
 
 log = logging.getLogger(__name__)
@@ -76,6 +87,7 @@ class SqliteStore:
         self._writer = open_for_writing(path, synchronous=synchronous)
         with explained(path):
             self._reader = connect(path, mode="ro")
+        self._retention = Retention()
 
     def listings(self) -> SqliteListings:
         """Of the same file, on connections of their own: close them before the store."""
@@ -150,6 +162,7 @@ class SqliteStore:
 
     def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
         db = self._writer
+        position = self._retention.position
         db.execute("BEGIN IMMEDIATE")
         try:
             outcomes = self._write(batch)
@@ -159,6 +172,7 @@ class SqliteStore:
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            self._retention.position = position
             raise
         return outcomes
 
@@ -169,8 +183,13 @@ class SqliteStore:
             if are_calls:
                 outcomes += self._write_calls(cast(list[Changes], list(group)))
             else:
-                outcomes += [administer(self._writer, cast(Administration, change)) for change in group]
+                outcomes += [self._administer(cast(Administration | Deletion, change)) for change in group]
         return outcomes
+
+    def _administer(self, change: Administration | Deletion) -> Outcome:
+        if isinstance(change, DeleteEvents | DeleteSessions):
+            return self._retention.delete(self._writer, change)
+        return administer(self._writer, change)
 
     def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
         profiles = json_text(list({changes.fence.profile_id for changes in calls}))

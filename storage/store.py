@@ -22,6 +22,7 @@ class Outcome(Enum):
     """What became of one call's changes."""
 
     STORED = "stored"  # on disk
+    DONE = "done"  # on disk, and nothing is left to do: only of deletions, which go step by step
     STALE = "stale"  # nothing written: somebody else moved the profile or the session
     FAILED = "failed"  # nothing written: the store could not
 
@@ -75,8 +76,34 @@ class RemoveSource(Struct, frozen=True):
     source_id: str
 
 
+DELETED_AT_ONCE = 1_000  # rows: about 20 ms in which calls wait
+
+
+class DeleteEvents(Struct, frozen=True):
+    """One step of deleting the events that arrived before a time, with their ids.
+
+    From the first event on, at most `limit`, and none after one that is younger: what is left of a profile's events
+    is without gaps. DONE when the first event that is left is younger.
+    """
+
+    before: str
+    limit: int = DELETED_AT_ONCE
+
+
+class DeleteSessions(Struct, frozen=True):
+    """One step of deleting the sessions whose last call was before a time.
+
+    Goes through all sessions, whose times are in no order: looks at `limit` of them, and begins where the step
+    before stopped. DONE at the end; the next step begins from the start.
+    """
+
+    before: str
+    limit: int = DELETED_AT_ONCE
+
+
 Administration = Erasure | PutSource | RemoveSource
-Change = Changes | Administration
+Deletion = DeleteEvents | DeleteSessions
+Change = Changes | Administration | Deletion
 
 
 class Reads(Protocol):
