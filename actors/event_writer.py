@@ -9,6 +9,8 @@ from trackd.actors.messages import (
     Administered,
     BatchCommitted,
     Commit,
+    Delete,
+    Deleted,
     Reason,
     Refused,
     Settled,
@@ -20,28 +22,39 @@ from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)
 
+Waiting = Commit | Administer
+
 # Bounds how long the next call waits for its turn: about 0.1 s of writing.
 MAX_BATCH_CALLS = 1_000
 
 
 class EventWriter(GuardedActor):
-    """Knows what waits for the disk. When a commit fails, what was built on it fails with it."""
+    """Knows what waits for the disk. When a commit fails, what was built on it fails with it.
+
+    Deletions are nobody's call: each has a batch of its own, and only when no call waits.
+    """
 
     def wired(self) -> None:
-        self._waiting: list[Commit | Administer] = []
-        self._committing: list[Commit | Administer] | None = None
+        self._waiting: list[Waiting] = []
+        self._deletions: list[Delete] = []
+        self._committing: list[Waiting | Delete] | None = None
         self._writable = True
 
     def handlers(self) -> Mapping[type, Handler]:
         return {
             Commit: self._enqueue,
             Administer: self._enqueue,
+            Delete: self._put_back,
             BatchCommitted: self._committed,
             Tick: self._try_again,
         }
 
-    def _enqueue(self, message: Commit | Administer) -> None:
+    def _enqueue(self, message: Waiting) -> None:
         self._waiting.append(message)
+        self._submit()
+
+    def _put_back(self, deletion: Delete) -> None:
+        self._deletions.append(deletion)
         self._submit()
 
     def _committed(self, committed: BatchCommitted) -> None:
@@ -49,9 +62,12 @@ class EventWriter(GuardedActor):
         self._submit()
 
     def _submit(self) -> None:
-        while self._committing is None and self._waiting:
-            self._committing = self._waiting[:MAX_BATCH_CALLS]
-            self._waiting = self._waiting[MAX_BATCH_CALLS:]
+        while self._committing is None and (self._waiting or self._deletions):
+            if self._waiting:
+                self._committing = [*self._waiting[:MAX_BATCH_CALLS]]
+                self._waiting = self._waiting[MAX_BATCH_CALLS:]
+            else:
+                self._committing = [self._deletions.pop(0)]
             self._hand_over()
 
     def _try_again(self, _: Tick) -> None:
@@ -82,9 +98,12 @@ class EventWriter(GuardedActor):
         if settled:
             self.send(self.wiring.directory, Settled(settled))
         self._answer_administration(ended)
+        for message, outcome in ended:
+            if isinstance(message, Delete):
+                self.send(self.wiring.housekeeper, Deleted(message.step, outcome))
         self._note_health(result.error)
 
-    def _answer_administration(self, ended: Sequence[tuple[Commit | Administer, Outcome]]) -> None:
+    def _answer_administration(self, ended: Sequence[tuple[Waiting | Delete, Outcome]]) -> None:
         administered = [(message, outcome) for message, outcome in ended if isinstance(message, Administer)]
         if not administered:
             return
@@ -106,9 +125,15 @@ class EventWriter(GuardedActor):
             self.send(self.wiring.guardian, StoreHealth(writable))
 
 
-def _change(message: Commit | Administer) -> Change:
-    return message.changes if isinstance(message, Commit) else message.change
+def _change(message: Waiting | Delete) -> Change:
+    match message:
+        case Commit():
+            return message.changes
+        case Administer():
+            return message.change
+        case Delete():
+            return message.step
 
 
-def _profile_id(message: Commit | Administer) -> str | None:
+def _profile_id(message: Waiting | Delete) -> str | None:
     return message.changes.fence.profile_id if isinstance(message, Commit) else None

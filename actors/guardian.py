@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.guarded import GuardedActor, Handler
+from trackd.actors.housekeeper import Housekeeper
 from trackd.actors.messages import Answered, StoreHealth, Tick
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.wiring import Parts, Wiring
@@ -20,10 +21,12 @@ class Guardian(GuardedActor):
             source_auth=self.createActor(SourceAuth),
             directory=self.createActor(ProfileDirectory),
             event_writer=self.createActor(EventWriter),
+            housekeeper=self.createActor(Housekeeper),
             parts=parts,
         )
-        for address in (self.wiring.directory, self.wiring.event_writer, self.wiring.source_auth):
-            self.send(address, self.wiring)
+        wiring = self.wiring
+        for address in (wiring.directory, wiring.event_writer, wiring.housekeeper, wiring.source_auth):
+            self.send(address, wiring)
         parts.outside.started(self.wiring)
 
     def _answered(self, answered: Answered) -> None:
@@ -36,3 +39,4 @@ class Guardian(GuardedActor):
     def _tick(self, tick: Tick) -> None:
         self.send(self.wiring.source_auth, tick)
         self.send(self.wiring.event_writer, tick)
+        self.send(self.wiring.housekeeper, tick)

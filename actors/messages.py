@@ -8,9 +8,10 @@
                                                     └──────────────────────────────────────────────────┘
 
 Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
-EventWriter. The writer thread's result reaches the EventWriter as BatchCommitted. A handler that raises becomes
-Failed: of a ProfileActor to the ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules
-come to the SourceAuth as RulesChanged, and travel with each call that it admits.
+EventWriter. The Housekeeper asks the EventWriter with Delete, and is told with Deleted. The writer thread's result
+reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a ProfileActor to the
+ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules come to the SourceAuth as
+RulesChanged, and travel with each call that it admits.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from msgspec import Struct
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Fault
 from trackd.storage.documents import JsonObject, Profile, Source
-from trackd.storage.store import Changes, Erasure, Outcome, PutSource, RemoveSource
+from trackd.storage.store import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
 
 
@@ -269,6 +270,19 @@ class Commit(Struct, frozen=True):
     answer: Tracked | Erased
 
 
+class Delete(Struct, frozen=True):
+    """Take a step of a deletion once nothing else waits for the disk."""
+
+    step: Deletion
+
+
+class Deleted(Struct, frozen=True):
+    """What became of the step."""
+
+    step: Deletion
+    outcome: Outcome
+
+
 class BatchCommitted(Struct, frozen=True):
     """The batch under way has ended."""
 
@@ -294,4 +308,4 @@ class StoreHealth(Struct, frozen=True):
 
 
 class Tick(Struct, frozen=True):
-    """Time passes: look what changed outside, try a store again that failed."""
+    """Time passes: look what changed outside or is too old, try a store again that failed."""

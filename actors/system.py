@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, overload
 
 import uuid_utils
@@ -35,7 +36,7 @@ from trackd.actors.messages import (
 )
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.wiring import Parts, Wiring
-from trackd.config.settings import Actors, Limits
+from trackd.config.settings import Actors, Limits, Retention
 from trackd.storage.store import Store
 from trackd.storage.writer import BatchResult, BatchWriter, WriterThread
 
@@ -68,11 +69,13 @@ class Tracker:
         limits: Limits | None = None,
         rules: RuleSet | None = None,
         make_writer: MakeWriter = WriterThread,
+        retention: Retention | None = None,
     ) -> None:
         self._store = store
         self._actors = actors or Actors()
         self._limits = limits or Limits()
         self._rules = rules or RuleSet()
+        self._retention = retention or Retention()
         self._make_writer = make_writer
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Waiting] = {}
@@ -111,10 +114,12 @@ class Tracker:
             submit=self._writer.submit,
             outside=self,
             monotonic=time.monotonic,
+            now=lambda: datetime.now(UTC),
             new_id=new_id,
             max_active_profiles=self._actors.max_active_profiles,
             max_cached_sessions=self._actors.max_cached_sessions,
             limits=self._limits,
+            retention=self._retention,
             rules=self._rules,
         )
         self._system.tell(self._system.createActor(Guardian), parts)

@@ -1,6 +1,7 @@
 """What the actors work with: each other's addresses, and the seams to the outside."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
 from trackd.actors.rules.ruleset import RuleSet
-from trackd.config.settings import Limits
+from trackd.config.settings import Limits, Retention
 from trackd.storage.store import Change, Reads
 
 
@@ -25,17 +26,20 @@ class Outside(Protocol):
 class Parts(Struct, frozen=True):
     """The seams, the bounds, and the rules to begin with.
 
-    `submit` begins to commit a batch; `monotonic` is a clock in seconds.
+    `submit` begins to commit a batch; `monotonic` is a clock in seconds, `now` tells the time
+    of day with its zone.
     """
 
     reads: Reads
     submit: Callable[[Sequence[Change]], None]
     outside: Outside
     monotonic: Callable[[], float]
+    now: Callable[[], datetime]
     new_id: Callable[[], str]
     max_active_profiles: int
     max_cached_sessions: int
     limits: Limits
+    retention: Retention
     rules: RuleSet
 
 
@@ -46,4 +50,5 @@ class Wiring(Struct, frozen=True):
     source_auth: ActorAddress
     directory: ActorAddress
     event_writer: ActorAddress
+    housekeeper: ActorAddress
     parts: Parts

@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     with DatabaseLock(path):
         store = SqliteStore(path, settings.database.synchronous)
         listings = store.listings()
-        tracker = Tracker(store, settings.actors, settings.limits, rules)
+        tracker = Tracker(store, settings.actors, settings.limits, rules, retention=settings.retention)
         try:
             with _listen(settings) as listening:
                 host, port = listening.getsockname()[:2]

@@ -96,6 +96,15 @@ class Actors(Group):
     )
 
 
+class Retention(Group):
+    events_keep_days: int = Field(
+        0, ge=0, le=36_500, description="Events that arrived longer ago are deleted; 0 keeps them for ever."
+    )
+    sessions_keep_days: int = Field(
+        0, ge=0, le=36_500, description="Sessions whose last call is longer ago are deleted; 0 keeps them for ever."
+    )
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
@@ -111,4 +120,5 @@ class Settings(BaseModel):
     limits: Limits = Field(default_factory=Limits)
     rules: Rules = Field(default_factory=Rules)
     actors: Actors = Field(default_factory=Actors)
+    retention: Retention = Field(default_factory=Retention)
     log: Log = Field(default_factory=Log)

@@ -75,7 +75,7 @@ async def serving(
     """
     settings = settings or Settings()
     rules = rules or load_rules("", settings.limits)
-    tracker = Tracker(store, settings.actors, settings.limits, rules)
+    tracker = Tracker(store, settings.actors, settings.limits, rules, retention=settings.retention)
     listening = listen("127.0.0.1", 0)
     guard = Guard(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ from trackd.actors.profile_document import new_profile
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
 from trackd.actors.wiring import Parts, Wiring
-from trackd.config.settings import Limits
+from trackd.config.settings import Limits, Retention
 from trackd.storage.documents import Profile, Session, Source
 from trackd.storage.memory import MemoryStore
 from trackd.storage.store import Change, Changes, Fence, Store, StoreError
@@ -178,9 +179,12 @@ class Scene:
 class Troupe:
     """The actors, with this object outside. `answers` are kept by the number of their call."""
 
-    def __init__(self, reads: Any, rules: RuleSet | None = None, **bounds: int) -> None:
+    def __init__(
+        self, reads: Any, rules: RuleSet | None = None, retention: Retention | None = None, **bounds: int
+    ) -> None:
         self.reads = reads
         self.now = 0.0
+        self.time_of_day = datetime.fromisoformat(NOW)
         self.batches: deque[Sequence[Change]] = deque()
         self.answers: dict[int, Answer] = {}
         self.health: list[bool] = []
@@ -194,8 +198,10 @@ class Troupe:
             submit=self._submit,
             outside=self,
             monotonic=lambda: self.now,
+            now=lambda: self.time_of_day,
             new_id=lambda: f"new-{next(self._ids)}",
             limits=Limits(),
+            retention=retention or Retention(),
             rules=rules or RuleSet(),
             **bounds,
         )

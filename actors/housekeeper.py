@@ -1,0 +1,29 @@
+"""Has what is too old deleted, a step at each tick, so that calls have the disk in between."""
+
+import math
+from collections.abc import Mapping
+
+from trackd.actors.guarded import GuardedActor, Handler
+from trackd.actors.messages import Delete, Deleted, Tick
+from trackd.actors.retention import pause_s, steps
+from trackd.storage.store import Deletion
+
+
+class Housekeeper(GuardedActor):
+    """Knows for each kind of deletion when its next step is due, in seconds of the monotonic clock."""
+
+    def wired(self) -> None:
+        self._due: dict[type[Deletion], float] = {}
+
+    def handlers(self) -> Mapping[type, Handler]:
+        return {Tick: self._look, Deleted: self._deleted}
+
+    def _look(self, _: Tick) -> None:
+        parts = self.wiring.parts
+        for step in steps(parts.retention, parts.now()):
+            if self._due.get(type(step), 0.0) <= parts.monotonic():
+                self.send(self.wiring.event_writer, Delete(step))
+                self._due[type(step)] = math.inf  # until the writer tells what became of it
+
+    def _deleted(self, deleted: Deleted) -> None:
+        self._due[type(deleted.step)] = self.wiring.parts.monotonic() + pause_s(deleted.outcome)
