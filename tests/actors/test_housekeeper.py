@@ -1,0 +1,221 @@
+"""Old events and sessions go in the writer's idle moments, and calls whose session is gone begin another."""
+
+import asyncio
+
+import pytest
+
+from tests.actors.conftest import Scene
+from trackd.actors.messages import Tracked
+from trackd.config.settings import Actors, Retention
+from trackd.storage.store import Changes, DeleteEvents, DeleteSessions
+
+EVENTS, SESSIONS = Retention(events_keep_days=30), Retention(sessions_keep_days=30)
+OLD = "2025-12-01T12:00:00.000000Z"
+AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the troupe's time
+
+
+def kinds(actors):
+    """What is handed to the writer and not committed yet."""
+    return [[type(change) for change in batch] for batch in actors.batches]
+
+
+def with_old_events(make, actors, count):
+    """Stored in calls of 500; none is under way after it."""
+    for _ in range(count // 500):
+        actors.track(make.call(events=500, received=OLD))
+        actors.commit()
+
+
+def test_without_a_limit_nothing_is_asked_of_the_writer(make, troupe):
+    actors = troupe(make.store())
+
+    actors.tick()
+
+    assert not actors.batches
+
+
+def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(make, troupe):
+    actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
+
+    actors.tick()
+    assert list(actors.batches) == [[DeleteEvents(AT_LIMIT)]]
+    actors.commit()
+
+    assert list(actors.batches) == [[DeleteSessions(AT_LIMIT)]]
+
+
+def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    with_old_events(make, actors, 2500)
+
+    left = []
+    for _ in range(3):
+        actors.tick()
+        actors.tick()
+        assert kinds(actors) == [[DeleteEvents]]
+        actors.commit()
+        assert not actors.batches
+        left.append(len(actors.reads.events))
+
+    assert left == [1500, 500, 0]
+    actors.tick()
+    assert not actors.batches
+
+
+def test_when_nothing_is_left_the_next_look_is_a_minute_later(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    actors.tick()
+    actors.commit()
+
+    actors.now = 59.0
+    actors.tick()
+    assert not actors.batches
+    actors.now = 60.0
+    actors.tick()
+
+    assert kinds(actors) == [[DeleteEvents]]
+
+
+def test_what_is_too_old_is_said_by_the_time_of_day(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    actors.time_of_day = actors.time_of_day.replace(year=2027)
+
+    actors.tick()
+
+    assert list(actors.batches) == [[DeleteEvents(AT_LIMIT.replace("2026", "2027"))]]
+
+
+def test_a_deletion_waits_until_no_call_does(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    numbers = [actors.track(make.call()), actors.track(make.call())]
+
+    actors.tick()
+    assert kinds(actors) == [[Changes]]
+    actors.commit()
+    assert kinds(actors) == [[Changes]]
+    numbers.append(actors.track(make.call()))
+    actors.commit()
+    assert kinds(actors) == [[Changes]]
+    actors.commit()
+
+    assert kinds(actors) == [[DeleteEvents]]
+    assert all(isinstance(actors.answers[number], Tracked) for number in numbers)
+
+
+def test_calls_that_come_during_a_deletion_are_the_next_batch(make, troupe):
+    actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
+    actors.tick()
+    number = actors.track(make.call())
+
+    actors.commit()
+    assert kinds(actors) == [[Changes]]
+    actors.commit()
+
+    assert isinstance(actors.answers[number], Tracked)
+    assert kinds(actors) == [[DeleteSessions]]
+
+
+def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    actors.tick()
+    number = actors.track(make.call())
+    actors.fail()
+    actors.commit()
+    assert isinstance(actors.answers[number], Tracked)
+
+    actors.tick()
+    assert not actors.batches
+    actors.now = 60.0
+    actors.tick()
+
+    assert kinds(actors) == [[DeleteEvents]]
+
+
+def test_a_deletion_that_the_writer_does_not_take_is_tried_again(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    actors.takes_batches = False
+    actors.tick()
+    actors.takes_batches = True
+    actors.tick()
+    assert kinds(actors) == [[]]  # the heartbeat of a store that failed
+    actors.commit()
+
+    actors.now = 60.0
+    actors.tick()
+
+    assert kinds(actors) == [[DeleteEvents]]
+
+
+def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(make, troupe):
+    actors = troupe(make.store(), retention=EVENTS)
+    with_old_events(make, actors, 500)
+    actors.tick()
+    actors.commit()
+    assert actors.reads.events == []
+
+    number = actors.track(make.call())
+    actors.commit()
+
+    assert [event.seq for event in actors.answers[number].events] == [501]
+
+
+def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it(make):
+    store = make.store()
+
+    async def play():
+        async with Scene(store) as scene:
+            first = await scene.answer(make.call())
+            store.commit([DeleteSessions("2027")])
+            assert store.sessions == {}
+
+            again = await scene.answer(make.call(profile_id=first.profile_id, context={"a": 1}))
+
+            assert again.profile_id == first.profile_id
+            assert [event.seq for event in again.events] == [2]
+            assert again.session_saved
+            assert store.sessions["S"].context == {"a": 1}
+            assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
+
+    asyncio.run(play())
+
+
+def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered(make):
+    store = make.store()
+
+    async def play():
+        async with Scene(store, actors=Actors(max_active_profiles=1)) as scene:
+            first = await scene.answer(make.call())
+            await scene.answer(make.call("other"))
+            store.commit([DeleteSessions("2027")])
+
+            again = await scene.answer(make.call())
+
+            assert (again.profile_id, again.session_saved) == (first.profile_id, True)
+            assert store.sessions["S"].profile_id == first.profile_id
+            assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["who know no profile", "who know their profile"])
+def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(make, known):
+    store = make.store()
+
+    async def play():
+        async with Scene(store) as scene:
+            first = await scene.answer(make.call())
+            profile_id = first.profile_id if known else None
+            calls = [scene.ask(make.call(profile_id=profile_id)) for _ in range(20)]
+            store.commit([DeleteSessions("2027")])
+            await scene.commit_all()
+
+            answers = [call.result() for call in calls]
+            assert {type(answer) for answer in answers} == {Tracked}
+            [answering] = {answer.profile_id for answer in answers}
+            assert (answering == first.profile_id) is known
+            assert store.sessions["S"].profile_id == answering
+            begin = 2 if known else 1
+            assert sorted(answer.events[0].seq for answer in answers) == list(range(begin, begin + 20))
+            assert sum(answer.session_saved for answer in answers) == 1
+
+    asyncio.run(play())

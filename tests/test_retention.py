@@ -1,0 +1,110 @@
+"""What is too old goes by itself, and no call notices: over real sockets and in a real file."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import SOURCE_ID, Process, execute, payload, rows, serving
+from trackd.storage.documents import Source
+from trackd.storage.sources import Sources
+from trackd.storage.sqlite import SqliteStore
+from trackd.storage.store import Change, DeleteSessions, Outcome
+
+Serve = Callable[..., Process]
+OLD = "2020-01-01T00:00:00.000000Z"
+
+
+async def _track(client: httpx.AsyncClient, session: str, *types: str, **more: Any) -> dict[str, Any]:
+    response = await client.post("/track", json=payload(session, *types, **more))
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(serve: Serve) -> None:
+    server = serve()
+    idle, busy = ([f"{kind}-{number}" for number in range(3)] for kind in ("idle", "busy"))
+
+    async def fill() -> dict[str, str]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            answers = [await _track(client, session, *["page-view"] * 400) for session in (*idle, *busy)]
+            return {answer["session"]["id"]: answer["profile"]["id"] for answer in answers}
+
+    profiles = asyncio.run(fill())
+    server.stop()
+    execute(server.db, "UPDATE event SET inserted = ?", OLD)
+    execute(server.db, "UPDATE session SET updated = ?", OLD)
+    server = serve(TRACKD_RETENTION_EVENTS_KEEP_DAYS="30", TRACKD_RETENTION_SESSIONS_KEEP_DAYS="30")
+
+    def old_ones() -> bool:
+        old = "SELECT 1 FROM event WHERE inserted = ?1 UNION ALL SELECT 1 FROM session WHERE updated = ?1 LIMIT 1"
+        return bool(rows(server.db, old, OLD))
+
+    async def load_until_they_are_gone() -> None:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(60):
+
+            async def call(session: str) -> None:
+                while True:
+                    await _track(client, session, "page-view", profile=profiles[session])
+                    if not old_ones():
+                        return
+
+            await asyncio.gather(*(call(session) for session in busy for _ in range(4)))
+            for session in idle:
+                again = await _track(client, session, "page-view", profile=profiles[session])
+                assert again["profile"]["id"] == profiles[session]
+                assert again["debugging"]["events"]["seq"] == [401]
+                assert again["debugging"]["session"]["saved"] == 1
+
+    asyncio.run(load_until_they_are_gone())
+    assert server.stop() == 0
+    kept = rows(server.db, "SELECT min(seq) first, max(seq) last, count(DISTINCT seq) n FROM event GROUP BY profile_id")
+    assert len(kept) == 6
+    assert all(of_one["first"] == 401 and of_one["last"] == 400 + of_one["n"] for of_one in kept)
+    assert rows(server.db, "SELECT count(*) AS n FROM session") == [{"n": 6}]
+    assert rows(server.db, "SELECT count(*) AS n FROM profile") == [{"n": 6}]
+
+
+class SweptStore(SqliteStore):
+    """When told to, its sessions are deleted between the decision about a batch and its commit."""
+
+    sweep = False
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        if self.sweep:
+            self.sweep = False
+            super().commit([DeleteSessions("9999")])
+        return super().commit(batch)
+
+
+@pytest.mark.parametrize("simultaneous", [1, 20])
+@pytest.mark.parametrize("knows_profile", [True, False])
+def test_calls_whose_session_is_deleted_under_them_are_answered_200_and_begin_it_again(
+    tmp_path: Path, simultaneous: int, knows_profile: bool
+) -> None:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test"))
+
+    async def play() -> None:
+        store = SweptStore(path)
+        async with serving(store) as client:
+            first = (await _track(client, "s", "page-view"))["profile"]["id"]
+            store.sweep = True
+            known = {"profile": first} if knows_profile else {}
+            calls = [_track(client, "s", "page-view", **known) for _ in range(simultaneous)]
+            answers = await asyncio.gather(*calls)
+            assert not store.sweep
+            [profile_id] = {answer["profile"]["id"] for answer in answers}
+            assert (profile_id == first) is knows_profile
+            seqs = sorted(answer["debugging"]["events"]["seq"][0] for answer in answers)
+            assert seqs == list(range(seqs[0], seqs[0] + simultaneous))
+            assert seqs[0] == (2 if knows_profile else 1)
+            assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
+            assert rows(path, "SELECT id, profile_id FROM session") == [{"id": "s", "profile_id": profile_id}]
+
+    asyncio.run(play())
