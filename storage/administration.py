@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from trackd.storage.chain import WALK
+from trackd.storage.database import overwriting
 from trackd.storage.documents import Source
 from trackd.storage.store import Administration, Erasure, Outcome, PutSource, RemoveSource
 
@@ -46,11 +47,8 @@ def administer(db: Any, change: Administration) -> Outcome:
     """Write one change, on a connection that is in a transaction."""
     match change:
         case Erasure():
-            db.execute("PRAGMA secure_delete = ON")  # what was there is overwritten, not only let go of
-            try:
+            with overwriting(db):
                 return _erase(db, change)
-            finally:
-                db.execute("PRAGMA secure_delete = FAST")
         case PutSource():
             db.execute(PUT_SOURCE, source_row(change.source))
         case RemoveSource():

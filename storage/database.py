@@ -48,6 +48,16 @@ def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -
     )
 
 
+@contextlib.contextmanager
+def overwriting(connection: Connection) -> Iterator[None]:
+    """Pages that are let go of are overwritten, not only marked as free."""
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA secure_delete = FAST")
+
+
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
     """Open the file, check that it is trackd's and not from a newer trackd, and bring its tables up to date.
 
@@ -82,7 +92,7 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        # What is rewritten leaves no copy in its page; pages that are let go of are overwritten by an erasure only.
+        # What is rewritten leaves no copy in its page; pages that are let go of: see `overwriting`.
         connection.execute("PRAGMA secure_delete = FAST")
         _migrate(Database(connection))
     except BaseException:

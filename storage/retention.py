@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trackd.storage.database import overwriting
 from trackd.storage.store import DeleteEvents, DeleteSessions, Deletion, Outcome
 
 FIRST_EVENTS = """
@@ -29,11 +30,12 @@ class Retention:
         self.position = 0
 
     def delete(self, db: Any, deletion: Deletion) -> Outcome:
-        match deletion:
-            case DeleteEvents():
-                return self._events(db, deletion)
-            case DeleteSessions():
-                return self._sessions(db, deletion)
+        with overwriting(db):
+            match deletion:
+                case DeleteEvents():
+                    return self._events(db, deletion)
+                case DeleteSessions():
+                    return self._sessions(db, deletion)
 
     def _events(self, db: Any, step: DeleteEvents) -> Outcome:
         which = {"before": step.before, "limit": step.limit}

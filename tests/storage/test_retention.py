@@ -193,3 +193,18 @@ def test_a_walk_whose_step_was_not_committed_takes_that_step_again(sqlite_shelf,
 
     assert [store.commit([step])[0] for _ in range(2)] == [STORED, DONE]
     assert left(store, "abc") == "b"
+
+
+def test_the_bytes_of_deleted_events_and_sessions_are_overwritten_in_the_file(sqlite_shelf, make):
+    secret = {"properties": '{"email":"forget-me"}', "ip": "forget-me", "inserted": OLD}
+    for seq in range(0, 200, 10):
+        sqlite_shelf.store.commit([make.change("A", (seq, seq // 10), events=10, event=secret)])
+    session = Session("S", "A", OLD, OLD, {"name": "forget-me" * 2000}, {})
+    sqlite_shelf.store.commit([Changes(Fence("A", 200, 20), make.profile("A", 200, 21), session)])
+    sqlite_shelf.reopen()
+    assert b"forget-me" in sqlite_shelf.path.read_bytes()
+
+    assert sqlite_shelf.store.commit([DeleteEvents(LIMIT), DeleteSessions(LIMIT)]) == [DONE, DONE]
+    sqlite_shelf.reopen()
+
+    assert b"forget-me" not in sqlite_shelf.path.read_bytes()
