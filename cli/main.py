@@ -10,6 +10,7 @@ from trackd.cli import rules as rules_commands
 from trackd.cli import source, token, transfer
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.verify import verify
 from trackd.cli.version import versions
 from trackd.config.load import SettingsError
 from trackd.config.rules_file import RulesError
@@ -30,6 +31,7 @@ app.add_typer(rules_commands.app, name="rules")
 app.command()(transfer.export)
 app.command("import")(transfer.import_)
 app.command()(transfer.backup)
+app.command()(verify)
 
 
 def _print_versions(asked: bool) -> None:

@@ -5,7 +5,7 @@ from msgspec import Struct
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Roots, Unmet
 from trackd.actors.rules.paths import path_text
-from trackd.actors.rules.steps import ConsentStep, Step
+from trackd.actors.rules.steps import COUNTERS, ConsentStep, Step
 from trackd.config.settings import Limits
 
 
@@ -39,6 +39,10 @@ class Rule(Struct, frozen=True):
     @property
     def changes_consents(self) -> bool:
         return any(isinstance(step, ConsentStep) for step in self.steps)
+
+    @property
+    def changes_counters(self) -> bool:
+        return any(step.target[:2] == COUNTERS for step in self.steps)
 
     @property
     def looks_at(self) -> frozenset[str]:

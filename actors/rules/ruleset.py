@@ -60,6 +60,7 @@ class RuleSet:
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)
+        self.changes_counters = any(rule.changes_counters for rule, _ in rules)
         self._refusing = frozenset(refusing)
 
     def plan(self, event_type: str) -> Plan:

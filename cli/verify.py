@@ -1,0 +1,45 @@
+"""`trackd verify`: does a database file keep what trackd promises?"""
+
+import typer
+
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+
+
+def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
+    """Audit a database file, beside a running server too. Exit code 1 when something is wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from trackd.actors.rules.compiling import load_rules  # these take 0.2 s to load
+    from trackd.cli.progress import progress_bar
+    from trackd.storage.audit import audit, checks
+
+    settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
+    path = settings.database.path
+    change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
+    wanted = checks(rules_change_counters=change_counters)
+    found = []
+    with progress_bar("verify", len(wanted)) as moved:
+        for done, findings in enumerate(audit(path, wanted), 1):
+            found.append(findings)
+            moved(done)
+
+    table = Table("check", "promise", "found")
+    for findings in found:
+        table.add_row(findings.check.name, findings.check.promise, str(findings.number or "nothing"))
+    faults = Table("check", "id", "fault")
+    for findings in found:
+        for document_id, fault in findings.first:
+            faults.add_row(findings.check.name, document_id, fault)
+        if findings.number > len(findings.first):
+            faults.add_row(findings.check.name, "", f"and {findings.number - len(findings.first)} more")
+    console = Console()
+    console.print(table)
+    if change_counters:
+        console.print("counters are not looked at: these rules change them")
+    number = sum(findings.number for findings in found)
+    if number:
+        console.print(faults)
+    verdict = "is sound" if number == 0 else "has 1 fault" if number == 1 else f"has {number} faults"
+    console.print(f"{path} {verdict}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if number else 0)

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from trackd.storage.sqlite import SqliteStore
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "trackd.db"
+    SqliteStore(path).close()
+    return path
+
+
+def test_a_sound_file_ends_with_exit_code_0_and_names_each_promise(trackd, file):
+    run = trackd("verify", "--db", file)
+
+    assert run.returncode == 0, run.stderr
+    assert "is sound" in run.stdout
+    assert "a profile's seq is that of its last event" in run.stdout
+
+
+def test_faults_are_listed_and_end_with_exit_code_1(trackd, file):
+    doc = '{"id":"A","seq":2}'
+    Database(file).table("profile").insert({"id": "A", "seq": 1, "revision": 1, "doc": doc, "last_event": 7})
+
+    run = trackd("verify", "--db", file)
+
+    assert run.returncode == 1
+    assert "its document has id A and seq 2" in " ".join(run.stdout.split())
+    assert "has 1 fault" in run.stdout
+
+
+def test_counters_are_left_alone_where_rules_change_them(trackd, file, tmp_path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "r"\nevent = "t"\nsteps = [{target = "stats.counters.t", op = "decrement", value = 1}]\n'
+    )
+
+    run = trackd("verify", "--db", file, "--rules", rules)
+
+    assert run.returncode == 0
+    assert "counters are not looked at" in run.stdout
+
+
+def test_a_file_that_is_not_there_is_a_sentence(trackd, tmp_path):
+    run = trackd("verify", "--db", tmp_path / "none.db")
+
+    assert run.returncode == 1
+    assert "There is no database" in run.stderr
