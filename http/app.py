@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.actors.system import Tracker
 from trackd.config.settings import Settings
+from trackd.http import swagger
 from trackd.http.authentication import Guard
 from trackd.http.erasure import Erasing
 from trackd.http.errors import ErrorAnswers, unreadable
@@ -19,6 +20,7 @@ from trackd.http.event_sources import EventSources
 from trackd.http.health import Ready, healthcheck
 from trackd.http.info import Info
 from trackd.http.middleware import CommonHeaders
+from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.stored import StoredDocuments
 from trackd.http.track import TrackEndpoint
 from trackd.storage.listings import Listings
@@ -80,6 +82,9 @@ def routes(
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
         Route("/ready", Ready(tracker).get),
+        Route("/openapi.json", ApiDescription(versions["version"]).get),
+        Route("/docs", swagger.page),
+        Route("/docs/{name}", swagger.file),
         Route("/info/version", read(Info(versions).version)),
         Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),
