@@ -1,7 +1,8 @@
 """The application: routes, error answers, and what every answer carries."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -58,7 +59,7 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=routes(track, tracker, guard, reads, listings, versions),
+        routes=list(with_refusals(routes(track, tracker, guard, reads, listings, versions))),
         exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
         lifespan=lifespan,
     )
@@ -82,7 +83,7 @@ def routes(
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
         Route("/ready", Ready(tracker).get),
-        Route("/openapi.json", ApiDescription(versions["version"]).get),
+        Route("/openapi.json", ApiDescription(versions).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
         Route("/info/version", read(Info(versions).version)),
@@ -106,6 +107,26 @@ def routes(
         Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
         Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
     ]
+
+
+def with_refusals(routes: Iterable[Route]) -> Iterator[Route]:
+    """After those of each path one for all other methods.
+
+    Starlette alone would name in `Allow` the methods of one route, and would take `DELETE /profile/1/events` for the
+    erasure of a profile with the id `1/events`.
+    """
+    for path, group in itertools.groupby(routes, lambda route: route.path):
+        of_path = list(group)
+        yield from of_path
+        yield Route(path, NotAllowed({method for route in of_path for method in route.methods or ()}))
+
+
+class NotAllowed:
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._allow = ", ".join(sorted(methods))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(405, headers={"Allow": self._allow})
 
 
 class HotPath:

@@ -24,7 +24,11 @@ MAX_NESTING = 8
 
 # Nothing that JSON Schema has says "printable": its users may take the format as a remark.
 SOURCE_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S", "format": "printable"}
-ORIGIN = {"type": "string", "maxLength": 1_000, "pattern": r"^\s*([A-Za-z][A-Za-z0-9+.-]*://[^/\s]+|null)/*\s*$"}
+ORIGIN = {
+    "type": "string",
+    "maxLength": 1_000,
+    "pattern": r"^\s*([A-Za-z][A-Za-z0-9+.-]*://[^/\s\x1c-\x1f\x85]+|null)/*\s*$",
+}
 RATE = {"type": "number", "minimum": MIN_RATE, "maximum": MAX_RATE}
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]

@@ -1,6 +1,6 @@
 """GET /openapi.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio.to_thread
 from pydantic_core import to_json
@@ -14,11 +14,11 @@ from trackd.http.stored import json_answer
 class ApiDescription:
     """Made when it is first asked for, which takes 80 ms: neither the start nor the calls wait for that.
 
-    `version` is that of trackd.
+    `versions` has that of trackd as `version`.
     """
 
-    def __init__(self, version: str) -> None:
-        self._version = version
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._versions = versions
         self._body = b""
 
     async def get(self, request: Request) -> Response:
@@ -29,4 +29,4 @@ class ApiDescription:
     def _describe(self, routes: Sequence[Route]) -> bytes:
         from trackd.http.openapi.description import describe  # its models are half of the time
 
-        return to_json(describe(routes, self._version))
+        return to_json(describe(routes, self._versions["version"]))

@@ -25,7 +25,7 @@ from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
 from trackd.storage.tokens import Tokens
 
-OPEN_TO_ALL = {"/track", "/healthcheck", "/ready"}
+OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"
 READER = Token("reader", secret_hash(READ_SECRET), ("read",))
 OPERATOR = Token("operator", secret_hash(ADMIN_SECRET), ("admin",))
