@@ -9,6 +9,7 @@ from hypothesis import strategies
 
 from tests.support import SOURCE_ID
 
+SESSION_ID = "a session that is there"
 addresses = itertools.count()
 
 schemathesis.openapi.format(
@@ -27,19 +28,16 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, **_:
     # Each call from its own address: with 10 failures to authenticate from one, all further ones are 429.
     number = next(addresses)
     case.headers["X-Forwarded-For"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-    body = case.body
-    if case.operation.path == "/track" and isinstance(body, dict):
-        _name_the_source_that_is_there(body)
-    if case.operation.label == "PUT /event-source/{id}" and isinstance(body, dict) and _is_text_id(body.get("id")):
+    operation, body = case.operation.label, case.body
+    if operation == "POST /track" and isinstance(body, dict):
+        source = body.get("source")
+        if isinstance(source, dict) and _is_id(source.get("id")):
+            source["id"] = SOURCE_ID  # of another one all would be refused
+    if operation == "PUT /event-source/{id}" and isinstance(body, dict) and _is_id(body.get("id")):
         del body["id"]  # or it has to be that of the path
+    if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = SESSION_ID  # there are few others
 
 
-def _name_the_source_that_is_there(payload: dict[str, Any]) -> None:
-    """Most calls would be refused otherwise."""
-    source = payload.get("source")
-    if isinstance(source, dict) and _is_text_id(source.get("id")):
-        source["id"] = SOURCE_ID
-
-
-def _is_text_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= 255
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and 0 < len(str(value).strip()) <= 255

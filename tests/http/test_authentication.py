@@ -4,22 +4,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.support import ADMIN_SECRET, bearer, payload, serving
-from trackd.actors.system import Tracker
-from trackd.config.settings import Limits
-from trackd.http.app import routes
+from tests.support import ADMIN_SECRET, application_routes, bearer, payload, serving
 from trackd.http.authentication import MAX_ADDRESSES, Failures, Guard, Guarded
-from trackd.http.errors import ErrorAnswers, HttpError
-from trackd.http.track import TrackEndpoint
+from trackd.http.errors import HttpError
 from trackd.storage.documents import Token, TokenScope, secret_hash
-from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
@@ -276,11 +271,9 @@ def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest
 
 def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     """Each method and path of the application, with the scope that it needs."""
-    tracker = Tracker(MemoryStore())
-    track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
     return [
         (method, route.path, route.endpoint.needs if isinstance(route.endpoint, Guarded) else None)
-        for route in routes(track, tracker, Guard(list), MemoryStore(), cast(Listings, None), {})
+        for route in application_routes()
         for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
     ]
 
