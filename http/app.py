@@ -59,7 +59,7 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=list(with_refusals(routes(track, tracker, guard, reads, listings, versions))),
+        routes=list(with_not_allowed(routes(track, tracker, guard, reads, listings, versions))),
         exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
         lifespan=lifespan,
     )
@@ -109,7 +109,7 @@ def routes(
     ]
 
 
-def with_refusals(routes: Iterable[Route]) -> Iterator[Route]:
+def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
     """After those of each path one for all other methods.
 
     Starlette alone would name in `Allow` the methods of one route, and would take `DELETE /profile/1/events` for the
