@@ -1,7 +1,8 @@
 """The application: routes, error answers, and what every answer carries."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.actors.system import Tracker
 from trackd.config.settings import Settings
+from trackd.http import swagger
 from trackd.http.authentication import Guard
 from trackd.http.erasure import Erasing
 from trackd.http.errors import ErrorAnswers, unreadable
@@ -19,6 +21,7 @@ from trackd.http.event_sources import EventSources
 from trackd.http.health import Ready, healthcheck
 from trackd.http.info import Info
 from trackd.http.middleware import CommonHeaders
+from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.stored import StoredDocuments
 from trackd.http.track import TrackEndpoint
 from trackd.storage.listings import Listings
@@ -56,7 +59,7 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=routes(track, tracker, guard, reads, listings, versions),
+        routes=list(with_not_allowed(routes(track, tracker, guard, reads, listings, versions))),
         exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
         lifespan=lifespan,
     )
@@ -80,6 +83,9 @@ def routes(
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
         Route("/ready", Ready(tracker).get),
+        Route("/openapi.json", ApiDescription(versions).get),
+        Route("/docs", swagger.page),
+        Route("/docs/{name}", swagger.file),
         Route("/info/version", read(Info(versions).version)),
         Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),
@@ -101,6 +107,26 @@ def routes(
         Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
         Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
     ]
+
+
+def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
+    """After those of each path one for all other methods.
+
+    Starlette alone would name in `Allow` the methods of one route, and would take `DELETE /profile/1/events` for the
+    erasure of a profile with the id `1/events`.
+    """
+    for path, group in itertools.groupby(routes, lambda route: route.path):
+        of_path = list(group)
+        yield from of_path
+        yield Route(path, NotAllowed({method for route in of_path for method in route.methods or ()}))
+
+
+class NotAllowed:
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._allow = ", ".join(sorted(methods))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(405, headers={"Allow": self._allow})
 
 
 class HotPath:

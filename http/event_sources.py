@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,11 +16,20 @@ from trackd.http.errors import already_there, invalid, undone
 from trackd.http.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.stored import not_there
 from trackd.storage.documents import Source, timestamp
-from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
+from trackd.storage.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.storage.store import PutSource, Reads, RemoveSource
 
 MAX_BODY_BYTES = 65_536
 MAX_NESTING = 8
+
+# Nothing that JSON Schema has says "printable": its users may take the format as a remark.
+SOURCE_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S", "format": "printable"}
+ORIGIN = {
+    "type": "string",
+    "maxLength": 1_000,
+    "pattern": r"^\s*([A-Za-z][A-Za-z0-9+.-]*://[^/\s\x1c-\x1f\x85]+|null)/*\s*$",
+}
+RATE = {"type": "number", "minimum": MIN_RATE, "maximum": MAX_RATE}
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 
@@ -30,17 +39,19 @@ class SourceBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: Annotated[str, AfterValidator(checked_id)] | None = None
+    id: Annotated[str, AfterValidator(checked_id), WithJsonSchema(SOURCE_ID)] | None = None
     name: Annotated[Text, StringConstraints(min_length=1)]
     description: Text = ""
     enabled: bool = True
     consent: bool = Field(False, description="It requires consent.")
     returns_profile: bool = Field(False, description="Answers may carry the profile.")
     permanent_profile_id: bool = Field(False, description="New profiles take the id that the client sends.")
-    origins: Annotated[list[Text], AfterValidator(checked_origins)] = Field(
+    origins: Annotated[list[Annotated[Text, WithJsonSchema(ORIGIN)]], AfterValidator(checked_origins)] = Field(
         default_factory=list, max_length=1_000, description="Origins that browsers may send from; none means any."
     )
-    rate_limit: Annotated[float | None, AfterValidator(checked_rate)] = Field(None, description="Calls per second.")
+    rate_limit: Annotated[float, AfterValidator(checked_rate), WithJsonSchema(RATE)] | None = Field(
+        None, description="Calls per second."
+    )
     tags: list[Text] = Field(default_factory=list, max_length=1_000)
     metadata: Any = None
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
 from trackd.http.errors import invalid
@@ -29,10 +29,13 @@ def _trait(value: str) -> str:
     return value
 
 
-Moment = Annotated[str, AfterValidator(_moment)]
+ISO_8601 = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+TRAIT = rf'^[^".:]+(\.[^".:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
+
+Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(ISO_8601)]
 Trait = Annotated[
     str,
-    Field(min_length=1, max_length=1_000, description="`name`, or `name:value`; dots lead into objects."),
+    Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": TRAIT}),
     AfterValidator(_trait),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
@@ -65,7 +68,7 @@ class EventsQuery(PageQuery):
 
 class ProfilesQuery(PageQuery):
     segment: Text | None = None
-    trait: Trait | None = None
+    trait: Trait | None = Field(None, description="`name`, or `name:value`; dots lead into objects.")
     seen_after: Moment | None = Field(None, description="Those whose last call came then or later.")
 
     def profiles(self) -> ProfilesWanted:

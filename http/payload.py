@@ -5,7 +5,7 @@ import math
 from typing import Annotated, Any, NoReturn
 
 from annotated_types import MaxLen
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema, create_model
 
 from trackd.http.errors import HttpError, invalid, too_large
 
@@ -21,13 +21,25 @@ def _finite(value: Any) -> Any:
     return value
 
 
+TEXT_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S"}
+EMPTY_LIST = {"type": "array", "maxItems": 0}
+
 Id = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     Field(coerce_numbers_to_str=True),
     BeforeValidator(_finite),
+    WithJsonSchema({"anyOf": [TEXT_ID, {"type": "number"}]}),
 ]
-Object = Annotated[dict[str, Any], BeforeValidator(_empty_object)]
+Object = Annotated[
+    dict[str, Any],
+    BeforeValidator(_empty_object),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}, EMPTY_LIST]}),
+]
+
+
+def _or_empty_list(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [*schema["anyOf"], EMPTY_LIST]
 
 
 class Reference(BaseModel):
@@ -40,22 +52,28 @@ class ProfileReference(BaseModel):
 
 class EventPayload(BaseModel):
     type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    id: Id | None = None
+    id: Id | None = Field(None, description="The client's own id of the event: makes a retry harmless.")
     properties: Object = Field(default_factory=dict)
     context: Object = Field(default_factory=dict)
-    options: Object = Field(default_factory=dict)
-    time: Any = None
-    metadata: Any = None
+    options: Object = Field(default_factory=dict, description="Win over those of the payload.")
+    time: Any = Field(None, description="`create`: when it happened, in ISO 8601 or as epoch in (milli)seconds.")
+    metadata: Any = Field(None, description="`time`: when it happened, unless `time` says it.")
 
 
 class TrackerPayload(BaseModel):
     source: Reference
     session: Reference
-    profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = None
+    profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = Field(
+        None,
+        description="When the client knows it.",
+        json_schema_extra=_or_empty_list,
+    )
     events: list[EventPayload]
-    context: Object = Field(default_factory=dict)
-    properties: Object = Field(default_factory=dict)
-    options: Object = Field(default_factory=dict)
+    context: Object = Field(default_factory=dict, description="Of the session.")
+    properties: Object = Field(default_factory=dict, description="Of the session.")
+    options: Object = Field(
+        default_factory=dict, description="`saveEvent`, `saveSession`, `profile`, `debugger`, `logs`: true or false."
+    )
 
 
 class PayloadParser:

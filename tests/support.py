@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+from starlette.routing import Route
 
 from trackd.actors.rules.compiling import load_rules
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
 from trackd.cli.version import versions
-from trackd.config.settings import Settings
-from trackd.http.app import create_app
+from trackd.config.settings import Limits, Settings
+from trackd.http.app import create_app, routes
 from trackd.http.authentication import Guard
+from trackd.http.errors import ErrorAnswers
 from trackd.http.server import Server, listen
+from trackd.http.track import TrackEndpoint
 from trackd.storage.documents import Token, TokenScope, secret_hash
 from trackd.storage.listings import Listings
+from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Store
 
@@ -97,6 +101,13 @@ async def serving(
         if listings is not None:
             listings.close()
         store.close()
+
+
+def application_routes() -> list[Route]:
+    """The routes of an application that was never started."""
+    tracker = Tracker(MemoryStore())
+    track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
+    return routes(track, tracker, Guard(list), MemoryStore(), cast(Listings, None), {"version": "1.2.3"})
 
 
 def bearer(secret: str) -> dict[str, str]:

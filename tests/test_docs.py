@@ -12,13 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import TRACKD, Process, payload, rows
+from tests.support import TRACKD, Process, application_routes, payload, rows
 from trackd.actors.rules.compiling import TARGETS, load_rules
 from trackd.actors.rules.expressions import VARIABLES
 from trackd.actors.rules.operations import OPERATIONS
 from trackd.config.load import load
 from trackd.config.settings import Limits
 from trackd.http.errors import STATUS
+from trackd.http.openapi.description import operations_of
 from trackd.storage.sqlite import SqliteStore
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,17 @@ def test_the_readme_names_every_setting_with_its_default(setting: object) -> Non
 def test_the_readme_names_every_route() -> None:
     for path in re.findall(r'Route\("(/[^"]+)"', (ROOT / "http" / "app.py").read_text()):
         assert f"{path.replace(':path', '')}`" in README, path
+
+
+def test_the_readme_says_which_scope_each_endpoint_needs() -> None:
+    said = {
+        endpoint: scope
+        for endpoints, scope in re.findall(r"^\| (`(?:GET|POST|PUT|DELETE) /.+?) \| (read|admin|none) \|", README, re.M)
+        for endpoint in re.findall("`(.+?)`", endpoints)
+    }
+    open_to_all = {"POST /track", "GET /healthcheck", "GET /ready"}  # as the section on tokens says
+    needed = {f"{method} {path}": str(needs or "none") for method, path, needs in operations_of(application_routes())}
+    assert said == {endpoint: scope for endpoint, scope in needed.items() if endpoint not in open_to_all}
 
 
 @pytest.mark.parametrize("status", sorted({*STATUS.values(), 400, 404, 405, 413, 415, 422, 500}))

@@ -4,28 +4,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.support import ADMIN_SECRET, bearer, payload, serving
-from trackd.actors.system import Tracker
-from trackd.config.settings import Limits
-from trackd.http.app import routes
+from tests.support import ADMIN_SECRET, application_routes, bearer, payload, serving
 from trackd.http.authentication import MAX_ADDRESSES, Failures, Guard, Guarded
-from trackd.http.errors import ErrorAnswers, HttpError
-from trackd.http.track import TrackEndpoint
+from trackd.http.errors import HttpError
 from trackd.storage.documents import Token, TokenScope, secret_hash
-from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
 from trackd.storage.tokens import Tokens
 
-OPEN_TO_ALL = {"/track", "/healthcheck", "/ready"}
+OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"
 READER = Token("reader", secret_hash(READ_SECRET), ("read",))
 OPERATOR = Token("operator", secret_hash(ADMIN_SECRET), ("admin",))
@@ -276,11 +271,9 @@ def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest
 
 def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     """Each method and path of the application, with the scope that it needs."""
-    tracker = Tracker(MemoryStore())
-    track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
     return [
         (method, route.path, route.endpoint.needs if isinstance(route.endpoint, Guarded) else None)
-        for route in routes(track, tracker, Guard(list), MemoryStore(), cast(Listings, None), {})
+        for route in application_routes()
         for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
     ]
 

@@ -289,6 +289,22 @@ def test_404_and_405_as_usual(method: str, url: str, status: int) -> None:
     assert isinstance(refusal(status, {"method": method, "url": url}), str)
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "allowed"),
+    [
+        ("GET", "/track", "POST"),
+        ("PATCH", "/event-source", "GET, HEAD, POST"),
+        ("POST", "/event-source/a/b", "DELETE, GET, HEAD, PUT"),
+        ("OPTIONS", "/profile/x", "DELETE, GET, HEAD"),
+        ("DELETE", "/profile/x/events", "GET, HEAD"),
+        ("DELETE", "/profile/count", "GET, HEAD"),
+    ],
+)
+def test_405_names_all_methods_of_the_path_and_of_no_other(method: str, url: str, allowed: str) -> None:
+    [answer] = ask({"method": method, "url": url})
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 def test_what_is_not_http_is_answered_in_the_same_shape() -> None:
     async def run() -> bytes:
         async with serving(MemoryStore(SOURCES)) as client:

@@ -1,0 +1,192 @@
+"""From routes and their words to OpenAPI 3.1. The schemas are those of the models that validate."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.routing import Route
+
+from trackd.http.authentication import Guarded
+from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
+from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
+from trackd.http.payload import TEXT_ID
+from trackd.http.swagger import FILES
+from trackd.http.track import MAX_KEY_LENGTH
+from trackd.storage.documents import TokenScope
+
+SCHEMAS = "#/components/schemas/{model}"
+METHODS = ("GET", "POST", "PUT", "DELETE")
+BODY_TYPES = (JSON, "text/plain")
+
+PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {
+    "id": {"description": "Slashes in it may be sent as they are.", "schema": TEXT_ID},
+    "name": {"schema": {"type": "string", "enum": sorted(FILES)}},
+}
+HEADERS = {
+    "X-Process-Time": {
+        "description": "Seconds from the request's head to the answer's.",
+        "required": True,
+        "schema": {"type": "number", "minimum": 0},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before sending it again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}},
+}
+
+
+def describe(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    """The whole description. `version` is that of trackd."""
+    paths: dict[str, dict[str, Any]] = {}
+    for method, path, needs in operations_of(routes):
+        operation = OPERATIONS[method, path]
+        paths.setdefault(path, {})[method.lower()] = _described(operation, path, needs)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "trackd",
+            "version": version,
+            "summary": "An event collector that keeps profiles consistent.",
+        },
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "responses": {name: _refusal(name) for name in REFUSALS},
+            "headers": HEADERS,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "`trackd token new NAME`"}
+            },
+        },
+    }
+
+
+def operations_of(routes: Iterable[Route]) -> list[tuple[str, str, TokenScope | None]]:
+    """Method, path as OpenAPI writes it, and the scope that is needed. HEAD goes without saying."""
+    return [
+        (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path), _needs(route))
+        for route in routes
+        for method in METHODS
+        if method in (route.methods or ())
+    ]
+
+
+def _needs(route: Route) -> TokenScope | None:
+    return route.endpoint.needs if isinstance(route.endpoint, Guarded) else None
+
+
+def _described(operation: Operation, path: str, needs: TokenScope | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": _in_words(operation, needs),
+        "security": [] if needs is None else [{"token": [needs.value]}],
+        "parameters": [*_path_parameters(path), *_query_parameters(operation), *_header_parameters(operation)],
+        "responses": {"200": _success(operation)},
+    }
+    if operation.body is not None:
+        content = {media_type: {"schema": _reference(operation.body)} for media_type in BODY_TYPES}
+        described["requestBody"] = {"required": True, "content": content}
+    for name in _refusals(operation, path, needs):
+        described["responses"][str(REFUSALS[name].status)] = {"$ref": f"#/components/responses/{name}"}
+    return described
+
+
+def _in_words(operation: Operation, needs: TokenScope | None) -> str:
+    scope = [] if needs is None else [f"Needs a token with the scope `{needs.value}`."]
+    return " ".join([*([operation.description] if operation.description else []), *scope])
+
+
+def _refusals(operation: Operation, path: str, needs: TokenScope | None) -> list[str]:
+    return [
+        *ANY,
+        *(GUARDED if needs is not None else ()),
+        *(WITH_BODY if operation.body is not None else ()),
+        *(("Invalid",) if operation.query is not None else ()),
+        *(("DocumentAbsent",) if operation.absent else ()),
+        *operation.refuses,
+    ]
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]} for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+    """All may be left out: in a query that is how to say null."""
+    if operation.query is None:
+        return []
+    return [
+        _query_parameter(name, schema) for name, schema in operation.query.model_json_schema()["properties"].items()
+    ]
+
+
+def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    said = {key: value for key, value in schema.items() if key not in ("title", "description", "anyOf", "default")}
+    if schema.get("default") is not None:
+        said["default"] = schema["default"]
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    said |= choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else {}
+    words = {"description": schema["description"]} if "description" in schema else {}
+    return {"name": name, "in": "query", "schema": said, **words}
+
+
+def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    schema = {"type": "string", "maxLength": MAX_KEY_LENGTH}
+    return [
+        {"name": name, "in": "header", "description": words, "schema": schema}
+        for name, words in operation.headers.items()
+    ]
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    anything = {"type": "object" if operation.answer_types == (JSON,) else "string"}
+    schema = anything if operation.answer is None else _reference(operation.answer)
+    answer: dict[str, Any] = {
+        "description": operation.summary,
+        "headers": _headers("X-Process-Time"),
+        "content": {media_type: {"schema": schema} for media_type in operation.answer_types},
+    }
+    if operation.links:
+        answer["links"] = {name: _link(name, place) for name, place in operation.links.items()}
+    return answer
+
+
+def _link(name: str, place: str) -> dict[str, Any]:
+    return {"operationId": name, "parameters": {"path.id": f"$response.body#{place}"}}
+
+
+def _refusal(name: str) -> dict[str, Any]:
+    refusal = REFUSALS[name]
+    schema = {"type": "null"} if refusal.answer is None else _reference(refusal.answer)
+    return {
+        "description": refusal.description,
+        "headers": _headers("X-Process-Time", *refusal.headers),
+        "content": {JSON: {"schema": schema}},
+    }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": SCHEMAS.format(model=model.__name__)}
+
+
+def _schemas() -> dict[str, Any]:
+    models = {operation.body for operation in OPERATIONS.values()} | {
+        operation.answer for operation in OPERATIONS.values()
+    }
+    models |= {refusal.answer for refusal in REFUSALS.values()}
+    by_name = sorted((model for model in models if model is not None), key=lambda model: model.__name__)
+    _, definitions = models_json_schema([(model, "validation") for model in by_name], ref_template=SCHEMAS)
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas

@@ -1,0 +1,45 @@
+"""The answers that are not 200, in words. README's table of errors says more of each."""
+
+from msgspec import Struct
+from pydantic import BaseModel
+
+from trackd.http.openapi.answers import ErrorAnswer, Faults
+
+
+class Refusal(Struct, frozen=True):
+    """`answer` is None for the body `null`. `headers`: those that it always has."""
+
+    status: int
+    description: str
+    answer: type[BaseModel] | None = ErrorAnswer
+    headers: tuple[str, ...] = ()
+
+
+REFUSALS = {
+    "NotHttp": Refusal(400, "It is not HTTP, or a request with a body offers an `Upgrade`."),
+    "NotAuthenticated": Refusal(401, "No valid token is shown.", headers=("WWW-Authenticate",)),
+    "SourceUnknown": Refusal(401, "The event source is unknown or disabled."),
+    "ScopeLacking": Refusal(403, "The token lacks the scope that `detail` names."),
+    "OriginForeign": Refusal(403, "The source takes no events from that origin."),
+    "DocumentAbsent": Refusal(404, "There is no such document.", answer=None),
+    "PathUnknown": Refusal(404, "There is no such path."),
+    "AlreadyThere": Refusal(409, "There is a source with that id already."),
+    "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
+    "Unsupported": Refusal(415, "The content type is another, or the content encoding neither gzip nor identity."),
+    "Invalid": Refusal(422, "Not JSON, or values missing, unknown or of the wrong type.", answer=Faults),
+    "RateLimited": Refusal(429, "The source sends more calls than its rate limit allows.", headers=("Retry-After",)),
+    "TooManyFailures": Refusal(
+        429, "Too many requests without a valid token came from this address.", headers=("Retry-After",)
+    ),
+    "HeadTooLarge": Refusal(431, "The head of the request is over 64 KiB."),
+    "Fault": Refusal(500, "A fault of trackd; nothing of the call is kept."),
+    "Unavailable": Refusal(
+        503,
+        "Too many calls wait, the disk refuses, or the server stops or starts: send the same call again.",
+        headers=("Retry-After",),
+    ),
+}
+ANY = ("NotHttp", "HeadTooLarge", "Fault")
+GUARDED = ("NotAuthenticated", "ScopeLacking", "TooManyFailures", "Unavailable")
+WITH_BODY = ("TooLarge", "Unsupported", "Invalid")
+TRACK = ("SourceUnknown", "OriginForeign", "RateLimited", "Unavailable")

@@ -1,0 +1,69 @@
+"""GET /docs: Swagger UI for `/openapi.json`, with the files that the package flask-swagger-ui brings.
+
+Flask is not imported. The page asks nothing of another host, and its policy says so.
+"""
+
+import importlib.util
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+START = "start.js"
+FILES = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+    START: "text/javascript",
+}
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>trackd</title>
+<link rel="icon" type="image/png" href="docs/favicon-32x32.png?{version}">
+<link rel="stylesheet" href="docs/swagger-ui.css?{version}">
+<script src="docs/swagger-ui-bundle.js?{version}" defer></script>
+<script src="docs/start.js" defer></script>
+</head>
+<body><div id="swagger-ui"></div></body>
+</html>
+"""
+SCRIPT = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+"""
+# Swagger UI sets styles of single elements; its icons are data in the style sheet.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+FOR_A_YEAR = {"cache-control": "public, max-age=31536000, immutable"}  # the page names them with their version
+FRESH = {"cache-control": "no-cache"}
+
+
+async def page(request: Request) -> Response:
+    version = (_folder() / "VERSION").read_text().strip()
+    return HTMLResponse(PAGE.format(version=version), headers={"content-security-policy": POLICY, **FRESH})
+
+
+async def file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        raise HTTPException(404)
+    if name == START:
+        return Response(SCRIPT, media_type=FILES[name], headers=FRESH)
+    return FileResponse(_folder() / name, media_type=FILES[name], headers=FOR_A_YEAR)
+
+
+def _folder() -> Path:
+    package = importlib.util.find_spec("flask_swagger_ui")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).with_name("dist")

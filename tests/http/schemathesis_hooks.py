@@ -1,0 +1,43 @@
+"""What schemathesis has to be told beyond the description: it cannot say that one value depends on another."""
+
+import itertools
+import json
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies
+
+from tests.support import SOURCE_ID
+
+SESSION_ID = "a session that is there"
+addresses = itertools.count()
+
+schemathesis.openapi.format(
+    "printable", strategies.text(strategies.characters(categories=["L", "N", "P"]), min_size=1, max_size=255)
+)
+
+
+@schemathesis.serializer("text/plain")
+def beacon(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Beacons send JSON as text."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, **_: Any) -> None:
+    # Each call from its own address: with 10 failures to authenticate from one, all further ones are 429.
+    number = next(addresses)
+    case.headers["X-Forwarded-For"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    operation, body = case.operation.label, case.body
+    if operation == "POST /track" and isinstance(body, dict):
+        source = body.get("source")
+        if isinstance(source, dict) and _is_id(source.get("id")):
+            source["id"] = SOURCE_ID  # of another one all would be refused
+    if operation == "PUT /event-source/{id}" and isinstance(body, dict) and _is_id(body.get("id")):
+        del body["id"]  # or it has to be that of the path
+    if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
+        case.path_parameters["id"] = SESSION_ID  # there are few others
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and 0 < len(str(value).strip()) <= 255

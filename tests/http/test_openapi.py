@@ -1,0 +1,148 @@
+"""What the description of the API says, against the routes and against a running server."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from tests.support import ADMIN_SECRET, application_routes, bearer, serving
+from trackd.http.openapi.description import describe, operations_of
+from trackd.http.openapi.operations import OPERATIONS, TAGS
+from trackd.storage.documents import Token, secret_hash
+from trackd.storage.memory import MemoryStore
+
+READ_SECRET = "trackd_for-reading"
+DESCRIPTION = describe(application_routes(), "1.2.3")
+OPERATIONS_DESCRIBED = [
+    (method.upper(), path, operation)
+    for path, methods in DESCRIPTION["paths"].items()
+    for method, operation in methods.items()
+]
+EACH = pytest.mark.parametrize(
+    ("method", "path", "operation"), OPERATIONS_DESCRIBED, ids=lambda value: value if isinstance(value, str) else ""
+)
+
+
+def test_every_route_is_described_and_nothing_else_is() -> None:
+    there = {(method, path) for method, path, _ in operations_of(application_routes())}
+    assert there == set(OPERATIONS) == {(method, path) for method, path, _ in OPERATIONS_DESCRIBED}
+
+
+def test_names_are_unique_tags_are_explained_and_links_lead_to_operations_that_take_an_id() -> None:
+    names = Counter(operation["operationId"] for _, _, operation in OPERATIONS_DESCRIBED)
+    assert set(names.values()) == {1}
+    assert {tag for _, _, operation in OPERATIONS_DESCRIBED for tag in operation["tags"]} == set(TAGS)
+    take_an_id = {operation["operationId"] for _, path, operation in OPERATIONS_DESCRIBED if "{id}" in path}
+    for _, _, operation in OPERATIONS_DESCRIBED:
+        assert set(operation["responses"]["200"].get("links", {})) <= take_an_id
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_reference_leads_somewhere_and_no_component_is_without_use() -> None:
+    components = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in DESCRIPTION["components"].items()
+        for name in parts
+        if kind != "securitySchemes"
+    }
+    assert set(references(DESCRIPTION)) == components
+
+
+@pytest.mark.parametrize("name", DESCRIPTION["components"]["schemas"])
+def test_the_schemas_are_json_schemas(name: str) -> None:
+    jsonschema_rs.meta.validate(DESCRIPTION["components"]["schemas"][name])
+
+
+def accepts(name: str, value: Any) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DESCRIPTION["components"]}
+    return jsonschema_rs.validator_for(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"session": {"id": 17}},
+        {"profile": []},
+        {"profile": {"id": None}},
+        {"context": None, "properties": [], "options": []},
+        {"events": [{"type": "x", "id": 1.5, "properties": None, "time": "yesterday", "metadata": 7}]},
+        {"device": {"screen": 1}},
+    ],
+)
+def test_a_payload_may_be_as_odd_as_clients_make_it(odd: dict[str, Any]) -> None:
+    assert accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | odd)
+
+
+@pytest.mark.parametrize("wrong", [{"session": {"id": " "}}, {"events": [{}]}, {"properties": [1]}, {"events": None}])
+def test_a_payload_that_the_server_refuses_is_no_payload_in_the_description(wrong: dict[str, Any]) -> None:
+    assert not accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | wrong)
+
+
+@EACH
+def test_every_operation_says_what_each_request_may_be_answered(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    statuses = set(operation["responses"])
+    assert {"200", "400", "431", "500"} <= statuses
+    if operation["security"]:
+        assert {"401", "403", "429", "503"} <= statuses
+    if "requestBody" in operation:
+        assert {"413", "415", "422"} <= statuses
+    if "{id}" in path:
+        assert {"404", "422"} <= statuses
+
+
+@EACH
+def test_who_may_ask_is_as_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    [[needed]] = [need["token"] for need in operation["security"]] or [["nothing"]]
+
+    async def statuses() -> list[tuple[int, str | None]]:
+        store = MemoryStore()
+        store.put_token(Token("reader", secret_hash(READ_SECRET), ("read",)))
+        store.put_token(Token("operator", secret_hash(ADMIN_SECRET), ("admin",)))
+        async with serving(store) as client:
+            ways = [{}, bearer("trackd_wrong"), bearer(READ_SECRET), bearer(ADMIN_SECRET)]
+            answers = [await client.request(method, path.format(id="x", name="x"), headers=way) for way in ways]
+        return [(answer.status_code, answer.headers.get("www-authenticate")) for answer in answers]
+
+    none, wrong, reader, operator = asyncio.run(statuses())
+    assert (none == wrong == (401, "Bearer")) == (needed != "nothing")
+    assert (reader[0] == 403) == (needed == "admin")
+    assert operator[0] not in (401, 403, 405)
+
+
+def test_the_description_is_answered_to_all_and_says_which_trackd_it_is_of() -> None:
+    async def ask() -> list[httpx.Response]:
+        async with serving(MemoryStore()) as client:
+            return await asyncio.gather(*(client.get("/openapi.json") for _ in range(3)))
+
+    first, *others = asyncio.run(ask())
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+    assert {answer.content for answer in others} == {first.content}
+    described = first.json()
+    assert described["openapi"] == "3.1.0"
+    assert described["paths"] == json.loads(json.dumps(DESCRIPTION["paths"]))
+
+
+def test_the_start_does_not_wait_for_what_only_describes() -> None:
+    loaded = "import sys, trackd.cli.serve; print(*sys.modules)"
+    modules = subprocess.check_output([sys.executable, "-c", loaded], text=True).split()
+    assert "trackd.http.openapi.endpoint" in modules
+    assert not {"trackd.http.openapi.description", "trackd.http.openapi.answers", "flask"} & set(modules)

@@ -1,0 +1,78 @@
+"""GET /docs, as a browser would load it."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from tests.support import serving
+from trackd.storage.memory import MemoryStore
+
+
+async def load() -> dict[str, httpx.Response]:
+    """The page, and all that it names."""
+    async with serving(MemoryStore()) as client:
+        page = await client.get("/docs")
+        loaded = {"/docs": page}
+        for url in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+            loaded[url] = await client.get(str(page.url.join(url)))
+        return loaded
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, httpx.Response]:
+    return asyncio.run(load())
+
+
+def test_the_page_and_all_that_it_names_are_there_with_their_types(loaded: dict[str, httpx.Response]) -> None:
+    assert {answer.status_code for answer in loaded.values()} == {200}
+    types = {url.split("?")[0]: answer.headers["content-type"] for url, answer in loaded.items()}
+    assert types == {
+        "/docs": "text/html; charset=utf-8",
+        "docs/favicon-32x32.png": "image/png",
+        "docs/swagger-ui.css": "text/css; charset=utf-8",
+        "docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+        "docs/start.js": "text/javascript; charset=utf-8",
+    }
+
+
+def test_no_other_host_is_asked_for_anything(loaded: dict[str, httpx.Response]) -> None:
+    for name in ("/docs", "docs/start.js"):
+        assert "//" not in loaded[name].text
+    [style] = [answer.text for url, answer in loaded.items() if ".css" in url]
+    assert "@import" not in style
+    assert all(url.startswith("data:") for url in re.findall(r"url\([\"']?([^)]{5})", style))
+    assert "validatorUrl: null" in loaded["docs/start.js"].text  # its badge would ask validator.swagger.io
+
+
+def test_the_policy_of_the_page_allows_nothing_but_its_own_files_and_no_inline_script(
+    loaded: dict[str, httpx.Response],
+) -> None:
+    page = loaded["/docs"]
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert not any("http" in sources or "*" in sources for sources in policy.values())
+    assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", page.text)
+
+
+def test_files_that_change_with_swagger_ui_only_are_kept_for_long_under_the_name_of_its_version(
+    loaded: dict[str, httpx.Response],
+) -> None:
+    for url, answer in loaded.items():
+        if url in ("/docs", "docs/start.js"):
+            assert answer.headers["cache-control"] == "no-cache"
+        else:
+            assert re.search(r"\?v\d+\.\d+\.\d+$", url)
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("name", ["VERSION", "swagger-ui.js", "index.html", "..%2Fflask_swagger_ui.py", ""])
+def test_no_other_file_is_there(name: str) -> None:
+    async def ask() -> httpx.Response:
+        async with serving(MemoryStore()) as client:
+            return await client.get(f"/docs/{name}")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
