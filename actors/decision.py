@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from trackd.actors.messages import Rejected, Track, Tracked
 from trackd.actors.processing import EventReport, Known, Processing, Remembered
 from trackd.actors.profile_document import new_profile, shareable, stamp, visit
-from trackd.actors.reporting import call_logs, changes_what_it_says, tell
+from trackd.actors.reporting import call_logs, changes_what_it_says, outcomes, tell
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.ruleset import RuleSet
@@ -71,6 +71,7 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
         session_kept=call.save_session,
         logs=call_logs(call, source, limits, session_fits=fits, withheld=withheld) if call.log else (),
         told=tell(processing.reports),
+        outcomes=outcomes(len(call.events), len(processing.stored), processing.reports),
     )
     changes = _changes(known, fence, written, kept, processing)
     return Decision(profile, changes, answer, tuple(processing.reports), remembered)

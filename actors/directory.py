@@ -23,6 +23,7 @@ from trackd.actors.messages import (
     Reason,
     Refused,
     Settled,
+    Tick,
 )
 from trackd.actors.profile import ProfileActor
 from trackd.actors.resolution import Named, resolve
@@ -80,6 +81,7 @@ class ProfileDirectory(GuardedActor):
             Fetch: self._fetch,
             Settled: self._settle,
             Answered: self._let_go,
+            Tick: self._count,
         }
 
     def _deliver(self, admitted: Admitted) -> None:
@@ -134,6 +136,10 @@ class ProfileDirectory(GuardedActor):
             self.send(active.address, fetch)
         else:
             self.answer(Fetched(fetch.number, self.wiring.parts.reads.profile(fetch.profile_id)))
+
+    def _count(self, _: Tick) -> None:
+        tally = self.wiring.parts.tally
+        tally.active_profiles, tally.cached_sessions = len(self._active), len(self._links)
 
     def _link(self, session_id: str) -> Link | None:
         link = self._links.get(session_id)

@@ -86,6 +86,7 @@ class EventWriter(GuardedActor):
         batch, self._committing = self._committing or [], None
         if result.error is None and len(result.outcomes) != len(batch):
             result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
+        self._count(result, len(batch))
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
         ended = list(zip(batch, outcomes, strict=True))
         undone = {
@@ -102,6 +103,15 @@ class EventWriter(GuardedActor):
             if isinstance(message, Delete):
                 self.send(self.wiring.housekeeper, Deleted(message.step, outcome))
         self._note_health(result.error)
+
+    def _count(self, result: BatchResult, calls: int) -> None:
+        tally = self.wiring.parts.tally
+        if calls:  # not a heartbeat
+            tally.batch_calls.observe(calls)
+        if result.seconds is not None:
+            tally.commit_seconds.observe(result.seconds)
+        if result.error is not None:
+            tally.failed_commits += 1
 
     def _answer_administration(self, ended: Sequence[tuple[Waiting | Delete, Outcome]]) -> None:
         administered = [(message, outcome) for message, outcome in ended if isinstance(message, Administer)]

@@ -16,13 +16,15 @@ class Guardian(GuardedActor):
         return {Parts: self._create, Answered: self._answered, StoreHealth: self._store_health, Tick: self._tick}
 
     def _create(self, parts: Parts) -> None:
-        self.wiring = Wiring(
-            guardian=self.myAddress,
-            source_auth=self.createActor(SourceAuth),
-            directory=self.createActor(ProfileDirectory),
-            event_writer=self.createActor(EventWriter),
-            housekeeper=self.createActor(Housekeeper),
-            parts=parts,
+        self._wire(
+            Wiring(
+                guardian=self.myAddress,
+                source_auth=self.createActor(SourceAuth),
+                directory=self.createActor(ProfileDirectory),
+                event_writer=self.createActor(EventWriter),
+                housekeeper=self.createActor(Housekeeper),
+                parts=parts,
+            )
         )
         wiring = self.wiring
         for address in (wiring.directory, wiring.event_writer, wiring.housekeeper, wiring.source_auth):
@@ -40,3 +42,4 @@ class Guardian(GuardedActor):
         self.send(self.wiring.source_auth, tick)
         self.send(self.wiring.event_writer, tick)
         self.send(self.wiring.housekeeper, tick)
+        self.send(self.wiring.directory, tick)

@@ -16,6 +16,7 @@ RulesChanged, and travel with each call that it admits.
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -131,6 +132,9 @@ class Told(Struct, frozen=True):
 
 NOTHING_TOLD = Told()
 
+# What became of an event: each ends in one of them. `not_kept`: it was applied, and by its option not stored.
+EventOutcome = Literal["stored", "invalid", "not_kept", "duplicate", "unwanted", "without_consent", "rejected"]
+
 
 class NumberedEvent(Struct, frozen=True):
     """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
@@ -144,7 +148,8 @@ class NumberedEvent(Struct, frozen=True):
 class Tracked(Struct, frozen=True):
     """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest.
 
-    `logs` are of the call itself; those of its events are in `told`.
+    `logs` are of the call itself; those of its events are in `told`. `outcomes` say how many of them ended how, None
+    that all are stored and valid.
     """
 
     number: int
@@ -159,6 +164,7 @@ class Tracked(Struct, frozen=True):
     session_kept: bool = True
     logs: tuple[LogEntry, ...] = ()
     told: Told = NOTHING_TOLD
+    outcomes: Mapping[EventOutcome, int] | None = None
 
 
 class Reason(Enum):

@@ -9,6 +9,7 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
 from trackd.actors.rules.ruleset import RuleSet
+from trackd.actors.tally import Tally
 from trackd.config.settings import Limits, Retention
 from trackd.storage.store import Change, Reads
 
@@ -24,7 +25,7 @@ class Outside(Protocol):
 
 
 class Parts(Struct, frozen=True):
-    """The seams, the bounds, and the rules to begin with.
+    """The seams, the bounds, the rules to begin with, and where to count.
 
     `submit` begins to commit a batch; `monotonic` is a clock in seconds, `now` tells the time
     of day with its zone.
@@ -41,6 +42,7 @@ class Parts(Struct, frozen=True):
     limits: Limits
     retention: Retention
     rules: RuleSet
+    tally: Tally
 
 
 class Wiring(Struct, frozen=True):

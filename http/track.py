@@ -1,6 +1,7 @@
 """POST /track: decode, ask, answer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -31,23 +32,33 @@ class TrackEndpoint:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tracker = tracker
+        self._tally = tracker.tally
         self._limits = limits
         self._errors = errors
         self._now = now
         self._parser = PayloadParser(limits.max_events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        fault = None
         try:
-            await _send(send, await self._answer(scope, receive))
+            body = await self._answer(scope, receive)
         except ClientDisconnect:
             return
         except HttpError as error:
-            await self._errors.answer(error)(scope, receive, send)
+            refusal = self._errors.answer(error)
         except asyncio.CancelledError:  # the server stops, and has waited for the disk as long as it may
-            await self._errors.answer(stopping())(scope, receive, send)
-        except Exception:
-            await self._errors.fault()(scope, receive, send)
-            raise
+            refusal = self._errors.answer(stopping())
+        except Exception as error:
+            refusal, fault = self._errors.fault(), error
+        else:
+            self._tally.call_answered(200, time.perf_counter() - began)
+            await _send(send, body)
+            return
+        self._tally.call_answered(refusal.status_code, time.perf_counter() - began)
+        await refusal(scope, receive, send)
+        if fault is not None:
+            raise fault
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         headers: Headers = dict(scope["headers"])

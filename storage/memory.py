@@ -65,6 +65,9 @@ class MemoryStore:
     def revoke_token(self, name: str) -> None:
         del self._tokens[name]
 
+    def sizes(self) -> dict[str, int]:
+        return {}
+
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):

@@ -123,6 +123,10 @@ class SqliteStore:
     def tokens(self) -> list[Token]:
         return [token_of_row(row) for row in self._read(TOKENS)]
 
+    def sizes(self) -> dict[str, int]:
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return {"database": _size(self._path), "wal": _size(log)}
+
     def _read(self, sql: str, *parameters: str) -> list[Any]:
         try:
             rows: list[Any] = self._reader.execute(sql, parameters).fetchall()
@@ -220,3 +224,10 @@ class SqliteStore:
         self._reader.close()
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -125,6 +125,9 @@ class Reads(Protocol):
     def tokens(self) -> list[Token]:
         """The tokens that hold at this moment: few, and read anew for each request that shows one."""
 
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes that the store takes, by part. Which parts there are is its own affair."""
+
 
 class Store(Reads, Protocol):
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -11,10 +12,14 @@ from trackd.storage.store import Change, Outcome, Store, StoreError
 
 
 class BatchResult(Struct, frozen=True):
-    """What became of the batch that was submitted: an outcome for each change, or the error that undid them all."""
+    """What became of the batch that was submitted: an outcome for each change, or the error that undid them all.
+
+    `seconds` is how long the commit took, None when none was tried.
+    """
 
     outcomes: Sequence[Outcome] = ()
     error: StoreError | None = None
+    seconds: float | None = None
 
 
 class BatchWriter(Protocol):
@@ -52,9 +57,13 @@ class WriterThread:
 
 def commit(store: Store, batch: Sequence[Change]) -> BatchResult:
     """Commit a batch; whatever goes wrong becomes a result, so that its callers get an answer."""
+    began = time.perf_counter()
+    outcomes: Sequence[Outcome] = ()
+    failed: StoreError | None = None
     try:
-        return BatchResult(store.commit(batch))
+        outcomes = store.commit(batch)
     except StoreError as error:
-        return BatchResult(error=error)
+        failed = error
     except Exception as error:  # a fault of ours must not end the only thread that answers
-        return BatchResult(error=StoreError(f"{type(error).__name__}: {error}"))
+        failed = StoreError(f"{type(error).__name__}: {error}")
+    return BatchResult(outcomes, failed, time.perf_counter() - began)

@@ -20,6 +20,7 @@ from trackd.actors.messages import Answer, BatchCommitted, Erase, Fetch, Refused
 from trackd.actors.profile_document import new_profile
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.system import Tracker
+from trackd.actors.tally import Tally
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Limits, Retention
 from trackd.storage.documents import Profile, Session, Source
@@ -190,6 +191,7 @@ class Troupe:
         self.health: list[bool] = []
         self.wiring: Wiring | None = None
         self.takes_batches = True
+        self.tally = Tally()
         self._ids = itertools.count(1)
         self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
         bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, **bounds}
@@ -203,6 +205,7 @@ class Troupe:
             limits=Limits(),
             retention=retention or Retention(),
             rules=rules or RuleSet(),
+            tally=self.tally,
             **bounds,
         )
         self.tell(self.create(Guardian), parts)

@@ -274,3 +274,19 @@ def test_a_source_that_cannot_be_read_leaves_the_others_as_they_are(shelf, caplo
 
     assert [source.id for source in shelf.store.sources()] == ["good"]
     assert "the source bad is left out" in caplog.text
+
+
+def test_its_parts_are_the_file_and_the_write_ahead_log(shelf, make):
+    shelf.store.commit([make.change("A", events=2)])
+
+    log = shelf.path.with_name(f"{shelf.path.name}-wal")
+    assert shelf.store.sizes() == {"database": shelf.path.stat().st_size, "wal": log.stat().st_size}
+    assert log.stat().st_size > 0
+
+
+def test_a_write_ahead_log_that_is_not_there_takes_nothing(shelf):
+    shelf.store.close()
+
+    assert shelf.store.sizes()["wal"] == 0
+
+    shelf.store = SqliteStore(shelf.path)

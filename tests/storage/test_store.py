@@ -40,6 +40,14 @@ def test_what_was_committed_can_be_read(shelf, make):
     assert shelf.events() == list(change.events)
 
 
+def test_what_it_takes_is_told_in_bytes_by_part(shelf, make):
+    shelf.store.commit([make.change("A", events=2)])
+
+    for part, size in shelf.store.sizes().items():
+        assert part.isidentifier()
+        assert size >= 0
+
+
 def test_a_session_keeps_its_context_and_properties(shelf, make):
     session = Session("S", "A", "inserted", "updated", {"browser": {"name": "links"}}, {"a": [1, {"b": "\u2028\x00"}]})
     profile = make.profile("A")

@@ -103,6 +103,13 @@ def test_a_failed_batch_is_a_result_and_the_next_one_is_committed(make, results)
     assert writer.close(10)
 
 
+def test_a_result_says_how_long_the_commit_took_also_when_it_failed(make):
+    well, broken = (commit(store, [make.change("A")]) for store in (MemoryStore(), RefusingStore(KeyError("x"))))
+
+    assert well.seconds > 0
+    assert broken.seconds > 0
+
+
 def test_any_error_of_a_store_becomes_a_store_error(make):
     result = commit(RefusingStore(KeyError("x")), [make.change("A")])
 
