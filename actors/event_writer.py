@@ -86,7 +86,7 @@ class EventWriter(GuardedActor):
         batch, self._committing = self._committing or [], None
         if result.error is None and len(result.outcomes) != len(batch):
             result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
-        self._count(result, len(batch))
+        self._count(result, batch)
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
         ended = list(zip(batch, outcomes, strict=True))
         undone = {
@@ -104,10 +104,10 @@ class EventWriter(GuardedActor):
                 self.send(self.wiring.housekeeper, Deleted(message.step, outcome))
         self._note_health(result.error)
 
-    def _count(self, result: BatchResult, calls: int) -> None:
+    def _count(self, result: BatchResult, batch: Sequence[Waiting | Delete]) -> None:
         tally = self.wiring.parts.tally
-        if calls:  # not a heartbeat
-            tally.batch_calls.observe(calls)
+        if batch and not isinstance(batch[0], Delete):  # neither a heartbeat nor a deletion, which is alone
+            tally.batch_calls.observe(len(batch))
         if result.seconds is not None:
             tally.commit_seconds.observe(result.seconds)
         if result.error is not None:

@@ -20,6 +20,7 @@ from trackd.http.errors import ErrorAnswers, unreadable
 from trackd.http.event_sources import EventSources
 from trackd.http.health import Ready, healthcheck
 from trackd.http.info import Info
+from trackd.http.metrics import Metrics
 from trackd.http.middleware import CommonHeaders
 from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.stored import StoredDocuments
@@ -86,6 +87,7 @@ def routes(
         Route("/openapi.json", ApiDescription(versions).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
+        Route("/metrics", Metrics(tracker, reads.sizes, versions).get),
         Route("/info/version", read(Info(versions).version)),
         Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),

@@ -31,6 +31,7 @@ STATUS = {
     Reason.CONTENDED: 503,
     Reason.TIMED_OUT: 503,
 }
+CALL_STATUSES = sorted({200, 413, 415, 422, 500, *STATUS.values()})  # that /track answers
 DETAIL = {
     Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
     Reason.DISABLED_SOURCE: "Event source disabled.",

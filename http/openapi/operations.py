@@ -190,6 +190,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/healthcheck"): Operation("healthcheck", "server", "Is the process alive?", answers.Status),
     ("GET", "/ready"): Operation("ready", "server", "Are calls taken?", answers.Status, refuses=("Unavailable",)),
+    ("GET", "/metrics"): Operation(
+        "metrics", "server", "Numbers of this process, for Prometheus", answer_types=("text/plain",)
+    ),
     ("GET", "/info/version"): Operation("version", "server", "What runs here", answers.Versions),
     ("GET", "/openapi.json"): Operation("openapi", "server", "This description"),
     ("GET", "/docs"): Operation("docs", "server", "This description, to read and try", answer_types=("text/html",)),
