@@ -13,6 +13,7 @@ from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
 
 MAX_LIMIT = 1_000
 MAX_TRAIT_KEYS = 16
+NOT_IN_TRAITS = frozenset('"\\\0')  # with these in it, a path of keys is no longer what it was
 
 
 def _moment(value: str) -> str:
@@ -24,13 +25,13 @@ def _moment(value: str) -> str:
 
 def _trait(value: str) -> str:
     path, _, _ = value.partition(":")
-    if '"' in path or not all(path.split(".")) or len(path.split(".")) > MAX_TRAIT_KEYS:
+    if NOT_IN_TRAITS.intersection(path) or not all(path.split(".")) or len(path.split(".")) > MAX_TRAIT_KEYS:
         raise ValueError("should be the name of a trait, such as plan or address.city, or name:value")
     return value
 
 
 ISO_8601 = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
-TRAIT = rf'^[^".:]+(\.[^".:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
+TRAIT = rf'^[^"\\\x00.:]+(\.[^"\\\x00.:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
 
 Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(ISO_8601)]
 Trait = Annotated[

@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
+from pydantic import ValidationError
 
 from tests.support import ADMIN_SECRET, application_routes, bearer, serving
 from trackd.http.openapi.description import describe, operations_of
 from trackd.http.openapi.operations import OPERATIONS, TAGS
+from trackd.http.parameters import ProfilesQuery
 from trackd.storage.documents import Token, secret_hash
 from trackd.storage.memory import MemoryStore
 
@@ -146,3 +148,24 @@ def test_the_start_does_not_wait_for_what_only_describes() -> None:
     modules = subprocess.check_output([sys.executable, "-c", loaded], text=True).split()
     assert "trackd.http.openapi.endpoint" in modules
     assert not {"trackd.http.openapi.description", "trackd.http.openapi.answers", "flask"} & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("trait", "sound"),
+    [("plan", True), ("address.city:a.b:\n", True), ("plan:", True)]
+    + [(wrong, False) for wrong in ("", ":x", ".", "a..b", 'a"b', "a\\", "a\0", ".".join("a" * 17))],
+)
+def test_a_trait_is_taken_exactly_when_its_pattern_says_so(trait: str, sound: bool) -> None:
+    [described] = [schema for schema in parameters("GET", "/profiles") if schema["name"] == "trait"]
+    assert jsonschema_rs.validator_for(described["schema"]).is_valid(trait) == sound
+    try:
+        ProfilesQuery(trait=trait)
+    except ValidationError:
+        assert not sound
+    else:
+        assert sound
+
+
+def parameters(method: str, path: str) -> list[dict[str, Any]]:
+    described: list[dict[str, Any]] = DESCRIPTION["paths"][path][method.lower()]["parameters"]
+    return described

@@ -193,6 +193,8 @@ def test_an_id_may_have_any_characters(run: Callable[[Test], Path], odd: str) ->
         ("/profiles?trait=", ["query", "trait"]),
         ("/profiles?trait=a..b", ["query", "trait"]),
         ('/profiles?trait=a"b', ["query", "trait"]),
+        ("/profiles?trait=a%5C", ["query", "trait"]),
+        ("/profiles?trait=a%00.b", ["query", "trait"]),
         ("/profiles?seen_after=1", ["query", "seen_after"]),
         ("/profile/%20", ["path", "id"]),
         (f"/session/{'x' * 256}", ["path", "id"]),
