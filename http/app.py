@@ -87,7 +87,7 @@ def routes(
         Route("/openapi.json", ApiDescription(versions).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
-        Route("/metrics", Metrics(tracker, reads.sizes, versions).get),
+        Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
         Route("/info/version", read(Info(versions).version)),
         Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),
