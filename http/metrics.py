@@ -86,7 +86,8 @@ class TrackdCollector(Collector):
         yield _gauge("trackd_active_profiles", "Profiles in memory.", tally.active_profiles)
         yield _gauge("trackd_cached_sessions", "Sessions whose profile is in memory.", tally.cached_sessions)
         yield _by_actor("trackd_actor_messages", "Messages that actors handled.", tally.messages)
-        yield _by_actor("trackd_actor_faults", "Messages on which an actor raised: faults of trackd.", tally.faults)
+        faults = {actor: tally.faults.get(actor, 0) for actor in {**tally.messages, **tally.faults}}
+        yield _by_actor("trackd_actor_faults", "Messages on which an actor raised: faults of trackd.", faults)
 
     def _storage(self) -> Iterator[Metric]:
         sizes = GaugeMetricFamily("trackd_store_bytes", "What the store takes on disk, by part.", labels=["part"])
