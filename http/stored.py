@@ -58,14 +58,14 @@ class StoredDocuments:
         return not_there() if page is None else page_answer(page)
 
     async def session(self, request: Request) -> Response:
-        return await self._document(self._listings.session, request)
+        return self._document(self._listings.session, request)
 
     async def event(self, request: Request) -> Response:
-        return await self._document(self._listings.event, request)
+        return self._document(self._listings.event, request)
 
-    async def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
+    def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
         query(request, Query)
-        document = await self._in_thread(read, path_id(request))
+        document = read(path_id(request))
         return not_there() if document is None else json_answer(document.encode())
 
     async def events(self, request: Request) -> Response:

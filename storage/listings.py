@@ -46,9 +46,10 @@ class ProfilesWanted(Struct, frozen=True):
 
 
 class Listings(Protocol):
-    """Reads that may take longer than the event loop can spare: call them in threads. Each sees what is committed.
+    """Each read sees what is committed. `session` and `event` are for the event loop's thread, as point reads by key.
 
-    Documents are JSON text, as the contract has them; None stands for one that is not there. All raise StoreError.
+    The others may take longer than the loop can spare: call them in threads. Documents are JSON text, as the contract
+    has them; None stands for one that is not there. All raise StoreError.
     """
 
     def session(self, session_id: str) -> str | None: ...

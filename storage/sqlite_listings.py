@@ -79,11 +79,13 @@ PROFILES = f"""
     AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
     ORDER BY rowid DESC LIMIT :limit)
 """
+# Both in one SELECT would read the whole table.
+FIRST_AND_NEWEST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
 # The first number whose event arrived at that time or later, by halving: there is no index on times.
 EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
 ARRIVED = f"""
 WITH RECURSIVE between_numbers (low, high) AS (
-    SELECT coalesce(min(number), 0), coalesce(max(number), 0) + 1 FROM event
+    SELECT coalesce((SELECT min(number) FROM event), 0), coalesce((SELECT max(number) FROM event), 0) + 1
     UNION ALL
     SELECT iif({EARLIER}, (low + high) / 2 + 1, low), iif({EARLIER}, high, (low + high) / 2)
     FROM between_numbers WHERE low < high
@@ -99,11 +101,13 @@ class SqliteListings:
     def __init__(self, path: Path) -> None:
         self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
         with explained(path):
+            self._by_key = connect(path, mode="ro")  # nobody waits for it
             for _ in range(CONNECTIONS):
                 self._connections.put(connect(path, mode="ro"))
 
     def close(self) -> None:
         """Waits for the reads under way."""
+        self._by_key.close()
         for _ in range(CONNECTIONS):
             self._connections.get().close()
 
@@ -128,9 +132,11 @@ class SqliteListings:
         return self._document(f"SELECT {EVENT} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1", event_id)
 
     def _document(self, sql: str, key: str) -> str | None:
-        with self._reading() as db:
-            row = db.execute(sql, (key,)).fetchone()
-            return row[0] if row else None
+        try:
+            row = self._by_key.execute(sql, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read: {error}") from error
+        return row[0] if row else None
 
     def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None:
         with self._reading() as db:
@@ -170,7 +176,7 @@ class SqliteListings:
 
     def events(self, which: EventsWanted, wanted: Wanted) -> Page:
         with self._reading() as db:
-            first, newest = db.execute("SELECT min(number), max(number) FROM event").fetchone()
+            first, newest = db.execute(FIRST_AND_NEWEST).fetchone()
             start = min(_start(wanted), newest or 0)
             lowest = (first or 1) - 1
             if which.before is not None:
