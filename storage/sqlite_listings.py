@@ -113,16 +113,13 @@ class SqliteListings:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
-        """A connection, and one view of the file for all that is read on it."""
+        """A connection. What is read in several statements must bear what is committed between them."""
         connection = self._connections.get()
         try:
-            connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             self._connections.put(connection)
 
     def session(self, session_id: str) -> str | None:
