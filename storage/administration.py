@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from trackd.storage.chain import WALK
+from trackd.storage.chain import walk
 from trackd.storage.database import overwriting
 from trackd.storage.documents import Source
 from trackd.storage.store import Administration, Erasure, Outcome, PutSource, RemoveSource
 
 STANDING = "SELECT seq, revision, last_event FROM profile WHERE id = ?"
-EVENTS = f"{WALK} SELECT json_group_array(number) FROM walk"
+EVENTS = f"{walk(profile=':profile', start=':start', depth='-1')} SELECT json_group_array(number) FROM walk"
 DELETE_EVENTS = "DELETE FROM event WHERE number IN (SELECT value FROM json_each(?))"
 # Properties and context go too: anything may be in them, an e-mail address as well as a price.
 ANONYMISE_EVENTS = """
@@ -66,8 +66,7 @@ def _erase(db: Any, erasure: Erasure) -> Outcome:
     row = db.execute(STANDING, (fence.profile_id,)).fetchone()
     if row is None or row[:2] != (fence.seq, fence.revision):
         return Outcome.STALE
-    walk = {"start": row[2], "profile": fence.profile_id, "depth": -1}
-    numbers = db.execute(EVENTS, walk).fetchone()
+    numbers = db.execute(EVENTS, {"start": row[2], "profile": fence.profile_id}).fetchone()
     db.execute(ANONYMISE_EVENTS if erasure.keep_events else DELETE_EVENTS, numbers)
     for (profile_id,) in [(fence.profile_id,), *db.execute(MERGED, (fence.profile_id,)).fetchall()]:
         db.execute(TOMBSTONE, (tombstone(profile_id), erasure.erased))

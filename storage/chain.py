@@ -13,16 +13,20 @@ from trackd.storage.documents import Event
 Row = tuple[Any, ...]
 COLUMNS = ("number", *Event._fields, "previous")
 
-# From event :start on, the newest first, at most :depth of them.
-WALK = """
+
+def walk(profile: str, start: str, depth: str) -> str:
+    """The beginning of a statement: `walk` has at most `depth` events of a profile, from number `start` on backwards.
+
+    The arguments are SQL expressions. A common table expression may follow.
+    """
+    return f"""
 WITH RECURSIVE walk (number, previous) AS (
-    SELECT number, previous FROM event WHERE number = :start AND profile_id = :profile
+    SELECT number, previous FROM event WHERE number = {start} AND profile_id = {profile}
     UNION ALL
     SELECT event.number, event.previous FROM walk JOIN event ON event.number = walk.previous
-    WHERE event.number < walk.number AND event.profile_id = :profile
-    LIMIT :depth
-)
-"""
+    WHERE event.number < walk.number AND event.profile_id = {profile}
+    LIMIT {depth}
+)"""
 
 
 def chained(

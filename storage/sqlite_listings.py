@@ -1,7 +1,7 @@
-"""Lists from an SQLite file. Each page is one row, put together by SQLite.
+"""Lists from an SQLite file. Each page is one row, put together by SQLite, from as few statements as possible.
 
-Python's SQLite module lets go of the GIL for each row, and beside a busy event loop it takes up to a switch interval to
-have it back: a page of 1,000 rows would take half a second.
+Python's SQLite module lets go of the GIL for each statement and each row, and beside a busy event loop it takes up to a
+switch interval to have it back: a page of 1,000 rows would take half a second.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlite_utils.utils import sqlite3
 
-from trackd.storage.chain import WALK
+from trackd.storage.chain import walk
 from trackd.storage.database import connect, explained
 from trackd.storage.documents import timestamp
 from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
@@ -41,37 +41,51 @@ json_object('id', id, 'profile', json_object('id', profile_id),
     'context', iif(json_valid(context), json(context), NULL),
     'properties', iif(json_valid(properties), json(properties), NULL))
 """
-DOCUMENTS = "SELECT json_group_array(json(document) ORDER BY number DESC), count(*), min(number) FROM"
-
-PROFILE = """
-SELECT id, last_event FROM profile WHERE id = :id
-UNION ALL SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :id) LIMIT 1
-"""
+# Each page is one statement with one row: its documents as a JSON array, and where the next begins. One document more
+# than the page holds is looked for, that is where.
+PROFILE = """(
+    SELECT coalesce((SELECT id FROM profile WHERE id = :profile),
+                    (SELECT id FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile)))
+)"""
 PROFILE_EVENTS = f"""
-{WALK} {DOCUMENTS} (
-    SELECT event.number AS number, {EVENT} AS document FROM walk JOIN event ON event.number = walk.number)
+{walk(PROFILE, start=f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {PROFILE}))", depth=":limit + 1")}
+SELECT (SELECT json_group_array({EVENT} ORDER BY number DESC) FROM event
+        WHERE number IN (SELECT number FROM walk LIMIT :limit)),
+       iif((SELECT count(*) FROM walk) > :limit, (SELECT min(number) FROM walk), NULL)
+WHERE {PROFILE} IS NOT NULL
 """
-SESSION_EVENTS = f"""
-{WALK} {DOCUMENTS} (
-    SELECT event.number AS number, {EVENT} AS document FROM walk JOIN event ON event.number = walk.number
-    WHERE session_id = :session ORDER BY event.number DESC LIMIT :limit)
-"""
-LAST_WALKED = f"{WALK} SELECT min(number), count(*) FROM walk"
-PREVIOUS = "SELECT previous, inserted FROM event WHERE number = ?"
 PROFILE_SESSIONS = f"""
-{DOCUMENTS} (SELECT rowid AS number, {SESSION} AS document FROM session
-    WHERE profile_id = :profile AND rowid <= :start ORDER BY rowid DESC LIMIT :limit)
+WITH page (number) AS (
+    SELECT rowid FROM session WHERE profile_id = {PROFILE} AND rowid <= :start ORDER BY rowid DESC LIMIT :limit + 1)
+SELECT (SELECT json_group_array({SESSION} ORDER BY rowid DESC) FROM session
+        WHERE rowid IN (SELECT number FROM page LIMIT :limit)),
+       iif((SELECT count(*) FROM page) > :limit, (SELECT min(number) FROM page), NULL)
+WHERE {PROFILE} IS NOT NULL
+"""
+# An event that is older than the session is the end: nothing of the session comes before it.
+OF_SESSION = "(SELECT profile_id FROM session WHERE id = :session)"
+SESSION_EVENTS = f"""
+{walk(OF_SESSION, f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {OF_SESSION}))", ":depth + 1")},
+page (number) AS (
+    SELECT number FROM walk JOIN event USING (number) WHERE session_id = :session ORDER BY number DESC LIMIT :limit + 1)
+SELECT (SELECT json_group_array({EVENT} ORDER BY number DESC) FROM event
+        WHERE number IN (SELECT number FROM page LIMIT :limit)),
+       CASE WHEN (SELECT count(*) FROM page) > :limit THEN (SELECT min(number) FROM page)
+            WHEN (SELECT count(*) FROM walk) > :depth THEN (
+                SELECT number FROM event WHERE number = (SELECT min(number) FROM walk)
+                AND inserted >= (SELECT inserted FROM session WHERE id = :session)) END
+WHERE {OF_SESSION} IS NOT NULL
 """
 EVENTS = f"""
-{DOCUMENTS} (SELECT number, {EVENT} AS document FROM event
+SELECT json_group_array({EVENT} ORDER BY number DESC), count(*), min(number) FROM (SELECT * FROM event
     WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
     AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
     AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
     ORDER BY number DESC LIMIT :limit)
 """
-PROFILES = f"""
-{DOCUMENTS} (SELECT rowid AS number, doc AS document FROM profile
-    WHERE rowid <= :start AND rowid > :floor AND json_valid(doc)
+PROFILES = """
+SELECT json_group_array(json(doc) ORDER BY number DESC), count(*), min(number) FROM (
+    SELECT rowid AS number, doc FROM profile WHERE rowid <= :start AND rowid > :floor AND json_valid(doc)
     AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
     AND (:public IS NULL OR iif(:value IS NULL,
         coalesce(doc -> :public, doc -> :private) IS NOT NULL,
@@ -136,40 +150,18 @@ class SqliteListings:
         return row[0] if row else None
 
     def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None:
-        with self._reading() as db:
-            profile = db.execute(PROFILE, {"id": profile_id}).fetchone()
-            if profile is None:
-                return None
-            start = profile[1] if wanted.cursor is None else wanted.cursor
-            walk = {"profile": profile[0], "start": start, "depth": wanted.limit}
-            documents, _, last = db.execute(PROFILE_EVENTS, walk).fetchone()
-            return Page(documents, _previous(db, last, profile[0]))
+        return self._page(PROFILE_EVENTS, wanted, profile=profile_id, cursor=wanted.cursor)
 
     def profile_sessions(self, profile_id: str, wanted: Wanted) -> Page | None:
-        with self._reading() as db:
-            profile = db.execute(PROFILE, {"id": profile_id}).fetchone()
-            if profile is None:
-                return None
-            these = {"profile": profile[0], "start": _start(wanted), "limit": wanted.limit}
-            documents, _, last = db.execute(PROFILE_SESSIONS, these).fetchone()
-            before = "SELECT max(rowid) FROM session WHERE profile_id = ? AND rowid < ?"
-            return Page(documents, db.execute(before, (profile[0], last)).fetchone()[0])
+        return self._page(PROFILE_SESSIONS, wanted, profile=profile_id, start=_start(wanted))
 
     def session_events(self, session_id: str, wanted: Wanted) -> Page | None:
+        return self._page(SESSION_EVENTS, wanted, session=session_id, cursor=wanted.cursor, depth=MAX_EXAMINED)
+
+    def _page(self, sql: str, wanted: Wanted, **parameters: Any) -> Page | None:
         with self._reading() as db:
-            session = db.execute("SELECT profile_id, inserted FROM session WHERE id = ?", (session_id,)).fetchone()
-            if session is None:
-                return None
-            profile = db.execute(PROFILE, {"id": session[0]}).fetchone() or (session[0], None)
-            start = profile[1] if wanted.cursor is None else wanted.cursor
-            walk = {"profile": profile[0], "start": start, "depth": MAX_EXAMINED}
-            which = {**walk, "session": session_id, "limit": wanted.limit}
-            documents, count, last = db.execute(SESSION_EVENTS, which).fetchone()
-            if count < wanted.limit:
-                last = db.execute(LAST_WALKED, walk).fetchone()[0]
-            row = db.execute(PREVIOUS, (last,)).fetchone()
-            is_older = row is not None and row[1] < session[1]  # than the session: nothing of it comes any more
-            return Page(documents, None if is_older else _previous(db, last, profile[0]))
+            row = db.execute(sql, {**parameters, "limit": wanted.limit}).fetchone()
+            return Page(*row) if row else None
 
     def events(self, which: EventsWanted, wanted: Wanted) -> Page:
         with self._reading() as db:
@@ -212,15 +204,6 @@ def _search(db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, i
     documents, count, last = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchone()
     below = last - 1 if count == limit else floor
     return Page(documents, below if below > lowest else None)
-
-
-def _previous(db: Any, number: int | None, profile_id: str) -> int | None:
-    row = db.execute(
-        "SELECT number FROM event WHERE number = (SELECT previous FROM event WHERE number = :number)"
-        " AND number < :number AND profile_id = :profile",
-        {"number": number, "profile": profile_id},
-    ).fetchone()
-    return row[0] if row else None
 
 
 def _arrived(db: Any, time: str, slack_s: int) -> int:

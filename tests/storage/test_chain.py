@@ -3,15 +3,15 @@ from collections import Counter
 
 from sqlite_utils import Database
 
-from trackd.storage.chain import COLUMNS, WALK, chained
+from trackd.storage.chain import COLUMNS, chained, walk
 from trackd.storage.schema import migrations
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Erasure, Fence
 
 
-def walk(db, profile_id, depth=-1):
+def walked(db, profile_id, depth=-1):
     start = db.execute("SELECT last_event FROM profile WHERE id = ?", [profile_id]).fetchone()[0]
-    sql = f"{WALK} SELECT event.seq FROM walk JOIN event USING (number)"
+    sql = f"{walk(':profile', ':start', ':depth')} SELECT event.seq FROM walk JOIN event USING (number)"
     return [row[0] for row in db.execute(sql, {"start": start, "profile": profile_id, "depth": depth})]
 
 
@@ -37,8 +37,8 @@ def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(sqlite_
         sqlite_shelf.store.commit(batch)
 
     for profile_id, seq in seqs.items():
-        assert walk(sqlite_shelf.db, profile_id) == list(range(seq, 0, -1))
-        assert walk(sqlite_shelf.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
+        assert walked(sqlite_shelf.db, profile_id) == list(range(seq, 0, -1))
+        assert walked(sqlite_shelf.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
 
 
 def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_given_away_again(sqlite_shelf, make):
@@ -47,7 +47,7 @@ def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_giv
     db.execute("DELETE FROM event WHERE seq < 4")
     store.commit([make.change("A", (3, 1), events=1), make.change("B", events=5)])
 
-    assert walk(db, "A") == [4]
+    assert walked(db, "A") == [4]
 
     store.commit([Erasure(Fence("A", 4, 2), "then")])
     assert [event.profile_id for event in sqlite_shelf.events()] == ["B"] * 5
@@ -66,5 +66,5 @@ def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path, make):
 
     store = SqliteStore(path)
 
-    assert [walk(Database(path), profile_id) for profile_id in "ABC"] == [[3, 2, 1], [1], []]
+    assert [walked(Database(path), profile_id) for profile_id in "ABC"] == [[3, 2, 1], [1], []]
     store.close()

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tests.storage.test_chain import walk
+from tests.storage.test_chain import walked
 from trackd.storage.documents import Session
 from trackd.storage.store import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 
@@ -162,7 +162,7 @@ def test_the_chain_of_a_profile_ends_at_its_first_event_that_is_left(sqlite_shel
 
     store.commit([DeleteEvents(LIMIT)])
 
-    assert (walk(sqlite_shelf.db, "A"), walk(sqlite_shelf.db, "B")) == ([4, 3], [])
+    assert (walked(sqlite_shelf.db, "A"), walked(sqlite_shelf.db, "B")) == ([4, 3], [])
 
 
 def test_chains_lead_to_no_event_of_others_when_numbers_are_given_away_again(sqlite_shelf, make):
@@ -172,9 +172,9 @@ def test_chains_lead_to_no_event_of_others_when_numbers_are_given_away_again(sql
 
     store.commit([arrived(make, "B", [NEW] * 4, (2, 1))])
 
-    assert (walk(db, "A"), walk(db, "B")) == ([], [6, 5, 4, 3])
+    assert (walked(db, "A"), walked(db, "B")) == ([], [6, 5, 4, 3])
     store.commit([arrived(make, "A", [NEW], (2, 1))])
-    assert walk(db, "A") == [3]
+    assert walked(db, "A") == [3]
     assert store.commit([Erasure(Fence("A", 3, 2), NEW)]) == [STORED]
     assert numbers(sqlite_shelf, "B") == [3, 4, 5, 6]
 
