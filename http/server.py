@@ -95,6 +95,7 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_ms / 1000
         self._on_stop = on_stop
         self._on_reload = on_reload
+        self._reloads = False
         self.on_started: Callable[[], None] = lambda: None
         # uvicorn's own lines: a warning for each request that is not HTTP would let anybody fill the log.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -105,13 +106,24 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        # Not the loop's: to remove its handler is to let the signal end the process, if only for a moment.
+        signal.signal(signal.SIGHUP, lambda *_: self._reload_soon(loop))
         try:
             yield
         finally:
-            for number in (*STOP_SIGNALS, signal.SIGHUP):
+            for number in STOP_SIGNALS:
                 loop.remove_signal_handler(number)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is left to do must not end by it
+
+    def _reload_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """However many signals came meanwhile, once."""
+        if not self._reloads and not self.should_exit:
+            self._reloads = True
+            loop.call_soon_threadsafe(self._reload)
+
+    def _reload(self) -> None:
+        self._reloads = False
+        self._on_reload()
 
     def _stop(self) -> None:
         self.should_exit = True
