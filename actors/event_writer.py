@@ -44,7 +44,7 @@ class EventWriter(GuardedActor):
         return {
             Commit: self._enqueue,
             Administer: self._enqueue,
-            Delete: self._put_back,
+            Delete: self._defer,
             BatchCommitted: self._committed,
             Tick: self._try_again,
         }
@@ -53,7 +53,7 @@ class EventWriter(GuardedActor):
         self._waiting.append(message)
         self._submit()
 
-    def _put_back(self, deletion: Delete) -> None:
+    def _defer(self, deletion: Delete) -> None:
         self._deletions.append(deletion)
         self._submit()
 

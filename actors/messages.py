@@ -16,12 +16,12 @@ RulesChanged, and travel with each call that it admits.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Literal
 
 from msgspec import Struct
 
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Fault
+from trackd.actors.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
 from trackd.storage.documents import JsonObject, Profile, Source
 from trackd.storage.store import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
@@ -105,35 +105,6 @@ class Deliver(Struct, frozen=True):
     settled: int
     new_session: bool
     orphan: bool = False
-
-
-class LogEntry(Struct, frozen=True):
-    """One entry of `debugging.logs`. `type` is "error", "warning" or "info"."""
-
-    type: str
-    message: str
-    event_id: str | None = None
-    rule: str | None = None
-
-
-class Told(Struct, frozen=True):
-    """What the events of a call have to tell.
-
-    `execution`: event type to the rules that ran, each with the paths of the profile that it changed. `segments`:
-    those that were entered or left. `dropped`: the reason for each event that was neither stored nor applied.
-    """
-
-    execution: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-    segments: tuple[str, ...] = ()
-    segment_errors: tuple[str, ...] = ()
-    logs: tuple[LogEntry, ...] = ()
-    dropped: tuple[str, ...] = ()
-
-
-NOTHING_TOLD = Told()
-
-# What became of an event: each ends in one of them. `not_kept`: it was applied, and by its option not stored.
-EventOutcome = Literal["stored", "invalid", "not_kept", "duplicate", "unwanted", "without_consent", "rejected"]
 
 
 class NumberedEvent(Struct, frozen=True):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from trackd.actors.messages import NOTHING_TOLD, EventOutcome, LogEntry, Told, Track
+from trackd.actors.messages import Track
 from trackd.actors.processing import NO_CONSENT, EventReport
 from trackd.actors.rules.rules import SegmentTurn
+from trackd.actors.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
 from trackd.config.settings import Limits
 from trackd.storage.documents import Source
 

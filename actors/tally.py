@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from trackd.actors.histogram import Histogram
-from trackd.actors.messages import EventOutcome
+from trackd.actors.told import EventOutcome
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)

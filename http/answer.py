@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from trackd.actors.messages import LogEntry, Tracked
+from trackd.actors.messages import Tracked
+from trackd.actors.told import LogEntry
 
 
 def answer_body(tracked: Tracked) -> bytes:

@@ -20,6 +20,8 @@ from trackd.storage.records import FORMAT, RECORDS, VERSION, End, EventRecord, H
 from trackd.storage.schema import migrations
 
 RANGE = 512
+# Both in one SELECT would read the whole table.
+FIRST_AND_LAST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
 
 
 class Export:
@@ -95,7 +97,7 @@ class Export:
         where, *changed = _changed(EventRecord, since)
         in_range = f"{where or 'WHERE TRUE'} AND number > ? AND number <= ?"
         with explained(self._path):
-            first, last = self._db.execute("SELECT min(number), max(number) FROM event").fetchone()
+            first, last = self._db.execute(FIRST_AND_LAST).fetchone()
         for before in range(first - 1, last, RANGE) if last else ():
             upto = min(before + RANGE, last)
             with explained(self._path):

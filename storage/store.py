@@ -123,7 +123,7 @@ class Reads(Protocol):
     def sources(self) -> list[Source]: ...
 
     def tokens(self) -> list[Token]:
-        """The tokens that hold at this moment: few, and read anew for each request that shows one."""
+        """The tokens that hold at this moment."""
 
     def sizes(self) -> Mapping[str, int]:
         """Bytes that the store takes, by part. Which parts there are is its own affair."""

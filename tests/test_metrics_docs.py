@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import SOURCE_ID, payload, serving
-from trackd.actors.messages import EventOutcome
+from trackd.actors.told import EventOutcome
 from trackd.storage.sqlite import SqliteStore
 
 ROOT = Path(__file__).parent.parent

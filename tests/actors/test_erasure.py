@@ -146,3 +146,19 @@ def test_a_fetch_shows_what_is_committed_and_nothing_else(store, make):
             assert (await scene.tracker.ask(make.fetch("unknown"))).profile is None
 
     asyncio.run(play())
+
+
+def test_a_session_of_an_erased_profile_is_as_unknown_as_its_profile(make):
+    """Who brings ids of its own gets the id again, as with a session that never was."""
+    store = MemoryStore([Source("source", "test", permanent_profile_id=True)])
+
+    async def play():
+        async with Scene(store) as scene:
+            assert (await scene.answer(make.call(profile_id="X", events=2))).profile_id == "X"
+            scene.tracker.ask(make.erase("X"))
+            await scene.commit_all()
+
+            again = await scene.answer(make.call(profile_id="X"))
+            assert (again.profile_id, [event.seq for event in again.events]) == ("X", [1])
+
+    asyncio.run(play())

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from trackd.actors.decision import decide
-from trackd.actors.messages import NOTHING_TOLD, LogEntry
 from trackd.actors.processing import NO_CONSENT, EventReport, Known
 from trackd.actors.reporting import MAX_LOGS, call_logs, changes_what_it_says, tell
 from trackd.actors.rules.compiling import compile_rules
 from trackd.actors.rules.expressions import Unmet
 from trackd.actors.rules.rules import RuleRun, SegmentTurn, Skipped
 from trackd.actors.rules.schemas import Fault
+from trackd.actors.told import NOTHING_TOLD, LogEntry
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 

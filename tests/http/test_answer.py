@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from trackd.actors.messages import LogEntry, NumberedEvent, Tracked
+from trackd.actors.messages import NumberedEvent, Tracked
+from trackd.actors.told import LogEntry
 from trackd.http.answer import answer_body
 
 
