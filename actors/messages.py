@@ -8,7 +8,7 @@
                                                     └──────────────────────────────────────────────────┘
 
 Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
-EventWriter. The Housekeeper asks the EventWriter with Delete, and is told with Deleted. The writer thread's result
+EventWriter. The Housekeeper asks the EventWriter with Delete, and is told with Deleted. The writer's result
 reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a ProfileActor to the
 ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules come to the SourceAuth as
 RulesChanged, and travel with each call that it admits.

@@ -40,11 +40,12 @@ from trackd.actors.tally import Tally
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Actors, Limits, Retention
 from trackd.storage.store import Store
-from trackd.storage.writer import BatchResult, BatchWriter, WriterThread
+from trackd.storage.writer import BatchResult, BatchWriter, Committed
+from trackd.storage.writer_thread import WriterThread
 
 TICK_S = 0.5
 
-MakeWriter = Callable[[Store, Callable[[BatchResult], None]], BatchWriter]
+MakeWriter = Callable[[Store, Committed], BatchWriter]
 
 
 @dataclass(slots=True)
@@ -123,7 +124,8 @@ class Tracker:
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._writer = self._make_writer(self._store, self._hand_back)
+        self._writer = self._make_writer(self._store, self._committed)
+        await self._writer.start()
         self.writer_ended = False
         # Without transientUnique the system would be the process's one and only; logDefs would take over logging.
         self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
@@ -202,7 +204,7 @@ class Tracker:
         for number, waiting in self._calls.items():
             _answer(waiting, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
         left_s = max(1.0, deadline - self._loop.time())
-        self.writer_ended = await asyncio.to_thread(self._writer.close, left_s)
+        self.writer_ended = await self._writer.close(left_s)
         self._wiring = None
         self._system.shutdown()
 
@@ -233,11 +235,6 @@ class Tracker:
 
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable
-
-    def _hand_back(self, result: BatchResult) -> None:
-        """Called in the writer's thread, which may come back from a hanging disk when the loop is closed."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._committed, result)
 
     def _committed(self, result: BatchResult) -> None:
         if self._wiring is not None:

@@ -5,13 +5,12 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-from trackd.config.settings import Log
-
 TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
 
-def configure_logging(settings: Log) -> None:
-    text = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
+def configure_logging(level: str, line_format: str) -> None:
+    """See the settings `log.level` and `log.format`."""
+    text = line_format == "text" or (line_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(
         TEXT
@@ -22,6 +21,6 @@ def configure_logging(settings: Log) -> None:
             timestamp="time",
         )
     )
-    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Thespian logs each message at debug level, and what the guard has logged already at warning.
     logging.getLogger("Thespian").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""`trackd serve`: one process, from the first check to the last commit."""
+"""`trackd serve`: from the first check to the last commit."""
 
 import gc
 import json
@@ -15,6 +15,7 @@ from trackd.actors.system import Tracker
 from trackd.cli.errors import CommandError
 from trackd.cli.logs import configure_logging
 from trackd.cli.version import VERSION, versions
+from trackd.cli.writer import command
 from trackd.config.rules_file import RulesError
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
@@ -25,20 +26,29 @@ from trackd.storage.lock import DatabaseLock
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.tokens import Tokens
+from trackd.storage.writer import Committed
+from trackd.storage.writer_process import WriterProcess
 
 log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
-    configure_logging(settings.log)
+    configure_logging(settings.log.level, settings.log.format)
     log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)
-    with DatabaseLock(path):
+    with DatabaseLock(path) as lock:
         store = SqliteStore(path, settings.database.synchronous)
         listings = store.listings()
-        tracker = Tracker(store, settings.actors, settings.limits, rules, retention=settings.retention)
+        tracker = Tracker(
+            store,
+            settings.actors,
+            settings.limits,
+            rules,
+            make_writer=lambda _, committed: _writer(settings, committed, lock),
+            retention=settings.retention,
+        )
         try:
             with _listen(settings) as listening:
                 host, port = listening.getsockname()[:2]
@@ -61,6 +71,12 @@ def serve(settings: Settings) -> None:
         raise CommandError("The disk did not take the last calls in time: they were answered 503.")
     tracker.dropped_events.log_totals()
     log.info("trackd stopped: every call that was answered is on disk")
+
+
+def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
+    """It has the lock too: when the server is killed, the file is free once the last batch is written."""
+    start = command(settings.database.path, settings.database.synchronous, settings.log.level, settings.log.format)
+    return WriterProcess(start, committed, inherited=[lock.descriptor])
 
 
 def _reload_rules(settings: Settings, tracker: Tracker) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from trackd.storage.chain import walk
-from trackd.storage.database import overwriting
+from trackd.storage.connection import overwriting
 from trackd.storage.documents import Source
 from trackd.storage.store import Administration, Erasure, Outcome, PutSource, RemoveSource
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from trackd.storage.administration import tombstone
-from trackd.storage.database import explained, open_for_reading
+from trackd.storage.connection import explained
+from trackd.storage.database import open_for_reading
 
 MAX_SHOWN = 100  # of one check; the others are only counted
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sqlite_utils.utils import sqlite3
 
-from trackd.storage.database import DatabaseError, explained, open_for_reading
+from trackd.storage.connection import DatabaseError, explained
+from trackd.storage.database import open_for_reading
 from trackd.storage.whole_file import whole_file
 
 PAGES_AT_ONCE = 1024

@@ -1,9 +1,7 @@
 """Many rows in few statements.
 
-Python's SQLite module lets go of the GIL at every step of a statement. Beside a busy event loop each time is dear: the
-writer thread waits to get it back, and both threads pay for the change. So rows are written many at a time, in as few
-statements as their number has bits: `VALUES` with 512, 256, ... 1 rows, each prepared once. Against that `executemany`
-makes a step of each row, and `json_each` takes five times the processor time.
+Rows are written many at a time, in as few statements as their number has bits: `VALUES` with 512, 256, ... 1 rows, each
+prepared once. Against that `executemany` makes a step of each row, and `json_each` takes five times the processor time.
 """
 
 from collections.abc import Sequence

@@ -3,11 +3,17 @@
 import json
 from typing import Any, NoReturn
 
+from msgspec import Raw
 from pydantic_core import from_json, to_json
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON. Raises ValueError for what JSON cannot say: NaN, an infinite number, half a character."""
+    """Compact JSON. Raises ValueError for what JSON cannot say: NaN, an infinite number, half a character.
+
+    What is `Raw` is JSON text already.
+    """
+    if isinstance(value, Raw):
+        return bytes(value).decode()
     text = to_json(value, inf_nan_mode="constants").decode()
     if "NaN" in text or "Infinity" in text:  # as a number, or only in a string?
         json.loads(text, parse_constant=_refuse)

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 from sqlite_utils import Database
 
-from trackd.storage.database import DatabaseError, explained, open_for_reading
+from trackd.storage.connection import DatabaseError, explained
+from trackd.storage.database import open_for_reading
 from trackd.storage.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
 from trackd.storage.schema import migrations
 

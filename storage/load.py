@@ -15,7 +15,8 @@ from sqlite_utils.utils import sqlite3
 
 from trackd.storage.administration import tombstone
 from trackd.storage.bulk import BulkInsert
-from trackd.storage.database import explained, open_for_writing
+from trackd.storage.connection import explained
+from trackd.storage.database import open_for_writing
 from trackd.storage.encoding import json_text
 from trackd.storage.load_events import EventCheck
 from trackd.storage.load_fault import FaultError

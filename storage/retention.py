@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trackd.storage.database import overwriting
+from trackd.storage.connection import overwriting
 from trackd.storage.store import DeleteEvents, DeleteSessions, Deletion, Outcome
 
 FIRST_EVENTS = """

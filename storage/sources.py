@@ -11,7 +11,8 @@ from sqlite_utils import Database
 from sqlite_utils.db import NotFoundError
 
 from trackd.storage.administration import source_row
-from trackd.storage.database import explained, open_for_writing
+from trackd.storage.connection import explained
+from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Source, timestamp
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlite_utils.utils import sqlite3
 
 from trackd.storage.chain import walk
-from trackd.storage.database import connect, explained
+from trackd.storage.connection import connect, explained
 from trackd.storage.documents import timestamp
 from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
 from trackd.storage.store import StoreError

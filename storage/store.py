@@ -35,7 +35,7 @@ class Fence(Struct, frozen=True):
     revision: int
 
 
-class Changes(Struct, frozen=True):
+class Changes(Struct, frozen=True, tag=True):
     """What one call writes, whole or not at all.
 
     `profile` and `session` are None when the call leaves them alone; a session that is only looked at has
@@ -53,7 +53,7 @@ class Changes(Struct, frozen=True):
     event_ids: Mapping[str, int | None] | None = None
 
 
-class Erasure(Struct, frozen=True):
+class Erasure(Struct, frozen=True, tag=True):
     """Removes a profile with its sessions and event ids, and leaves a tombstone; its events go too.
 
     `keep_events`: they stay, without anything that says whose they were. `erased` is the time.
@@ -64,13 +64,13 @@ class Erasure(Struct, frozen=True):
     keep_events: bool = False
 
 
-class PutSource(Struct, frozen=True):
+class PutSource(Struct, frozen=True, tag=True):
     """Adds a source, or puts it in the place of the one that has its id."""
 
     source: Source
 
 
-class RemoveSource(Struct, frozen=True):
+class RemoveSource(Struct, frozen=True, tag=True):
     """Removes a source, if it is there; what it sent stays."""
 
     source_id: str
@@ -79,7 +79,7 @@ class RemoveSource(Struct, frozen=True):
 DELETED_AT_ONCE = 1_000  # rows: about 20 ms in which calls wait
 
 
-class DeleteEvents(Struct, frozen=True):
+class DeleteEvents(Struct, frozen=True, tag=True):
     """One step of deleting the events that arrived before a time, with their ids.
 
     From the first event on, at most `limit`, and none after one that is younger: what is left of a profile's events
@@ -90,7 +90,7 @@ class DeleteEvents(Struct, frozen=True):
     limit: int = DELETED_AT_ONCE
 
 
-class DeleteSessions(Struct, frozen=True):
+class DeleteSessions(Struct, frozen=True, tag=True):
     """One step of deleting the sessions whose last call was before a time.
 
     Goes through all sessions, whose times are in no order: looks at `limit` of them, and begins where the step
@@ -103,7 +103,7 @@ class DeleteSessions(Struct, frozen=True):
 
 Administration = Erasure | PutSource | RemoveSource
 Deletion = DeleteEvents | DeleteSessions
-Change = Changes | Administration | Deletion
+Change = Changes | Administration | Deletion  # tagged: each says which it is when it is encoded, see wire.py
 
 
 class Reads(Protocol):

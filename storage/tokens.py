@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from trackd.storage.database import explained, open_for_writing
+from trackd.storage.connection import explained
+from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Token, TokenScope, secret_hash, timestamp
 
 PREFIX = "trackd_"  # so that a secret that leaked is recognised, by people and by scanners

@@ -1,14 +1,12 @@
-"""The thread that commits, and what stands between it and the event loop."""
+"""What stands between the event loop and who commits: a process (writer_process.py), or a thread (writer_thread.py)."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from trackd.storage.store import Change, Outcome, Store, StoreError
+from trackd.storage.store import Change, Outcome, StoreError
 
 
 class BatchResult(Struct, frozen=True):
@@ -22,40 +20,32 @@ class BatchResult(Struct, frozen=True):
     seconds: float | None = None
 
 
+Committed = Callable[[BatchResult], None]
+
+
+class Commits(Protocol):
+    """What `commit` needs of a store."""
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]: ...
+
+
 class BatchWriter(Protocol):
-    """Commits one batch at a time, elsewhere."""
+    """Commits one batch at a time, elsewhere. Made with `committed`, which is called on the loop's thread.
+
+    An error may be handed back without a batch: nothing can be committed now.
+    """
+
+    async def start(self) -> None:
+        """Raises StoreError when there is nothing to start."""
 
     def submit(self, batch: Sequence[Change]) -> None:
-        """Begin to commit. The result is handed to `committed`, which the writer was made with; then the next."""
+        """Begin to commit. The result is handed to `committed`; then the next. Raises StoreError when it cannot."""
 
-    def close(self, timeout_s: float) -> bool:
+    async def close(self, timeout_s: float) -> bool:
         """Wait for what was submitted, then end. Returns whether it ended in time."""
 
 
-class WriterThread:
-    """See `BatchWriter`. `committed` is called in the writer's thread: pass one that hands over to the loop's."""
-
-    def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
-        self._store = store
-        self._committed = committed
-        self._batches: queue.SimpleQueue[Sequence[Change] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="trackd-writer", daemon=True)
-        self._thread.start()
-
-    def submit(self, batch: Sequence[Change]) -> None:
-        self._batches.put(batch)
-
-    def close(self, timeout_s: float) -> bool:
-        self._batches.put(None)
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            self._committed(commit(self._store, batch))
-
-
-def commit(store: Store, batch: Sequence[Change]) -> BatchResult:
+def commit(store: Commits, batch: Sequence[Change]) -> BatchResult:
     """Commit a batch; whatever goes wrong becomes a result, so that its callers get an answer."""
     began = time.perf_counter()
     outcomes: Sequence[Outcome] = ()
@@ -64,6 +54,6 @@ def commit(store: Store, batch: Sequence[Change]) -> BatchResult:
         outcomes = store.commit(batch)
     except StoreError as error:
         failed = error
-    except Exception as error:  # a fault of ours must not end the only thread that answers
+    except Exception as error:  # a fault of ours must not end the only one that answers
         failed = StoreError(f"{type(error).__name__}: {error}")
     return BatchResult(outcomes, failed, time.perf_counter() - began)

@@ -58,6 +58,12 @@ class Process:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    def writer_pid(self) -> int:
+        """The pid of the process that commits."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        (pid,) = map(int, children.split())
+        return pid
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop, or kill it; returns the exit code."""
         self.process.send_signal(number)

@@ -2,28 +2,35 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, Process, rows
+from tests.support import SOURCE_ID, Process, payload, rows
 
 Serve = Callable[..., Process]
 CLIENTS, PROFILES = 24, 7
 
 
 class Load:
-    """Clients that send until the server goes away. `answered` maps the id of each answered event to its `seq`."""
+    """Clients that send until the server goes away. `answered` maps the id of each answered event to its `seq`.
+
+    `enough` is set when it has the `wanted` number of them, `some` at a third of that.
+    """
 
     def __init__(self, server: Process) -> None:
         self.server = server
         self.answered: dict[str, int] = {}
         self.refused = 0
         self.broken: list[Exception] = []
-        self.enough = asyncio.Event()
+        self.some, self.enough = asyncio.Event(), asyncio.Event()
+        self.wanted = 1_500
         self.gone = False
 
     async def run(self, stop: Callable[[], None]) -> None:
@@ -57,7 +64,9 @@ class Load:
         listed = response.json()["debugging"]["events"]
         assert listed["ids"] == ids
         self.answered |= dict(zip(ids, listed["seq"], strict=True))
-        if len(self.answered) > 1_500:
+        if len(self.answered) > self.wanted / 3:
+            self.some.set()
+        if len(self.answered) > self.wanted:
             self.enough.set()
         return True
 
@@ -85,6 +94,57 @@ def test_after_kill_9_under_load_every_answered_event_is_there_once(serve: Serve
     assert load.server.process.wait() == -signal.SIGKILL
     serve()  # starts on what is left
     _check_file(load)
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_event_is_there_once(
+    serve: Serve, round_number: int
+) -> None:
+    load = Load(serve())
+
+    async def run() -> None:
+        clients = asyncio.create_task(load.run(load.server.process.terminate))
+        await asyncio.wait_for(load.some.wait(), 30)
+        os.kill(load.server.writer_pid(), signal.SIGKILL)
+        await clients
+
+    asyncio.run(run())
+    _, log = load.server.process.communicate(timeout=30)
+    assert load.server.process.returncode == 0, log
+    assert log.count("calls are answered 503: the writer process was ended by SIGKILL") == 1
+    assert "Traceback" not in log
+    assert load.refused > 0
+    _check_file(load)
+
+
+def test_ready_says_503_while_the_writer_is_gone(serve: Serve) -> None:
+    server = serve()
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            os.kill(server.writer_pid(), signal.SIGKILL)
+            while (answer := await client.get("/ready")).status_code == 200:
+                pass
+            while (await client.get("/ready")).status_code != 200:
+                pass
+            return answer
+
+    answer = asyncio.run(asyncio.wait_for(ask(), 30))
+    assert (answer.status_code, answer.json()) == (503, {"detail": "The store does not take writes."})
+    assert httpx.post(f"{server.url}/track", json=payload("s", "page-view")).status_code == 200
+
+
+def test_the_writer_is_gone_when_the_server_was_killed(serve: Serve) -> None:
+    server = serve()
+    writer = Path(f"/proc/{server.writer_pid()}/cmdline")
+    server.stop(signal.SIGKILL)
+    for _ in range(3_000):
+        with contextlib.suppress(FileNotFoundError):
+            if writer.read_text():  # a zombie has none
+                time.sleep(0.01)
+                continue
+        return
+    raise AssertionError("it is still there")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

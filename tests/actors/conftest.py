@@ -26,7 +26,7 @@ from trackd.config.settings import Limits, Retention
 from trackd.storage.documents import Profile, Session, Source
 from trackd.storage.memory import MemoryStore
 from trackd.storage.store import Change, Changes, Fence, Store, StoreError
-from trackd.storage.writer import BatchResult, commit
+from trackd.storage.writer import BatchResult, Committed, commit
 
 NOW = "2026-01-31T12:00:00.000000Z"
 LATER = "2026-01-31T12:00:01.000000Z"
@@ -98,11 +98,14 @@ class Make:
 class SteppedWriter:
     """Commits the oldest batch when it is told to."""
 
-    def __init__(self, store: Store, committed: Callable[[BatchResult], None]) -> None:
+    def __init__(self, store: Store, committed: Committed) -> None:
         self.store = store
-        self.committed = committed
+        self._committed = committed
         self.batches: deque[Sequence[Change]] = deque()
         self.free_running = False
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
 
     def submit(self, batch: Sequence[Changes]) -> None:
         self.batches.append(batch)
@@ -116,12 +119,15 @@ class SteppedWriter:
         self.batches.popleft()
         self.committed(BatchResult(error=StoreError("the disk is full")))
 
+    def committed(self, result: BatchResult) -> None:
+        self._loop.call_soon(self._committed, result)
+
     def run_free(self) -> None:
         self.free_running = True
         while self.batches:
             self.step()
 
-    def close(self, timeout_s: float) -> bool:
+    async def close(self, timeout_s: float) -> bool:
         return True
 
 
@@ -132,7 +138,7 @@ class Scene:
         self.store = store
         self.tracker = Tracker(store, make_writer=self._make_writer, **settings)
 
-    def _make_writer(self, store: Store, committed: Callable[[BatchResult], None]) -> SteppedWriter:
+    def _make_writer(self, store: Store, committed: Committed) -> SteppedWriter:
         self.writer = SteppedWriter(store, committed)
         return self.writer
 

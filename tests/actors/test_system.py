@@ -10,7 +10,7 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
-from trackd.storage.writer import WriterThread
+from trackd.storage.writer_thread import WriterThread
 
 
 class HangingStore(MemoryStore):
@@ -248,7 +248,7 @@ def test_stopping_does_not_wait_for_ever_for_a_disk_that_hangs(make):
         await tracker.stop(timeout_s=0)
         ended = tracker.writer_ended
         store.go_on.set()
-        assert writers[0].close(10)
+        assert await writers[0].close(10)
         return [future.result() for future in asked], ended
 
     answers, ended = run(story())

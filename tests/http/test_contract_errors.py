@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, payload, rows, serving
+from tests.support import SOURCE_ID, execute, payload, rows, serving
 from trackd.actors.system import Tracker
 from trackd.config.settings import Limits, Server, Settings
 from trackd.http.app import create_app
@@ -321,10 +321,12 @@ def test_what_is_not_http_is_answered_in_the_same_shape() -> None:
 
 
 def test_one_bad_call_never_fails_another_of_its_batch(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "trackd.db")
-    store._writer.execute("INSERT INTO source VALUES (?, '', '', 1, 0, 0, 0, '[]', NULL, '[]', '', '')", (SOURCE_ID,))
-    store._writer.execute(
-        "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.type = 'bad' BEGIN SELECT RAISE(ABORT, 'bad row'); END"
+    file = tmp_path / "trackd.db"
+    store = SqliteStore(file)
+    execute(file, "INSERT INTO source VALUES (?, '', '', 1, 0, 0, 0, '[]', NULL, '[]', '', '')", SOURCE_ID)
+    execute(
+        file,
+        "CREATE TRIGGER bad BEFORE INSERT ON event WHEN new.type = 'bad' BEGIN SELECT RAISE(ABORT, 'bad row'); END",
     )
 
     async def run() -> list[httpx.Response]:

@@ -1,6 +1,6 @@
 """What the storage tests share: documents with only what a test cares for, and both stores behind one shape."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,10 @@ from trackd.storage.documents import Event, Profile, Session, Source, Token
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
-from trackd.storage.store import Changes, Erasure, Fence, Store
+from trackd.storage.store import Change, Changes, Erasure, Fence, Outcome, Store
 from trackd.storage.tokens import Tokens
+from trackd.storage.wire import decode_batch, decode_result, encode_batch, encode_result, with_unsaid
+from trackd.storage.writer import commit
 
 NOW = "2026-01-31T12:00:00.000000Z"
 
@@ -113,10 +115,22 @@ class MemoryShelf:
         self.store.merged[profile_id] = into_id
 
 
+class WiredStore(SqliteStore):
+    """What it commits has gone the way to the writer process, and the outcomes have come back."""
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        payload, unsaid = encode_batch(batch)
+        committed = commit(self._writer, decode_batch(payload))
+        result = with_unsaid(decode_result(encode_result(committed)), unsaid)
+        if result.error:
+            raise result.error
+        return [*result.outcomes]
+
+
 class SqliteShelf:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[SqliteStore] = SqliteStore) -> None:
         self.path = path
-        self.store = SqliteStore(path)
+        self.store = kind(path)
         self.db = Database(path)
 
     def events(self) -> list[Event]:
@@ -144,11 +158,10 @@ class SqliteShelf:
 
     def fill_disk(self) -> None:
         """The file may not grow any more."""
-        writer = self.store._writer
-        writer.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size when it is larger
+        self.store._writer._db.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size when it is larger
 
     def free_disk(self) -> None:
-        self.store._writer.execute("PRAGMA max_page_count = 1000000")
+        self.store._writer._db.execute("PRAGMA max_page_count = 1000000")
 
     def close(self) -> None:
         self.db.close()
@@ -167,11 +180,18 @@ def sqlite_shelf(tmp_path: Path) -> Iterator[SqliteShelf]:
     shelf.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
+def wired_shelf(tmp_path: Path) -> Iterator[SqliteShelf]:
+    shelf = SqliteShelf(tmp_path / "trackd.db", WiredStore)
+    yield shelf
+    shelf.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "wired"])
 def shelf(request: pytest.FixtureRequest) -> Shelf:
     if request.param == "memory":
         return MemoryShelf()
-    shelf: Shelf = request.getfixturevalue("sqlite_shelf")
+    shelf: Shelf = request.getfixturevalue(f"{request.param}_shelf")
     return shelf
 
 

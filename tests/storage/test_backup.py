@@ -8,7 +8,7 @@ import pytest
 from tests.exports import contents
 from trackd.storage import backup as backups
 from trackd.storage.backup import back_up
-from trackd.storage.database import DatabaseError
+from trackd.storage.connection import DatabaseError
 from trackd.storage.sqlite import SqliteStore
 
 WRITE = """

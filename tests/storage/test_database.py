@@ -4,7 +4,8 @@ import threading
 import pytest
 from sqlite_utils import Database
 
-from trackd.storage.database import DatabaseError, connect, open_for_writing
+from trackd.storage.connection import DatabaseError, connect
+from trackd.storage.database import open_for_writing
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
 

@@ -13,7 +13,8 @@ from tests.exports import PARTS, contents, exported, load_lines
 from tests.support import execute
 from trackd.storage.administration import tombstone
 from trackd.storage.chain import chained
-from trackd.storage.database import DatabaseError, open_for_reading, open_for_writing
+from trackd.storage.connection import DatabaseError
+from trackd.storage.database import open_for_reading, open_for_writing
 from trackd.storage.documents import Event
 from trackd.storage.encoding import json_text
 from trackd.storage.export import RANGE, Export

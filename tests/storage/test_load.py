@@ -9,7 +9,7 @@ from tests.exports import PARTS, contents, exported, load_lines
 from tests.support import execute
 from trackd.storage import load as loading
 from trackd.storage.administration import tombstone
-from trackd.storage.database import DatabaseError
+from trackd.storage.connection import DatabaseError
 from trackd.storage.load import LoadError, load
 from trackd.storage.lock import DatabaseLock
 from trackd.storage.sqlite import SqliteStore

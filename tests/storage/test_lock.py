@@ -2,10 +2,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from trackd.storage.database import DatabaseError
+from trackd.storage.connection import DatabaseError
 from trackd.storage.lock import DatabaseLock
 
 HOLD = """
@@ -98,3 +99,28 @@ def test_what_an_earlier_holder_left_in_the_lock_does_not_show(tmp_path):
 
     with DatabaseLock(tmp_path / "trackd.db"), pytest.raises(DatabaseError, match=rf"\(pid {os.getpid()}\)"):
         DatabaseLock(tmp_path / "trackd.db").__enter__()
+
+
+def test_the_last_batch_of_a_server_that_was_killed_is_waited_for(tmp_path):
+    database = tmp_path / "trackd.db"
+    orphan = """
+import subprocess, sys
+from pathlib import Path
+from trackd.storage.lock import DatabaseLock
+with DatabaseLock(Path(sys.argv[1])) as lock:
+    writer = [sys.executable, "-c", "import sys; sys.stdin.read(1)"]
+    subprocess.Popen(writer, pass_fds=[lock.descriptor], stdout=subprocess.DEVNULL)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", orphan, str(database)], stdin=subprocess.PIPE)
+    with holder:
+        holder.wait()
+        opened = []
+        waiting = threading.Thread(target=lambda: opened.append(DatabaseLock(database).__enter__()))
+        waiting.start()
+        assert not opened
+        holder.stdin.write(b"x")
+        holder.stdin.flush()
+        waiting.join(10)
+
+    assert len(opened) == 1
+    opened[0].__exit__(None, None, None)

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import asdict, replace
 from sqlite_utils import Database
 
-from trackd.storage.database import DatabaseError
+from trackd.storage.connection import DatabaseError
 from trackd.storage.documents import Source
 from trackd.storage.sources import SourceError, Sources
 from trackd.storage.sqlite import SqliteStore

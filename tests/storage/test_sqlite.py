@@ -269,8 +269,8 @@ def test_documents_are_json_to_any_sqlite_tool(shelf, make):
 
 
 def test_a_source_that_cannot_be_read_leaves_the_others_as_they_are(shelf, caplog):
-    shelf.store._writer.execute("INSERT INTO source VALUES ('good', '', '', 1, 0, 0, 0, '[]', NULL, '[]', '', '')")
-    shelf.store._writer.execute("INSERT INTO source VALUES ('bad', '', '', 1, 0, 0, 0, 'nope', NULL, '[]', '', '')")
+    shelf.store._writer._db.execute("INSERT INTO source VALUES ('good', '', '', 1, 0, 0, 0, '[]', NULL, '[]', '', '')")
+    shelf.store._writer._db.execute("INSERT INTO source VALUES ('bad', '', '', 1, 0, 0, 0, 'nope', NULL, '[]', '', '')")
 
     assert [source.id for source in shelf.store.sources()] == ["good"]
     assert "the source bad is left out" in caplog.text

@@ -3,7 +3,7 @@ import re
 import pytest
 from sqlite_utils import Database
 
-from trackd.storage.database import DatabaseError
+from trackd.storage.connection import DatabaseError
 from trackd.storage.documents import TokenScope, secret_hash
 from trackd.storage.schema import migrations
 from trackd.storage.sqlite import SqliteStore

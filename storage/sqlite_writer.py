@@ -1,0 +1,165 @@
+"""What commits batches to an SQLite file: one connection, fixed SQL.
+
+It is also the only connection that checkpoints the write-ahead log.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import cast
+
+import pysqlite3 as sqlite3
+from pydantic_core import from_json
+
+from trackd.storage import chain
+from trackd.storage.administration import administer
+from trackd.storage.bulk import BulkInsert
+from trackd.storage.connection import Connection
+from trackd.storage.encoding import json_text
+from trackd.storage.fence import Verdict, judge
+from trackd.storage.retention import Retention
+from trackd.storage.store import (
+    Administration,
+    Change,
+    Changes,
+    DeleteEvents,
+    DeleteSessions,
+    Deletion,
+    Erasure,
+    Outcome,
+    StoreError,
+)
+
+log = logging.getLogger(__name__)
+
+# One row for a whole batch, see bulk.py.
+STANDING = """
+SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
+        WHERE id IN (SELECT value FROM json_each(:profiles))),
+       (SELECT json_group_array(json_array(id, profile_id)) FROM session
+        WHERE id IN (SELECT value FROM json_each(:sessions))),
+       (SELECT coalesce(max(number), 0) FROM event)
+"""
+PUT_PROFILES = BulkInsert(
+    "profile",
+    ("id", "seq", "revision", "doc", "last_event"),
+    "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc,"
+    " last_event = excluded.last_event",
+)
+PUT_SESSIONS = BulkInsert(
+    "session",
+    ("id", "profile_id", "inserted", "updated", "context", "properties"),
+    "ON CONFLICT (id) DO UPDATE SET profile_id = excluded.profile_id, updated = excluded.updated,"
+    " context = excluded.context, properties = excluded.properties",
+)
+PUT_EVENTS = BulkInsert("event", chain.COLUMNS)
+PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
+HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
+
+# One change is at fault, not the disk: the others of its batch are committed without it.
+FAULTS_OF_ONE = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    ValueError,
+    OverflowError,
+)
+
+
+class SqliteWriter:
+    """The committing half of `SqliteStore`. Used by one thread at a time; owns the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._retention = Retention()
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        try:
+            return self._transaction(batch)
+        except FAULTS_OF_ONE as error:
+            if len(batch) > 1:
+                return self._commit_one_by_one(batch)
+            if not batch:
+                raise StoreError(f"cannot write: {error}") from error
+            log.error("a change cannot be stored: %s", error)
+            return [Outcome.FAILED]
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot commit: {error}") from error
+
+    def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
+        outcomes = []
+        undone: set[str] = set()
+        for change in batch:
+            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
+            outcomes.append(Outcome.STALE if profile_id in undone else self._commit_alone(change))
+            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
+                undone.add(profile_id)
+        return outcomes
+
+    def _commit_alone(self, change: Change) -> Outcome:
+        try:
+            return self.commit([change])[0]
+        except StoreError as error:
+            log.error("a change was not stored: %s", error)
+            return Outcome.FAILED
+
+    def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
+        db = self._db
+        position = self._retention.position
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = self._write(batch)
+            if not batch:
+                db.execute(HEARTBEAT)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            self._retention.position = position
+            raise
+        return outcomes
+
+    def _write(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Calls are written together, as far as no other change stands between them."""
+        outcomes: list[Outcome] = []
+        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
+            if are_calls:
+                outcomes += self._write_calls(cast(list[Changes], list(group)))
+            else:
+                outcomes += [self._administer(cast(Administration | Deletion, change)) for change in group]
+        return outcomes
+
+    def _administer(self, change: Administration | Deletion) -> Outcome:
+        if isinstance(change, DeleteEvents | DeleteSessions):
+            return self._retention.delete(self._db, change)
+        return administer(self._db, change)
+
+    def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
+        profiles = json_text(list({changes.fence.profile_id for changes in calls}))
+        sessions = json_text(list({changes.session.id for changes in calls if changes.session}))
+        row = self._db.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
+        standing, links = from_json(row[0]), from_json(row[1])
+        verdict = judge(calls, {key: (seq, revision) for key, seq, revision, _ in standing}, dict(links))
+        self._put(verdict, {key: last_event for key, _, _, last_event in standing}, row[2])
+        return verdict.outcomes
+
+    def _put(self, verdict: Verdict, last_events: Mapping[str, int | None], last_number: int) -> None:
+        events, last_events = chain.chained(verdict.events, last_events, last_number)
+        PUT_EVENTS.run(self._db, events)
+        PUT_EVENT_IDS.run(self._db, verdict.event_ids)
+        PUT_PROFILES.run(
+            self._db,
+            [(p.id, p.seq, p.revision, json_text(p.doc), last_events.get(p.id)) for p in verdict.profiles.values()],
+        )
+        PUT_SESSIONS.run(
+            self._db,
+            [
+                (s.id, s.profile_id, s.inserted, s.updated, json_text(s.context), json_text(s.properties))
+                for s in verdict.sessions.values()
+            ],
+        )
+
+    def close(self) -> None:
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
