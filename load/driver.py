@@ -21,6 +21,7 @@ FINISH_S = 10  # after the end: for calls under way, and for retries that are du
 SILENT_S = 90  # so long without any answer: the server is gone
 RECONNECT_S = 0.1
 LOOK_S = 0.05
+TIMER_S = 0.001  # uvloop rounds to that: of a shorter wait it would make none, and spin
 MOST_WAIT_S = 60
 MOST_FAULTS = 5  # answers 5xx to one call, 503 aside
 
@@ -126,7 +127,7 @@ class Driver:
 
     def lost(self, connection: Connection) -> None:
         client = self._by_connection.pop(connection, None)
-        if client is None:
+        if client is None or self._done.is_set():
             return
         client.connection = None
         if client in self._idle:
@@ -166,6 +167,8 @@ class Driver:
 
     def _pump(self) -> None:
         """Give free clients what is to be sent; calls that start together wait until enough clients are free."""
+        if self._done.is_set():  # a timer may come after the end
+            return
         while self._idle:
             if self._again:
                 self._send(self._idle.popleft(), self._again.popleft())
@@ -191,7 +194,7 @@ class Driver:
         if self._rate is not None and self._due > now:
             if not self._waking:
                 self._waking = True
-                self._loop.call_later(self._due - now, self._wake)
+                self._loop.call_later(max(self._due - now, TIMER_S), self._wake)
             return False
         if not self._unfinished:
             self._heard = now  # from now on there is something to hear of

@@ -21,12 +21,13 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module_
 
 PAGE = Path(__file__).with_name("report.html")
 MOST_POINTS = 300
+SHORTEST_S = 0.5
 NINES = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100)
 
 
 def report(result: Result) -> str:
     """The page."""
-    verdict = result.verdict
+    verdict, intervals = result.verdict, _shown(result.measures.intervals)
     said = "No violation" if not verdict.violations else f"Violations: {verdict.violations}"
     return Template(PAGE.read_text()).substitute(
         title=escape(f"trackd load: {result.plan.target.url}"),
@@ -36,8 +37,8 @@ def report(result: Result) -> str:
         rules="\n".join(_row(*row) for row in judged(result)),
         shortest=_shortest(result),
         distribution=_distribution(result),
-        throughput=_throughput(_thinned(result.measures.intervals)),
-        latency=_latency(_thinned(result.measures.intervals)),
+        throughput=_throughput(intervals),
+        latency=_latency(intervals),
         profiles=_calls_per_profile(result.history),
         options="\n".join(_row(name, str(value)) for name, value in summary(result)["options"].items()),
     )
@@ -111,8 +112,13 @@ def _calls_per_profile(history: History) -> str:
     return _svg(chart)
 
 
-def _thinned(intervals: list[Interval]) -> list[Interval]:
-    """A long run's seconds in at most so many points, none of which hides an error or the worst latency."""
+def _shown(intervals: list[Interval]) -> list[Interval]:
+    """A long run's seconds in at most so many points, none of which hides an error or the worst latency.
+
+    What is left of a second at the end is left out: it would show as a fall.
+    """
+    if len(intervals) > 1 and intervals[-1].lasted < SHORTEST_S:
+        intervals = intervals[:-1]
     step = -(-len(intervals) // MOST_POINTS) or 1
     return [_joined(intervals[start : start + step]) for start in range(0, len(intervals), step)]
 

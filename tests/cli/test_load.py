@@ -106,3 +106,7 @@ def test_the_version_does_not_wait_for_what_only_the_load_test_needs():
         [TRACKD.with_name("python"), "-c", "import sys, trackd.cli.main; print(*sys.modules)"], text=True
     ).split()
     assert {"uvloop", "pygal", "hdrh.histogram", "trackd.load.run"}.isdisjoint(loaded)
+
+
+def test_the_variable_with_the_token_is_no_unknown_setting(trackd):
+    assert trackd("config", TRACKD_TOKEN="any").returncode == 0
