@@ -5,6 +5,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -19,6 +20,7 @@ from trackd.load.summary import lines, summary
 from trackd.load.target import Target
 from trackd.load.workload import Mix
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "history.md"
 MIX = Mix(clients=8, profiles=10, sessions_per_profile=2, hot=20, retries=30, first_calls=20, seed=1)
 
 
@@ -102,3 +104,18 @@ def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_ti
             assert first.setdefault(value["call"], value["seq"]) == value["seq"]
     assert len(gone) == result.measures.cut
     assert under_way == {}
+
+
+def test_the_document_of_the_format_shows_entries_as_they_are_written(result):
+    file = io.BytesIO()
+    write_history(file, result)
+    written = {_shape(json.loads(line)) for line in file.getvalue().splitlines()}
+    blocks = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    shown = {_shape(json.loads(line)) for block in blocks for line in block.splitlines()}
+    assert shown - written == {("f read", "index", "process", "time", "type", "value", "events", "profile")}
+
+
+def _shape(line: dict[str, object]) -> tuple[str, ...]:
+    value = line.get("value", {})
+    assert isinstance(value, dict)
+    return (f"f {line.get('f')}", *sorted(line.keys() - {"f"}), *sorted(value))
