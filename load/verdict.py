@@ -22,7 +22,11 @@ class Rule(StrEnum):
     ORDER = "a call that was sent after another's answer has higher numbers"
     ONE_PROFILE = "one profile per session"
     RETRIES = "retries got the first numbers, and are recorded once"
+    ANSWERED = "a call that is sent again and again is answered in the end"
     READ_BACK = "nothing answered is missing when read back, nothing is there in part or twice"
+
+
+MOST_REFUSALS = 5  # a busy server says 503 now and then; the same call so often without a 200 is not taken at all
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,11 @@ def _retries(case: _Judge) -> None:
         attempts = [attempt, *again.get(call, ())]
         answered = [each for each in attempts if history.status[each] == OK]
         first = case.source[call]
+        refused = [each for each in attempts if history.status[each] >= 500]
+        if not answered and len(refused) >= MOST_REFUSALS:
+            case.violated(
+                Rule.ANSWERED, f"a call was sent {len(attempts)} times and never taken", *refused[:MOST_REFUSALS]
+            )
         for each in answered:
             if history.profile[each] != history.profile[first]:
                 case.violated(Rule.RETRIES, "the same call was answered with two profiles", first, each)

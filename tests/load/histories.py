@@ -43,6 +43,8 @@ class Played:
         for number, row in sorted(zip(numbers, rows, strict=True), key=lambda pair: pair[1].answered):
             if row.status == OK:
                 history.answer(number, row.answered, row.profile, row.saved, row.seqs)
+            else:
+                history.end(number, row.answered, row.status)
             if row.told in history.profile_ids:
                 history.told[number] = history.profile_ids.index(row.told)
         return history

@@ -167,6 +167,11 @@ def test_an_event_that_is_there_twice_is_found():
     assert Rule.READ_BACK in judge(history, stored).counts
 
 
+@pytest.mark.parametrize(("times", "found"), [(4, set()), (5, {Rule.ANSWERED})])
+def test_a_call_that_is_refused_again_and_again_is_found(times, found):
+    assert broken(Played([Attempt(0, 0, 10 * at, 10 * at + 5, 503) for at in range(times)])) == found
+
+
 def test_the_shortest_history_is_the_one_with_the_fewest_attempts_that_lie_closest():
     far = [_ok(0, 0, 10, (3, 4)), _ok(1, 5_000, 5_010, (1, 2))]
     near = [replace(_ok(call, at, at + 5, seqs), profile="q", session=1) for call, at, seqs in
