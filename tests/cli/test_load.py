@@ -63,7 +63,7 @@ def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server):
 
     assert process.returncode == 0
     assert "no violation" in out
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_what_cannot_begin_is_a_sentence_and_exit_code_2(trackd, sentence, server):

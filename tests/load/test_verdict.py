@@ -188,7 +188,7 @@ def test_100_000_calls_are_judged_in_seconds():
         history.answer(attempt, call + 0.5, f"p{call % 2}", 3, range(call // 2 * 3 + 1, call // 2 * 3 + 4))
     began = time.perf_counter()
     assert judge(history).violations == 0
-    assert time.perf_counter() - began < 5  # 0.7 s where it was written
+    assert time.perf_counter() - began < 20  # 0.7 s where it was written; pair by pair it would be hours
 
 
 def _ok(call: int, sent: float, answered: float, seqs: tuple[int, ...]) -> Attempt:
