@@ -35,5 +35,5 @@ $(READY): requirements.txt pyproject.toml
 # mypy does not follow an editable install's map from folder to package: these links are what it sees.
 build/typing/trackd: pyproject.toml
 	@rm -rf $@ && mkdir -p $@
-	@for package in actors cli config http storage; do ln -s ../../../$$package $@/$$package; done
+	@for package in actors cli config http load storage; do ln -s ../../../$$package $@/$$package; done
 	@touch $@

@@ -9,11 +9,13 @@ import typer
 from trackd.cli import rules as rules_commands
 from trackd.cli import source, token, transfer
 from trackd.cli.errors import CommandError
+from trackd.cli.load import load
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.verify import verify
 from trackd.cli.version import versions
 from trackd.config.load import SettingsError
 from trackd.config.rules_file import RulesError
+from trackd.load.errors import LoadError
 from trackd.storage.sources import SourceError
 from trackd.storage.store import StoreError
 from trackd.storage.tokens import TokenError
@@ -32,6 +34,7 @@ app.command()(transfer.export)
 app.command("import")(transfer.import_)
 app.command()(transfer.backup)
 app.command()(verify)
+app.command()(load)
 
 
 def _print_versions(asked: bool) -> None:
@@ -88,7 +91,7 @@ def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
     try:
         app()
-    except (SettingsError, RulesError) as error:
+    except (SettingsError, RulesError, LoadError) as error:
         _end(error, 2)
     except (StoreError, SourceError, TokenError, CommandError) as error:
         _end(error, 1)

@@ -21,6 +21,7 @@ from trackd.config.settings import Settings
 DEFAULT_FILE = Path("trackd.toml")
 PREFIX = "TRACKD_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # of `trackd load`
 
 Origin = Literal["flag", "environment", "file", "default"]
 Groups = Mapping[str, Any]
@@ -124,7 +125,7 @@ def _variable(group: str, key: str) -> str:
 
 
 def _refuse_unknown_variables() -> None:
-    known = [_variable(group, key) for _, group, key in names()] + [CONFIG_FILE_VARIABLE]
+    known = [_variable(group, key) for _, group, key in names()] + [CONFIG_FILE_VARIABLE, TOKEN_VARIABLE]
     for variable, value in os.environ.items():
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:
             raise SettingsError(

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import TRACKD, Process, application_routes, payload, rows
+from tests.support import SOURCE_ID, TRACKD, Process, application_routes, payload, rows
 from trackd.actors.rules.compiling import TARGETS, load_rules
 from trackd.actors.rules.expressions import VARIABLES
 from trackd.actors.rules.operations import OPERATIONS
@@ -101,6 +101,24 @@ def test_the_export_commands_of_the_readme_run(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
     for name in ("all.jsonl", "events.parquet", "new.db", "copy.db"):
         assert (tmp_path / name).is_file()
+
+
+def test_the_load_test_of_the_readme_runs(serve: Callable[..., Process]) -> None:
+    server = serve()
+    block = next(block for block in _blocks("sh") if "trackd load" in block)
+    shorter = block.replace("--duration 60", "--calls 200").replace("--source ID", f"--source {SOURCE_ID}")
+    run = _run(f"TOKEN={server.token}\n" + shorter.replace("http://127.0.0.1:8686", server.url), server.db.parent)
+    assert run.returncode == 0, run.stderr
+    assert "no violation" in run.stdout
+    assert (server.db.parent / "run.html").is_file()
+
+
+def test_the_readme_names_every_option_of_the_load_test() -> None:
+    section = README[README.index("## Load testing") : README.index("## Export, import, backup")]
+    usage = subprocess.check_output([TRACKD, "load", "--help"], text=True)
+    options = set(re.findall(r"^  (--[a-z-]+)", usage, re.MULTILINE)) - {"--help"}
+    assert {"--source", "--first-calls", "--history"} <= options
+    assert [option for option in sorted(options) if f"`{option}`" not in section and f"{option} " not in section] == []
 
 
 def test_the_walk_through_the_endpoints_works_as_printed(serve: Callable[..., Process], tmp_path: Path) -> None:

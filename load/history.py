@@ -1,0 +1,87 @@
+"""What a run saw: every attempt of every call, in columns.
+
+A call is sent in one attempt or, when it is retried, in several with the same event ids. A row is 40 bytes, and 8 for
+each event: 19 MB for 300,000 calls of 3 events.
+"""
+
+from array import array
+from collections.abc import Sequence
+
+UNANSWERED = 0  # the status of an attempt whose connection was lost, or that is still under way at the end
+CUT = -1  # of one whose connection the client cut on purpose
+OK = 200
+NEVER = float("inf")
+NONE = -1
+
+
+class History:
+    """Grows by a row with `begin`; `answer` or `end` fills the row in. Times are seconds of one clock."""
+
+    def __init__(self, run: str, events_per_call: int) -> None:
+        self.run = run
+        self.events_per_call = events_per_call
+        self.profile_ids: list[str] = []
+        self.call = array("i")
+        self.client = array("i")
+        self.session = array("i")
+        self.told = array("i")  # the number of the profile that the client named, or NONE
+        self.sent = array("d")
+        self.answered = array("d")
+        self.status = array("h")
+        self.saved = array("h")
+        self.profile = array("i")  # the number of the profile that the answer named, or NONE
+        self.seqs = array("q")  # events_per_call of each row; 0 where the answer has no number of an event
+        self._numbers: dict[str, int] = {}
+        self._no_seqs = array("q", [0] * events_per_call)
+
+    def __len__(self) -> int:
+        return len(self.call)
+
+    def begin(self, call: int, client: int, session: int, told: int, sent: float) -> int:
+        """An attempt is sent. Returns its number."""
+        self.call.append(call)
+        self.client.append(client)
+        self.session.append(session)
+        self.told.append(told)
+        self.sent.append(sent)
+        self.answered.append(NEVER)
+        self.status.append(UNANSWERED)
+        self.saved.append(0)
+        self.profile.append(NONE)
+        self.seqs.extend(self._no_seqs)
+        return len(self.call) - 1
+
+    def answer(self, attempt: int, answered: float, profile_id: str, saved: int, seqs: Sequence[int]) -> int:
+        """The attempt was answered 200; returns the number of the profile. `seqs` are in the order of the events."""
+        profile = self._numbers.get(profile_id)
+        if profile is None:
+            profile = self._numbers[profile_id] = len(self.profile_ids)
+            self.profile_ids.append(profile_id)
+        self.answered[attempt] = answered
+        self.status[attempt] = OK
+        self.saved[attempt] = min(max(saved, 0), 2**15 - 1)
+        self.profile[attempt] = profile
+        self.seqs[attempt * self.events_per_call : (attempt + 1) * self.events_per_call] = array("q", seqs)
+        return profile
+
+    def end(self, attempt: int, at: float, status: int) -> None:
+        """The attempt got another answer, or none."""
+        self.answered[attempt] = at if status > 0 else NEVER
+        self.status[attempt] = status
+
+    def seqs_of(self, attempt: int) -> list[int]:
+        return self.seqs[attempt * self.events_per_call : (attempt + 1) * self.events_per_call].tolist()
+
+    def session_id(self, session: int) -> str:
+        return f"{self.run}-s{session}"
+
+    def event_id(self, call: int, position: int) -> str:
+        return f"{self.run}-{call}-{position}"
+
+    def event_of(self, event_id: str) -> tuple[int, int] | None:
+        """Which call and position have this id; None when no call of this run has it."""
+        run, _, rest = event_id.partition("-")
+        call, _, position = rest.partition("-")
+        if run != self.run or not (call.isdecimal() and position.isdecimal()):
+            return None
+        return int(call), int(position)

@@ -1,0 +1,81 @@
+"""Numbers of a run: counts, latencies, and how both went over time."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hdrh.histogram import HdrHistogram
+
+HIGHEST_US = 3_600_000_000
+DIGITS = 3
+PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What happened between two looks. Times in seconds, latencies in milliseconds."""
+
+    began: float
+    lasted: float
+    answers: int
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @property
+    def rate(self) -> float:
+        return self.answers / self.lasted
+
+
+@dataclass
+class Measures:
+    """The driver counts; `look` closes an interval."""
+
+    answers: int = 0  # 200, of retries too
+    retries: int = 0
+    cut: int = 0
+    lost: int = 0
+    late: int = 0  # of an open loop: calls that were due and were never sent
+    statuses: Counter[int] = field(default_factory=Counter)
+    latencies_s: list[float] = field(default_factory=list)  # of calls answered since the last look
+    intervals: list[Interval] = field(default_factory=list)
+    histogram: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, HIGHEST_US, DIGITS))
+    _looked: float = 0.0
+    _answers: int = 0
+    _errors: int = 0
+
+    @property
+    def errors(self) -> int:
+        """Answers that are not 200, and connections that were lost but not cut on purpose."""
+        return sum(count for status, count in self.statuses.items() if status != 200) + self.lost
+
+    def took(self, latency_s: float) -> None:
+        """A call was answered. Recorded at once: 5,000 of them together would hold up the clients for 6 ms."""
+        self.latencies_s.append(latency_s)
+        self.histogram.record_value(max(1, int(latency_s * 1e6)))
+
+    def look(self, now: float) -> Interval:
+        """`now` counts from the start of the run."""
+        latencies, self.latencies_s = sorted(self.latencies_s), []
+        p50, p99, top = (
+            [1e3 * latencies[min(int(share * len(latencies)), len(latencies) - 1)] for share in (0.5, 0.99, 1)]
+            if latencies
+            else (0.0, 0.0, 0.0)
+        )
+        lasted = max(now - self._looked, 1e-9)
+        answers, errors = self.answers - self._answers, self.errors - self._errors
+        interval = Interval(self._looked, lasted, answers, errors, p50, p99, top)
+        self._looked, self._answers, self._errors = now, self.answers, self.errors
+        self.intervals.append(interval)
+        return interval
+
+    def percentile_ms(self, percentile: float) -> float:
+        return float(self.histogram.get_value_at_percentile(percentile)) / 1e3
+
+    @property
+    def duration_s(self) -> float:
+        return self._looked
+
+    @property
+    def throughput(self) -> float:
+        return self.answers / self._looked if self._looked else 0.0

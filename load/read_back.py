@@ -1,0 +1,77 @@
+"""Reads all that a run's profiles have now."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from trackd.load.asking import Asker
+from trackd.load.errors import NotReadBackError
+from trackd.load.history import History
+from trackd.load.probe import page_request
+from trackd.load.stored import Stored
+from trackd.load.target import Target
+
+PAGE = 1_000
+READERS = 4
+
+
+class _Event(msgspec.Struct):
+    id: str
+    seq: int
+
+
+class _Page(msgspec.Struct):
+    result: list[_Event]
+    next: str | None
+
+
+_decode = msgspec.json.Decoder(_Page).decode
+
+
+async def read_back(target: Target, token: str, history: History, moved: Callable[[int], None]) -> Stored:
+    """`moved` is told how many profiles are done. Raises NotReadBackError."""
+    stored = Stored(history)
+    profiles = iter(range(len(history.profile_ids)))
+    try:
+        async with asyncio.TaskGroup() as readers:
+            for _ in range(READERS):
+                readers.create_task(_reader(target, token, history, profiles, stored, moved))
+    except ExceptionGroup as group:
+        first = group.exceptions[0]
+        if isinstance(first, OSError):
+            raise NotReadBackError(f"the server did not answer: {str(first) or 'no answer in time'}") from None
+        raise first from None
+    return stored
+
+
+async def _reader(
+    target: Target, token: str, history: History, profiles: Iterator[int], stored: Stored, moved: Callable[[int], None]
+) -> None:
+    asker = Asker(target)
+    try:
+        for profile in profiles:
+            await _profile(asker, target, token, history.profile_ids[profile], profile, stored)
+            stored.profiles_read.add(profile)
+            moved(len(stored.profiles_read))
+    finally:
+        asker.close()
+
+
+async def _profile(asker: Asker, target: Target, token: str, profile_id: str, profile: int, stored: Stored) -> None:
+    cursor: str | None = None
+    while profile_id:  # an answer that could not be read named none
+        status, body = await asker.ask(page_request(target, token, profile_id, PAGE, cursor))
+        if status == 404:
+            return
+        if status != 200:
+            raise NotReadBackError(f"the events of profile {profile_id} were answered {status}")
+        try:
+            page = _decode(body)
+        except msgspec.DecodeError as error:
+            raise NotReadBackError(f"the events of profile {profile_id} are no list of events ({error})") from None
+        for event in page.result:
+            stored.add(profile, event.id, event.seq)
+        if page.next is None:
+            return
+        cursor = page.next

@@ -1,0 +1,117 @@
+"""A load test from its probe to its verdict."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from trackd.load.calls import Writer
+from trackd.load.driver import Driver
+from trackd.load.errors import NotReadBackError
+from trackd.load.history import History
+from trackd.load.measures import Interval, Measures
+from trackd.load.probe import probe
+from trackd.load.read_back import read_back
+from trackd.load.stored import Stored
+from trackd.load.target import Target
+from trackd.load.verdict import Verdict, judge
+from trackd.load.workload import Mix, Workload
+
+INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do. It ends after `calls` or `duration_s`, whichever comes first."""
+
+    target: Target
+    source_id: str
+    mix: Mix
+    events_per_call: int
+    calls: int | None = None
+    duration_s: float | None = None
+    rate: float | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """`not_read_back` says why, when it was not."""
+
+    plan: Plan
+    history: History
+    stored: Stored | None
+    measures: Measures
+    verdict: Verdict
+    not_read_back: str | None
+    read_back_failed: bool
+    gone: bool
+
+
+class Display(Protocol):
+    """Who is told how it goes."""
+
+    def interval(self, interval: Interval, measures: Measures) -> None: ...
+
+    def reading(self, profiles: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Yields what is told how many profiles were read back."""
+
+
+async def run(plan: Plan, display: Display) -> Result:
+    """The first Ctrl+C ends the load, one more whatever is still going on. Raises LoadError before anything began."""
+    history = History(secrets.token_hex(6), plan.events_per_call)
+    await probe(plan.target, plan.source_id, history.run, plan.events_per_call, plan.token)
+    driver = Driver(
+        plan.target,
+        Writer(plan.target, plan.source_id, history),
+        Workload(plan.mix),
+        history,
+        plan.mix.clients,
+        calls=plan.calls,
+        duration_s=plan.duration_s,
+        rate=plan.rate,
+    )
+    with _interrupts(driver.stop):
+        looking = asyncio.create_task(_look(driver, display))
+        await driver.run()
+        looking.cancel()
+    stored, why, failed = await _stored(plan, history, display)
+    verdict = judge(history, stored)
+    return Result(plan, history, stored, driver.measures, verdict, why, failed, driver.gone)
+
+
+async def _look(driver: Driver, display: Display) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        display.interval(driver.measures.look(driver.elapsed), driver.measures)
+
+
+async def _stored(plan: Plan, history: History, display: Display) -> tuple[Stored | None, str | None, bool]:
+    """What was read back, or why nothing was, and whether that is a failure."""
+    if plan.token is None:
+        return None, "no token was given", False
+    with display.reading(len(history.profile_ids)) as moved:
+        reading = asyncio.create_task(read_back(plan.target, plan.token, history, moved))
+        with _interrupts(reading.cancel):
+            try:
+                return await reading, None, False
+            except asyncio.CancelledError:
+                return None, "it was interrupted", False
+            except NotReadBackError as error:
+                return None, str(error), True
+
+
+@contextmanager
+def _interrupts(action: Callable[[], object]) -> Iterator[None]:
+    """While it is open, Ctrl+C and SIGTERM do this instead of what they usually do."""
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, action)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

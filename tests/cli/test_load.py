@@ -1,0 +1,112 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.support import SOURCE_ID, TRACKD
+
+FEW = ["--calls", "200", "--clients", "8", "--profiles", "10"]
+
+
+@pytest.fixture
+def server(serve):
+    return serve()
+
+
+def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(trackd, server, tmp_path):
+    files = ["--json", "run.json", "--report", "run.html", "--history", "run.jsonl"]
+    run = trackd("load", server.url, "--source", SOURCE_ID, *FEW, *files, TRACKD_TOKEN=server.token)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "no violation" in run.stdout
+    assert "not looked at" not in run.stdout
+    assert server.token not in run.stdout
+    assert json.loads((tmp_path / "run.json").read_text())["verdict"]["read_back"] == "done"
+    assert (tmp_path / "run.html").read_text().startswith("<!DOCTYPE html>")
+    lines = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert sum(len(line["value"]["events"]) for line in lines if line.get("f") == "read") == 600
+
+
+def test_without_a_token_the_verdict_says_that_nothing_was_read_back(trackd, server):
+    run = trackd("load", server.url, "--source", SOURCE_ID, *FEW)
+    assert run.returncode == 0
+    assert "not looked at: no token was given" in run.stdout
+
+
+def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(trackd):
+    raw = ["-m", "tests.load.raw_server", "0", "doubled"]
+    with subprocess.Popen([sys.executable, *raw], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run = trackd("load", process.stdout.readline().strip(), "--source", "any", *FEW)
+        process.kill()
+
+    assert run.returncode == 1
+    assert "Shortest offending history" in run.stdout
+    assert '"seq": [1, 2, 3]' in run.stdout
+
+
+def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server):
+    command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "60"]
+    environment = os.environ | {"COLUMNS": "200"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        counted = {"Authorization": f"Bearer {server.token}"}
+        while httpx.get(f"{server.url}/event/count", headers=counted).json()["count"] < 100:
+            assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert "no violation" in out
+    assert time.monotonic() - began < 30
+
+
+def test_what_cannot_begin_is_a_sentence_and_exit_code_2(trackd, sentence, server):
+    source = ["--source", SOURCE_ID]
+
+    assert "start one with `trackd serve`" in sentence(trackd("load", "http://127.0.0.1:1", *source), 2)
+    assert "does not take the source 'none'" in sentence(trackd("load", server.url, "--source", "none"), 2)
+    assert "is no address of a server" in sentence(trackd("load", "localhost:8686", *source), 2)
+    assert "give the address at which trackd serves" in sentence(trackd("load", server.url + "/else", *source), 2)
+    assert "token is not valid" in sentence(trackd("load", server.url, *source, "--token", "wrong"), 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--hot", "101"),
+        ("--retries", "-1"),
+        ("--first-calls", "many"),
+        ("--clients", "0"),
+        ("--duration", "0"),
+        ("--calls", "0"),
+        ("--profiles", "0"),
+        ("--sessions-per-profile", "0"),
+        ("--events-per-call", "1001"),
+        ("--rate", "0"),
+        ("--rate", "nan"),
+        ("--seed", "x"),
+        ("--token", "a b"),
+        ("--report", "/nowhere/run.html"),
+    ],
+)
+def test_a_wrong_value_names_its_option(trackd, option, value):
+    run = trackd("load", "http://127.0.0.1:1", "--source", "any", option, value)
+    assert run.returncode == 2
+    assert f"Invalid value for '{option}'" in run.stderr
+
+
+def test_the_version_does_not_wait_for_what_only_the_load_test_needs():
+    loaded = subprocess.check_output(
+        [TRACKD.with_name("python"), "-c", "import sys, trackd.cli.main; print(*sys.modules)"], text=True
+    ).split()
+    assert {"uvloop", "pygal", "hdrh.histogram", "trackd.load.run"}.isdisjoint(loaded)
+
+
+def test_the_variable_with_the_token_is_no_unknown_setting(trackd):
+    assert trackd("config", TRACKD_TOKEN="any").returncode == 0

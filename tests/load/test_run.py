@@ -1,0 +1,283 @@
+"""Whole load tests, against the server and against one that breaks its promises."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import time
+from collections import Counter
+
+import httptools
+import pytest
+import uvloop
+
+from tests.load.raw_server import Answer, BusyError, Damage, answering, nothing
+from tests.support import SOURCE_ID, execute, rows
+from trackd.load.errors import LoadError
+from trackd.load.history import CUT, NONE, OK
+from trackd.load.run import Plan, Result, run
+from trackd.load.target import Target
+from trackd.load.verdict import Rule
+from trackd.load.workload import Mix
+from trackd.storage.documents import Source
+from trackd.storage.sources import Sources
+
+MIX = Mix(clients=16, profiles=20, sessions_per_profile=3, hot=20, retries=20, first_calls=30, seed=1)
+
+
+class Silent:
+    """Shows nothing, and counts what it is told."""
+
+    def __init__(self) -> None:
+        self.intervals = 0
+
+    def interval(self, interval, measures) -> None:
+        self.intervals += 1
+
+    @contextlib.contextmanager
+    def reading(self, profiles):
+        yield lambda done: None
+
+
+def plan(url: str, calls: int | None = 400, **more) -> Plan:
+    return Plan(Target.at(url), SOURCE_ID, more.pop("mix", MIX), events_per_call=3, calls=calls, **more)
+
+
+def against(damage: Damage, calls: int = 400, **more) -> Result:
+    async def load() -> Result:
+        async with answering(damage) as url:
+            return await run(plan(url, calls, **more), Silent())
+
+    return uvloop.run(load())
+
+
+@pytest.fixture
+def on_trackd(serve):
+    """A result on the real server, read back with its token, and the file."""
+    server = serve()
+    return uvloop.run(run(plan(server.url, 600, token=server.token), Silent())), server.db
+
+
+def test_the_server_keeps_its_promises_under_every_kind_of_call(on_trackd):
+    result, db = on_trackd
+
+    assert result.verdict.counts == {}
+    assert result.verdict.read_back
+    history = result.history
+    assert set(history.call) == set(range(600))
+    assert set(history.status) == {OK, CUT}
+    assert result.measures.retries > result.measures.cut > 0
+    [count] = rows(db, "SELECT count(*) AS n FROM event WHERE id LIKE ?", f"{history.run}-%")
+    assert count["n"] == 3 * 600
+
+
+def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answer(on_trackd):
+    history = on_trackd[0].history
+    first_answer = {}
+    for attempt in sorted(range(len(history)), key=history.answered.__getitem__):
+        first_answer.setdefault(history.session[attempt], history.answered[attempt])
+    early = Counter(
+        session
+        for session, sent, told in zip(history.session, history.sent, history.told, strict=True)
+        if told == NONE and sent < first_answer[session]
+    )
+    assert sum(count >= 5 for count in early.values()) > 5
+
+
+def test_an_event_that_goes_missing_after_its_answer_is_found_when_read_back(serve):
+    server = serve()
+
+    class Erasing(Silent):
+        @contextlib.contextmanager
+        def reading(self, profiles):
+
+            execute(server.db, "DELETE FROM event WHERE number = (SELECT max(last_event) FROM profile)")
+            yield lambda done: None
+
+    result = uvloop.run(run(plan(server.url, 100, token=server.token), Erasing()))
+
+    assert set(result.verdict.counts) == {Rule.READ_BACK}
+
+
+def doubled(answer: Answer) -> None:
+    if 200 <= answer.call < 210:
+        answer.seq = [1, 2, 3]
+
+
+def not_numbered(answer: Answer) -> None:
+    if 200 <= answer.call < 210:  # the answer to one call may go to a connection that was cut
+        answer.ids, answer.seq = answer.ids[:2], answer.seq[:2]
+
+
+def moved(answer: Answer) -> None:
+    if 200 <= answer.call < 210:  # the answer to one call may go to a connection that was cut
+        answer.profile = "another"
+
+
+def skipped(answer: Answer) -> None:
+    answer.seq = [seq + 3 if seq > 30 else seq for seq in answer.seq]
+
+
+def saved_again(answer: Answer) -> None:
+    answer.saved = 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (doubled, Rule.UNIQUE),
+        (doubled, Rule.ORDER),
+        (not_numbered, Rule.NUMBERED),
+        (moved, Rule.ONE_PROFILE),
+        (skipped, Rule.NO_GAP),
+        (saved_again, Rule.RETRIES),
+    ],
+)
+def test_a_server_that_breaks_a_promise_is_found_out(damage, rule):
+    result = against(damage, mix=dataclasses.replace(MIX, profiles=5, sessions_per_profile=1))
+    assert rule in result.verdict.counts
+    assert 1 <= len(result.verdict.shortest.attempts) <= 2
+
+
+def test_the_raw_server_breaks_none_by_itself():
+    assert against(nothing).verdict.counts == {}
+
+
+def test_a_server_that_asks_to_wait_is_waited_for_and_violates_nothing():
+    def busy(answer: Answer) -> None:
+        if answer.call in (10, 20):
+            raise BusyError
+
+    result = against(busy, calls=100, mix=dataclasses.replace(MIX, retries=0))
+
+    assert result.verdict.counts == {}
+    assert result.measures.statuses == {OK: 100, 503: 2}
+    assert result.measures.retries == 2
+    assert result.measures.duration_s >= 1
+
+
+def test_the_same_seed_draws_the_same_calls():
+    def sessions(seed: int) -> dict[int, int]:
+        history = against(nothing, mix=dataclasses.replace(MIX, clients=1, seed=seed)).history
+        return dict(zip(history.call, history.session, strict=True))
+
+    one, other, another = map(sessions, (7, 7, 8))
+    assert one == other != another
+
+
+def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they_were_due():
+    """The server stalls once for 0.3 s: with one client all the calls that were due meanwhile wait."""
+
+    async def load() -> Result:
+        stalled = asyncio.Event()
+
+        def stall(answer: Answer) -> None:
+            if answer.call == 20:
+                ends = time.perf_counter() + 0.3
+                while time.perf_counter() < ends:
+                    pass
+                stalled.set()
+
+        async with answering(stall) as url:
+            mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
+            result = await run(plan(url, 150, mix=mix, rate=200.0), Silent())
+            assert stalled.is_set()
+            return result
+
+    result = uvloop.run(load())
+
+    assert result.measures.answers == 150
+    assert result.measures.percentile_ms(100) > 250
+    assert result.measures.percentile_ms(80) > 100
+    assert result.measures.duration_s > 0.7
+
+
+def test_it_ends_after_its_time_and_says_what_was_never_sent():
+    def slow(answer: Answer) -> None:
+        ends = time.monotonic() + 0.02
+
+        while time.monotonic() < ends:
+            pass
+
+    mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
+    result = against(slow, calls=None, mix=mix, duration_s=0.5, rate=200.0)
+    assert 0.5 <= result.measures.duration_s < 5
+    assert 50 < result.measures.late < 100
+
+
+def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch):
+    monkeypatch.setattr("trackd.load.driver.SILENT_S", 0.3)
+
+    async def load() -> Result:
+        async with contextlib.AsyncExitStack() as stack:
+
+            def gone(answer: Answer) -> None:
+                if answer.call > 50:
+                    raise httptools.HttpParserError
+
+            url = await stack.enter_async_context(answering(gone))
+            return await run(plan(url, 100, mix=dataclasses.replace(MIX, retries=0)), Silent())
+
+    result = uvloop.run(load())
+    assert result.gone
+    assert result.verdict.counts == {}
+    assert 0 < result.measures.answers < 100
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "is answered 404"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not as trackd answers"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "No server answers"),
+    ],
+)
+def test_what_is_no_trackd_is_said_before_anything_begins(answered, said):
+    async def load() -> None:
+        async def answer(reader, writer) -> None:
+            await reader.readuntil(b"]}")
+            writer.write(answered)
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            await run(plan("http://{}:{}".format(*server.sockets[0].getsockname())), Silent())
+
+    with pytest.raises(LoadError, match=said):
+        uvloop.run(load())
+
+
+def test_a_source_that_requires_consent_is_refused(serve):
+    server = serve()
+    with Sources(server.db) as sources:
+        sources.add(Source("strict", "strict", consent=True))
+
+    async def load() -> None:
+        await run(dataclasses.replace(plan(server.url), source_id="strict"), Silent())
+
+    async def until_the_server_knows_it() -> None:
+        while True:
+            try:
+                await load()
+            except LoadError as error:
+                if "Invalid event source" not in str(error):
+                    raise
+
+    with pytest.raises(LoadError, match="requires consent"):
+        uvloop.run(until_the_server_knows_it())
+
+
+def test_an_interrupted_run_is_judged(serve):
+    server = serve()
+
+    class Interrupting(Silent):
+        def interval(self, interval, measures) -> None:
+
+            os.kill(os.getpid(), signal.SIGINT)
+
+    result = uvloop.run(run(plan(server.url, None, duration_s=60.0, token=server.token), Interrupting()))
+
+    assert result.measures.duration_s < 5
+    assert result.verdict.read_back
+    assert result.verdict.counts == {}
