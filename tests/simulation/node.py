@@ -18,7 +18,7 @@ BEGAN = datetime.fromisoformat(BEGIN)
 
 
 class Observer(Protocol):
-    def answered(self, node: int, answer: Answer) -> None: ...
+    def answered(self, node: "Node", answer: Answer) -> None: ...
 
 
 class FailingReads:
@@ -80,7 +80,7 @@ class Node(Troupe):
         check(not self.tally.faults, f"a handler raised: {dict(self.tally.faults)}")
         answers, self._inbox = self._inbox, []
         for answer in answers:
-            self._observer.answered(self.number, answer)
+            self._observer.answered(self, answer)
 
     @property
     def failures(self) -> int:

@@ -13,7 +13,7 @@ from tests.simulation.steps import history
 from tests.simulation.violation import Violation
 from tests.simulation.world import play
 
-AT_ONCE = 40  # histories that a process is given
+AT_ONCE = 10  # histories that a process is given
 
 
 class Played(NamedTuple):
