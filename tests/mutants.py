@@ -18,10 +18,9 @@ from trackd.actors.event_writer import EventWriter
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Activate, Admitted, Answered, Commit, Deliver
 from trackd.actors.profile import ProfileActor
-from trackd.storage import memory, sqlite
-from trackd.storage.fence import NOT_STORED, judge
-from trackd.storage.sqlite import SqliteStore
-from trackd.storage.store import StoreError
+from trackd.storage.documents import Profile, Session
+from trackd.storage.store import Changes, Fence, Reads, StoreError
+from trackd.storage.writer import BatchResult
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -43,31 +42,53 @@ def put(owner: Any, **replacements: Any) -> Iterator[None]:
 
 @contextmanager
 def no_fence() -> Iterator[None]:
-    """(c) A commit does not look whether somebody else moved the profile or the session."""
+    """(c) A commit does not look whether somebody else moved the profile or the session.
 
-    def wave_through(batch: Any, standing: Any, links: Any, stale: Any = None) -> Any:
-        now, linked = dict(standing), dict(links)
-        fitting = []
-        for changes in batch:
-            fence, session = changes.fence, changes.session
-            seq, revision = now.get(fence.profile_id, NOT_STORED)
-            was = linked.get(session.id) if session else None
-            fitting.append(
-                replace(
-                    changes,
-                    fence=replace(fence, seq=seq, revision=revision),
-                    session_was=was[0] if was else None,
-                    session_seen=None,
-                )
-            )
-            if changes.profile is not None:
-                now[fence.profile_id] = (changes.profile.seq, changes.profile.revision)
-            if session is not None and changes.writes_session:
-                linked[session.id] = (session.profile_id, session.updated)
-        return judge(fitting, standing, links)
+    Each change is given what is stored when its batch is handed over: whatever the writer is, it finds that it fits.
+    """
+    hand_over = EventWriter._hand_over
 
-    with put(memory, judge=wave_through), put(sqlite, judge=wave_through):
+    def hand_over_unfenced(self: Any) -> None:
+        if self._committing:
+            self._committing = list(unfenced(self._committing, self.wiring.parts.reads))
+        hand_over(self)
+
+    with put(EventWriter, _hand_over=hand_over_unfenced):
         yield
+
+
+def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
+    """The batch, each change as if it had been built on those before it and on what is stored."""
+    profiles: dict[str, Profile | None] = {}
+    sessions: dict[str, Session | None] = {}
+    for message in batch:
+        if not isinstance(message, Commit):
+            yield message
+            continue
+        changes, profile_id = message.changes, message.changes.fence.profile_id
+        if profile_id not in profiles:
+            profiles[profile_id] = stored(reads.profile, profile_id)
+        profile = profiles[profile_id]
+        changes = replace(changes, fence=Fence(profile_id, profile.seq, profile.revision) if profile else changes.fence)
+        if isinstance(changes, Changes):
+            profiles[profile_id] = changes.profile or profile
+            if changes.session is not None:
+                session_id = changes.session.id
+                if session_id not in sessions:
+                    sessions[session_id] = stored(reads.session, session_id)
+                session = sessions[session_id]
+                changes = replace(changes, session_was=session.profile_id if session else None, session_seen=None)
+                sessions[session_id] = changes.session
+        yield replace(message, changes=changes)
+
+
+def stored(read: Callable[[str], Any], key: str) -> Any:
+    """None as well when it cannot be read, or when the id leads to another."""
+    try:
+        found = read(key)
+    except StoreError:
+        return None
+    return found if found is not None and found.id == key else None
 
 
 @contextmanager
@@ -135,15 +156,16 @@ def no_reset() -> Iterator[None]:
 
 @contextmanager
 def failing_commits(every: int = FAILS_EVERY) -> Iterator[None]:
-    """Of the batches with something in them, each n-th is not written."""
-    commit, numbers = SqliteStore.commit, itertools.count(1)
+    """Of the batches with calls in them, each n-th is not written."""
+    hand_over, numbers = EventWriter._hand_over, itertools.count(1)
 
-    def commit_or_fail(self: Any, batch: Sequence[Any]) -> Any:
-        if batch and next(numbers) % every == 0:
-            raise StoreError("a mutant fails on purpose")
-        return commit(self, batch)
+    def hand_over_or_fail(self: Any) -> None:
+        if any(isinstance(message, Commit) for message in self._committing) and next(numbers) % every == 0:
+            self._settle(BatchResult(error=StoreError("a mutant fails on purpose")))
+        else:
+            hand_over(self)
 
-    with put(SqliteStore, commit=commit_or_fail):
+    with put(EventWriter, _hand_over=hand_over_or_fail):
         yield
 
 
