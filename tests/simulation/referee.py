@@ -99,7 +99,7 @@ class Referee:
         could = self._model.answering(call)
         if not call.save_session or call.session_id not in self._model.seats:
             could |= self._model.earlier.get(call.session_id, set()) & self._model.people.keys()
-        return could if call.save_session else {*could, NEW, self._model.living(call.profile_id)}
+        return could if call.save_session else {*could, NEW, call.profile_id, self._model.living(call.profile_id)}
 
     def move(self, by: int | None = None) -> None:
         """A call of any node but this one may be stale for it."""
