@@ -98,7 +98,7 @@ class Referee:
         """What a node remembers of a session may be of before another node wrote. The fence guards what is written."""
         could = self._model.answering(call)
         if not call.save_session or call.session_id not in self._model.seats:
-            could |= self._model.earlier.get(call.session_id, set()) & self._model.people.keys()
+            could |= self._model.earlier.get(call.session_id, set())
         return could if call.save_session else {*could, NEW, call.profile_id, self._model.living(call.profile_id)}
 
     def move(self, by: int | None = None) -> None:
