@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check format clean
+.PHONY: run test simulate check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
 
 test: $(READY)  ## run the tests; ARGS="-k track" passes flags
 	$(BIN)/python -m pytest $(ARGS)
+
+simulate: $(READY)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 check: $(READY) build/typing/trackd  ## formatting, lint and types
 	$(BIN)/ruff format --check .

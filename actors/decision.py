@@ -105,11 +105,24 @@ def _changes(known: Known, fence: Fence, written: Profile | None, kept: _Kept, p
         fence=fence,
         profile=written,
         session=kept.session,
-        session_was=known.session.profile_id if known.session else None,
+        session_was=_session_was(known),
+        session_seen=_session_seen(known),
         writes_session=kept.is_written,
         events=tuple(processing.stored),
         event_ids=processing.new_ids or None,
     )
+
+
+def _session_was(known: Known) -> str | None:
+    """A session of this profile that cannot be found was deleted for its age: it begins anew."""
+    return known.session_of if known.session or known.session_of != known.profile_id else None
+
+
+def _session_seen(known: Known) -> str | None:
+    """This profile's standing guards its own sessions; of one that comes to it, writes may be in flight."""
+    if known.session_of in (None, known.profile_id):
+        return None
+    return known.session.updated if known.session else ""
 
 
 def _says_more(session: Session, before: Session) -> bool:

@@ -95,7 +95,7 @@ class ProfileDirectory(GuardedActor):
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
         active = self._activate(profile_id, read.get(profile_id))
-        new_session, link_was = link is None, link.profile_id if link else None
+        link_was = link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
             link.in_flight += 1
@@ -104,7 +104,7 @@ class ProfileDirectory(GuardedActor):
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
-        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, new_session, orphan))
+        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan))
 
     def _holds_back(self, request: Admitted | Erase, *named: Named | None) -> bool:
         """Whoever comes to a profile that is being erased waits, until its end is on disk or did not come."""
@@ -185,6 +185,7 @@ class ProfileDirectory(GuardedActor):
 
     def _settle(self, settled: Settled) -> None:
         answers: list[Answer] = []
+        undone: set[str] = set()  # sessions
         for commit, outcome in settled.commits:
             delivery = self._release(commit.number)
             if outcome is Outcome.STORED:
@@ -193,7 +194,7 @@ class ProfileDirectory(GuardedActor):
                 if isinstance(delivery.request, Erase):
                     self._forget_erased(delivery)
             else:
-                self._forget(delivery)
+                self._forget(delivery, undone)
                 attempt = delivery.request.attempt + 1
                 if outcome is Outcome.FAILED:
                     answers.append(Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S))
@@ -202,6 +203,8 @@ class ProfileDirectory(GuardedActor):
                 else:
                     self.send(self.myAddress, replace(delivery.request, attempt=attempt))
             self._let_on(delivery)
+        if undone:
+            self._forget_links(undone)
         self.answer(*answers)
 
     def _let_go(self, answered: Answered) -> None:
@@ -210,12 +213,16 @@ class ProfileDirectory(GuardedActor):
             delivery = self._release(answer.number)
             if delivery.active.in_flight == 0:
                 self._forget_profile(delivery)
-            if delivery.link is not None and delivery.link.in_flight == 0:
-                self._forget_link(delivery)
-            elif delivery.link is not None and delivery.link_was is not None:
-                delivery.link.profile_id = delivery.link_was
+            if delivery.link is not None and isinstance(delivery.request, Admitted):
+                self._take_back(delivery.link, delivery.request.call.session_id, delivery.link_was)
             self._let_on(delivery)
         self.answer(*answered.answers)
+
+    def _take_back(self, link: Link, session_id: str, link_was: str | None) -> None:
+        if link.in_flight == 0:
+            self._links.discard(session_id)
+        elif link_was is not None:
+            link.profile_id = link_was
 
     def _release(self, number: int) -> Delivery:
         delivery = self._deliveries.pop(number)
@@ -224,10 +231,13 @@ class ProfileDirectory(GuardedActor):
             delivery.link.in_flight -= 1
         return delivery
 
-    def _forget(self, delivery: Delivery) -> None:
+    def _forget(self, delivery: Delivery, sessions: set[str]) -> None:
         """What memory says of them is not true: read the profile and the session again when they are needed."""
-        self._forget_profile(delivery)
-        self._forget_link(delivery)
+        if isinstance(delivery.request, Erase):
+            self._forget_erased(delivery)  # it may be on disk, though the writer says that it failed
+        else:
+            self._forget_profile(delivery)
+            sessions.add(delivery.request.call.session_id)
 
     def _forget_erased(self, delivery: Delivery) -> None:
         self._forget_profile(delivery)
@@ -239,9 +249,19 @@ class ProfileDirectory(GuardedActor):
             for request in self._held_back.pop(delivery.profile_id):
                 self.send(self.myAddress, request)
 
-    def _forget_link(self, delivery: Delivery) -> None:
-        if isinstance(delivery.request, Admitted):
-            self._links.discard(delivery.request.call.session_id)
+    def _forget_links(self, session_ids: set[str]) -> None:
+        """Of a session with other calls in flight, the last of them says whose it will be."""
+        will_be = {
+            delivery.request.call.session_id: delivery.profile_id
+            for delivery in self._deliveries.values()
+            if delivery.link is not None and isinstance(delivery.request, Admitted)
+        }
+        for session_id in session_ids:
+            link = self._links.get(session_id)
+            if link is not None and link.in_flight:
+                link.profile_id = will_be[session_id]
+            else:
+                self._links.discard(session_id)
 
     def _forget_profile(self, delivery: Delivery) -> None:
         if self._active.get(delivery.profile_id) is delivery.active:

@@ -95,7 +95,8 @@ class Passivate(Struct, frozen=True):
 class Deliver(Struct, frozen=True):
     """Apply a call to the profile.
 
-    `settled`: this activation's commits up to that ordinal are on disk. `new_session`: no such session is known.
+    `settled`: this activation's commits up to that ordinal are on disk. `session_of`: the profile that the session
+    belongs to as far as the directory knows, None when there is no such session.
     `orphan`: the session's profile is gone, so that its visit is counted nowhere.
     """
 
@@ -103,7 +104,7 @@ class Deliver(Struct, frozen=True):
     source: Source
     rules: RuleSet
     settled: int
-    new_session: bool
+    session_of: str | None
     orphan: bool = False
 
 

@@ -61,7 +61,15 @@ class ProfileActor(GuardedActor):
         call = delivered.call
         self._unsettled.settle(delivered.settled)
         session, event_ids = self._session(delivered), self._known_event_ids(call)
-        known = Known(self._profile_id, self._profile, session, event_ids, delivered.orphan, self._remembered)
+        known = Known(
+            self._profile_id,
+            self._profile,
+            session,
+            event_ids,
+            delivered.orphan,
+            self._remembered,
+            delivered.session_of,
+        )
         decision = decide(known, call, delivered.source, delivered.rules, self.wiring.parts.limits)
         if isinstance(decision, Rejected):
             self.answer(decision)
@@ -90,7 +98,7 @@ class ProfileActor(GuardedActor):
 
     def _session(self, delivered: Deliver) -> Session | None:
         call = delivered.call
-        if not call.save_session or delivered.new_session:
+        if not call.save_session or delivered.session_of is None:
             return None
         return self._unsettled.session(call.session_id) or self.wiring.parts.reads.session(call.session_id)
 

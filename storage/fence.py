@@ -21,22 +21,31 @@ class Verdict:
     event_ids: list[tuple[str, str, int | None]] = field(default_factory=list)
 
 
-def judge(batch: Sequence[Changes], standing: Mapping[str, Standing], links: Mapping[str, str]) -> Verdict:
+Link = tuple[str, str]
+
+
+def judge(
+    batch: Sequence[Changes],
+    standing: Mapping[str, Standing],
+    links: Mapping[str, Link],
+    stale: set[str] | None = None,
+) -> Verdict:
     """Compare each change with what is stored and with the changes before it in the batch.
 
     `standing` maps the id of each stored profile to its (seq, revision), `links` that of each stored session to
-    its profile's id. What comes after a stale change of its profile is stale with it, whatever the numbers say:
-    another node may have written just as much as the change that was lost.
+    its profile's id and its `updated`. What comes after a stale change of its profile is stale with it, whatever the
+    numbers say: another node may have written just as much as the change that was lost. So `stale` are the profiles
+    of which a change before these was stale in the same transaction; those of these are added.
     """
     verdict = Verdict()
     now_standing, now_links = dict(standing), dict(links)
-    stale: set[str] = set()
+    stale = set() if stale is None else stale
     for changes in batch:
         fence, session, profile = changes.fence, changes.session, changes.profile
         if (
             fence.profile_id in stale
             or now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
-            or (session is not None and now_links.get(session.id) != changes.session_was)
+            or (session is not None and not _fits(changes, now_links.get(session.id)))
         ):
             stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)
@@ -45,11 +54,15 @@ def judge(batch: Sequence[Changes], standing: Mapping[str, Standing], links: Map
         if profile is not None:
             now_standing[profile.id] = (profile.seq, profile.revision)
             verdict.profiles[profile.id] = profile
-        if session is not None:
-            now_links[session.id] = session.profile_id
-            if changes.writes_session:
-                verdict.sessions[session.id] = session
+        if session is not None and changes.writes_session:
+            now_links[session.id] = (session.profile_id, session.updated)
+            verdict.sessions[session.id] = session
         verdict.events += changes.events
         if changes.event_ids:
             verdict.event_ids += [(fence.profile_id, key, seq) for key, seq in changes.event_ids.items()]
     return verdict
+
+
+def _fits(changes: Changes, link: Link | None) -> bool:
+    profile_id, updated = link or (None, None)
+    return profile_id == changes.session_was and changes.session_seen in (None, updated)

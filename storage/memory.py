@@ -70,20 +70,22 @@ class MemoryStore:
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        stale: set[str] = set()
         for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
             if are_calls:
-                outcomes += self._write_calls(cast(list[Changes], list(group)))
+                outcomes += self._write_calls(cast(list[Changes], list(group)), stale)
             else:
-                outcomes += [self._administer(cast(Administration | Deletion, change)) for change in group]
+                outcomes += [self._administer(cast(Administration | Deletion, change), stale) for change in group]
         return outcomes
 
-    def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
+    def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         profiles = (self.profiles.get(changes.fence.profile_id) for changes in calls)
         sessions = (self.sessions.get(changes.session.id) for changes in calls if changes.session)
         verdict = judge(
             calls,
             {profile.id: (profile.seq, profile.revision) for profile in profiles if profile},
-            {session.id: session.profile_id for session in sessions if session},
+            {session.id: (session.profile_id, session.updated) for session in sessions if session},
+            stale,
         )
         self.profiles |= verdict.profiles
         self.sessions |= verdict.sessions
@@ -91,7 +93,9 @@ class MemoryStore:
         self.event_ids |= {(profile_id, key): seq for profile_id, key, seq in verdict.event_ids}
         return verdict.outcomes
 
-    def _administer(self, change: Administration | Deletion) -> Outcome:
+    def _administer(self, change: Administration | Deletion, stale: set[str]) -> Outcome:
+        if isinstance(change, Erasure) and change.fence.profile_id in stale:
+            return Outcome.STALE
         match change:
             case DeleteEvents():
                 return self._delete_events(change)

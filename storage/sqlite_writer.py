@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 STANDING = """
 SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
         WHERE id IN (SELECT value FROM json_each(:profiles))),
-       (SELECT json_group_array(json_array(id, profile_id)) FROM session
+       (SELECT json_group_array(json_array(id, profile_id, updated)) FROM session
         WHERE id IN (SELECT value FROM json_each(:sessions))),
        (SELECT coalesce(max(number), 0) FROM event)
 """
@@ -123,24 +123,32 @@ class SqliteWriter:
     def _write(self, batch: Sequence[Change]) -> list[Outcome]:
         """Calls are written together, as far as no other change stands between them."""
         outcomes: list[Outcome] = []
+        stale: set[str] = set()
         for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
             if are_calls:
-                outcomes += self._write_calls(cast(list[Changes], list(group)))
+                outcomes += self._write_calls(cast(list[Changes], list(group)), stale)
             else:
-                outcomes += [self._administer(cast(Administration | Deletion, change)) for change in group]
+                outcomes += [self._administer(cast(Administration | Deletion, change), stale) for change in group]
         return outcomes
 
-    def _administer(self, change: Administration | Deletion) -> Outcome:
+    def _administer(self, change: Administration | Deletion, stale: set[str]) -> Outcome:
+        if isinstance(change, Erasure) and change.fence.profile_id in stale:
+            return Outcome.STALE
         if isinstance(change, DeleteEvents | DeleteSessions):
             return self._retention.delete(self._db, change)
         return administer(self._db, change)
 
-    def _write_calls(self, calls: Sequence[Changes]) -> list[Outcome]:
+    def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         profiles = json_text(list({changes.fence.profile_id for changes in calls}))
         sessions = json_text(list({changes.session.id for changes in calls if changes.session}))
         row = self._db.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
         standing, links = from_json(row[0]), from_json(row[1])
-        verdict = judge(calls, {key: (seq, revision) for key, seq, revision, _ in standing}, dict(links))
+        verdict = judge(
+            calls,
+            {key: (seq, revision) for key, seq, revision, _ in standing},
+            {key: (profile_id, updated) for key, profile_id, updated in links},
+            stale,
+        )
         self._put(verdict, {key: last_event for key, _, _, last_event in standing}, row[2])
         return verdict.outcomes
 

@@ -40,7 +40,8 @@ class Changes(Struct, frozen=True, tag=True):
 
     `profile` and `session` are None when the call leaves them alone; a session that is only looked at has
     `writes_session` False, and is fenced all the same. `session_was` is the id of the profile that
-    the stored session must belong to, None when no such session may be stored yet. `event_ids` maps each
+    the stored session must belong to, None when no such session may be stored yet. `session_seen` is for a session that
+    comes from another profile, whose standing guards it no more: its `updated` must be this. `event_ids` maps each
     client-made id of an event that was processed now to its `seq`, None when the event itself is not stored.
     """
 
@@ -48,6 +49,7 @@ class Changes(Struct, frozen=True, tag=True):
     profile: Profile | None = None
     session: Session | None = None
     session_was: str | None = None
+    session_seen: str | None = None
     writes_session: bool = True
     events: tuple[Event, ...] = ()
     event_ids: Mapping[str, int | None] | None = None

@@ -72,7 +72,7 @@ def test_a_stored_event_has_everything_that_the_call_says(make, plain):
 
 
 def test_a_later_call_continues_the_numbers(make, plain):
-    known = Known("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {})
+    known = Known("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {}, session_of="A")
 
     decision = decide(known, make.call("S", 2), plain)
 
@@ -87,7 +87,7 @@ def test_a_later_call_continues_the_numbers(make, plain):
 def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_of):
     session = make.session("S", session_of, kept=1) if session_of else None
 
-    known = Known("A", make.profile("A"), session, {}, orphan=session is not None)
+    known = Known("A", make.profile("A"), session, {}, orphan=session is not None, session_of=session_of)
     decision = decide(known, make.call("S", 0), plain)
 
     assert decision.profile.doc["stats"]["visits"] == 1

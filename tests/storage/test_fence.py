@@ -1,6 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.storage.conftest import NOW
 from trackd.storage.fence import NOT_STORED, judge
 from trackd.storage.store import Changes, Fence, Outcome
 
@@ -17,16 +19,17 @@ small = st.integers(0, 1)
             small,
             st.sampled_from([None, "S", "T"]),
             st.sampled_from([None, "A", "B"]),
+            st.sampled_from([None, None, NOW, "another time"]),
             st.booleans(),
         ),
         max_size=8,
     ),
     standing=st.dictionaries(st.sampled_from("AB"), st.tuples(small, small)),
-    links=st.dictionaries(st.sampled_from("ST"), st.sampled_from("AB")),
+    links=st.dictionaries(st.sampled_from("ST"), st.tuples(st.sampled_from("AB"), st.sampled_from([NOW, "before"]))),
 )
 def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standing, links):
     todo = []
-    for number, (profile_id, was, events, session, session_was, writes) in enumerate(batch):
+    for number, (profile_id, was, events, session, session_was, seen, writes) in enumerate(batch):
         change = make.change(
             profile_id,
             was,
@@ -36,7 +39,8 @@ def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standi
             event_ids={f"id{number}": None},
             number=number,
         )
-        todo.append(change if writes else Changes(change.fence, None, change.session, change.session_was))
+        change = replace(change, session_seen=seen)
+        todo.append(change if writes else replace(change, profile=None, events=(), event_ids=None))
 
     verdict = judge(todo, standing, links)
 
@@ -57,7 +61,8 @@ def one_by_one(batch, standing, links):
         here = world["profiles"].get(change.fence.profile_id, (0, 0))
         fits = change.fence.profile_id not in lost and here == (change.fence.seq, change.fence.revision)
         if change.session is not None:
-            fits = fits and world["sessions"].get(change.session.id) == change.session_was
+            profile_id, updated = world["sessions"].get(change.session.id, (None, None))
+            fits = fits and profile_id == change.session_was and change.session_seen in (None, updated)
         outcomes.append(STORED if fits else STALE)
         if not fits:
             lost.add(change.fence.profile_id)
@@ -66,7 +71,7 @@ def one_by_one(batch, standing, links):
             world["profiles"][change.profile.id] = (change.profile.seq, change.profile.revision)
             profiles[change.profile.id] = change.profile
         if change.session is not None:
-            world["sessions"][change.session.id] = change.session.profile_id
+            world["sessions"][change.session.id] = (change.session.profile_id, change.session.updated)
             sessions[change.session.id] = change.session
         events.extend(change.events)
         for event_id, seq in (change.event_ids or {}).items():
@@ -99,12 +104,21 @@ def test_a_profile_that_is_not_stored_stands_at_zero(make):
 
 
 def test_judging_leaves_what_it_was_given_alone(make):
-    standing, links = {"A": (0, 1)}, {"S": "A"}
+    standing, links = {"A": (0, 1)}, {"S": ("A", NOW)}
 
     judge([make.change("A", (0, 1), events=1), make.change("B", session="S", session_was="A")], standing, links)
 
-    assert (standing, links) == ({"A": (0, 1)}, {"S": "A"})
+    assert (standing, links) == ({"A": (0, 1)}, {"S": ("A", NOW)})
 
 
 def test_a_change_without_a_session_does_not_look_at_links():
     assert judge([Changes(Fence("A", 0, 0), session_was="B")], {}, {}).outcomes == [STORED]
+
+
+def test_what_was_stale_before_in_the_transaction_is_stale_still(make):
+    stale = {"A"}
+
+    verdict = judge([make.change("A"), make.change("B"), make.change("C", (1, 1))], {}, {}, stale)
+
+    assert verdict.outcomes == [STALE, STORED, STALE]
+    assert stale == {"A", "C"}

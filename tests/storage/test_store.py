@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trackd.storage.documents import Profile, Session, Source, Token, secret_hash
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
-from trackd.storage.store import Changes, Fence, Outcome
+from trackd.storage.store import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
 
 NOW = "2026-01-31T12:00:00.000000Z"
 STORED, STALE = Outcome.STORED, Outcome.STALE
@@ -134,6 +134,29 @@ def test_a_change_is_stale_when_the_session_belongs_to_another_profile(shelf, ma
 
 def test_a_change_is_stale_when_its_session_is_gone(shelf, make):
     assert shelf.store.commit([make.change("A", session="S", session_was="A")]) == [STALE]
+
+
+def test_a_session_comes_over_from_another_profile_only_as_it_was_seen(shelf, make):
+    shelf.store.commit([make.change("A", session="S")])
+    seen = shelf.store.session("S").updated
+    over = make.change("B", session="S", session_was="A")
+
+    for not_so in ("", "2026-01-01T00:00:00.000000Z"):
+        assert shelf.store.commit([msgspec.structs.replace(over, session_seen=not_so)]) == [STALE]
+    assert shelf.store.commit([msgspec.structs.replace(over, session_seen=seen)]) == [STORED]
+
+
+@pytest.mark.parametrize("between", [PutSource(Source("other", "other")), DeleteSessions("2020"), None])
+def test_what_is_built_on_a_stale_change_is_stale_whatever_stands_between_them(shelf, make, between):
+    """Another node has written just as much: the numbers are true by accident."""
+    shelf.store.commit([make.change("A", events=1)])
+    lost, built_on_it = make.change("A", events=1), make.change("A", (1, 1), events=1)
+    between = between or Erasure(Fence("other", 0, 0), "2026-01-31T12:00:00.000000Z")
+
+    outcomes = shelf.store.commit([lost, between, built_on_it, between, Erasure(Fence("A", 1, 1), "2026")])
+
+    assert [outcomes[place] for place in (0, 2, 4)] == [STALE] * 3
+    assert [event.seq for event in shelf.events()] == [1]
 
 
 def test_a_session_can_be_linked_to_another_profile(shelf, make):

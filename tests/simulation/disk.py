@@ -1,0 +1,151 @@
+"""What outlives a crash: one store in memory for all nodes, or one file."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple, Protocol
+
+from sqlite_utils import Database
+
+from tests.simulation.steps import GONE, MERGED, ORPHAN
+from trackd.actors.profile_document import new_profile
+from trackd.storage.audit import CHECKS, INTEGRITY, audit
+from trackd.storage.documents import Event, Profile, Session, Source
+from trackd.storage.encoding import json_object
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sources import Sources
+from trackd.storage.sqlite import SqliteStore
+from trackd.storage.store import Changes, Fence, Store
+
+BEGIN = "2026-01-31T12:00:00.000000Z"
+SOURCES = (
+    Source("source", "source", returns_profile=True),
+    Source("permanent", "permanent", returns_profile=True, permanent_profile_id=True),
+)
+FIRST_PROFILES = [
+    Changes(Fence(profile_id, 0, 0), Profile(profile_id, 0, 1, new_profile(profile_id, BEGIN)))
+    for profile_id in MERGED.values()
+]
+OF_NOBODY = Session(ORPHAN, GONE, BEGIN, BEGIN, {}, {})
+
+
+class Contents(NamedTuple):
+    """All that is stored, in the words of the store."""
+
+    profiles: dict[str, Profile]
+    sessions: dict[str, Session]
+    event_ids: dict[tuple[str, str], int | None]
+    events: list[tuple[str, str, int]]
+
+
+class Disk(Protocol):
+    def open(self) -> Store:
+        """For a node that starts."""
+
+    def contents(self) -> Contents: ...
+
+    def faults(self) -> list[str]:
+        """What an audit of the file finds."""
+
+    def remove(self) -> None: ...
+
+
+class MemoryDisk:
+    def __init__(self) -> None:
+        self._store = MemoryStore(SOURCES)
+        self._store.commit(FIRST_PROFILES)
+        self._store.merged |= MERGED
+        self._store.sessions[ORPHAN] = OF_NOBODY
+
+    def open(self) -> Store:
+        return self._store
+
+    def contents(self) -> Contents:
+        store = self._store
+        return Contents(store.profiles, store.sessions, store.event_ids, [_key(event) for event in store.events])
+
+    def faults(self) -> list[str]:
+        return []
+
+    def remove(self) -> None:
+        pass
+
+
+class FileDisk:
+    """Nothing waits for the disk: a process that crashes loses nothing that it has written."""
+
+    def __init__(self) -> None:
+        self._folder = Path(mkdtemp(prefix="trackd-simulation-"))
+        self._path = self._folder / "trackd.db"
+        self._path.write_bytes(_first_file())
+        self._db = Database(self._path)
+
+    def open(self) -> Store:
+        return SqliteStore(self._path, synchronous="OFF")
+
+    def contents(self) -> Contents:
+        read = self._db.execute
+        return Contents(
+            {
+                row[0]: Profile(*row[:3], json_object(row[3]))
+                for row in read("SELECT id, seq, revision, doc FROM profile")
+            },
+            {
+                row[0]: Session(*row[:4], json_object(row[4]), {})
+                for row in read("SELECT id, profile_id, inserted, updated, context FROM session")
+            },
+            {
+                (profile_id, event_id): seq
+                for profile_id, event_id, seq in read("SELECT profile_id, id, seq FROM event_id")
+            },
+            [_key(Event(*row)) for row in read(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")],
+        )
+
+    def faults(self) -> list[str]:
+        """But for the session that belongs to nobody from the beginning."""
+        return [
+            f"{found.check.name}: {fault}"
+            for found in audit(self._path, (INTEGRITY, *CHECKS))
+            for fault in found.first
+            if not (found.check.name == "living" and fault[0] == GONE)
+        ]
+
+    def remove(self) -> None:
+        self._db.close()
+        shutil.rmtree(self._folder)
+
+
+def _key(event: Event) -> tuple[str, str, int]:
+    return (event.id, event.profile_id, event.seq) if event.profile_id else ("", "", 0)
+
+
+@cache
+def _first_file() -> bytes:
+    folder = Path(mkdtemp(prefix="trackd-simulation-"))
+    try:
+        path = folder / "trackd.db"
+        with Sources(path, create=True) as sources:
+            for source in SOURCES:
+                sources.add(source)
+        store = SqliteStore(path)
+        store.commit(FIRST_PROFILES)
+        store.close()
+        db = Database(path)
+        with db.atomic():
+            db.table("merged").insert_all({"id": key, "into_id": into} for key, into in MERGED.items())
+            db.table("session").insert(
+                {
+                    "id": ORPHAN,
+                    "profile_id": GONE,
+                    "inserted": BEGIN,
+                    "updated": BEGIN,
+                    "context": "{}",
+                    "properties": "{}",
+                }
+            )
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.close()
+        return path.read_bytes()
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,101 @@
+"""One trackd process of the simulation: the real actors, over reads and a writer that fail when told to."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from tests.actors.conftest import Troupe
+from tests.simulation.disk import BEGIN
+from tests.simulation.rules import RULES
+from tests.simulation.steps import Stage
+from tests.simulation.violation import check
+from trackd.actors.messages import Answer, RulesChanged
+from trackd.config.settings import Retention
+from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.store import Change, Store, StoreError
+
+BEGAN = datetime.fromisoformat(BEGIN)
+
+
+class Observer(Protocol):
+    def answered(self, node: "Node", answer: Answer) -> None: ...
+
+
+class FailingReads:
+    """The store's reads, of which the next `fail` raise."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.fail = self.failed = 0
+
+    def _try(self) -> None:
+        if self.fail:
+            self.fail -= 1
+            self.failed += 1
+            raise StoreError("the disk cannot be read")
+
+    def profile(self, profile_id: str) -> Profile | None:
+        self._try()
+        return self._store.profile(profile_id)
+
+    def session(self, session_id: str) -> Session | None:
+        self._try()
+        return self._store.session(session_id)
+
+    def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
+        self._try()
+        return self._store.known_events(profile_id, event_ids)
+
+    def sources_version(self) -> int:
+        return self._store.sources_version()
+
+    def sources(self) -> list[Source]:
+        return self._store.sources()
+
+
+class Node(Troupe):
+    """`failed_commits` is counted by who has them fail. `rules`: which of `RULES` calls come under now."""
+
+    def __init__(self, number: int, store: Store, stage: Stage, observer: Observer, ids: Iterator[int]) -> None:
+        self.number = number
+        self.store = store
+        self.failed_commits = 0
+        self.rules = 0
+        self._observer = observer
+        self._inbox: list[Answer] = []
+        super().__init__(
+            FailingReads(store),
+            retention=Retention(events_keep_days=stage.retention_days, sessions_keep_days=stage.retention_days),
+            max_active_profiles=stage.max_active_profiles,
+            max_cached_sessions=stage.max_cached_sessions,
+        )
+        self._ids = ids  # of all nodes and lives together: an id is made once
+
+    def answered(self, answer: Answer) -> None:
+        self._inbox.append(answer)
+
+    def tell(self, address: Any, message: Any) -> None:
+        """What is wrong with an answer must not be raised below the actors: their guard would catch it."""
+        super().tell(address, message)
+        check(not self.tally.faults, f"a handler raised: {dict(self.tally.faults)}")
+        answers, self._inbox = self._inbox, []
+        for answer in answers:
+            self._observer.answered(self, answer)
+
+    @property
+    def failures(self) -> int:
+        """How often its disk failed it."""
+        return self.failed_commits + int(self.reads.failed)
+
+    def _submit(self, batch: Sequence[Change]) -> None:
+        self.failed_commits += not self.takes_batches
+        super()._submit(batch)
+
+    def use_rules(self, which: int) -> None:
+        assert self.wiring is not None
+        self.rules = which
+        self.tell(self.wiring.source_auth, RulesChanged(RULES[which]))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now = seconds
+        self.time_of_day = BEGAN + timedelta(seconds=seconds)

@@ -1,0 +1,23 @@
+"""Three rule sets whose effects tell under which of them an event was applied; `Model.effect` says the same."""
+
+from pathlib import Path
+
+from trackd.actors.rules.compiling import compile_rules
+from trackd.actors.rules.ruleset import RuleSet
+from trackd.config.rules_file import RulesFile
+from trackd.config.settings import Limits
+
+
+def _counting(trait: str, by: int) -> dict[str, object]:
+    step = {"target": f"traits.public.{trait}", "op": "increment", "value": by}
+    return {"name": trait, "event": "t", "steps": [step]}
+
+
+RULES: tuple[RuleSet, ...] = tuple(
+    compile_rules(RulesFile.model_validate(file), Path("rules.toml"), Limits())
+    for file in (
+        {},
+        {"rule": [_counting("a", 1)]},
+        {"rule": [_counting("b", 2)], "unwanted": [{"name": "u", "types": ["u"]}]},
+    )
+)

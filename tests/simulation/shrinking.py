@@ -1,0 +1,44 @@
+"""Makes a failing history short by leaving out steps as long as it still fails."""
+
+from collections.abc import Callable
+
+from tests.simulation.steps import History, Step
+from tests.simulation.violation import Violation
+from tests.simulation.world import play
+
+MAX_PLAYS = 2_000
+
+
+def violation_of(history: History) -> Violation | None:
+    try:
+        play(history)
+    except Violation as violation:
+        return violation
+    return None
+
+
+def shrunk(history: History, fails: Callable[[History], object] = violation_of) -> History:
+    """Half of the steps at once, then a quarter, and so on down to single ones, again from there while it helps.
+
+    As Zeller's delta debugging does it. What fails in the end need not be what failed in the beginning.
+    """
+    steps, plays = list(history.steps), 0
+    size = len(steps) // 2
+    while size and plays < MAX_PLAYS:
+        before, place = len(steps), 0
+        while place < len(steps) and plays < MAX_PLAYS:
+            fewer = steps[:place] + steps[place + size :]
+            plays += 1
+            if fails(with_steps(history, fewer)):
+                steps = fewer
+            else:
+                place += size
+        if size > 1:
+            size //= 2
+        elif len(steps) == before:
+            break
+    return with_steps(history, steps)
+
+
+def with_steps(history: History, steps: list[Step]) -> History:
+    return history._replace(steps=tuple(steps))
