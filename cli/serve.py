@@ -48,6 +48,7 @@ def serve(settings: Settings) -> None:
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),
+                    limits=settings.limits,
                 )
                 source, secret = _first_source(path, store), _first_token(path)
                 server.on_started = lambda: _announce(url, path, source, secret)
