@@ -1,10 +1,12 @@
 """`trackd serve`: one process, from the first check to the last commit."""
 
+import contextlib
 import gc
 import json
 import logging
 import os
 import platform
+import resource
 import socket
 import sys
 import uuid
@@ -33,6 +35,7 @@ def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
     configure_logging(settings.log)
     log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
+    _open_as_many_files_as_allowed()
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)
     with DatabaseLock(path):
@@ -111,6 +114,14 @@ def _announce(url: str, path: Path, source: Source | None, secret: str | None) -
         print("Made an administration token. Keep it: it is shown only now, trackd keeps no more than its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
     print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Each connection is one. The soft limit is often 1,024, for programs that use select(): this one does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a second, lower limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tune_interpreter() -> None:
