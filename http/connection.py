@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):
     _held = 0  # of `Arrivals.size`
     _since = 0.0  # the last request began, or the connection
     _unread_since: float | None = None
+    _running: RequestResponseCycle | None = None
     _refused = False
     _refusal: bytes | None = None  # waits for the answers before it
     _lingers_since: float | None = None
@@ -64,7 +65,15 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
+        self.pipeline.clear()
+        if self._running is not None:  # uvicorn tells the last request only, and this one would write to nobody
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

@@ -97,8 +97,9 @@ def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_little_an
             connection.close()
         return most - before
 
-    with server.unharmed(slack_kb=clients * 1_000):
-        heaped = asyncio.run(asyncio.wait_for(run(), 60))
+    heaped = asyncio.run(asyncio.wait_for(run(), 60))
+    with server.unharmed():  # what the allocator kept of the first round is enough for the second
+        asyncio.run(asyncio.wait_for(run(), 60))
     assert heaped < clients * 5_000  # a chunk read, what was parsed of it (3 kB for each request), and an answer
     assert "Traceback" not in server.log()
 
