@@ -21,7 +21,8 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     )
     if not fits:
         context, properties = session.context, session.properties
-    return Session(session.id, profile_id, session.inserted, call.received, context, properties), fits
+    updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
+    return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
 
 
 def is_due(session: Session, before: Session) -> bool:

@@ -1,10 +1,12 @@
 """`trackd serve`: from the first check to the last commit."""
 
+import contextlib
 import gc
 import json
 import logging
 import os
 import platform
+import resource
 import socket
 import sys
 import uuid
@@ -36,6 +38,7 @@ def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
+    _open_as_many_files_as_allowed()
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)
     with DatabaseLock(path) as lock:
@@ -58,6 +61,7 @@ def serve(settings: Settings) -> None:
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),
+                    limits=settings.limits,
                 )
                 source, secret = _first_source(path, store), _first_token(path)
                 server.on_started = lambda: _announce(url, path, source, secret)
@@ -126,6 +130,14 @@ def _announce(url: str, path: Path, source: Source | None, secret: str | None) -
         print("Made an administration token. Keep it: it is shown only now, trackd keeps no more than its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
     print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Each connection is one. The soft limit is often 1,024, for programs that use select(): this one does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a second, lower limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tune_interpreter() -> None:

@@ -75,6 +75,15 @@ class Limits(Group):
     max_queued_bytes: int = Field(
         67_108_864, ge=1024, le=1 << 40, description="Bodies of the calls waiting for the disk; past it 503."
     )
+    max_arriving_bytes: int = Field(
+        67_108_864, ge=1024, le=1 << 40, description="Requests that are not here in whole; past it 503."
+    )
+    request_timeout_s: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="A request that takes longer to arrive is answered 408; so long may an answer wait.",
+    )
     call_timeout_s: int = Field(
         30, ge=1, le=3600, description="A call that the disk keeps waiting longer is answered 503."
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -55,13 +55,17 @@ def create_app(
     async def fault(_: Request, __: Exception) -> Response:
         return errors.fault()
 
+    async def gone(_: Request, __: Exception) -> Response:
+        """Nobody reads this: it spares the log a traceback for each caller that leaves within its body."""
+        return Response()
+
     async def store_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, StoreError)
         return errors.answer(unreadable(error))
 
     app = Starlette(
         routes=list(with_not_allowed(routes(track, tracker, guard, reads, listings, versions))),
-        exception_handlers={HTTPException: http_error, StoreError: store_error, 500: fault},
+        exception_handlers={HTTPException: http_error, StoreError: store_error, ClientDisconnect: gone, 500: fault},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect is no answer in JSON, and loses the body of a POST

@@ -144,6 +144,34 @@ def invalid(faults: list[dict[str, Any]]) -> HttpError:
     return HttpError(422, "invalid", faults)
 
 
+def not_http(detail: str) -> HttpError:
+    return HttpError(400, "not HTTP", detail)
+
+
+def upgrade_with_body() -> HttpError:
+    detail = "An upgrade of a request with a body is not supported: send it without Upgrade."
+    return HttpError(400, "upgrade", detail)
+
+
+def too_slow(timeout_s: int) -> HttpError:
+    detail = f"The request was not here in whole after {timeout_s} s: send it again, over a faster line or in parts."
+    return HttpError(408, "too slow", detail)
+
+
+def head_too_large(max_bytes: int) -> HttpError:
+    return HttpError(431, "head too large", f"The head of the request is over the limit of {max_bytes} bytes.")
+
+
+def too_much_arrives() -> HttpError:
+    detail = "Too many bytes of requests are still on their way to the server: send this request again later."
+    return HttpError(503, "too much arrives", detail, retry_after_s=1)
+
+
+def too_many_pipelined(limit: int) -> HttpError:
+    detail = f"More than {limit} requests wait on this connection for the answers before theirs: send the others again."
+    return HttpError(503, "too many pipelined", detail, retry_after_s=1)
+
+
 def not_ready(detail: str) -> HttpError:
     return HttpError(503, NOT_READY, detail, retry_after_s=1)
 

@@ -2,67 +2,25 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
+from trackd.http.connection import Arrivals, Connection
+from trackd.http.errors import ErrorAnswers
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
-MAX_HEAD_BYTES = 65_536
-MAX_PIPELINED = 1_000  # requests of one connection that wait for the answers before theirs
-REFUSAL_HEAD = (
-    b"content-type: application/json\r\nvary: Origin\r\nx-process-time: 0.000000\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n"
-)
-
-
-class JsonProtocol(HttpToolsProtocol):
-    """Bounds what one connection may heap up, and answers what is not HTTP in the shape of all other answers."""
-
-    _in_head = False
-    _head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
-        super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, f"The head of the request is over the limit of {MAX_HEAD_BYTES} bytes.")
-
-    def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-        if len(self.pipeline) > MAX_PIPELINED:
-            self.transport.abort()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """The parser stops after the head of a request that offers an upgrade: what comes after it would be lost."""
-        self.cycle.keep_alive = False
-        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self._refuse(400, "An upgrade of a request with a body is not supported: send it without Upgrade.")
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
-
-    def _refuse(self, status: int, detail: str) -> None:
-        body = b'{"detail":"%s"}' % detail.encode()
-        head = REFUSAL_HEAD % len(body)
-        self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
 
 
 class Server(uvicorn.Server):
@@ -77,11 +35,15 @@ class Server(uvicorn.Server):
         settings: ServerSettings,
         on_stop: Callable[[], None],
         on_reload: Callable[[], None] = lambda: None,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
+        arrivals = Arrivals(limits.max_arriving_bytes, limits.request_timeout_s)
+        make_connection = functools.partial(Connection, arrivals, ErrorAnswers())
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=JsonProtocol,
+            http=cast(type[asyncio.Protocol], make_connection),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -133,6 +95,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.on_started()
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % SWEEP_TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in self._connections():
+                connection.look(now)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
@@ -158,10 +127,14 @@ class Server(uvicorn.Server):
             if cycle.more_body:
                 cycle.transport.close()
 
+    def _connections(self) -> Iterator[Connection]:
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, Connection)
+            yield connection
+
     def _cycles(self) -> Iterator[RequestResponseCycle]:
         """The requests that are not answered yet."""
-        for connection in list(self.server_state.connections):
-            assert isinstance(connection, JsonProtocol)
+        for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
                 yield connection.cycle
 

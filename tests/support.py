@@ -90,7 +90,7 @@ async def serving(
     guard = Guard(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None
     app = create_app(settings, tracker, guard, store, cast(Listings, listings), versions())
-    server = Server(app, settings.server, tracker.refuse_calls)
+    server = Server(app, settings.server, tracker.refuse_calls, limits=settings.limits)
     started = asyncio.Event()
     server.on_started = started.set
     task = asyncio.create_task(server.serve([listening]))

@@ -24,6 +24,7 @@ REFUSALS = {
     "DocumentAbsent": Refusal(404, "There is no such document.", answer=None),
     "PathUnknown": Refusal(404, "There is no such path."),
     "AlreadyThere": Refusal(409, "There is a source with that id already."),
+    "TooSlow": Refusal(408, "The request was not here in whole in time."),
     "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
     "Unsupported": Refusal(415, "The content type is another, or the content encoding neither gzip nor identity."),
     "Invalid": Refusal(422, "Not JSON, or values missing, unknown or of the wrong type.", answer=Faults),
@@ -35,11 +36,11 @@ REFUSALS = {
     "Fault": Refusal(500, "A fault of trackd; nothing of the call is kept."),
     "Unavailable": Refusal(
         503,
-        "Too many calls wait, the disk refuses, or the server stops or starts: send the same call again.",
+        "Too much waits or is on its way, the disk refuses, or the server stops or starts: send the same call again.",
         headers=("Retry-After",),
     ),
 }
-ANY = ("NotHttp", "HeadTooLarge", "Fault")
+ANY = ("NotHttp", "TooSlow", "HeadTooLarge", "Fault")
 GUARDED = ("NotAuthenticated", "ScopeLacking", "TooManyFailures", "Unavailable")
 WITH_BODY = ("TooLarge", "Unsupported", "Invalid")
 TRACK = ("SourceUnknown", "OriginForeign", "RateLimited", "Unavailable")

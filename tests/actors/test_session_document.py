@@ -10,6 +10,7 @@ from trackd.storage.documents import Session
 from trackd.storage.encoding import json_text
 
 LARGE = 10_000
+THEN = "2026-01-30T12:00:00.000000Z"
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([1.0, 0.5, "", "a"])
 values = st.recursive(
@@ -82,18 +83,18 @@ def test_a_first_call_makes_the_session(make):
 
 
 def test_a_later_call_merges_into_it_and_moves_the_time(make):
-    session = Session("S", "A", "then", "then", {"a": {"x": 1, "y": 1}}, {"b": 2})
+    session = Session("S", "A", THEN, THEN, {"a": {"x": 1, "y": 1}}, {"b": 2})
     call = make.call("S", context={"a": {"y": 2}}, properties={"c": 3})
 
     after, fits = session_after(session, call, "A", LARGE)
 
-    assert after == Session("S", "A", "then", make.now, {"a": {"x": 1, "y": 2}}, {"b": 2, "c": 3})
+    assert after == Session("S", "A", THEN, make.now, {"a": {"x": 1, "y": 2}}, {"b": 2, "c": 3})
     assert fits
-    assert session == Session("S", "A", "then", "then", {"a": {"x": 1, "y": 1}}, {"b": 2})
+    assert session == Session("S", "A", THEN, THEN, {"a": {"x": 1, "y": 1}}, {"b": 2})
 
 
 def test_a_call_that_says_nothing_leaves_what_the_session_says(make):
-    session = Session("S", "A", "then", "then", {"a": 1}, {"b": 2})
+    session = Session("S", "A", THEN, THEN, {"a": 1}, {"b": 2})
 
     after, fits = session_after(session, make.call("S"), "A", 0)
 

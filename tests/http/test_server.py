@@ -5,19 +5,22 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from tests.support import SOURCE_ID, payload, serving
+from trackd.config.settings import Limits, Settings
 from trackd.storage.documents import Source
 from trackd.storage.memory import MemoryStore
 
 BODY = json.dumps(payload("s", "page-view")).encode()
 
 
-def talk(*parts: bytes) -> tuple[bytes, MemoryStore]:
+def talk(*parts: bytes, **limits: int) -> tuple[bytes, MemoryStore]:
     """Send the parts and return all that comes back until the server closes."""
     store = MemoryStore([Source(SOURCE_ID, "test")])
 
     async def run() -> bytes:
-        async with serving(store) as client:
+        async with serving(store, Settings(limits=Limits(**limits))) as client:
             reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
             try:
                 with contextlib.suppress(ConnectionError):
@@ -74,3 +77,99 @@ def test_pipelined_calls_are_answered_in_their_order() -> None:
 def test_a_connection_that_pipelines_without_end_is_closed() -> None:
     answer, _ = talk(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n" * 200_000)
     assert answer.count(b"HTTP/1.1 200 ") < 200_000
+
+
+def refusal(answer: bytes, status: int) -> str:
+    """The detail of the last answer, which is one and has the shape of all errors."""
+    assert answer.count(b"HTTP/1.1 ") == 1, answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer
+    for header in (b"content-type: application/json", b"connection: close", b"vary: Origin", b"x-process-time: "):
+        assert header in head
+    if status == 503:
+        assert b"retry-after: 1" in head
+    said = json.loads(body)
+    assert set(said) == {"detail"}
+    return str(said["detail"])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"P", b"POST /track HTTP/1.1\r\nHost: x\r\n", post()[:-1], post().partition(b"\r\n\r\n")[0] + b"\r\n\r\n"],
+    ids=["one byte", "half a head", "all but the last byte", "a head and no body"],
+)
+def test_a_request_that_does_not_arrive_in_time_is_answered_408_and_nothing_of_it_is_kept(part: bytes) -> None:
+    answer, store = talk(part, request_timeout_s=1)
+    assert "after 1 s" in refusal(answer, 408)
+    assert not store.events
+    assert not store.sessions
+
+
+def test_a_connection_that_never_says_a_word_is_closed() -> None:
+    answer, _ = talk(request_timeout_s=1)
+    assert answer == b""
+
+
+def test_a_connection_that_sends_empty_lines_between_requests_is_closed_too() -> None:
+    answer, _ = talk(post(), b"\r\n", request_timeout_s=1)
+    assert answer.count(b"HTTP/1.1 200 ") == 1
+
+
+def test_a_body_that_goes_on_after_its_refusal_does_not_go_on_for_ever() -> None:
+    answer, _ = talk(post("Content-Type: text/xml")[:-1], request_timeout_s=1)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 415 ")
+
+
+def test_past_the_bound_of_what_is_arriving_a_request_that_brings_more_is_answered_503_at_once() -> None:
+    answer, store = talk(post(body=b" " * 3_000 + BODY)[:-1], max_arriving_bytes=2_000)
+    assert "on their way" in refusal(answer, 503)
+    assert not store.events
+
+
+def test_what_is_arriving_is_counted_over_all_connections_and_no_longer_than_it_is_arriving() -> None:
+    store = MemoryStore([Source(SOURCE_ID, "test")])
+    half = post(body=b" " * 600 + BODY)[:-1]
+
+    async def run() -> None:
+        async with serving(store, Settings(limits=Limits(max_arriving_bytes=2_000))) as client:
+            address = client.base_url.host, client.base_url.port
+            for _ in range(5):
+                waiting = [await asyncio.open_connection(*address) for _ in range(2)]
+                for _, writer in waiting:
+                    writer.write(half)
+                await client.get("/healthcheck")
+                assert (await client.post("/track", json=payload("whole"))).status_code == 200
+                reader, writer = await asyncio.open_connection(*address)
+                writer.write(half)
+                refusal(await reader.read(), 503)
+                writer.close()
+                waiting[0][1].write(BODY[-1:])
+                assert (await waiting[0][0].readline()).startswith(b"HTTP/1.1 200 ")
+                for _, writer in waiting:
+                    writer.close()
+                await client.get("/healthcheck")  # the server has seen that they are gone
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert len(store.events) == 5
+
+
+def test_what_is_not_http_is_refused_after_the_answers_to_the_calls_before_it() -> None:
+    answer, store = talk(post() + post() + b"this is not HTTP\r\n\r\n")
+    first, second, last = answer.split(b"HTTP/1.1 ")[1:]
+    assert (first[:3], second[:3], last[:3]) == (b"200", b"200", b"400")
+    assert len(store.events) == 2
+
+
+def test_a_faulty_body_is_refused_after_the_answers_to_the_calls_before_it() -> None:
+    chunked = b"POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n"
+    answer, store = talk(post() + post() + chunked)
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]
+    assert len(store.events) == 2
+
+
+def test_requests_past_the_bound_of_one_connection_are_refused_after_the_answers_to_those_before_them() -> None:
+    answer, _ = talk(b"GET /healthcheck HTTP/1.1\r\n\r\n" * 5_000)
+    assert answer.count(b"HTTP/1.1 200 ") >= 1_000
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 ") + 1
+    assert b"More than 1000 requests" in answer.rpartition(b"HTTP/1.1 503 ")[2]

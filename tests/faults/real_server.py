@@ -1,0 +1,89 @@
+"""A real `trackd serve` seen from outside: raw bytes in, answers and rows out, and what its processes hold."""
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support import Process, payload, rows
+
+MEMORY_SLACK_KB = 16_000  # what allocators keep; what a fault leaves behind is provoked until it would be more
+POLLS = 2_000
+
+
+def raw_call(*types: str, session: str = "s", headers: tuple[str, ...] = (), body: bytes | None = None) -> bytes:
+    body = json.dumps(payload(session, *types)).encode() if body is None else body
+    lines = ["POST /track HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+
+
+class RealServer:
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.db, self.url, self.pid = process.db, process.url, process.process.pid
+        host, port = process.url.removeprefix("http://").split(":")
+        self.address = host, int(port)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=30)
+
+    def exchange(self, sent: bytes) -> bytes:
+        """All that comes back until the server closes."""
+        received = b""
+        with self.connect() as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+            while chunk := connection.recv(65_536):
+                received += chunk
+        return received
+
+    def call(self, *types: str, session: str = "s", **more: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/track", json=payload(session, *types, **more), timeout=30)
+
+    def events(self) -> list[dict[str, Any]]:
+        return rows(self.db, "SELECT id, type, seq, session_id FROM event ORDER BY number")
+
+    def pids(self) -> list[int]:
+        """The server and its children."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
+
+    def open_files(self) -> int:
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids())
+
+    def memory_kb(self) -> int:
+        texts = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids())
+        return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.M)[0]) for text in texts)
+
+    @contextlib.contextmanager
+    def unharmed(self, slack_kb: int = MEMORY_SLACK_KB) -> Iterator[None]:
+        """After what happens inside, open files and memory are back where they were, and calls are answered."""
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            for number in range(50):
+                assert client.post("/track", json=payload(f"before-{number}", "before")).status_code == 200
+            files, memory = self.open_files(), self.memory_kb()
+        files -= 1  # the client's own connection
+        yield
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            assert client.post("/track", json=payload("after", "after")).status_code == 200
+            for _ in range(POLLS):  # the server sees a little later that connections are gone
+                if self.open_files() <= files + 1:
+                    break
+                client.get("/healthcheck")
+            assert self.open_files() <= files + 1
+        assert self.memory_kb() <= memory + slack_kb
+
+    def log(self) -> str:
+        """All that it logged, once it is stopped."""
+        self.process.process.terminate()
+        _, log = self.process.process.communicate(timeout=30)
+        assert self.process.process.returncode == 0, log
+        return log
