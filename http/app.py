@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,10 +30,18 @@ from trackd.storage.listings import Listings
 from trackd.storage.store import Reads, StoreError
 
 
+class Application(NamedTuple):
+    """The ASGI application, and what connections take from it past ASGI."""
+
+    asgi: ASGIApp
+    track: TrackEndpoint
+    errors: ErrorAnswers
+
+
 def create_app(
     settings: Settings, tracker: Tracker, guard: Guard, reads: Reads, listings: Listings, versions: Mapping[str, str]
-) -> ASGIApp:
-    """The ASGI application. Its lifespan starts the tracker, and stops it once the last answer is out.
+) -> Application:
+    """The application. Its lifespan starts the tracker, and stops it once the last answer is out.
 
     `versions` are what `/info/version` answers.
     """
@@ -70,7 +79,7 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect is no answer in JSON, and loses the body of a POST
     # Outside of Starlette's own error handling, so that a 500 has these headers too.
-    return CommonHeaders(HotPath(track, app))
+    return Application(CommonHeaders(HotPath(track, app)), track, errors)
 
 
 def routes(

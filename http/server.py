@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
-from trackd.http.connection import Arrivals, Connection
-from trackd.http.errors import ErrorAnswers
+from trackd.http.app import Application
+from trackd.http.connection import Arrivals
+from trackd.http.short_way import TrackConnection
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: Application,
         settings: ServerSettings,
         on_stop: Callable[[], None],
         on_reload: Callable[[], None] = lambda: None,
@@ -39,9 +39,9 @@ class Server(uvicorn.Server):
     ) -> None:
         limits = limits or Limits()
         arrivals = Arrivals(limits.max_arriving_bytes, limits.request_timeout_s)
-        make_connection = functools.partial(Connection, arrivals, ErrorAnswers())
+        make_connection = functools.partial(TrackConnection, app.track, arrivals, app.errors)
         config = uvicorn.Config(
-            app,
+            app.asgi,
             loop="uvloop",
             http=cast(type[asyncio.Protocol], make_connection),
             ws="none",
@@ -126,10 +126,12 @@ class Server(uvicorn.Server):
         for cycle in self._cycles():
             if cycle.more_body:
                 cycle.transport.close()
+        for connection in self._connections():
+            connection.take_long_way()
 
-    def _connections(self) -> Iterator[Connection]:
+    def _connections(self) -> Iterator[TrackConnection]:
         for connection in list(self.server_state.connections):
-            assert isinstance(connection, Connection)
+            assert isinstance(connection, TrackConnection)
             yield connection
 
     def _cycles(self) -> Iterator[RequestResponseCycle]:

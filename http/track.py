@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Failed, Refused, Rejected, Track, Tracked
+from trackd.actors.messages import Failed, Refused, Rejected, Track, Tracked, Undone
 from trackd.actors.system import Tracker
 from trackd.config.settings import Limits
 from trackd.http.answer import answer_body
@@ -19,6 +20,15 @@ from trackd.http.payload import PayloadParser
 from trackd.storage.documents import timestamp
 
 MAX_KEY_LENGTH = 255
+ASKED = "trackd.asked"  # in the scope of a call that was asked on the short way
+
+
+class Asked(NamedTuple):
+    """A call that the actors have. `began` is a time of `perf_counter`."""
+
+    call: Track
+    answer: asyncio.Future[Tracked | Rejected | Undone]
+    began: float
 
 
 class TrackEndpoint:
@@ -37,6 +47,10 @@ class TrackEndpoint:
         self._errors = errors
         self._now = now
         self._parser = PayloadParser(limits.max_events)
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self._limits.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -61,20 +75,34 @@ class TrackEndpoint:
             raise fault
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        headers: Headers = dict(scope["headers"])
-        check_content_type(headers)
-        body = await read_body(headers, receive, self._limits.max_body_bytes)
-        check_nesting(body, self._limits.max_nesting)
-        call = self._decode(scope, headers, body)
-        match await self._tracker.ask(call, len(body)):
+        asked: Asked = scope.get(ASKED) or await self._ask(scope, receive)
+        match await asked.answer:
             case Tracked() as tracked:
                 return answer_body(tracked)
             case Refused() as refusal:
-                raise refused(refusal, call)
+                raise refused(refusal, asked.call)
             case Rejected() as rejection:
                 raise rejected(rejection)
             case Failed() as failure:
                 raise failed(failure)
+
+    async def _ask(self, scope: Scope, receive: Receive) -> Asked:
+        headers: Headers = dict(scope["headers"])
+        check_content_type(headers)
+        return self.ask(scope, headers, await read_body(headers, receive, self._limits.max_body_bytes))
+
+    def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
+        """The body of a call that was taken so far. Raises HttpError."""
+        began = time.perf_counter()
+        check_nesting(body, self._limits.max_nesting)
+        call = self._decode(scope, headers, body)
+        return Asked(call, self._tracker.ask(call, len(body)), began)
+
+    def tracked(self, asked: Asked, answer: Tracked) -> tuple[bytes, float]:
+        """The body of a 200, and how long it took in seconds."""
+        body, took = answer_body(answer), time.perf_counter() - asked.began
+        self._tally.call_answered(200, took)
+        return body, took
 
     def _decode(self, scope: Scope, headers: Headers, body: bytes) -> Track:
         client, origin, user_agent = scope.get("client"), headers.get(b"origin"), headers.get(b"user-agent")

@@ -83,10 +83,12 @@ SELECT json_group_array({EVENT} ORDER BY number DESC), count(*), min(number) FRO
     AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
     ORDER BY number DESC LIMIT :limit)
 """
+# Most documents without a segment do not have its name in them: to look for the text takes a tenth of reading them.
 PROFILES = """
 SELECT json_group_array(json(doc) ORDER BY number DESC), count(*), min(number) FROM (
-    SELECT rowid AS number, doc FROM profile WHERE rowid <= :start AND rowid > :floor AND json_valid(doc)
-    AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
+    SELECT rowid AS number, doc FROM profile WHERE rowid <= :start AND rowid > :floor
+    AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
+    AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
     AND (:public IS NULL OR iif(:value IS NULL,
         coalesce(doc -> :public, doc -> :private) IS NOT NULL,
         :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))

@@ -230,7 +230,7 @@ def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(metho
     async def run() -> httpx.Response:
         store = MemoryStore()
         app = create_app(Settings(), FaultyTracker(store), Guard(store.tokens), store, cast(Listings, None), {})
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app.asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
 
