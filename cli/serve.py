@@ -14,16 +14,17 @@ from pathlib import Path
 
 from trackd.actors.rules.compiling import load_rules
 from trackd.actors.system import Tracker
+from trackd.cli.children import READER, WRITER, command
 from trackd.cli.errors import CommandError
 from trackd.cli.logs import configure_logging
 from trackd.cli.version import VERSION, versions
-from trackd.cli.writer import command
 from trackd.config.rules_file import RulesError
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
 from trackd.http.authentication import Guard
 from trackd.http.server import Server, listen
 from trackd.storage.documents import Source, TokenScope
+from trackd.storage.lists import ListProcess
 from trackd.storage.lock import DatabaseLock
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
@@ -43,7 +44,7 @@ def serve(settings: Settings) -> None:
     rules = load_rules(settings.rules.path, settings.limits)
     with DatabaseLock(path) as lock:
         store = SqliteStore(path, settings.database.synchronous)
-        listings = store.listings()
+        documents, lists = store.listings(), ListProcess(_command(READER, settings))
         tracker = Tracker(
             store,
             settings.actors,
@@ -57,7 +58,7 @@ def serve(settings: Settings) -> None:
                 host, port = listening.getsockname()[:2]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
                 server = Server(
-                    create_app(settings, tracker, Guard(store.tokens), store, listings, versions()),
+                    create_app(settings, tracker, Guard(store.tokens), store, documents, lists, versions()),
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),
@@ -68,7 +69,7 @@ def serve(settings: Settings) -> None:
                 _tune_interpreter()
                 server.run(sockets=[listening])
         finally:
-            listings.close()
+            documents.close()
             if tracker.writer_ended:
                 store.close()
     if not tracker.writer_ended:
@@ -79,8 +80,12 @@ def serve(settings: Settings) -> None:
 
 def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
     """It has the lock too: when the server is killed, the file is free once the last batch is written."""
-    start = command(settings.database.path, settings.database.synchronous, settings.log.level, settings.log.format)
-    return WriterProcess(start, committed, inherited=[lock.descriptor])
+    return WriterProcess(_command(WRITER, settings), committed, inherited=[lock.descriptor])
+
+
+def _command(kind: str, settings: Settings) -> list[str]:
+    database, log = settings.database, settings.log
+    return command(kind, database.path, database.synchronous, log.level, log.format)
 
 
 def _reload_rules(settings: Settings, tracker: Tracker) -> None:

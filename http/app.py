@@ -27,6 +27,7 @@ from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.stored import StoredDocuments
 from trackd.http.track import TrackEndpoint
 from trackd.storage.listings import Listings
+from trackd.storage.lists import Lists
 from trackd.storage.store import Reads, StoreError
 
 
@@ -39,11 +40,17 @@ class Application(NamedTuple):
 
 
 def create_app(
-    settings: Settings, tracker: Tracker, guard: Guard, reads: Reads, listings: Listings, versions: Mapping[str, str]
+    settings: Settings,
+    tracker: Tracker,
+    guard: Guard,
+    reads: Reads,
+    documents: Listings,
+    lists: Lists,
+    versions: Mapping[str, str],
 ) -> Application:
     """The application. Its lifespan starts the tracker, and stops it once the last answer is out.
 
-    `versions` are what `/info/version` answers.
+    Of `documents` only those by key are read, in the event loop. `versions` are what `/info/version` answers.
     """
 
     @contextlib.asynccontextmanager
@@ -53,6 +60,7 @@ def create_app(
             yield
         finally:
             await tracker.stop(settings.server.stop_timeout_s)
+            await lists.close()
 
     errors = ErrorAnswers()
     track = TrackEndpoint(tracker, settings.limits, errors)
@@ -73,7 +81,7 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=list(with_not_allowed(routes(track, tracker, guard, reads, listings, versions))),
+        routes=list(with_not_allowed(routes(track, tracker, guard, reads, documents, lists, versions))),
         exception_handlers={HTTPException: http_error, StoreError: store_error, ClientDisconnect: gone, 500: fault},
         lifespan=lifespan,
     )
@@ -87,11 +95,16 @@ def routes(
     tracker: Tracker,
     guard: Guard,
     reads: Reads,
-    listings: Listings,
+    documents: Listings,
+    lists: Lists,
     versions: Mapping[str, str],
 ) -> list[Route]:
     """What there is to ask, and the scope that it needs; no guard: anyone may ask. An id may have slashes in it."""
-    stored, erasing, sources = StoredDocuments(tracker, listings), Erasing(tracker), EventSources(tracker, reads)
+    stored, erasing, sources = (
+        StoredDocuments(tracker, documents, lists),
+        Erasing(tracker),
+        EventSources(tracker, reads),
+    )
     read, admin = guard.read, guard.admin
     return [
         Route("/track", track, methods=["POST"]),

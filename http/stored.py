@@ -1,9 +1,7 @@
 """What is stored, for those who may read it. Documents are as the contract has them; lists come in pages."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
 
-import anyio
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -14,23 +12,19 @@ from trackd.http.errors import undone
 from trackd.http.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
 from trackd.storage.documents import Profile
 from trackd.storage.listings import Listings, Page, Wanted
+from trackd.storage.lists import Lists
 
-THREADS = 4
 EXPORT_PAGE = 500
-
-T = TypeVar("T")
 
 
 class StoredDocuments:
     """Endpoints. A document that is not there is 404 with the body `null`."""
 
-    def __init__(self, tracker: Tracker, listings: Listings) -> None:
+    def __init__(self, tracker: Tracker, documents: Listings, lists: Lists) -> None:
+        """Of `documents` only those by key are read, in the event loop."""
         self._tracker = tracker
-        self._listings = listings
-        self._threads = anyio.CapacityLimiter(THREADS)
-
-    async def _in_thread(self, read: Callable[..., T], *args: Any) -> T:
-        return await anyio.to_thread.run_sync(read, *args, limiter=self._threads)
+        self._documents = documents
+        self._lists = lists
 
     async def profile(self, request: Request) -> Response:
         query(request, Query)
@@ -44,24 +38,24 @@ class StoredDocuments:
         raise undone(answer)
 
     async def profile_events(self, request: Request) -> Response:
-        return await self._list(self._listings.profile_events, request)
+        return await self._list("profile_events", request)
 
     async def profile_sessions(self, request: Request) -> Response:
-        return await self._list(self._listings.profile_sessions, request)
+        return await self._list("profile_sessions", request)
 
     async def session_events(self, request: Request) -> Response:
-        return await self._list(self._listings.session_events, request)
+        return await self._list("session_events", request)
 
-    async def _list(self, read: Callable[[str, Wanted], Page | None], request: Request) -> Response:
+    async def _list(self, name: str, request: Request) -> Response:
         wanted = query(request, PageQuery).page()
-        page = await self._in_thread(read, path_id(request), wanted)
+        page = await self._lists.read(name, path_id(request), wanted)
         return not_there() if page is None else page_answer(page)
 
     async def session(self, request: Request) -> Response:
-        return self._document(self._listings.session, request)
+        return self._document(self._documents.session, request)
 
     async def event(self, request: Request) -> Response:
-        return self._document(self._listings.event, request)
+        return self._document(self._documents.event, request)
 
     def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
         query(request, Query)
@@ -70,18 +64,18 @@ class StoredDocuments:
 
     async def events(self, request: Request) -> Response:
         asked = query(request, EventsQuery)
-        return page_answer(await self._in_thread(self._listings.events, asked.events(), asked.page()))
+        return page_answer(await self._lists.read("events", asked.events(), asked.page()))
 
     async def profiles(self, request: Request) -> Response:
         asked = query(request, ProfilesQuery)
-        return page_answer(await self._in_thread(self._listings.profiles, asked.profiles(), asked.page()))
+        return page_answer(await self._lists.read("profiles", asked.profiles(), asked.page()))
 
     def count(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
         """How many there are; `kind` is "profile", "session" or "event"."""
 
         async def count(request: Request) -> Response:
             query(request, Query)
-            return JSONResponse({"count": await self._in_thread(self._listings.count, kind)})
+            return JSONResponse({"count": await self._lists.read("count", kind)})
 
         return count
 
@@ -96,7 +90,7 @@ class StoredDocuments:
 
     async def _export(self, profile: Profile) -> AsyncIterator[bytes]:
         yield b'{"profile":' + to_json(profile.doc)
-        for name, read in (("sessions", self._listings.profile_sessions), ("events", self._listings.profile_events)):
+        for name, read in (("sessions", "profile_sessions"), ("events", "profile_events")):
             yield f',"{name}":['.encode()
             before = ""
             async for documents in self._pages(read, profile.id):
@@ -105,10 +99,10 @@ class StoredDocuments:
             yield b"]"
         yield b"}"
 
-    async def _pages(self, read: Callable[[str, Wanted], Page | None], profile_id: str) -> AsyncIterator[str]:
+    async def _pages(self, name: str, profile_id: str) -> AsyncIterator[str]:
         """The documents of all pages, each page without its brackets, those with nothing left out."""
         wanted = Wanted(limit=EXPORT_PAGE)
-        while page := await self._in_thread(read, profile_id, wanted):
+        while page := await self._lists.read(name, profile_id, wanted):
             if len(page.documents) > 2:
                 yield page.documents[1:-1]
             if page.next is None:

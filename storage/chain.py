@@ -14,17 +14,19 @@ Row = tuple[Any, ...]
 COLUMNS = ("number", *Event._fields, "previous")
 
 
-def walk(profile: str, start: str, depth: str) -> str:
+def walk(profile: str, start: str, depth: str, counted: str = "0", most: str = "0") -> str:
     """The beginning of a statement: `walk` has at most `depth` events of a profile, from number `start` on backwards.
 
-    The arguments are SQL expressions. A common table expression may follow.
+    It ends once more than `most` of them are `counted`. The arguments are SQL expressions, `counted` of an event. A
+    common table expression may follow.
     """
     return f"""
-WITH RECURSIVE walk (number, previous) AS (
-    SELECT number, previous FROM event WHERE number = {start} AND profile_id = {profile}
+WITH RECURSIVE walk (number, previous, found) AS (
+    SELECT number, previous, {counted} FROM event WHERE number = {start} AND profile_id = {profile}
     UNION ALL
-    SELECT event.number, event.previous FROM walk JOIN event ON event.number = walk.previous
-    WHERE event.number < walk.number AND event.profile_id = {profile}
+    SELECT event.number, event.previous, walk.found + {counted}
+    FROM walk JOIN event ON event.number = walk.previous
+    WHERE event.number < walk.number AND event.profile_id = {profile} AND walk.found <= {most}
     LIMIT {depth}
 )"""
 

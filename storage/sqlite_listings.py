@@ -1,25 +1,23 @@
 """Lists from an SQLite file. Each page is one row, put together by SQLite, from as few statements as possible.
 
-Python's SQLite module lets go of the GIL for each statement and each row, and beside a busy event loop it takes up to a
-switch interval to have it back: a page of 1,000 rows would take half a second.
+Python's SQLite module lets go of the GIL for each statement and each row, and beside other threads it takes up to a
+switch interval to have it back: a page of 1,000 rows could take seconds.
 """
 
 import contextlib
-import queue
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils.utils import sqlite3
+import pysqlite3 as sqlite3
 
 from trackd.storage.chain import walk
-from trackd.storage.connection import connect, explained
+from trackd.storage.connection import Connection, connect, explained
 from trackd.storage.documents import timestamp
 from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
 from trackd.storage.store import StoreError
 
-CONNECTIONS = 4
 MAX_EXAMINED = 10_000  # rows that one page looks at: about 20 ms
 SLACK_S = 1  # numbers follow the times of arrival, but for calls that were sent to their actor again
 
@@ -65,7 +63,15 @@ WHERE {PROFILE} IS NOT NULL
 # An event that is older than the session is the end: nothing of the session comes before it.
 OF_SESSION = "(SELECT profile_id FROM session WHERE id = :session)"
 SESSION_EVENTS = f"""
-{walk(OF_SESSION, f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {OF_SESSION}))", ":depth + 1")},
+{
+    walk(
+        OF_SESSION,
+        start=f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {OF_SESSION}))",
+        depth=":depth + 1",
+        counted="(event.session_id = :session)",
+        most=":limit",
+    )
+},
 page (number) AS (
     SELECT number FROM walk JOIN event USING (number) WHERE session_id = :session ORDER BY number DESC LIMIT :limit + 1)
 SELECT (SELECT json_group_array({EVENT} ORDER BY number DESC) FROM event
@@ -115,28 +121,33 @@ class SqliteListings:
     """See `Listings`. Reads the file on connections of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._connections: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._path = path
+        self._idle: list[Connection] = []
         with explained(path):
             self._by_key = connect(path, mode="ro")  # nobody waits for it
-            for _ in range(CONNECTIONS):
-                self._connections.put(connect(path, mode="ro"))
 
     def close(self) -> None:
-        """Waits for the reads under way."""
-        self._by_key.close()
-        for _ in range(CONNECTIONS):
-            self._connections.get().close()
+        """Once no read is under way."""
+        for connection in (self._by_key, *self._idle):
+            connection.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
         """A connection. What is read in several statements must bear what is committed between them."""
-        connection = self._connections.get()
         try:
-            yield connection
+            connection = self._connection()
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
-        finally:
-            self._connections.put(connection)
+
+    def _connection(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:  # as many as there are threads
+            return connect(self._path, mode="ro")
 
     def session(self, session_id: str) -> str | None:
         return self._document(f"SELECT {SESSION} FROM session WHERE id = ?", session_id)

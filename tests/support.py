@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
+import pysqlite3 as sqlite3  # one SQLite in one process: two would let go of each other's locks
 from starlette.routing import Route
 
 from trackd.actors.rules.compiling import load_rules
@@ -26,6 +26,7 @@ from trackd.http.server import Server, listen
 from trackd.http.track import TrackEndpoint
 from trackd.storage.documents import Token, TokenScope, secret_hash
 from trackd.storage.listings import Listings
+from trackd.storage.lists import Lists, ListThreads
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Store
@@ -61,8 +62,8 @@ class Process:
     def writer_pid(self) -> int:
         """The pid of the process that commits."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        (pid,) = map(int, children.split())
-        return pid
+        (pid,) = [pid for pid in children.split() if b"\0writer\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return int(pid)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop, or kill it; returns the exit code."""
@@ -89,7 +90,8 @@ async def serving(
     listening = listen("127.0.0.1", 0)
     guard = Guard(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None
-    app = create_app(settings, tracker, guard, store, cast(Listings, listings), versions())
+    lists = ListThreads(cast(Listings, listings))
+    app = create_app(settings, tracker, guard, store, cast(Listings, listings), lists, versions())
     server = Server(app, settings.server, tracker.refuse_calls, limits=settings.limits)
     started = asyncio.Event()
     server.on_started = started.set
@@ -113,7 +115,9 @@ def application_routes() -> list[Route]:
     """The routes of an application that was never started."""
     tracker = Tracker(MemoryStore())
     track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
-    return routes(track, tracker, Guard(list), MemoryStore(), cast(Listings, None), {"version": "1.2.3"})
+    return routes(
+        track, tracker, Guard(list), MemoryStore(), cast(Listings, None), cast(Lists, None), {"version": "1.2.3"}
+    )
 
 
 def bearer(secret: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from trackd.http.server import Server as HttpServer
 from trackd.http.server import listen
 from trackd.storage.documents import Session, Source
 from trackd.storage.listings import Listings
+from trackd.storage.lists import ListThreads
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Outcome, Store, StoreError
@@ -229,7 +230,8 @@ class FaultyTracker(Tracker):
 def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(method: str, url: str) -> None:
     async def run() -> httpx.Response:
         store = MemoryStore()
-        app = create_app(Settings(), FaultyTracker(store), Guard(store.tokens), store, cast(Listings, None), {})
+        lists = ListThreads(cast(Listings, None))
+        app = create_app(Settings(), FaultyTracker(store), Guard(store.tokens), store, cast(Listings, None), lists, {})
         transport = httpx.ASGITransport(app.asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
@@ -261,7 +263,8 @@ def test_503_for_calls_that_a_hanging_disk_holds_up_when_the_server_stops() -> N
         settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
         tracker = Tracker(store, settings.actors, settings.limits)
         listening = listen("127.0.0.1", 0)
-        app = create_app(settings, tracker, Guard(store.tokens), store, cast(Listings, None), {})
+        lists = ListThreads(cast(Listings, None))
+        app = create_app(settings, tracker, Guard(store.tokens), store, cast(Listings, None), lists, {})
         server = HttpServer(app, settings.server, tracker.refuse_calls)
         serving = asyncio.create_task(server.serve([listening]))
         url = "http://{}:{}/track".format(*listening.getsockname())

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from tests.support import execute, rows
-from trackd.cli.writer import command
+from trackd.cli.children import WRITER, command
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Outcome, StoreError
 from trackd.storage.writer_process import WriterProcess
@@ -18,11 +18,10 @@ from trackd.storage.writer_process import WriterProcess
 # Children that break the rules: they say that they are ready, and then...
 READY = """
 import os, sys, time
-from trackd.storage.wire import framed, encode_result, read_frame
-from trackd.storage.writer import BatchResult
+from trackd.storage.wire import framed, read_frame
 def say(payload):
     os.write(1, framed(payload))
-say(encode_result(BatchResult()))
+say(b"")
 """
 
 
@@ -76,7 +75,7 @@ def play(start, story):
 
 
 def on_file(file):
-    return command(file, "FULL", "info", "text")
+    return command(WRITER, file, "FULL", "info", "text")
 
 
 def python(code):
@@ -200,14 +199,14 @@ def test_what_the_process_prints_is_not_taken_for_an_answer(file, make):
 
 
 NOISY = """
-from trackd.cli import writer
+from trackd.cli import children
 from trackd.storage.sqlite_writer import SqliteWriter
 class Noisy(SqliteWriter):
     def commit(self, batch):
         print("a stray print", flush=True)
         return super().commit(batch)
-writer.SqliteWriter = Noisy
-writer.main()
+children.SqliteWriter = Noisy
+children.main()
 """
 
 
@@ -247,10 +246,10 @@ def test_the_process_ends_when_its_server_is_killed(file):
     server = f"""
 import asyncio, os, signal, sys
 from pathlib import Path
-from trackd.cli.writer import command
+from trackd.cli.children import command
 from trackd.storage.writer_process import WriterProcess
 async def main():
-    writer = WriterProcess(command(Path({str(file)!r}), "FULL", "info", "text"), print)
+    writer = WriterProcess(command("writer", Path({str(file)!r}), "FULL", "info", "text"), print)
     await writer.start()
     print(writer.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

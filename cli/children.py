@@ -1,0 +1,58 @@
+"""`python -m trackd.cli.children`: the processes that `trackd serve` commits and reads in. Started and ended by it."""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from trackd.cli.logs import configure_logging
+from trackd.storage.children import commit_frames, read_frames, send
+from trackd.storage.connection import DatabaseError, explained, writing
+from trackd.storage.sqlite_listings import SqliteListings
+from trackd.storage.sqlite_writer import SqliteWriter
+
+WRITER, READER = "writer", "reader"
+READER_NICENESS = 5  # lists take what calls leave of the processors: a third of a share where there is too little
+
+
+def command(kind: str, path: Path, synchronous: str, log_level: str, log_format: str) -> list[str]:
+    """What starts it. `-P`: what lies in the folder that the server was started in is not imported."""
+    return [sys.executable, "-P", "-m", __name__, kind, str(path), synchronous, log_level, log_format]
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the server's to act on, and it has work left
+        signal.signal(number, signal.SIG_IGN)
+    kind, path, synchronous, log_level, log_format = sys.argv[1:]
+    configure_logging(log_level, log_format)
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would be taken for a frame
+    try:
+        if kind == WRITER:
+            _write(Path(path), synchronous, out)
+        else:
+            _read(Path(path), out)
+    except DatabaseError as error:
+        send(out, str(error).encode())
+
+
+def _write(path: Path, synchronous: str, results: BinaryIO) -> None:
+    with explained(path):
+        writer = SqliteWriter(writing(path, synchronous=synchronous))
+    gc.freeze()
+    commit_frames(writer, sys.stdin.buffer, results)
+    writer.close()
+
+
+def _read(path: Path, answers: BinaryIO) -> None:
+    os.nice(READER_NICENESS)
+    with contextlib.closing(SqliteListings(path)) as listings:
+        gc.freeze()
+        read_frames(listings, sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What runs in the processes of the server: commit what comes, or read what is asked. See child_process.py.
+
+Nothing but frames may go to their stdout.
+"""
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
+
+from trackd.storage.list_wire import answer_of
+from trackd.storage.listings import Listings
+from trackd.storage.wire import decode_batch, encode_result, framed, read_frame
+from trackd.storage.writer import Commits, commit
+
+READERS = 4
+
+
+def send(stream: BinaryIO, payload: bytes) -> None:
+    stream.write(framed(payload))
+    stream.flush()
+
+
+def commit_frames(store: Commits, batches: BinaryIO, results: BinaryIO) -> None:
+    """Until the batches end, or nobody is there for the results."""
+    with contextlib.suppress(BrokenPipeError):
+        send(results, b"")
+        while (payload := read_frame(batches)) is not None:
+            send(results, encode_result(commit(store, decode_batch(payload))))
+
+
+def read_frames(listings: Listings, questions: BinaryIO, answers: BinaryIO) -> None:
+    """Some at a time: a long search holds up nobody. Until the questions end."""
+    one_at_a_time = threading.Lock()
+
+    def answer(question: bytes) -> None:
+        payload = answer_of(listings, question)
+        with one_at_a_time, contextlib.suppress(BrokenPipeError):
+            send(answers, payload)
+
+    with contextlib.suppress(BrokenPipeError), ThreadPoolExecutor(READERS) as readers:
+        send(answers, b"")
+        while (question := read_frame(questions)) is not None:
+            readers.submit(answer, question)
