@@ -18,7 +18,7 @@ def tell(reports: list[EventReport]) -> Told:
     """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
     if not reports:
         return NOTHING_TOLD
-    execution: dict[str, dict[str, dict[str, None]]] = {}
+    execution: dict[str, dict[str, tuple[str, ...]]] = {}
     turns: list[SegmentTurn] = []
     entries: list[LogEntry] = []
     dropped: list[str] = []
@@ -32,9 +32,7 @@ def tell(reports: list[EventReport]) -> Told:
             if report.event.log and _is_notable(report):
                 entries += _of_event(report)
     return Told(
-        execution={
-            event_type: {rule: tuple(paths) for rule, paths in runs.items()} for event_type, runs in execution.items()
-        },
+        execution=execution,
         segments=_once([turn.segment for turn in turns if turn.failed is None]) if turns else (),
         segment_errors=_once([f"{turn.segment}: {turn.failed}" for turn in turns if turn.failed]) if turns else (),
         logs=_bounded(entries) if entries else (),
@@ -44,14 +42,14 @@ def tell(reports: list[EventReport]) -> Told:
 
 def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[EventOutcome, int] | None:
     """How many of a call's events ended how; `stored` were, valid or not. None says that all are stored and valid."""
-    if stored == events and not reports:
-        return None
     numbers: dict[EventOutcome, int] = {}  # a Counter takes 3 µs longer
     for report in reports:
         if outcome := _outcome_without_effect(report):
             numbers[outcome] = numbers.get(outcome, 0) + 1
             if outcome == "invalid":
                 stored -= report.event.store
+    if stored == events:
+        return None
     if stored:
         numbers["stored"] = stored
     if not_kept := events - sum(numbers.values()):
@@ -90,13 +88,16 @@ def changes_what_it_says(report: EventReport) -> bool:
     return False
 
 
-def _add_runs(execution: dict[str, dict[str, dict[str, None]]], report: EventReport) -> None:
+def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
     """To event type and rule: all paths that the rule changed in the call, each once."""
     for run in report.runs:
         if run.unmet is None:
-            paths = execution.setdefault(report.event.type, {}).setdefault(run.rule, {})
-            if run.changed:
-                paths.update(dict.fromkeys(run.changed))
+            rules = execution.setdefault(report.event.type, {})
+            before = rules.get(run.rule)
+            if before is None:
+                rules[run.rule] = run.changed
+            elif run.changed:
+                rules[run.rule] = tuple(dict.fromkeys((*before, *run.changed)))
 
 
 def _once(texts: Iterable[str]) -> tuple[str, ...]:
