@@ -22,6 +22,10 @@ from trackd.storage.encoding import json_text
 
 NO_CONSENT = "no consent"
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
+CONSENT_PARTS = frozenset(["consents", "metadata.consents"])
+MAX_REPETITIONS, MAX_REPEATED = 4, 200  # remembered of a profile; characters of JSON
+
+Said = tuple[str, str]  # the type of an event, and its properties as JSON
 
 
 class EventReport(Struct, frozen=True):
@@ -44,12 +48,14 @@ class Remembered(Struct, frozen=True):
     """What need not be found out again as long as the profile is in memory.
 
     `size`: bytes of its document as JSON, 0 when nobody measured it. `looked_at`: segments of `rules` that it is
-    rightly in, or out of, as long as it does not change.
+    rightly in, or out of, as long as it does not change. `repetitions`: what was valid and changed nothing as its
+    consents are, with what became of the rules: most clients say the same with every visit.
     """
 
     size: int = 0
     rules: RuleSet | None = None
     looked_at: frozenset[Segment] = frozenset()
+    repetitions: Mapping[Said, tuple[RuleRun, ...]] = {}
 
 
 NOTHING_REMEMBERED = Remembered()
@@ -101,6 +107,8 @@ class Processing:
         self._same_rules = known.remembered.rules is rules
         looked_at = known.remembered.looked_at if self._same_rules else ()
         self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
+        self._repetitions = known.remembered.repetitions if self._same_rules else {}
+        self._new_repetitions: dict[Said, tuple[int, tuple[RuleRun, ...]]] = {}  # with the draft's clock
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -126,9 +134,26 @@ class Processing:
         for segment, clock in self._looked_at.items():
             if not draft.changed_since(clock, segment.condition.parts):
                 fresh.append(segment)
-        if rules is before.rules and len(fresh) == len(before.looked_at) and before.looked_at.issuperset(fresh):
-            return before if draft.size == before.size else Remembered(draft.size, rules, before.looked_at)
-        return Remembered(draft.size, rules, frozenset(fresh))
+        looked_at, repetitions = before.looked_at, self._repetitions_now()
+        if len(fresh) != len(looked_at) or not looked_at.issuperset(fresh):
+            looked_at = frozenset(fresh)
+        if (rules, looked_at, repetitions, draft.size) == (
+            before.rules,
+            before.looked_at,
+            before.repetitions,
+            before.size,
+        ):
+            return before
+        return Remembered(draft.size, rules, looked_at, repetitions)
+
+    def _repetitions_now(self) -> Mapping[Said, tuple[RuleRun, ...]]:
+        draft, kept = self._draft, self._repetitions
+        if draft.changed_since(0, CONSENT_PARTS):
+            kept = {}
+        for said, (clock, runs) in self._new_repetitions.items():
+            if not draft.changed_since(clock, CONSENT_PARTS):
+                kept = dict([*kept.items(), (said, runs)][-MAX_REPETITIONS:])
+        return kept
 
     @property
     def without_consent(self) -> bool:
@@ -144,7 +169,10 @@ class Processing:
         plan = rules.plan(event.type)
         if self.without_consent and not plan.changes_consents:
             return self._drop_without_consent(event)
-        if plan.schema is None:
+        if plan.rests_on_consents and (runs := self._repeated(event)):
+            report = self._apply(event, plan, runs)
+            self._store(event, plan, "collected" if plan.schema is None else "validated")
+        elif plan.schema is None:
             report = self._apply(event, plan)
             self._store(event, plan, "collected")
         elif faults := plan.schema.faults(event.properties):
@@ -168,17 +196,25 @@ class Processing:
             self.listed.append(NumberedEvent(event.id, event.type, first, saved=False))
         return EventReport(event, again=True)
 
-    def _apply(self, event: TrackedEvent, plan: Plan) -> EventReport | None:
+    def _repeated(self, event: TrackedEvent) -> tuple[RuleRun, ...]:
+        """What became of the rules the last time, when it is the same now; nothing when that is not known."""
+        runs = self._repetitions.get((event.type, event.properties_json), ())
+        return () if runs and self._draft.changed_since(0, CONSENT_PARTS) else runs
+
+    def _apply(self, event: TrackedEvent, plan: Plan, runs: tuple[RuleRun, ...] = ()) -> EventReport | None:
+        """`runs`: of its rules, when they need not run."""
         self.applied += 1
         uncounted = count(self._draft, event.type, self._limits)
-        runs: tuple[RuleRun, ...] = ()
         turns = () if self._same_rules else self._come_under_rules()
         roots: Roots = {}
-        if plan.rules:
+        if plan.rules and not runs:
             roots, clock = self._roots(event, plan), self._draft.clock
             runs = tuple([self._run(rule, roots, event) for rule in plan.rules])
-            if plan.changes_consents and self._draft.clock != clock:
-                expire(self._draft, self._call.received, self._limits.max_consent_history)
+            if self._draft.clock != clock:
+                if plan.changes_consents:
+                    expire(self._draft, self._call.received, self._limits.max_consent_history)
+            elif plan.rests_on_consents and not any(run.skipped for run in runs):
+                self._note_repetition(event, runs)
         for segment in plan.segments:
             if self._is_due(segment):
                 roots = roots or self._roots(event, plan)
@@ -187,6 +223,10 @@ class Processing:
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
+
+    def _note_repetition(self, event: TrackedEvent, runs: tuple[RuleRun, ...]) -> None:
+        if len(event.properties_json) <= MAX_REPEATED:
+            self._new_repetitions[event.type, event.properties_json] = self._draft.clock, runs
 
     def _come_under_rules(self) -> tuple[SegmentTurn, ...]:
         """Of the segments that these rules do not have, a profile is in none any more."""

@@ -45,6 +45,16 @@ class Rule(Struct, frozen=True):
         return any(step.target[:2] == COUNTERS for step in self.steps)
 
     @property
+    def rests_on_consents(self) -> bool:
+        """Whether what it does to a profile is told by the event's properties and the profile's consents alone."""
+        return self.condition is None and all(
+            isinstance(step, ConsentStep)
+            and step.valid_for_days is None
+            and (step.operand.source is None or step.operand.source[0] == "properties")
+            for step in self.steps
+        )
+
+    @property
     def looks_at(self) -> frozenset[str]:
         """The roots that its condition and its steps look at."""
         sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)

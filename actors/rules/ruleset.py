@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Plan(Struct, frozen=True):
     """What is done with events of one type. `tags_json` is ready to store.
 
-    `looks_at`: the roots that conditions and steps look at.
+    `looks_at`: the roots that conditions and steps look at. `rests_on_consents`: of its rules, see `Rule`.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -26,6 +26,7 @@ class Plan(Struct, frozen=True):
     tags_json: str = "[]"
     changes_consents: bool = False
     looks_at: frozenset[str] = frozenset()
+    rests_on_consents: bool = False
 
 
 class RuleSet:
@@ -86,7 +87,8 @@ def _plan(
     roots = [segment.condition.looks_at for segment in segments] + [rule.looks_at for rule in rules]
     looks_at = frozenset[str]().union(*roots)
     changes_consents = any(rule.changes_consents for rule in rules)
-    return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at)
+    rests_on_consents = bool(rules) and all(rule.rests_on_consents for rule in rules)
+    return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at, rests_on_consents)
 
 
 def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:

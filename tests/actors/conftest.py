@@ -24,6 +24,7 @@ from trackd.actors.tally import Tally
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Limits, Retention
 from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.encoding import json_text
 from trackd.storage.memory import MemoryStore
 from trackd.storage.store import Change, Changes, Fence, Store, StoreError
 from trackd.storage.writer import BatchResult, Committed, commit
@@ -46,6 +47,7 @@ class Make:
     def event(event_id: str | None = None, event_type: str = "t", **fields: Any) -> TrackedEvent:
         """With an id it is the client's own."""
         made = event_id or f"made-{next(numbers)}"
+        fields = {"properties_json": json_text(fields.get("properties", {})), **fields}
         return TrackedEvent(id=made, own_id=event_id is not None, type=event_type, created=NOW, **fields)
 
     @classmethod

@@ -13,6 +13,7 @@ from trackd.actors.messages import InvalidEvent, NumberedEvent, Rejected
 from trackd.actors.processing import NO_CONSENT, NOTHING_REMEMBERED, Known
 from trackd.actors.rules.compiling import compile_rules
 from trackd.actors.rules.draft import json_size
+from trackd.actors.rules.rules import Rule
 from trackd.actors.rules.schemas import Fault
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
@@ -286,6 +287,46 @@ def test_nothing_is_logged_of_a_session_that_had_nothing_to_add(make, fields):
 
 
 # Consents and time
+
+
+SAID = st.dictionaries(st.sampled_from("ab"), st.sampled_from([True, False, None, 1]), max_size=2)
+FOR_DAYS = grants(name="for a while", event="for a while", valid_for_days=1)
+REVOKES = grants(name="revokes", event="revoke", steps=[{**grants()["steps"][0], "op": "unset"}])
+WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean", "null"]}}}}
+
+
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from(["consent", "revoke", "for a while"]), SAID, st.integers(0, 3)), max_size=12
+    ),
+    schema=st.booleans(),
+    wary=st.booleans(),
+)
+def test_consents_that_are_said_again_are_remembered_without_a_difference(make, said, schema, wary):
+    ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
+    forgetful, mindful = (Person(WARY if wary else PLAIN, remembers=remembers) for remembers in (False, True))
+    day = 1
+    for event_type, properties, days in said:
+        day += days
+        calls = make.call(
+            events=[make.event(event_type=event_type, properties=properties)],
+            received=f"2026-03-{day:02}T00:00:00.000000Z",
+        )
+        one, other = forgetful.send(calls, ruleset), mindful.send(calls, ruleset)
+        assert (one.profile, one.changes, one.answer) == (other.profile, other.changes, other.answer)
+
+
+def test_a_consent_that_is_said_again_need_not_run_its_rules(make, monkeypatch):
+    person = Person()
+    call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": False})])
+    first, second = person.send(call, CONSENTS), person.send(call, CONSENTS)
+    with monkeypatch.context() as patched:
+        patched.setattr(Rule, "run", None)
+        third = person.send(call, CONSENTS)
+
+    assert (third.answer.told, statuses(third)) == (second.answer.told, statuses(second))
+    assert first.answer.told.execution == {"consent": {"consents": ("consents.a", "consents.b")}}
+    assert third.answer.told.execution == {"consent": {"consents": ()}}
 
 
 def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make):
