@@ -20,7 +20,7 @@ def says(doc: Any) -> Any:
 
 @says.register
 def _(session: Session) -> Seat:
-    return Seat(session.profile_id, session.updated, session.context)
+    return Seat(session.profile_id, session.inserted, session.updated, session.context)
 
 
 def differences(stored: Contents, model: Model) -> list[str]:

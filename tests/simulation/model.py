@@ -36,6 +36,7 @@ class Seat(NamedTuple):
     """A session."""
 
     profile_id: str
+    inserted: str
     updated: str
     context: dict[str, int]
 
@@ -171,13 +172,14 @@ class Model:
         if not call.save_session:
             return None, False
         if before is None:
-            return Seat(profile_id, call.received, dict(call.context or {})), True
+            return Seat(profile_id, call.received, call.received, dict(call.context or {})), True
         context = before.context | (call.context or {})
+        updated = max(before.inserted, call.received)  # calls that were held back come later than they were received
         if profile_id != before.profile_id or context != before.context:
-            return Seat(profile_id, call.received, context), True
-        since = datetime.fromisoformat(call.received) - datetime.fromisoformat(before.updated)
+            return Seat(profile_id, before.inserted, updated, context), True
+        since = datetime.fromisoformat(updated) - datetime.fromisoformat(before.updated)
         if since.total_seconds() >= SESSION_UPDATED_EVERY_S:
-            return before._replace(updated=call.received), False
+            return before._replace(updated=updated), False
         return before, False
 
     def apply(self, call: Track, effect: Effect) -> None:
