@@ -17,7 +17,7 @@ from trackd.actors.messages import (
     StoreHealth,
     Tick,
 )
-from trackd.storage.store import Change, Outcome, StoreError
+from trackd.storage.store import Change, Changes, Outcome, StoreError
 from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)
@@ -89,12 +89,11 @@ class EventWriter(GuardedActor):
         self._count(result, batch)
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
         ended = list(zip(batch, outcomes, strict=True))
-        undone = {
+        undone: dict[str | None, Outcome] = {
             _profile_id(message): outcome for message, outcome in reversed(ended) if outcome is not Outcome.STORED
         }
         if undone:
-            ended += [(m, undone[p]) for m in self._waiting if (p := _profile_id(m)) is not None and p in undone]
-            self._waiting = [m for m in self._waiting if (p := _profile_id(m)) is None or p not in undone]
+            ended += self._taken_out(undone)
         settled = tuple([(message, outcome) for message, outcome in ended if isinstance(message, Commit)])
         if settled:
             self.send(self.wiring.directory, Settled(settled))
@@ -103,6 +102,20 @@ class EventWriter(GuardedActor):
             if isinstance(message, Delete):
                 self.send(self.wiring.housekeeper, Deleted(message.step, outcome))
         self._note_health(result.error)
+
+    def _taken_out(self, undone: dict[str | None, Outcome]) -> list[tuple[Waiting | Delete, Outcome]]:
+        """What waits and was built on a profile that is undone, or on what is taken out before it."""
+        taken_out: list[tuple[Waiting | Delete, Outcome]] = []
+        left: list[Waiting] = []
+        for message in self._waiting:
+            outcome = _undone_with(message, undone)
+            if outcome is None:
+                left.append(message)
+            else:
+                taken_out.append((message, outcome))
+                undone.setdefault(_profile_id(message), outcome)
+        self._waiting = left
+        return taken_out
 
     def _count(self, result: BatchResult, batch: Sequence[Waiting | Delete]) -> None:
         tally = self.wiring.parts.tally
@@ -147,3 +160,12 @@ def _change(message: Waiting | Delete) -> Change:
 
 def _profile_id(message: Waiting | Delete) -> str | None:
     return message.changes.fence.profile_id if isinstance(message, Commit) else None
+
+
+def _undone_with(message: Waiting, undone: Mapping[str | None, Outcome]) -> Outcome | None:
+    """A call that takes a session from a profile is built on that profile too: on whether it lives."""
+    if not isinstance(message, Commit):
+        return None
+    changes = message.changes
+    came_from = changes.session_was if isinstance(changes, Changes) else None
+    return undone.get(changes.fence.profile_id) or (undone.get(came_from) if came_from is not None else None)

@@ -1,10 +1,10 @@
 """What a call does to its session. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from trackd.actors.json_values import same
 from trackd.actors.messages import Track
-from trackd.storage.documents import JsonObject, Session
+from trackd.storage.documents import JsonObject, Session, timestamp
 from trackd.storage.encoding import json_text
 
 UPDATED_EVERY_S = 10.0
@@ -13,7 +13,7 @@ UPDATED_EVERY_S = 10.0
 def session_after(session: Session | None, call: Track, profile_id: str, max_bytes: int) -> tuple[Session, bool]:
     """The session after a call, and whether all that the call says of it fitted into `max_bytes` of JSON."""
     if session is None:
-        session = Session(call.session_id, profile_id, call.received, call.received, {}, {})
+        session = Session(call.session_id, profile_id, call.received, "", {}, {})
     context = merged(session.context, call.context or {})
     properties = merged(session.properties, call.properties or {})
     fits = (context is session.context and properties is session.properties) or (
@@ -22,7 +22,14 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     if not fits:
         context, properties = session.context, session.properties
     updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
+    if updated == session.updated and not (context is session.context and properties is session.properties):
+        updated = _a_moment_after(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
+
+
+def _a_moment_after(time: str) -> str:
+    """Whoever takes a session over knows by its time whether it still says what was read."""
+    return timestamp(datetime.fromisoformat(time) + timedelta(microseconds=1))
 
 
 def is_due(session: Session, before: Session) -> bool:

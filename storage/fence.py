@@ -35,7 +35,8 @@ def judge(
     `standing` maps the id of each stored profile to its (seq, revision), `links` that of each stored session to
     its profile's id and its `updated`. What comes after a stale change of its profile is stale with it, whatever the
     numbers say: another node may have written just as much as the change that was lost. So `stale` are the profiles
-    of which a change before these was stale in the same transaction; those of these are added.
+    of which a change before these was stale in the same transaction; those of these are added. A change that takes a
+    session from a profile is built on that profile too.
     """
     verdict = Verdict()
     now_standing, now_links = dict(standing), dict(links)
@@ -45,7 +46,7 @@ def judge(
         if (
             fence.profile_id in stale
             or now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
-            or (session is not None and not _fits(changes, now_links.get(session.id)))
+            or (session is not None and (changes.session_was in stale or not _fits(changes, now_links.get(session.id))))
         ):
             stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)

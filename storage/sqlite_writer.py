@@ -92,7 +92,9 @@ class SqliteWriter:
         undone: set[str] = set()
         for change in batch:
             profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            outcomes.append(Outcome.STALE if profile_id in undone else self._commit_alone(change))
+            came_from = change.session_was if isinstance(change, Changes) else None
+            is_stale = profile_id in undone or came_from in undone
+            outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
             if outcomes[-1] is not Outcome.STORED and profile_id is not None:
                 undone.add(profile_id)
         return outcomes

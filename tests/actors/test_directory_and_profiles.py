@@ -358,6 +358,29 @@ def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other(make,
     assert store.profile("A").seq == 5
 
 
+def test_who_takes_a_session_from_a_profile_that_fails_fails_with_it(make, scene):
+    """Whether that profile lives tells if the session's visit is to be counted again."""
+    sessions = [make.session("lost", "gone")]
+    store = make.store(make.profile("A", 5, 5), sessions=sessions, merged={"M": "A"}, permanent_profile_id=True)
+
+    async def story():
+        async with scene(store) as stage:
+            begun_anew = stage.ask(make.call("T", profile_id="gone"))
+            takes = stage.ask(make.call("lost", profile_id="M"))
+            built_on_that = stage.ask(make.call("lost"))
+            other = stage.ask(make.call("U"))
+            await stage.fail()
+            await stage.commit_all()
+            answers = [future.result() for future in (begun_anew, takes, built_on_that, other)]
+            return answers, await stage.answer(make.call("lost", profile_id="A"))
+
+    answers, later = asyncio.run(story())
+
+    assert [reason(answer) for answer in answers[:3]] == [Reason.STORE_FAILED] * 3
+    assert seqs(answers[3]) == [1]
+    assert (later.profile_id, later.profile_saved) == ("A", True)
+
+
 def test_a_session_whose_first_commit_failed_is_new_again(make, scene):
     store = make.store()
 

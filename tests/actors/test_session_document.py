@@ -4,6 +4,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from trackd.actors.session_document import merged, session_after
 from trackd.storage.documents import Session
@@ -141,3 +142,15 @@ def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(
 
     assert fits
     assert after.context == session.context
+
+
+def test_a_session_that_says_more_at_the_same_moment_has_another_time(make):
+    before = replace(make.session("S", "A", page=1), updated=make.later)
+    same, more = (
+        make.call("S", received=make.later, context={"page": 1}),
+        make.call("S", received=make.later, context={"b": 2}),
+    )
+
+    assert session_after(before, same, "A", 1_000)[0].updated == make.later
+    assert session_after(before, more, "A", 1_000)[0].updated == "2026-01-31T12:00:01.000001Z"
+    assert session_after(None, more, "A", 1_000)[0].updated == make.later

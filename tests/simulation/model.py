@@ -5,10 +5,11 @@ It is written from the contract (2.3, 2.4, 2.5) and knows no actors, batches, fe
 
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from trackd.actors.messages import Track
+from trackd.storage.documents import timestamp
 from trackd.storage.store import DeleteEvents
 
 SESSION_UPDATED_EVERY_S = 10.0
@@ -175,6 +176,8 @@ class Model:
             return Seat(profile_id, call.received, call.received, dict(call.context or {})), True
         context = before.context | (call.context or {})
         updated = max(before.inserted, call.received)  # calls that were held back come later than they were received
+        if updated == before.updated and context != before.context:
+            updated = timestamp(datetime.fromisoformat(updated) + timedelta(microseconds=1))
         if profile_id != before.profile_id or context != before.context:
             return Seat(profile_id, before.inserted, updated, context), True
         since = datetime.fromisoformat(updated) - datetime.fromisoformat(before.updated)

@@ -63,6 +63,7 @@ def one_by_one(batch, standing, links):
         if change.session is not None:
             profile_id, updated = world["sessions"].get(change.session.id, (None, None))
             fits = fits and profile_id == change.session_was and change.session_seen in (None, updated)
+            fits = fits and profile_id not in lost
         outcomes.append(STORED if fits else STALE)
         if not fits:
             lost.add(change.fence.profile_id)
@@ -113,6 +114,17 @@ def test_judging_leaves_what_it_was_given_alone(make):
 
 def test_a_change_without_a_session_does_not_look_at_links():
     assert judge([Changes(Fence("A", 0, 0), session_was="B")], {}, {}).outcomes == [STORED]
+
+
+def test_who_takes_a_session_from_a_profile_is_built_on_it(make):
+    mine = [
+        make.change("A", (0, 1)),
+        make.change("B", session="S", session_was="A"),
+        make.change("B", (0, 1), events=1),
+    ]
+
+    assert judge(mine, {}, {"S": ("A", NOW)}).outcomes == [STALE, STALE, STALE]
+    assert judge(mine[1:], {}, {"S": ("A", NOW)}).outcomes == [STORED, STORED]
 
 
 def test_what_was_stale_before_in_the_transaction_is_stale_still(make):
