@@ -8,7 +8,6 @@ import os
 import platform
 import resource
 import socket
-import sys
 import uuid
 from pathlib import Path
 
@@ -146,12 +145,7 @@ def _open_as_many_files_as_allowed() -> None:
 
 
 def _tune_interpreter() -> None:
-    """What start-up made stays: the collector need not look at it again, nor look so often.
-
-    The short switch interval (Python's own is 5 ms) lets the writer thread have the GIL back sooner after each
-    statement: a tenth more calls per second.
-    """
+    """What start-up made stays: the collector need not look at it again, nor look so often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(0.005)

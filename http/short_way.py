@@ -79,8 +79,12 @@ class TrackConnection(Connection):
         if not isinstance(answer, Tracked):
             self.take_long_way()
             return
+        try:
+            body, took = self._track.tracked(asked, answer)
+        except Exception:  # it is found again on the long way, which has an answer
+            self.take_long_way()
+            return
         self._asked = None
-        body, took = self._track.tracked(asked, answer)
         if not cycle.disconnected:
             self._send(cycle, body, took)
 

@@ -14,6 +14,7 @@ from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused, Track, Tracked
+from trackd.storage.documents import Session
 from trackd.storage.store import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 
 
@@ -131,13 +132,13 @@ class Referee:
                 self._model.retire(session_id)
 
     def _call_written(self, node: Node, change: Changes, *, excused: bool) -> None:
-        moment = change.profile.doc["metadata"]["time"]["update"] if change.profile else None
-        if moment is None and change.session and change.writes_session:
-            moment = change.session.updated
-        if moment is None:
+        if change.profile is not None:
+            asked = self._by_time[change.profile.doc["metadata"]["time"]["update"]]
+        elif change.session is not None and change.writes_session:
+            asked = self._who_came_to(change.session, node)
+        else:
             self._looked(node, change)
             return
-        asked = self._by_time[moment]
         call, profile_id = asked.request, change.fence.profile_id
         assert isinstance(call, Track)
         check(asked.effect is None, f"call {call.number} is written twice")
@@ -154,6 +155,19 @@ class Referee:
             asked.effect = asked.effect._replace(seat=seat._replace(updated=updated))
         self._model.apply(call, asked.effect)
 
+    def _who_came_to(self, session: Session, node: Node) -> Asked:
+        """The call that wrote the session's time, which is not before that of its beginning."""
+        for asked in self._waiting.values():
+            call = asked.request
+            if (
+                isinstance(call, Track)
+                and (asked.node, call.session_id) == (node.number, session.id)
+                and asked.effect is None
+                and max(session.inserted, call.received) == session.updated
+            ):
+                return asked
+        raise Violation(f"{session} is written, and nobody came to it then")
+
     def _looked(self, node: Node, change: Changes) -> None:
         """A call that writes nothing takes place where its empty change is."""
         for asked in self._waiting.values():
@@ -162,7 +176,9 @@ class Referee:
                 profile_id = change.fence.profile_id
                 if self._model.may_answer(call, profile_id, asked.could):
                     effect = self._model.effect(call, profile_id, asked.rules, node.number)
-                    if not effect.writes:
+                    # What is written of a session's time alone may rest on what the other node has just written over.
+                    changes_nobody = self._nodes > 1 and effect.person is self._model.people.get(profile_id)
+                    if not effect.writes or changes_nobody:
                         asked.looked.append(effect)
 
     def answered(self, node: Node, answer: Answer) -> None:
