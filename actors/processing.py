@@ -13,6 +13,7 @@ from trackd.actors.profile_document import count
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Roots, Unmet
+from trackd.actors.rules.repetitions import Repetitions, Said
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
 from trackd.actors.rules.ruleset import Plan, RuleSet
 from trackd.actors.rules.schemas import Fault
@@ -22,10 +23,6 @@ from trackd.storage.encoding import json_text
 
 NO_CONSENT = "no consent"
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
-CONSENT_PARTS = frozenset(["consents", "metadata.consents"])
-MAX_REPETITIONS, MAX_REPEATED = 4, 200  # remembered of a profile; characters of JSON
-
-Said = tuple[str, str]  # the type of an event, and its properties as JSON
 
 
 class EventReport(Struct, frozen=True):
@@ -107,8 +104,7 @@ class Processing:
         self._same_rules = known.remembered.rules is rules
         looked_at = known.remembered.looked_at if self._same_rules else ()
         self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
-        self._repetitions = known.remembered.repetitions if self._same_rules else {}
-        self._new_repetitions: dict[Said, tuple[int, tuple[RuleRun, ...]]] = {}  # with the draft's clock
+        self._repetitions = Repetitions(draft, known.remembered.repetitions if self._same_rules else {})
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -134,7 +130,7 @@ class Processing:
         for segment, clock in self._looked_at.items():
             if not draft.changed_since(clock, segment.condition.parts):
                 fresh.append(segment)
-        looked_at, repetitions = before.looked_at, self._repetitions_now()
+        looked_at, repetitions = before.looked_at, self._repetitions.now()
         if len(fresh) != len(looked_at) or not looked_at.issuperset(fresh):
             looked_at = frozenset(fresh)
         if (rules, looked_at, repetitions, draft.size) == (
@@ -145,15 +141,6 @@ class Processing:
         ):
             return before
         return Remembered(draft.size, rules, looked_at, repetitions)
-
-    def _repetitions_now(self) -> Mapping[Said, tuple[RuleRun, ...]]:
-        draft, kept = self._draft, self._repetitions
-        if draft.changed_since(0, CONSENT_PARTS):
-            kept = {}
-        for said, (clock, runs) in self._new_repetitions.items():
-            if not draft.changed_since(clock, CONSENT_PARTS):
-                kept = dict([*kept.items(), (said, runs)][-MAX_REPETITIONS:])
-        return kept
 
     @property
     def without_consent(self) -> bool:
@@ -169,7 +156,7 @@ class Processing:
         plan = rules.plan(event.type)
         if self.without_consent and not plan.changes_consents:
             return self._drop_without_consent(event)
-        if plan.rests_on_consents and (runs := self._repeated(event)):
+        if plan.rests_on_consents and (runs := self._repetitions.runs((event.type, event.properties_json))):
             report = self._apply(event, plan, runs)
             self._store(event, plan, "collected" if plan.schema is None else "validated")
         elif plan.schema is None:
@@ -196,11 +183,6 @@ class Processing:
             self.listed.append(NumberedEvent(event.id, event.type, first, saved=False))
         return EventReport(event, again=True)
 
-    def _repeated(self, event: TrackedEvent) -> tuple[RuleRun, ...]:
-        """What became of the rules the last time, when it is the same now; nothing when that is not known."""
-        runs = self._repetitions.get((event.type, event.properties_json), ())
-        return () if runs and self._draft.changed_since(0, CONSENT_PARTS) else runs
-
     def _apply(self, event: TrackedEvent, plan: Plan, runs: tuple[RuleRun, ...] = ()) -> EventReport | None:
         """`runs`: of its rules, when they need not run."""
         self.applied += 1
@@ -214,7 +196,7 @@ class Processing:
                 if plan.changes_consents:
                     expire(self._draft, self._call.received, self._limits.max_consent_history)
             elif plan.rests_on_consents and not any(run.skipped for run in runs):
-                self._note_repetition(event, runs)
+                self._repetitions.note((event.type, event.properties_json), runs)
         for segment in plan.segments:
             if self._is_due(segment):
                 roots = roots or self._roots(event, plan)
@@ -223,10 +205,6 @@ class Processing:
         if runs or turns or uncounted or event.notes:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
-
-    def _note_repetition(self, event: TrackedEvent, runs: tuple[RuleRun, ...]) -> None:
-        if len(event.properties_json) <= MAX_REPEATED:
-            self._new_repetitions[event.type, event.properties_json] = self._draft.clock, runs
 
     def _come_under_rules(self) -> tuple[SegmentTurn, ...]:
         """Of the segments that these rules do not have, a profile is in none any more."""

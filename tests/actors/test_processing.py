@@ -316,6 +316,22 @@ def test_consents_that_are_said_again_are_remembered_without_a_difference(make, 
         assert (one.profile, one.changes, one.answer) == (other.profile, other.changes, other.answer)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_consent_that_is_said_again_after_its_withdrawal_is_granted_again(make, at_once):
+    ruleset, person = rules(rule=[grants(), REVOKES]), Person()
+    grant, revoke = [make.event(event_type=kind, properties={"a": True}) for kind in ("consent", "revoke")]
+    for _ in range(3):
+        person.send(make.call(events=[grant]), ruleset)
+    if at_once:
+        person.send(make.call(events=[revoke, grant]), ruleset)
+    else:
+        person.send(make.call(events=[revoke]), ruleset)
+        assert person.doc["consents"] == {}
+        person.send(make.call(events=[grant]), ruleset)
+
+    assert list(person.doc["consents"]) == ["a"]
+
+
 def test_a_consent_that_is_said_again_need_not_run_its_rules(make, monkeypatch):
     person = Person()
     call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": False})])

@@ -240,28 +240,3 @@ def test_a_process_that_does_not_come_back_is_tried_again_and_closing_does_not_w
 
     assert str(result.error) == "the writer process ended with exit code 5"
     assert ended
-
-
-def test_the_process_ends_when_its_server_is_killed(file):
-    server = f"""
-import asyncio, os, signal, sys
-from pathlib import Path
-from trackd.cli.children import command
-from trackd.storage.writer_process import WriterProcess
-async def main():
-    writer = WriterProcess(command("writer", Path({str(file)!r}), "FULL", "info", "text"), print)
-    await writer.start()
-    print(writer.pid, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-asyncio.run(main())
-"""
-
-    async def run():
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", server, stdout=asyncio.subprocess.PIPE)
-        # Its end is seen by the pipe that it inherited: nobody holds it any more.
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
-        pid = int(out)
-        while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
-            await asyncio.sleep(0.01)
-
-    asyncio.run(asyncio.wait_for(run(), 30))
