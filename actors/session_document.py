@@ -46,6 +46,8 @@ def merged(old: JsonObject, new: JsonObject) -> JsonObject:
     result = old
     for key, value in new.items():
         known = old.get(key)
+        if type(value) is str and type(known) is str and value == known:
+            continue
         if isinstance(known, dict) and isinstance(value, dict):
             value = merged(known, value)
         if key not in old or not (value is known or same(known, value)):

@@ -11,8 +11,9 @@ from typing import Any, overload
 
 import uuid_utils
 from msgspec import Struct
-from thespian.actors import ActorAddress, ActorSystem
+from thespian.actors import ActorAddress
 
+from trackd.actors.dispatch import actor_system
 from trackd.actors.dropped_events import DroppedEvents
 from trackd.actors.guarded import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
@@ -127,8 +128,7 @@ class Tracker:
         self._writer = self._make_writer(self._store, self._committed)
         await self._writer.start()
         self.writer_ended = False
-        # Without transientUnique the system would be the process's one and only; logDefs would take over logging.
-        self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
+        self._system = actor_system()
         parts = Parts(
             reads=self._store,
             submit=self._writer.submit,

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from pydantic_core import to_json
+import msgspec
 
 from trackd.actors.messages import Tracked
 from trackd.actors.told import LogEntry
+
+ENCODER = msgspec.json.Encoder()
 
 
 def answer_body(tracked: Tracked) -> bytes:
@@ -17,11 +19,17 @@ def answer_body(tracked: Tracked) -> bytes:
         "ux": [],
         "response": {},
     }
-    return to_json(answer)
+    return ENCODER.encode(answer)
 
 
 def _debugging(tracked: Tracked) -> dict[str, Any]:
-    events, told = tracked.events, tracked.told
+    told, saved = tracked.told, 0
+    ids, types, seqs = [], [], []
+    for event in tracked.events:
+        saved += event.saved
+        ids.append(event.id)
+        types.append(event.type)
+        seqs.append(event.seq)
     return {
         "session": {
             "saved": int(tracked.session_saved),
@@ -30,11 +38,11 @@ def _debugging(tracked: Tracked) -> dict[str, Any]:
             "types": [],
         },
         "events": {
-            "saved": sum(event.saved for event in events),
+            "saved": saved,
             "errors": [],
-            "ids": [event.id for event in events],
-            "types": [event.type for event in events],
-            "seq": [event.seq for event in events],
+            "ids": ids,
+            "types": types,
+            "seq": seqs,
         },
         "profile": {
             "saved": int(tracked.profile_saved),

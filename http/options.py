@@ -1,6 +1,6 @@
 """The options of payload and events (contract 2.2): an event's own option wins over the payload's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -42,6 +42,6 @@ def event_options(options: Options, default: EventOptions) -> EventOptions:
     )
 
 
-def wants_profile(payload: Options, events: Sequence[Options]) -> bool:
-    """`profile` is no default: true anywhere asks for it, false says nothing."""
-    return payload.get("profile") is True or any(event.get("profile") is True for event in events)
+def wants_profile(options: Options) -> bool:
+    """`profile` is no default: true for the payload or any event asks for it, false says nothing."""
+    return options.get("profile") is True

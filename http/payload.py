@@ -8,6 +8,9 @@ from annotated_types import MaxLen
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema, create_model
 
 from trackd.http.errors import HttpError, invalid, too_large
+from trackd.http.usual_payload import UsualPayload, usual_payload
+from trackd.storage.documents import JsonObject
+from trackd.storage.encoding import json_text
 
 
 def _empty_object(value: Any) -> Any:
@@ -76,6 +79,9 @@ class TrackerPayload(BaseModel):
     )
 
 
+Payload = TrackerPayload | UsualPayload
+
+
 class PayloadParser:
     """Body to payload, with at most so many events."""
 
@@ -84,14 +90,23 @@ class PayloadParser:
         limited = Annotated[list[EventPayload], MaxLen(max_events)]
         self._model = create_model("TrackerPayload", __base__=TrackerPayload, events=(limited, ...))
 
-    def parse(self, body: bytes) -> TrackerPayload:
-        """Raises HttpError with all faults at once."""
+    def parse(self, body: bytes) -> Payload:
+        """Raises HttpError with all faults at once. JSON can say all that is in the payload."""
+        usual = usual_payload(body)
+        if usual is not None and len(usual.events) <= self._max_events:
+            return usual
+        return self.parse_unusual(body)
+
+    def parse_unusual(self, body: bytes) -> TrackerPayload:
+        """As `parse`, whatever the payload is."""
         if b"NaN" in body or b"Infinity" in body:
             _refuse_constants(body)
         try:
-            return self._model.model_validate_json(body)
+            payload = self._model.model_validate_json(body)
         except ValidationError as error:
             raise self._http_error(error) from None
+        _refuse_large_numbers(payload)
+        return payload
 
     def _http_error(self, error: ValidationError) -> HttpError:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
@@ -114,3 +129,25 @@ def _refuse_constants(body: bytes) -> None:
         json.loads(body, parse_constant=refuse)
     except (ValueError, RecursionError):
         return
+
+
+def _refuse_large_numbers(payload: TrackerPayload) -> None:
+    """Python's parsers read 1e999 as an infinite number, which cannot be written again."""
+    objects: list[tuple[tuple[str | int, ...], JsonObject]] = [
+        (("context",), payload.context),
+        (("properties",), payload.properties),
+    ]
+    for position, event in enumerate(payload.events):
+        objects += [
+            (("events", position, "properties"), event.properties),
+            (("events", position, "context"), event.context),
+            (("events", position, "options"), event.options),
+        ]
+    faults = []
+    for loc, value in objects:
+        try:
+            json_text(value)
+        except ValueError as error:
+            faults.append(fault_at(loc, f"Invalid JSON: {error}", "json_invalid"))
+    if faults:
+        raise invalid(faults)

@@ -16,8 +16,11 @@ JsonObject = dict[str, Any]
 
 def timestamp(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000000Z`; a moment without a zone is UTC. Raises OverflowError outside years 1 to 9999."""
-    zoned = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return zoned.isoformat(timespec="microseconds")[:-6] + "Z"
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    elif moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class Source(Struct, frozen=True):

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from thespian.actors import ActorSystem
 
+from trackd.actors.dispatch import actor_system
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Answer, BatchCommitted, Erase, Fetch, Refused, Tick, Track, TrackedEvent
 from trackd.actors.profile_document import new_profile
@@ -201,7 +201,7 @@ class Troupe:
         self.takes_batches = True
         self.tally = Tally()
         self._ids = itertools.count(1)
-        self._system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
+        self._system = actor_system()
         bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, **bounds}
         parts = Parts(
             reads=reads,

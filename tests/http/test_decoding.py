@@ -193,6 +193,25 @@ def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("payload", "events", "wanted"),
+    [
+        ({}, [], False),
+        ({"profile": True}, [], True),
+        ({"profile": False}, [{}], False),
+        ({}, [{}, {"profile": True}], True),
+        ({"profile": False}, [{"profile": True}, {"profile": False}], True),
+        ({"profile": True}, [{"profile": False}], True),
+        ({}, [{"profile": False}], False),
+    ],
+)
+def test_true_anywhere_asks_for_the_profile_and_false_says_nothing(
+    payload: dict[str, Any], events: list[dict[str, Any]], wanted: bool
+) -> None:
+    call = decoded(*[{"options": options} for options in events], options=payload)
+    assert call.wants_profile is wanted
+
+
 def test_numbers_that_json_cannot_say_are_told_all_at_once_each_with_its_place() -> None:
     body = (
         b'{"source": {"id": "s"}, "session": {"id": "x"}, "context": {"a": 1e999}, "properties": {"b": [-1e999]},'
