@@ -1,6 +1,7 @@
 """From a payload to the call that the actors take."""
 
 import uuid
+from collections.abc import Sequence
 
 from trackd.actors.messages import Track, TrackedEvent
 from trackd.actors.system import new_id
@@ -26,11 +27,12 @@ def decode(
     user_agent: str | None = None,
 ) -> Track:
     """`received` is a timestamp."""
+    said: Sequence[EventPayload | UsualEvent] = payload.events
     defaults = event_options(payload.options, PLAIN)
-    keeps_session = not payload.events and defaults.save_session
+    keeps_session = not said and defaults.save_session
     debugs, shows_profile = defaults.debugger, wants_profile(payload.options)
     events = []
-    for position, event in enumerate(payload.events):
+    for position, event in enumerate(said):
         options = defaults
         if event.options:
             options = event_options(event.options, defaults)
