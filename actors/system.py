@@ -158,11 +158,12 @@ class Tracker:
     def ask(self, request: Administer) -> asyncio.Future[Administered | Undone]: ...
     def ask(self, request: Request, size: int = 0) -> asyncio.Future[Any]:
         """Ask the actors; `size` is that of a call's body in bytes. The future always ends with an answer."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refusal = self._refusal(request, size)
         if refusal is not None or self._wiring is None:
+            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             future.set_result(refusal or Refused(request.number, Reason.STOPPING, RETRY_AFTER_S))
             return future
+        future = self._loop.create_future()  # Python asks the system for its process id to find the running loop
         self._calls[request.number] = _Waiting(request, future, size, self._loop.time() + self._limits.call_timeout_s)
         self._queued_bytes += size
         self._system.tell(_addressee(request, self._wiring), request)

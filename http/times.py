@@ -1,6 +1,8 @@
 """When an event happened, as clients say it."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time_ns
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -8,6 +10,23 @@ from pydantic import TypeAdapter, ValidationError
 from trackd.storage.documents import timestamp
 
 _DATETIME = TypeAdapter(datetime)
+
+
+class Clock:
+    """The time of day as a timestamp. What is the same for a second is made once: each call asks for the time."""
+
+    def __init__(self, microseconds: Callable[[], int] = lambda: time_ns() // 1_000) -> None:
+        """`microseconds` since 1970."""
+        self._microseconds = microseconds
+        self._second = -1
+        self._prefix = ""
+
+    def __call__(self) -> str:
+        second, microsecond = divmod(self._microseconds(), 1_000_000)
+        if second != self._second:
+            self._prefix = timestamp(datetime.fromtimestamp(second, UTC))[: -len("000000Z")]
+            self._second = second
+        return f"{self._prefix}{microsecond:06}Z"
 
 
 def event_time(time: Any, metadata: Any) -> tuple[str | None, str | None]:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -17,7 +16,7 @@ from trackd.http.body import Headers, check_content_type, check_nesting, read_bo
 from trackd.http.decoding import decode
 from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
 from trackd.http.payload import PayloadParser
-from trackd.storage.documents import timestamp
+from trackd.http.times import Clock
 
 MAX_KEY_LENGTH = 255
 ASKED = "trackd.asked"  # in the scope of a call that was asked on the short way
@@ -39,13 +38,13 @@ class TrackEndpoint:
         tracker: Tracker,
         limits: Limits,
         errors: ErrorAnswers,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], str] | None = None,
     ) -> None:
         self._tracker = tracker
         self._tally = tracker.tally
         self._limits = limits
         self._errors = errors
-        self._now = now
+        self._now = now or Clock()
         self._parser = PayloadParser(limits.max_events)
 
     @property
@@ -109,7 +108,7 @@ class TrackEndpoint:
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
-            received=timestamp(self._now()),
+            received=self._now(),
             idempotency_key=_idempotency_key(headers),
             origin=origin.decode("latin-1") if origin is not None else None,
             ip=client[0] if client else None,
@@ -118,7 +117,10 @@ class TrackEndpoint:
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    key = headers.get(b"idempotency-key", b"").decode("latin-1").strip()
+    said = headers.get(b"idempotency-key")
+    if said is None:
+        return None
+    key = said.decode("latin-1").strip()
     if len(key) > MAX_KEY_LENGTH:
         message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
         raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackd.http.times import event_time
+from trackd.http.times import Clock, event_time
 from trackd.storage.documents import timestamp
 
 JSON = st.recursive(
@@ -142,3 +142,16 @@ def test_no_json_value_is_an_error(time: Any, metadata: Any) -> None:
     assert created is None or note is None
     assert created is None or TIMESTAMP.fullmatch(created)
     assert note is None or "the server's time is used" in note
+
+
+@given(st.lists(st.integers(0, 10**16) | st.integers(0, 3_000_000), min_size=1))
+@settings(deadline=None)
+def test_a_clock_says_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
+    clock = Clock(iter(moments).__next__)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert [clock() for _ in moments] == [timestamp(epoch + timedelta(microseconds=moment)) for moment in moments]
+
+
+def test_the_clock_tells_the_time_of_day() -> None:
+    before = timestamp(datetime.now(UTC))
+    assert before <= Clock()() <= timestamp(datetime.now(UTC))
