@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from thespian.actors import ActorSystem, ActorSystemMessage
-from thespian.system.simpleSystemBase import ActorSystemBase
+from thespian.actors import ActorAddress, ActorSystem, ActorSystemMessage
+from thespian.system.simpleSystemBase import ActorSystemBase, PendingSend
 
 from trackd.actors.guarded import GuardedActor
 
@@ -24,6 +24,9 @@ class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has 
                 actor.receiveMessage(send.msg, send.sender)
             else:
                 self._runSingleSend(send)
+
+    def actor_send(self, fromActor: ActorAddress, toActor: ActorAddress, msg: Any) -> None:  # noqa: N803
+        self._pendingSends.append(PendingSend(fromActor, msg, toActor))
 
     def _realizeWakeups(self) -> None:  # noqa: N802  Thespian's name
         pass
