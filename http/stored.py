@@ -92,14 +92,14 @@ class StoredDocuments:
         yield b'{"profile":' + to_json(profile.doc)
         for name, read in (("sessions", "profile_sessions"), ("events", "profile_events")):
             yield f',"{name}":['.encode()
-            before = ""
+            before = b""
             async for documents in self._pages(read, profile.id):
-                yield (before + documents).encode()
-                before = ","
+                yield before + documents
+                before = b","
             yield b"]"
         yield b"}"
 
-    async def _pages(self, name: str, profile_id: str) -> AsyncIterator[str]:
+    async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
         """The documents of all pages, each page without its brackets, those with nothing left out."""
         wanted = Wanted(limit=EXPORT_PAGE)
         while page := await self._lists.read(name, profile_id, wanted):
@@ -119,5 +119,5 @@ def not_there() -> Response:
 
 
 def page_answer(page: Page) -> Response:
-    following = "null" if page.next is None else f'"{page.next}"'
-    return json_answer(f'{{"result":{page.documents},"next":{following}}}'.encode())
+    following = b"null" if page.next is None else b'"%d"' % page.next
+    return json_answer(b'{"result":%b,"next":%b}' % (page.documents, following))

@@ -42,9 +42,8 @@ def encode_question(number: int, read: str, *arguments: Any) -> bytes:
     return ENCODER.encode(Question(number, read, arguments))
 
 
-def answer_of(listings: Listings, payload: bytes) -> bytes:
+def answer_of(listings: Listings, question: Question) -> bytes:
     """Read what is asked for; whatever goes wrong becomes an answer."""
-    question = QUESTIONS.decode(payload)
     try:
         types = ARGUMENTS[question.read]
         arguments: list[Any] = [

@@ -12,7 +12,7 @@ class Page(Struct, frozen=True):
     of rows at a time.
     """
 
-    documents: str
+    documents: bytes
     next: int | None
 
 

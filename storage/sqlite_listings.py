@@ -1,11 +1,7 @@
-"""Lists from an SQLite file. Each page is one row, put together by SQLite, from as few statements as possible.
-
-Python's SQLite module lets go of the GIL for each statement and each row, and beside other threads it takes up to a
-switch interval to have it back: a page of 1,000 rows could take seconds.
-"""
+"""Lists from an SQLite file, a page at a time, with what it takes to find the page after it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,92 +10,69 @@ import pysqlite3 as sqlite3
 
 from trackd.storage.chain import walk
 from trackd.storage.connection import Connection, connect, explained
-from trackd.storage.documents import timestamp
+from trackd.storage.documents import Event, JsonObject, timestamp
 from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
+from trackd.storage.row_documents import (
+    EVENT_COLUMNS,
+    SESSION_COLUMNS,
+    array,
+    encoded,
+    event_document,
+    session_document,
+)
 from trackd.storage.store import StoreError
 
 MAX_EXAMINED = 10_000  # rows that one page looks at: about 20 ms
+SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
 SLACK_S = 1  # numbers follow the times of arrival, but for calls that were sent to their actor again
 
-# What another tool wrote may be no JSON: it spoils its own field only.
-EVENT = """
-json_object(
-    'id', id, 'seq', seq, 'type', type, 'profile', json_object('id', profile_id),
-    'session', json_object('id', session_id), 'source', json_object('id', source_id),
-    'metadata', json_object('time', json_object('create', created, 'insert', inserted), 'status', status, 'ip', ip,
-        'reasons', iif(json_valid(reasons), json(reasons), json_array())),
-    'properties', iif(json_valid(properties), json(properties), NULL),
-    'context', iif(json_valid(context), json(context), NULL), 'config', iif(json_valid(config), json(config), NULL),
-    'tags', iif(json_valid(tags), json(tags), NULL))
+# One document more than the page holds is looked for: that is where the next page begins.
+PROFILE = """
+SELECT id, last_event FROM profile WHERE id = :profile UNION ALL
+SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile) LIMIT 1
 """
-SESSION = """
-json_object('id', id, 'profile', json_object('id', profile_id),
-    'metadata', json_object('time', json_object('insert', inserted, 'update', updated,
-        'duration', round((julianday(updated) - julianday(inserted)) * 86400, 3))),
-    'context', iif(json_valid(context), json(context), NULL),
-    'properties', iif(json_valid(properties), json(properties), NULL))
-"""
-# Each page is one statement with one row: its documents as a JSON array, and where the next begins. One document more
-# than the page holds is looked for, that is where.
-PROFILE = """(
-    SELECT coalesce((SELECT id FROM profile WHERE id = :profile),
-                    (SELECT id FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile)))
-)"""
 PROFILE_EVENTS = f"""
-{walk(PROFILE, start=f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {PROFILE}))", depth=":limit + 1")}
-SELECT (SELECT json_group_array({EVENT} ORDER BY number DESC) FROM event
-        WHERE number IN (SELECT number FROM walk LIMIT :limit)),
-       iif((SELECT count(*) FROM walk) > :limit, (SELECT min(number) FROM walk), NULL)
-WHERE {PROFILE} IS NOT NULL
+{walk(":profile", start=":start", depth=":limit + 1")}
+SELECT {EVENT_COLUMNS}, number FROM walk JOIN event USING (number) ORDER BY number DESC
 """
 PROFILE_SESSIONS = f"""
-WITH page (number) AS (
-    SELECT rowid FROM session WHERE profile_id = {PROFILE} AND rowid <= :start ORDER BY rowid DESC LIMIT :limit + 1)
-SELECT (SELECT json_group_array({SESSION} ORDER BY rowid DESC) FROM session
-        WHERE rowid IN (SELECT number FROM page LIMIT :limit)),
-       iif((SELECT count(*) FROM page) > :limit, (SELECT min(number) FROM page), NULL)
-WHERE {PROFILE} IS NOT NULL
+SELECT {SESSION_COLUMNS}, rowid FROM session WHERE profile_id = :profile AND rowid <= :start
+ORDER BY rowid DESC LIMIT :limit + 1
 """
-# An event that is older than the session is the end: nothing of the session comes before it.
-OF_SESSION = "(SELECT profile_id FROM session WHERE id = :session)"
+PROFILE_OF_SESSION = """
+SELECT profile.id, last_event, inserted FROM session LEFT JOIN profile ON profile.id = session.profile_id
+WHERE session.id = ?
+"""
 SESSION_EVENTS = f"""
 {
     walk(
-        OF_SESSION,
-        start=f"coalesce(:cursor, (SELECT last_event FROM profile WHERE id = {OF_SESSION}))",
+        ":profile",
+        start=":start",
         depth=":depth + 1",
         counted="(event.session_id = :session)",
         most=":limit",
     )
-},
-page (number) AS (
-    SELECT number FROM walk JOIN event USING (number) WHERE session_id = :session ORDER BY number DESC LIMIT :limit + 1)
-SELECT (SELECT json_group_array({EVENT} ORDER BY number DESC) FROM event
-        WHERE number IN (SELECT number FROM page LIMIT :limit)),
-       CASE WHEN (SELECT count(*) FROM page) > :limit THEN (SELECT min(number) FROM page)
-            WHEN (SELECT count(*) FROM walk) > :depth THEN (
-                SELECT number FROM event WHERE number = (SELECT min(number) FROM walk)
-                AND inserted >= (SELECT inserted FROM session WHERE id = :session)) END
-WHERE {OF_SESSION} IS NOT NULL
+}
+SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event USING (number)
+WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
 """
 EVENTS = f"""
-SELECT json_group_array({EVENT} ORDER BY number DESC), count(*), min(number) FROM (SELECT * FROM event
-    WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
-    AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
-    AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
-    ORDER BY number DESC LIMIT :limit)
+SELECT {EVENT_COLUMNS}, number FROM event
+WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
+AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
+AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
+ORDER BY number DESC LIMIT :limit
 """
 # Most documents without a segment do not have its name in them: to look for the text takes a tenth of reading them.
 PROFILES = """
-SELECT json_group_array(json(doc) ORDER BY number DESC), count(*), min(number) FROM (
-    SELECT rowid AS number, doc FROM profile WHERE rowid <= :start AND rowid > :floor
-    AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
-    AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
-    AND (:public IS NULL OR iif(:value IS NULL,
-        coalesce(doc -> :public, doc -> :private) IS NOT NULL,
-        :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))
-    AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
-    ORDER BY rowid DESC LIMIT :limit)
+SELECT doc, rowid FROM profile WHERE rowid <= :start AND rowid > :floor
+AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
+AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
+AND (:public IS NULL OR iif(:value IS NULL,
+    coalesce(doc -> :public, doc -> :private) IS NOT NULL,
+    :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))
+AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
+ORDER BY rowid DESC LIMIT :limit
 """
 # Both in one SELECT would read the whole table.
 FIRST_AND_NEWEST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
@@ -150,31 +123,53 @@ class SqliteListings:
             return connect(self._path, mode="ro")
 
     def session(self, session_id: str) -> str | None:
-        return self._document(f"SELECT {SESSION} FROM session WHERE id = ?", session_id)
+        row = self._row(f"SELECT {SESSION_COLUMNS} FROM session WHERE id = ?", session_id)
+        return None if row is None else encoded(session_document(row)).decode()
 
     def event(self, event_id: str) -> str | None:
-        return self._document(f"SELECT {EVENT} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1", event_id)
+        row = self._row(f"SELECT {EVENT_COLUMNS} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1", event_id)
+        return None if row is None else encoded(event_document(row)).decode()
 
-    def _document(self, sql: str, key: str) -> str | None:
+    def _row(self, sql: str, key: str) -> Any:
         try:
-            row = self._by_key.execute(sql, (key,)).fetchone()
+            return self._by_key.execute(sql, (key,)).fetchone()
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
-        return row[0] if row else None
 
     def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None:
-        return self._page(PROFILE_EVENTS, wanted, profile=profile_id, cursor=wanted.cursor)
+        with self._reading() as db:
+            profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
+            if profile is None:
+                return None
+            own_id, last = profile
+            start = last if wanted.cursor is None else wanted.cursor
+            rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": wanted.limit}).fetchall()
+            return _page(rows, event_document, wanted.limit)
 
     def profile_sessions(self, profile_id: str, wanted: Wanted) -> Page | None:
-        return self._page(PROFILE_SESSIONS, wanted, profile=profile_id, start=_start(wanted))
+        with self._reading() as db:
+            profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
+            if profile is None:
+                return None
+            asked = {"profile": profile[0], "start": _start(wanted), "limit": wanted.limit}
+            return _page(db.execute(PROFILE_SESSIONS, asked).fetchall(), session_document, wanted.limit)
 
     def session_events(self, session_id: str, wanted: Wanted) -> Page | None:
-        return self._page(SESSION_EVENTS, wanted, session=session_id, cursor=wanted.cursor, depth=MAX_EXAMINED)
-
-    def _page(self, sql: str, wanted: Wanted, **parameters: Any) -> Page | None:
+        """An event that is older than the session is the end: nothing of the session comes before it."""
         with self._reading() as db:
-            row = db.execute(sql, {**parameters, "limit": wanted.limit}).fetchone()
-            return Page(*row) if row else None
+            session = db.execute(PROFILE_OF_SESSION, (session_id,)).fetchone()
+            if session is None:
+                return None
+            profile_id, last, inserted = session
+            start = last if wanted.cursor is None else wanted.cursor
+            asked = {"profile": profile_id, "start": start, "session": session_id}
+            rows = db.execute(SESSION_EVENTS, {**asked, "limit": wanted.limit, "depth": MAX_EXAMINED}).fetchall()
+        of_session = [row for row in rows if row[SESSION_ID] == session_id]
+        *_, walked, begins = rows[-1] if rows else (0, None)
+        if walked <= MAX_EXAMINED or len(of_session) > wanted.limit:
+            return _page(of_session, event_document, wanted.limit)
+        page = _page([row for row in of_session if row[-1] != begins], event_document, wanted.limit)
+        return Page(page.documents, begins if rows[-1][INSERTED] >= inserted else None)
 
     def events(self, which: EventsWanted, wanted: Wanted) -> Page:
         with self._reading() as db:
@@ -186,7 +181,8 @@ class SqliteListings:
             if which.after is not None:
                 lowest = max(lowest, _arrived(db, which.after, -SLACK_S) - 1)
             filters = {name: getattr(which, name) for name in which.__struct_fields__}
-            return _search(db, EVENTS, filters, (start, lowest), wanted.limit)
+            rows, following = _search(db, EVENTS, filters, (start, lowest), wanted.limit)
+            return Page(encoded([event_document(row) for row in rows]), following)
 
     def profiles(self, which: ProfilesWanted, wanted: Wanted) -> Page:
         with self._reading() as db:
@@ -198,7 +194,8 @@ class SqliteListings:
                 "value": which.value,
                 "seen_after": which.seen_after,
             }
-            return _search(db, PROFILES, filters, (min(_start(wanted), newest), 0), wanted.limit)
+            rows, following = _search(db, PROFILES, filters, (min(_start(wanted), newest), 0), wanted.limit)
+            return Page(array(doc for doc, _ in rows), following)
 
     def count(self, kind: str) -> int:
         with self._reading() as db:
@@ -210,13 +207,24 @@ def _start(wanted: Wanted) -> int:
     return 2**62 if wanted.cursor is None else wanted.cursor
 
 
-def _search(db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int) -> Page:
-    """Look through the rows from the first number down to (not including) the second, as far as one page may."""
+def _page(rows: Sequence[Any], document: Callable[[Any], JsonObject], limit: int) -> Page:
+    """Rows end with their number."""
+    following = rows[limit][-1] if len(rows) > limit else None
+    return Page(encoded([document(row) for row in rows[:limit]]), following)
+
+
+def _search(
+    db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int
+) -> tuple[Sequence[Any], int | None]:
+    """Look through the rows from the first number down to (not including) the second, as far as one page may.
+
+    Returns those that were found, each with its number at the end, and where the next page begins.
+    """
     start, lowest = numbers
     floor = max(start - MAX_EXAMINED, lowest)
-    documents, count, last = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchone()
-    below = last - 1 if count == limit else floor
-    return Page(documents, below if below > lowest else None)
+    rows = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchall()
+    below = rows[-1][-1] - 1 if len(rows) == limit else floor
+    return rows, below if below > lowest else None
 
 
 def _arrived(db: Any, time: str, slack_s: int) -> int:

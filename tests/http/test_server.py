@@ -173,3 +173,39 @@ def test_requests_past_the_bound_of_one_connection_are_refused_after_the_answers
     assert answer.count(b"HTTP/1.1 200 ") >= 1_000
     assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 ") + 1
     assert b"More than 1000 requests" in answer.rpartition(b"HTTP/1.1 503 ")[2]
+
+
+def test_the_head_of_an_answer_comes_with_its_body() -> None:
+    async def run() -> bytes:
+        async with serving(MemoryStore([])) as client:
+            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            writer.write(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = await reader.read(65_536)
+            writer.close()
+            return answer
+
+    head, _, body = asyncio.run(asyncio.wait_for(run(), 30)).partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}\r\n".encode() in head + b"\r\n"
+    assert body
+
+
+def test_an_answer_without_a_body_is_its_head() -> None:
+    answer, _ = talk(b"HEAD /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_asks_whether_to_go_on_is_told_so_before_it_sends_the_body() -> None:
+    async def run() -> tuple[bytes, bytes]:
+        async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
+            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            writer.write(post("Expect: 100-continue", "Connection: close").removesuffix(BODY))
+            told = await reader.readuntil(b"\r\n\r\n")
+            writer.write(BODY)
+            answer = await reader.read()
+            writer.close()
+            return told, answer
+
+    told, answer = asyncio.run(asyncio.wait_for(run(), 30))
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 200 ")

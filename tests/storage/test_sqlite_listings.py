@@ -117,7 +117,7 @@ def test_what_is_not_there_is_none(listings):
 
 def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings):
     for page in (listings.events(EventsWanted(), Wanted()), listings.profiles(ProfilesWanted(), Wanted())):
-        assert (page.documents, page.next) == ("[]", None)
+        assert (page.documents, page.next) == (b"[]", None)
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [0, 0, 0]
 
 
@@ -157,7 +157,7 @@ def test_a_cursor_of_another_profile_shows_nothing(sqlite_shelf, listings, make)
 
     page = listings.profile_events("A", Wanted(cursor=2))
 
-    assert (page.documents, page.next) == ("[]", None)
+    assert (page.documents, page.next) == (b"[]", None)
 
 
 def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, listings, make):
