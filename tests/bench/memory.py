@@ -59,7 +59,8 @@ def _look(server: Trackd, when: str) -> Measure:
 def _wait(server: Trackd, running: Running, calls: int) -> None:
     while _metric(server, "trackd_calls_total", '{status="200"}') < calls:
         if not running.runs:
-            raise BenchError(f"wrk ended too early: {running.output()}")
+            running.result()
+            raise BenchError("wrk ended too early.")
         time.sleep(LOOK_S)
 
 

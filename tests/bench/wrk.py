@@ -2,11 +2,12 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tests.bench.faults import BenchError
 from tests.bench.figures import Round
@@ -39,9 +40,9 @@ def measure(server: Server, load: Load, seed: int) -> Round:
     """Rounds with the same seed send the same requests."""
     before = cpu_s(server.roots)
     with Running(server, load, seed) as running:
-        output = running.output()
+        found = running.result()
     cpu = cpu_s(server.roots) - before
-    return read_output(output, cpu)
+    return replace(found, cpu_us=cpu * 1e6 / max(1, found.calls))
 
 
 class Running:
@@ -81,18 +82,13 @@ class Running:
     def runs(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self) -> str:
-        """End it early; returns what it printed."""
-        self._process.send_signal(signal.SIGINT)
-        return self.output()
-
-    def output(self) -> str:
-        """What it printed, once it has ended."""
+    def result(self) -> Round:
+        """What it measured, once it has ended: all but the processor time. Raises BenchError."""
         output, _ = self._process.communicate()
-        return output
+        return read_output(output)
 
 
-def read_output(output: str, cpu_s: float) -> Round:
+def read_output(output: str) -> Round:
     """Raises BenchError when it has no result."""
     found = next((line for line in output.splitlines() if line.startswith("RESULT ")), None)
     if found is None:
@@ -105,5 +101,5 @@ def read_output(output: str, cpu_s: float) -> Round:
         p99_ms=p99 / 1e3,
         p999_ms=p999 / 1e3,
         errors=errors,
-        cpu_us=cpu_s * 1e6 / max(1, calls),
+        cpu_us=0.0,
     )
