@@ -8,9 +8,11 @@ make profile                                where the time goes under load
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.status import Status
 
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result
@@ -68,14 +70,18 @@ def measure(asked: argparse.Namespace, console: Console) -> None:
     for name in asked.only or SCENARIOS:
         with (
             tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
-            console.status(name) as status,
+            console.status("") as status,
         ):
-            found = SCENARIOS[name](plan, Path(folder), lambda said, name=name: status.update(f"{name}: {said}"))
+            found = SCENARIOS[name](plan, Path(folder), partial(_tell, status, name))
         for result in found:
             show(result, console)
         results += found
         _write(plan, results, where, asked)
     console.print(f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False)
+
+
+def _tell(status: Status, scenario: str, said: str) -> None:
+    status.update(f"{scenario}: {said}")
 
 
 def _write(plan: Plan, results: list[Result], where: dict[str, str | int], asked: argparse.Namespace) -> None:

@@ -42,6 +42,7 @@ from trackd.storage.writer import BatchResult, Committed
 PROFILES, CALLS, TOGETHER, PASSES = 1_000, 4_000, 32, 5
 RECEIVED = "2026-01-31T12:00:00.000000Z"
 SERVER, WRITER = "server", "writer"
+DECIDER: Any = profile  # the module whose `decide` the actors call
 
 
 class Piece(Struct, frozen=True):
@@ -79,13 +80,13 @@ def pieces(plan: Plan, data: Path, console: Console) -> None:
             sources.add(Source(SOURCE_ID, "bench"))
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)  # as in the server
-        found = uvloop.run(_in_process(db))
+        found = uvloop.run(in_process(db))
         try:
             found = _with_the_rest(found, _under_load(plan, Path(folder)))
         except BenchError as error:
             console.print(f"The rest of the way is not measured. {error}", highlight=False)
     table = Table("process", "piece", "CPU µs per call")
-    rows = [(each.process, f"  {each.name}" if each.part else each.name, f"{each.cpu_us:.1f}") for each in found]
+    rows = [(each.process, each.name, f"{each.cpu_us:.1f}") for each in found]
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -93,7 +94,8 @@ def pieces(plan: Plan, data: Path, console: Console) -> None:
     (plan.out / "pieces.md").write_text("\n".join(lines) + "\n")
 
 
-async def _in_process(db: Path) -> list[Piece]:
+async def in_process(db: Path, number: int = CALLS) -> list[Piece]:
+    """`number` of calls, a multiple of TOGETHER. The file has the source."""
     settings = Settings()
     rules = load_rules("", settings.limits)
     store = SqliteStore(db)
@@ -106,7 +108,7 @@ async def _in_process(db: Path) -> list[Piece]:
     tracker = Tracker(store, settings.actors, settings.limits, rules, make_writer=recorder)
     await tracker.start()
     batches = recorders[0].batches
-    bodies = [body().replace("SESSION", f"s-{number % PROFILES}").encode() for number in range(CALLS)]
+    bodies = [body().replace("SESSION", f"s-{each % PROFILES}").encode() for each in range(number)]
     parser = PayloadParser(settings.limits.max_events)
 
     def to_call(payload: bytes) -> Track:
@@ -116,7 +118,7 @@ async def _in_process(db: Path) -> list[Piece]:
     async def answers() -> tuple[list[Any], float]:
         calls, answered = [to_call(payload) for payload in bodies], []
         began = time.process_time()
-        for first in range(0, CALLS, TOGETHER):
+        for first in range(0, number, TOGETHER):
             answered += await asyncio.gather(*(tracker.ask(call, 1_000) for call in calls[first : first + TOGETHER]))
         return answered, time.process_time() - began
 
@@ -128,7 +130,7 @@ async def _in_process(db: Path) -> list[Piece]:
     with _recorded(decisions):
         tracked, _ = await answers()
     assert all(isinstance(answer, Tracked) for answer in tracked)
-    actors = min([(await answers())[1] for _ in range(PASSES)]) * 1e6 / CALLS
+    actors = min([(await answers())[1] for _ in range(PASSES)]) * 1e6 / number
     whole = _joined(batches)
     payloads = [encode_batch(batch)[0] for batch in whole]
     decoded = [decode_batch(payload) for payload in payloads]
@@ -141,7 +143,12 @@ async def _in_process(db: Path) -> list[Piece]:
     return [
         Piece(SERVER, "bytes to call: nesting, parse, decode", _best(to_call, bodies)),
         Piece(SERVER, "actors", actors),
-        Piece(SERVER, "decide: what the events do", _best(lambda known: profile.decide(*known), decisions), part=True),
+        Piece(
+            SERVER,
+            "of these: what the events do (decide)",
+            _best(lambda known: DECIDER.decide(*known), decisions),
+            part=True,
+        ),
         Piece(SERVER, "answer to bytes", _best(answer_body, tracked)),
         Piece(SERVER, "batch to bytes", _best(encode_batch, whole) / TOGETHER),
         Piece(WRITER, "bytes to batch", _best(decode_batch, payloads) / TOGETHER),
@@ -152,17 +159,17 @@ async def _in_process(db: Path) -> list[Piece]:
 @contextlib.contextmanager
 def _recorded(decisions: list[tuple[Any, ...]]) -> Iterator[None]:
     """Keeps what each profile decides on, so that it can be decided again."""
-    decide = profile.decide
+    decide = DECIDER.decide
 
     def recording(*known: Any) -> Any:
         decisions.append(known)
         return decide(*known)
 
-    profile.decide = recording
+    DECIDER.decide = recording
     try:
         yield
     finally:
-        profile.decide = decide
+        DECIDER.decide = decide
 
 
 def _joined(batches: Sequence[Sequence[Change]]) -> list[list[Change]]:
@@ -197,7 +204,10 @@ def _under_load(plan: Plan, folder: Path) -> dict[str, float]:
 
 def _with_the_rest(found: Sequence[Piece], used: dict[str, float]) -> list[Piece]:
     said = []
-    for process, rest in ((SERVER, "the rest: HTTP, event loop, pipe"), (WRITER, "the rest: pipe")):
+    for process, rest in (
+        (SERVER, "the rest: HTTP, event loop, pipe"),
+        (WRITER, "the rest: pipe, and batches of other sizes"),
+    ):
         own = [piece for piece in found if piece.process == process]
         pieces_us = sum(piece.cpu_us for piece in own if not piece.part)
         said += [

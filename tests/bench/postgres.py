@@ -43,7 +43,7 @@ def postgres(folder: Path) -> Iterator[Postgres]:
         folder.chmod(0o711)  # so that this user gets to its folder
         shutil.chown(data, user)
     _run([programs / "initdb", "--auth=trust", f"--username={USER}", "--pgdata", data], user)
-    start = ["--pgdata", data, "--log", data / "log", "-o", f"-p {port} -h 127.0.0.1 -k ''"]
+    start: list[str | Path] = ["--pgdata", data, "--log", data / "log", "-o", f"-p {port} -h 127.0.0.1 -k ''"]
     _run([programs / "pg_ctl", "start", "--wait", *start], user)
     try:
         pid = int((data / "postmaster.pid").read_text().split()[0])

@@ -50,7 +50,7 @@ def _spy() -> str:
 
 def _record(spy: str, pid: int, seconds: int, kind: str, file: Path) -> None:
     options = ["--function", "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds), "--format", kind]
-    command = [spy, "record", "--pid", str(pid), *options, "--output", file]
+    command: list[str | Path] = [spy, "record", "--pid", str(pid), *options, "--output", file]
     ran = subprocess.run(command, text=True, capture_output=True, check=False)
     if ran.returncode != 0:
         raise BenchError(f"py-spy could not take samples; it may need root: {' '.join(ran.stderr.split())}")

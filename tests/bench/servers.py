@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
 from tests.support import TRACKD, Process
@@ -37,7 +39,9 @@ class Trackd(Server):
 
     @property
     def pids(self) -> dict[str, int]:
-        return {"server": self.process.process.pid, "writer": self.process.writer_pid()}
+        server = psutil.Process(self.process.process.pid)
+        (writer,) = [child.pid for child in server.children() if "writer" in child.cmdline()]
+        return {"server": server.pid, "writer": writer}
 
 
 @contextlib.contextmanager
@@ -46,7 +50,7 @@ def trackd(db: Path, **environment: str) -> Iterator[Trackd]:
     with Sources(db, create=True) as sources:
         if not any(source.id == SOURCE_ID for source in sources.all()):
             sources.add(Source(SOURCE_ID, "bench"))
-    command = [TRACKD, "serve", "--port", "0", "--db", db]
+    command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", db]
     with db.with_name(f"{db.name}.log").open("wb") as log:
         started = subprocess.Popen(
             command, cwd=db.parent, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
