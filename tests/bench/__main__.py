@@ -77,7 +77,9 @@ def measure(asked: argparse.Namespace, console: Console) -> None:
             show(result, console)
         results += found
         _write(plan, results, where, asked)
-    console.print(f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False)
+    console.print(
+        f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False, markup=False
+    )
 
 
 def _tell(status: Status, scenario: str, said: str) -> None:
@@ -105,7 +107,7 @@ def main(arguments: list[str]) -> int:
             check_wrk()
             (profile if asked.what == "profile" else measure)(asked, console)
     except BenchError as error:
-        console.print(f"{error}", style="red", highlight=False)
+        console.print(f"{error}", style="red", highlight=False, markup=False)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -36,18 +36,16 @@ class Medians(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """What is to be seen: `value` is at least, or with `most` at most, `limit`. `value` is None when it is unknown."""
+    """What is to be seen: `value` is at least, or with `most` at most, `limit`."""
 
     what: str
-    value: float | None
+    value: float
     limit: float
     unit: str = ""
     most: bool = False
 
     @property
-    def met(self) -> bool | None:
-        if self.value is None:
-            return None
+    def met(self) -> bool:
         return self.value <= self.limit if self.most else self.value >= self.limit
 
 

@@ -24,7 +24,7 @@ def open_loop(plan: Plan, folder: Path, say: Say) -> list[Result]:
         for number in range(plan.rounds):
             say(f"{rate:,.0f} calls a second: round {number + 1} of {plan.rounds}")
             rounds.append(_load(server, rate, plan, folder, number))
-    name = f"{rate:,.0f} calls a second"
+    name = f"{rate:,.0f} calls/s"
     taken = {name: rounds}
     found = medians(taken, name)[0]
     targets = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 from msgspec import Struct
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -84,8 +85,8 @@ def pieces(plan: Plan, data: Path, console: Console) -> None:
         try:
             found = _with_the_rest(found, _under_load(plan, Path(folder)))
         except BenchError as error:
-            console.print(f"The rest of the way is not measured. {error}", highlight=False)
-    table = Table("process", "piece", "CPU µs per call")
+            console.print(f"The rest of the way is not measured. {error}", highlight=False, markup=False)
+    table = Table("process", "piece", "CPU µs per call", box=box.SIMPLE)
     rows = [(each.process, each.name, f"{each.cpu_us:.1f}") for each in found]
     for row in rows:
         table.add_row(*row)

@@ -14,8 +14,8 @@ from tests.bench.faults import BenchError
 from tests.bench.servers import free_port
 
 USER = "postgres"  # the server refuses to run as root
-NO_DRIVER = "rowlock is left out: psycopg is not installed. `pip install -e '.[bench]'` brings it."
-NO_SERVER = "rowlock is left out: no PostgreSQL server. Name one in DATABASE_URL, or `apt install postgresql`."
+NO_DRIVER = "psycopg is not installed. `pip install -e '.[bench]'` brings it."
+NO_SERVER = "there is no PostgreSQL server. Name one in DATABASE_URL, or `apt install postgresql`."
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def postgres(folder: Path) -> Iterator[Postgres]:
     data.mkdir()
     if user := USER if os.geteuid() == 0 else None:
         if not any(entry.pw_name == user for entry in pwd.getpwall()):
-            raise BenchError(f"rowlock is left out: PostgreSQL does not run as root, and there is no user {user}.")
+            raise BenchError(f"PostgreSQL does not run as root, and there is no user {user}.")
         folder.chmod(0o711)  # so that this user gets to its folder
         shutil.chown(data, user)
     _run([programs / "initdb", "--auth=trust", f"--username={USER}", "--pgdata", data], user)
@@ -67,4 +67,4 @@ def _run(command: list[str | Path], user: str | None) -> None:
     ran = subprocess.run(command, user=user, cwd="/", text=True, capture_output=True, check=False)
     if ran.returncode != 0:
         said = " ".join(ran.stderr.split()) or f"exit code {ran.returncode}"
-        raise BenchError(f"rowlock is left out: {Path(command[0]).name} failed: {said}")
+        raise BenchError(f"{Path(command[0]).name} failed: {said}")

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.faults import BenchError
@@ -38,7 +40,7 @@ def profile(asked: argparse.Namespace, console: Console) -> None:
             _record(spy, pid, seconds, "flamegraph", graph)
             _record(spy, pid, seconds, "raw", stacks)
             _show(name, stacks.read_text().splitlines(), console)
-            console.print(f"flame graph: {graph}", highlight=False)
+            console.print(f"flame graph: {graph}", highlight=False, markup=False)
 
 
 def _spy() -> str:
@@ -58,9 +60,9 @@ def _record(spy: str, pid: int, seconds: int, kind: str, file: Path) -> None:
 
 def _show(name: str, stacks: Iterable[str], console: Console) -> None:
     own, inclusive = shares(stacks)
-    table = Table(name, "self %", "with what it calls %")
+    table = Table(name, "self %", "with what it calls %", box=box.SIMPLE)
     for function in list(own)[:SHOWN]:
-        table.add_row(function, f"{own[function]:.1f}", f"{inclusive[function]:.1f}")
+        table.add_row(escape(function), f"{own[function]:.1f}", f"{inclusive[function]:.1f}")
     console.print(table)
 
 

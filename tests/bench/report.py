@@ -10,7 +10,6 @@ from rich.table import Table
 
 from tests.bench.figures import Measure, Medians, Result, Target
 
-SAID = {True: "yes", False: "no", None: "unknown"}
 COLUMNS = ("", "calls/s", "ratio", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "errors")
 
 
@@ -28,10 +27,10 @@ def cells(found: Medians) -> tuple[str, ...]:
 
 
 def sentence(target: Target) -> str:
-    value = "?" if target.value is None else _figure(target.value)
     bound = "at most" if target.most else "at least"
     unit = f" {target.unit}" if target.unit else ""
-    return f"{target.what}: {value}{unit}, {bound} {_figure(target.limit)}{unit}: {SAID[target.met]}"
+    met = "yes" if target.met else "no"
+    return f"{target.what}: {_figure(target.value)}{unit}, {bound} {_figure(target.limit)}{unit}: {met}"
 
 
 def told(measure: Measure) -> str:
@@ -44,9 +43,10 @@ def _figure(value: float) -> str:
 
 
 def show(result: Result, console: Console) -> None:
-    console.print(f"\n[bold]{result.scenario}[/bold]: {result.question}", highlight=False)
+    console.print()
+    console.print(f"{result.scenario}: {result.question}", style="bold", highlight=False, markup=False)
     if result.medians:
-        table = Table(*COLUMNS)
+        table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0))
         for column in table.columns:
             column.no_wrap = True
             column.justify = "left" if column.header == "" else "right"
@@ -54,12 +54,12 @@ def show(result: Result, console: Console) -> None:
             table.add_row(*cells(found))
         console.print(table)
     for measure in result.measures:
-        console.print(f"  {told(measure)}", highlight=False)
+        console.print(f"  {told(measure)}", highlight=False, markup=False)
     for target in result.targets:
-        colour = {True: "green", False: "red", None: "yellow"}[target.met]
-        console.print(f"  [{colour}]{sentence(target)}[/{colour}]", highlight=False)
+        colour = "green" if target.met else "red"
+        console.print(f"  {sentence(target)}", style=colour, highlight=False, markup=False)
     for note in result.notes:
-        console.print(f"  {note}", highlight=False)
+        console.print(f"  {note}", highlight=False, markup=False)
 
 
 def document(results: Sequence[Result], machine: Mapping[str, Any], options: Mapping[str, Any]) -> str:

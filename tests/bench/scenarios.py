@@ -40,7 +40,7 @@ def throughput(plan: Plan, folder: Path, say: Say) -> list[Result]:
             servers["rowlock"] = enter(peer("rowlock", folder, beside=cluster.pids, DATABASE_URL=url))
             notes.append("The CPU of rowlock is with that of its PostgreSQL server." if cluster.pids else "")
         except BenchError as error:
-            notes.append(str(error))
+            notes.append(f"rowlock is left out: {error}")
         contestants = [Contestant(name, server, plan.load()) for name, server in servers.items()]
         rounds = compete(contestants, plan.rounds, say)
     targets = [
