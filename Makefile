@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test simulate check format clean
+.PHONY: run test simulate bench profile check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
@@ -14,6 +14,12 @@ test: $(READY)  ## run the tests; ARGS="-k track" passes flags
 
 simulate: $(READY)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput --rounds 3" passes flags
+	$(BIN)/python -m tests.bench $(ARGS)
+
+profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables
+	$(BIN)/python -m tests.bench profile $(ARGS)
 
 check: $(READY) build/typing/trackd  ## formatting, lint and types
 	$(BIN)/ruff format --check .
@@ -34,6 +40,11 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# What only measuring needs. Without it (no network, say) what needs it is left out, and says so.
+$(VENV)/.bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]' && touch $@ || \
+	  echo "PostgreSQL's driver and py-spy could not be installed: what needs them is left out."
 
 # mypy does not follow an editable install's map from folder to package: these links are what it sees.
 build/typing/trackd: pyproject.toml

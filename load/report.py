@@ -1,7 +1,5 @@
 """A run as one HTML page that needs nothing else: the plots are SVG, drawn by pygal, which loads no scripts then."""
 
-import re
-import sys
 from collections import Counter
 from html import escape
 from pathlib import Path
@@ -11,13 +9,11 @@ from typing import Any
 import pygal
 from pygal.style import CleanStyle
 
+from trackd.load.drawing import svg
 from trackd.load.history import OK, History
 from trackd.load.measures import Interval
 from trackd.load.run import Result
 from trackd.load.summary import attempt_document, judged, lines, summary
-
-# pygal leaves a finder for its plugins behind, of a kind that Python 3.11 warns of at each import that follows.
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 PAGE = Path(__file__).with_name("report.html")
 MOST_POINTS = 300
@@ -63,24 +59,18 @@ def _chart(kind: Any, title: str, x: str, y: str, **more: Any) -> Any:
     return kind(title=title, x_title=x, y_title=y, **options, **more)
 
 
-def _svg(chart: Any) -> str:
-    """Without the scripts, which hold a chart's options and have nothing to do here."""
-    drawn = chart.render(is_unicode=True, disable_xml_declaration=True)
-    return re.sub("<script.*?</script>", "", drawn, flags=re.DOTALL)
-
-
 def _distribution(result: Result) -> str:
     chart = _chart(pygal.Line, "Latency distribution", "percentile", "ms", logarithmic=True, show_legend=False)
     chart.x_labels = [f"{percentile:g}" for percentile in NINES]
     chart.add("latency", [max(result.measures.percentile_ms(percentile), 0.001) for percentile in NINES])
-    return _svg(chart)
+    return svg(chart)
 
 
 def _throughput(intervals: list[Interval]) -> str:
     chart = _over_time("Throughput", "answers a second", intervals)
     chart.add("200", [each.rate for each in intervals])
     chart.add("errors", [each.errors / each.lasted for each in intervals])
-    return _svg(chart)
+    return svg(chart)
 
 
 def _latency(intervals: list[Interval]) -> str:
@@ -88,7 +78,7 @@ def _latency(intervals: list[Interval]) -> str:
     chart.add("p50", [each.p50_ms for each in intervals])
     chart.add("p99", [each.p99_ms for each in intervals])
     chart.add("max", [each.max_ms for each in intervals])
-    return _svg(chart)
+    return svg(chart)
 
 
 def _over_time(title: str, unit: str, intervals: list[Interval]) -> Any:
@@ -109,7 +99,7 @@ def _calls_per_profile(history: History) -> str:
     chart.x_labels = [rank * every + 1 for rank in range(len(shown))]
     chart.x_labels_major_every = max(1, len(shown) // 10)
     chart.add("calls", shown)
-    return _svg(chart)
+    return svg(chart)
 
 
 def _shown(intervals: list[Interval]) -> list[Interval]:

@@ -1,0 +1,118 @@
+"""`make bench`: trackd measured beside others, scenario by scenario.
+
+make bench ARGS="--only throughput hot"     some scenarios; --quick to see that they work
+make bench ARGS=pieces                      what each piece of a call costs
+make profile                                where the time goes under load
+"""
+
+import argparse
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from tests.bench.faults import BenchError
+from tests.bench.figures import Result
+from tests.bench.machine import IN_MEMORY, file_system, machine
+from tests.bench.pieces import pieces
+from tests.bench.plan import Plan
+from tests.bench.plot import bars
+from tests.bench.profiling import profile
+from tests.bench.report import document, markdown, show
+from tests.bench.scenarios import SCENARIOS
+from tests.bench.servers import ROOT
+from tests.bench.wrk import check_wrk
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=["scenarios", "pieces", "profile"], default="scenarios")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="SCENARIO", help=", ".join(SCENARIOS))
+    parser.add_argument("--rounds", type=int, default=5, help="of each contestant, in turns  [default: 5]")
+    parser.add_argument("--seconds", type=int, default=3, help="that a round takes  [default: 3]")
+    parser.add_argument("--connections", type=int, default=64, help="[default: 64]")
+    parser.add_argument("--profiles", type=int, default=1_000, help="who call  [default: 1,000]")
+    parser.add_argument("--big-file-events", type=int, default=5_000_000, help="[default: 5,000,000]")
+    parser.add_argument("--memory-calls", type=int, default=1_000_000, help="[default: 1,000,000]")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "bench", help="for results  [default: build/bench]"
+    )
+    parser.add_argument("--data", type=Path, default=Path("/var/tmp"), help="for databases  [default: /var/tmp]")
+    parser.add_argument("--quick", action="store_true", help="only to see that it works: the figures mean nothing")
+    asked = parser.parse_args(arguments)
+    if asked.quick:
+        asked.rounds, asked.seconds, asked.big_file_events, asked.memory_calls = 1, 1, 200_000, 20_000
+    return asked
+
+
+def plan_of(asked: argparse.Namespace) -> Plan:
+    return Plan(
+        out=asked.out.resolve(),
+        rounds=asked.rounds,
+        seconds=asked.seconds,
+        connections=asked.connections,
+        profiles=asked.profiles,
+        big_file_events=asked.big_file_events,
+        memory_calls=asked.memory_calls,
+        starts=3 if asked.quick else 10,
+    )
+
+
+def measure(asked: argparse.Namespace, console: Console) -> None:
+    plan, kind = plan_of(asked), file_system(asked.data)
+    if kind in IN_MEMORY:
+        console.print(f"{asked.data} is a {kind}: commits do not wait for a disk there. Name a folder with --data.")
+    where = machine() | {"file_system": kind}
+    results: list[Result] = []
+    for name in asked.only or SCENARIOS:
+        with (
+            tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
+            console.status("") as status,
+        ):
+            found = SCENARIOS[name](plan, Path(folder), partial(_tell, status, name))
+        for result in found:
+            show(result, console)
+        results += found
+        _write(plan, results, where, asked)
+    console.print(
+        f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False, markup=False
+    )
+
+
+def _tell(status: Status, scenario: str, said: str) -> None:
+    status.update(f"{scenario}: {said}")
+
+
+def _write(plan: Plan, results: list[Result], where: dict[str, str | int], asked: argparse.Namespace) -> None:
+    """After each scenario: a run takes long, and may be ended."""
+    said = {key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()}
+    del said["out"], said["data"]
+    (plan.out / "bench.json").write_text(document(results, where, said))
+    (plan.out / "bench.md").write_text(markdown(results))
+    for result in results:
+        if result.scenario == "throughput":
+            (plan.out / "bench.svg").write_text(bars(result))
+
+
+def main(arguments: list[str]) -> int:
+    asked, console = options(arguments), Console()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    try:
+        if asked.what == "pieces":
+            pieces(plan_of(asked), asked.data, console)
+        else:
+            check_wrk()
+            (profile if asked.what == "profile" else measure)(asked, console)
+    except BenchError as error:
+        console.print(f"{error}", style="red", highlight=False, markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""Contestants loaded in turns, so that what drifts on the machine drifts for all of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.figures import Result, Round, Target, in_turns, medians
+from tests.bench.servers import Server
+from tests.bench.wrk import Load, measure
+
+WARM_UP = 1_000_000  # a seed of its own
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    name: str
+    server: Server
+    load: Load
+
+
+def compete(contestants: Sequence[Contestant], rounds: int, say: Say) -> dict[str, list[Round]]:
+    """Each contestant's rounds. The first load of each is not counted."""
+    by_name = {each.name: each for each in contestants}
+    taken: dict[str, list[Round]] = {name: [] for name in by_name}
+    for each in contestants:
+        say(f"{each.name}: warms up")
+        measure(each.server, each.load, WARM_UP)
+    for turn, name in enumerate(in_turns(list(by_name), rounds)):
+        number = turn // len(by_name)
+        say(f"{name}: round {number + 1} of {rounds}")
+        taken[name].append(measure(by_name[name].server, by_name[name].load, number))
+    return taken
+
+
+def result(
+    scenario: str,
+    question: str,
+    rounds: dict[str, list[Round]],
+    reference: str,
+    targets: Sequence[Target],
+    notes: Sequence[str] = (),
+) -> Result:
+    return Result(
+        scenario=scenario,
+        question=question,
+        reference=reference,
+        medians=medians(rounds, reference),
+        targets=tuple(targets),
+        notes=tuple(notes),
+        rounds=rounds,
+    )

@@ -1,0 +1,102 @@
+"""The arithmetic of a comparison: rounds, medians, ratios, and whether a target is met. Pure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+
+class Round(Struct, frozen=True):
+    """One load of one contestant. `cpu_us` is of the whole process tree, per call."""
+
+    calls: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    errors: int
+    cpu_us: float
+
+    @property
+    def per_second(self) -> float:
+        return self.calls / self.seconds
+
+
+class Medians(Struct, frozen=True):
+    """Of all rounds of a contestant; errors are summed. `ratio` is that of calls per second to the reference."""
+
+    name: str
+    per_second: float
+    ratio: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    cpu_us: float
+    errors: int
+
+
+class Target(Struct, frozen=True):
+    """What is to be seen: `value` is at least, or with `most` at most, `limit`."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str = ""
+    most: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.limit if self.most else self.value >= self.limit
+
+
+class Measure(Struct, frozen=True):
+    """A figure that is no throughput, such as memory, and what it is the sum of."""
+
+    what: str
+    value: float
+    unit: str
+    parts: Mapping[str, float] = {}
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What a scenario found. `rounds` are in the order in which they were taken, by contestant."""
+
+    scenario: str
+    question: str
+    reference: str = ""
+    medians: tuple[Medians, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    targets: tuple[Target, ...] = ()
+    notes: tuple[str, ...] = ()
+    rounds: Mapping[str, Sequence[Round]] = {}
+
+
+def ratio(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
+    """The median of the ratios of each round to the reference's round of that turn: what drifts, drifts in both."""
+    return statistics.median(
+        one.per_second / other.per_second for one, other in zip(rounds, reference, strict=True) if other.calls
+    )
+
+
+def medians(rounds: Mapping[str, Sequence[Round]], reference: str) -> tuple[Medians, ...]:
+    return tuple(
+        Medians(
+            name=name,
+            per_second=statistics.median(each.per_second for each in taken),
+            ratio=ratio(taken, rounds[reference]),
+            p50_ms=statistics.median(each.p50_ms for each in taken),
+            p99_ms=statistics.median(each.p99_ms for each in taken),
+            p999_ms=statistics.median(each.p999_ms for each in taken),
+            cpu_us=statistics.median(each.cpu_us for each in taken),
+            errors=sum(each.errors for each in taken),
+        )
+        for name, taken in rounds.items()
+    )
+
+
+def in_turns(names: Sequence[str], rounds: int) -> list[str]:
+    """ABBA: each round goes the other way, so that who comes first has no advantage."""
+    turns: list[str] = []
+    for number in range(rounds):
+        turns += names if number % 2 == 0 else reversed(names)
+    return turns

@@ -1,0 +1,79 @@
+"""What trackd takes with as many profiles in memory as it may have, and whether that grows with the calls."""
+
+import re
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.bench.contest import Say
+from tests.bench.faults import BenchError
+from tests.bench.figures import Measure, Result, Target
+from tests.bench.plan import Plan
+from tests.bench.processes import rss_mb
+from tests.bench.servers import Trackd, trackd
+from tests.bench.wrk import FOREVER_S, Load, Running
+
+ACTIVE_PROFILES = 10_000
+LOOKS = 10
+LOOK_S = 0.1
+GROWTH = 1.05  # steady: what is allowed of the last look against the first one with all profiles
+
+
+def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    """Looks at the start, with all profiles active, and at each tenth of the calls after that."""
+    looks = []
+    with trackd(folder / "trackd.db") as server:
+        load = Load(FOREVER_S, plan.connections, ACTIVE_PROFILES, walk=True)
+        say("starts")
+        start = _look(server, "at the start")
+        with Running(server, load, seed=0) as running:
+            for look in range(LOOKS + 1):
+                wanted = 2 * ACTIVE_PROFILES + look * plan.memory_calls // LOOKS
+                _wait(server, running, wanted)
+                say(f"{wanted:,} calls")
+                looks.append(_look(server, f"after {wanted:,} calls, {_active(server):,.0f} profiles active"))
+            errors = _metric(server, "trackd_calls_total", '{status="200"}', others=True)
+    targets = [
+        Target(f"with {ACTIVE_PROFILES:,} active profiles", looks[0].value, 120.0, "MB", most=True),
+        Target(f"after {plan.memory_calls:,} calls more", looks[-1].value, 120.0, "MB", most=True),
+        Target("growth over these calls", looks[-1].value / looks[0].value, GROWTH, most=True),
+    ]
+    question = "resident memory of the server and of the process that commits; what they share counts twice"
+    notes = [f"{errors:.0f} calls were not answered 200"] if errors else []
+    return [
+        Result(
+            scenario="memory",
+            question=question,
+            measures=(start, *looks),
+            targets=tuple(targets),
+            notes=tuple(notes),
+        )
+    ]
+
+
+def _look(server: Trackd, when: str) -> Measure:
+    parts = {name: rss_mb(pid) for name, pid in server.pids.items()}
+    return Measure(when, sum(parts.values()), "MB", parts)
+
+
+def _wait(server: Trackd, running: Running, calls: int) -> None:
+    while _metric(server, "trackd_calls_total", '{status="200"}') < calls:
+        if not running.runs:
+            running.result()
+            raise BenchError("wrk ended too early.")
+        time.sleep(LOOK_S)
+
+
+def _active(server: Trackd) -> float:
+    return _metric(server, "trackd_active_profiles", "")
+
+
+def _metric(server: Trackd, name: str, labels: str, *, others: bool = False) -> float:
+    """The number of this metric with these labels; with `others` the sum of those with other ones."""
+    request = urllib.request.Request(
+        f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.process.token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        text = answer.read().decode()
+    numbers = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", text, re.MULTILINE)
+    return sum(float(number) for said, number in numbers if (said != labels) == others)

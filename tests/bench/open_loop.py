@@ -1,0 +1,71 @@
+"""How long calls take at half of the rate that trackd can take, whether answered or not."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.bench.contest import Contestant, Say, compete, result
+from tests.bench.faults import BenchError
+from tests.bench.figures import Result, Round, Target, medians
+from tests.bench.payloads import EVENTS, SOURCE_ID
+from tests.bench.plan import Plan
+from tests.bench.processes import cpu_s
+from tests.bench.servers import Server, trackd
+from tests.support import TRACKD
+
+LONGER = 2  # rounds than others: of 1,000 calls only one is slower than p99.9
+
+
+def open_loop(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    with trackd(folder / "trackd.db") as server:
+        top = compete([Contestant("top", server, plan.load())], plan.rounds, say)
+        rate = medians(top, "top")[0].per_second / 2
+        rounds = []
+        for number in range(plan.rounds):
+            say(f"{rate:,.0f} calls a second: round {number + 1} of {plan.rounds}")
+            rounds.append(_load(server, rate, plan, folder, number))
+    name = f"{rate:,.0f} calls/s"
+    taken = {name: rounds}
+    found = medians(taken, name)[0]
+    targets = [
+        Target("p99", found.p99_ms, 25.0, "ms", most=True),
+        Target("p99.9", found.p999_ms, 100.0, "ms", most=True),
+    ]
+    question = "open loop at half of the top rate; latency counts from when a call was due"
+    return [result("open-loop", question, taken, name, targets)]
+
+
+def _load(server: Server, rate: float, plan: Plan, folder: Path, seed: int) -> Round:
+    """With `trackd load`, whose calls have event ids of their own: each costs a little more than one of wrk."""
+    file = folder / "load.json"
+    options = {
+        "source": SOURCE_ID,
+        "clients": plan.connections,
+        "duration": plan.seconds * LONGER,
+        "profiles": plan.profiles,
+        "sessions-per-profile": 1,
+        "events-per-call": EVENTS,
+        "hot": 0,
+        "retries": 0,
+        "first-calls": 0,
+        "rate": f"{rate:.0f}",
+        "seed": seed,
+        "json": file,
+    }
+    before = cpu_s(server.roots)
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    ran = subprocess.run([TRACKD, "load", server.url, *arguments], capture_output=True, text=True, check=False)
+    cpu = cpu_s(server.roots) - before
+    if ran.returncode != 0:
+        raise BenchError(f"trackd load failed: {ran.stderr or ran.stdout}")
+    said = json.loads(file.read_bytes())
+    answered = said["statuses"].get("200", 0)
+    return Round(
+        calls=said["answers"],
+        seconds=said["duration_s"],
+        p50_ms=said["latency_ms"]["p50"],
+        p99_ms=said["latency_ms"]["p99"],
+        p999_ms=said["latency_ms"]["p99.9"],
+        errors=sum(said["statuses"].values()) - answered + said["connections_lost"] + said["never_sent"],
+        cpu_us=cpu * 1e6 / max(1, said["answers"]),
+    )

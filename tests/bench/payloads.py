@@ -1,0 +1,16 @@
+"""The body of a call: the full payload of Tracardi's documentation, with as many of its events as are wanted."""
+
+import json
+from itertools import cycle, islice
+from pathlib import Path
+
+BODY = Path(__file__).with_name("body.json")
+SOURCE_ID = json.loads(BODY.read_text())["source"]["id"]
+EVENTS = 3  # of the body as it is
+
+
+def body(events: int = EVENTS) -> str:
+    """JSON in which SESSION stands for the session's id."""
+    payload = json.loads(BODY.read_text())
+    payload["events"] = list(islice(cycle(payload["events"]), events))
+    return json.dumps(payload)

@@ -1,0 +1,24 @@
+"""How much is measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.payloads import EVENTS
+from tests.bench.wrk import Load
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`out` keeps what is written, and big files for later runs."""
+
+    out: Path
+    rounds: int
+    seconds: int
+    connections: int
+    profiles: int
+    big_file_events: int
+    memory_calls: int
+    starts: int
+
+    def load(self, profiles: int | None = None, events: int = EVENTS) -> Load:
+        return Load(self.seconds, self.connections, profiles or self.profiles, events)

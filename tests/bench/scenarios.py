@@ -1,0 +1,138 @@
+"""What is measured against what: each scenario of a run, by name."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from tests.bench.contest import Contestant, Say, compete, result
+from tests.bench.faults import BenchError
+from tests.bench.figures import Result, Target, ratio
+from tests.bench.filled_file import Filling, fill
+from tests.bench.memory import memory
+from tests.bench.open_loop import open_loop
+from tests.bench.plan import Plan
+from tests.bench.postgres import postgres
+from tests.bench.servers import Server, peer, trackd
+from tests.bench.start import start
+
+MANY_PROFILES, FEW_ACTIVE = 100_000, 1_000
+SESSIONS, EVENTS = 5, 10  # of each profile in the big file
+MANY_EVENTS = 100
+
+Scenario = Callable[[Plan, Path, Say], Sequence[Result]]
+
+
+def throughput(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    notes: list[str] = []
+    with contextlib.ExitStack() as open_servers:
+        enter = open_servers.enter_context
+        servers: dict[str, Server] = {
+            "echo": enter(peer("echo", folder)),
+            "lockdb": enter(peer("lockdb", folder)),
+            "trackd": enter(trackd(folder / "trackd.db")),
+        }
+        try:
+            cluster = enter(postgres(folder))
+            url = cluster.url
+            servers["rowlock"] = enter(peer("rowlock", folder, beside=cluster.pids, DATABASE_URL=url))
+            notes.append("The CPU of rowlock is with that of its PostgreSQL server." if cluster.pids else "")
+        except BenchError as error:
+            notes.append(f"rowlock is left out: {error}")
+        contestants = [Contestant(name, server, plan.load()) for name, server in servers.items()]
+        rounds = compete(contestants, plan.rounds, say)
+    targets = [
+        Target("of echo", ratio(rounds["trackd"], rounds["echo"]), 0.55),
+        Target("of echo, the aim", ratio(rounds["trackd"], rounds["echo"]), 0.65),
+        Target("times lockdb", ratio(rounds["trackd"], rounds["lockdb"]), 4.0),
+    ]
+    question = f"{plan.profiles:,} profiles, 3 events a call, answered after the commit (synchronous = FULL), rules on"
+    return [result("throughput", question, rounds, "echo", targets, [note for note in notes if note])]
+
+
+def hot(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    with trackd(folder / "trackd.db") as server:
+        many = Contestant(f"{plan.profiles:,} profiles", server, plan.load())
+        one = Contestant("1 profile", server, plan.load(profiles=1))
+        rounds = compete([many, one], plan.rounds, say)
+    targets = [Target("of many profiles", ratio(rounds[one.name], rounds[many.name]), 0.9)]
+    return [result("hot", "all connections on one profile, same server", rounds, many.name, targets)]
+
+
+def cold(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    file = folder / "cold.db"
+    say(f"makes {MANY_PROFILES:,} profiles")
+    fill(file, Filling(MANY_PROFILES, 1, 3))
+    active = {"TRACKD_ACTORS_MAX_ACTIVE_PROFILES": str(FEW_ACTIVE)}
+    with trackd(folder / "warm.db") as warm, trackd(file, **active) as cold:
+        few = Contestant(f"{plan.profiles:,} profiles", warm, plan.load())
+        many = Contestant(f"{MANY_PROFILES:,} profiles", cold, plan.load(profiles=MANY_PROFILES))
+        rounds = compete([few, many], plan.rounds, say)
+    targets = [Target("of few profiles", ratio(rounds[many.name], rounds[few.name]), 0.6)]
+    question = f"{MANY_PROFILES:,} profiles that are on disk, {FEW_ACTIVE:,} of them active"
+    return [result("cold", question, rounds, few.name, targets)]
+
+
+def big_file(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    made = big_file_made(plan, say)
+    say(f"copies {made}")
+    shutil.copyfile(made, folder / "big.db")
+    with trackd(folder / "empty.db") as empty, trackd(folder / "big.db") as big:
+        beside = Contestant("empty file", empty, plan.load())
+        full = Contestant(f"{plan.big_file_events:,} events", big, plan.load())
+        rounds = compete([beside, full], plan.rounds, say)
+    size = made.stat().st_size / 1e9
+    targets = [Target("of the empty file", ratio(rounds[full.name], rounds[beside.name]), 0.85)]
+    question = (
+        f"a file of {size:.1f} GB with {plan.big_file_events:,} events in it; the load's profiles are among its own"
+    )
+    return [result("big-file", question, rounds, beside.name, targets)]
+
+
+def big_file_made(plan: Plan, say: Say) -> Path:
+    """Made once for all runs with this --out."""
+    file = plan.out / f"events-{plan.big_file_events}.db"
+    if not file.exists():
+        each = SESSIONS * EVENTS
+        filling = Filling(plan.big_file_events // each, SESSIONS, EVENTS)
+        if filling.total != plan.big_file_events:
+            raise BenchError(f"The number of events in the big file must be a multiple of {each}.")
+        say(f"makes a file of {filling.total:,} events, for this run and later ones")
+        fill(file, filling)
+    return file
+
+
+def events_per_call(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    with (
+        peer("echo", folder) as echo,
+        peer("lockdb", folder) as lockdb,
+        trackd(folder / "trackd.db") as server,
+    ):
+        servers = {"echo": echo, "lockdb": lockdb, "trackd": server}
+        return [_events(plan, servers, events, say) for events in (1, MANY_EVENTS)]
+
+
+def _events(plan: Plan, servers: dict[str, Server], events: int, say: Say) -> Result:
+    load = plan.load(events=events)
+    contestants = [Contestant(name, server, load) for name, server in servers.items()]
+    rounds = compete(contestants, plan.rounds, say)
+    found = result(f"events-per-call-{events}", f"{events} event{'s' * (events > 1)} in each call", rounds, "echo", [])
+    per_second = {each.name: each.per_second * events for each in found.medians}
+    notes = [f"{name}: {value:,.0f} events a second" for name, value in per_second.items()]
+    limit = min(40_000.0, 10 * per_second["lockdb"])
+    target = Target("events a second (40,000, or 10 times lockdb when that is less)", per_second["trackd"], limit)
+    return replace(found, notes=tuple(notes), targets=(target,) if events == MANY_EVENTS else ())
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "throughput": throughput,
+    "hot": hot,
+    "cold": cold,
+    "big-file": big_file,
+    "events-per-call": events_per_call,
+    "open-loop": open_loop,
+    "memory": memory,
+    "start": start,
+}

@@ -1,0 +1,116 @@
+"""Servers to measure: trackd as `trackd serve` starts it, and its peers under uvicorn."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.bench.faults import BenchError
+from tests.bench.payloads import SOURCE_ID, body
+from tests.support import TRACKD, Process
+from trackd.storage.documents import Source
+from trackd.storage.sources import Sources
+
+ROOT = Path(__file__).parent.parent.parent
+READY_S = 30.0
+STOP_S = 30.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Server:
+    """`roots` are the processes that do its work, without their children."""
+
+    url: str
+    roots: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Trackd(Server):
+    process: Process
+
+    @property
+    def pids(self) -> dict[str, int]:
+        server = psutil.Process(self.process.process.pid)
+        (writer,) = [child.pid for child in server.children() if "writer" in child.cmdline()]
+        return {"server": server.pid, "writer": writer}
+
+
+@contextlib.contextmanager
+def trackd(db: Path, **environment: str) -> Iterator[Trackd]:
+    """`trackd serve` with its defaults but for what `environment` says, on a file that may be there already."""
+    with Sources(db, create=True) as sources:
+        if not any(source.id == SOURCE_ID for source in sources.all()):
+            sources.add(Source(SOURCE_ID, "bench"))
+    command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", db]
+    with db.with_name(f"{db.name}.log").open("wb") as log:
+        started = subprocess.Popen(
+            command, cwd=db.parent, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    with _ended(started):
+        try:
+            process = Process(db, started)
+        except RuntimeError as error:
+            raise BenchError(f"trackd did not start: look into {db.name}.log. {_tail(db)}") from error
+        yield Trackd(process.url, [started.pid], process)
+
+
+@contextlib.contextmanager
+def peer(name: str, folder: Path, *, beside: Sequence[int] = (), **environment: str) -> Iterator[Server]:
+    """One of peers.py; `beside` are other processes that work for it."""
+    port = free_port()
+    environment = {"PEER": name, "DB": f"{folder / name}.db", **environment}
+    command = [sys.executable, "-m", "uvicorn", "--factory", "tests.bench.peers:app", "--port", str(port)]
+    started = subprocess.Popen(
+        [*command, "--no-access-log", "--log-level", "warning"], cwd=ROOT, env=os.environ | environment
+    )
+    with _ended(started):
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, started)
+        yield Server(url, [started.pid, *beside])
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Until a call is answered."""
+    request = urllib.request.Request(
+        f"{url}/track", body().replace("SESSION", "s-0").encode(), {"Content-Type": "application/json"}
+    )
+    deadline = time.monotonic() + READY_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
+            return
+        time.sleep(POLL_S)
+    raise BenchError(f"The peer at {url} did not answer: what it wrote stands above.")
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _tail(db: Path) -> str:
+    return " ".join(db.with_name(f"{db.name}.log").read_text().splitlines()[-1:])

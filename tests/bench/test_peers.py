@@ -1,0 +1,33 @@
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.bench.payloads import body
+from tests.bench.peers import peer
+from tests.support import rows
+
+
+async def answers(name: str, sessions: list[str]) -> list[str]:
+    transport = httpx.ASGITransport(peer(name))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+        said = [await client.post("/track", content=body().replace("SESSION", session)) for session in sessions]
+    return [answer.json()["profile"]["id"] for answer in said]
+
+
+def test_echo_takes_the_payload() -> None:
+    assert asyncio.run(answers("echo", ["s-1"])) == ["s-1"]
+
+
+def test_lockdb_keeps_profiles_apart_and_numbers_their_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB", f"{tmp_path / 'lock.db'}")
+    first, other, again = asyncio.run(answers("lockdb", ["s-1", "s-2", "s-1"]))
+    assert first == again != other
+    stored = rows(tmp_path / "lock.db", "SELECT seq FROM event WHERE profile = ? ORDER BY seq", first)
+    assert [row["seq"] for row in stored] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_body_has_as_many_events_as_are_wanted() -> None:
+    assert [len(json.loads(body(events))["events"]) for events in (1, 3, 100)] == [1, 3, 100]
