@@ -27,7 +27,7 @@ from trackd.actors.messages import (
 )
 from trackd.actors.profile import ProfileActor
 from trackd.actors.resolution import Named, resolve
-from trackd.storage.documents import Profile
+from trackd.storage.documents import Profile, Session
 from trackd.storage.store import Outcome
 
 MAX_ATTEMPTS = 3
@@ -87,7 +87,7 @@ class ProfileDirectory(GuardedActor):
     def _deliver(self, admitted: Admitted) -> None:
         call, source = admitted.call, admitted.source
         read: dict[str, Profile] = {}
-        link = self._link(call.session_id)
+        link, session = self._link(call.session_id, read)
         session_of = self._named(link.profile_id, read) if link else None
         claimed = self._named(call.profile_id, read) if call.profile_id is not None else None
         if self._held_back and self._holds_back(admitted, session_of, claimed):
@@ -104,7 +104,7 @@ class ProfileDirectory(GuardedActor):
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
-        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan))
+        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan, session))
 
     def _holds_back(self, request: Admitted | Erase, *named: Named | None) -> bool:
         """Whoever comes to a profile that is being erased waits, until its end is on disk or did not come."""
@@ -141,12 +141,21 @@ class ProfileDirectory(GuardedActor):
         tally = self.wiring.parts.tally
         tally.active_profiles, tally.cached_sessions = len(self._active), len(self._links)
 
-    def _link(self, session_id: str) -> Link | None:
+    def _link(self, session_id: str, read: dict[str, Profile]) -> tuple[Link | None, Session | None]:
+        """And the session, if it had to be read, with its profile: what a call needs that is not in memory."""
         link = self._links.get(session_id)
-        if link is None and (session := self.wiring.parts.reads.session(session_id)):
+        if link is not None and link.profile_id in self._active:
+            return link, None
+        stored = self.wiring.parts.reads.session_and_profile(session_id)
+        if stored is None:
+            return link, None
+        session, profile = stored
+        if profile is not None:
+            read[profile.id] = profile
+        if link is None:
             link = Link(session.profile_id)
             self._links.put(session_id, link)
-        return link
+        return link, session
 
     def _relink(self, session_id: str, link: Link | None, profile_id: str) -> Link:
         if link is None:

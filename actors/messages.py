@@ -22,7 +22,7 @@ from msgspec import Struct
 from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Fault
 from trackd.actors.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
-from trackd.storage.documents import JsonObject, Profile, Source
+from trackd.storage.documents import JsonObject, Profile, Session, Source
 from trackd.storage.store import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
 
@@ -96,7 +96,8 @@ class Deliver(Struct, frozen=True):
     """Apply a call to the profile.
 
     `settled`: this activation's commits up to that ordinal are on disk. `session_of`: the profile that the session
-    belongs to as far as the directory knows, None when there is no such session.
+    belongs to as far as the directory knows, None when there is no such session. `session` is as it is stored, if that
+    had to be read.
     `orphan`: the session's profile is gone, so that its visit is counted nowhere.
     """
 
@@ -106,6 +107,7 @@ class Deliver(Struct, frozen=True):
     settled: int
     session_of: str | None
     orphan: bool = False
+    session: Session | None = None
 
 
 class NumberedEvent(Struct, frozen=True):

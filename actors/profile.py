@@ -100,7 +100,8 @@ class ProfileActor(GuardedActor):
         call = delivered.call
         if not call.save_session or delivered.session_of is None:
             return None
-        return self._unsettled.session(call.session_id) or self.wiring.parts.reads.session(call.session_id)
+        unsettled = self._unsettled.session(call.session_id)
+        return unsettled or delivered.session or self.wiring.parts.reads.session(call.session_id)
 
     def _known_event_ids(self, call: Track) -> Mapping[str, int | None]:
         own = [event.id for event in call.events if event.own_id]

@@ -39,6 +39,10 @@ class MemoryStore:
     def session(self, session_id: str) -> Session | None:
         return self.sessions.get(session_id)
 
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        session = self.session(session_id)
+        return None if session is None else (session, self.profiles.get(session.profile_id))
+
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
         return {
             event_id: self.event_ids[profile_id, event_id]

@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 PROFILE = "SELECT id, seq, revision, doc FROM profile WHERE id = ?"
 MERGED_PROFILE = "SELECT id, seq, revision, doc FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)"
 SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
+SESSION_AND_PROFILE = """
+SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc
+FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
+"""
 KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
 SOURCES = "SELECT * FROM source"
 TOKENS = "SELECT * FROM token"
@@ -42,13 +46,18 @@ class SqliteStore:
 
     def profile(self, profile_id: str) -> Profile | None:
         for sql in (PROFILE, MERGED_PROFILE):
-            for found_id, seq, revision, doc in self._read(sql, profile_id):
-                return Profile(found_id, seq, revision, json_object(doc))
+            for row in self._read(sql, profile_id):
+                return _profile(*row)
         return None
 
     def session(self, session_id: str) -> Session | None:
-        for found_id, profile_id, inserted, updated, context, properties in self._read(SESSION, session_id):
-            return Session(found_id, profile_id, inserted, updated, json_object(context), json_object(properties))
+        for row in self._read(SESSION, session_id):
+            return _session(*row)
+        return None
+
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        for row in self._read(SESSION_AND_PROFILE, session_id):
+            return _session(*row[:6]), None if row[6] is None else _profile(*row[6:])
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
@@ -87,6 +96,14 @@ class SqliteStore:
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
+
+
+def _profile(found_id: str, seq: int, revision: int, doc: str) -> Profile:
+    return Profile(found_id, seq, revision, json_object(doc))
+
+
+def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:
+    return Session(found_id, profile_id, inserted, updated, json_object(context), json_object(properties))
 
 
 def _size(path: Path) -> int:

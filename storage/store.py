@@ -116,6 +116,9 @@ class Reads(Protocol):
 
     def session(self, session_id: str) -> Session | None: ...
 
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        """Both in one read. No profile: it is erased, or merged into another."""
+
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
         """Those of the client-made ids that the profile already has, each with its `seq`."""
 

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from tests.bench.payloads import SOURCE_ID
-from trackd.actors.profile_document import PAGE_VIEW, new_profile
+from msgspec.structs import replace
+
+from tests.bench.payloads import SOURCE_ID, body
+from trackd.actors.decision import Decision, decide
+from trackd.actors.processing import NOTHING_REMEMBERED, Known
+from trackd.actors.rules.compiling import load_rules
 from trackd.actors.system import new_id
-from trackd.storage.documents import Event, Profile, Session, timestamp
+from trackd.config.settings import Settings
+from trackd.http.decoding import decode
+from trackd.http.payload import PayloadParser
+from trackd.storage.documents import Source, timestamp
 from trackd.storage.sqlite import SqliteStore
-from trackd.storage.store import Changes, Fence, Outcome
+from trackd.storage.store import Changes, Outcome
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 500
@@ -48,54 +54,43 @@ def fill(path: Path, filling: Filling, done: Callable[[int], object] = lambda ev
 
 def _all_changes(filling: Filling) -> Iterator[Changes]:
     """Each profile has its first session, then each its second: the events of one lie apart, as they do in life."""
-    people = [_Person(new_id(), number, filling) for number in range(filling.profiles)]
+    people = [(new_id(), number * STRIDE % filling.profiles) for number in range(filling.profiles)]
     moment = BEGAN
-    for visit in range(filling.sessions):
-        for person in people:
+    for visit, example in enumerate(_visits(filling)):
+        for profile_id, number in people:
             moment += timedelta(milliseconds=100)
-            yield person.visit(visit, timestamp(moment), filling.events)
+            session_id = f"s-{number}" if visit == 0 else f"s-{number}-{visit}"
+            yield _as_of(example, profile_id, session_id, timestamp(moment))
 
 
-@dataclass(slots=True)
-class _Person:
-    id: str
-    number: int
-    filling: Filling
+def _visits(filling: Filling) -> Iterator[Changes]:
+    """What one person's visits change: those of all others differ in ids and times."""
+    settings = Settings()
+    rules, parser = load_rules("", settings.limits), PayloadParser(settings.limits.max_events)
+    profile, remembered = None, NOTHING_REMEMBERED
+    for visit in range(filling.sessions):
+        payload = parser.parse(body(filling.events).replace("SESSION", str(visit)).encode())
+        call = decode(payload, number=visit, received=timestamp(BEGAN), ip="127.0.0.1")
+        known = Known("example", profile, None, {}, remembered=remembered)
+        decision = decide(known, call, Source(SOURCE_ID, "bench"), rules, settings.limits)
+        assert isinstance(decision, Decision)
+        profile, remembered = decision.profile, decision.remembered
+        yield decision.changes
 
-    def visit(self, visit: int, now: str, events: int) -> Changes:
-        seq = visit * events
-        return Changes(
-            fence=Fence(self.id, seq, visit),
-            profile=Profile(self.id, seq + events, visit + 1, self._document(visit, seq + events, now)),
-            session=Session(self._session(visit), self.id, now, now, {"client": {"browser": "Mozilla Firefox"}}, {}),
-            events=tuple(self._event(visit, seq + position, now) for position in range(1, events + 1)),
-        )
 
-    def _session(self, visit: int) -> str:
-        number = self.number * STRIDE % self.filling.profiles
-        return f"s-{number}" if visit == 0 else f"s-{number}-{visit}"
-
-    def _event(self, visit: int, seq: int, now: str) -> Event:
-        return Event(
-            id=new_id(),
-            profile_id=self.id,
-            seq=seq,
-            session_id=self._session(visit),
-            source_id=SOURCE_ID,
-            type=PAGE_VIEW,
-            created=now,
-            inserted=now,
-            status="collected",
-            ip="127.0.0.1",
-            properties='{"pageTitle":"My Page"}',
-            context='{"tag":"product-details-page"}',
-            config="{}",
-            tags="[]",
-        )
-
-    def _document(self, visit: int, seq: int, now: str) -> dict[str, Any]:
-        document = new_profile(self.id, now)
-        document["seq"] = seq
-        document["metadata"]["time"]["visit"] = {"count": visit + 1, "last": None, "current": now}
-        document["stats"] = {"visits": visit + 1, "views": seq, "counters": {PAGE_VIEW: seq}}
-        return document
+def _as_of(example: Changes, profile_id: str, session_id: str, now: str) -> Changes:
+    profile, session = example.profile, example.session
+    assert profile is not None
+    assert session is not None
+    metadata = profile.doc["metadata"]
+    time = metadata["time"] | {"insert": now, "update": now}
+    doc = profile.doc | {"id": profile_id, "metadata": metadata | {"time": time}}
+    return Changes(
+        fence=replace(example.fence, profile_id=profile_id),
+        profile=replace(profile, id=profile_id, doc=doc),
+        session=replace(session, id=session_id, profile_id=profile_id, inserted=now, updated=now),
+        events=tuple(
+            event._replace(id=new_id(), profile_id=profile_id, session_id=session_id, created=now, inserted=now)
+            for event in example.events
+        ),
+    )

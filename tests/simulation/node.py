@@ -42,6 +42,10 @@ class FailingReads:
         self._try()
         return self._store.session(session_id)
 
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        self._try()
+        return self._store.session_and_profile(session_id)
+
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
         self._try()
         return self._store.known_events(profile_id, event_ids)

@@ -40,6 +40,21 @@ def test_what_was_committed_can_be_read(shelf, make):
     assert shelf.events() == list(change.events)
 
 
+def test_a_session_is_read_with_the_profile_that_it_belongs_to(shelf, make):
+    change = make.change("A", events=2, session="S")
+    shelf.store.commit([change])
+
+    assert shelf.store.session_and_profile("S") == (change.session, change.profile)
+    assert shelf.store.session_and_profile("other") is None
+
+
+def test_a_session_whose_profile_is_gone_is_read_without_one(shelf):
+    session = Session("S", "gone", NOW, NOW, {"a": 1}, {})
+    shelf.store.commit([Changes(Fence("gone", 0, 0), None, session)])
+
+    assert shelf.store.session_and_profile("S") == (session, None)
+
+
 def test_what_it_takes_is_told_in_bytes_by_part(shelf, make):
     shelf.store.commit([make.change("A", events=2)])
 
