@@ -74,14 +74,15 @@ class ProfileDirectory(GuardedActor):
         self._idle_actors: list[ActorAddress] = []
         self._held_back: dict[str, list[Admitted | Erase]] = {}  # by profile that is being erased
 
-    def handlers(self) -> Mapping[type, Handler]:
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
         return {
-            Admitted: self._deliver,
-            Erase: self._erase,
-            Fetch: self._fetch,
-            Settled: self._settle,
-            Answered: self._let_go,
-            Tick: self._count,
+            Admitted: cls._deliver,
+            Erase: cls._erase,
+            Fetch: cls._fetch,
+            Settled: cls._settle,
+            Answered: cls._let_go,
+            Tick: cls._count,
         }
 
     def _deliver(self, admitted: Admitted) -> None:

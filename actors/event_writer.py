@@ -40,13 +40,14 @@ class EventWriter(GuardedActor):
         self._committing: list[Waiting | Delete] | None = None
         self._writable = True
 
-    def handlers(self) -> Mapping[type, Handler]:
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
         return {
-            Commit: self._enqueue,
-            Administer: self._enqueue,
-            Delete: self._defer,
-            BatchCommitted: self._committed,
-            Tick: self._try_again,
+            Commit: cls._enqueue,
+            Administer: cls._enqueue,
+            Delete: cls._defer,
+            BatchCommitted: cls._committed,
+            Tick: cls._try_again,
         }
 
     def _enqueue(self, message: Waiting) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 1.0
 
-Handler = Callable[[Any], None]
+Handler = Callable[[Any, Any], None]
+"""A method, not bound: of the actor and its message."""
 
 
 class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
@@ -38,11 +39,13 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
     """
 
     wiring: Wiring
+    _handlers: ClassVar[Mapping[type, Handler]]  # there are as many actors as active profiles
 
-    def __init__(self) -> None:
-        self._handlers: Mapping[type, Handler] = {Wiring: self._wire, **self.handlers()}
+    def __init_subclass__(cls) -> None:
+        cls._handlers = {Wiring: cls._wire, **cls.handlers()}
 
-    def handlers(self) -> Mapping[type, Handler]:
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
         """What the actor takes: a handler for each type of message."""
         raise NotImplementedError
 
@@ -56,7 +59,7 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
         try:
-            self._handlers[type(message)](message)
+            self._handlers[type(message)](self, message)
             self._messages[type(self)] += 1
         except Exception as error:
             self._report(message, error)

@@ -12,8 +12,9 @@ from trackd.actors.wiring import Parts, Wiring
 
 
 class Guardian(GuardedActor):
-    def handlers(self) -> Mapping[type, Handler]:
-        return {Parts: self._create, Answered: self._answered, StoreHealth: self._store_health, Tick: self._tick}
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
+        return {Parts: cls._create, Answered: cls._answered, StoreHealth: cls._store_health, Tick: cls._tick}
 
     def _create(self, parts: Parts) -> None:
         self._wire(

@@ -15,8 +15,9 @@ class Housekeeper(GuardedActor):
     def wired(self) -> None:
         self._due: dict[type[Deletion], float] = {}
 
-    def handlers(self) -> Mapping[type, Handler]:
-        return {Tick: self._look, Deleted: self._deleted}
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
+        return {Tick: cls._look, Deleted: cls._deleted}
 
     def _look(self, _: Tick) -> None:
         parts = self.wiring.parts

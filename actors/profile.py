@@ -35,13 +35,14 @@ class ProfileActor(GuardedActor):
     def reports_to(self) -> ActorAddress:
         return self.wiring.directory
 
-    def handlers(self) -> Mapping[type, Handler]:
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
         return {
-            Deliver: self._deliver,
-            Erase: self._erase,
-            Fetch: self._fetch,
-            Activate: self._activate,
-            Passivate: self._passivate,
+            Deliver: cls._deliver,
+            Erase: cls._erase,
+            Fetch: cls._fetch,
+            Activate: cls._activate,
+            Passivate: cls._passivate,
         }
 
     def _activate(self, message: Activate) -> None:

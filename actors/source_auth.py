@@ -18,8 +18,9 @@ class SourceAuth(GuardedActor):
         self._rules = self.wiring.parts.rules
         self._refresh()
 
-    def handlers(self) -> Mapping[type, Handler]:
-        return {Track: self._track, Tick: self._refresh, RulesChanged: self._change_rules}
+    @classmethod
+    def handlers(cls) -> Mapping[type, Handler]:
+        return {Track: cls._track, Tick: cls._refresh, RulesChanged: cls._change_rules}
 
     def _track(self, call: Track) -> None:
         source = self._sources.get(call.source_id)

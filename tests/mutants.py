@@ -7,7 +7,7 @@ forgets as well: see `SERVED`.
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from trackd.actors.directory import Active, ProfileDirectory
 from trackd.actors.event_writer import EventWriter
+from trackd.actors.guarded import GuardedActor
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Activate, Admitted, Answered, Commit, Deliver
 from trackd.actors.profile import ProfileActor
@@ -31,13 +32,18 @@ FAILS_EVERY, FORGETS_EVERY = 10, 50  # batches and calls of a served mutant
 def put(owner: Any, **replacements: Any) -> Iterator[None]:
     """These in the place of the owner's own, for a while."""
     own = {name: getattr(owner, name) for name in replacements}
-    for name, replacement in replacements.items():
-        setattr(owner, name, replacement)
+    _set(owner, replacements)
     try:
         yield
     finally:
-        for name, replaced in own.items():
-            setattr(owner, name, replaced)
+        _set(owner, own)
+
+
+def _set(owner: Any, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(owner, name, value)
+    if issubclass(owner, GuardedActor):
+        owner.__init_subclass__()  # its handlers are looked up once
 
 
 @contextmanager

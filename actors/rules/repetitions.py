@@ -1,6 +1,7 @@
 """Consents that are said again and again: what changed nothing before need not run its rules again. Pure."""
 
 from collections.abc import Mapping
+from sys import intern
 
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.rules import RuleRun
@@ -27,7 +28,8 @@ class Repetitions:
     def note(self, said: Said, runs: tuple[RuleRun, ...]) -> None:
         """It was valid, and the rules changed nothing and skipped nothing."""
         if len(said[1]) <= MAX_REPEATED:
-            self._new[said] = self._draft.clock, runs
+            event_type, properties = said
+            self._new[event_type, intern(properties)] = self._draft.clock, runs  # most profiles say the same
 
     def now(self) -> Mapping[Said, tuple[RuleRun, ...]]:
         """For the call after this one, once the draft is final."""

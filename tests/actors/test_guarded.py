@@ -8,8 +8,9 @@ class Fragile(GuardedActor):
 
     seen: list
 
-    def handlers(self):
-        return {Track: self.track, Tick: self.tick, Answered: self.tick}
+    @classmethod
+    def handlers(cls):
+        return {Track: cls.track, Tick: cls.tick, Answered: cls.tick}
 
     def track(self, call):
         self.seen.append(call.number)
