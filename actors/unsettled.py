@@ -43,8 +43,10 @@ class Unsettled:
                 del self._event_ids[event_id]
         if settled:
             del self._ids_by_ordinal[:settled]
-        while len(self._sessions) > SESSIONS_KEPT:
-            oldest = next(iter(self._sessions))
-            if self._sessions[oldest][0] > ordinal:
+        old: list[str] = []
+        for session_id, (number, _) in self._sessions.items():
+            if number > ordinal or len(self._sessions) - len(old) <= SESSIONS_KEPT:
                 break  # those after it are younger still
-            del self._sessions[oldest]
+            old.append(session_id)
+        for session_id in old:
+            del self._sessions[session_id]

@@ -125,7 +125,8 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._idle_since = self.loop.time()
+        if not self._arriving:
+            self._idle_since = self.loop.time()
         if self._refusal is not None:
             self._say_refusal(self._refusal)
 

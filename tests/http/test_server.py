@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import SOURCE_ID, payload, serving
 from trackd.config.settings import Limits, Settings
+from trackd.http.connection import Connection
 from trackd.storage.documents import Source
 from trackd.storage.memory import MemoryStore
 
@@ -209,3 +210,26 @@ def test_a_client_that_asks_whether_to_go_on_is_told_so_before_it_sends_the_body
     told, answer = asyncio.run(asyncio.wait_for(run(), 30))
     assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_began_to_arrive_before_the_answer_to_the_one_before_it_has_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_once = property(lambda connection: 0, lambda connection, seconds: None)
+    monkeypatch.setattr(Connection, "timeout_keep_alive", at_once, raising=False)
+
+    async def run() -> tuple[bytes, bytes]:
+        async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
+            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            writer.write(post() + post("Connection: close")[:-1])
+            first = await reader.read(65_536)
+            with pytest.raises(TimeoutError):  # it is looked at once a second
+                await asyncio.wait_for(reader.read(1), 2.5)
+            writer.write(BODY[-1:])
+            second = await reader.read()
+            writer.close()
+            return first, second
+
+    first, second = asyncio.run(asyncio.wait_for(run(), 30))
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert second.startswith(b"HTTP/1.1 200 ")
