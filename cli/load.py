@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.config.load import TOKEN_VARIABLE
+from trackd.config.environment import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from trackd.load.run import Result

@@ -13,12 +13,10 @@ from trackd.cli.load import load
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.verify import verify
 from trackd.cli.version import versions
-from trackd.config.load import SettingsError
-from trackd.config.rules_file import RulesError
+from trackd.config.errors import RulesError, SettingsError
 from trackd.load.errors import LoadError
-from trackd.storage.sources import SourceError
+from trackd.storage.errors import SourceError, TokenError
 from trackd.storage.store import StoreError
-from trackd.storage.tokens import TokenError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -17,7 +17,7 @@ from trackd.cli.children import READER, WRITER, command
 from trackd.cli.errors import CommandError
 from trackd.cli.logs import configure_logging
 from trackd.cli.version import VERSION, versions
-from trackd.config.rules_file import RulesError
+from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.http.app import create_app
 from trackd.http.authentication import Guard

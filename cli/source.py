@@ -4,14 +4,16 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.storage.documents import Source
 from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
-from trackd.storage.sources import Sources
+
+if TYPE_CHECKING:
+    from trackd.storage.sources import Sources
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +25,9 @@ app = typer.Typer(
 )
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Sources:
+def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Sources":
+    from trackd.storage.sources import Sources
+
     return Sources(load_settings(config, database={"path": db}).settings.database.path, create=create)
 
 

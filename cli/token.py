@@ -1,13 +1,15 @@
 """`trackd token`: who may look inside and administer."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.storage.documents import TokenScope
-from trackd.storage.tokens import Tokens
+
+if TYPE_CHECKING:
+    from trackd.storage.tokens import Tokens
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +18,9 @@ app = typer.Typer(
 )
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Tokens:
+def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Tokens":
+    from trackd.storage.tokens import Tokens
+
     return Tokens(load_settings(config, database={"path": db}).settings.database.path, create=create)
 
 

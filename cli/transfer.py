@@ -14,18 +14,11 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
-from trackd.storage.backup import back_up
 from trackd.storage.documents import timestamp
-from trackd.storage.export import Export
-from trackd.storage.formats import check_parquet, write_csv, write_parquet
-from trackd.storage.load import load
-from trackd.storage.records import EventRecord, ProfileRecord, Record, SessionRecord
 from trackd.storage.whole_file import whole_file
 
-TABLES: dict[str, type[Record]] = {"profile": ProfileRecord, "session": SessionRecord, "event": EventRecord}
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
-WRITERS = {"csv": write_csv, "parquet": write_parquet}
 
 
 def _checked_time(value: str | None) -> str | None:
@@ -55,6 +48,11 @@ def export(
     config: ConfigFile = None,
 ) -> None:
     """Write the whole database, or one table of it, to a file or stdout; beside a running server too."""
+    from trackd.cli.progress import counted, progress_bar  # other commands start faster without all of these
+    from trackd.storage.export import Export
+    from trackd.storage.formats import check_parquet, write_csv, write_parquet
+    from trackd.storage.records import RECORDS
+
     if table is None and format != "jsonl":
         raise typer.BadParameter(f"{format} needs --table.", param_hint="'--format'")
     if table is None and since is not None:
@@ -63,9 +61,7 @@ def export(
     if format == "parquet":
         check_parquet()
     _clean_up_when_told_to_stop()
-    from trackd.cli.progress import counted, progress_bar  # rich is loaded by the commands that show a bar
-
-    records = [TABLES[table]] if table else []
+    records = [record for record in RECORDS if record.table() == table]
     with Export(path) as source, _output(output, path, format) as file:
         total = None if since else source.size(*records)
         with progress_bar(table or "export", total, beside=file) as moved:
@@ -73,7 +69,8 @@ def export(
                 if format == "jsonl":
                     file.writelines(counted(source.documents(record, since), moved))
                 else:
-                    WRITERS[format](record, counted(source.rows(record, since), moved), file)
+                    write = write_csv if format == "csv" else write_parquet
+                    write(record, counted(source.rows(record, since), moved), file)
             if not records:
                 file.writelines(counted(source.lines(), moved))
         file.flush()
@@ -90,6 +87,7 @@ def import_(
     path = _database(db, config)
     _clean_up_when_told_to_stop()
     from trackd.cli.progress import progress_bar
+    from trackd.storage.load import load
 
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
@@ -108,6 +106,7 @@ def backup(
     path = _database(db, config)
     _clean_up_when_told_to_stop()
     from trackd.cli.progress import progress_bar
+    from trackd.storage.backup import back_up
 
     with _writing(file), progress_bar("backup", None, in_bytes=True) as moved:
         back_up(path, file, replace=force, on_bytes=moved)

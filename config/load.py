@@ -16,19 +16,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE
+from trackd.config.errors import SettingsError
 from trackd.config.settings import Settings
 
 DEFAULT_FILE = Path("trackd.toml")
-PREFIX = "TRACKD_"
-CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
-TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # of `trackd load`
 
 Origin = Literal["flag", "environment", "file", "default"]
 Groups = Mapping[str, Any]
-
-
-class SettingsError(Exception):
-    """A setting that trackd cannot start with, in one sentence for the person who wrote it."""
 
 
 @dataclass(frozen=True)

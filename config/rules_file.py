@@ -10,15 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from trackd.config.errors import RulesError
+
 DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
 Operation = Literal[
     "set", "set_if_absent", "unset", "increment", "decrement", "max", "min", "append", "append_unique", "remove"
 ]
-
-
-class RulesError(Exception):
-    """Rules that cannot be used: one sentence with the file, the rule and the fault."""
 
 
 def _listed(value: Any) -> Any:

@@ -14,10 +14,7 @@ from trackd.storage.administration import source_row
 from trackd.storage.connection import explained
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Source, timestamp
-
-
-class SourceError(Exception):
-    """What was asked of a source cannot be done: a sentence for whoever asked."""
+from trackd.storage.errors import SourceError
 
 
 def source_of_row(row: Any) -> Source:

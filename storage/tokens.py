@@ -12,13 +12,10 @@ from sqlite_utils import Database
 from trackd.storage.connection import explained
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Token, TokenScope, secret_hash, timestamp
+from trackd.storage.errors import TokenError
 
 PREFIX = "trackd_"  # so that a secret that leaked is recognised, by people and by scanners
 SECRET_BYTES = 32
-
-
-class TokenError(Exception):
-    """What was asked of a token cannot be done: a sentence for whoever asked."""
 
 
 def token_of_row(row: Any) -> Token:

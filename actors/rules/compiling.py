@@ -16,11 +16,11 @@ from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Schema
 from trackd.actors.rules.steps import COUNTERS, EACH, ConsentStep, Operand, Step
 from trackd.actors.rules.unwanted import ANY, Unwanted
+from trackd.config.errors import RulesError
 from trackd.config.rules_file import (
     DEFAULT_RULES,
     EventEntry,
     RuleEntry,
-    RulesError,
     RulesFile,
     SegmentEntry,
     StepEntry,

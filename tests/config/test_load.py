@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from trackd.config.load import Loaded, SettingsError, load, names
+from trackd.config.errors import SettingsError
+from trackd.config.load import Loaded, load, names
 from trackd.config.settings import Settings
 
 

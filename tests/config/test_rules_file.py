@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from trackd.config.rules_file import DEFAULT_RULES, RulesError, RulesFile, StepEntry, read_rules, read_toml
+from trackd.config.errors import RulesError
+from trackd.config.rules_file import DEFAULT_RULES, RulesFile, StepEntry, read_rules, read_toml
 
 STEP = '{ target = "pii.a", value = 1 }'
 OPERATIONS = (

@@ -4,7 +4,8 @@ from sqlite_utils import Database
 
 from trackd.storage.connection import DatabaseError
 from trackd.storage.documents import Source
-from trackd.storage.sources import SourceError, Sources
+from trackd.storage.errors import SourceError
+from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
 
 FULL = Source(

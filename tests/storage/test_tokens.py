@@ -5,9 +5,10 @@ from sqlite_utils import Database
 
 from trackd.storage.connection import DatabaseError
 from trackd.storage.documents import TokenScope, secret_hash
+from trackd.storage.errors import TokenError
 from trackd.storage.schema import migrations
 from trackd.storage.sqlite import SqliteStore
-from trackd.storage.tokens import TokenError, Tokens
+from trackd.storage.tokens import Tokens
 
 READ, ADMIN = TokenScope.READ, TokenScope.ADMIN
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from trackd.actors.rules.compiling import load_rules
-from trackd.config.rules_file import RulesError
+from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 
 STEP = '{ target = "traits.public.a", value = 1 }'

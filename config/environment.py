@@ -1,0 +1,5 @@
+"""Names of environment variables."""
+
+PREFIX = "TRACKD_"
+CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # of `trackd load`

@@ -1,0 +1,9 @@
+"""What was asked of the database file by a person, and cannot be done: sentences for them."""
+
+
+class SourceError(Exception):
+    pass
+
+
+class TokenError(Exception):
+    pass
