@@ -57,7 +57,10 @@ def test_what_is_usual_is_read_as_by_the_models(said: dict[str, Any], as_ascii: 
         return
     usual = usual_payload(body)
     if usual is not None:
-        assert same(to_builtins(usual), PARSER.parse_unusual(body).model_dump())
+        read, model = to_builtins(usual), PARSER.parse_unusual(body).model_dump()
+        for one in (read, model):
+            one["profile"] = one["profile"] or {"id": None}  # either says that there is none
+        assert same(read, model)
 
 
 def test_what_most_clients_say_is_usual() -> None:

@@ -196,6 +196,16 @@ def test_the_search_for_a_sessions_events_ends_where_the_session_began(sqlite_sh
     assert ([event["seq"] for event in found], len(sizes)) == ([41], 1)
 
 
+@pytest.mark.usefixtures("few_rows_at_a_time")
+def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=25, session="S", event={"session_id": "S"})])
+
+    found, sizes = through(listings.session_events, "S", limit=20)
+
+    assert [event["seq"] for event in found] == list(range(25, 0, -1))
+    assert sizes == [10, 10, 5]
+
+
 def test_events_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
     store_days(sqlite_shelf, make, range(1, 9))
 
