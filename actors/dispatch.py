@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from thespian.actors import ActorAddress, ActorSystem, ActorSystemMessage
+from thespian.actors import ActorAddress, ActorSystem
 from thespian.system.simpleSystemBase import ActorSystemBase, PendingSend
 
 from trackd.actors.guarded import GuardedActor
@@ -11,8 +11,9 @@ from trackd.actors.guarded import GuardedActor
 class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has no types
     """`simpleSystemBase`, where a message to a guarded actor is handed over in a third of the time.
 
-    A guarded actor does not raise, so it is neither called again nor sent its message back; no actor asks to be woken
-    up, so no list of sleepers is looked through before each message; and only one thread sends.
+    A guarded actor does not raise, so it is neither called again nor sent its message back; nobody ends one, so no
+    message is for the system; no actor asks to be woken up, so no list of sleepers is looked through before each
+    message; and only one thread sends.
     """
 
     def _runSends(self, timeout: Any = None, stop_on_available: Any = False) -> None:  # noqa: N802  Thespian's name
@@ -20,7 +21,7 @@ class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has 
         while pending:
             send = pending.pop(0)
             actor = actors[send.toActor.actorAddressString].instance
-            if isinstance(actor, GuardedActor) and not isinstance(send.msg, ActorSystemMessage):
+            if isinstance(actor, GuardedActor):
                 actor.receiveMessage(send.msg, send.sender)
             else:
                 self._runSingleSend(send)

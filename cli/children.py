@@ -58,7 +58,7 @@ def _yield_processors() -> None:
     """Lists take what calls leave of the processors.
 
     100 reads a second beside a full load cost 10 to 17 % of the calls when a list that is asked for may interrupt the
-    event loop or the writer, and 0 to 11 % when it may not, run by run. Of one processor calls would leave nothing.
+    event loop or the writer, and 6 to 8 % when it may not. Of one processor calls would leave nothing.
     """
     os.nice(READER_NICENESS)
     if hasattr(os, "SCHED_IDLE") and (os.cpu_count() or 1) > 1:  # Linux

@@ -7,7 +7,7 @@ VERSION = version("trackd")
 
 
 def versions() -> dict[str, str]:
-    from sqlite_utils.utils import sqlite3  # most commands need no versions, and start faster without
+    import pysqlite3 as sqlite3  # most commands need no versions, and start faster without
 
     return {
         "version": VERSION,

@@ -694,6 +694,21 @@ def test_a_profile_that_was_passivated_continues_where_it_was(make, scene):
         assert [seqs(answer) for answer in answers] == [[number]] * 5
 
 
+@pytest.mark.parametrize("sessions_in_memory", [1, 10])
+def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(make, scene, sessions_in_memory):
+    sessions = [make.session("S", "A"), make.session("T", "B")]
+    store = make.store(make.profile("A"), make.profile("B"), sessions=sessions, kind=FaultyStore)
+    bounds = Actors(max_active_profiles=1, max_cached_sessions=sessions_in_memory)
+
+    async def story():
+        async with scene(store, actors=bounds) as stage:
+            answers = [await stage.answer(make.call(session_id)) for session_id in ("S", "T", "S", "S")]
+            return [answer.profile_id for answer in answers]
+
+    assert asyncio.run(story()) == ["A", "B", "A", "A"]
+    assert store.asked == ["S", "T", "S"]
+
+
 def test_actors_are_reused_for_the_profiles_that_pass_through(make, scene):
     store = make.store()
 

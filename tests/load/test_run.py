@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 import time
@@ -57,6 +58,26 @@ def on_trackd(serve):
     """A result on the real server, read back with its token, and the file."""
     server = serve()
     return uvloop.run(run(plan(server.url, 600, token=server.token), Silent())), server.db
+
+
+def test_garbage_is_collected_before_and_after_the_load_and_not_within():
+    class Looking(Silent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.collects = set()
+
+        def interval(self, interval, measures) -> None:
+            self.collects.add(gc.isenabled())
+
+    looking = Looking()
+
+    async def load() -> Result:
+        async with answering(nothing) as url:
+            return await run(plan(url, None, duration_s=1.2), looking)
+
+    uvloop.run(load())
+    assert looking.collects == {False}
+    assert gc.isenabled()
 
 
 def test_the_server_keeps_its_promises_under_every_kind_of_call(on_trackd):
