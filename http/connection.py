@@ -48,6 +48,7 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _held = 0  # of `Arrivals.size`
     _since = 0.0  # the last request began, or the connection
+    _is_silent = True  # it never said a word
     _idle_since: float | None = None  # the last answer, when nothing came after it
     _unread_since: float | None = None
     _running: RequestResponseCycle | None = None
@@ -99,8 +100,12 @@ class Connection(HttpToolsProtocol):
         self._arriving = self._in_head = True
         self._head_bytes = 0
         self._since = self.loop.time()
-        self._idle_since = None
+        self._speaks()
         super().on_message_begin()
+
+    def _speaks(self) -> None:
+        self._is_silent = False
+        self._idle_since = None
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -121,9 +126,10 @@ class Connection(HttpToolsProtocol):
             self._head = None
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        waiting = self.pipeline.pop() if self.pipeline else None
+        self.flow.resume_reading()  # also for the rest of the one that waited
+        if waiting is not None:
+            self._start_asgi_task(*waiting)
             return
         if not self._arriving:
             self._idle_since = self.loop.time()
@@ -151,8 +157,8 @@ class Connection(HttpToolsProtocol):
         elif now - self._since > timeout_s and not self._refused:
             if self._arriving:
                 self._refuse(too_slow(timeout_s))
-            elif self.cycle is None:
-                self.transport.close()  # it never said a word
+            elif self._is_silent:
+                self.transport.close()
 
     def _is_unread(self, now: float, timeout_s: int) -> bool:
         """Whether what was sent waits for its reader for too long; each time that most of it is gone begins anew."""

@@ -16,6 +16,7 @@ from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
 from trackd.http.connection import Arrivals
+from trackd.http.known_heads import KnownHeads
 from trackd.http.short_way import TrackConnection
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -39,7 +40,7 @@ class Server(uvicorn.Server):
     ) -> None:
         limits = limits or Limits()
         arrivals = Arrivals(limits.max_arriving_bytes, limits.request_timeout_s)
-        make_connection = functools.partial(TrackConnection, app.track, arrivals, app.errors)
+        make_connection = functools.partial(TrackConnection, app.track, KnownHeads(), arrivals, app.errors)
         config = uvicorn.Config(
             app.asgi,
             loop="uvloop",

@@ -19,6 +19,7 @@ from trackd.http.payload import PayloadParser
 from trackd.http.times import Clock
 
 MAX_KEY_LENGTH = 255
+Client = tuple[str, int]  # its address and port
 ASKED = "trackd.asked"  # in the scope of a call that was asked on the short way
 
 
@@ -88,13 +89,14 @@ class TrackEndpoint:
     async def _ask(self, scope: Scope, receive: Receive) -> Asked:
         headers: Headers = dict(scope["headers"])
         check_content_type(headers)
-        return self.ask(scope, headers, await read_body(headers, receive, self._limits.max_body_bytes))
+        body = await read_body(headers, receive, self._limits.max_body_bytes)
+        return self.ask(scope.get("client"), headers, body)
 
-    def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
+    def ask(self, client: Client | None, headers: Headers, body: bytes) -> Asked:
         """The body of a call that was taken so far. Raises HttpError."""
         began = time.perf_counter()
         check_nesting(body, self._limits.max_nesting)
-        call = self._decode(scope, headers, body)
+        call = self._decode(client, headers, body)
         return Asked(call, self._tracker.ask(call, len(body)), began)
 
     def tracked(self, asked: Asked, answer: Tracked) -> tuple[bytes, float]:
@@ -103,8 +105,8 @@ class TrackEndpoint:
         self._tally.call_answered(200, took)
         return body, took
 
-    def _decode(self, scope: Scope, headers: Headers, body: bytes) -> Track:
-        client, origin, user_agent = scope.get("client"), headers.get(b"origin"), headers.get(b"user-agent")
+    def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
+        origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
