@@ -13,6 +13,7 @@ from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.session_document import is_due, session_after
 from trackd.config.settings import Limits
 from trackd.storage.documents import Profile, Session, Source
+from trackd.storage.encoding import json_raw, size_of
 from trackd.storage.store import Changes, Fence
 
 
@@ -34,7 +35,10 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     """Apply a call: the visit of a new session, then the events in their order."""
     before = known.profile
     fence = Fence(known.profile_id, before.seq, before.revision) if before else Fence(known.profile_id, 0, 0)
-    draft = Draft(before.doc, known.remembered.size) if before else Draft(new_profile(known.profile_id, call.received))
+    if before is None:
+        draft = Draft(new_profile(known.profile_id, call.received))
+    else:
+        draft = Draft(before.doc, size_of(before.doc_json))
     is_visit = call.save_session and _is_visit(known)
     if is_visit:
         visit(draft, call.received)
@@ -56,14 +60,14 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.says_more:
         stamp(draft, processing.seq, call.received)
         remembered = processing.remembered()
-        profile = written = Profile(known.profile_id, processing.seq, fence.revision + 1, draft.doc)
+        profile = written = Profile(known.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc))
 
     answer = Tracked(
         number=call.number,
         profile_id=known.profile_id,
         session_id=call.session_id,
         consent=source.consent,
-        profile=shareable(profile.doc) if call.wants_profile and source.returns_profile else None,
+        profile=shareable(draft.doc) if call.wants_profile and source.returns_profile else None,
         debug=call.debug,
         events=tuple(processing.listed),
         profile_saved=before is None or is_visit or expired or any(map(changes_what_it_says, processing.reports)),
@@ -129,6 +133,6 @@ def _says_more(session: Session, before: Session) -> bool:
     """Whether more changed than the time of the last call. What a merge left alone is still the same object."""
     return (
         session.profile_id != before.profile_id
-        or session.context is not before.context
-        or session.properties is not before.properties
+        or session.context_json is not before.context_json
+        or session.properties_json is not before.properties_json
     )

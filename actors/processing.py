@@ -44,12 +44,11 @@ class EventReport(Struct, frozen=True):
 class Remembered(Struct, frozen=True):
     """What need not be found out again as long as the profile is in memory.
 
-    `size`: bytes of its document as JSON, 0 when nobody measured it. `looked_at`: segments of `rules` that it is
+    `looked_at`: segments of `rules` that it is
     rightly in, or out of, as long as it does not change. `repetitions`: what was valid and changed nothing as its
     consents are, with what became of the rules: most clients say the same with every visit.
     """
 
-    size: int = 0
     rules: RuleSet | None = None
     looked_at: frozenset[Segment] = frozenset()
     repetitions: Mapping[Said, tuple[RuleRun, ...]] = {}
@@ -133,14 +132,9 @@ class Processing:
         looked_at, repetitions = before.looked_at, self._repetitions.now()
         if len(fresh) != len(looked_at) or not looked_at.issuperset(fresh):
             looked_at = frozenset(fresh)
-        if (rules, looked_at, repetitions, draft.size) == (
-            before.rules,
-            before.looked_at,
-            before.repetitions,
-            before.size,
-        ):
+        if (rules, looked_at, repetitions) == (before.rules, before.looked_at, before.repetitions):
             return before
-        return Remembered(draft.size, rules, looked_at, repetitions)
+        return Remembered(rules, looked_at, repetitions)
 
     @property
     def without_consent(self) -> bool:

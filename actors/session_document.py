@@ -2,29 +2,40 @@
 
 from datetime import datetime, timedelta
 
+from msgspec import Raw
+
 from trackd.actors.json_values import same
 from trackd.actors.messages import Track
 from trackd.storage.documents import JsonObject, Session, timestamp
-from trackd.storage.encoding import json_text
+from trackd.storage.encoding import json_object, json_raw, size_of
 
 UPDATED_EVERY_S = 10.0
+TENS_OF_SECONDS = len("2026-01-31T12:00:0")  # most calls are in the same as the one before
+NOTHING = Raw(b"{}")
 
 
 def session_after(session: Session | None, call: Track, profile_id: str, max_bytes: int) -> tuple[Session, bool]:
     """The session after a call, and whether all that the call says of it fitted into `max_bytes` of JSON."""
     if session is None:
-        session = Session(call.session_id, profile_id, call.received, "", {}, {})
-    context = merged(session.context, call.context or {})
-    properties = merged(session.properties, call.properties or {})
-    fits = (context is session.context and properties is session.properties) or (
-        len(json_text(context).encode()) + len(json_text(properties).encode()) <= max_bytes
-    )
+        session = Session(call.session_id, profile_id, call.received, "", NOTHING, NOTHING)
+    context, properties = _with(session.context_json, call.context), _with(session.properties_json, call.properties)
+    says_more = context is not session.context_json or properties is not session.properties_json
+    fits = not says_more or size_of(context) + size_of(properties) <= max_bytes
     if not fits:
-        context, properties = session.context, session.properties
+        context, properties = session.context_json, session.properties_json
     updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
-    if updated == session.updated and not (context is session.context and properties is session.properties):
+    if updated == session.updated and says_more and fits:
         updated = _a_moment_after(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
+
+
+def _with(known: Raw, said: JsonObject | None) -> Raw:
+    """`known` itself when nothing changes: most clients say the same with every call."""
+    if not said or json_raw(said) == known:
+        return known
+    before = json_object(known)
+    after = merged(before, said)
+    return known if after is before else json_raw(after)
 
 
 def _a_moment_after(time: str) -> str:
@@ -37,6 +48,8 @@ def is_due(session: Session, before: Session) -> bool:
 
     Written with every call, sessions made a third of all pages that a commit writes.
     """
+    if session.updated[:TENS_OF_SECONDS] == before.updated[:TENS_OF_SECONDS]:
+        return False
     since = datetime.fromisoformat(session.updated) - datetime.fromisoformat(before.updated)
     return since.total_seconds() >= UPDATED_EVERY_S
 

@@ -117,6 +117,7 @@ def _profile(path: Path, now: str) -> "Profile":
     """A profile as trackd stores it; what the file leaves out is as in a new one."""
     from trackd.actors.profile_document import new_profile
     from trackd.storage.documents import Profile
+    from trackd.storage.encoding import json_raw
 
     said = _read_json(path)
     try:
@@ -124,7 +125,7 @@ def _profile(path: Path, now: str) -> "Profile":
         _check_parts(doc)
     except ValueError as error:
         raise CommandError(f"{path}: {error}.") from None
-    return Profile(doc["id"], doc["seq"], 1, doc)
+    return Profile(doc["id"], doc["seq"], 1, json_raw(doc))
 
 
 def _completed(model: Any, said: Any, place: str) -> Any:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import asdict
+
+from trackd.storage.encoding import json_object
 
 JsonObject = dict[str, Any]
 
@@ -76,13 +78,18 @@ def secret_hash(secret: str) -> str:
 class Profile(Struct, frozen=True):
     """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
-    `doc` is the profile's whole JSON document: never change it in place.
+    `doc_json` is its whole document: as text it takes a fifth of the memory, and that is what the disk takes too.
     """
 
     id: str
     seq: int
     revision: int
-    doc: JsonObject
+    doc_json: Raw
+
+    @property
+    def doc(self) -> JsonObject:
+        """A new object each time."""
+        return json_object(self.doc_json)
 
 
 class Session(Struct, frozen=True):
@@ -90,8 +97,16 @@ class Session(Struct, frozen=True):
     profile_id: str
     inserted: str
     updated: str
-    context: JsonObject
-    properties: JsonObject
+    context_json: Raw
+    properties_json: Raw
+
+    @property
+    def context(self) -> JsonObject:
+        return json_object(self.context_json)
+
+    @property
+    def properties(self) -> JsonObject:
+        return json_object(self.properties_json)
 
 
 class Event(NamedTuple):

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3 as sqlite3
+from msgspec import Raw
 
 from trackd.storage.connection import connect, explained
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Profile, Session, Source, Token
-from trackd.storage.encoding import json_object, json_text
+from trackd.storage.encoding import json_text
 from trackd.storage.sources import source_of_row
 from trackd.storage.sqlite_listings import SqliteListings
 from trackd.storage.sqlite_writer import SqliteWriter
@@ -99,11 +100,11 @@ class SqliteStore:
 
 
 def _profile(found_id: str, seq: int, revision: int, doc: str) -> Profile:
-    return Profile(found_id, seq, revision, json_object(doc))
+    return Profile(found_id, seq, revision, Raw(doc.encode()))
 
 
 def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:
-    return Session(found_id, profile_id, inserted, updated, json_object(context), json_object(properties))
+    return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))
 
 
 def _size(path: Path) -> int:

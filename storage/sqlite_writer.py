@@ -160,12 +160,15 @@ class SqliteWriter:
         PUT_EVENT_IDS.run(self._db, verdict.event_ids)
         PUT_PROFILES.run(
             self._db,
-            [(p.id, p.seq, p.revision, json_text(p.doc), last_events.get(p.id)) for p in verdict.profiles.values()],
+            [
+                (p.id, p.seq, p.revision, json_text(p.doc_json), last_events.get(p.id))
+                for p in verdict.profiles.values()
+            ],
         )
         PUT_SESSIONS.run(
             self._db,
             [
-                (s.id, s.profile_id, s.inserted, s.updated, json_text(s.context), json_text(s.properties))
+                (s.id, s.profile_id, s.inserted, s.updated, json_text(s.context_json), json_text(s.properties_json))
                 for s in verdict.sessions.values()
             ],
         )

@@ -5,12 +5,11 @@ Documents are encoded once, by the server; the writer stores that text as it is.
 
 import struct
 from collections.abc import Sequence
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from msgspec import MsgspecError, Raw, Struct
+from msgspec import MsgspecError, Struct
 from msgspec import json as msgspec_json
 
-from trackd.storage.documents import Profile, Session
 from trackd.storage.store import (
     Change,
     Changes,
@@ -27,20 +26,6 @@ from trackd.storage.writer import BatchResult
 LENGTH = struct.Struct("<I")
 
 
-class _Profile(Profile, frozen=True):
-    doc: Raw  # type: ignore[assignment]
-
-
-class _Session(Session, frozen=True):
-    context: Raw  # type: ignore[assignment]
-    properties: Raw  # type: ignore[assignment]
-
-
-class _Changes(Changes, frozen=True, tag="Changes"):
-    profile: _Profile | None = None
-    session: _Session | None = None
-
-
 class _Result(Struct, frozen=True):
     outcomes: list[Outcome]
     error: str | None
@@ -49,7 +34,7 @@ class _Result(Struct, frozen=True):
 
 ENCODER = msgspec_json.Encoder()
 BATCHES = msgspec_json.Decoder(
-    list[_Changes | Erasure | PutSource | RemoveSource | DeleteEvents | DeleteSessions],
+    list[Changes | Erasure | PutSource | RemoveSource | DeleteEvents | DeleteSessions],
 )
 RESULTS = msgspec_json.Decoder(_Result)
 
@@ -107,8 +92,7 @@ def _encode_alone(change: Change) -> bytes | None:
 
 
 def decode_batch(payload: bytes) -> list[Change]:
-    """The documents in it are `Raw`: JSON text that was not looked at."""
-    return cast(list[Change], BATCHES.decode(payload))
+    return BATCHES.decode(payload)
 
 
 def encode_result(result: BatchResult) -> bytes:

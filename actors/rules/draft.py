@@ -1,7 +1,6 @@
 """A profile's document while a call changes it. Pure.
 
-Documents are immutable: what changes is copied first, each object at most once a call however many events it has,
-and what stays is shared with the document before. Every change can be taken back, and the size is known all along.
+It is changed in place. Every change can be taken back, and the size is known all along.
 """
 
 from typing import Any
@@ -18,13 +17,12 @@ class NotAnObjectError(Exception):
 
 
 class Draft:
-    """`size`: bytes of the document as JSON. `doc` is a new document, not to be kept before the last change."""
+    """`doc` is its own from now on. `size`: bytes of the document as JSON."""
 
     def __init__(self, doc: JsonObject, size: int = 0) -> None:
-        self.doc = dict(doc)
+        self.doc = doc
         self.size = size or json_size(doc)
         self.clock = 0  # rises with every change
-        self._copied: dict[int, JsonObject] = {id(self.doc): self.doc}
         self._parts: dict[Path, JsonObject] = {}
         self._changed_at: dict[str, int] = {}
         self.identities = Identities()
@@ -50,7 +48,7 @@ class Draft:
                     value = {missing: value}
                 last = key
                 break
-            node = self._own(node, key, child)
+            node = _object(key, child)
         self._set(node, last, value)
         self._touch(path)
 
@@ -60,7 +58,7 @@ class Draft:
             return
         node = self.doc
         for key in path[:-1]:
-            node = self._own(node, key, node[key])
+            node = node[key]
         self._set(node, path[-1], MISSING)
         self._touch(path)
 
@@ -73,7 +71,7 @@ class Draft:
         if part is None:
             part = self.doc
             for key in path:
-                part = self._own(part, key, part[key])
+                part = part[key]
             self._parts[path] = part
         return part
 
@@ -103,28 +101,18 @@ class Draft:
             else:
                 node[key] = value
 
-    def _own(self, node: JsonObject, key: str, child: Any) -> JsonObject:
-        if id(child) in self._copied:
-            return self._copied[id(child)]
-        if not isinstance(child, dict):
-            raise NotAnObjectError(key)
-        copy = dict(child)
-        self._copied[id(copy)] = copy  # kept, so that no other object gets its id
-        node[key] = copy
-        return copy
-
     def _set(self, node: JsonObject, key: str, value: Any) -> None:
         was = node.get(key, MISSING)
         self._undo.append((node, key, was, self.size))
         if was is MISSING:
             self.size += json_size(key) + 1 + self._size(value) + bool(node)
-            node[key] = value
+            node[key] = _own(value)
         elif value is MISSING:
             del node[key]
             self.size -= json_size(key) + 1 + self._size(was) + bool(node)
         else:
             self.size += self._size(value) - self._size(was)
-            node[key] = value
+            node[key] = _own(value)
 
     def _size(self, value: Any) -> int:
         """A list that grows with each event of a call is measured once for each."""
@@ -139,6 +127,19 @@ class Draft:
         self.clock += 1
         self._changed_at[path[0]] = self.clock
         self._changed_at[".".join(path[:2])] = self.clock
+
+
+def _object(key: str, value: Any) -> JsonObject:
+    if not isinstance(value, dict):
+        raise NotAnObjectError(key)
+    return value
+
+
+def _own(value: Any) -> Any:
+    """A rule's value or an event's is nobody's to change. Lists are not changed but replaced."""
+    if isinstance(value, dict):
+        return {key: _own(child) for key, child in value.items()}
+    return value
 
 
 def json_size(value: Any) -> int:

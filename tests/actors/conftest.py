@@ -24,7 +24,7 @@ from trackd.actors.tally import Tally
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Limits, Retention
 from trackd.storage.documents import Profile, Session, Source
-from trackd.storage.encoding import json_text
+from trackd.storage.encoding import json_raw, json_text
 from trackd.storage.memory import MemoryStore
 from trackd.storage.store import Change, Changes, Fence, Store, StoreError
 from trackd.storage.writer import BatchResult, Committed, commit
@@ -66,11 +66,11 @@ class Make:
 
     @staticmethod
     def profile(profile_id: str, seq: int = 0, revision: int = 1) -> Profile:
-        return Profile(profile_id, seq, revision, {**new_profile(profile_id, NOW), "seq": seq})
+        return Profile(profile_id, seq, revision, json_raw({**new_profile(profile_id, NOW), "seq": seq}))
 
     @staticmethod
     def session(session_id: str, profile_id: str, **context: Any) -> Session:
-        return Session(session_id, profile_id, NOW, NOW, context, {})
+        return Session(session_id, profile_id, NOW, NOW, json_raw(context), json_raw({}))
 
     @classmethod
     def store(
@@ -93,7 +93,7 @@ class Make:
         """Another node writes the profile."""
         was = store.profile(profile_id)
         assert was is not None
-        moved = Profile(profile_id, was.seq, was.revision + 1, was.doc)
+        moved = Profile(profile_id, was.seq, was.revision + 1, json_raw(was.doc))
         store.commit([Changes(Fence(profile_id, was.seq, was.revision), moved, **changes)])
 
 

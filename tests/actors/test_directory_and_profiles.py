@@ -631,7 +631,7 @@ def test_a_profile_whose_first_call_raised_is_unknown_as_before(make, scene):
 
     async def story():
         async with scene(store) as stage:
-            bad = await stage.answer(make.call("S", profile_id="X", context={"not JSON": float("nan")}))
+            bad = await stage.answer(make.call("S", profile_id="X", context={"not JSON": object()}))
             return bad, await stage.answer(make.call("T", source_id="plain", profile_id="X"))
 
     bad, later = asyncio.run(story())

@@ -1,6 +1,3 @@
-import copy
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,29 +84,6 @@ def test_what_is_shared_has_no_private_data(make):
     assert "pii" not in shared
     assert shared["traits"] == {"public": {"likes": "tea"}, "other": 2}
     assert {**shared, "pii": doc["pii"], "traits": doc["traits"]} == doc
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda draft: visit(draft, "now"),
-        lambda draft: count(draft, "page-view", LIMITS),
-        lambda draft: count(draft, "new", LIMITS),
-        lambda draft: stamp(draft, 5, "now"),
-    ],
-    ids=["visit", "count a known type", "count a new type", "stamp"],
-)
-def test_no_document_is_changed_in_place(act):
-    doc = changed(
-        new_profile("A", "then"), lambda draft: visit(draft, "then"), lambda draft: count(draft, "page-view", LIMITS)
-    ) | {"future": {"field": [1]}}
-    before = copy.deepcopy(doc)
-
-    after = changed(doc, act)
-
-    assert doc == before
-    assert after != before
-    assert after["future"] == {"field": [1]}
 
 
 def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on():

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from trackd.actors.session_document import merged, session_after
 from trackd.storage.documents import Session
-from trackd.storage.encoding import json_text
+from trackd.storage.encoding import json_raw, json_text
 
 LARGE = 10_000
 THEN = "2026-01-30T12:00:00.000000Z"
@@ -80,22 +80,25 @@ def test_values_that_only_python_calls_equal_are_different(old, new):
 def test_a_first_call_makes_the_session(make):
     call = make.call("S", context={"a": 1}, properties={"b": 2})
 
-    assert session_after(None, call, "A", LARGE) == (Session("S", "A", make.now, make.now, {"a": 1}, {"b": 2}), True)
+    assert session_after(None, call, "A", LARGE) == (
+        Session("S", "A", make.now, make.now, json_raw({"a": 1}), json_raw({"b": 2})),
+        True,
+    )
 
 
 def test_a_later_call_merges_into_it_and_moves_the_time(make):
-    session = Session("S", "A", THEN, THEN, {"a": {"x": 1, "y": 1}}, {"b": 2})
+    session = Session("S", "A", THEN, THEN, json_raw({"a": {"x": 1, "y": 1}}), json_raw({"b": 2}))
     call = make.call("S", context={"a": {"y": 2}}, properties={"c": 3})
 
     after, fits = session_after(session, call, "A", LARGE)
 
-    assert after == Session("S", "A", THEN, make.now, {"a": {"x": 1, "y": 2}}, {"b": 2, "c": 3})
+    assert after == Session("S", "A", THEN, make.now, json_raw({"a": {"x": 1, "y": 2}}), json_raw({"b": 2, "c": 3}))
     assert fits
-    assert session == Session("S", "A", THEN, THEN, {"a": {"x": 1, "y": 1}}, {"b": 2})
+    assert session == Session("S", "A", THEN, THEN, json_raw({"a": {"x": 1, "y": 1}}), json_raw({"b": 2}))
 
 
 def test_a_call_that_says_nothing_leaves_what_the_session_says(make):
-    session = Session("S", "A", THEN, THEN, {"a": 1}, {"b": 2})
+    session = Session("S", "A", THEN, THEN, json_raw({"a": 1}), json_raw({"b": 2}))
 
     after, fits = session_after(session, make.call("S"), "A", 0)
 
@@ -123,7 +126,7 @@ def test_what_would_make_it_too_large_is_left_out(make):
 def test_a_first_call_that_is_too_large_makes_an_empty_session(make):
     after, fits = session_after(None, make.call("S", context={"big": "x" * 100}), "A", 50)
 
-    assert (after, fits) == (Session("S", "A", make.now, make.now, {}, {}), False)
+    assert (after, fits) == (Session("S", "A", make.now, make.now, json_raw({}), json_raw({})), False)
 
 
 @given(objects.map(lambda value: {**value, "é": "🙂"}))

@@ -6,13 +6,15 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple, Protocol
 
+from msgspec import Raw
 from sqlite_utils import Database
 
 from tests.simulation.steps import GONE, MERGED, ORPHAN
 from trackd.actors.profile_document import new_profile
+from trackd.actors.session_document import NOTHING
 from trackd.storage.audit import CHECKS, INTEGRITY, audit
 from trackd.storage.documents import Event, Profile, Session, Source
-from trackd.storage.encoding import json_object
+from trackd.storage.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
@@ -24,10 +26,10 @@ SOURCES = (
     Source("permanent", "permanent", returns_profile=True, permanent_profile_id=True),
 )
 FIRST_PROFILES = [
-    Changes(Fence(profile_id, 0, 0), Profile(profile_id, 0, 1, new_profile(profile_id, BEGIN)))
+    Changes(Fence(profile_id, 0, 0), Profile(profile_id, 0, 1, json_raw(new_profile(profile_id, BEGIN))))
     for profile_id in MERGED.values()
 ]
-OF_NOBODY = Session(ORPHAN, GONE, BEGIN, BEGIN, {}, {})
+OF_NOBODY = Session(ORPHAN, GONE, BEGIN, BEGIN, json_raw({}), json_raw({}))
 
 
 class Contents(NamedTuple):
@@ -88,11 +90,11 @@ class FileDisk:
         read = self._db.execute
         return Contents(
             {
-                row[0]: Profile(*row[:3], json_object(row[3]))
+                row[0]: Profile(*row[:3], Raw(row[3].encode()))
                 for row in read("SELECT id, seq, revision, doc FROM profile")
             },
             {
-                row[0]: Session(*row[:4], json_object(row[4]), {})
+                row[0]: Session(*row[:4], Raw(row[4].encode()), NOTHING)
                 for row in read("SELECT id, profile_id, inserted, updated, context FROM session")
             },
             {

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from tests.exports import PARTS
 from trackd.storage.documents import Event, Profile, Session, Source, Token
+from trackd.storage.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
@@ -26,11 +27,11 @@ class Make:
 
     @staticmethod
     def profile(profile_id: str, seq: int = 0, revision: int = 1, **doc: Any) -> Profile:
-        return Profile(profile_id, seq, revision, {"id": profile_id, "seq": seq, **doc})
+        return Profile(profile_id, seq, revision, json_raw({"id": profile_id, "seq": seq, **doc}))
 
     @staticmethod
     def session(session_id: str, profile_id: str, **context: Any) -> Session:
-        return Session(session_id, profile_id, NOW, NOW, context, {})
+        return Session(session_id, profile_id, NOW, NOW, json_raw(context), json_raw({}))
 
     @staticmethod
     def event(profile_id: str, seq: int, **fields: Any) -> Event:

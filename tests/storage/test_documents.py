@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.storage.documents import Event, Profile, Source, Token, TokenScope, secret_hash, timestamp
+from trackd.storage.encoding import json_raw
 
 
 def test_a_timestamp_is_utc_with_microseconds_and_z():
@@ -43,7 +44,9 @@ def test_a_moment_outside_the_years_that_text_can_say_is_refused(moment):
 
 
 @pytest.mark.parametrize(
-    ("document", "field"), [(Source("s", "name"), "name"), (Profile("A", 0, 1, {}), "seq")], ids=["source", "profile"]
+    ("document", "field"),
+    [(Source("s", "name"), "name"), (Profile("A", 0, 1, json_raw({})), "seq")],
+    ids=["source", "profile"],
 )
 def test_documents_cannot_be_changed(document, field):
     with pytest.raises(AttributeError):

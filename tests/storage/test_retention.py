@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from tests.storage.test_chain import walked
 from trackd.storage.documents import Session
+from trackd.storage.encoding import json_raw
 from trackd.storage.store import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 
 STORED, DONE, STALE = Outcome.STORED, Outcome.DONE, Outcome.STALE
@@ -20,7 +21,7 @@ def arrived(make, profile_id, times, was=(0, 0), **fields):
 def put_sessions(store, make, **updated):
     """A session for each name, last called at that time."""
     for key, time in updated.items():
-        session = Session(key, "A", OLD, time, {}, {})
+        session = Session(key, "A", OLD, time, json_raw({}), json_raw({}))
         profile = store.profile("A")
         seq, revision = (profile.seq, profile.revision) if profile else (0, 0)
         change = Changes(Fence("A", seq, revision), make.profile("A", seq, revision + 1), session)
@@ -199,7 +200,7 @@ def test_the_bytes_of_deleted_events_and_sessions_are_overwritten_in_the_file(sq
     secret = {"properties": '{"email":"forget-me"}', "ip": "forget-me", "inserted": OLD}
     for seq in range(0, 200, 10):
         sqlite_shelf.store.commit([make.change("A", (seq, seq // 10), events=10, event=secret)])
-    session = Session("S", "A", OLD, OLD, {"name": "forget-me" * 2000}, {})
+    session = Session("S", "A", OLD, OLD, json_raw({"name": "forget-me" * 2000}), json_raw({}))
     sqlite_shelf.store.commit([Changes(Fence("A", 200, 20), make.profile("A", 200, 21), session)])
     sqlite_shelf.reopen()
     assert b"forget-me" in sqlite_shelf.path.read_bytes()

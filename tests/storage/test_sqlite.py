@@ -82,8 +82,6 @@ def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf, m
 @pytest.mark.parametrize(
     "bad",
     [
-        {"name": "\ud800"},
-        {"score": float("nan")},
         {"event": {"type": "\udfff"}},
         {"event": {"created": None}},
         {"event_ids": {"e": 2**63}},
@@ -92,8 +90,6 @@ def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf, m
         {"session": "S", "event_ids": {"\ud800": 1}},
     ],
     ids=[
-        "half a character in a document",
-        "a number that JSON has not",
         "half a character in an event",
         "a hole in an event",
         "a number too large",

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trackd.storage.documents import Profile, Session, Source, Token, secret_hash
+from trackd.storage.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
@@ -49,7 +50,7 @@ def test_a_session_is_read_with_the_profile_that_it_belongs_to(shelf, make):
 
 
 def test_a_session_whose_profile_is_gone_is_read_without_one(shelf):
-    session = Session("S", "gone", NOW, NOW, {"a": 1}, {})
+    session = Session("S", "gone", NOW, NOW, json_raw({"a": 1}), json_raw({}))
     shelf.store.commit([Changes(Fence("gone", 0, 0), None, session)])
 
     assert shelf.store.session_and_profile("S") == (session, None)
@@ -64,7 +65,14 @@ def test_what_it_takes_is_told_in_bytes_by_part(shelf, make):
 
 
 def test_a_session_keeps_its_context_and_properties(shelf, make):
-    session = Session("S", "A", "inserted", "updated", {"browser": {"name": "links"}}, {"a": [1, {"b": "\u2028\x00"}]})
+    session = Session(
+        "S",
+        "A",
+        "inserted",
+        "updated",
+        json_raw({"browser": {"name": "links"}}),
+        json_raw({"a": [1, {"b": "\u2028\x00"}]}),
+    )
     profile = make.profile("A")
 
     shelf.store.commit([Changes(Fence("A", 0, 0), profile, session)])
@@ -103,7 +111,7 @@ def test_a_change_may_build_on_one_before_it_in_the_batch(shelf, make):
 
     assert shelf.store.commit(batch) == [STORED, STORED, STORED]
 
-    assert shelf.store.profile("A") == Profile("A", 3, 3, {"id": "A", "seq": 3, "step": 3})
+    assert shelf.store.profile("A") == Profile("A", 3, 3, json_raw({"id": "A", "seq": 3, "step": 3}))
     assert [event.seq for event in shelf.events()] == [1, 2, 3]
 
 

@@ -65,7 +65,7 @@ def test_other_changes_arrive_as_they_were(change):
 
 
 def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make):
-    batch = [make.change("A"), make.change("B", half="\ud800"), make.change("C")]
+    batch = [make.change("A"), make.change("B", events=1, event={"type": "\ud800"}), make.change("C")]
 
     payload, unsaid = encode_batch(batch)
     result = with_unsaid(BatchResult([Outcome.STORED, Outcome.STALE], seconds=0.5), unsaid)
