@@ -13,7 +13,7 @@ from trackd.actors.profile_document import count
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Roots, Unmet
-from trackd.actors.rules.repetitions import Repetitions, Said
+from trackd.actors.rules.repetitions import Repeated, Repetitions
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
 from trackd.actors.rules.ruleset import Plan, RuleSet
 from trackd.actors.rules.schemas import Fault
@@ -51,7 +51,7 @@ class Remembered(Struct, frozen=True):
 
     rules: RuleSet | None = None
     looked_at: frozenset[Segment] = frozenset()
-    repetitions: Mapping[Said, tuple[RuleRun, ...]] = {}
+    repetitions: Repeated = ()
 
 
 NOTHING_REMEMBERED = Remembered()
@@ -103,7 +103,7 @@ class Processing:
         self._same_rules = known.remembered.rules is rules
         looked_at = known.remembered.looked_at if self._same_rules else ()
         self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
-        self._repetitions = Repetitions(draft, known.remembered.repetitions if self._same_rules else {})
+        self._repetitions = Repetitions(draft, known.remembered.repetitions if self._same_rules else ())
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -134,7 +134,7 @@ class Processing:
             looked_at = frozenset(fresh)
         if (rules, looked_at, repetitions) == (before.rules, before.looked_at, before.repetitions):
             return before
-        return Remembered(rules, looked_at, repetitions)
+        return self._rules.shared(Remembered(rules, looked_at, repetitions))
 
     @property
     def without_consent(self) -> bool:

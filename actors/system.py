@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, overload
 
@@ -49,8 +48,7 @@ TICK_S = 0.5
 MakeWriter = Callable[[Store, Committed], BatchWriter]
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Struct):
     """What the actors have not answered yet. `deadline` is in seconds of the monotonic clock."""
 
     request: Request

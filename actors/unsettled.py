@@ -34,6 +34,12 @@ class Unsettled:
 
     def settle(self, ordinal: int) -> None:
         """All commits up to this one are on disk: forget what can be read there."""
+        if self._ids_by_ordinal:
+            self._forget_event_ids(ordinal)
+        if len(self._sessions) > SESSIONS_KEPT:
+            self._forget_sessions(ordinal)
+
+    def _forget_event_ids(self, ordinal: int) -> None:
         settled = 0
         for number, event_ids in self._ids_by_ordinal:
             if number > ordinal:
@@ -41,8 +47,9 @@ class Unsettled:
             settled += 1
             for event_id in event_ids:
                 del self._event_ids[event_id]
-        if settled:
-            del self._ids_by_ordinal[:settled]
+        del self._ids_by_ordinal[:settled]
+
+    def _forget_sessions(self, ordinal: int) -> None:
         old: list[str] = []
         for session_id, (number, _) in self._sessions.items():
             if number > ordinal or len(self._sessions) - len(old) <= SESSIONS_KEPT:

@@ -9,7 +9,7 @@ from trackd.http.options import EventOptions, event_options, wants_profile
 from trackd.http.payload import EventPayload, Payload
 from trackd.http.times import event_time
 from trackd.http.usual_payload import UsualEvent
-from trackd.storage.encoding import json_text
+from trackd.storage.encoding import json_again, json_text
 
 # The namespace of the ids that are derived from an Idempotency-Key; never change it.
 NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
@@ -73,9 +73,9 @@ def _event(event: EventPayload | UsualEvent, own_id: str | None, options: EventO
         created=created or received,
         properties=event.properties,
         context=event.context,
-        properties_json=json_text(event.properties) if event.properties else "{}",
-        context_json=json_text(event.context) if event.context else "{}",
-        config_json=json_text(event.options) if event.options else "{}",
+        properties_json=json_again(event.properties) if event.properties else "{}",
+        context_json=json_again(event.context) if event.context else "{}",
+        config_json=json_again(event.options) if event.options else "{}",
         store=options.save_event,
         debug=options.debugger,
         log=options.logs,

@@ -24,8 +24,13 @@ def json_text(value: Any) -> str:
     return text
 
 
+def json_again(value: Any) -> str:
+    """Compact JSON of what came as JSON: as `json_text`, in half the time."""
+    return _ENCODER.encode(value).decode()
+
+
 def json_raw(value: dict[str, Any]) -> Raw:
-    """Compact JSON, of a value without numbers that JSON cannot say. Raises ValueError for half a character."""
+    """As `json_again`. Raises ValueError for half a character."""
     return Raw(_ENCODER.encode(value))
 
 

@@ -1,7 +1,7 @@
 """All that one rules file says, ready to run. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -11,6 +11,8 @@ from trackd.actors.rules.unwanted import ANY, Unwanted
 from trackd.storage.encoding import json_text
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
+MAX_SHARED = 4_096
 
 
 class Plan(Struct, frozen=True):
@@ -58,11 +60,19 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
+        self._shared: dict[Hashable, Any] = {}
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)
         self.changes_counters = any(rule.changes_counters for rule, _ in rules)
         self._refusing = frozenset(refusing)
+
+    def shared(self, value: H) -> H:
+        """An equal value that was shared before, if there is one: much is the same for many profiles."""
+        if len(self._shared) == MAX_SHARED:
+            self._shared.clear()
+        known: H = self._shared.setdefault(value, value)
+        return known
 
     def plan(self, event_type: str) -> Plan:
         return self._plans.get(event_type, self._plan_of_others)

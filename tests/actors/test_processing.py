@@ -1005,3 +1005,13 @@ def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, li
         one, other = forgetful.send(call, ruleset), mindful.send(call, ruleset)
 
         assert (one.profile, one.changes, one.answer) == (other.profile, other.changes, other.answer)
+
+
+def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembered(make):
+    people = [Person(), Person()]
+    for person in people:
+        for _ in range(3):
+            person.send(make.call("S", [make.event(event_type="consent", properties={"general": True})]), CONSENTS)
+
+    assert people[0].remembered.repetitions
+    assert people[0].remembered is people[1].remembered
