@@ -17,6 +17,7 @@ from trackd.config.settings import Settings
 from trackd.http.decoding import decode
 from trackd.http.payload import PayloadParser
 from trackd.storage.documents import Source, timestamp
+from trackd.storage.encoding import json_raw
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Changes, Outcome
 
@@ -87,7 +88,7 @@ def _as_of(example: Changes, profile_id: str, session_id: str, now: str) -> Chan
     doc = profile.doc | {"id": profile_id, "metadata": metadata | {"time": time}}
     return Changes(
         fence=replace(example.fence, profile_id=profile_id),
-        profile=replace(profile, id=profile_id, doc=doc),
+        profile=replace(profile, id=profile_id, doc_json=json_raw(doc)),
         session=replace(session, id=session_id, profile_id=profile_id, inserted=now, updated=now),
         events=tuple(
             event._replace(id=new_id(), profile_id=profile_id, session_id=session_id, created=now, inserted=now)
