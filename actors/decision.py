@@ -4,7 +4,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trackd.actors.messages import Rejected, Track, Tracked
-from trackd.actors.processing import EventReport, Known, Processing, Remembered
+from trackd.actors.processing import EventReport, Known, Processing
 from trackd.actors.profile_document import new_profile, shareable, stamp, visit
 from trackd.actors.reporting import call_logs, changes_what_it_says, outcomes, tell
 from trackd.actors.rules.consents import expire
@@ -20,15 +20,12 @@ from trackd.storage.store import Changes, Fence
 class Decision(Struct, frozen=True):
     """The profile after the call, what is to be written, and the answer once it is written.
 
-    `reports` tell of events; the answer holds what clients may see of them. `remembered` goes into the `Known` of
-    the profile's next call.
-    """
+    `reports` tell of events; the answer holds what clients may see of them."""
 
     profile: Profile
     changes: Changes
     answer: Tracked
     reports: tuple[EventReport, ...]
-    remembered: Remembered
 
 
 def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
@@ -56,11 +53,12 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
     kept = _kept_session(known, call, session)
 
     # A session that says more raises the profile's revision too: the fence guards both with one number.
-    profile, written, remembered = before, None, known.remembered
+    profile, written = before, None
     if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.says_more:
         stamp(draft, processing.seq, call.received)
-        remembered = processing.remembered()
-        profile = written = Profile(known.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc))
+        profile = written = Profile(
+            known.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), processing.remembered()
+        )
 
     answer = Tracked(
         number=call.number,
@@ -78,7 +76,7 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
         outcomes=outcomes(len(call.events), len(processing.stored), processing.reports),
     )
     changes = _changes(known, fence, written, kept, processing)
-    return Decision(profile, changes, answer, tuple(processing.reports), remembered)
+    return Decision(profile, changes, answer, tuple(processing.reports))
 
 
 def _is_visit(known: Known) -> bool:

@@ -13,15 +13,17 @@ from trackd.actors.profile_document import count
 from trackd.actors.rules.consents import expire
 from trackd.actors.rules.draft import Draft
 from trackd.actors.rules.expressions import Condition, Roots, Unmet
-from trackd.actors.rules.repetitions import Repeated, Repetitions
+from trackd.actors.rules.remembered import Remembered
+from trackd.actors.rules.repetitions import Repetitions
 from trackd.actors.rules.rules import Rule, RuleRun, Segment, SegmentTurn
 from trackd.actors.rules.ruleset import Plan, RuleSet
 from trackd.actors.rules.schemas import Fault
 from trackd.config.settings import Limits
-from trackd.storage.documents import Event, JsonObject, Profile, Session, Source
+from trackd.storage.documents import NO_NUMBER, Event, JsonObject, Profile, Session, Source
 from trackd.storage.encoding import json_text
 
 NO_CONSENT = "no consent"
+NOTHING = Remembered()
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
 
 
@@ -41,27 +43,11 @@ class EventReport(Struct, frozen=True):
     turns: tuple[SegmentTurn, ...] = ()
 
 
-class Remembered(Struct, frozen=True):
-    """What need not be found out again as long as the profile is in memory.
-
-    `looked_at`: segments of `rules` that it is
-    rightly in, or out of, as long as it does not change. `repetitions`: what was valid and changed nothing as its
-    consents are, with what became of the rules: most clients say the same with every visit.
-    """
-
-    rules: RuleSet | None = None
-    looked_at: frozenset[Segment] = frozenset()
-    repetitions: Repeated = ()
-
-
-NOTHING_REMEMBERED = Remembered()
-
-
 class Known(Struct, frozen=True):
     """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
 
     `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
-    session comes from a profile that is gone. `remembered` is what the decision before this one left. `session_of`:
+    session comes from a profile that is gone. `session_of`:
     the profile that the session belongs to, as far as the directory knows; `session` may say otherwise when it moves
     at this moment.
     """
@@ -71,7 +57,6 @@ class Known(Struct, frozen=True):
     session: Session | None
     event_ids: Mapping[str, int | None]
     orphan: bool = False
-    remembered: Remembered = NOTHING_REMEMBERED
     session_of: str | None = None
 
 
@@ -100,10 +85,11 @@ class Processing:
         self._limits = limits
         self._draft = draft
         self._session = session
-        self._same_rules = known.remembered.rules is rules
-        looked_at = known.remembered.looked_at if self._same_rules else ()
-        self._looked_at = dict.fromkeys(looked_at, 0)  # the draft's clock when it began
-        self._repetitions = Repetitions(draft, known.remembered.repetitions if self._same_rules else ())
+        self._remembered = rules.memory.recall(known.profile.remembered) if known.profile else None
+        remembered = self._remembered or NOTHING
+        self._same_rules = self._remembered is not None
+        self._looked_at = dict.fromkeys(remembered.looked_at, 0)  # the draft's clock when it began
+        self._repetitions = Repetitions(draft, remembered.repetitions)
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -121,10 +107,11 @@ class Processing:
                 if report.faults:
                     self.invalid.append(InvalidEvent(position, report.faults))
 
-    def remembered(self) -> Remembered:
-        """For the call after this one, once the draft is final."""
-        draft, before = self._draft, self._known.remembered
-        rules = self._rules if self._same_rules else None
+    def remembered(self) -> int:
+        """The number of what is to be remembered, once the draft is final."""
+        if not self._same_rules:
+            return NO_NUMBER
+        draft, before = self._draft, self._remembered or NOTHING
         fresh = []
         for segment, clock in self._looked_at.items():
             if not draft.changed_since(clock, segment.condition.parts):
@@ -132,9 +119,9 @@ class Processing:
         looked_at, repetitions = before.looked_at, self._repetitions.now()
         if len(fresh) != len(looked_at) or not looked_at.issuperset(fresh):
             looked_at = frozenset(fresh)
-        if (rules, looked_at, repetitions) == (before.rules, before.looked_at, before.repetitions):
-            return before
-        return self._rules.shared(Remembered(rules, looked_at, repetitions))
+        if self._known.profile and looked_at is before.looked_at and repetitions is before.repetitions:
+            return self._known.profile.remembered
+        return self._rules.memory.remember(Remembered(looked_at, repetitions))
 
     @property
     def without_consent(self) -> bool:

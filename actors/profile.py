@@ -19,7 +19,7 @@ from trackd.actors.messages import (
     Rejected,
     Track,
 )
-from trackd.actors.processing import NOTHING_REMEMBERED, Known
+from trackd.actors.processing import Known
 from trackd.actors.unsettled import Unsettled
 from trackd.storage.documents import Profile, Session
 from trackd.storage.store import Erasure, Fence
@@ -54,7 +54,6 @@ class ProfileActor(GuardedActor):
     def _become(self, profile_id: str, stored: Profile | None) -> None:
         self._profile_id = profile_id
         self._profile = stored
-        self._remembered = NOTHING_REMEMBERED
         self._ordinal = 0
         self._unsettled = Unsettled()
 
@@ -68,7 +67,6 @@ class ProfileActor(GuardedActor):
             session,
             event_ids,
             delivered.orphan,
-            self._remembered,
             delivered.session_of,
         )
         decision = decide(known, call, delivered.source, delivered.rules, self.wiring.parts.limits)
@@ -76,7 +74,6 @@ class ProfileActor(GuardedActor):
             self.answer(decision)
             return
         self._profile = decision.profile
-        self._remembered = decision.remembered
         self._ordinal += 1
         self._unsettled.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))

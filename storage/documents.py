@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from trackd.storage.encoding import json_object
 
 JsonObject = dict[str, Any]
+NO_NUMBER = 0
 
 
 def timestamp(moment: datetime) -> str:
@@ -79,12 +80,14 @@ class Profile(Struct, frozen=True):
     """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
     `doc_json` is its whole document: as text it takes a fifth of the memory, and that is what the disk takes too.
+    `remembered` is a number for whoever wrote the document, NO_NUMBER for none: under it he finds what he knows of it.
     """
 
     id: str
     seq: int
     revision: int
     doc_json: Raw
+    remembered: int = NO_NUMBER
 
     @property
     def doc(self) -> JsonObject:

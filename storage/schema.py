@@ -162,3 +162,12 @@ def tokens(db: Database) -> None:
     for statement in TOKENS.strip().split(";\n"):
         db.execute(statement)
     db.execute(COUNT_TOKENS)
+
+
+# A number for the server, see `Profile`. It is right as long as who changes `doc` changes it too, or no server runs.
+REMEMBERED = "ALTER TABLE profile ADD COLUMN remembered INTEGER NOT NULL DEFAULT 0"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def what_a_server_remembers_of_profiles(db: Database) -> None:
+    db.execute(REMEMBERED)

@@ -20,11 +20,13 @@ from trackd.storage.tokens import token_of_row
 
 log = logging.getLogger(__name__)
 
-PROFILE = "SELECT id, seq, revision, doc FROM profile WHERE id = ?"
-MERGED_PROFILE = "SELECT id, seq, revision, doc FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)"
+PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
+MERGED_PROFILE = """
+SELECT id, seq, revision, doc, remembered FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)
+"""
 SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
 SESSION_AND_PROFILE = """
-SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc
+SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc, remembered
 FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
 KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
@@ -99,8 +101,8 @@ class SqliteStore:
         self._writer.close()
 
 
-def _profile(found_id: str, seq: int, revision: int, doc: str) -> Profile:
-    return Profile(found_id, seq, revision, Raw(doc.encode()))
+def _profile(found_id: str, seq: int, revision: int, doc: str, remembered: int) -> Profile:
+    return Profile(found_id, seq, revision, Raw(doc.encode()), remembered)
 
 
 def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:

@@ -42,9 +42,9 @@ SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM 
 """
 PUT_PROFILES = BulkInsert(
     "profile",
-    ("id", "seq", "revision", "doc", "last_event"),
+    ("id", "seq", "revision", "doc", "last_event", "remembered"),
     "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc,"
-    " last_event = excluded.last_event",
+    " last_event = excluded.last_event, remembered = excluded.remembered",
 )
 PUT_SESSIONS = BulkInsert(
     "session",
@@ -161,7 +161,7 @@ class SqliteWriter:
         PUT_PROFILES.run(
             self._db,
             [
-                (p.id, p.seq, p.revision, json_text(p.doc_json), last_events.get(p.id))
+                (p.id, p.seq, p.revision, json_text(p.doc_json), last_events.get(p.id), p.remembered)
                 for p in verdict.profiles.values()
             ],
         )

@@ -34,10 +34,11 @@ def load_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
 
 
 def contents(db: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row that an export carries."""
+    """Every row that an export carries, without what only the server that wrote it can read."""
     tables = {"profile": "rowid", "merged": 1, "session": "rowid", "event_id": 1, "erased": 1, "event": "number"}
+    columns = {"profile": "id, seq, revision, doc, last_event"}
     with contextlib.closing(sqlite3.connect(db)) as connection:
         return {
-            table: connection.execute(f"SELECT * FROM {table} ORDER BY {order}").fetchall()
+            table: connection.execute(f"SELECT {columns.get(table, '*')} FROM {table} ORDER BY {order}").fetchall()
             for table, order in tables.items()
         }

@@ -1,18 +1,17 @@
 """All that one rules file says, ready to run. Pure."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
+from trackd.actors.rules.remembered import Memory
 from trackd.actors.rules.rules import Rule, Segment
 from trackd.actors.rules.schemas import Schema
 from trackd.actors.rules.unwanted import ANY, Unwanted
 from trackd.storage.encoding import json_text
 
 T = TypeVar("T")
-H = TypeVar("H", bound=Hashable)
-MAX_SHARED = 4_096
 
 
 class Plan(Struct, frozen=True):
@@ -32,7 +31,10 @@ class Plan(Struct, frozen=True):
 
 
 class RuleSet:
-    """Immutable once it is made, so that a call in flight keeps the rules it came under."""
+    """Immutable once it is made, so that a call in flight keeps the rules it came under.
+
+    `memory`: what those who apply them remember of profiles.
+    """
 
     def __init__(
         self,
@@ -60,19 +62,12 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
-        self._shared: dict[Hashable, Any] = {}
+        self.memory = Memory()
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)
         self.changes_counters = any(rule.changes_counters for rule, _ in rules)
         self._refusing = frozenset(refusing)
-
-    def shared(self, value: H) -> H:
-        """An equal value that was shared before, if there is one: much is the same for many profiles."""
-        if len(self._shared) == MAX_SHARED:
-            self._shared.clear()
-        known: H = self._shared.setdefault(value, value)
-        return known
 
     def plan(self, event_type: str) -> Plan:
         return self._plans.get(event_type, self._plan_of_others)

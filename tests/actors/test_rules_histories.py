@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trackd.actors.decision import decide
 from trackd.actors.messages import Tracked
-from trackd.actors.processing import NOTHING_REMEMBERED, Known
+from trackd.actors.processing import Known
 from trackd.actors.rules.compiling import compile_rules
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
@@ -187,11 +187,11 @@ def said(doc):
 
 def decided(make, calls, source, ruleset, limits):
     """The profile after these calls, decided one after the other."""
-    profile, session, event_ids, remembered = None, None, {}, NOTHING_REMEMBERED
+    profile, session, event_ids = None, None, {}
     for events in calls:
-        known = Known("A" * 36, profile, session, dict(event_ids), remembered=remembered)
+        known = Known("A" * 36, profile, session, dict(event_ids))
         decision = decide(known, make.call("S", events), source, ruleset, limits)
-        profile, session, remembered = decision.profile, decision.changes.session, decision.remembered
+        profile, session = decision.profile, decision.changes.session
         event_ids |= decision.changes.event_ids or {}
     return profile
 

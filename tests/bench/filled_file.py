@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.bench.payloads import SOURCE_ID, body
 from trackd.actors.decision import Decision, decide
-from trackd.actors.processing import NOTHING_REMEMBERED, Known
+from trackd.actors.processing import Known
 from trackd.actors.rules.compiling import load_rules
 from trackd.actors.system import new_id
 from trackd.config.settings import Settings
@@ -68,14 +68,14 @@ def _visits(filling: Filling) -> Iterator[Changes]:
     """What one person's visits change: those of all others differ in ids and times."""
     settings = Settings()
     rules, parser = load_rules("", settings.limits), PayloadParser(settings.limits.max_events)
-    profile, remembered = None, NOTHING_REMEMBERED
+    profile = None
     for visit in range(filling.sessions):
         payload = parser.parse(body(filling.events).replace("SESSION", str(visit)).encode())
         call = decode(payload, number=visit, received=timestamp(BEGAN), ip="127.0.0.1")
-        known = Known("example", profile, None, {}, remembered=remembered)
+        known = Known("example", profile, None, {})
         decision = decide(known, call, Source(SOURCE_ID, "bench"), rules, settings.limits)
         assert isinstance(decision, Decision)
-        profile, remembered = decision.profile, decision.remembered
+        profile = decision.profile
         yield decision.changes
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from trackd.actors.rules.paths import MISSING
 from trackd.actors.rules.rules import Rule
-from trackd.actors.rules.ruleset import MAX_SHARED, RuleSet
+from trackd.actors.rules.ruleset import RuleSet
 from trackd.actors.rules.schemas import Schema
 from trackd.actors.rules.steps import ConsentStep, Operand
 from trackd.actors.rules.unwanted import Unwanted
@@ -35,13 +35,3 @@ def test_the_first_reason_to_drop_an_event_is_told():
 @pytest.mark.parametrize(("refusing", "refuses"), [([], False), (["other"], False), (["s"], True), (["*"], True)])
 def test_sources_are_refused_by_name_or_all(refusing, refuses):
     assert RuleSet(refusing=refusing).refuses_invalid("s") is refuses
-
-
-def test_what_is_equal_is_shared_and_what_is_kept_for_that_is_bounded():
-    ruleset = RuleSet()
-    first = ruleset.shared(("a", "b"))
-
-    assert ruleset.shared(tuple("ab")) is first
-    for number in range(MAX_SHARED):
-        assert ruleset.shared((number,)) == (number,)
-    assert ruleset.shared(tuple("ab")) is not first
