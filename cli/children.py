@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trackd.cli.logs import configure_logging
+from trackd.storage.checkpointer import Checkpointer
 from trackd.storage.children import commit_frames, read_frames, send
 from trackd.storage.connection import DatabaseError, explained, writing
 from trackd.storage.sqlite_listings import SqliteListings
@@ -41,9 +42,12 @@ def main() -> None:
 
 def _write(path: Path, synchronous: str, results: BinaryIO) -> None:
     with explained(path):
-        writer = SqliteWriter(writing(path, synchronous=synchronous))
+        connection = writing(path, synchronous=synchronous)
+        checkpointer = Checkpointer(connection, writing(path, synchronous=synchronous))
+    writer = SqliteWriter(connection)
     gc.freeze()
-    commit_frames(writer, sys.stdin.buffer, results)
+    commit_frames(writer, sys.stdin.buffer, results, checkpointer.look)
+    checkpointer.close()
     writer.close()
 
 

@@ -5,6 +5,7 @@ Nothing but frames may go to their stdout.
 
 import contextlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
@@ -22,12 +23,13 @@ def send(stream: BinaryIO, payload: bytes) -> None:
     stream.flush()
 
 
-def commit_frames(store: Commits, batches: BinaryIO, results: BinaryIO) -> None:
-    """Until the batches end, or nobody is there for the results."""
+def commit_frames(store: Commits, batches: BinaryIO, results: BinaryIO, then: Callable[[], None]) -> None:
+    """Until the batches end, or nobody is there for the results. `then` is called after each."""
     with contextlib.suppress(BrokenPipeError):
         send(results, b"")
         while (payload := read_frame(batches)) is not None:
             send(results, encode_result(commit(store, decode_batch(payload))))
+            then()
 
 
 def read_frames(listings: Listings, questions: BinaryIO, answers: BinaryIO) -> None:

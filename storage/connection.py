@@ -11,6 +11,7 @@ from trackd.storage.store import StoreError
 
 Connection = Any  # of pysqlite3, which has no types
 BUSY_TIMEOUT_S = 10.0
+AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's 4 MB a commit takes a tenth more of the processor
 
 
 class DatabaseError(StoreError):
@@ -51,8 +52,7 @@ def writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str =
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        # 16 MB of log: with SQLite's 4 MB a commit takes a tenth more of the processor, and waits more often.
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
         # What is rewritten leaves no copy in its page; pages that are let go of: see `overwriting`.
         connection.execute("PRAGMA secure_delete = FAST")
     except BaseException:

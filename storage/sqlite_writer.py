@@ -1,6 +1,6 @@
 """What commits batches to an SQLite file: one connection, fixed SQL.
 
-It is also the only connection that checkpoints the write-ahead log.
+It checkpoints the write-ahead log too; in a server most of that is done beside it, see checkpointer.py.
 """
 
 import logging

@@ -1,6 +1,7 @@
 """The writer process, and what becomes of a batch when it ends before its time."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ import uvloop
 
 from tests.support import execute, rows
 from trackd.cli.children import WRITER, command
+from trackd.storage.checkpointer import LONG
+from trackd.storage.connection import AUTOCHECKPOINT, connect
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Outcome, StoreError
 from trackd.storage.writer_process import WriterProcess
@@ -97,6 +100,22 @@ def test_batches_are_committed_and_their_outcomes_come_back(file, make):
     assert (first.outcomes, second.outcomes) == ([Outcome.STORED, Outcome.STALE], [Outcome.STORED])
     assert first.seconds > 0
     assert seen == [("A", 3)]
+
+
+def test_a_long_log_is_copied_beside_the_commits(file, make):
+    """Before SQLite would do it, after a commit and in its way."""
+
+    async def story(stage, pages=0, copied=0, number=0):
+        with contextlib.closing(connect(file, mode="rw")) as beside:
+            while pages < AUTOCHECKPOINT - 200 and not copied:
+                number += 1
+                await stage.commit(make.change(f"P{number}", events=20, event={"properties": f'"{"x" * 3_000}"'}))
+                pages, copied = beside.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1:]
+        return pages, copied
+
+    pages, copied = play(on_file(file), story)
+
+    assert LONG <= copied <= pages < AUTOCHECKPOINT
 
 
 def test_closing_waits_for_the_batch_and_leaves_one_file(file, make):
