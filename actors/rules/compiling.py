@@ -1,9 +1,11 @@
 """From a rules file to rules that can run: every path, expression and schema is checked here, before the first call."""
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -56,16 +58,23 @@ def compile_rules(file: RulesFile, path: FilePath, limits: Limits) -> RuleSet:
         _check_names("rule", (entry.name for entry in file.rule))
         _check_names("segment", (_segment_id(entry) for entry in file.segment))
         _check_names("unwanted", (entry.name for entry in file.unwanted))
+        schemas = dict(_schema_contents(file.event, path.parent))
         return RuleSet(
             rules=[(_rule(entry, limits), entry.event) for entry in file.rule],
             segments=[(_segment(entry, limits), entry.event) for entry in file.segment],
-            schemas=dict(_schemas(file.event, path.parent)),
+            schemas={event_type: _schema(event_type, content) for event_type, content in schemas.items()},
             tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
             refusing=file.validation.refuse,
+            fingerprint=_fingerprint(file, schemas, limits),
         )
     except ValueError as error:
         raise RulesError(f"{path}: {str(error).rstrip('.')}.") from None
+
+
+def _fingerprint(file: RulesFile, schemas: dict[str, Any], limits: Limits) -> bytes:
+    """Of all that decides how a profile comes out."""
+    return hashlib.sha256(repr((version("trackd"), file, schemas, limits)).encode()).digest()
 
 
 def _check_names(kind: str, names: Iterable[str]) -> None:
@@ -187,19 +196,27 @@ def _check_fit(entry: StepEntry, target: Path) -> None:
         raise ValueError("a counter is a number")
 
 
-def _schemas(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[str, Schema]]:
+def _schema_contents(events: dict[str, EventEntry], folder: FilePath) -> Iterator[tuple[str, Any]]:
     for event_type, entry in events.items():
-        place = f'event "{event_type}"'
+        place = _place(event_type)
         if ANY in event_type or not event_type:
             raise ValueError(f"{place}: tags and schemas are for one event type each")
-        if entry.json_schema is None and entry.schema_file is None:
-            continue
-        content: Any = _read_schema(folder / entry.schema_file, place) if entry.schema_file else entry.json_schema
-        try:
-            _check_literal(content)
-            yield event_type, Schema(content)
-        except ValueError as error:
-            raise ValueError(f"{place}: its schema is wrong: {error}") from None
+        if entry.schema_file is not None:
+            yield event_type, _read_schema(folder / entry.schema_file, place)
+        elif entry.json_schema is not None:
+            yield event_type, entry.json_schema
+
+
+def _schema(event_type: str, content: Any) -> Schema:
+    try:
+        _check_literal(content)
+        return Schema(content)
+    except ValueError as error:
+        raise ValueError(f"{_place(event_type)}: its schema is wrong: {error}") from None
+
+
+def _place(event_type: str) -> str:
+    return f'event "{event_type}"'
 
 
 def _read_schema(path: FilePath, place: str) -> Any:

@@ -1,11 +1,11 @@
 """What was found out about profiles, and need not be found out again as long as they and the rules stay as they are.
 
-Much of it is the same for many profiles, so it is kept once, under a number that is stored with each profile: it is
-there again when a profile comes back into memory.
+Much of it is the same for many profiles, so it is kept once, under a number that is stored with each profile. The
+number follows from the content: a profile that comes back into memory, also of another server, need only be the first
+of its kind to be looked at anew.
 """
 
-import itertools
-import secrets
+import hashlib
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from trackd.actors.rules.repetitions import Repeated
 from trackd.actors.rules.rules import Segment
 
 MAX_REMEMBERED = 16_384  # about 1 KB each at most
-NUMBER_BITS = 62
+NUMBER_BYTES = 8
 
 
 class Remembered(Struct, frozen=True):
@@ -24,10 +24,10 @@ class Remembered(Struct, frozen=True):
 
 
 class Memory:
-    """Of one set of rules. Numbers of another one, of a server before or beside this one too, lead to nothing here."""
+    """Of one set of rules, which `fingerprint` stands for: numbers of other rules lead to nothing here."""
 
-    def __init__(self) -> None:
-        self._next = itertools.count(secrets.randbits(NUMBER_BITS))
+    def __init__(self, fingerprint: bytes = b"") -> None:
+        self._fingerprint = fingerprint
         self._numbers: dict[Remembered, int] = {}
         self._remembered: dict[int, Remembered] = {}
 
@@ -35,12 +35,20 @@ class Memory:
         """The number under which it is found, or what is equal."""
         number = self._numbers.get(remembered)
         if number is None:
+            if remembered.repetitions:  # others are where this profile was before it repeated anything
+                self.remember(Remembered(remembered.looked_at))
             if len(self._numbers) == MAX_REMEMBERED:
                 self._numbers.clear()
                 self._remembered.clear()
-            number = self._numbers[remembered] = next(self._next)
+            number = self._numbers[remembered] = self._number(remembered)
             self._remembered[number] = remembered
         return number
 
     def recall(self, number: int) -> Remembered | None:
         return self._remembered.get(number)
+
+    def _number(self, remembered: Remembered) -> int:
+        """Of 63 bits, and never NO_NUMBER."""
+        content = repr((sorted(segment.id for segment in remembered.looked_at), remembered.repetitions))
+        digest = hashlib.blake2b(content.encode(), key=self._fingerprint, digest_size=NUMBER_BYTES).digest()
+        return int.from_bytes(digest) >> 1 or 1

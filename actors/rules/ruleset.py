@@ -44,10 +44,11 @@ class RuleSet:
         tags: Mapping[str, tuple[str, ...]] | None = None,
         unwanted: Sequence[Unwanted] = (),
         refusing: Sequence[str] = (),
+        fingerprint: bytes = b"",
     ) -> None:
         """`rules` come with the event types that they are for, `segments` with those after which they are looked at.
 
-        `refusing`: ids of sources whose invalid events are refused.
+        `refusing`: ids of sources whose invalid events are refused. `fingerprint`: of all this, see `Memory`.
         """
         schemas, tags = schemas or {}, tags or {}
         segments = [(segment, types or (ANY,)) for segment, types in segments]
@@ -62,7 +63,7 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
-        self.memory = Memory()
+        self.memory = Memory(fingerprint)
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)

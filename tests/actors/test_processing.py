@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from trackd.actors.decision import decide
 from trackd.actors.messages import InvalidEvent, NumberedEvent, Rejected
-from trackd.actors.processing import NO_CONSENT, Known
+from trackd.actors.processing import NO_CONSENT, Known, Processing
 from trackd.actors.rules.compiling import compile_rules
 from trackd.actors.rules.rules import Rule
 from trackd.actors.rules.schemas import Fault
@@ -946,7 +946,7 @@ def test_conditions_look_through_so_much_in_a_call_and_no_more(make):
     assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.told.segments == ("s",)
 
 
-def many_rules():
+def many_rules(more=()):
     return rules(
         rule=[
             {"name": "traits", "event": "set", "steps": [{"target": "traits.public.*", "from": "properties"}]},
@@ -980,16 +980,17 @@ def many_rules():
             {"name": "alone", "when": "!('both' in profile.segments) && !('alone' in profile.segments)"},
             {"name": "now", "when": "event.properties.n == 1"},
             {"name": "here", "when": "session.context.n == profile.traits.public.n"},
+            *more,
         ],
         event={"like": {"schema": {"type": "object", "properties": {"n": {"type": ["number", "boolean"]}}}}},
     )
 
 
-ONE, OTHER = many_rules(), many_rules()
+ONE, SAME, OTHER = many_rules(), many_rules(), many_rules(more=({"name": "m", "when": "profile.traits.public.n > 2"},))
 TIMES = ("2026-01-31T12:00:00.000000Z", "2026-01-31T13:00:00.000000Z", "2026-02-03T12:00:00.000000Z")
 properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))
 events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consent", "other"]), properties), max_size=4)
-calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.booleans()), max_size=8)
+calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.sampled_from([ONE, SAME, OTHER])), max_size=8)
 
 
 def without_number(decision):
@@ -1006,11 +1007,10 @@ def without_number(decision):
 @given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
 def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, limits):
     forgetful, mindful = Person(limits=limits, remembers=False), Person(limits=limits)
-    for number, (session_id, made, other_rules) in enumerate(calls):
+    for number, (session_id, made, ruleset) in enumerate(calls):
         events = [make.event(event_type=event_type, properties=said) for event_type, said in made]
         received = TIMES[min(number // 3, len(TIMES) - 1)]
         call = make.call(session_id, events, context={"n": number}, received=received)
-        ruleset = OTHER if other_rules else ONE
 
         one, other = forgetful.send(call, ruleset), mindful.send(call, ruleset)
 
@@ -1025,3 +1025,21 @@ def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembere
 
     assert people[0].profile.remembered == people[1].profile.remembered != NO_NUMBER
     assert CONSENTS.memory.recall(people[0].profile.remembered).repetitions
+
+
+def test_what_is_remembered_of_one_profile_holds_for_others_from_before_a_restart(make, monkeypatch):
+    def server():
+        views = {"name": "views", "when": "profile.stats.views > 0"}
+        return rules(segment=[views, {"name": "buyer", "when": "profile.stats.counters.buy > 0"}])
+
+    before, after = server(), server()
+    people = [Person(), Person()]
+    for person in people:
+        for _ in range(3):
+            person.send(make.call("S", [make.event(event_type="page-view")]), before)
+    people[0].send(make.call("S", [make.event(event_type="page-view")]), after)
+
+    monkeypatch.setattr(Processing, "_come_under_rules", None)
+    people[1].send(make.call("S", [make.event(event_type="page-view")]), after)
+
+    assert people[1].doc["segments"] == people[0].doc["segments"] == ["views"]

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from trackd.actors.rules import compiling
 from trackd.actors.rules.compiling import load_rules
+from trackd.actors.rules.remembered import Remembered
 from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 
@@ -155,3 +157,26 @@ def test_rules_of_one_type_and_of_any_run_in_the_order_of_the_file(tmp_path):
         return "".join(one.name for one in rules.plan(event_type).rules)
 
     assert [order(event_type) for event_type in ("a", "b", "c")] == ["1234", "234", "24"]
+
+
+def number(rules):
+    """That what is remembered under these rules is stored with."""
+    return rules.memory.remember(Remembered())
+
+
+def test_numbers_are_those_of_the_rules_the_schemas_the_limits_and_no_others(tmp_path, monkeypatch):
+    schema = tmp_path / "order.json"
+    text = rule() + '[event.order]\nschema_file = "order.json"\n'
+
+    schema.write_text("{}")
+    before = number(loaded(tmp_path, text))
+    assert number(loaded(tmp_path, "# the same\n" + text)) == before
+    assert number(loaded(tmp_path, text + segment())) != before
+    assert number(load_rules(str(tmp_path / "rules.toml"), Limits(max_loop_bytes=300))) != before
+    schema.write_text('{"required": ["total"]}')
+    assert number(loaded(tmp_path, text)) != before
+
+    schema.write_text("{}")
+    assert number(loaded(tmp_path, text)) == before
+    monkeypatch.setattr(compiling, "version", lambda _: "another")
+    assert number(loaded(tmp_path, text)) != before

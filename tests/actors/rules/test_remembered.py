@@ -1,4 +1,5 @@
 from trackd.actors.rules.remembered import MAX_REMEMBERED, Memory, Remembered
+from trackd.actors.rules.rules import Segment
 
 
 def remembered(properties="{}"):
@@ -13,13 +14,35 @@ def test_what_is_equal_has_one_number():
     assert memory.recall(number) == remembered()
 
 
-def test_numbers_lead_to_nothing_in_another_memory():
-    one, other = Memory(), Memory()
-    numbers = [one.remember(remembered(str(n))) for n in range(100)]
-    for n in range(100):
-        other.remember(remembered(str(n)))
+def test_a_number_follows_from_the_content_and_the_rules():
+    numbers = [Memory(rules).remember(remembered(str(n))) for rules in (b"a", b"b") for n in range(100)]
+    again = Memory(b"a")
 
-    assert [other.recall(number) for number in [0, *numbers]] == [None] * 101
+    assert len(set(numbers)) == 200
+    assert all(0 < number < 2**63 for number in numbers)
+    assert again.recall(numbers[0]) is None
+    assert again.remember(remembered("0")) == numbers[0]
+    assert again.recall(numbers[0]) == remembered("0")
+    assert again.recall(numbers[100]) is None
+
+
+def test_what_a_profile_was_remembered_with_before_it_repeated_anything_is_known_too():
+    looked_at = frozenset([Segment("a", condition=None)])
+    before = Memory().remember(Remembered(looked_at))
+
+    memory = Memory()
+    memory.remember(Remembered(looked_at, remembered().repetitions))
+
+    assert memory.recall(before) == Remembered(looked_at)
+
+
+def test_a_number_follows_from_the_segments_too():
+    one, other = (Segment(name, condition=None) for name in "ab")
+    alike = [Remembered(frozenset(segments)) for segments in ([one, other], [other, one])]
+    apart = [Remembered(frozenset(segments)) for segments in ([one], [other], [])]
+
+    assert len({Memory().remember(each) for each in alike}) == 1
+    assert len({Memory().remember(each) for each in apart}) == 3
 
 
 def test_what_is_remembered_is_bounded():
