@@ -154,15 +154,19 @@ class ProfileDirectory(GuardedActor):
         if profile is not None:
             read[profile.id] = profile
         if link is None:
-            link = Link(session.profile_id)
-            self._links.put(session_id, link)
+            link = self._add_link(session_id, session.profile_id)
         return link, session
 
     def _relink(self, session_id: str, link: Link | None, profile_id: str) -> Link:
         if link is None:
-            link = Link(profile_id)
-            self._links.put(session_id, link)
+            return self._add_link(session_id, profile_id)
         link.profile_id = profile_id
+        return link
+
+    def _add_link(self, session_id: str, profile_id: str) -> Link:
+        self._links.make_room()
+        link = Link(profile_id)
+        self._links.add(session_id, link)
         return link
 
     def _named(self, profile_id: str, read: dict[str, Profile]) -> Named:
@@ -178,11 +182,19 @@ class ProfileDirectory(GuardedActor):
     def _activate(self, profile_id: str, stored: Profile | None) -> Active:
         active = self._active.get(profile_id)
         if active is None:
-            active = Active(self._idle_actors.pop() if self._idle_actors else self._new_actor())
+            active = Active(self._free_actor())
+            self._active.add(profile_id, active)
             self.send(active.address, Activate(profile_id, stored))
-            for _, evicted in self._active.put(profile_id, active):
-                self._passivate(evicted)
         return active
+
+    def _free_actor(self) -> ActorAddress:
+        """That of a profile which has to go, if there is one: it is told at once whose it is now."""
+        evicted = self._active.make_room()
+        for other in evicted[1:]:
+            self._passivate(other)
+        if evicted:
+            return evicted[0].address
+        return self._idle_actors.pop() if self._idle_actors else self._new_actor()
 
     def _new_actor(self) -> ActorAddress:
         address = self.createActor(ProfileActor)

@@ -32,20 +32,22 @@ class InUseMap(Generic[V]):
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: str, entry: V) -> list[tuple[str, V]]:
-        """Add an entry. Returns those that had to go for it, the least recently used first."""
-        self._entries[key] = entry
-        self._entries.move_to_end(key)
-        evicted = []
-        for _ in range(len(self._entries) - 1):
-            if len(self._entries) <= self._size:
+    def make_room(self) -> list[V]:
+        """Let go of what has to go for one entry more, the least recently used first."""
+        evicted: list[V] = []
+        for _ in range(len(self._entries)):
+            if len(self._entries) < self._size:
                 break
-            oldest, other = next(iter(self._entries.items()))
-            if other.in_flight:
-                self._entries.move_to_end(oldest)
+            oldest, entry = self._entries.popitem(last=False)
+            if entry.in_flight:
+                self._entries[oldest] = entry
             else:
-                evicted.append((oldest, self._entries.pop(oldest)))
+                evicted.append(entry)
         return evicted
+
+    def add(self, key: str, entry: V) -> None:
+        """A new entry, for which there is room."""
+        self._entries[key] = entry
 
     def discard(self, key: str) -> V | None:
         return self._entries.pop(key, None)

@@ -11,14 +11,21 @@ class Entry:
     in_flight: int = 0
 
 
+def put(entries, key, entry):
+    """What had to go for it."""
+    evicted = entries.make_room()
+    entries.add(key, entry)
+    return evicted
+
+
 def test_the_least_recently_used_goes_first():
     entries = InUseMap(2)
     one, two, three = Entry(), Entry(), Entry()
-    assert entries.put("one", one) == []
-    assert entries.put("two", two) == []
+    assert put(entries, "one", one) == []
+    assert put(entries, "two", two) == []
     assert entries.get("one") is one
 
-    assert entries.put("three", three) == [("two", two)]
+    assert put(entries, "three", three) == [two]
 
     assert entries.get("two") is None
     assert "two" not in entries
@@ -30,10 +37,10 @@ def test_what_is_in_flight_stays_though_the_map_is_full():
     entries = InUseMap(1)
     busy = [Entry(in_flight=1) for _ in range(3)]
     for n, entry in enumerate(busy):
-        assert entries.put(f"busy{n}", entry) == []
+        assert put(entries, f"busy{n}", entry) == []
     idle = Entry()
 
-    assert entries.put("idle", idle) == []
+    assert put(entries, "idle", idle) == []
 
     assert [entries.get(f"busy{n}") for n in range(3)] == busy
     assert entries.get("idle") is idle
@@ -43,11 +50,11 @@ def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle():
     entries = InUseMap(2)
     busy = [Entry(in_flight=1) for _ in range(5)]
     for n, entry in enumerate(busy):
-        entries.put(f"busy{n}", entry)
+        put(entries, f"busy{n}", entry)
     for entry in busy:
         entry.in_flight = 0
 
-    evicted = entries.put("new", Entry())
+    evicted = put(entries, "new", Entry())
 
     assert len(evicted) == 4
     assert len(entries) == 2
@@ -57,7 +64,7 @@ def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle():
 def test_a_discarded_entry_is_handed_out_once():
     entries = InUseMap(2)
     entry = Entry()
-    entries.put("one", entry)
+    put(entries, "one", entry)
 
     assert entries.discard("one") is entry
     assert entries.discard("one") is None
@@ -81,8 +88,8 @@ def test_without_anything_in_flight_it_is_a_least_recently_used_map(size, steps)
             model[key] = model.pop(key)
             continue
         model[key] = Entry()
-        expected = [(old, model.pop(old)) for old in list(model)[: max(0, len(model) - size)]]
-        assert entries.put(key, model[key]) == expected
+        expected = [model.pop(old) for old in list(model)[: max(0, len(model) - size)]]
+        assert put(entries, key, model[key]) == expected
         assert len(entries) == len(model) <= size
 
 
@@ -91,11 +98,10 @@ def test_nothing_in_flight_is_ever_lost_and_the_rest_is_bounded(size, steps):
     entries, model = InUseMap(size), {}
     for act, key in steps:
         if act == "want" and key not in model:
-            model[key] = Entry()
-            for old, evicted in entries.put(key, model[key]):
-                assert old != key
-                assert model.pop(old) is evicted
+            for evicted in put(entries, key, entry := Entry()):
+                del model[next(old for old, held in model.items() if held is evicted)]
                 assert not evicted.in_flight
+            model[key] = entry
             in_flight = sum(1 for entry in model.values() if entry.in_flight)
             assert len(entries) <= max(size, in_flight + 1)
         elif act == "discard" and key in model and not model[key].in_flight:
