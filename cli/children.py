@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trackd.cli.logs import configure_logging
-from trackd.storage.checkpointer import Checkpointer
-from trackd.storage.children import commit_frames, read_frames, send
 from trackd.storage.connection import DatabaseError, explained, writing
-from trackd.storage.sqlite_listings import SqliteListings
-from trackd.storage.sqlite_writer import SqliteWriter
+from trackd.storage.wire import send
 
 WRITER, READER = "writer", "reader"
 READER_NICENESS = 10  # a tenth of a share
@@ -40,7 +37,12 @@ def main() -> None:
         send(out, str(error).encode())
 
 
+# Each loads what it needs itself: what the other one needs would be memory for nothing.
 def _write(path: Path, synchronous: str, results: BinaryIO) -> None:
+    from trackd.storage.checkpointer import Checkpointer
+    from trackd.storage.committing import commit_frames
+    from trackd.storage.sqlite_writer import SqliteWriter
+
     with explained(path):
         connection = writing(path, synchronous=synchronous)
         checkpointer = Checkpointer(connection, writing(path, synchronous=synchronous))
@@ -52,6 +54,9 @@ def _write(path: Path, synchronous: str, results: BinaryIO) -> None:
 
 
 def _read(path: Path, answers: BinaryIO) -> None:
+    from trackd.storage.reading import read_frames
+    from trackd.storage.sqlite_listings import SqliteListings
+
     _yield_processors()
     with contextlib.closing(SqliteListings(path)) as listings:
         gc.freeze()

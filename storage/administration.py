@@ -1,6 +1,5 @@
 """What is written for those who run trackd: sources, and the erasure of profiles. In the writer's transaction."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -58,6 +57,8 @@ def administer(db: Any, change: Administration) -> Outcome:
 
 def tombstone(profile_id: str) -> str:
     """What is kept of an erased profile's id: whoever knows the id can tell that it was erased, nobody else."""
+    import hashlib  # OpenSSL, 3.5 MB: for erasures only
+
     return hashlib.sha256(profile_id.encode()).hexdigest()
 
 

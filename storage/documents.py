@@ -3,7 +3,6 @@
 All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
 """
 
-import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -73,6 +72,8 @@ class Token(Struct, frozen=True):
 
 def secret_hash(secret: str) -> str:
     """SHA-256 in hex: a slow hash protects secrets that can be guessed, and these have 32 random bytes."""
+    import hashlib  # OpenSSL, 3.5 MB: the writer process hashes next to nothing
+
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import cast
 
 import pysqlite3 as sqlite3
-from pydantic_core import from_json
+from msgspec.json import Decoder
 
 from trackd.storage import chain
 from trackd.storage.administration import administer
 from trackd.storage.bulk import BulkInsert
 from trackd.storage.connection import Connection
-from trackd.storage.encoding import json_text
+from trackd.storage.encoding import json_again
 from trackd.storage.fence import Verdict, judge
 from trackd.storage.retention import Retention
 from trackd.storage.store import (
@@ -54,6 +54,7 @@ PUT_SESSIONS = BulkInsert(
 )
 PUT_EVENTS = BulkInsert("event", chain.COLUMNS)
 PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
+JSON = Decoder()
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 # One change is at fault, not the disk: the others of its batch are committed without it.
@@ -141,10 +142,10 @@ class SqliteWriter:
         return administer(self._db, change)
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
-        profiles = json_text(list({changes.fence.profile_id for changes in calls}))
-        sessions = json_text(list({changes.session.id for changes in calls if changes.session}))
+        profiles = json_again(list({changes.fence.profile_id for changes in calls}))
+        sessions = json_again(list({changes.session.id for changes in calls if changes.session}))
         row = self._db.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
-        standing, links = from_json(row[0]), from_json(row[1])
+        standing, links = JSON.decode(row[0]), JSON.decode(row[1])
         verdict = judge(
             calls,
             {key: (seq, revision) for key, seq, revision, _ in standing},
@@ -161,14 +162,14 @@ class SqliteWriter:
         PUT_PROFILES.run(
             self._db,
             [
-                (p.id, p.seq, p.revision, json_text(p.doc_json), last_events.get(p.id), p.remembered)
+                (p.id, p.seq, p.revision, json_again(p.doc_json), last_events.get(p.id), p.remembered)
                 for p in verdict.profiles.values()
             ],
         )
         PUT_SESSIONS.run(
             self._db,
             [
-                (s.id, s.profile_id, s.inserted, s.updated, json_text(s.context_json), json_text(s.properties_json))
+                (s.id, s.profile_id, s.inserted, s.updated, json_again(s.context_json), json_again(s.properties_json))
                 for s in verdict.sessions.values()
             ],
         )

@@ -62,6 +62,11 @@ class Frames:
         return payloads
 
 
+def send(stream: BinaryIO, payload: bytes) -> None:
+    stream.write(framed(payload))
+    stream.flush()
+
+
 def read_frame(stream: BinaryIO) -> bytes | None:
     """Waits for the next payload; None when the stream has ended, also in the middle of one."""
     length = stream.read(LENGTH.size)

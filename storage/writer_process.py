@@ -1,4 +1,4 @@
-"""The writer as a process of its own: the event loop keeps its interpreter to itself. The other end is children.py."""
+"""The writer as a process: the event loop keeps its interpreter to itself. The other end is committing.py."""
 
 from collections.abc import Sequence
 

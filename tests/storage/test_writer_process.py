@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from trackd.storage.checkpointer import LONG
 from trackd.storage.connection import AUTOCHECKPOINT, connect
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import Outcome, StoreError
+from trackd.storage.wire import Frames, decode_result, encode_batch, framed
 from trackd.storage.writer_process import WriterProcess
 
 # Children that break the rules: they say that they are ready, and then...
@@ -116,6 +119,28 @@ def test_a_long_log_is_copied_beside_the_commits(file, make):
     pages, copied = play(on_file(file), story)
 
     assert LONG <= copied <= pages < AUTOCHECKPOINT
+
+
+def test_the_process_loads_only_what_commits(file, make):
+    """Each of these is memory beside that of the server: OpenSSL alone 3.5 MB."""
+    python, *arguments = on_file(file)
+    batch, _ = encode_batch([make.change("A", events=2, session="S")])
+    writer = subprocess.run([python, "-X", "importtime", *arguments], input=framed(batch), capture_output=True)
+    loaded = set(re.findall(r"^import time:.*\|\s*(\S+)$", writer.stderr.decode(), re.MULTILINE))
+    _, result = Frames().feed(writer.stdout)
+
+    assert decode_result(result).outcomes == [Outcome.STORED]
+    assert "trackd.storage.sqlite_writer" in loaded
+    assert not loaded & {
+        "_hashlib",
+        "_ssl",
+        "asyncio",
+        "concurrent.futures",
+        "pydantic_core",
+        "sqlite_utils",
+        "trackd.storage.sqlite_listings",
+        "uuid_utils",
+    }
 
 
 def test_closing_waits_for_the_batch_and_leaves_one_file(file, make):

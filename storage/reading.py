@@ -1,35 +1,19 @@
-"""What runs in the processes of the server: commit what comes, or read what is asked. See child_process.py.
+"""What runs in the reader process of the server: read what is asked. See child_process.py.
 
-Nothing but frames may go to their stdout.
+Nothing but frames may go to its stdout.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 from trackd.storage.list_wire import QUESTIONS, Question, answer_of
 from trackd.storage.listings import Listings
-from trackd.storage.wire import decode_batch, encode_result, framed, read_frame
-from trackd.storage.writer import Commits, commit
+from trackd.storage.wire import read_frame, send
 
 READERS = 4
 SHORT = frozenset({"profile_events", "profile_sessions"})  # bounded by the limit of a page alone
-
-
-def send(stream: BinaryIO, payload: bytes) -> None:
-    stream.write(framed(payload))
-    stream.flush()
-
-
-def commit_frames(store: Commits, batches: BinaryIO, results: BinaryIO, then: Callable[[], None]) -> None:
-    """Until the batches end, or nobody is there for the results. `then` is called after each."""
-    with contextlib.suppress(BrokenPipeError):
-        send(results, b"")
-        while (payload := read_frame(batches)) is not None:
-            send(results, encode_result(commit(store, decode_batch(payload))))
-            then()
 
 
 def read_frames(listings: Listings, questions: BinaryIO, answers: BinaryIO) -> None:
