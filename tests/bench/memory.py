@@ -9,7 +9,7 @@ from tests.bench.contest import Say
 from tests.bench.faults import BenchError
 from tests.bench.figures import Measure, Result, Target
 from tests.bench.plan import Plan
-from tests.bench.processes import rss_mb
+from tests.bench.processes import rss_mb, shared_mb
 from tests.bench.servers import Trackd, trackd
 from tests.bench.wrk import FOREVER_S, Load, Running
 
@@ -38,7 +38,7 @@ def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
         Target(f"after {plan.memory_calls:,} calls more", looks[-1].value, 120.0, "MB", most=True),
         Target("growth over these calls", looks[-1].value / looks[0].value, GROWTH, most=True),
     ]
-    question = "resident memory of the server and of the process that commits; what they share counts twice"
+    question = "resident memory of the server and of the process that commits; pages that both have count once"
     notes = [f"{errors:.0f} calls were not answered 200"] if errors else []
     return [
         Result(
@@ -53,6 +53,7 @@ def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
 
 def _look(server: Trackd, when: str) -> Measure:
     parts = {name: rss_mb(pid) for name, pid in server.pids.items()}
+    parts["of both"] = -shared_mb(server.pids.values())
     return Measure(when, sum(parts.values()), "MB", parts)
 
 
