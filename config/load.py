@@ -9,12 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE
 from trackd.config.errors import SettingsError
@@ -46,14 +40,6 @@ class Loaded:
             yield Setting(name, getattr(getattr(self.settings, group), key), self.origins[name])
 
 
-class _Environment(BaseSettings, Settings):
-    """Tells pydantic-settings the names of the environment: TRACKD_SERVER_PORT is server.port."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True
-    )
-
-
 def names() -> Iterator[tuple[str, str, str]]:
     """Each setting as (`group.key`, `group`, `key`), in the order of the models."""
     for group, field in Settings.model_fields.items():
@@ -75,10 +61,9 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
         if (kept := {key: value for key, value in values.items() if value is not None})
     }
     path = _file_to_read(file)
-    _refuse_unknown_variables()
     layers: list[tuple[Origin, Groups]] = [
         ("flag", given),
-        ("environment", EnvSettingsSource(_Environment)()),
+        ("environment", _environment()),
         ("file", _read(path) if path else {}),
     ]
     merged: dict[str, Any] = {}
@@ -104,7 +89,8 @@ def _file_to_read(file: Path | None) -> Path | None:
 
 def _read(path: Path) -> Groups:
     try:
-        return TomlConfigSettingsSource(_Environment, path)()
+        with path.open("rb") as file:
+            return tomllib.load(file)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:
@@ -119,14 +105,22 @@ def _variable(group: str, key: str) -> str:
     return f"{PREFIX}{group}_{key}".upper()
 
 
-def _refuse_unknown_variables() -> None:
-    known = [_variable(group, key) for _, group, key in names()] + [CONFIG_FILE_VARIABLE, TOKEN_VARIABLE]
+def _environment() -> Groups:
+    """TRACKD_SERVER_PORT is server.port, in whatever case."""
+    known = {_variable(group, key): (group, key) for _, group, key in names()}
+    layer: dict[str, dict[str, str]] = {}
     for variable, value in os.environ.items():
-        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+        name = variable.upper()
+        if name in known:
+            group, key = known[name]
+            layer.setdefault(group, {})[key] = value
+        elif name.startswith(PREFIX) and name not in (CONFIG_FILE_VARIABLE, TOKEN_VARIABLE):
+            hint = _hint(name, [*known, CONFIG_FILE_VARIABLE, TOKEN_VARIABLE])
             raise SettingsError(
-                f"The environment has {variable}={value!r}, which is no setting"
-                f"{_hint(variable.upper(), known)}. `trackd config` lists all settings."
+                f"The environment has {variable}={value!r}, which is no setting{hint}. "
+                "`trackd config` lists all settings."
             )
+    return layer
 
 
 def _hint(word: str, known: list[str]) -> str:
