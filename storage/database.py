@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import pysqlite3 as sqlite3
-from sqlite_utils import Database
 
 from trackd.storage.connection import BUSY_TIMEOUT_S, Connection, DatabaseError, connect, explained, writing
-from trackd.storage.schema import APPLICATION_ID, migrations
+from trackd.storage.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, tables
 
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
@@ -44,7 +43,7 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
         _check_ours(path)
     connection = writing(path, mode=mode, synchronous=synchronous)
     try:
-        _migrate(Database(connection))
+        _migrate(connection)
     except BaseException:
         connection.close()
         raise
@@ -61,14 +60,11 @@ def _check_ours(path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     complete = not log.exists() or log.stat().st_size == 0
     with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
-        db = Database(connection)
-        db.begin()  # one view: another trackd may be making the tables at this moment
-        application_id = db.execute("PRAGMA application_id").fetchone()[0]
-        if application_id != APPLICATION_ID and (application_id != 0 or db.table_names()):
+        connection.execute("BEGIN")  # one view: another trackd may be making the tables at this moment
+        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+        if application_id != APPLICATION_ID and (application_id != 0 or tables(connection)):
             raise DatabaseError(f"{path} is a database of another program: name another file.")
-        applied = {migration.name for migration in migrations.applied(db)}
-    with Database(memory=True) as empty:
-        unknown = applied - {migration.name for migration in migrations.pending(empty)}
+        unknown = applied_migrations(connection) - MIGRATIONS
     if unknown:
         raise DatabaseError(
             f"{path} was written by a newer trackd (it has {', '.join(sorted(unknown))}): "
@@ -76,12 +72,16 @@ def _check_ours(path: Path) -> None:
         )
 
 
-def _migrate(db: Database) -> None:
+def _migrate(connection: Connection) -> None:
     """Also where nothing is pending: the transaction shows that the file may be written."""
-    db.execute("BEGIN IMMEDIATE")  # two processes may start at the same moment
+    connection.execute("BEGIN IMMEDIATE")  # two processes may start at the same moment
     try:
-        migrations.apply(db)
+        if applied_migrations(connection) != MIGRATIONS:
+            from trackd.storage.schema import migrate
+
+            migrate(connection)
+        connection.execute("COMMIT")
     except BaseException:
-        db.rollback()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    db.commit()

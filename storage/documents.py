@@ -3,9 +3,10 @@
 All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
 """
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from msgspec import Raw, Struct
 from msgspec.structs import asdict
@@ -41,6 +42,16 @@ class Source(Struct, frozen=True):
     inserted: str = ""
     updated: str = ""
 
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """Of the table `source`, which has these columns in this order."""
+        columns = dict(zip(cls.__struct_fields__, row, strict=True))
+        for flag in ("enabled", "consent", "returns_profile", "permanent_profile_id"):
+            columns[flag] = bool(columns[flag])
+        for values in ("origins", "tags"):
+            columns[values] = tuple(json.loads(columns[values]))
+        return cls(**columns)
+
     def document(self) -> JsonObject:
         """As in the contract: times lie under `metadata`."""
         document = asdict(self)
@@ -65,6 +76,12 @@ class Token(Struct, frozen=True):
     hash: str
     scopes: tuple[str, ...]
     inserted: str = ""
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """Of the table `token`, which has these columns in this order."""
+        name, hash_, scopes, inserted = row
+        return cls(name, hash_, tuple(scopes.split()), inserted)
 
     def opens(self, scope: TokenScope) -> bool:
         return scope in self.scopes or TokenScope.ADMIN in self.scopes

@@ -1,10 +1,20 @@
-"""The tables of a trackd database, as migrations. A landed migration is never changed: add another."""
+"""The tables of a trackd database, as migrations.
+
+A landed migration is never changed: add another, and its name to file_format.py.
+"""
 
 from sqlite_utils import Database, Migrations
 
-APPLICATION_ID = 0x74726B64  # "trkd", in the file's header: tells our files from foreign ones
+from trackd.storage.connection import Connection
+from trackd.storage.file_format import APPLICATION_ID
 
 migrations = Migrations("trackd")
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables up to date, in the transaction that the connection is in."""
+    migrations.apply(Database(connection))
+
 
 # `event` is kept in order of arrival under an integer key. What a client's own event ids cost (they are random) is
 # paid only by calls that bring one, in `event_id`.

@@ -1,10 +1,8 @@
 """Sources in the database file, as `trackd source` manages them, beside a running server or without one."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from msgspec.structs import replace
 from sqlite_utils import Database
@@ -15,16 +13,6 @@ from trackd.storage.connection import explained
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Source, timestamp
 from trackd.storage.errors import SourceError
-
-
-def source_of_row(row: Any) -> Source:
-    """A row of the table `source`, which has the columns of `Source` in its order."""
-    columns = dict(zip(Source.__struct_fields__, row, strict=True))
-    for flag in ("enabled", "consent", "returns_profile", "permanent_profile_id"):
-        columns[flag] = bool(columns[flag])
-    for values in ("origins", "tags"):
-        columns[values] = tuple(json.loads(columns[values]))
-    return Source(**columns)
 
 
 class Sources:
@@ -56,14 +44,14 @@ class Sources:
     def all(self) -> list[Source]:
         with explained(self._path):
             rows = self._db.execute("SELECT * FROM source ORDER BY inserted, id").fetchall()
-        return [source_of_row(row) for row in rows]
+        return [Source.of_row(row) for row in rows]
 
     def get(self, source_id: str) -> Source:
         with explained(self._path):
             row = self._db.execute("SELECT * FROM source WHERE id = ?", [source_id]).fetchone()
         if row is None:
             raise self._unknown(source_id)
-        return source_of_row(row)
+        return Source.of_row(row)
 
     def enable(self, source_id: str, enabled: bool) -> None:
         try:

@@ -12,11 +12,9 @@ from trackd.storage.connection import connect, explained
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Profile, Session, Source, Token
 from trackd.storage.encoding import json_text
-from trackd.storage.sources import source_of_row
 from trackd.storage.sqlite_listings import SqliteListings
 from trackd.storage.sqlite_writer import SqliteWriter
 from trackd.storage.store import Change, Outcome, StoreError
-from trackd.storage.tokens import token_of_row
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +72,13 @@ class SqliteStore:
         sources = []
         for row in self._read(SOURCES):
             try:
-                sources.append(source_of_row(row))
+                sources.append(Source.of_row(row))
             except (TypeError, ValueError) as error:  # written by another tool; the others are as good as before
                 log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
         return sources
 
     def tokens(self) -> list[Token]:
-        return [token_of_row(row) for row in self._read(TOKENS)]
+        return [Token.of_row(row) for row in self._read(TOKENS)]
 
     def sizes(self) -> dict[str, int]:
         log = self._path.with_name(f"{self._path.name}-wal")

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -16,12 +15,6 @@ from trackd.storage.errors import TokenError
 
 PREFIX = "trackd_"  # so that a secret that leaked is recognised, by people and by scanners
 SECRET_BYTES = 32
-
-
-def token_of_row(row: Any) -> Token:
-    """A row of the table `token`, which has the columns of `Token` in its order."""
-    name, hash_, scopes, inserted = row
-    return Token(name, hash_, tuple(scopes.split()), inserted)
 
 
 class Tokens:
@@ -59,7 +52,7 @@ class Tokens:
     def all(self) -> list[Token]:
         with explained(self._path):
             rows = self._db.execute("SELECT * FROM token ORDER BY inserted, name").fetchall()
-        return [token_of_row(row) for row in rows]
+        return [Token.of_row(row) for row in rows]
 
     def revoke(self, name: str) -> None:
         with explained(self._path), self._db.atomic():

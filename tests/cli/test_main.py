@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from trackd.config.settings import Settings
+from trackd.storage.documents import TokenScope
+from trackd.storage.tokens import Tokens
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,6 +31,19 @@ def test_no_command_waits_for_what_only_others_need() -> None:
     loaded = "import sys; import trackd.cli.main; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "sqlite_utils", "starlette", "rich.console", "pygal"} & set(modules)
+
+
+def test_a_server_loads_nothing_that_makes_tables_when_its_file_has_them(tmp_path: Path) -> None:
+    """3.5 MB, and 60 ms of its start."""
+    with Tokens(tmp_path / "trackd.db", create=True) as tokens:
+        tokens.add("mine", [TokenScope.READ])
+    starts = "import sys, pathlib, trackd.cli.serve as serve; store = serve.SqliteStore(pathlib.Path(sys.argv[1]))"
+    asks = "assert serve._first_token(sys.argv[1], store) is None; store.close(); print(*sys.modules)"
+    modules = subprocess.check_output(
+        [sys.executable, "-c", f"{starts}; {asks}", tmp_path / "trackd.db"], text=True
+    ).split()
+    assert "trackd.storage.database" in modules
+    assert not {"sqlite_utils", "sqlite3", "trackd.storage.schema"} & set(modules)
 
 
 def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:

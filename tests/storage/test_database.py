@@ -6,6 +6,8 @@ from sqlite_utils import Database
 
 from trackd.storage.connection import DatabaseError, connect
 from trackd.storage.database import open_for_writing
+from trackd.storage.file_format import MIGRATIONS
+from trackd.storage.schema import migrations
 from trackd.storage.sqlite import SqliteStore
 from trackd.storage.store import StoreError
 
@@ -142,6 +144,11 @@ def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path):
         )
 
     assert_refused_untouched(path, "newer trackd .*tables_of_tomorrow")
+
+
+def test_the_names_of_all_migrations_are_known_without_them():
+    with Database(memory=True) as new:
+        assert {migration.name for migration in migrations.pending(new)} == MIGRATIONS
 
 
 def test_migrations_of_somebody_else_in_the_file_do_no_harm(path):
