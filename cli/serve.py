@@ -25,7 +25,9 @@ from trackd.http.server import Server, listen
 from trackd.storage.documents import Source, TokenScope
 from trackd.storage.lists import ListProcess
 from trackd.storage.lock import DatabaseLock
+from trackd.storage.sources import Sources
 from trackd.storage.sqlite import SqliteStore
+from trackd.storage.tokens import Tokens
 from trackd.storage.writer import Committed
 from trackd.storage.writer_process import WriterProcess
 
@@ -61,7 +63,7 @@ def serve(settings: Settings) -> None:
                     on_reload=lambda: _reload_rules(settings, tracker),
                     limits=settings.limits,
                 )
-                source, secret = _first_source(path, store), _first_token(path, store)
+                source, secret = _first_source(path, store), _first_token(path)
                 server.on_started = lambda: _announce(url, path, source, secret)
                 _tune_interpreter()
                 server.run(sockets=[listening])
@@ -113,18 +115,12 @@ def _first_source(path: Path, store: SqliteStore) -> Source | None:
     """Made when there never was a source in this file."""
     if store.sources_version() != 0:
         return None
-    from trackd.storage.sources import Sources  # and sqlite-utils, 3.5 MB that most starts need not load
-
     with Sources(path) as sources:
         return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
 
 
-def _first_token(path: Path, store: SqliteStore) -> str | None:
+def _first_token(path: Path) -> str | None:
     """The secret of the token that is made when there never was one in this file."""
-    if store.tokens():
-        return None
-    from trackd.storage.tokens import Tokens  # as above
-
     with Tokens(path) as tokens:
         return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
 

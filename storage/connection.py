@@ -62,6 +62,19 @@ def writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str =
 
 
 @contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """What is done within is committed whole or not at all; no other writes meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
 def overwriting(connection: Connection) -> Iterator[None]:
     """Pages that are let go of are overwritten, not only marked as free."""
     connection.execute("PRAGMA secure_delete = ON")

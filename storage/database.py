@@ -7,7 +7,15 @@ from typing import Literal
 
 import pysqlite3 as sqlite3
 
-from trackd.storage.connection import BUSY_TIMEOUT_S, Connection, DatabaseError, connect, explained, writing
+from trackd.storage.connection import (
+    BUSY_TIMEOUT_S,
+    Connection,
+    DatabaseError,
+    connect,
+    explained,
+    transaction,
+    writing,
+)
 from trackd.storage.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, tables
 
 
@@ -74,14 +82,8 @@ def _check_ours(path: Path) -> None:
 
 def _migrate(connection: Connection) -> None:
     """Also where nothing is pending: the transaction shows that the file may be written."""
-    connection.execute("BEGIN IMMEDIATE")  # two processes may start at the same moment
-    try:
+    with transaction(connection):  # two processes may start at the same moment
         if applied_migrations(connection) != MIGRATIONS:
             from trackd.storage.schema import migrate
 
             migrate(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

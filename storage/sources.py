@@ -1,15 +1,15 @@
 """Sources in the database file, as `trackd source` manages them, beside a running server or without one."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from msgspec.structs import replace
-from sqlite_utils import Database
-from sqlite_utils.db import NotFoundError
 
-from trackd.storage.administration import source_row
-from trackd.storage.connection import explained
+from trackd.storage.administration import PUT_SOURCE, source_row
+from trackd.storage.connection import explained, transaction
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Source, timestamp
 from trackd.storage.errors import SourceError
@@ -20,9 +20,8 @@ class Sources:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
-        self._db = Database(open_for_writing(path, create=create))
+        self._db = open_for_writing(path, create=create)
         self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
-        self._table = self._db.table("source")
 
     def __enter__(self) -> "Sources":
         return self
@@ -35,10 +34,10 @@ class Sources:
     def add(self, source: Source) -> Source:
         now = timestamp(datetime.now(UTC))
         source = replace(source, inserted=now, updated=now)
-        with explained(self._path), self._db.atomic():
-            if self._table.count_where("id = ?", [source.id]):
+        with explained(self._path), transaction(self._db):
+            if self._db.execute("SELECT 1 FROM source WHERE id = ?", [source.id]).fetchone():
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
-            self._table.insert(source_row(source))
+            self._db.execute(PUT_SOURCE, source_row(source))
         return source
 
     def all(self) -> list[Source]:
@@ -54,19 +53,18 @@ class Sources:
         return Source.of_row(row)
 
     def enable(self, source_id: str, enabled: bool) -> None:
-        try:
-            with explained(self._path), self._db.atomic():
-                self._table.update(source_id, {"enabled": enabled, "updated": timestamp(datetime.now(UTC))})
-        except NotFoundError:
-            raise self._unknown(source_id) from None
+        now = timestamp(datetime.now(UTC))
+        self._change("UPDATE source SET enabled = ?, updated = ? WHERE id = ?", [enabled, now, source_id])
 
     def remove(self, source_id: str) -> None:
-        try:
-            with explained(self._path), self._db.atomic():
-                self._table.get(source_id)
-                self._table.delete(source_id)
-        except NotFoundError:
-            raise self._unknown(source_id) from None
+        self._change("DELETE FROM source WHERE id = ?", [source_id])
+
+    def _change(self, sql: str, parameters: Sequence[Any]) -> None:
+        """The last of the parameters is the id."""
+        with explained(self._path):
+            changed = self._db.execute(sql, parameters).rowcount
+        if changed == 0:
+            raise self._unknown(parameters[-1])
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")

@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from sqlite_utils import Database
-
-from trackd.storage.connection import explained
+from trackd.storage.connection import explained, transaction
 from trackd.storage.database import open_for_writing
 from trackd.storage.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.storage.errors import TokenError
@@ -22,9 +20,8 @@ class Tokens:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
-        self._db = Database(open_for_writing(path, create=create))
+        self._db = open_for_writing(path, create=create)
         self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
-        self._table = self._db.table("token")
 
     def __enter__(self) -> "Tokens":
         return self
@@ -37,16 +34,11 @@ class Tokens:
     def add(self, name: str, scopes: Iterable[TokenScope]) -> str:
         """Returns the new token's secret, which nobody can read again."""
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-        row = {
-            "name": name,
-            "hash": secret_hash(secret),
-            "scopes": " ".join(scopes),
-            "inserted": timestamp(datetime.now(UTC)),
-        }
-        with explained(self._path), self._db.atomic():
-            if self._has(name):
+        row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)))
+        with explained(self._path), transaction(self._db):
+            if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
                 raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
-            self._table.insert(row)
+            self._db.execute("INSERT INTO token (name, hash, scopes, inserted) VALUES (?, ?, ?, ?)", row)
         return secret
 
     def all(self) -> list[Token]:
@@ -55,16 +47,13 @@ class Tokens:
         return [Token.of_row(row) for row in rows]
 
     def revoke(self, name: str) -> None:
-        with explained(self._path), self._db.atomic():
-            if not self._has(name):
-                raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
-            self._table.delete(name)
+        with explained(self._path):
+            revoked = self._db.execute("DELETE FROM token WHERE name = ?", [name]).rowcount
+        if revoked == 0:
+            raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
 
     def ever_made(self) -> bool:
         """Whether the file ever had a token; one that was revoked counts too."""
         with explained(self._path):
             number: int = self._db.execute("SELECT number FROM tokens_made").fetchone()[0]
         return number > 0
-
-    def _has(self, name: str) -> bool:
-        return bool(self._table.count_where("name = ?", [name]))

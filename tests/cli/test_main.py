@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from trackd.config.settings import Settings
-from trackd.storage.documents import TokenScope
-from trackd.storage.tokens import Tokens
+from trackd.storage.sources import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -35,12 +34,12 @@ def test_no_command_waits_for_what_only_others_need() -> None:
 
 def test_a_server_loads_nothing_that_makes_tables_when_its_file_has_them(tmp_path: Path) -> None:
     """3.5 MB, and 60 ms of its start."""
-    with Tokens(tmp_path / "trackd.db", create=True) as tokens:
-        tokens.add("mine", [TokenScope.READ])
-    starts = "import sys, pathlib, trackd.cli.serve as serve; store = serve.SqliteStore(pathlib.Path(sys.argv[1]))"
-    asks = "assert serve._first_token(sys.argv[1], store) is None; store.close(); print(*sys.modules)"
+    with Sources(tmp_path / "trackd.db", create=True):
+        pass
+    first = "store = serve.SqliteStore(path); assert serve._first_source(path, store) and serve._first_token(path)"
+    code = f"import sys, pathlib, trackd.cli.serve as serve; path = pathlib.Path(sys.argv[1]); {first}; store.close()"
     modules = subprocess.check_output(
-        [sys.executable, "-c", f"{starts}; {asks}", tmp_path / "trackd.db"], text=True
+        [sys.executable, "-c", f"{code}; print(*sys.modules)", tmp_path / "trackd.db"], text=True
     ).split()
     assert "trackd.storage.database" in modules
     assert not {"sqlite_utils", "sqlite3", "trackd.storage.schema"} & set(modules)
