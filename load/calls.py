@@ -1,18 +1,21 @@
 """A call as it is sent, and what an answer says of it."""
 
+from typing import Annotated
+
 import msgspec
 
 from trackd.load.history import History
 from trackd.load.target import Target
 
-EVENT = ',"type":"page-view","properties":{"page":"/load","position":%d},"context":{}}'
-LARGEST = 2**63 - 1
+EVENT = '{{"id":"{}","type":"page-view","properties":{{"page":"/load","position":{}}},"context":{{}}}}'
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a history can hold
+_Saved = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
 
 
 class Call:
     """`again` says how it is retried: "" not at all, "answered" after its answer, "cut" after a cut connection."""
 
-    __slots__ = ("again", "attempt", "attempts", "ids", "intended", "number", "request", "session", "told")
+    __slots__ = ("again", "attempt", "attempts", "intended", "number", "request", "session", "told")
 
     def __init__(self, number: int, session: int, told: int, again: str) -> None:
         self.number = number
@@ -22,14 +25,13 @@ class Call:
         self.attempts = 0
         self.attempt = -1  # of the history
         self.intended = 0.0
-        self.ids: list[str] = []
         self.request = b""
 
 
 class _Events(msgspec.Struct):
-    ids: list[str]
-    seq: list[int]
-    saved: int
+    ids: msgspec.Raw
+    seq: list[_Seq]
+    saved: _Saved
 
 
 class _Debugging(msgspec.Struct):
@@ -51,6 +53,7 @@ class Answer(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Answer).decode
+_decode_ids = msgspec.json.Decoder(list[str]).decode
 
 
 class Writer:
@@ -59,33 +62,37 @@ class Writer:
     def __init__(self, target: Target, source_id: str, history: History) -> None:
         self._history = history
         self._head = target.track
-        self._begin = f'{{"source":{{"id":{_quoted(source_id)}}},"options":{{"debugger":true}},"session":{{"id":"'
-        self._events = [EVENT % position for position in range(history.events_per_call)]
+        source = msgspec.json.encode(source_id).decode().replace("%", "%%")
+        events = ",".join(EVENT.format(pattern, position) for position, pattern in enumerate(history.event_ids))
+        self._body = (
+            f'{{"source":{{"id":{source}}},"options":{{"debugger":true}},"session":{{"id":"{history.session_ids}"}}'
+            f'%b,"events":[{events}]}}'
+        ).encode()
 
     def write(self, call: Call) -> None:
-        event_id, number = self._history.event_id, call.number
-        call.ids = [event_id(number, position) for position in range(len(self._events))]
-        events = ",".join([f'{{"id":"{i}"{rest}' for i, rest in zip(call.ids, self._events, strict=True)])
-        profile = f',"profile":{{"id":{_quoted(self._history.profile_ids[call.told])}}}' if call.told >= 0 else ""
-        session = self._history.session_id(call.session)
-        body = f'{self._begin}{session}"}}{profile},"events":[{events}]}}'.encode()
+        history, profile = self._history, b""
+        if call.told >= 0:
+            profile = b',"profile":{"id":%b}' % msgspec.json.encode(history.profile_ids[call.told])
+        body = self._body % (call.session, profile, *(call.number,) * history.events_per_call)
         call.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
 
-def read_answer(body: bytes, ids: list[str]) -> tuple[Answer | None, list[int]]:
-    """The answer, None when it is none, and the number of each event; 0 where it has none."""
-    try:
-        answer = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None, [0] * len(ids)
-    events = answer.debugging.events
-    if events.ids == ids and len(events.seq) == len(ids):
-        seqs = events.seq
-    else:
-        told = dict(zip(events.ids, events.seq, strict=False))
-        seqs = [told.get(event_id, 0) for event_id in ids]
-    return answer, seqs if max(seqs, default=0) <= LARGEST else [0] * len(ids)
+class Reader:
+    """Reads answers. Ids that come as they were sent are compared as text, without a look at each."""
 
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._ids = msgspec.json.encode(history.event_ids)
 
-def _quoted(text: str) -> str:
-    return msgspec.json.encode(text).decode()
+    def read(self, body: bytes, call: int) -> tuple[Answer | None, list[int]]:
+        """The answer, None when it is none, and the number of each event; 0 where it has none."""
+        n = self._history.events_per_call
+        try:
+            answer = _decode(body)
+            events = answer.debugging.events
+            if bytes(events.ids) == self._ids % ((call,) * n) and len(events.seq) == n:
+                return answer, events.seq
+            told = dict(zip(_decode_ids(events.ids), events.seq, strict=False))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None, [0] * n
+        return answer, [told.get(self._history.event_id(call, position), 0) for position in range(n)]

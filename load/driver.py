@@ -9,7 +9,7 @@ import ssl
 import time
 from collections import deque
 
-from trackd.load.calls import Call, Writer, read_answer
+from trackd.load.calls import Call, Reader, Writer
 from trackd.load.connection import Connection
 from trackd.load.history import CUT, NEVER, UNANSWERED, History
 from trackd.load.measures import Measures
@@ -55,6 +55,7 @@ class Driver:
         self.measures = Measures()
         self.gone = False  # the server did not answer any more
         self._target, self._writer, self._workload, self._history = target, writer, workload, history
+        self._reader = Reader(history)
         self._tls = ssl.create_default_context() if target.tls else None
         self._clients = [Client(number) for number in range(clients)]
         self._by_connection: dict[Connection, Client] = {}
@@ -139,7 +140,7 @@ class Driver:
         self._pump()
 
     def _took(self, call: Call, now: float, body: bytes) -> None:
-        answer, seqs = read_answer(body, call.ids)
+        answer, seqs = self._reader.read(body, call.number)
         if answer is None:
             self._history.answer(call.attempt, now, "", 0, seqs)
         else:

@@ -21,6 +21,8 @@ class History:
         self.run = run
         self.events_per_call = events_per_call
         self.profile_ids: list[str] = []
+        self.session_ids = f"{run}-s%d"  # a pattern, of a session's number
+        self.event_ids = [f"{run}-%d-{position}" for position in range(events_per_call)]  # of a call's
         self.call = array("i")
         self.client = array("i")
         self.session = array("i")
@@ -59,7 +61,7 @@ class History:
             self.profile_ids.append(profile_id)
         self.answered[attempt] = answered
         self.status[attempt] = OK
-        self.saved[attempt] = min(max(saved, 0), 2**15 - 1)
+        self.saved[attempt] = saved
         self.profile[attempt] = profile
         self.seqs[attempt * self.events_per_call : (attempt + 1) * self.events_per_call] = array("q", seqs)
         return profile
@@ -73,10 +75,10 @@ class History:
         return self.seqs[attempt * self.events_per_call : (attempt + 1) * self.events_per_call].tolist()
 
     def session_id(self, session: int) -> str:
-        return f"{self.run}-s{session}"
+        return self.session_ids % session
 
     def event_id(self, call: int, position: int) -> str:
-        return f"{self.run}-{call}-{position}"
+        return self.event_ids[position] % call
 
     def event_of(self, event_id: str) -> tuple[int, int] | None:
         """Which call and position have this id; None when no call of this run has it."""

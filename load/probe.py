@@ -5,7 +5,7 @@ from urllib.parse import quote
 import msgspec
 
 from trackd.load.asking import Asker
-from trackd.load.calls import Answer, Call, Writer, read_answer
+from trackd.load.calls import Answer, Call, Reader, Writer
 from trackd.load.errors import LoadError
 from trackd.load.history import NONE, History
 from trackd.load.target import Target
@@ -14,13 +14,14 @@ from trackd.load.target import Target
 async def probe(target: Target, source_id: str, run: str, events_per_call: int, token: str | None) -> None:
     """Makes a profile of its own. Raises LoadError with a sentence."""
     call = Call(0, 0, NONE, "")
-    Writer(target, source_id, History(f"{run}probe", events_per_call)).write(call)
+    history = History(f"{run}probe", events_per_call)
+    Writer(target, source_id, history).write(call)
     asker = Asker(target)
     try:
         status, body = await asker.ask(call.request)
         if status != 200:
             raise LoadError(_refused(target, source_id, status, body))
-        answer, seqs = read_answer(body, call.ids)
+        answer, seqs = Reader(history).read(body, call.number)
         if answer is None:
             raise LoadError(
                 f"{target.url}/track is answered 200, but not as trackd answers: "
