@@ -47,9 +47,8 @@ class Known(Struct, frozen=True):
     """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
 
     `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
-    session comes from a profile that is gone. `session_of`:
-    the profile that the session belongs to, as far as the directory knows; `session` may say otherwise when it moves
-    at this moment.
+    session comes from a profile that is gone. `session_of`: the profile that the session belongs to, as far as the
+    directory knows; `session` may say otherwise when it moves at this moment.
     """
 
     profile_id: str

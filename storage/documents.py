@@ -98,7 +98,7 @@ class Profile(Struct, frozen=True):
     """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
     `doc_json` is its whole document: as text it takes a fifth of the memory, and that is what the disk takes too.
-    `remembered` is a number for whoever wrote the document, NO_NUMBER for none: under it he finds what he knows of it.
+    `remembered` is the number under which who wrote the document finds what need not be found out of it again.
     """
 
     id: str
