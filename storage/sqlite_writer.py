@@ -175,5 +175,8 @@ class SqliteWriter:
         )
 
     def close(self) -> None:
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:  # the disk is full, say
+            log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
         self._db.close()

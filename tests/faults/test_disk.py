@@ -52,6 +52,18 @@ def test_a_disk_that_fills_up_and_is_cleared_loses_no_answered_call_and_doubles_
     assert "Traceback" not in server.log()
 
 
+def test_a_stop_on_a_full_disk_leaves_what_was_answered_in_the_log_beside_the_file(start: Start) -> None:
+    server = start()
+    for number in range(20):
+        assert server.call("t", session=f"s-{number}").status_code == 200
+    limit_files(server, 1_000)
+    log = server.log()  # stops it
+    assert "Traceback" not in log
+    assert "stays beside the file" in log
+    assert server.db.with_name(f"{server.db.name}-wal").stat().st_size > 0
+    assert len(server.events()) >= 20
+
+
 def test_a_file_that_is_made_read_only_under_way_goes_on_as_it_is_open(start: Start) -> None:
     server = start()
     assert server.call("t").status_code == 200
