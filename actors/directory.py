@@ -95,7 +95,7 @@ class ProfileDirectory(GuardedActor):
             return
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
-        active = self._activate(profile_id, read.get(profile_id))
+        active, first = self._activate(profile_id, read.get(profile_id))
         link_was = link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
@@ -105,7 +105,9 @@ class ProfileDirectory(GuardedActor):
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
-        self.send(active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan, session))
+        self.send(
+            active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan, session, first)
+        )
 
     def _holds_back(self, request: Admitted | Erase, *named: Named | None) -> bool:
         """Whoever comes to a profile that is being erased waits, until its end is on disk or did not come."""
@@ -124,7 +126,9 @@ class ProfileDirectory(GuardedActor):
         if profile_id is None:
             self.answer(Erased(erase.number, None))
             return
-        active = self._activate(profile_id, read.get(profile_id))
+        active, first = self._activate(profile_id, read.get(profile_id))
+        if first is not None:
+            self.send(active.address, first)
         active.in_flight += 1
         self._deliveries[erase.number] = Delivery(erase, profile_id, active)
         self._held_back[profile_id] = []
@@ -179,13 +183,14 @@ class ProfileDirectory(GuardedActor):
         read[profile.id] = profile
         return Named(profile_id, profile.id)
 
-    def _activate(self, profile_id: str, stored: Profile | None) -> Active:
+    def _activate(self, profile_id: str, stored: Profile | None) -> tuple[Active, Activate | None]:
+        """The profile's actor, and what it has to be told before anything else."""
         active = self._active.get(profile_id)
-        if active is None:
-            active = Active(self._free_actor())
-            self._active.add(profile_id, active)
-            self.send(active.address, Activate(profile_id, stored))
-        return active
+        if active is not None:
+            return active, None
+        active = Active(self._free_actor())
+        self._active.add(profile_id, active)
+        return active, Activate(profile_id, stored)
 
     def _free_actor(self) -> ActorAddress:
         """That of a profile which has to go, if there is one: it is told at once whose it is now."""

@@ -97,8 +97,8 @@ class Deliver(Struct, frozen=True):
 
     `settled`: this activation's commits up to that ordinal are on disk. `session_of`: the profile that the session
     belongs to as far as the directory knows, None when there is no such session. `session` is as it is stored, if that
-    had to be read.
-    `orphan`: the session's profile is gone, so that its visit is counted nowhere.
+    had to be read. `orphan`: the session's profile is gone, so that its visit is counted nowhere. `first`: what to do
+    before.
     """
 
     call: Track
@@ -108,6 +108,7 @@ class Deliver(Struct, frozen=True):
     session_of: str | None
     orphan: bool = False
     session: Session | None = None
+    first: Activate | None = None
 
 
 class NumberedEvent(Struct, frozen=True):

@@ -58,6 +58,8 @@ class ProfileActor(GuardedActor):
         self._unsettled = Unsettled()
 
     def _deliver(self, delivered: Deliver) -> None:
+        if delivered.first is not None:
+            self._activate(delivered.first)
         call = delivered.call
         self._unsettled.settle(delivered.settled)
         session, event_ids = self._session(delivered), self._known_event_ids(call)

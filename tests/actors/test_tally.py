@@ -125,8 +125,8 @@ def test_messages_are_counted_by_the_actor_that_handled_them(make, troupe):
         for actor, number in actors.tally.messages.items()
         if number > before.get(actor, 0)
     }
-    # The profile's actor is new: its wiring, its activation, the call. The writer: the commit, and its end.
-    assert handled == {SourceAuth: 1, ProfileDirectory: 2, ProfileActor: 3, EventWriter: 2, Guardian: 1}
+    # The profile's actor is new: its wiring, and the call, which activates it. The writer: the commit, and its end.
+    assert handled == {SourceAuth: 1, ProfileDirectory: 2, ProfileActor: 2, EventWriter: 2, Guardian: 1}
     assert actors.tally.faults == {}
 
 
