@@ -20,7 +20,8 @@ from trackd.storage.store import Changes, Fence
 class Decision(Struct, frozen=True):
     """The profile after the call, what is to be written, and the answer once it is written.
 
-    `reports` tell of events; the answer holds what clients may see of them."""
+    `reports` tell of events; the answer holds what clients may see of them.
+    """
 
     profile: Profile
     changes: Changes

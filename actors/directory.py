@@ -35,11 +35,19 @@ MAX_ATTEMPTS = 3
 
 @dataclass(slots=True)
 class Active:
-    """A profile that has an actor. `settled` is the ordinal of its last commit that is on disk."""
+    """A profile that has an actor. `settled` is the ordinal of its last commit that is on disk.
+
+    `first`: what the actor has to be told before anything else, as long as it is another profile's or nobody's.
+    """
 
     address: ActorAddress
+    first: Activate | None
     in_flight: int = 0
     settled: int = 0
+
+    def take_first(self) -> Activate | None:
+        first, self.first = self.first, None
+        return first
 
 
 @dataclass(slots=True)
@@ -95,7 +103,7 @@ class ProfileDirectory(GuardedActor):
             return
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
-        active, first = self._activate(profile_id, read.get(profile_id))
+        active = self._activate(profile_id, read.get(profile_id))
         link_was = link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
@@ -105,6 +113,7 @@ class ProfileDirectory(GuardedActor):
         active.in_flight += 1
         self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
         orphan = session_of is not None and session_of.living is None
+        first = active.take_first()
         self.send(
             active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan, session, first)
         )
@@ -126,18 +135,18 @@ class ProfileDirectory(GuardedActor):
         if profile_id is None:
             self.answer(Erased(erase.number, None))
             return
-        active, first = self._activate(profile_id, read.get(profile_id))
-        if first is not None:
-            self.send(active.address, first)
+        active = self._activate(profile_id, read.get(profile_id))
         active.in_flight += 1
         self._deliveries[erase.number] = Delivery(erase, profile_id, active)
         self._held_back[profile_id] = []
+        if (first := active.take_first()) is not None:
+            self.send(active.address, first)
         self.send(active.address, erase)
 
     def _fetch(self, fetch: Fetch) -> None:
         """An actor with nothing in flight has what is committed; else that is on disk only."""
         active = self._active.get(fetch.profile_id)
-        if active is not None and active.in_flight == 0:
+        if active is not None and active.in_flight == 0 and active.first is None:
             self.send(active.address, fetch)
         else:
             self.answer(Fetched(fetch.number, self.wiring.parts.reads.profile(fetch.profile_id)))
@@ -183,14 +192,12 @@ class ProfileDirectory(GuardedActor):
         read[profile.id] = profile
         return Named(profile_id, profile.id)
 
-    def _activate(self, profile_id: str, stored: Profile | None) -> tuple[Active, Activate | None]:
-        """The profile's actor, and what it has to be told before anything else."""
+    def _activate(self, profile_id: str, stored: Profile | None) -> Active:
         active = self._active.get(profile_id)
-        if active is not None:
-            return active, None
-        active = Active(self._free_actor())
-        self._active.add(profile_id, active)
-        return active, Activate(profile_id, stored)
+        if active is None:
+            active = Active(self._free_actor(), Activate(profile_id, stored))
+            self._active.add(profile_id, active)
+        return active
 
     def _free_actor(self) -> ActorAddress:
         """That of a profile which has to go, if there is one: it is told at once whose it is now."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trackd.actors.directory import ProfileDirectory
 from trackd.actors.messages import Failed, Reason, Refused, Tracked
 from trackd.actors.profile import ProfileActor
 from trackd.config.settings import Actors
@@ -707,6 +708,33 @@ def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(make, scene, sessi
 
     assert asyncio.run(story()) == ["A", "B", "A", "A"]
     assert store.asked == ["S", "T", "S"]
+
+
+def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(make, scene, monkeypatch):
+    store = make.store(make.profile("A", 5, 5), make.profile("B", 7, 7))
+    relink = ProfileDirectory._relink
+    fails = {"bad"}
+
+    def faulty(self, session_id, *others):
+        if session_id in fails:
+            raise ZeroDivisionError
+        return relink(self, session_id, *others)
+
+    monkeypatch.setattr(ProfileDirectory, "_relink", faulty)
+
+    async def story():
+        async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=10)) as stage:
+            await stage.answer(make.call("S", profile_id="A"))
+            bad = await stage.answer(make.call("bad", profile_id="B"))
+            fetched = await stage.answer(make.fetch("B"))
+            return bad, fetched, await stage.answer(make.call("T", profile_id="B"))
+
+    bad, fetched, later = asyncio.run(story())
+
+    assert isinstance(bad, Failed)
+    assert (fetched.profile.id, fetched.profile.seq) == ("B", 7)
+    assert (later.profile_id, seqs(later)) == ("B", [8])
+    assert store.profile("A").seq == 6
 
 
 def test_actors_are_reused_for_the_profiles_that_pass_through(make, scene):
