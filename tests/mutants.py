@@ -112,8 +112,8 @@ def two_actors() -> Iterator[None]:
             return activate(self, profile_id, stored)
         twin: Active | None = self.twins.get(profile_id)
         if twin is None:
-            twin = self.twins[profile_id] = Active(self._new_actor())
-            self.send(twin.address, Activate(profile_id, stored or self.wiring.parts.reads.profile(profile_id)))
+            first = Activate(profile_id, stored or self.wiring.parts.reads.profile(profile_id))
+            twin = self.twins[profile_id] = Active(self._new_actor(), first)
         return twin
 
     with no_fence(), put(ProfileDirectory, wired=wired_with_twins, _activate=activate_either):
