@@ -7,10 +7,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
+from trackd.actors.active_profiles import Active, ActiveProfiles
 from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.in_use import InUseMap
 from trackd.actors.messages import (
-    Activate,
     Admitted,
     Answer,
     Answered,
@@ -34,23 +34,6 @@ MAX_ATTEMPTS = 3
 
 
 @dataclass(slots=True)
-class Active:
-    """A profile that has an actor. `settled` is the ordinal of its last commit that is on disk.
-
-    `first`: what the actor has to be told before anything else, as long as it is another profile's or nobody's.
-    """
-
-    address: ActorAddress
-    first: Activate | None
-    in_flight: int = 0
-    settled: int = 0
-
-    def take_first(self) -> Activate | None:
-        first, self.first = self.first, None
-        return first
-
-
-@dataclass(slots=True)
 class Link:
     """A session's profile, stored or about to be."""
 
@@ -71,15 +54,13 @@ class Delivery(Struct, frozen=True):
 class ProfileDirectory(GuardedActor):
     """Links sessions to profiles, one call at a time; activates and passivates profile actors.
 
-    What is decided but not on disk is in memory only, so a profile or a link with a call in flight stays. An
-    actor is never ended but serves the next profile: Thespian does not forget actors that exit.
+    What is decided but not on disk is in memory only, so a profile or a link with a call in flight stays.
     """
 
     def wired(self) -> None:
-        self._active: InUseMap[Active] = InUseMap(self.wiring.parts.max_active_profiles)
+        self._active = ActiveProfiles(self.wiring.parts.max_active_profiles, self._new_actor, self._passivate)
         self._links: InUseMap[Link] = InUseMap(self.wiring.parts.max_cached_sessions)
         self._deliveries: dict[int, Delivery] = {}
-        self._idle_actors: list[ActorAddress] = []
         self._held_back: dict[str, list[Admitted | Erase]] = {}  # by profile that is being erased
 
     @classmethod
@@ -103,7 +84,7 @@ class ProfileDirectory(GuardedActor):
             return
         answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self.wiring.parts.new_id()
-        active = self._activate(profile_id, read.get(profile_id))
+        active = self._active.activate(profile_id, read.get(profile_id))
         link_was = link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
@@ -135,7 +116,7 @@ class ProfileDirectory(GuardedActor):
         if profile_id is None:
             self.answer(Erased(erase.number, None))
             return
-        active = self._activate(profile_id, read.get(profile_id))
+        active = self._active.activate(profile_id, read.get(profile_id))
         active.in_flight += 1
         self._deliveries[erase.number] = Delivery(erase, profile_id, active)
         self._held_back[profile_id] = []
@@ -192,30 +173,13 @@ class ProfileDirectory(GuardedActor):
         read[profile.id] = profile
         return Named(profile_id, profile.id)
 
-    def _activate(self, profile_id: str, stored: Profile | None) -> Active:
-        active = self._active.get(profile_id)
-        if active is None:
-            active = Active(self._free_actor(), Activate(profile_id, stored))
-            self._active.add(profile_id, active)
-        return active
-
-    def _free_actor(self) -> ActorAddress:
-        """That of a profile which has to go, if there is one: it is told at once whose it is now."""
-        evicted = self._active.make_room()
-        for other in evicted[1:]:
-            self._passivate(other)
-        if evicted:
-            return evicted[0].address
-        return self._idle_actors.pop() if self._idle_actors else self._new_actor()
-
     def _new_actor(self) -> ActorAddress:
         address = self.createActor(ProfileActor)
         self.send(address, self.wiring)
         return address
 
-    def _passivate(self, active: Active) -> None:
-        self.send(active.address, Passivate())
-        self._idle_actors.append(active.address)
+    def _passivate(self, address: ActorAddress) -> None:
+        self.send(address, Passivate())
 
     def _settle(self, settled: Settled) -> None:
         answers: list[Answer] = []
@@ -246,7 +210,7 @@ class ProfileDirectory(GuardedActor):
         for answer in answered.answers:
             delivery = self._release(answer.number)
             if delivery.active.in_flight == 0:
-                self._forget_profile(delivery)
+                self._active.forget(delivery.profile_id, delivery.active)
             if delivery.link is not None and isinstance(delivery.request, Admitted):
                 self._take_back(delivery.link, delivery.request.call.session_id, delivery.link_was)
             self._let_on(delivery)
@@ -270,11 +234,11 @@ class ProfileDirectory(GuardedActor):
         if isinstance(delivery.request, Erase):
             self._forget_erased(delivery)  # it may be on disk, though the writer says that it failed
         else:
-            self._forget_profile(delivery)
+            self._active.forget(delivery.profile_id, delivery.active)
             sessions.add(delivery.request.call.session_id)
 
     def _forget_erased(self, delivery: Delivery) -> None:
-        self._forget_profile(delivery)
+        self._active.forget(delivery.profile_id, delivery.active)
         self._links.discard_all(lambda link: link.profile_id == delivery.profile_id)
 
     def _let_on(self, delivery: Delivery) -> None:
@@ -296,8 +260,3 @@ class ProfileDirectory(GuardedActor):
                 link.profile_id = will_be[session_id]
             else:
                 self._links.discard(session_id)
-
-    def _forget_profile(self, delivery: Delivery) -> None:
-        if self._active.get(delivery.profile_id) is delivery.active:
-            self._active.discard(delivery.profile_id)
-            self._passivate(delivery.active)

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 from trackd.storage import chain
 from trackd.storage.administration import administer
 from trackd.storage.bulk import BulkInsert
-from trackd.storage.connection import Connection
+from trackd.storage.connection import Connection, transaction
 from trackd.storage.encoding import json_again
 from trackd.storage.fence import Verdict, judge
 from trackd.storage.retention import Retention
@@ -108,17 +108,13 @@ class SqliteWriter:
             return Outcome.FAILED
 
     def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
-        db = self._db
         position = self._retention.position
-        db.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = self._write(batch)
-            if not batch:
-                db.execute(HEARTBEAT)
-            db.execute("COMMIT")
+            with transaction(self._db):
+                outcomes = self._write(batch)
+                if not batch:
+                    self._db.execute(HEARTBEAT)
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
             self._retention.position = position
             raise
         return outcomes

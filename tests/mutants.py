@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trackd.actors.directory import Active, ProfileDirectory
+from trackd.actors.active_profiles import Active
+from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.guarded import GuardedActor
 from trackd.actors.guardian import Guardian
@@ -100,23 +101,23 @@ def stored(read: Callable[[str], Any], key: str) -> Any:
 @contextmanager
 def two_actors() -> Iterator[None]:
     """(a) Every second call of a profile goes to another actor of it. Without the fence: that would find out."""
-    activate = ProfileDirectory._activate
     wired = ProfileDirectory.wired
 
     def wired_with_twins(self: Any) -> None:
         wired(self)
-        self.twins, self.turns = {}, itertools.cycle((False, True))
+        activate, twins, turns = self._active.activate, dict[str, Active](), itertools.cycle((False, True))
 
-    def activate_either(self: Any, profile_id: str, stored: Any) -> Active:
-        if not next(self.turns):
-            return activate(self, profile_id, stored)
-        twin: Active | None = self.twins.get(profile_id)
-        if twin is None:
-            first = Activate(profile_id, stored or self.wiring.parts.reads.profile(profile_id))
-            twin = self.twins[profile_id] = Active(self._new_actor(), first)
-        return twin
+        def activate_either(profile_id: str, stored: Any) -> Active:
+            if not next(turns):
+                return activate(profile_id, stored)
+            if profile_id not in twins:
+                first = Activate(profile_id, stored or self.wiring.parts.reads.profile(profile_id))
+                twins[profile_id] = Active(self._new_actor(), first)
+            return twins[profile_id]
 
-    with no_fence(), put(ProfileDirectory, wired=wired_with_twins, _activate=activate_either):
+        self._active.activate = activate_either
+
+    with no_fence(), put(ProfileDirectory, wired=wired_with_twins):
         yield
 
 

@@ -56,7 +56,7 @@ def test_what_a_mutant_breaks_is_shown_in_a_few_steps(mutant):
 def test_any_steps_can_be_left_out():
     whole = history(3)
     for every in (2, 3, 5):
-        play(whole._replace(steps=whole.steps[::every]))
+        assert violation_of(whole._replace(steps=whole.steps[::every])) is None
 
 
 def test_a_violation_says_at_which_step_it_showed():

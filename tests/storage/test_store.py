@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from trackd.storage.documents import Profile, Session, Source, Token, secret_hash
+from trackd.storage.documents import NO_NUMBER, Profile, Session, Source, Token, secret_hash
 from trackd.storage.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite import SqliteStore
@@ -78,6 +79,17 @@ def test_a_session_keeps_its_context_and_properties(shelf, make):
     shelf.store.commit([Changes(Fence("A", 0, 0), profile, session)])
 
     assert shelf.store.session("S") == session
+
+
+def test_a_profile_has_the_number_that_was_written_with_it_last(shelf, make):
+    session = make.session("S", "A")
+    numbers = [2**63 - 1, 7, NO_NUMBER]
+    for revision, number in enumerate(numbers):
+        profile = replace(make.profile("A", 0, revision + 1), remembered=number)
+        shelf.store.commit([Changes(Fence("A", 0, revision), profile, session, "A" if revision else None)])
+
+        assert shelf.store.profile("A").remembered == number
+        assert shelf.store.session_and_profile("S")[1].remembered == number
 
 
 def test_events_keep_every_field_and_the_order_of_their_commits(shelf, make):
