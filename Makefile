@@ -49,5 +49,5 @@ $(VENV)/.bench: $(READY)
 # mypy does not follow an editable install's map from folder to package: these links are what it sees.
 build/typing/trackd: pyproject.toml
 	@rm -rf $@ && mkdir -p $@
-	@for package in actors cli config http load storage; do ln -s ../../../$$package $@/$$package; done
+	@for package in actors cli config core http load storage telemetry; do ln -s ../../../$$package $@/$$package; done
 	@touch $@

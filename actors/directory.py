@@ -7,9 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
-from trackd.actors.active_profiles import Active, ActiveProfiles
-from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
-from trackd.actors.in_use import InUseMap
+from trackd.actors.actor_pool import Active, ActiveProfiles
+from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.messages import (
     Admitted,
     Answer,
@@ -25,9 +24,10 @@ from trackd.actors.messages import (
     Settled,
     Tick,
 )
+from trackd.actors.pinned_lru import InUseMap
 from trackd.actors.profile import ProfileActor
-from trackd.actors.resolution import Named, resolve
-from trackd.storage.documents import Profile, Session
+from trackd.core.documents import Profile, Session
+from trackd.core.resolution import Named, resolve
 from trackd.storage.store import Outcome
 
 MAX_ATTEMPTS = 3

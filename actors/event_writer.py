@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.messages import (
     Administer,
     Administered,

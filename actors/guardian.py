@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from trackd.actors.base import GuardedActor, Handler
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
-from trackd.actors.guarded import GuardedActor, Handler
 from trackd.actors.housekeeper import Housekeeper
 from trackd.actors.messages import Answered, StoreHealth, Tick
 from trackd.actors.source_auth import SourceAuth

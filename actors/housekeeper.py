@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from trackd.actors.guarded import GuardedActor, Handler
+from trackd.actors.base import GuardedActor, Handler
 from trackd.actors.messages import Delete, Deleted, Tick
-from trackd.actors.retention import pause_s, steps
+from trackd.core.retention import pause_s, steps
 from trackd.storage.store import Deletion
 
 

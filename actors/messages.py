@@ -19,10 +19,10 @@ from enum import Enum
 
 from msgspec import Struct
 
-from trackd.actors.rules.ruleset import RuleSet
-from trackd.actors.rules.schemas import Fault
-from trackd.actors.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
-from trackd.storage.documents import JsonObject, Profile, Session, Source
+from trackd.core.documents import JsonObject, Profile, Session, Source
+from trackd.core.rules.ruleset import RuleSet
+from trackd.core.rules.schemas import Fault
+from trackd.core.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
 from trackd.storage.store import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
 

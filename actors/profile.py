@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from thespian.actors import ActorAddress
 
-from trackd.actors.decision import decide
-from trackd.actors.guarded import GuardedActor, Handler
+from trackd.actors.base import GuardedActor, Handler
 from trackd.actors.messages import (
     Activate,
     Answered,
@@ -19,9 +18,10 @@ from trackd.actors.messages import (
     Rejected,
     Track,
 )
-from trackd.actors.processing import Known
-from trackd.actors.unsettled import Unsettled
-from trackd.storage.documents import Profile, Session
+from trackd.actors.uncommitted import Unsettled
+from trackd.core.decision import decide
+from trackd.core.documents import Profile, Session
+from trackd.core.processing import Known
 from trackd.storage.store import Erasure, Fence
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from trackd.actors.guarded import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick, Track
-from trackd.actors.rate_limit import Bucket, take
-from trackd.storage.documents import Source
+from trackd.core.documents import Source
+from trackd.core.rate_limit import Bucket, take
 
 
 class SourceAuth(GuardedActor):

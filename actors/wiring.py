@@ -8,10 +8,10 @@ from msgspec import Struct
 from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
-from trackd.actors.rules.ruleset import RuleSet
-from trackd.actors.tally import Tally
 from trackd.config.settings import Limits, Retention
+from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Change, Reads
+from trackd.telemetry.tally import Tally
 
 
 class Outside(Protocol):

@@ -13,11 +13,11 @@ from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, load_settings
 
 if TYPE_CHECKING:  # the other commands start faster without what runs rules
-    from trackd.actors.decision import Decision
     from trackd.actors.messages import Rejected, Track
-    from trackd.actors.processing import EventReport
     from trackd.config.settings import Settings
-    from trackd.storage.documents import Profile
+    from trackd.core.decision import Decision
+    from trackd.core.documents import Profile
+    from trackd.core.processing import EventReport
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check rules, and try what they do with an event.")
 
@@ -30,8 +30,8 @@ SHAPES = {dict: "an object", list: "a list", bool: "true or false", int: "a whol
 def check(file: RulesArgument, config: ConfigFile = None) -> None:
     """Say whether a server can start with the file. Exit code 2 and the first fault when it cannot."""
     settings = load_settings(config).settings
-    from trackd.actors.rules.compiling import compile_rules
     from trackd.config.rules_file import read_rules
+    from trackd.core.rules.compiling import compile_rules
 
     rules = read_rules(file)
     compile_rules(rules, file, settings.limits)
@@ -61,12 +61,12 @@ def try_rules(
 ) -> None:
     """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
     settings = load_settings(config).settings
-    from trackd.actors.decision import decide
     from trackd.actors.messages import Rejected
-    from trackd.actors.processing import EventReport, Known
-    from trackd.actors.profile_document import new_profile
-    from trackd.actors.rules.compiling import load_rules
-    from trackd.storage.documents import Source, timestamp
+    from trackd.core.decision import decide
+    from trackd.core.documents import Source, timestamp
+    from trackd.core.processing import EventReport, Known
+    from trackd.core.profile_document import new_profile
+    from trackd.core.rules.compiling import load_rules
 
     rules = load_rules(str(file), settings.limits)
     now = timestamp(datetime.now(UTC))
@@ -88,9 +88,9 @@ def try_rules(
 
 
 def _call(path: Path, source: str | None, user_agent: str | None, now: str, settings: "Settings") -> "Track":
-    from trackd.http.decoding import decode
     from trackd.http.errors import HttpError
-    from trackd.http.payload import PayloadParser
+    from trackd.http.track.decoding import decode
+    from trackd.http.track.payload import PayloadParser
 
     said = _read_json(path)
     payload = said if isinstance(said, dict) and "events" in said else {"events": said}
@@ -115,9 +115,9 @@ def _first_fault(detail: Any) -> str:
 
 def _profile(path: Path, now: str) -> "Profile":
     """A profile as trackd stores it; what the file leaves out is as in a new one."""
-    from trackd.actors.profile_document import new_profile
-    from trackd.storage.documents import Profile
-    from trackd.storage.encoding import json_raw
+    from trackd.core.documents import Profile
+    from trackd.core.encoding import json_raw
+    from trackd.core.profile_document import new_profile
 
     said = _read_json(path)
     try:
@@ -142,8 +142,8 @@ def _completed(model: Any, said: Any, place: str) -> Any:
 
 def _check_parts(doc: Any) -> None:
     """What a new profile has no example of."""
-    from trackd.actors.json_values import is_number
-    from trackd.actors.rules.draft import json_size
+    from trackd.core.json_values import is_number
+    from trackd.core.rules.draft import json_size
 
     history = doc["metadata"].get("consents", [])
     sound = {
@@ -169,7 +169,7 @@ def _is_consent(value: Any) -> bool:
 
 
 def _read_json(path: Path) -> Any:
-    from trackd.actors.json_values import refuse_constant
+    from trackd.core.json_values import refuse_constant
 
     try:
         value = json.loads(path.read_text("utf-8-sig"), parse_constant=refuse_constant)

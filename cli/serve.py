@@ -11,25 +11,25 @@ import socket
 import uuid
 from pathlib import Path
 
-from trackd.actors.rules.compiling import load_rules
-from trackd.actors.system import Tracker
-from trackd.cli.children import READER, WRITER, command
+from trackd.actors.tracker import Tracker
 from trackd.cli.errors import CommandError
-from trackd.cli.logs import configure_logging
 from trackd.cli.version import VERSION, versions
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
+from trackd.core.documents import Source, TokenScope
+from trackd.core.rules.compiling import load_rules
 from trackd.http.app import create_app
 from trackd.http.authentication import Guard
-from trackd.http.server import Server, listen
-from trackd.storage.documents import Source, TokenScope
-from trackd.storage.lists import ListProcess
-from trackd.storage.lock import DatabaseLock
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
-from trackd.storage.tokens import Tokens
+from trackd.http.server.server import Server, listen
+from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.sqlite.tokens import Tokens
+from trackd.storage.workers.main import READER, WRITER, command
+from trackd.storage.workers.query_pool import ListProcess
+from trackd.storage.workers.writer_process import WriterProcess
 from trackd.storage.writer import Committed
-from trackd.storage.writer_process import WriterProcess
+from trackd.telemetry.logs import configure_logging
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
-from trackd.storage.documents import Source
-from trackd.storage.source_checks import checked_id, checked_origins, checked_rate
+from trackd.core.documents import Source
+from trackd.core.source_checks import checked_id, checked_origins, checked_rate
 
 if TYPE_CHECKING:
-    from trackd.storage.sources import Sources
+    from trackd.storage.sqlite.source_list import Sources
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Sources":
-    from trackd.storage.sources import Sources
+    from trackd.storage.sqlite.source_list import Sources
 
     return Sources(load_settings(config, database={"path": db}).settings.database.path, create=create)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
-from trackd.storage.documents import TokenScope
+from trackd.core.documents import TokenScope
 
 if TYPE_CHECKING:
-    from trackd.storage.tokens import Tokens
+    from trackd.storage.sqlite.tokens import Tokens
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Tokens":
-    from trackd.storage.tokens import Tokens
+    from trackd.storage.sqlite.tokens import Tokens
 
     return Tokens(load_settings(config, database={"path": db}).settings.database.path, create=create)
 

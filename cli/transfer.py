@@ -14,8 +14,8 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
-from trackd.storage.documents import timestamp
-from trackd.storage.whole_file import whole_file
+from trackd.core.documents import timestamp
+from trackd.storage.transfer.atomic_file import whole_file
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
@@ -49,9 +49,9 @@ def export(
 ) -> None:
     """Write the whole database, or one table of it, to a file or stdout; beside a running server too."""
     from trackd.cli.progress import counted, progress_bar  # other commands start faster without all of these
-    from trackd.storage.export import Export
-    from trackd.storage.formats import check_parquet, write_csv, write_parquet
-    from trackd.storage.records import RECORDS
+    from trackd.storage.transfer.exporting import Export
+    from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
+    from trackd.storage.transfer.records import RECORDS
 
     if table is None and format != "jsonl":
         raise typer.BadParameter(f"{format} needs --table.", param_hint="'--format'")
@@ -87,7 +87,7 @@ def import_(
     path = _database(db, config)
     _clean_up_when_told_to_stop()
     from trackd.cli.progress import progress_bar
-    from trackd.storage.load import load
+    from trackd.storage.transfer.importing import load
 
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
@@ -106,7 +106,7 @@ def backup(
     path = _database(db, config)
     _clean_up_when_told_to_stop()
     from trackd.cli.progress import progress_bar
-    from trackd.storage.backup import back_up
+    from trackd.storage.transfer.backup import back_up
 
     with _writing(file), progress_bar("backup", None, in_bytes=True) as moved:
         back_up(path, file, replace=force, on_bytes=moved)

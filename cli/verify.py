@@ -10,9 +10,9 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
     from rich.console import Console
     from rich.table import Table
 
-    from trackd.actors.rules.compiling import load_rules  # these take 0.2 s to load
     from trackd.cli.progress import progress_bar
-    from trackd.storage.audit import audit, checks
+    from trackd.core.rules.compiling import load_rules  # these take 0.2 s to load
+    from trackd.storage.sqlite.audit import audit, checks
 
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     path = settings.database.path

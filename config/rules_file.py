@@ -1,4 +1,4 @@
-"""The rules file: reading it, and what may stand in it. `trackd.actors.rules.compiling` makes of it what runs.
+"""The rules file: reading it, and what may stand in it. `trackd.core.rules.compiling` makes of it what runs.
 
 README has the format for people; config/rules.toml is the default, with comments.
 """

@@ -12,23 +12,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from trackd.actors.system import Tracker
+from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
-from trackd.http import swagger
+from trackd.http.api.documents import StoredDocuments
+from trackd.http.api.erasure import Erasing
+from trackd.http.api.sources import EventSources
 from trackd.http.authentication import Guard
-from trackd.http.erasure import Erasing
 from trackd.http.errors import ErrorAnswers, unreadable
-from trackd.http.event_sources import EventSources
-from trackd.http.health import Ready, healthcheck
-from trackd.http.info import Info
-from trackd.http.metrics import Metrics
 from trackd.http.middleware import CommonHeaders
+from trackd.http.openapi import swagger
 from trackd.http.openapi.endpoint import ApiDescription
-from trackd.http.stored import StoredDocuments
-from trackd.http.track import TrackEndpoint
+from trackd.http.ops.health import Ready, healthcheck
+from trackd.http.ops.info import Info
+from trackd.http.ops.metrics import Metrics
+from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings
-from trackd.storage.lists import Lists
 from trackd.storage.store import Reads, StoreError
+from trackd.storage.workers.query_pool import Lists
 
 
 class Application(NamedTuple):

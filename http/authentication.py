@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackd.actors.rate_limit import Bucket, take
+from trackd.core.documents import Token, TokenScope, secret_hash
+from trackd.core.rate_limit import Bucket, take
 from trackd.http.errors import failed_too_often, lacks_scope, unauthenticated
-from trackd.storage.documents import Token, TokenScope, secret_hash
 
 KEPT_S = 0.5
 FAILURES_PER_S = 1.0

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track, Undone
-from trackd.actors.rules.schemas import Fault
-from trackd.actors.sparse_log import SparseLog
-from trackd.storage.documents import TokenScope
+from trackd.core.documents import TokenScope
+from trackd.core.rules.schemas import Fault
 from trackd.storage.store import StoreError
+from trackd.telemetry.rate_limited_log import SparseLog
 
 log = logging.getLogger(__name__)
 

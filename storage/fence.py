@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trackd.storage.documents import Event, Profile, Session
+from trackd.core.documents import Event, Profile, Session
 from trackd.storage.store import Changes, Outcome
 
 Standing = tuple[int, int]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, takewhile
 from typing import Any, cast
 
-from trackd.storage.documents import Event, Profile, Session, Source, Token
+from trackd.core.documents import Event, Profile, Session, Source, Token
 from trackd.storage.fence import judge
 from trackd.storage.store import (
     Administration,

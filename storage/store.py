@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from trackd.storage.documents import Event, Profile, Session, Source, Token
+from trackd.core.documents import Event, Profile, Session, Source, Token
 
 
 class StoreError(Exception):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import SOURCE_ID, TRACKD, Process
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.crash_load import Load, check_file
 from tests.support import SOURCE_ID, TRACKD, Process
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 
 def start(db: Path) -> Process:

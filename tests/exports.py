@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from trackd.storage.export import Export
-from trackd.storage.load import load
+from trackd.storage.transfer.exporting import Export
+from trackd.storage.transfer.importing import load
 
 NOW = "2026-01-31T12:00:00.000000Z"
 # What a profile's document has besides `id` and `seq`.

@@ -13,14 +13,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trackd.actors.active_profiles import Active
+from trackd.actors.actor_pool import Active
+from trackd.actors.base import GuardedActor
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
-from trackd.actors.guarded import GuardedActor
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Activate, Admitted, Answered, Commit, Deliver
 from trackd.actors.profile import ProfileActor
-from trackd.storage.documents import Profile, Session
+from trackd.core.documents import Profile, Session
 from trackd.storage.store import Changes, Fence, Reads, StoreError
 from trackd.storage.writer import BatchResult
 

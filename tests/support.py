@@ -14,22 +14,22 @@ import httpx
 import pysqlite3 as sqlite3  # one SQLite in one process: two would let go of each other's locks
 from starlette.routing import Route
 
-from trackd.actors.rules.compiling import load_rules
-from trackd.actors.rules.ruleset import RuleSet
-from trackd.actors.system import Tracker
+from trackd.actors.tracker import Tracker
 from trackd.cli.version import versions
 from trackd.config.settings import Limits, Settings
+from trackd.core.documents import Token, TokenScope, secret_hash
+from trackd.core.rules.compiling import load_rules
+from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app, routes
 from trackd.http.authentication import Guard
 from trackd.http.errors import ErrorAnswers
-from trackd.http.server import Server, listen
-from trackd.http.track import TrackEndpoint
-from trackd.storage.documents import Token, TokenScope, secret_hash
+from trackd.http.server.server import Server, listen
+from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings
-from trackd.storage.lists import Lists, ListThreads
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
+from trackd.storage.workers.query_pool import Lists, ListThreads
 
 TRACKD = Path(sys.executable).with_name("trackd")
 SOURCE_ID = "test-source"

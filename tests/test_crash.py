@@ -13,7 +13,7 @@ import pytest
 
 from tests.crash_load import Load, check_file
 from tests.support import Process, payload
-from trackd.storage.lock import DatabaseLock
+from trackd.storage.sqlite.lock import DatabaseLock
 
 Serve = Callable[..., Process]
 

@@ -13,14 +13,14 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, TRACKD, Process, application_routes, payload, rows
-from trackd.actors.rules.compiling import TARGETS, load_rules
-from trackd.actors.rules.expressions import VARIABLES
-from trackd.actors.rules.operations import OPERATIONS
 from trackd.config.load import load
 from trackd.config.settings import Limits
+from trackd.core.rules.compiling import TARGETS, load_rules
+from trackd.core.rules.conditions import VARIABLES
+from trackd.core.rules.operations import OPERATIONS
 from trackd.http.errors import STATUS
 from trackd.http.openapi.description import operations_of
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import SOURCE_ID, payload, serving
-from trackd.actors.told import EventOutcome
-from trackd.storage.sqlite import SqliteStore
+from trackd.core.told import EventOutcome
+from trackd.storage.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

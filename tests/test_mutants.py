@@ -12,8 +12,8 @@ import pytest
 
 from tests.mutants import FAILS_EVERY, SERVED
 from tests.support import SOURCE_ID, Process, payload
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = {"config": 0, "storage": 0, "load": 0, "actors": 1, "http": 2, "cli": 3}
+LAYERS = {"load": 0, "config": 0, "core": 1, "telemetry": 2, "storage": 3, "actors": 4, "http": 5, "cli": 6}
 
 
 def test_http_has_no_init_so_that_pythons_own_http_can_be_imported_in_the_root() -> None:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, Process, execute, payload, rows, serving
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Change, DeleteSessions, Outcome
 
 Serve = Callable[..., Process]

@@ -8,13 +8,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
+from trackd.core.documents import TokenScope
 from trackd.http.authentication import Guarded
 from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
 from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
-from trackd.http.payload import TEXT_ID
-from trackd.http.swagger import FILES
-from trackd.http.track import MAX_KEY_LENGTH
-from trackd.storage.documents import TokenScope
+from trackd.http.openapi.swagger import FILES
+from trackd.http.track.endpoint import MAX_KEY_LENGTH
+from trackd.http.track.payload import TEXT_ID
 
 SCHEMAS = "#/components/schemas/{model}"
 METHODS = ("GET", "POST", "PUT", "DELETE")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trackd.http.stored import json_answer
+from trackd.http.api.documents import json_answer
 
 
 class ApiDescription:

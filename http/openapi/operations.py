@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 from pydantic import BaseModel
 
-from trackd.http.event_sources import SourceBody
+from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
+from trackd.http.api.sources import SourceBody
 from trackd.http.openapi import answers, refusals
-from trackd.http.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
-from trackd.http.payload import TrackerPayload
+from trackd.http.track.payload import TrackerPayload
 
 JSON = "application/json"
 PAGES = "Page by page, the newest first: the `next` of a page is the `cursor` of the one after it."

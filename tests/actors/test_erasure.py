@@ -6,7 +6,7 @@ import pytest
 
 from tests.actors.conftest import Scene
 from trackd.actors.messages import Erased, Reason, Refused, Tracked
-from trackd.storage.documents import Source
+from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 
 SOURCE = Source("source", "test")

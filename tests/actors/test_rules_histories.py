@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trackd.actors.decision import decide
 from trackd.actors.messages import Tracked
-from trackd.actors.processing import Known
-from trackd.actors.rules.compiling import compile_rules
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
+from trackd.core.decision import decide
+from trackd.core.processing import Known
+from trackd.core.rules.compiling import compile_rules
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.writer import commit
 
 TIGHT = Limits(max_profile_bytes=4096, max_profile_counters=4, max_list_items=3, max_consent_history=3)

@@ -10,11 +10,11 @@ from trackd.actors.event_writer import EventWriter
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Rejected, Tracked
 from trackd.actors.profile import ProfileActor
-from trackd.actors.rules.compiling import compile_rules
 from trackd.actors.source_auth import SourceAuth
-from trackd.actors.system import Tracker
+from trackd.actors.tracker import Tracker
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.rules.compiling import compile_rules
 from trackd.storage.memory import MemoryStore
 
 ORDERS = {

@@ -9,16 +9,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.bench.payloads import SOURCE_ID, body
-from trackd.actors.decision import Decision, decide
-from trackd.actors.processing import Known
-from trackd.actors.rules.compiling import load_rules
-from trackd.actors.system import new_id
+from trackd.actors.tracker import new_id
 from trackd.config.settings import Settings
-from trackd.http.decoding import decode
-from trackd.http.payload import PayloadParser
-from trackd.storage.documents import Source, timestamp
-from trackd.storage.encoding import json_raw
-from trackd.storage.sqlite import SqliteStore
+from trackd.core.decision import Decision, decide
+from trackd.core.documents import Source, timestamp
+from trackd.core.encoding import json_raw
+from trackd.core.processing import Known
+from trackd.core.rules.compiling import load_rules
+from trackd.http.track.decoding import decode
+from trackd.http.track.payload import PayloadParser
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Changes, Outcome
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

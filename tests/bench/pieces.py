@@ -26,18 +26,18 @@ from tests.bench.servers import trackd
 from tests.bench.wrk import Running
 from trackd.actors import profile
 from trackd.actors.messages import Track, Tracked
-from trackd.actors.rules.compiling import load_rules
-from trackd.actors.system import Tracker
+from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
-from trackd.http.answer import answer_body
+from trackd.core.documents import Source
+from trackd.core.rules.compiling import load_rules
 from trackd.http.body import check_nesting
-from trackd.http.decoding import decode
-from trackd.http.payload import PayloadParser
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
+from trackd.http.track.answer import answer_body
+from trackd.http.track.decoding import decode
+from trackd.http.track.payload import PayloadParser
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Change, Outcome
-from trackd.storage.wire import decode_batch, encode_batch
+from trackd.storage.workers.framing import decode_batch, encode_batch
 from trackd.storage.writer import BatchResult, Committed
 
 PROFILES, CALLS, TOGETHER, PASSES = 1_000, 4_000, 32, 5

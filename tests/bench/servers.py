@@ -16,8 +16,8 @@ import psutil
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
 from tests.support import TRACKD, Process
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 ROOT = Path(__file__).parent.parent.parent
 READY_S = 30.0

@@ -5,9 +5,9 @@ import httpx
 
 from tests.bench.filled_file import Filling, fill
 from tests.support import Process, payload, rows
-from trackd.storage.audit import audit, checks
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.sqlite.source_list import Sources
 
 FILLING = Filling(profiles=50, sessions=3, events=4)
 

@@ -4,8 +4,8 @@ import uvloop
 
 from tests.bench.payloads import SOURCE_ID
 from tests.bench.pieces import in_process
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 
 def test_every_piece_of_a_call_is_measured(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trackd.config.settings import Settings
-from trackd.storage.sources import Sources
+from trackd.storage.sqlite.source_list import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,8 +41,8 @@ def test_a_server_loads_nothing_that_makes_tables_when_its_file_has_them(tmp_pat
     modules = subprocess.check_output(
         [sys.executable, "-c", f"{code}; print(*sys.modules)", tmp_path / "trackd.db"], text=True
     ).split()
-    assert "trackd.storage.database" in modules
-    assert not {"sqlite_utils", "sqlite3", "trackd.storage.schema"} & set(modules)
+    assert "trackd.storage.sqlite.database" in modules
+    assert not {"sqlite_utils", "sqlite3", "trackd.storage.sqlite.schema"} & set(modules)
 
 
 def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:

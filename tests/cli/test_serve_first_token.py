@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.support import Process, bearer
-from trackd.storage.documents import TokenScope, secret_hash
-from trackd.storage.tokens import Tokens
+from trackd.core.documents import TokenScope, secret_hash
+from trackd.storage.sqlite.tokens import Tokens
 
 Serve = Callable[..., Process]
 

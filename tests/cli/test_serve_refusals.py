@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import Process, execute
-from trackd.storage.sources import Sources
+from trackd.storage.sqlite.source_list import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 Sentence = Callable[[subprocess.CompletedProcess[str], int], str]

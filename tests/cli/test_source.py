@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 Sentence = Callable[[subprocess.CompletedProcess[str], int], str]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trackd.storage.documents import Token, secret_hash
-from trackd.storage.tokens import Tokens
+from trackd.core.documents import Token, secret_hash
+from trackd.storage.sqlite.tokens import Tokens
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 Sentence = Callable[[subprocess.CompletedProcess[str], int], str]

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from tests.exports import contents, exported
 from tests.support import TRACKD, Process, execute, payload
-from trackd.storage.formats import FormatError, check_parquet
+from trackd.storage.transfer.formats import FormatError, check_parquet
 
 Result = subprocess.CompletedProcess[str]
 Trackd = Callable[..., Result]

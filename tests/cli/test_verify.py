@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
 
 
 @pytest.fixture

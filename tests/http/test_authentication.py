@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.support import ADMIN_SECRET, application_routes, bearer, payload, serving
+from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Failures, Guard, Guarded
 from trackd.http.errors import HttpError
-from trackd.storage.documents import Token, TokenScope, secret_hash
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import StoreError
-from trackd.storage.tokens import Tokens
 
 OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"

@@ -12,18 +12,18 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, execute, payload, rows, serving
-from trackd.actors.system import Tracker
+from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits, Server, Settings
+from trackd.core.documents import Session, Source
 from trackd.http.app import create_app
 from trackd.http.authentication import Guard
-from trackd.http.server import Server as HttpServer
-from trackd.http.server import listen
-from trackd.storage.documents import Session, Source
+from trackd.http.server.server import Server as HttpServer
+from trackd.http.server.server import listen
 from trackd.storage.listings import Listings
-from trackd.storage.lists import ListThreads
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Changes, Outcome, Store, StoreError
+from trackd.storage.workers.query_pool import ListThreads
 
 SOURCES = (
     Source(SOURCE_ID, "test"),

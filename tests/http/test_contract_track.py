@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, payload, serving
-from trackd.storage.documents import Source
+from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 
 GENEROUS = "returns-profile"

@@ -14,10 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support import ADMIN_SECRET, application_routes, bearer, serving
+from trackd.core.documents import Token, secret_hash
+from trackd.http.api.parameters import ProfilesQuery
 from trackd.http.openapi.description import describe, operations_of
 from trackd.http.openapi.operations import OPERATIONS, TAGS
-from trackd.http.parameters import ProfilesQuery
-from trackd.storage.documents import Token, secret_hash
 from trackd.storage.memory import MemoryStore
 
 READ_SECRET = "trackd_for-reading"

@@ -1,6 +1,6 @@
 import json
 
-from trackd.http.payload import PayloadParser
+from trackd.http.track.payload import PayloadParser
 from trackd.load.calls import Call, Reader, Writer
 from trackd.load.history import NONE, History
 from trackd.load.target import Target

@@ -15,14 +15,14 @@ import uvloop
 
 from tests.load.raw_server import Answer, BusyError, Damage, answering, nothing
 from tests.support import SOURCE_ID, execute, rows
+from trackd.core.documents import Source
 from trackd.load.errors import LoadError
 from trackd.load.history import CUT, NONE, OK
 from trackd.load.run import Plan, Result, run
 from trackd.load.target import Target
 from trackd.load.verdict import Rule
 from trackd.load.workload import Mix
-from trackd.storage.documents import Source
-from trackd.storage.sources import Sources
+from trackd.storage.sqlite.source_list import Sources
 
 MIX = Mix(clients=16, profiles=20, sessions_per_profile=3, hot=20, retries=20, first_calls=30, seed=1)
 

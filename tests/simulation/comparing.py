@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.simulation.disk import Contents
 from tests.simulation.model import Model, Seat
-from trackd.storage.documents import Session
+from trackd.core.documents import Session
 
 
 @singledispatch

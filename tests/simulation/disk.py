@@ -10,14 +10,14 @@ from msgspec import Raw
 from sqlite_utils import Database
 
 from tests.simulation.steps import GONE, MERGED, ORPHAN
-from trackd.actors.profile_document import new_profile
-from trackd.actors.session_document import NOTHING
-from trackd.storage.audit import CHECKS, INTEGRITY, audit
-from trackd.storage.documents import Event, Profile, Session, Source
-from trackd.storage.encoding import json_raw
+from trackd.core.documents import Event, Profile, Session, Source
+from trackd.core.encoding import json_raw
+from trackd.core.profile_document import new_profile
+from trackd.core.session_document import NOTHING
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.audit import CHECKS, INTEGRITY, audit
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Changes, Fence, Store
 
 BEGIN = "2026-01-31T12:00:00.000000Z"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from trackd.actors.messages import Track
-from trackd.storage.documents import timestamp
+from trackd.core.documents import timestamp
 from trackd.storage.store import DeleteEvents
 
 SESSION_UPDATED_EVERY_S = 10.0

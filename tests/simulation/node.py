@@ -11,7 +11,7 @@ from tests.simulation.steps import Stage
 from tests.simulation.violation import check
 from trackd.actors.messages import Answer, RulesChanged
 from trackd.config.settings import Retention
-from trackd.storage.documents import Profile, Session, Source
+from trackd.core.documents import Profile, Session, Source
 from trackd.storage.store import Change, Store, StoreError
 
 BEGAN = datetime.fromisoformat(BEGIN)

@@ -14,7 +14,7 @@ from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused, Track, Tracked
-from trackd.storage.documents import Session
+from trackd.core.documents import Session
 from trackd.storage.store import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from trackd.actors.rules.compiling import compile_rules
-from trackd.actors.rules.ruleset import RuleSet
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.rules.compiling import compile_rules
+from trackd.core.rules.ruleset import RuleSet
 
 
 def _counting(trait: str, by: int) -> dict[str, object]:

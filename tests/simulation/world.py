@@ -32,7 +32,7 @@ from tests.simulation.steps import (
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Track, Tracked, TrackedEvent
-from trackd.storage.documents import Source, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.storage.store import (
     Change,
     Changes,

@@ -9,14 +9,14 @@ from msgspec.structs import asdict
 from sqlite_utils import Database
 
 from tests.exports import PARTS
-from trackd.storage.documents import Event, Profile, Session, Source, Token
-from trackd.storage.encoding import json_raw
+from trackd.core.documents import Event, Profile, Session, Source, Token
+from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sources import Sources
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Change, Changes, Erasure, Fence, Outcome, Store
-from trackd.storage.tokens import Tokens
-from trackd.storage.wire import decode_batch, decode_result, encode_batch, encode_result, with_unsaid
+from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_unsaid
 from trackd.storage.writer import commit
 
 NOW = "2026-01-31T12:00:00.000000Z"

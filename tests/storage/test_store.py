@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from trackd.storage.documents import NO_NUMBER, Profile, Session, Source, Token, secret_hash
-from trackd.storage.encoding import json_raw
+from trackd.core.documents import NO_NUMBER, Profile, Session, Source, Token, secret_hash
+from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite import SqliteStore
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
 
 NOW = "2026-01-31T12:00:00.000000Z"

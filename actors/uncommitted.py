@@ -1,0 +1,59 @@
+"""What a profile's actor decided and does not yet know to be on disk, and a few sessions kept for speed."""
+
+from collections.abc import Iterable, Mapping
+
+from trackd.core.documents import Session
+
+SESSIONS_KEPT = 8
+
+
+class Unsettled:
+    """Sessions and client-made event ids of one profile, each under the ordinal of the commit that wrote it."""
+
+    __slots__ = ("_event_ids", "_ids_by_ordinal", "_sessions")  # there is one for each active profile
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, tuple[int, Session]] = {}  # in the order of their last commits
+        self._event_ids: dict[str, int | None] = {}
+        self._ids_by_ordinal: list[tuple[int, tuple[str, ...]]] = []
+
+    def session(self, session_id: str) -> Session | None:
+        kept = self._sessions.get(session_id)
+        return kept[1] if kept else None
+
+    def event_ids(self, event_ids: Iterable[str]) -> dict[str, int | None]:
+        return {event_id: self._event_ids[event_id] for event_id in event_ids if event_id in self._event_ids}
+
+    def add(self, ordinal: int, session: Session | None, event_ids: Mapping[str, int | None] | None) -> None:
+        if session is not None:
+            self._sessions.pop(session.id, None)
+            self._sessions[session.id] = (ordinal, session)
+        if event_ids:
+            self._event_ids |= event_ids
+            self._ids_by_ordinal.append((ordinal, tuple(event_ids)))
+
+    def settle(self, ordinal: int) -> None:
+        """All commits up to this one are on disk: forget what can be read there."""
+        if self._ids_by_ordinal:
+            self._forget_event_ids(ordinal)
+        if len(self._sessions) > SESSIONS_KEPT:
+            self._forget_sessions(ordinal)
+
+    def _forget_event_ids(self, ordinal: int) -> None:
+        settled = 0
+        for number, event_ids in self._ids_by_ordinal:
+            if number > ordinal:
+                break
+            settled += 1
+            for event_id in event_ids:
+                del self._event_ids[event_id]
+        del self._ids_by_ordinal[:settled]
+
+    def _forget_sessions(self, ordinal: int) -> None:
+        old: list[str] = []
+        for session_id, (number, _) in self._sessions.items():
+            if number > ordinal or len(self._sessions) - len(old) <= SESSIONS_KEPT:
+                break  # those after it are younger still
+            old.append(session_id)
+        for session_id in old:
+            del self._sessions[session_id]

@@ -1,0 +1,92 @@
+"""A profile's document apart from rules: what it begins with, what every visit and event counts, what may be shown.
+
+Pure: what changes, changes in a `Draft`.
+"""
+
+from trackd.config.settings import Limits
+from trackd.core.documents import JsonObject
+from trackd.core.json_values import MAX_INTEGER, exact_sum
+from trackd.core.rules.draft import Draft, json_size
+
+PAGE_VIEW = "page-view"
+TIME = ("metadata", "time")
+STATS = ("stats",)
+COUNTERS = ("stats", "counters")
+ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))
+
+
+def new_profile(profile_id: str, now: str) -> JsonObject:
+    return {
+        "id": profile_id,
+        "seq": 0,
+        "metadata": {"time": {"insert": now, "update": now, "visit": {"count": 0, "last": None, "current": None}}},
+        "stats": {"visits": 0, "views": 0, "counters": {}},
+        "traits": {"public": {}, "private": {}},
+        "pii": {},
+        "consents": {},
+        "segments": [],
+        "interests": {},
+        "ids": [],
+        "active": True,
+    }
+
+
+def visit(draft: Draft, now: str) -> None:
+    """A session of this profile began."""
+    last = draft.get((*TIME, "visit"))
+    draft.put((*TIME, "visit"), {"count": last["count"] + 1, "last": last["current"], "current": now})
+    draft.put((*STATS, "visits"), draft.get((*STATS, "visits")) + 1)
+
+
+def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
+    """An event of this type was processed. Returns why it has no counter, None when it has one."""
+    if event_type == PAGE_VIEW:
+        stats = draft.part(STATS)
+        stats["views"] = views = stats["views"] + 1
+        draft.wrote("stats.views", views in ONE_DIGIT_MORE)
+    counters = draft.part(COUNTERS)
+    before = counters.get(event_type)
+    if before is None:
+        return _count_first(draft, counters, event_type, limits)
+    if type(before) is not int or not 0 < before < MAX_INTEGER:
+        return _count_other(draft, counters, event_type)
+    counters[event_type] = after = before + 1
+    draft.wrote("stats.counters", after in ONE_DIGIT_MORE)
+    return None
+
+
+def _count_other(draft: Draft, counters: JsonObject, event_type: str) -> str | None:
+    """A rule made the counter another number."""
+    before = counters[event_type]
+    try:
+        counters[event_type] = after = exact_sum(before, 1)
+    except OverflowError as error:
+        return str(error)
+    draft.wrote("stats.counters", json_size(after) - json_size(before))
+    return None
+
+
+def _count_first(draft: Draft, counters: JsonObject, event_type: str, limits: Limits) -> str | None:
+    grown = json_size(event_type) + 2 + bool(counters)
+    if len(counters) >= limits.max_profile_counters:
+        return f"the profile has {limits.max_profile_counters} counters (limits.max_profile_counters)"
+    if draft.size + grown > limits.max_profile_bytes:
+        return f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
+    counters[event_type] = 1
+    draft.wrote("stats.counters", grown)
+    return None
+
+
+def stamp(draft: Draft, seq: int, now: str) -> None:
+    """The document as it is stored after a call: numbered and dated."""
+    time, before = draft.part(TIME), draft.doc["seq"]
+    draft.wrote("metadata.time", len(now) - len(time["update"]))
+    time["update"] = now
+    draft.wrote("seq", json_size(seq) - json_size(before))
+    draft.doc["seq"] = seq
+
+
+def shareable(doc: JsonObject) -> JsonObject:
+    """What an answer may carry: without `pii` and `traits.private`."""
+    shared = {key: value for key, value in doc.items() if key != "pii"}
+    return shared | {"traits": {key: value for key, value in doc["traits"].items() if key != "private"}}

@@ -1,0 +1,151 @@
+"""From what became of each event to what the answer says of it: logs, execution, segmentation. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from trackd.actors.messages import Track
+from trackd.config.settings import Limits
+from trackd.core.documents import Source
+from trackd.core.processing import NO_CONSENT, EventReport
+from trackd.core.rules.rule import SegmentTurn
+from trackd.core.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
+
+MAX_LOGS = 1_000
+BOOKKEEPING = "stats.counters."
+NOT_ADDED = "context and properties of this call were not added to the session"
+
+
+def tell(reports: list[EventReport]) -> Told:
+    """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
+    if not reports:
+        return NOTHING_TOLD
+    execution: dict[str, dict[str, tuple[str, ...]]] = {}
+    turns: list[SegmentTurn] = []
+    entries: list[LogEntry] = []
+    dropped: list[str] = []
+    for report in reports:
+        if report.dropped is not None:
+            dropped.append(report.dropped)
+        if report.event.debug:
+            if report.runs:
+                _add_runs(execution, report)
+            turns += report.turns
+            if report.event.log and _is_notable(report):
+                entries += _of_event(report)
+    return Told(
+        execution=execution,
+        segments=_once([turn.segment for turn in turns if turn.failed is None]) if turns else (),
+        segment_errors=_once([f"{turn.segment}: {turn.failed}" for turn in turns if turn.failed]) if turns else (),
+        logs=_bounded(entries) if entries else (),
+        dropped=tuple(dropped),
+    )
+
+
+def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[EventOutcome, int] | None:
+    """How many of a call's events ended how; `stored` were, valid or not. None says that all are stored and valid."""
+    numbers: dict[EventOutcome, int] = {}  # a Counter takes 3 µs longer
+    for report in reports:
+        if outcome := _outcome_without_effect(report):
+            numbers[outcome] = numbers.get(outcome, 0) + 1
+            if outcome == "invalid":
+                stored -= report.event.store
+    if stored == events:
+        return None
+    if stored:
+        numbers["stored"] = stored
+    if not_kept := events - sum(numbers.values()):
+        numbers["not_kept"] = not_kept
+    return numbers
+
+
+def _outcome_without_effect(report: EventReport) -> EventOutcome | None:
+    """None for an event that was applied."""
+    if report.again:
+        return "duplicate"
+    if report.dropped is not None:
+        return "without_consent" if report.dropped == NO_CONSENT else "unwanted"
+    return "invalid" if report.faults else None
+
+
+def _is_notable(report: EventReport) -> bool:
+    """Whether there is a log entry in it: most events have none, at a fifth of the cost of looking for them."""
+    if report.dropped or report.faults or report.uncounted or report.event.notes:
+        return True
+    for run in report.runs:  # noqa: SIM110  any() takes twice as long
+        if run.skipped or run.unmet:
+            return True
+    return False
+
+
+def changes_what_it_says(report: EventReport) -> bool:
+    """Whether the profile says something else after the event; counters alone are bookkeeping."""
+    for run in report.runs:
+        for path in run.changed:
+            if not path.startswith(BOOKKEEPING):
+                return True
+    for turn in report.turns:  # noqa: SIM110  any() takes twice as long
+        if turn.failed is None:
+            return True
+    return False
+
+
+def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
+    """To event type and rule: all paths that the rule changed in the call, each once."""
+    for run in report.runs:
+        if run.unmet is None:
+            rules = execution.setdefault(report.event.type, {})
+            before = rules.get(run.rule)
+            if before is None:
+                rules[run.rule] = run.changed
+            elif run.changed:
+                rules[run.rule] = tuple(dict.fromkeys((*before, *run.changed)))
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _bounded(entries: list[LogEntry]) -> tuple[LogEntry, ...]:
+    if len(entries) > MAX_LOGS:
+        left_out = LogEntry("info", f"{len(entries) - MAX_LOGS} more entries are left out.")
+        return (*entries[:MAX_LOGS], left_out)
+    return tuple(entries)
+
+
+def _of_event(report: EventReport) -> Iterator[LogEntry]:
+    event = report.event
+    for note in event.notes:
+        yield LogEntry("warning", note, event.id)
+    if report.dropped == NO_CONSENT:
+        yield LogEntry("info", "The event is dropped: the profile has granted no consent.", event.id)
+    elif report.dropped is not None:
+        yield LogEntry("info", f"The event is dropped: {report.dropped}.", event.id)
+    if report.faults:
+        reasons = "; ".join(map(str, report.faults))
+        yield LogEntry("error", f"The event is invalid and changes nothing: {reasons}.", event.id)
+    if report.uncounted:
+        yield LogEntry("warning", f"The event is not counted by its type: {report.uncounted}.", event.id)
+    for run in report.runs:
+        if run.unmet is not None and run.unmet.failed:
+            yield LogEntry("error", f"The condition failed: {run.unmet.why}.", event.id, run.rule)
+        for skipped in run.skipped:
+            if skipped.notable:
+                yield LogEntry("warning", f"Skipped {skipped}.", event.id, run.rule)
+
+
+def call_logs(
+    call: Track, source: Source, limits: Limits, *, session_fits: bool, withheld: bool
+) -> tuple[LogEntry, ...]:
+    """What there is to say of the call itself.
+
+    `session_fits`: all that it says of its session was kept. `withheld`: nothing of it was, without consent.
+    """
+    entries = []
+    if call.wants_profile and not source.returns_profile:
+        why = f"source `{source.id}` does not have returns_profile"
+        entries.append(LogEntry("warning", f"The profile is left out: {why}."))
+    if call.save_session and not session_fits:
+        why = f"it would be larger than {limits.max_session_bytes} bytes (limits.max_session_bytes)"
+        entries.append(LogEntry("warning", f"{NOT_ADDED}: {why}."))
+    if call.save_session and withheld:
+        entries.append(LogEntry("info", f"{NOT_ADDED}: the profile has granted no consent."))
+    return tuple(entries)

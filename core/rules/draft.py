@@ -1,0 +1,149 @@
+"""A profile's document while a call changes it. Pure.
+
+It is changed in place. Every change can be taken back, and the size is known all along.
+"""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from trackd.core.documents import JsonObject
+from trackd.core.rules.operations import Identities
+from trackd.core.rules.paths import MISSING, Path
+
+
+class NotAnObjectError(Exception):
+    """A path leads through a value that is not an object."""
+
+
+class Draft:
+    """`doc` is its own from now on. `size`: bytes of the document as JSON."""
+
+    def __init__(self, doc: JsonObject, size: int = 0) -> None:
+        self.doc = doc
+        self.size = size or json_size(doc)
+        self.clock = 0  # rises with every change
+        self._parts: dict[Path, JsonObject] = {}
+        self._changed_at: dict[str, int] = {}
+        self.identities = Identities()
+        self._list_sizes: dict[int, tuple[list[Any], int]] = {}
+        self._undo: list[tuple[JsonObject, str, Any, int]] = []
+
+    def get(self, path: Path) -> Any:
+        """The value, also when it is null; MISSING when there is none, or no way to it."""
+        value: Any = self.doc
+        for key in path:
+            if not isinstance(value, dict) or key not in value:
+                return MISSING
+            value = value[key]
+        return value
+
+    def put(self, path: Path, value: Any) -> None:
+        """Objects on the way that are not there are made. Raises NotAnObjectError."""
+        node, last = self.doc, path[-1]
+        for depth, key in enumerate(path[:-1]):
+            child = node.get(key, MISSING)
+            if child is MISSING:
+                for missing in reversed(path[depth + 1 :]):
+                    value = {missing: value}
+                last = key
+                break
+            node = _object(key, child)
+        self._set(node, last, value)
+        self._touch(path)
+
+    def delete(self, path: Path) -> None:
+        """Nothing happens when there is no such value."""
+        if self.get(path) is MISSING:
+            return
+        node = self.doc
+        for key in path[:-1]:
+            node = node[key]
+        self._set(node, path[-1], MISSING)
+        self._touch(path)
+
+    def part(self, path: Path) -> JsonObject:
+        """An object that every profile has, to be written to directly by whoever calls `wrote`; no rule undoes that.
+
+        What every event counts goes this way, in a fifth of the time of `put`.
+        """
+        part = self._parts.get(path)
+        if part is None:
+            part = self.doc
+            for key in path:
+                part = part[key]
+            self._parts[path] = part
+        return part
+
+    def wrote(self, name: str, grown: int) -> None:
+        """A part was written to: its name for `changed_since`, and by how many bytes it grew."""
+        self.size += grown
+        self.clock += 1
+        self._changed_at[name] = self.clock
+
+    def changed_since(self, clock: int, names: frozenset[str]) -> bool:
+        """Whether something in one of the parts may have changed: named by the first one or two keys of a path."""
+        changed_at = self._changed_at
+        for name in names:  # noqa: SIM110  any() takes twice as long, for each segment and event
+            if changed_at.get(name, 0) > clock:
+                return True
+        return False
+
+    def mark(self) -> int:
+        """For `undo`: takes back all changes since."""
+        return len(self._undo)
+
+    def undo(self, mark: int) -> None:
+        while len(self._undo) > mark:
+            node, key, value, self.size = self._undo.pop()
+            if value is MISSING:
+                node.pop(key, None)
+            else:
+                node[key] = value
+
+    def _set(self, node: JsonObject, key: str, value: Any) -> None:
+        was = node.get(key, MISSING)
+        self._undo.append((node, key, was, self.size))
+        if was is MISSING:
+            self.size += json_size(key) + 1 + self._size(value) + bool(node)
+            node[key] = _own(value)
+        elif value is MISSING:
+            del node[key]
+            self.size -= json_size(key) + 1 + self._size(was) + bool(node)
+        else:
+            self.size += self._size(value) - self._size(was)
+            node[key] = _own(value)
+
+    def _size(self, value: Any) -> int:
+        """A list that grows with each event of a call is measured once for each."""
+        if not isinstance(value, list):
+            return json_size(value)
+        kept = self._list_sizes.get(id(value))
+        if kept is None:
+            self._list_sizes[id(value)] = kept = value, json_size(value)
+        return kept[1]
+
+    def _touch(self, path: Path) -> None:
+        self.clock += 1
+        self._changed_at[path[0]] = self.clock
+        self._changed_at[".".join(path[:2])] = self.clock
+
+
+def _object(key: str, value: Any) -> JsonObject:
+    if not isinstance(value, dict):
+        raise NotAnObjectError(key)
+    return value
+
+
+def _own(value: Any) -> Any:
+    """A rule's value or an event's is nobody's to change. Lists are not changed but replaced."""
+    if isinstance(value, dict):
+        return {key: _own(child) for key, child in value.items()}
+    return value
+
+
+def json_size(value: Any) -> int:
+    """Bytes of the value as compact JSON."""
+    if type(value) is int:
+        return len(str(value))
+    return len(to_json(value, inf_nan_mode="constants"))

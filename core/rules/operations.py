@@ -1,0 +1,159 @@
+"""What a step does to one value of the profile: the value before and an operand go in, the value after comes out. Pure.
+
+`MISSING` is no value: before, when the profile has none; after, when it is to have none. Raises StepError when the step
+cannot be taken.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from trackd.core.json_values import exact_sum, identity, is_number
+from trackd.core.rules.paths import MISSING
+
+
+class StepError(Exception):
+    """A step that is not taken, and why. `notable`: for `debugging.logs`; a missing source value is nothing to note."""
+
+    def __init__(self, why: str, *, notable: bool = True) -> None:
+        super().__init__(why)
+        self.notable = notable
+
+
+class Identities:
+    """The identities of a list's items, kept while a call changes it: a long list is gone through once a call."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[list[Any], frozenset[Hashable]]] = {}
+
+    def of(self, items: list[Any]) -> frozenset[Hashable]:
+        kept = self._kept.get(id(items))
+        return kept[1] if kept else self.keep(items, frozenset(map(identity, items)))
+
+    def keep(self, items: list[Any], identities: frozenset[Hashable]) -> frozenset[Hashable]:
+        self._kept[id(items)] = items, identities  # with the list itself, so that no other gets its id
+        return identities
+
+
+Operate = Callable[[Any, Any, int, Identities], Any]
+"""Value before, operand, most items of a list, what is known of lists; returns the value after."""
+
+
+def _set(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    if isinstance(operand, list):
+        _check_length(operand, max_items)
+    return operand
+
+
+def _set_if_absent(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return _set(before, operand, max_items, identities) if before is MISSING or before is None else before
+
+
+def _unset(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return MISSING
+
+
+def _increment(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return _add(before, operand, "increment", sign=1)
+
+
+def _decrement(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return _add(before, operand, "decrement", sign=-1)
+
+
+def _add(before: Any, operand: Any, verb: str, sign: int) -> Any:
+    amount = 1 if operand is MISSING else operand
+    known = 0 if before is MISSING or before is None else before
+    if not is_number(known):
+        raise StepError(f"{kind(known)} cannot be {verb}ed")
+    if not is_number(amount):
+        raise StepError(f"a number cannot be {verb}ed by {kind(amount)}")
+    try:
+        return exact_sum(known, sign * amount)
+    except OverflowError as error:
+        raise StepError(str(error)) from None
+
+
+def _max(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return operand if _compared(before, operand, absent=-1) < 0 else before
+
+
+def _min(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    return operand if _compared(before, operand, absent=1) > 0 else before
+
+
+def _compared(before: Any, operand: Any, absent: int) -> int:
+    """-1, 0 or 1 as the value before is less, the same or more; `absent` when there is none."""
+    if not is_number(operand) and not isinstance(operand, str):
+        raise StepError(f"{kind(operand)} cannot be compared")
+    if before is MISSING or before is None:
+        return absent
+    if is_number(before) != is_number(operand) or isinstance(before, str) != isinstance(operand, str):
+        raise StepError(f"{kind(before)} cannot be compared with {kind(operand)}")
+    return int(before > operand) - int(before < operand)
+
+
+def _append(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    after = [*_as_list(before, "append to"), *_items(operand)]
+    _check_length(after, max_items)
+    return after
+
+
+def _append_unique(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    known = _as_list(before, "append to")
+    seen = identities.of(known)
+    new = {key: item for item in _items(operand) if (key := identity(item)) not in seen}
+    if not new:
+        return before
+    after = [*known, *new.values()]
+    _check_length(after, max_items)
+    identities.keep(after, seen.union(new))
+    return after
+
+
+def _remove(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+    known = _as_list(before, "remove from")
+    gone = {identity(item) for item in _items(operand)}
+    if gone.isdisjoint(identities.of(known)):
+        return before
+    return [item for item in known if identity(item) not in gone]
+
+
+def _as_list(value: Any, verb: str) -> list[Any]:
+    if value is MISSING or value is None:
+        return []
+    if not isinstance(value, list):
+        raise StepError(f"one cannot {verb} {kind(value)}")
+    return value
+
+
+def _items(operand: Any) -> list[Any]:
+    return operand if isinstance(operand, list) else [operand]
+
+
+def _check_length(items: list[Any], max_items: int) -> None:
+    if len(items) > max_items:
+        raise StepError(f"the list would have more than {max_items} items (limits.max_list_items)")
+
+
+def kind(value: Any) -> str:
+    """What a value is, for people."""
+    if isinstance(value, bool):
+        return "true or false"
+    if is_number(value):
+        return "a number"
+    kinds: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), "nothing")
+
+
+OPERATIONS: dict[str, Operate] = {
+    "set": _set,
+    "set_if_absent": _set_if_absent,
+    "unset": _unset,
+    "increment": _increment,
+    "decrement": _decrement,
+    "max": _max,
+    "min": _min,
+    "append": _append,
+    "append_unique": _append_unique,
+    "remove": _remove,
+}

@@ -1,0 +1,109 @@
+"""Rules and segments that can run, and what becomes of a profile when they do. Pure."""
+
+from msgspec import Struct
+
+from trackd.config.settings import Limits
+from trackd.core.rules.conditions import Condition, Roots, Unmet
+from trackd.core.rules.draft import Draft
+from trackd.core.rules.paths import path_text
+from trackd.core.rules.steps import COUNTERS, ConsentStep, Step
+
+
+class Skipped(Struct, frozen=True):
+    """What a rule left out, and why. `notable`: whoever sent the event should hear of it."""
+
+    what: str
+    why: str
+    notable: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" if self.what else self.why
+
+
+class RuleRun(Struct, frozen=True):
+    """What one rule did for one event. `unmet` says why it did not run at all."""
+
+    rule: str
+    changed: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    unmet: Unmet | None = None
+
+
+class Rule(Struct, frozen=True):
+    """Steps, for when the condition holds."""
+
+    name: str
+    condition: Condition | None
+    steps: tuple[Step | ConsentStep, ...]
+
+    @property
+    def changes_consents(self) -> bool:
+        return any(isinstance(step, ConsentStep) for step in self.steps)
+
+    @property
+    def changes_counters(self) -> bool:
+        return any(step.target[:2] == COUNTERS for step in self.steps)
+
+    @property
+    def rests_on_consents(self) -> bool:
+        """Whether what it does to a profile is told by the event's properties and the profile's consents alone."""
+        return self.condition is None and all(
+            isinstance(step, ConsentStep)
+            and step.valid_for_days is None
+            and (step.operand.source is None or step.operand.source[0] == "properties")
+            for step in self.steps
+        )
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The roots that its condition and its steps look at."""
+        sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)
+        return sources | self.condition.looks_at if self.condition else sources
+
+    def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
+        """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
+        mark, size = draft.mark(), draft.size
+        changed: dict[str, None] = {}
+        skipped: list[Skipped] = []
+        for step in self.steps:
+            for path, error in step.take(draft, roots, now, limits):
+                if error is None:
+                    changed[path_text(path)] = None
+                else:
+                    skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
+        if draft.size > limits.max_profile_bytes and draft.size > size:
+            draft.undo(mark)
+            limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
+            return RuleRun(self.name, tuple(self._withdraw(draft, roots, now, limits)), (Skipped("", limit),))
+        return RuleRun(self.name, tuple(changed), tuple(skipped))
+
+    def _withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[str]:
+        """What of the rule is done all the same when the profile is full."""
+        steps = [step for step in self.steps if isinstance(step, ConsentStep)]
+        return [path_text(path) for step in steps for path in step.withdraw(draft, roots, now, limits)]
+
+
+class SegmentTurn(Struct, frozen=True):
+    """A profile entered a segment, left it, or (`failed`) stays as it was."""
+
+    segment: str
+    entered: bool = False
+    failed: str | None = None
+
+
+class Segment(Struct, frozen=True, eq=False):
+    """`id` is in the profile's `segments` as long as the condition holds. Each is equal to itself alone."""
+
+    id: str
+    condition: Condition
+
+    def turn(self, draft: Draft, unmet: Unmet | None) -> SegmentTurn | None:
+        """`unmet`: why its condition does not hold, None when it holds. Returns None when nothing turned."""
+        if unmet is not None and unmet.failed:
+            return SegmentTurn(self.id, failed=unmet.why)
+        segments: list[str] = draft.doc["segments"]
+        if (self.id in segments) == (unmet is None):
+            return None
+        kept = [segment for segment in segments if segment != self.id]
+        draft.put(("segments",), kept if unmet else [*segments, self.id])
+        return SegmentTurn(self.id, entered=unmet is None)

@@ -1,0 +1,102 @@
+"""All that one rules file says, ready to run. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from trackd.core.encoding import json_text
+from trackd.core.rules.memo import Memory
+from trackd.core.rules.rule import Rule, Segment
+from trackd.core.rules.schemas import Schema
+from trackd.core.rules.unwanted import ANY, Unwanted
+
+T = TypeVar("T")
+
+
+class Plan(Struct, frozen=True):
+    """What is done with events of one type. `tags_json` is ready to store.
+
+    `looks_at`: the roots that conditions and steps look at. `rests_on_consents`: of its rules, see `Rule`.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    schema: Schema | None = None
+    tags: tuple[str, ...] = ()
+    tags_json: str = "[]"
+    changes_consents: bool = False
+    looks_at: frozenset[str] = frozenset()
+    rests_on_consents: bool = False
+
+
+class RuleSet:
+    """Immutable once it is made, so that a call in flight keeps the rules it came under.
+
+    `memory`: what those who apply them remember of profiles.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[tuple[Rule, Sequence[str]]] = (),
+        segments: Sequence[tuple[Segment, Sequence[str]]] = (),
+        schemas: Mapping[str, Schema] | None = None,
+        tags: Mapping[str, tuple[str, ...]] | None = None,
+        unwanted: Sequence[Unwanted] = (),
+        refusing: Sequence[str] = (),
+        fingerprint: bytes = b"",
+    ) -> None:
+        """`rules` come with the event types that they are for, `segments` with those after which they are looked at.
+
+        `refusing`: ids of sources whose invalid events are refused. `fingerprint`: of all this, see `Memory`.
+        """
+        schemas, tags = schemas or {}, tags or {}
+        segments = [(segment, types or (ANY,)) for segment, types in segments]
+        named = {event_type for _, types in (*rules, *segments) for event_type in types}
+        self._plans = {
+            event_type: _plan(
+                _for(event_type, rules),
+                _for(event_type, segments),
+                schemas.get(event_type),
+                tags.get(event_type, ()),
+            )
+            for event_type in {*named, *schemas, *tags, ANY}
+        }
+        self._plan_of_others = self._plans[ANY]
+        self.memory = Memory(fingerprint)
+        self.segment_ids = frozenset(segment.id for segment, _ in segments)
+        self._unwanted = tuple(unwanted)
+        self.drops = bool(unwanted)
+        self.changes_counters = any(rule.changes_counters for rule, _ in rules)
+        self._refusing = frozenset(refusing)
+
+    def plan(self, event_type: str) -> Plan:
+        return self._plans.get(event_type, self._plan_of_others)
+
+    def unwanted(self, event_type: str, source_id: str, user_agent: str | None) -> str | None:
+        """The name of the entry that drops the event, None when it is wanted."""
+        for entry in self._unwanted:
+            if entry.wants_not(event_type, source_id, user_agent):
+                return entry.name
+        return None
+
+    def refuses_invalid(self, source_id: str) -> bool:
+        return bool(self._refusing) and (source_id in self._refusing or ANY in self._refusing)
+
+
+def _plan(
+    rules: tuple[Rule, ...],
+    segments: tuple[Segment, ...],
+    schema: Schema | None,
+    tags: tuple[str, ...],
+) -> Plan:
+    roots = [segment.condition.looks_at for segment in segments] + [rule.looks_at for rule in rules]
+    looks_at = frozenset[str]().union(*roots)
+    changes_consents = any(rule.changes_consents for rule in rules)
+    rests_on_consents = bool(rules) and all(rule.rests_on_consents for rule in rules)
+    return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at, rests_on_consents)
+
+
+def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:
+    """Those for events of this type, in their order, and those for any type among them."""
+    return tuple(entry for entry, types in entries if event_type in types or ANY in types)

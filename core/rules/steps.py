@@ -1,0 +1,155 @@
+"""One step of a rule: a target in the profile, an operation, and where its operand comes from. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from trackd.config.settings import Limits
+from trackd.core.documents import JsonObject
+from trackd.core.json_values import has_large_integer, is_number, same
+from trackd.core.rules.conditions import Roots
+from trackd.core.rules.consents import CONSENTS, answer, is_repetition
+from trackd.core.rules.draft import Draft, NotAnObjectError
+from trackd.core.rules.operations import OPERATIONS, StepError, kind
+from trackd.core.rules.paths import MISSING, Path, look_up, path_text
+
+EACH = "*"
+COUNTERS = ("stats", "counters")
+
+Taken = Sequence[tuple[Path, StepError | None]]
+"""Each path that is another value now, and each that could not be changed, with the reason."""
+
+
+class Operand(Struct, frozen=True):
+    """A literal `value`, MISSING for none, or what is found at the path `source`."""
+
+    value: Any
+    source: Path | None = None
+
+    def get(self, roots: Roots) -> Any:
+        """Raises StepError when the source has no value."""
+        if self.source is None:
+            return self.value
+        value = look_up(roots, self.source)
+        if value is MISSING:
+            raise StepError(f"{path_text(self.source)} is missing", notable=False)
+        if self.source[0] == "profile" and isinstance(value, dict | list):
+            # It would be the draft's own, and a rule could put it into itself, deeper with each call.
+            raise StepError(f"{path_text(self.source)} is {kind(value)}: a profile gives single values only")
+        return value
+
+
+class Step(Struct, frozen=True):
+    """Changes values. With a `target` that ends in `*` an object's keys are the targets, its values the operands."""
+
+    target: Path
+    op: str
+    operand: Operand
+
+    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+        try:
+            operand = self.operand.get(roots)
+            targets = self._each(operand, limits) if self.target[-1] == EACH else [(self.target, operand)]
+        except StepError as error:
+            return [(self.target, error)]
+        taken: list[tuple[Path, StepError | None]] = []
+        for path, value in targets:
+            try:
+                if self._change(draft, path, value, limits):
+                    taken.append((path, None))
+            except StepError as error:
+                taken.append((path, error))
+        return taken
+
+    def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
+        return [((*self.target[:-1], key), value) for key, value in _said(operand, limits).items()]
+
+    def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
+        before = draft.get(path)
+        after = OPERATIONS[self.op](before, operand, limits.max_list_items, draft.identities)
+        if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
+            return False
+        if has_large_integer(operand):  # it would make every condition on that part of the profile fail
+            raise StepError("a whole number in it is too large")
+        if path[:2] == COUNTERS:
+            _check_counter(draft, before, after, limits.max_profile_counters)
+        try:
+            if after is MISSING:
+                draft.delete(path)
+            else:
+                draft.put(path, after)
+        except NotAnObjectError as error:
+            raise StepError(f"{error} in it is not an object") from None
+        return True
+
+
+class ConsentStep(Struct, frozen=True):
+    """Grants and withdraws one consent, or (`consent` is `*`) each that the operand names."""
+
+    consent: str
+    op: str
+    operand: Operand
+    valid_for_days: int | None = None
+
+    @property
+    def target(self) -> Path:
+        return (CONSENTS, self.consent)
+
+    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+        try:
+            said = self._said(roots, limits)
+        except StepError as error:
+            return [(self.target, error)]
+        if self.op == "set" and self.valid_for_days is None and is_repetition(draft, said):
+            return ()
+        answers: dict[str, bool] = {}
+        taken: list[tuple[Path, StepError | None]] = []
+        for consent, value in said.items():
+            if self.op == "unset":
+                answers[consent] = False
+            elif not isinstance(value, bool):
+                taken.append(((CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")))
+            elif self.op == "set" or consent not in draft.doc[CONSENTS]:
+                answers[consent] = value
+        answered = answer(draft, answers, now, self.valid_for_days, limits.max_consent_history)
+        taken += [((CONSENTS, consent), None) for consent in answered.changed]
+        taken += [((CONSENTS, consent), StepError("it was withdrawn since then")) for consent in answered.outdated]
+        return taken
+
+    def withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[Path]:
+        """Only what ends a consent that is granted now: a person can do that however full the profile is."""
+        try:
+            said = self._said(roots, limits)
+        except StepError:
+            return []
+        granted = draft.doc[CONSENTS]
+        ended = {
+            consent: False
+            for consent, value in said.items()
+            if consent in granted and (self.op == "unset" or value is False)
+        }
+        answered = answer(draft, ended, now, None, limits.max_consent_history)
+        return [(CONSENTS, consent) for consent in answered.changed]
+
+    def _said(self, roots: Roots, limits: Limits) -> JsonObject:
+        operand = self.operand.get(roots)
+        return _said(operand, limits) if self.consent == EACH else {self.consent: operand}
+
+
+def _said(operand: Any, limits: Limits) -> JsonObject:
+    """The keys of an object, with their values; a null says nothing."""
+    if not isinstance(operand, dict):
+        raise StepError(f"it needs an object, this is {kind(operand)}")
+    if len(operand) > limits.max_list_items:
+        raise StepError(f"the object has more than {limits.max_list_items} keys (limits.max_list_items)")
+    if None in operand.values():
+        return {key: value for key, value in operand.items() if value is not None}
+    return operand
+
+
+def _check_counter(draft: Draft, before: Any, after: Any, max_counters: int) -> None:
+    if after is not MISSING and not is_number(after):
+        raise StepError(f"a counter is a number, this is {kind(after)}")
+    if before is MISSING and len(draft.doc["stats"]["counters"]) >= max_counters:
+        raise StepError(f"the profile has {max_counters} counters (limits.max_profile_counters)")

@@ -1,0 +1,70 @@
+"""What a call does to its session. Pure."""
+
+from datetime import datetime, timedelta
+
+from msgspec import Raw
+
+from trackd.actors.messages import Track
+from trackd.core.documents import JsonObject, Session, timestamp
+from trackd.core.encoding import json_object, json_raw, size_of
+from trackd.core.json_values import same
+
+UPDATED_EVERY_S = 10.0
+TENS_OF_SECONDS = len("2026-01-31T12:00:0")  # most calls are in the same as the one before
+NOTHING = Raw(b"{}")
+
+
+def session_after(session: Session | None, call: Track, profile_id: str, max_bytes: int) -> tuple[Session, bool]:
+    """The session after a call, and whether all that the call says of it fitted into `max_bytes` of JSON."""
+    if session is None:
+        session = Session(call.session_id, profile_id, call.received, "", NOTHING, NOTHING)
+    context, properties = _with(session.context_json, call.context), _with(session.properties_json, call.properties)
+    says_more = context is not session.context_json or properties is not session.properties_json
+    fits = not says_more or size_of(context) + size_of(properties) <= max_bytes
+    if not fits:
+        context, properties = session.context_json, session.properties_json
+    updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
+    if updated == session.updated and says_more and fits:
+        updated = _a_moment_after(updated)
+    return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
+
+
+def _with(known: Raw, said: JsonObject | None) -> Raw:
+    """`known` itself when nothing changes: most clients say the same with every call."""
+    if not said or json_raw(said) == known:
+        return known
+    before = json_object(known)
+    after = merged(before, said)
+    return known if after is before else json_raw(after)
+
+
+def _a_moment_after(time: str) -> str:
+    """Whoever takes a session over knows by its time whether it still says what was read."""
+    return timestamp(datetime.fromisoformat(time) + timedelta(microseconds=1))
+
+
+def is_due(session: Session, before: Session) -> bool:
+    """Whether a session that says no more than before is to be written for the time of its last call.
+
+    Written with every call, sessions made a third of all pages that a commit writes.
+    """
+    if session.updated[:TENS_OF_SECONDS] == before.updated[:TENS_OF_SECONDS]:
+        return False
+    since = datetime.fromisoformat(session.updated) - datetime.fromisoformat(before.updated)
+    return since.total_seconds() >= UPDATED_EVERY_S
+
+
+def merged(old: JsonObject, new: JsonObject) -> JsonObject:
+    """`old` with the values of `new`, objects merged into objects; `old` itself when nothing changes."""
+    result = old
+    for key, value in new.items():
+        known = old.get(key)
+        if type(value) is str and type(known) is str and value == known:
+            continue
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = merged(known, value)
+        if key not in old or not (value is known or same(known, value)):
+            if result is old:
+                result = dict(old)
+            result[key] = value
+    return result

@@ -1,0 +1,123 @@
+"""What is stored, for those who may read it. Documents are as the contract has them; lists come in pages."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from trackd.actors.messages import Fetch, Fetched
+from trackd.actors.tracker import Tracker
+from trackd.core.documents import Profile
+from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
+from trackd.http.errors import undone
+from trackd.storage.listings import Listings, Page, Wanted
+from trackd.storage.workers.query_pool import Lists
+
+EXPORT_PAGE = 500
+
+
+class StoredDocuments:
+    """Endpoints. A document that is not there is 404 with the body `null`."""
+
+    def __init__(self, tracker: Tracker, documents: Listings, lists: Lists) -> None:
+        """Of `documents` only those by key are read, in the event loop."""
+        self._tracker = tracker
+        self._documents = documents
+        self._lists = lists
+
+    async def profile(self, request: Request) -> Response:
+        query(request, Query)
+        profile = await self._profile(path_id(request))
+        return not_there() if profile is None else json_answer(to_json(profile.doc))
+
+    async def _profile(self, profile_id: str) -> Profile | None:
+        answer = await self._tracker.ask(Fetch(self._tracker.next_number(), profile_id))
+        if isinstance(answer, Fetched):
+            return answer.profile
+        raise undone(answer)
+
+    async def profile_events(self, request: Request) -> Response:
+        return await self._list("profile_events", request)
+
+    async def profile_sessions(self, request: Request) -> Response:
+        return await self._list("profile_sessions", request)
+
+    async def session_events(self, request: Request) -> Response:
+        return await self._list("session_events", request)
+
+    async def _list(self, name: str, request: Request) -> Response:
+        wanted = query(request, PageQuery).page()
+        page = await self._lists.read(name, path_id(request), wanted)
+        return not_there() if page is None else page_answer(page)
+
+    async def session(self, request: Request) -> Response:
+        return self._document(self._documents.session, request)
+
+    async def event(self, request: Request) -> Response:
+        return self._document(self._documents.event, request)
+
+    def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
+        query(request, Query)
+        document = read(path_id(request))
+        return not_there() if document is None else json_answer(document.encode())
+
+    async def events(self, request: Request) -> Response:
+        asked = query(request, EventsQuery)
+        return page_answer(await self._lists.read("events", asked.events(), asked.page()))
+
+    async def profiles(self, request: Request) -> Response:
+        asked = query(request, ProfilesQuery)
+        return page_answer(await self._lists.read("profiles", asked.profiles(), asked.page()))
+
+    def count(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
+        """How many there are; `kind` is "profile", "session" or "event"."""
+
+        async def count(request: Request) -> Response:
+            query(request, Query)
+            return JSONResponse({"count": await self._lists.read("count", kind)})
+
+        return count
+
+    async def export(self, request: Request) -> Response:
+        """All that is known of a profile, as one JSON document, however much it is."""
+        query(request, Query)
+        profile = await self._profile(path_id(request))
+        if profile is None:
+            return not_there()
+        headers = {"content-disposition": 'attachment; filename="profile.json"'}
+        return StreamingResponse(self._export(profile), media_type="application/json", headers=headers)
+
+    async def _export(self, profile: Profile) -> AsyncIterator[bytes]:
+        yield b'{"profile":' + to_json(profile.doc)
+        for name, read in (("sessions", "profile_sessions"), ("events", "profile_events")):
+            yield f',"{name}":['.encode()
+            before = b""
+            async for documents in self._pages(read, profile.id):
+                yield before + documents
+                before = b","
+            yield b"]"
+        yield b"}"
+
+    async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
+        """The documents of all pages, each page without its brackets, those with nothing left out."""
+        wanted = Wanted(limit=EXPORT_PAGE)
+        while page := await self._lists.read(name, profile_id, wanted):
+            if len(page.documents) > 2:
+                yield page.documents[1:-1]
+            if page.next is None:
+                return
+            wanted = Wanted(page.next, EXPORT_PAGE)
+
+
+def json_answer(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def not_there() -> Response:
+    return Response(b"null", 404, media_type="application/json")
+
+
+def page_answer(page: Page) -> Response:
+    following = b"null" if page.next is None else b'"%d"' % page.next
+    return json_answer(b'{"result":%b,"next":%b}' % (page.documents, following))

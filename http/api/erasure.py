@@ -1,0 +1,29 @@
+"""DELETE /profile/{id}: what a person may ask for."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from trackd.actors.messages import Erase, Erased
+from trackd.actors.tracker import Tracker
+from trackd.core.documents import timestamp
+from trackd.http.api.documents import not_there
+from trackd.http.api.parameters import ErasureQuery, path_id, query
+from trackd.http.errors import undone
+
+
+class Erasing:
+    def __init__(self, tracker: Tracker, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._tracker = tracker
+        self._now = now
+
+    async def erase(self, request: Request) -> Response:
+        """Answered when profile, sessions and events are gone from the disk."""
+        keep_events = query(request, ErasureQuery).keep == "events"
+        erase = Erase(self._tracker.next_number(), path_id(request), timestamp(self._now()), keep_events)
+        answer = await self._tracker.ask(erase)
+        if not isinstance(answer, Erased):
+            raise undone(answer)
+        return not_there() if answer.profile_id is None else JSONResponse({"id": answer.profile_id})

@@ -1,0 +1,108 @@
+"""What requests for documents may say in their path and their query. What they may not is a 422 with all faults."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
+from starlette.requests import Request
+
+from trackd.core.documents import timestamp
+from trackd.http.errors import invalid
+from trackd.http.track.payload import Id
+from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+
+MAX_LIMIT = 1_000
+MAX_TRAIT_KEYS = 16
+NOT_IN_TRAITS = frozenset('"\\\0')  # with these in it, a path of keys is no longer what it was
+
+
+def _moment(value: str) -> str:
+    try:
+        return timestamp(datetime.fromisoformat(value.strip()))
+    except (ValueError, OverflowError):
+        raise ValueError("should be a date or a time in ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+
+
+def _trait(value: str) -> str:
+    path, _, _ = value.partition(":")
+    if NOT_IN_TRAITS.intersection(path) or not all(path.split(".")) or len(path.split(".")) > MAX_TRAIT_KEYS:
+        raise ValueError("should be the name of a trait, such as plan or address.city, or name:value")
+    return value
+
+
+ISO_8601 = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+TRAIT = rf'^[^"\\\x00.:]+(\.[^"\\\x00.:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
+
+Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(ISO_8601)]
+Trait = Annotated[
+    str,
+    Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": TRAIT}),
+    AfterValidator(_trait),
+]
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Query):
+    """Which page of a list."""
+
+    cursor: int | None = Field(None, ge=0, lt=2**62, description="The `next` of the page before.")
+    limit: int = Field(100, ge=1, le=MAX_LIMIT, description="Most documents in the page.")
+
+    def page(self) -> Wanted:
+        return Wanted(self.cursor, self.limit)
+
+
+class EventsQuery(PageQuery):
+    type: Text | None = None
+    source: Text | None = None
+    status: Literal["collected", "validated", "invalid"] | None = None
+    after: Moment | None = Field(None, description="Those that arrived then or later.")
+    before: Moment | None = Field(None, description="Those that arrived earlier.")
+
+    def events(self) -> EventsWanted:
+        return EventsWanted(self.type, self.source, self.status, self.after, self.before)
+
+
+class ProfilesQuery(PageQuery):
+    segment: Text | None = None
+    trait: Trait | None = Field(None, description="`name`, or `name:value`; dots lead into objects.")
+    seen_after: Moment | None = Field(None, description="Those whose last call came then or later.")
+
+    def profiles(self) -> ProfilesWanted:
+        path, colon, value = (self.trait or "").partition(":")
+        return ProfilesWanted(
+            self.segment, tuple(path.split(".")) if path else None, value if colon else None, self.seen_after
+        )
+
+
+class ErasureQuery(Query):
+    keep: Literal["events"] | None = Field(None, description="`events`: they stay, without anything of the person.")
+
+
+Q = TypeVar("Q", bound=Query)
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+
+
+def query(request: Request, kind: type[Q]) -> Q:
+    """Raises HttpError."""
+    try:
+        return kind.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise invalid(faults(error, "query")) from None
+
+
+def path_id(request: Request) -> str:
+    """Raises HttpError."""
+    try:
+        return _ID.validate_python(request.path_params["id"])
+    except ValidationError as error:
+        raise invalid(faults(error, "path", "id")) from None
+
+
+def faults(error: ValidationError, *place: str) -> list[dict[str, Any]]:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{"loc": [*place, *fault["loc"]], "msg": fault["msg"], "type": fault["type"]} for fault in faults]

@@ -1,0 +1,112 @@
+"""GET /metrics: the numbers of this process, in Prometheus' text format."""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import isinf
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trackd.actors.tracker import Tracker
+from trackd.http.errors import CALL_STATUSES
+from trackd.telemetry.histogram import Histogram
+
+
+class Metrics:
+    """`sizes` are the store's, `versions` those that `/info/version` answers."""
+
+    def __init__(self, tracker: Tracker, sizes: Callable[[], Mapping[str, int]], versions: Mapping[str, str]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(TrackdCollector(tracker, sizes, versions))
+        ProcessCollector(registry=self._registry)
+
+    async def get(self, request: Request) -> Response:
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class TrackdCollector(Collector):
+    """Reads plain numbers when it is asked: prometheus-client's own counters cost microseconds in each call."""
+
+    def __init__(self, tracker: Tracker, sizes: Callable[[], Mapping[str, int]], versions: Mapping[str, str]) -> None:
+        self._tracker = tracker
+        self._sizes = sizes
+        self._versions = versions
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("trackd_build", "What runs here.", value=dict(self._versions))
+        yield from self._calls()
+        yield from self._waiting()
+        yield from self._commits()
+        yield from self._actors()
+        yield from self._storage()
+
+    def _calls(self) -> Iterator[Metric]:
+        tally = self._tracker.tally
+        calls = CounterMetricFamily("trackd_calls", "Calls of /track that were answered.", labels=["status"])
+        for status, number in sorted({**dict.fromkeys(CALL_STATUSES, 0), **tally.calls}.items()):
+            calls.add_metric([str(status)], number)
+        yield calls
+        yield _histogram("trackd_call_duration_seconds", "From a call's head to its answer.", tally.call_seconds)
+        events = CounterMetricFamily(
+            "trackd_events", "Events of answered calls, by what became of them.", labels=["source", "outcome"]
+        )
+        for (source, outcome), number in tally.events.items():
+            events.add_metric([source, outcome], number)
+        yield events
+
+    def _waiting(self) -> Iterator[Metric]:
+        queue = self._tracker.queue
+        yield _gauge(
+            "trackd_ready", "1 when calls are taken and the store takes writes, as /ready.", self._tracker.ready
+        )
+        yield _gauge("trackd_queued_calls", "Calls that wait to be stored.", queue.calls)
+        yield _gauge("trackd_queued_calls_limit", "limits.max_queued_calls.", queue.max_calls)
+        yield _gauge("trackd_queued_bytes", "Bodies of the calls that wait.", queue.size)
+        yield _gauge("trackd_queued_bytes_limit", "limits.max_queued_bytes.", queue.max_size)
+
+    def _commits(self) -> Iterator[Metric]:
+        tally = self._tracker.tally
+        yield _histogram("trackd_batch_calls", "Calls that were committed together.", tally.batch_calls)
+        yield _histogram("trackd_commit_duration_seconds", "How long a commit took.", tally.commit_seconds)
+        yield CounterMetricFamily(
+            "trackd_commit_failures", "Commits of which nothing was written.", value=tally.failed_commits
+        )
+
+    def _actors(self) -> Iterator[Metric]:
+        tally = self._tracker.tally
+        yield _gauge("trackd_active_profiles", "Profiles in memory.", tally.active_profiles)
+        yield _gauge("trackd_cached_sessions", "Sessions whose profile is in memory.", tally.cached_sessions)
+        yield _by_actor("trackd_actor_messages", "Messages that actors handled.", tally.messages)
+        faults = {actor: tally.faults.get(actor, 0) for actor in {**tally.messages, **tally.faults}}
+        yield _by_actor("trackd_actor_faults", "Messages on which an actor raised: faults of trackd.", faults)
+
+    def _storage(self) -> Iterator[Metric]:
+        sizes = GaugeMetricFamily("trackd_store_bytes", "What the store takes on disk, by part.", labels=["part"])
+        for part, size in self._sizes().items():
+            sizes.add_metric([part], size)
+        yield sizes
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _by_actor(name: str, documentation: str, numbers: Mapping[type, int]) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=["actor"])
+    for actor, number in numbers.items():
+        family.add_metric([actor.__name__], number)
+    return family
+
+
+def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
+    buckets = [("+Inf" if isinf(bound) else str(bound), number) for bound, number in histogram.cumulative()]
+    return HistogramMetricFamily(name, documentation, buckets=buckets, sum_value=histogram.total)

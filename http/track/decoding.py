@@ -1,0 +1,89 @@
+"""From a payload to the call that the actors take."""
+
+import uuid
+from collections.abc import Sequence
+
+from trackd.actors.messages import Track, TrackedEvent
+from trackd.actors.tracker import new_id
+from trackd.core.encoding import json_again, json_text
+from trackd.http.track.fast_payload import UsualEvent
+from trackd.http.track.options import EventOptions, event_options, wants_profile
+from trackd.http.track.payload import EventPayload, Payload
+from trackd.http.track.times import event_time
+
+# The namespace of the ids that are derived from an Idempotency-Key; never change it.
+NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
+PLAIN = EventOptions()
+
+
+def decode(
+    payload: Payload,
+    *,
+    number: int,
+    received: str,
+    idempotency_key: str | None = None,
+    origin: str | None = None,
+    ip: str | None = None,
+    user_agent: str | None = None,
+) -> Track:
+    """`received` is a timestamp."""
+    said: Sequence[EventPayload | UsualEvent] = payload.events
+    defaults = event_options(payload.options, PLAIN)
+    keeps_session = not said and defaults.save_session
+    debugs, shows_profile = defaults.debugger, wants_profile(payload.options)
+    events = []
+    for position, event in enumerate(said):
+        options = defaults
+        if event.options:
+            options = event_options(event.options, defaults)
+            shows_profile = shows_profile or wants_profile(event.options)
+        keeps_session = keeps_session or options.save_session
+        debugs = debugs or options.debugger
+        own_id = event.id
+        if own_id is None and idempotency_key is not None:
+            own_id = _derived_id(payload, idempotency_key, position)
+        events.append(_event(event, own_id, options, received))
+    return Track(
+        number=number,
+        source_id=payload.source.id,
+        session_id=payload.session.id,
+        received=received,
+        profile_id=payload.profile.id if payload.profile else None,
+        events=tuple(events),
+        context=payload.context,
+        properties=payload.properties,
+        origin=origin,
+        ip=ip,
+        user_agent=user_agent,
+        save_session=keeps_session,
+        wants_profile=shows_profile,
+        debug=debugs,
+        log=defaults.logs,
+    )
+
+
+def _event(event: EventPayload | UsualEvent, own_id: str | None, options: EventOptions, received: str) -> TrackedEvent:
+    created, note = None, None
+    if event.time is not None or event.metadata is not None:
+        created, note = event_time(event.time, event.metadata)
+    return TrackedEvent(
+        id=own_id or new_id(),
+        own_id=own_id is not None,
+        type=event.type,
+        created=created or received,
+        properties=event.properties,
+        context=event.context,
+        properties_json=json_again(event.properties) if event.properties else "{}",
+        context_json=json_again(event.context) if event.context else "{}",
+        config_json=json_again(event.options) if event.options else "{}",
+        store=options.save_event,
+        debug=options.debugger,
+        log=options.logs,
+        notes=(note,) if note else (),
+    )
+
+
+def _derived_id(payload: Payload, idempotency_key: str, position: int) -> str:
+    """The same for the same request: a key counts within its source and session."""
+    name = json_text([payload.source.id, payload.session.id, idempotency_key, position])
+    return str(uuid.uuid5(NAMESPACE, name))

@@ -1,0 +1,135 @@
+"""POST /track: decode, ask, answer."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from trackd.actors.messages import Failed, Refused, Rejected, Track, Tracked, Undone
+from trackd.actors.tracker import Tracker
+from trackd.config.settings import Limits
+from trackd.http.body import Headers, check_content_type, check_nesting, read_body
+from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
+from trackd.http.track.answer import answer_body
+from trackd.http.track.decoding import decode
+from trackd.http.track.payload import PayloadParser
+from trackd.http.track.times import Clock
+
+MAX_KEY_LENGTH = 255
+Client = tuple[str, int]  # its address and port
+ASKED = "trackd.asked"  # in the scope of a call that was asked on the short way
+
+
+class Asked(NamedTuple):
+    """A call that the actors have. `began` is a time of `perf_counter`."""
+
+    call: Track
+    answer: asyncio.Future[Tracked | Rejected | Undone]
+    began: float
+
+
+class TrackEndpoint:
+    """An ASGI application of its own: it answers its errors itself, without Starlette around it."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        limits: Limits,
+        errors: ErrorAnswers,
+        now: Callable[[], str] | None = None,
+    ) -> None:
+        self._tracker = tracker
+        self._tally = tracker.tally
+        self._limits = limits
+        self._errors = errors
+        self._now = now or Clock()
+        self._parser = PayloadParser(limits.max_events)
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self._limits.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        fault = None
+        try:
+            body = await self._answer(scope, receive)
+        except ClientDisconnect:
+            return
+        except HttpError as error:
+            refusal = self._errors.answer(error)
+        except asyncio.CancelledError:  # the server stops, and has waited for the disk as long as it may
+            refusal = self._errors.answer(stopping())
+        except Exception as error:
+            refusal, fault = self._errors.fault(), error
+        else:
+            self._tally.call_answered(200, time.perf_counter() - began)
+            await _send(send, body)
+            return
+        self._tally.call_answered(refusal.status_code, time.perf_counter() - began)
+        await refusal(scope, receive, send)
+        if fault is not None:
+            raise fault
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        asked: Asked = scope.get(ASKED) or await self._ask(scope, receive)
+        match await asked.answer:
+            case Tracked() as tracked:
+                return answer_body(tracked)
+            case Refused() as refusal:
+                raise refused(refusal, asked.call)
+            case Rejected() as rejection:
+                raise rejected(rejection)
+            case Failed() as failure:
+                raise failed(failure)
+
+    async def _ask(self, scope: Scope, receive: Receive) -> Asked:
+        headers: Headers = dict(scope["headers"])
+        check_content_type(headers)
+        body = await read_body(headers, receive, self._limits.max_body_bytes)
+        return self.ask(scope.get("client"), headers, body)
+
+    def ask(self, client: Client | None, headers: Headers, body: bytes) -> Asked:
+        """The body of a call that was taken so far. Raises HttpError."""
+        began = time.perf_counter()
+        check_nesting(body, self._limits.max_nesting)
+        call = self._decode(client, headers, body)
+        return Asked(call, self._tracker.ask(call, len(body)), began)
+
+    def tracked(self, asked: Asked, answer: Tracked) -> tuple[bytes, float]:
+        """The body of a 200, and how long it took in seconds."""
+        body, took = answer_body(answer), time.perf_counter() - asked.began
+        self._tally.call_answered(200, took)
+        return body, took
+
+    def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
+        origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
+        return decode(
+            self._parser.parse(body),
+            number=self._tracker.next_number(),
+            received=self._now(),
+            idempotency_key=_idempotency_key(headers),
+            origin=origin.decode("latin-1") if origin is not None else None,
+            ip=client[0] if client else None,
+            user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
+        )
+
+
+def _idempotency_key(headers: Headers) -> str | None:
+    said = headers.get(b"idempotency-key")
+    if said is None:
+        return None
+    key = said.decode("latin-1").strip()
+    if len(key) > MAX_KEY_LENGTH:
+        message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
+        raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])
+    return key or None
+
+
+async def _send(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,153 @@
+"""The tracker payload as clients send it. Unknown fields are ignored; an id may be a number."""
+
+import json
+import math
+from typing import Annotated, Any, NoReturn
+
+from annotated_types import MaxLen
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema, create_model
+
+from trackd.core.documents import JsonObject
+from trackd.core.encoding import json_text
+from trackd.http.errors import HttpError, invalid, too_large
+from trackd.http.track.fast_payload import UsualPayload, usual_payload
+
+
+def _empty_object(value: Any) -> Any:
+    """PHP writes an empty object as `[]`."""
+    return {} if value is None or value == [] else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number should be finite")
+    return value
+
+
+TEXT_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S"}
+EMPTY_LIST = {"type": "array", "maxItems": 0}
+
+Id = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    Field(coerce_numbers_to_str=True),
+    BeforeValidator(_finite),
+    WithJsonSchema({"anyOf": [TEXT_ID, {"type": "number"}]}),
+]
+Object = Annotated[
+    dict[str, Any],
+    BeforeValidator(_empty_object),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}, EMPTY_LIST]}),
+]
+
+
+def _or_empty_list(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [*schema["anyOf"], EMPTY_LIST]
+
+
+class Reference(BaseModel):
+    id: Id
+
+
+class ProfileReference(BaseModel):
+    id: Id | None = None
+
+
+class EventPayload(BaseModel):
+    type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    id: Id | None = Field(None, description="The client's own id of the event: makes a retry harmless.")
+    properties: Object = Field(default_factory=dict)
+    context: Object = Field(default_factory=dict)
+    options: Object = Field(default_factory=dict, description="Win over those of the payload.")
+    time: Any = Field(None, description="`create`: when it happened, in ISO 8601 or as epoch in (milli)seconds.")
+    metadata: Any = Field(None, description="`time`: when it happened, unless `time` says it.")
+
+
+class TrackerPayload(BaseModel):
+    source: Reference
+    session: Reference
+    profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = Field(
+        None,
+        description="When the client knows it.",
+        json_schema_extra=_or_empty_list,
+    )
+    events: list[EventPayload]
+    context: Object = Field(default_factory=dict, description="Of the session.")
+    properties: Object = Field(default_factory=dict, description="Of the session.")
+    options: Object = Field(
+        default_factory=dict, description="`saveEvent`, `saveSession`, `profile`, `debugger`, `logs`: true or false."
+    )
+
+
+Payload = TrackerPayload | UsualPayload
+
+
+class PayloadParser:
+    """Body to payload, with at most so many events."""
+
+    def __init__(self, max_events: int) -> None:
+        self._max_events = max_events
+        limited = Annotated[list[EventPayload], MaxLen(max_events)]
+        self._model = create_model("TrackerPayload", __base__=TrackerPayload, events=(limited, ...))
+
+    def parse(self, body: bytes) -> Payload:
+        """Raises HttpError with all faults at once. JSON can say all that is in the payload."""
+        usual = usual_payload(body)
+        if usual is not None and len(usual.events) <= self._max_events:
+            return usual
+        return self.parse_unusual(body)
+
+    def parse_unusual(self, body: bytes) -> TrackerPayload:
+        """As `parse`, whatever the payload is."""
+        if b"NaN" in body or b"Infinity" in body:
+            _refuse_constants(body)
+        try:
+            payload = self._model.model_validate_json(body)
+        except ValidationError as error:
+            raise self._http_error(error) from None
+        _refuse_large_numbers(payload)
+        return payload
+
+    def _http_error(self, error: ValidationError) -> HttpError:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        if any(fault["type"] == "too_long" and fault["loc"] == ("events",) for fault in faults):
+            return too_large("number of events", f"{self._max_events} a call")
+        return invalid([fault_at(fault["loc"], fault["msg"], fault["type"]) for fault in faults])
+
+
+def fault_at(loc: tuple[str | int, ...], message: str, kind: str) -> dict[str, Any]:
+    return {"loc": ["body", *loc], "msg": message, "type": kind}
+
+
+def _refuse_constants(body: bytes) -> None:
+    """Python's parsers read NaN and Infinity, JSON has no such numbers. Other faults are found later."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise invalid([fault_at((), f"Invalid JSON: {constant} is not a JSON value", "json_invalid")])
+
+    try:
+        json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return
+
+
+def _refuse_large_numbers(payload: TrackerPayload) -> None:
+    """Python's parsers read 1e999 as an infinite number, which cannot be written again."""
+    objects: list[tuple[tuple[str | int, ...], JsonObject]] = [
+        (("context",), payload.context),
+        (("properties",), payload.properties),
+    ]
+    for position, event in enumerate(payload.events):
+        objects += [
+            (("events", position, "properties"), event.properties),
+            (("events", position, "context"), event.context),
+            (("events", position, "options"), event.options),
+        ]
+    faults = []
+    for loc, value in objects:
+        try:
+            json_text(value)
+        except ValueError as error:
+            faults.append(fault_at(loc, f"Invalid JSON: {error}", "json_invalid"))
+    if faults:
+        raise invalid(faults)

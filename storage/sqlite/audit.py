@@ -1,0 +1,156 @@
+"""What must be true of every trackd database, as queries that find where it is not.
+
+They read one moment of the file, beside a running server too. Where retention has deleted events, all events below some
+number are gone: a chain may end there, and nowhere else.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from msgspec import Struct
+
+from trackd.storage.sqlite.administration import tombstone
+from trackd.storage.sqlite.connection import explained
+from trackd.storage.sqlite.database import open_for_reading
+
+MAX_SHOWN = 100  # of one check; the others are only counted
+
+
+class Check(Struct, frozen=True):
+    """`sql` gives the id of each document at fault and what is wrong with it."""
+
+    name: str
+    promise: str
+    sql: str
+
+
+class Findings(Struct, frozen=True):
+    """What a check found: how many documents at fault, and of the first of them the id and what is wrong with it."""
+
+    check: Check
+    number: int
+    first: tuple[tuple[str, str], ...]
+
+
+INTEGRITY = Check(
+    "integrity",
+    "the file is sound",
+    "SELECT '', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+)
+COUNTERS = Check(
+    "counters",
+    "a profile has counted at least its stored, valid events of each type",
+    """
+    WITH stored AS (SELECT profile_id, type, count(*) AS events FROM event
+                    WHERE profile_id <> '' AND status <> 'invalid' GROUP BY profile_id, type),
+         counted AS (SELECT profile.id, key, value FROM profile, json_each(doc, '$.stats.counters')
+                     WHERE json_valid(doc))
+    SELECT id, printf('counts %s of type %s, and %d are stored', value, type, events)
+    FROM stored JOIN counted ON id = profile_id AND key = type WHERE value < events
+    """,
+)
+CHECKS = (
+    Check(
+        "documents",
+        "a profile's document is JSON, and has the id and seq of its row",
+        """
+        SELECT id, 'its document is not JSON' FROM profile WHERE NOT json_valid(doc)
+        UNION ALL SELECT id, printf('its document has id %s and seq %s', doc ->> '$.id', doc ->> '$.seq') FROM profile
+        WHERE json_valid(doc) AND (doc ->> '$.id' IS NOT id OR doc ->> '$.seq' IS NOT seq)
+        """,
+    ),
+    Check(
+        "first event",
+        "a profile's events begin with 1, or where retention has deleted the older ones",
+        """
+        SELECT profile_id, printf('event %s has seq %d, and the one before it is missing', id, seq) FROM event
+        WHERE profile_id <> '' AND CASE
+            WHEN previous IS NULL THEN seq <> 1
+            ELSE previous >= (SELECT min(number) FROM event)
+                 AND NOT EXISTS (SELECT 1 FROM event AS before WHERE before.number = event.previous) END
+        """,
+    ),
+    Check(
+        "numbers",
+        "each event of a profile has the number after that of the event before it",
+        """
+        SELECT event.profile_id, printf('event %s has seq %d, the one before it %d', event.id, event.seq, before.seq)
+        FROM event JOIN event AS before ON before.number = event.previous
+        WHERE event.profile_id <> '' AND event.previous < event.number
+        AND (before.profile_id <> event.profile_id OR before.seq <> event.seq - 1)
+        """,
+    ),
+    Check(
+        "no number twice",
+        "no two events of a profile have one number, or one id",
+        """
+        SELECT profile_id, printf('%d events have seq %d', count(*), seq) FROM event WHERE profile_id <> ''
+        GROUP BY profile_id, seq HAVING count(*) > 1
+        UNION ALL SELECT profile_id, printf('%d events have id %s', count(*), id) FROM event WHERE profile_id <> ''
+        GROUP BY profile_id, id HAVING count(*) > 1
+        """,
+    ),
+    Check(
+        "last event",
+        "a profile's seq is that of its last event",
+        """
+        SELECT profile.id, printf('it has seq %d, its last event %s', profile.seq, coalesce(event.seq, 'is missing'))
+        FROM profile LEFT JOIN event ON event.number = last_event AND event.profile_id = profile.id
+        WHERE event.seq IS NOT profile.seq
+        AND NOT (last_event IS NULL AND profile.seq = 0)
+        AND NOT (event.number IS NULL AND last_event IS NOT NULL
+                 AND last_event < (SELECT coalesce(min(number), last_event + 1) FROM event))
+        UNION ALL SELECT profile.id, printf('it has seq %d, and there are events up to %d', profile.seq, max(event.seq))
+        FROM event JOIN profile ON profile.id = profile_id GROUP BY profile_id HAVING max(event.seq) > profile.seq
+        """,
+    ),
+    Check(
+        "living",
+        "events, sessions and ids belong to profiles that are there",
+        """
+        SELECT profile_id, printf('%d events of it are there, the profile is not', count(*)) FROM event
+        WHERE profile_id <> '' AND profile_id NOT IN (SELECT id FROM profile) GROUP BY profile_id
+        UNION ALL SELECT profile_id, printf('session %s is of it, the profile is not there', id) FROM session
+        WHERE profile_id NOT IN (SELECT id FROM profile)
+        UNION ALL SELECT profile_id, printf('%d event ids of it are there, the profile is not', count(*)) FROM event_id
+        WHERE profile_id NOT IN (SELECT id FROM profile) GROUP BY profile_id
+        UNION ALL SELECT into_id, printf('%s was merged into it, the profile is not there', id) FROM merged
+        WHERE into_id NOT IN (SELECT id FROM profile)
+        """,
+    ),
+    Check(
+        "event ids",
+        "an id that a client gave is of the event with its seq",
+        """
+        SELECT event_id.profile_id, printf('id %s is remembered with seq %d, and that event is %s', event_id.id,
+               event_id.seq, coalesce(event.id, 'missing'))
+        FROM event_id JOIN event ON event.id = event_id.id AND event.profile_id = event_id.profile_id
+        WHERE event_id.seq IS NOT event.seq
+        """,
+    ),
+    Check(
+        "erased",
+        "no erased profile is there as it was before",
+        """
+        SELECT id, printf('it was erased at %s', erased) FROM profile JOIN erased ON hash = tombstone(id)
+        WHERE json_valid(doc) AND doc ->> '$.metadata.time.insert' < erased
+        """,
+    ),
+)
+
+
+def checks(*, rules_change_counters: bool) -> tuple[Check, ...]:
+    return (INTEGRITY, *CHECKS, *(() if rules_change_counters else (COUNTERS,)))
+
+
+def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
+    """Look for what must not be, check by check, all in one moment of the file. Raises DatabaseError."""
+    with contextlib.closing(open_for_reading(path)) as db, explained(path):
+        db.create_function("tombstone", 1, tombstone, deterministic=True)
+        db.execute("BEGIN")
+        for check in which:
+            rows = db.execute(check.sql)
+            first = tuple(islice(rows, MAX_SHOWN))
+            yield Findings(check, len(first) + sum(1 for _ in rows), first)

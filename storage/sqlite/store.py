@@ -1,0 +1,114 @@
+"""The store in an SQLite file: a connection that reads, and a writer (sqlite_writer.py); fixed SQL."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pysqlite3 as sqlite3
+from msgspec import Raw
+
+from trackd.core.documents import Profile, Session, Source, Token
+from trackd.core.encoding import json_text
+from trackd.storage.sqlite.connection import connect, explained
+from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.sqlite.writer import SqliteWriter
+from trackd.storage.store import Change, Outcome, StoreError
+
+log = logging.getLogger(__name__)
+
+PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
+MERGED_PROFILE = """
+SELECT id, seq, revision, doc, remembered FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)
+"""
+SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
+SESSION_AND_PROFILE = """
+SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc, remembered
+FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
+"""
+KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
+SOURCES = "SELECT * FROM source"
+TOKENS = "SELECT * FROM token"
+
+
+class SqliteStore:
+    """See `Store`. Raises DatabaseError when the file cannot be used."""
+
+    def __init__(self, path: Path, synchronous: str = "FULL") -> None:
+        self._path = path
+        self._writer = SqliteWriter(open_for_writing(path, synchronous=synchronous))
+        with explained(path):
+            self._reader = connect(path, mode="ro")
+
+    def listings(self) -> SqliteListings:
+        """Of the same file, on connections of their own: close them before the store."""
+        return SqliteListings(self._path)
+
+    def profile(self, profile_id: str) -> Profile | None:
+        for sql in (PROFILE, MERGED_PROFILE):
+            for row in self._read(sql, profile_id):
+                return _profile(*row)
+        return None
+
+    def session(self, session_id: str) -> Session | None:
+        for row in self._read(SESSION, session_id):
+            return _session(*row)
+        return None
+
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        for row in self._read(SESSION_AND_PROFILE, session_id):
+            return _session(*row[:6]), None if row[6] is None else _profile(*row[6:])
+        return None
+
+    def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
+        return dict(self._read(KNOWN_EVENTS, profile_id, json_text(list(event_ids))))
+
+    def sources_version(self) -> int:
+        version: int = self._read("SELECT version FROM sources_version")[0][0]
+        return version
+
+    def sources(self) -> list[Source]:
+        sources = []
+        for row in self._read(SOURCES):
+            try:
+                sources.append(Source.of_row(row))
+            except (TypeError, ValueError) as error:  # written by another tool; the others are as good as before
+                log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
+        return sources
+
+    def tokens(self) -> list[Token]:
+        return [Token.of_row(row) for row in self._read(TOKENS)]
+
+    def sizes(self) -> dict[str, int]:
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return {"database": _size(self._path), "wal": _size(log)}
+
+    def _read(self, sql: str, *parameters: str) -> list[Any]:
+        try:
+            rows: list[Any] = self._reader.execute(sql, parameters).fetchall()
+            return rows
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read: {error}") from error
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        return self._writer.commit(batch)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+def _profile(found_id: str, seq: int, revision: int, doc: str, remembered: int) -> Profile:
+    return Profile(found_id, seq, revision, Raw(doc.encode()), remembered)
+
+
+def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:
+    return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,178 @@
+"""What commits batches to an SQLite file: one connection, fixed SQL.
+
+It checkpoints the write-ahead log too; in a server most of that is done beside it, see checkpointer.py.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import cast
+
+import pysqlite3 as sqlite3
+from msgspec.json import Decoder
+
+from trackd.core.encoding import json_again
+from trackd.storage.fence import Verdict, judge
+from trackd.storage.sqlite import event_chain
+from trackd.storage.sqlite.administration import administer
+from trackd.storage.sqlite.bulk import BulkInsert
+from trackd.storage.sqlite.connection import Connection, transaction
+from trackd.storage.sqlite.retention import Retention
+from trackd.storage.store import (
+    Administration,
+    Change,
+    Changes,
+    DeleteEvents,
+    DeleteSessions,
+    Deletion,
+    Erasure,
+    Outcome,
+    StoreError,
+)
+
+log = logging.getLogger(__name__)
+
+# One row for a whole batch, see bulk.py.
+STANDING = """
+SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
+        WHERE id IN (SELECT value FROM json_each(:profiles))),
+       (SELECT json_group_array(json_array(id, profile_id, updated)) FROM session
+        WHERE id IN (SELECT value FROM json_each(:sessions))),
+       (SELECT coalesce(max(number), 0) FROM event)
+"""
+PUT_PROFILES = BulkInsert(
+    "profile",
+    ("id", "seq", "revision", "doc", "last_event", "remembered"),
+    "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, revision = excluded.revision, doc = excluded.doc,"
+    " last_event = excluded.last_event, remembered = excluded.remembered",
+)
+PUT_SESSIONS = BulkInsert(
+    "session",
+    ("id", "profile_id", "inserted", "updated", "context", "properties"),
+    "ON CONFLICT (id) DO UPDATE SET profile_id = excluded.profile_id, updated = excluded.updated,"
+    " context = excluded.context, properties = excluded.properties",
+)
+PUT_EVENTS = BulkInsert("event", event_chain.COLUMNS)
+PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
+JSON = Decoder()
+HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
+
+# One change is at fault, not the disk: the others of its batch are committed without it.
+FAULTS_OF_ONE = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    ValueError,
+    OverflowError,
+)
+
+
+class SqliteWriter:
+    """The committing half of `SqliteStore`. Used by one thread at a time; owns the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._retention = Retention()
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        try:
+            return self._transaction(batch)
+        except FAULTS_OF_ONE as error:
+            if len(batch) > 1:
+                return self._commit_one_by_one(batch)
+            if not batch:
+                raise StoreError(f"cannot write: {error}") from error
+            log.error("a change cannot be stored: %s", error)
+            return [Outcome.FAILED]
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot commit: {error}") from error
+
+    def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
+        outcomes = []
+        undone: set[str] = set()
+        for change in batch:
+            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
+            came_from = change.session_was if isinstance(change, Changes) else None
+            is_stale = profile_id in undone or came_from in undone
+            outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
+            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
+                undone.add(profile_id)
+        return outcomes
+
+    def _commit_alone(self, change: Change) -> Outcome:
+        try:
+            return self.commit([change])[0]
+        except StoreError as error:
+            log.error("a change was not stored: %s", error)
+            return Outcome.FAILED
+
+    def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
+        position = self._retention.position
+        try:
+            with transaction(self._db):
+                outcomes = self._write(batch)
+                if not batch:
+                    self._db.execute(HEARTBEAT)
+        except BaseException:
+            self._retention.position = position
+            raise
+        return outcomes
+
+    def _write(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Calls are written together, as far as no other change stands between them."""
+        outcomes: list[Outcome] = []
+        stale: set[str] = set()
+        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
+            if are_calls:
+                outcomes += self._write_calls(cast(list[Changes], list(group)), stale)
+            else:
+                outcomes += [self._administer(cast(Administration | Deletion, change), stale) for change in group]
+        return outcomes
+
+    def _administer(self, change: Administration | Deletion, stale: set[str]) -> Outcome:
+        if isinstance(change, Erasure) and change.fence.profile_id in stale:
+            return Outcome.STALE
+        if isinstance(change, DeleteEvents | DeleteSessions):
+            return self._retention.delete(self._db, change)
+        return administer(self._db, change)
+
+    def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
+        profiles = json_again(list({changes.fence.profile_id for changes in calls}))
+        sessions = json_again(list({changes.session.id for changes in calls if changes.session}))
+        row = self._db.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
+        standing, links = JSON.decode(row[0]), JSON.decode(row[1])
+        verdict = judge(
+            calls,
+            {key: (seq, revision) for key, seq, revision, _ in standing},
+            {key: (profile_id, updated) for key, profile_id, updated in links},
+            stale,
+        )
+        self._put(verdict, {key: last_event for key, _, _, last_event in standing}, row[2])
+        return verdict.outcomes
+
+    def _put(self, verdict: Verdict, last_events: Mapping[str, int | None], last_number: int) -> None:
+        events, last_events = event_chain.chained(verdict.events, last_events, last_number)
+        PUT_EVENTS.run(self._db, events)
+        PUT_EVENT_IDS.run(self._db, verdict.event_ids)
+        PUT_PROFILES.run(
+            self._db,
+            [
+                (p.id, p.seq, p.revision, json_again(p.doc_json), last_events.get(p.id), p.remembered)
+                for p in verdict.profiles.values()
+            ],
+        )
+        PUT_SESSIONS.run(
+            self._db,
+            [
+                (s.id, s.profile_id, s.inserted, s.updated, json_again(s.context_json), json_again(s.properties_json))
+                for s in verdict.sessions.values()
+            ],
+        )
+
+    def close(self) -> None:
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:  # the disk is full, say
+            log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
+        self._db.close()

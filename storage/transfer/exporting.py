@@ -1,0 +1,129 @@
+"""Reading a whole database, in constant memory, beside a running server.
+
+On a read-only connection, which never checkpoints. An export of everything sees one moment: one read transaction, as
+long as which the write-ahead log grows. The same holds for the tables `profile` and `session` alone. Events alone are
+read in ranges of their numbers, so that the log can begin anew between two ranges: events are only added, in the order
+of their numbers, and no later ones are read than were there at the start. That is one moment too, but for events that
+are deleted meanwhile: those may be in the export or not.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+from sqlite_utils import Database
+
+from trackd.storage.sqlite.connection import DatabaseError, explained
+from trackd.storage.sqlite.database import open_for_reading
+from trackd.storage.sqlite.schema import migrations
+from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
+
+RANGE = 512
+# Both in one SELECT would read the whole table.
+FIRST_AND_LAST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
+
+
+class Export:
+    """One database file, opened for reading. Raises DatabaseError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = open_for_reading(path)
+        with contextlib.ExitStack() as at_fault:
+            at_fault.callback(self._db.close)
+            with explained(path):
+                pending = migrations.pending(Database(self._db))
+            if pending:
+                raise DatabaseError(
+                    f"{path} was written by an older trackd (it lacks {', '.join(each.name for each in pending)}): "
+                    "start `trackd serve` on it once, that brings its tables up to date."
+                )
+            at_fault.pop_all()
+
+    def __enter__(self) -> "Export":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def size(self, *records: type[Record]) -> int:
+        """How many rows there are about now."""
+        with explained(self._path):
+            return sum(self._one(f"SELECT count(*) FROM {record.table()}") for record in records or RECORDS)
+
+    def lines(self) -> Iterator[bytes]:
+        """All that an import needs to make the same rows: a header, records, and a last line with their counts."""
+        yield line_of(Header(FORMAT, VERSION)) + b"\n"
+        counts = {}
+        with self._one_moment():
+            for record in RECORDS:
+                counts[record.table()] = 0
+                for row in self._rows(record):
+                    counts[record.table()] += 1
+                    yield line_of(self._record(record, row)) + b"\n"
+        yield line_of(End(counts)) + b"\n"
+
+    def documents(self, record: type[Record], since: str | None = None) -> Iterator[bytes]:
+        """The documents of a table, one a line."""
+        for row in self.rows(record, since):
+            document: Any = self._record(record, row)
+            yield line_of(document.document) + b"\n"
+
+    def rows(self, record: type[Record], since: str | None = None) -> Iterator[Row]:
+        """The rows of a table, with all its columns, or those of them that were changed since a time."""
+        if record is EventRecord:
+            yield from self._events(since)
+        else:
+            with self._one_moment():
+                yield from self._rows(record, *_changed(record, since))
+
+    @contextlib.contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        with explained(self._path):
+            self._db.execute("BEGIN")
+            yield
+            self._db.execute("ROLLBACK")
+
+    def _rows(self, record: type[Record], where: str = "", *parameters: Any) -> Iterator[Row]:
+        columns = ", ".join(record.columns)
+        sql = f"SELECT {columns} FROM {record.table()} {where} ORDER BY {record.order}"
+        rows: Iterator[Row] = self._db.execute(sql, parameters)
+        return rows
+
+    def _events(self, since: str | None) -> Iterator[Row]:
+        where, *changed = _changed(EventRecord, since)
+        in_range = f"{where or 'WHERE TRUE'} AND number > ? AND number <= ?"
+        with explained(self._path):
+            first, last = self._db.execute(FIRST_AND_LAST).fetchone()
+        for before in range(first - 1, last, RANGE) if last else ():
+            upto = min(before + RANGE, last)
+            with explained(self._path):
+                rows = list(self._rows(EventRecord, in_range, *changed, before, upto))  # ends the read transaction
+            yield from rows
+
+    def _record(self, record: type[Record], row: Row) -> Record:
+        try:
+            return record.of_row(row)
+        except (TypeError, ValueError) as error:
+            self._refuse(record, row, error)
+
+    def _refuse(self, record: type[Record], row: Row, error: Exception) -> NoReturn:
+        key = ", ".join(
+            f"{name} {row[record.columns.index(name)]!r}" for name in ("number", "id") if name in record.columns
+        )
+        raise DatabaseError(
+            f"{self._path} has a row in {record.table()} that is not as trackd writes them ({key}: {error}): "
+            "mend it first."
+        ) from error
+
+    def _one(self, sql: str) -> int:
+        value: int = self._db.execute(sql).fetchone()[0]
+        return value
+
+
+def _changed(record: type[Record], since: str | None) -> tuple[str, ...]:
+    return ("",) if since is None else (f"WHERE {record.changed} >= ?", since)

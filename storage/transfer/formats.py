@@ -1,0 +1,74 @@
+"""Rows of a table as CSV and Parquet: its columns, but for those that link events; JSON as text."""
+
+import csv
+import importlib.util
+import io
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any, BinaryIO
+
+from trackd.storage.store import StoreError
+from trackd.storage.transfer.records import Record, Row
+
+WHOLE_NUMBERS = frozenset({"seq", "revision"})
+GROUP_ROWS, GROUP_BYTES = 20_000, 32 * 2**20
+
+
+class FormatError(StoreError):
+    """A format cannot be written here: a sentence that says what to do."""
+
+
+def columns_of(record: type[Record]) -> list[str]:
+    return [column for column in record.columns if column not in record.links]
+
+
+def write_csv(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> None:
+    """With a line of names; a null is empty."""
+    columns = columns_of(record)
+    text = io.TextIOWrapper(output, encoding="utf-8", newline="", write_through=True)
+    try:
+        lines = csv.writer(text)  # its lines end in CRLF: with another end it would not quote a CR in a value
+        lines.writerow(columns)
+        lines.writerows(map(_picked(record), rows))
+    finally:
+        text.detach()
+
+
+def check_parquet() -> None:
+    """Raises FormatError when pyarrow, an extra of trackd, is not there."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise FormatError(
+            "Parquet needs pyarrow, which is not installed: install it with `pip install 'trackd[parquet]'`, "
+            "or choose --format csv or jsonl."
+        )
+
+
+def write_parquet(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> None:
+    """In row groups of so many rows or bytes."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    columns = columns_of(record)
+    types = [arrow.int64() if column in WHOLE_NUMBERS else arrow.string() for column in columns]
+    schema = arrow.schema(list(zip(columns, types, strict=True)))
+    with parquet.ParquetWriter(output, schema, compression="zstd") as writer:
+        for group in _groups(map(_picked(record), rows)):
+            values = [arrow.array(column, kind) for column, kind in zip(zip(*group, strict=True), types, strict=True)]
+            writer.write_batch(arrow.record_batch(values, schema))
+
+
+def _picked(record: type[Record]) -> Any:
+    return itemgetter(*(record.columns.index(column) for column in columns_of(record)))
+
+
+def _groups(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str))
+        if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

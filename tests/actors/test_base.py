@@ -1,0 +1,108 @@
+from trackd.actors.base import GuardedActor
+from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick, Track
+from trackd.storage.store import StoreError
+
+
+class Fragile(GuardedActor):
+    """Raises what a call's session names, and remembers what it was given."""
+
+    seen: list
+
+    @classmethod
+    def handlers(cls):
+        return {Track: cls.track, Tick: cls.tick, Answered: cls.tick}
+
+    def track(self, call):
+        self.seen.append(call.number)
+        if call.session_id == "fault":
+            raise ZeroDivisionError("ours")
+        if call.session_id == "store":
+            raise StoreError("the disk's")
+        self.answer(Refused(call.number, Reason.OVERLOADED))
+
+    def tick(self, message):
+        self.seen.append(message)
+        raise ZeroDivisionError("ours")
+
+
+def fragile(make, troupe):
+    """A troupe, the address of a fragile actor in it, and the list of what the actor was given."""
+    seen = []
+    actors = troupe(make.store())
+    address = actors.create(type("Fragile", (Fragile,), {"seen": seen}))
+    actors.tell(address, actors.wiring)
+    return actors, address, seen
+
+
+def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(make, troupe, caplog):
+    actors, address, seen = fragile(make, troupe)
+    call = make.call("fault")
+
+    actors.tell(address, call)
+
+    assert actors.answers == {call.number: Failed(call.number)}
+    assert seen == [call.number]
+    assert "ZeroDivisionError: ours" in caplog.text
+
+
+def test_a_store_that_fails_is_told_apart_from_a_fault(make, troupe, caplog):
+    actors, address, seen = fragile(make, troupe)
+    call = make.call("store")
+
+    actors.tell(address, call)
+
+    assert actors.answers == {call.number: Refused(call.number, Reason.STORE_FAILED, 1.0)}
+    assert seen == [call.number]
+    assert "the disk's" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_an_actor_that_raised_takes_the_next_message(make, troupe):
+    actors, address, _ = fragile(make, troupe)
+    calls = [make.call(session) for session in ("fault", "well", "fault", "well")]
+
+    for call in calls:
+        actors.tell(address, call)
+
+    kinds = [type(actors.answers[call.number]) for call in calls]
+    assert kinds == [Failed, Refused, Failed, Refused]
+
+
+def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(make, troupe, caplog):
+    actors, address, seen = fragile(make, troupe)
+
+    actors.tell(address, Tick())
+
+    assert seen == [Tick()]
+    assert actors.answers == {}
+    assert "Fragile raised on Tick" in caplog.text
+
+
+def test_a_failed_answers_no_failed(make, troupe):
+    actors, address, seen = fragile(make, troupe)
+    failed = Answered((Failed(7),))
+
+    actors.tell(address, failed)
+
+    assert seen == [failed]
+    assert actors.answers == {}
+
+
+def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(make, troupe, caplog):
+    actors, _, _ = fragile(make, troupe)
+    call = make.call()
+
+    actors.tell(actors.wiring.event_writer, "nonsense")
+    actors.tell(actors.wiring.directory, call)
+
+    assert actors.answers == {call.number: Failed(call.number)}
+    assert "EventWriter raised on str" in caplog.text
+
+
+def test_an_actor_ends_with_its_system_without_a_word(make, troupe, caplog):
+    actors, _, seen = fragile(make, troupe)
+
+    actors.close()
+
+    assert seen == []
+    assert caplog.records == []

@@ -1,0 +1,204 @@
+import pytest
+
+from trackd.core.profile_document import new_profile
+from trackd.core.rules.conditions import NOT_SO, VARIABLES, Condition
+
+ROOTS = {
+    "event": {
+        "id": "e",
+        "type": "page-view",
+        "tags": ["t"],
+        "metadata": {"time": {"create": "2026-01-01T00:00:00Z", "insert": "2026-01-02T00:00:00Z"}, "ip": None},
+    },
+    "properties": {"n": 3, "f": 2.5, "text": "x", "list": [1, 2], "none": None},
+    "context": {},
+    "profile": new_profile("A", "2026-01-01T00:00:00Z"),
+    "session": {"id": "S", "context": {"a": {"b": 1}}, "properties": {}},
+    "source": {"id": "source", "name": "shop", "tags": []},
+}
+
+
+def unmet(text, roots=ROOTS, max_loop_bytes=16_384):
+    return Condition(text, max_loop_bytes).unmet(roots)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_can_be_looked_at(name):
+    assert unmet(f"{name} == {name}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("event.properties.n > 2", True),
+        ("event.properties.n > 2.5", True),
+        ("event.properties.f > 2", True),
+        ("event.type == 'page-view' && profile.stats.views == 0", True),
+        ("has(event.properties.absent)", False),
+        ("session.context.a.b == 1", True),
+        ("'x' in profile.stats.counters", False),
+        ("event.tags.exists(tag, tag == 't')", True),
+        ("timestamp(event.metadata.time.insert) - timestamp(event.metadata.time.create) == duration('24h')", True),
+        ("event.properties.text.matches('^x+$')", True),
+        ("profile.id.startsWith('B') || source.name == 'shop'", True),
+        ("event.properties.none == null", True),
+    ],
+)
+def test_a_condition_holds_or_not(text, holds):
+    assert unmet(text) is (None if holds else NOT_SO)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("event.propertis.n > 2", "undeclared reference to 'event.propertis.n'"),
+        ("profile", "undeclared reference to 'profile'"),
+        ("profile.seq > 1", "undeclared reference to 'profile.seq'"),
+        ("open('/etc/passwd')", "undeclared reference to 'open'"),
+        ("event.__class__ == 1", "undeclared reference to 'event.__class__'"),
+        ("event.type.__class__ == 1", "cannot be the operand of a select"),
+        ("event.type > 3", "no matching overload"),
+        ("1 +", "Syntax error"),
+        ("event.type", "it gives string, not true or false"),
+        ("profile.stats.visits + 1", "it gives int, not true or false"),
+        ("'x'.matches(event.type)", "the pattern of `matches` must be a literal text"),
+        ("matches(event.type, 'x')", "the pattern of `matches` must be a literal text"),
+        ("'x'.matches('a' + event.type)", "the pattern of `matches` must be a literal text"),
+        ("(" * 40 + "true" + ")" * 40, "recursion limit"),
+    ],
+)
+def test_what_is_no_condition_is_refused_with_the_reason(text, why):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  the sentence is looked at below
+        Condition(text, 16_384)
+    assert why in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "INVALID_ARGUMENT" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "event.properties.absent > 3",
+        "profile.traits.public.age >= 18",
+        "event.context.a.b",
+        "event.properties.none > 3",
+        "event.properties.list[5] == 1",
+    ],
+)
+def test_a_condition_that_needs_a_missing_value_does_not_hold_and_does_not_fail(text):
+    reason = unmet(text)
+    assert reason.why.startswith("a value is missing")
+    assert not reason.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("event.properties.text > 3", "No matching overloads found : _>_(string, int64)"),
+        ("event.properties.n + 0.5 > 3.0", "No matching overloads found : _+_(int64, double)"),
+        ("event.properties.n / 0 == 1", "divide by zero"),
+        ("event.properties.text", "it gives string, not true or false"),
+        ("event.properties.text.absent == 1", "Applying SELECT to non-message type"),
+    ],
+)
+def test_what_goes_wrong_is_a_failure_and_no_exception(text, why):
+    reason = unmet(text)
+    assert reason.failed
+    assert reason.why == why
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**64)])
+def test_a_number_that_is_too_large_is_a_failure_that_does_not_quote_it(number):
+    reason = unmet("event.properties.n == 1", {**ROOTS, "properties": {"n": number}})
+    assert (reason.failed, reason.why) == (True, "a whole number is too large")
+
+
+def test_what_the_profile_says_is_not_quoted():
+    profile = {**ROOTS["profile"], "pii": {"number": "secret"}}
+    reason = unmet("int(profile.pii.number) > 3", {**ROOTS, "profile": profile})
+    assert reason.failed
+    assert "secret" not in reason.why
+
+
+def test_a_loop_that_runs_too_long_is_a_failure():
+    roots = {**ROOTS, "properties": {"l": list(range(101))}}
+    reason = unmet("event.properties.l.all(a, event.properties.l.all(b, a + b >= 0))", roots)
+    assert (reason.failed, reason.why) == (True, "Iteration budget exceeded")
+
+
+def test_a_loop_over_more_than_it_may_look_at_is_a_failure_and_without_a_loop_it_is_none():
+    roots = {**ROOTS, "properties": {"l": ["x" * 1000]}}
+    assert unmet("event.properties.l.exists(a, a == 'y')", roots, max_loop_bytes=2_000) is NOT_SO
+    assert "limits.max_loop_bytes" in unmet("event.properties.l.exists(a, a == 'y')", roots, max_loop_bytes=1_000).why
+    assert unmet("event.properties.l[0] == 'y'", roots, max_loop_bytes=1_000) is NOT_SO
+
+
+def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
+    roots = {**ROOTS, "properties": {"text": "a" * 10_000}}
+    assert unmet("event.properties.text.matches('(a+)+b')", roots) is NOT_SO
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "profile_only", "cost"),
+    [
+        ("profile.stats.views > 1", {"stats.views"}, True, 0),
+        (
+            "profile.metadata.time.visit.count > 1 && 'a' in profile.segments",
+            {"metadata.time", "segments"},
+            True,
+            0,
+        ),
+        ("has(profile.traits.public.a)", {"traits.public"}, True, 2),
+        ("profile.pii.a == event.properties.a", {"pii"}, False, 612),
+        ("event.type == 'x'", set(), False, 0),
+    ],
+)
+def test_a_condition_knows_what_it_looks_at(text, parts, profile_only, cost):
+    condition = Condition(text, 16_384)
+    roots = {**ROOTS, "properties": {"a": "x" * 602}}
+    assert (condition.parts, condition.reads_profile_only) == (parts, profile_only)
+    assert condition.cost(roots) == cost
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        ("event.properties.a == 'x'", 2560),
+        ("event.properties.a.contains('x')", 2560),
+        ("event.properties.a.contains(event.type)", 25_600),
+        ("event.properties.exists(key, key == 'x')", 25_600),
+    ],
+)
+def test_a_loop_and_a_search_for_something_unknown_cost_more_the_more_they_look_at(text, cost):
+    assert Condition(text, 16_384).cost({**ROOTS, "properties": {"a": "x" * 2552}}) == cost
+
+
+@pytest.mark.parametrize("loop", ["exists(a, a == 3)", "all(a, a < 3)", "exists_one(a, a == 1)", "map(a, a) == []"])
+def test_every_kind_of_loop_is_bounded_by_what_it_looks_at(loop):
+    roots = {**ROOTS, "properties": {"l": [1, 2] * 500}}
+    reason = unmet(f"event.properties.l.{loop}", roots, max_loop_bytes=1_000)
+    assert reason.failed
+    assert "limits.max_loop_bytes" in reason.why
+
+
+@pytest.mark.parametrize("text", ["event.properties.__class__ == 1", "event.properties.text.__len__ == 1"])
+def test_a_condition_sees_no_attribute_of_python(text):
+    assert unmet(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int(profile.pii.x) == 1",
+        "double(profile.pii.x) > 1.0",
+        "bool(profile.pii.x)",
+        "timestamp(profile.pii.x) > timestamp('2026-01-01T00:00:00Z')",
+        "duration(profile.pii.x) > duration('1h')",
+        "timestamp('2026-01-01T00:00:00Z').getFullYear(profile.pii.x) == 1",
+    ],
+)
+def test_no_conversion_that_fails_quotes_the_profile(text):
+    profile = {**ROOTS["profile"], "pii": {"x": "secret@example.com"}}
+    reason = unmet(text, {**ROOTS, "profile": profile})
+    assert reason.failed
+    assert "secret" not in reason.why

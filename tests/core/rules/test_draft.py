@@ -1,0 +1,117 @@
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from trackd.core.rules.draft import Draft, NotAnObjectError, json_size
+from trackd.core.rules.paths import MISSING
+
+KEYS = st.sampled_from(["a", "b", "č", '"'])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text("aé\n", max_size=3) | st.floats(-1, 1),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+docs = st.dictionaries(KEYS, values, max_size=3)
+paths = st.lists(KEYS, min_size=1, max_size=3).map(tuple)
+acts = st.lists(
+    st.tuples(st.just("put"), paths, values)
+    | st.tuples(st.just("delete"), paths, st.none())
+    | st.tuples(st.sampled_from(["mark", "undo"]), st.none(), st.none()),
+    max_size=12,
+)
+
+
+def put(doc, path, value):
+    """What `Draft.put` does, in place; False when there is no way."""
+    node = doc
+    for key in path[:-1]:
+        node = node.setdefault(key, {})
+        if not isinstance(node, dict):
+            return False
+    node[path[-1]] = value
+    return True
+
+
+def delete(doc, path):
+    node = doc
+    for key in path[:-1]:
+        node = node.get(key) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(path[-1], None)
+
+
+@given(docs, acts)
+def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone(doc, acts):
+    said = copy.deepcopy(acts)
+    draft, model, marks = Draft(copy.deepcopy(doc)), doc, []
+    for act, path, value in acts:
+        match act:
+            case "put":
+                tried = copy.deepcopy(model)
+                if put(tried, path, copy.deepcopy(value)):
+                    draft.put(path, value)
+                    model = tried
+                else:
+                    with pytest.raises(NotAnObjectError):
+                        draft.put(path, value)
+            case "delete":
+                draft.delete(path)
+                delete(model, path)
+            case "mark":
+                marks.append((draft.mark(), copy.deepcopy(model)))
+            case "undo" if marks:
+                mark, model = marks.pop()
+                draft.undo(mark)
+        assert draft.doc == model
+        assert draft.size == json_size(draft.doc)
+    assert acts == said
+
+
+def test_a_value_that_was_put_is_never_changed_itself():
+    value = {"x": 1}
+    draft = Draft({})
+    draft.put(("a",), value)
+    draft.put(("a", "y"), 2)
+    assert value == {"x": 1}
+    assert draft.doc == {"a": {"x": 1, "y": 2}}
+
+
+def test_a_null_is_a_value_and_no_way_is_none():
+    draft = Draft({"a": None, "b": {"c": 1}})
+    assert draft.get(("a",)) is None
+    assert draft.get(("b", "c")) == 1
+    assert draft.get(("b", "c", "d")) is MISSING
+    assert draft.get(("x",)) is MISSING
+
+
+def test_changes_are_known_by_the_first_two_keys_of_their_path():
+    draft = Draft({"traits": {"public": {}}, "stats": {"views": 0}})
+    clock = draft.clock
+    assert not draft.changed_since(clock, frozenset({"traits.public", "stats.views"}))
+    draft.put(("traits", "public", "a", "b"), 1)
+    assert draft.changed_since(clock, frozenset({"traits.public"}))
+    assert draft.changed_since(clock, frozenset({"traits"}))
+    assert not draft.changed_since(clock, frozenset({"traits.private", "stats.views"}))
+    clock = draft.clock
+    part = draft.part(("stats",))
+    part["views"] = 10
+    draft.wrote("stats.views", 1)
+    assert draft.changed_since(clock, frozenset({"stats.views"}))
+    assert not draft.changed_since(clock, frozenset({"traits.public"}))
+    assert draft.size == json_size(draft.doc)
+
+
+def test_a_part_is_the_same_object_for_rules_and_for_who_counts():
+    draft = Draft({"stats": {"counters": {"a": 1}}})
+    draft.put(("stats", "counters", "b"), 1)
+    draft.part(("stats", "counters"))["a"] = 2
+    draft.put(("stats", "counters", "c"), 1)
+    assert draft.doc == {"stats": {"counters": {"a": 2, "b": 1, "c": 1}}}
+
+
+@given(values)
+def test_the_size_is_that_of_compact_json(value):
+    assert json_size(value) == len(to_json(value))

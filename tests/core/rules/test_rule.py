@@ -1,0 +1,32 @@
+import pytest
+
+from trackd.core.profile_document import new_profile
+from trackd.core.rules.conditions import NOT_SO, Condition, Unmet
+from trackd.core.rules.draft import Draft
+from trackd.core.rules.rule import Segment, SegmentTurn
+
+FAILED = Unmet("divide by zero", failed=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "unmet", "turn", "after"),
+    [
+        ([], None, SegmentTurn("s", entered=True), ["s"]),
+        (["a"], None, SegmentTurn("s", entered=True), ["a", "s"]),
+        (["s"], None, None, ["s"]),
+        (["s", "a"], NOT_SO, SegmentTurn("s", entered=False), ["a"]),
+        ([], NOT_SO, None, []),
+        (["s"], Unmet("a value is missing"), SegmentTurn("s", entered=False), []),
+        (["s"], FAILED, SegmentTurn("s", failed="divide by zero"), ["s"]),
+        ([], FAILED, SegmentTurn("s", failed="divide by zero"), []),
+    ],
+)
+def test_a_profile_enters_and_leaves_as_the_condition_turns_and_stays_when_it_fails(before, unmet, turn, after):
+    draft = Draft({**new_profile("A", "now"), "segments": before})
+    assert Segment("s", Condition("true", 1000)).turn(draft, unmet) == turn
+    assert draft.doc["segments"] == after
+
+
+def test_segments_of_two_rules_files_are_two():
+    condition = Condition("true", 1000)
+    assert Segment("s", condition) != Segment("s", condition)

@@ -1,0 +1,99 @@
+import re
+
+import pytest
+
+from trackd.core.rules.schemas import MAX_FAULTS, MAX_MESSAGE, Schema
+
+ORDER = {
+    "type": "object",
+    "required": ["total"],
+    "properties": {
+        "total": {"type": "number", "minimum": 0},
+        "items": {"type": "array", "items": {"type": "object", "required": ["sku"]}},
+        "email": {"format": "email"},
+    },
+}
+
+
+@pytest.mark.parametrize("properties", [{"total": 1}, {"total": 0.5, "items": [{"sku": 1}], "more": None}])
+def test_valid_properties_have_no_faults(properties):
+    assert Schema(ORDER).faults(properties) == ()
+
+
+def test_each_fault_says_where_it_is():
+    faults = Schema(ORDER).faults({"total": -1, "items": [{"sku": 1}, {}], "email": "x"})
+    assert sorted(map(str, faults)) == [
+        'properties.email: "x" is not a "email"',
+        'properties.items.1: "sku" is a required property',
+        "properties.total: -1 is less than the minimum of 0",
+    ]
+
+
+def test_faults_are_bounded_in_number_and_length():
+    schema = Schema({"additionalProperties": {"type": "integer"}})
+    assert len(schema.faults({str(number): "x" for number in range(100)})) == MAX_FAULTS
+    [fault] = schema.faults({"a": "x" * 1000})
+    assert len(fault.message) == MAX_MESSAGE
+
+
+def test_what_a_client_calls_its_keys_is_cut():
+    schema = Schema({"additionalProperties": {"additionalProperties": {"type": "boolean"}}})
+    faults = schema.faults({"k" * 100_000: {str(number): "x" for number in range(20)}})
+    assert sum(len(str(fault)) for fault in faults) < 4_000
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"type": "nmber"}, '"nmber" is not valid'),
+        ({"pattern": "(a"}, "regex"),
+        ({"minimum": "3"}, '"3" is not of type "number"'),
+        ({"$ref": "http://schemas.example/order.json"}, "Retrieval is disabled"),
+        ({"$ref": "file:///etc/passwd"}, "Retrieval is disabled"),
+        ({"$schema": "http://schemas.example/meta"}, "meta-schema"),
+    ],
+)
+def test_a_wrong_schema_is_refused_with_the_reason(schema, why):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  the sentence is looked at below
+        Schema(schema)
+    assert why in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_schema_may_refer_to_itself():
+    schema = Schema({"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}})
+    assert schema.faults({"a": 1}) == ()
+    assert schema.faults({"a": "x"})
+
+
+def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
+    assert Schema({"properties": {"a": {"pattern": "^(a+)+$"}}}).faults({"a": "a" * 10_000 + "b"})
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("date-time", "2026-01-31T12:00:00Z", "yesterday"),
+        ("date", "2026-01-31", "2026-13-01"),
+        ("email", "a@example.com", "a"),
+        ("uuid", "3ee63fc6-490a-4fd8-bfb3-bf0c8c8d3387", "3ee63fc6"),
+        ("ipv4", "127.0.0.1", "127.0.0.256"),
+        ("uri", "https://example.com/", "example"),
+    ],
+)
+def test_formats_are_checked(name, right, wrong):
+    schema = Schema({"properties": {"a": {"format": name}}})
+    assert schema.faults({"a": right}) == ()
+    assert [fault.path for fault in schema.faults({"a": wrong})] == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"), [("other.json", "No base URI"), ("#/$defs/none", "'/$defs/none' does not exist")]
+)
+def test_a_reference_that_leads_nowhere_is_refused(reference, why):
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Schema({"$ref": reference})
+
+
+def test_a_schema_that_refers_to_itself_in_a_circle_ends():
+    assert Schema({"$ref": "#"}).faults({"a": 1}) == ()

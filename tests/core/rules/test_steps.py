@@ -1,0 +1,190 @@
+import pytest
+
+from trackd.config.settings import Limits
+from trackd.core.profile_document import new_profile
+from trackd.core.rules.draft import Draft, json_size
+from trackd.core.rules.paths import MISSING
+from trackd.core.rules.rule import Rule
+from trackd.core.rules.steps import ConsentStep, Operand, Step
+
+NOW = "2026-01-31T12:00:00.000000Z"
+PUBLIC = ("traits", "public")
+
+
+def run(*steps, roots=None, draft=None, **limits):
+    """What a rule of these steps did, and the document after it."""
+    draft = draft or Draft(new_profile("A", NOW))
+    result = Rule("r", None, steps).run(
+        draft, {"properties": {}, "profile": draft.doc, **(roots or {})}, NOW, Limits(**limits)
+    )
+    assert draft.size == json_size(draft.doc)
+    return result, draft.doc
+
+
+def literal(target, value=MISSING, op="set"):
+    return Step(target, op, Operand(value))
+
+
+def of_properties(target, *path, op="set"):
+    return Step(target, op, Operand(MISSING, ("properties", *path)))
+
+
+def skipped(result):
+    return [(str(one), one.notable) for one in result.skipped]
+
+
+def test_a_step_changes_the_profile_and_says_where():
+    result, doc = run(literal((*PUBLIC, "a", "b"), 1), of_properties(("pii", "x"), "y"), roots={"properties": {"y": 2}})
+    assert result.changed == ("traits.public.a.b", "pii.x")
+    assert (doc["traits"]["public"], doc["pii"]) == ({"a": {"b": 1}}, {"x": 2})
+
+
+def test_a_step_that_changes_nothing_says_nothing():
+    draft = Draft(new_profile("A", NOW))
+    run(literal((*PUBLIC, "a"), [1]), draft=draft)
+    result, _ = run(literal((*PUBLIC, "a"), [1]), literal((*PUBLIC, "b"), op="unset"), draft=draft)
+    assert (result.changed, result.skipped) == ((), ())
+
+
+def test_what_cannot_be_done_is_skipped_and_the_rest_is_done():
+    result, doc = run(
+        literal((*PUBLIC, "a"), "text"),
+        of_properties((*PUBLIC, "b"), "absent"),
+        literal((*PUBLIC, "a"), op="increment"),
+        literal((*PUBLIC, "a", "deeper"), 1),
+        literal((*PUBLIC, "c"), 2**63),
+        literal((*PUBLIC, "d"), 1),
+    )
+    assert doc["traits"]["public"] == {"a": "text", "d": 1}
+    assert result.changed == ("traits.public.a", "traits.public.d")
+    assert skipped(result) == [
+        ("set traits.public.b: properties.absent is missing", False),
+        ("increment traits.public.a: a text cannot be incremented", True),
+        ("set traits.public.a.deeper: a in it is not an object", True),
+        ("set traits.public.c: a whole number in it is too large", True),
+    ]
+
+
+def test_a_target_with_a_star_takes_each_key_of_an_object():
+    roots = {"properties": {"shoes": 2, "bikes": "x", "null": None}}
+    result, doc = run(of_properties(("interests", "*"), op="increment"), roots=roots)
+    assert doc["interests"] == {"shoes": 2}
+    assert skipped(result) == [("increment interests.bikes: a number cannot be incremented by a text", True)]
+    result, doc = run(of_properties(("interests", "*"), "shoes"), roots=roots)
+    assert skipped(result) == [("set interests.*: it needs an object, this is a number", True)]
+
+
+def test_an_object_of_too_many_keys_is_skipped():
+    roots = {"properties": {str(number): number for number in range(5)}}
+    result, doc = run(of_properties((*PUBLIC, "*")), roots=roots, max_list_items=4)
+    assert doc["traits"]["public"] == {}
+    assert "limits.max_list_items" in skipped(result)[0][0]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1]])
+def test_of_the_profile_a_step_takes_single_values_only(value):
+    draft = Draft(new_profile("A", NOW))
+    draft.put((*PUBLIC, "x"), value)
+    source = ("profile", *PUBLIC, "x")
+    result, doc = run(Step((*PUBLIC, "y"), "set", Operand(MISSING, source)), draft=draft)
+    assert list(doc["traits"]["public"]) == ["x"]
+    assert "single values only" in skipped(result)[0][0]
+    draft.put((*PUBLIC, "x"), 7)
+    _, doc = run(Step((*PUBLIC, "y"), "set", Operand(MISSING, source)), draft=draft)
+    assert doc["traits"]["public"] == {"x": 7, "y": 7}
+
+
+def test_a_counter_is_a_number_and_there_are_so_many():
+    counters = ("stats", "counters")
+    result, doc = run(
+        literal((*counters, "a"), "x"),
+        literal((*counters, "b"), 1.5),
+        literal((*counters, "c"), op="increment"),
+        literal((*counters, "b"), op="increment"),
+        literal((*counters, "b"), op="unset"),
+        max_profile_counters=1,
+    )
+    assert doc["stats"]["counters"] == {}
+    assert result.changed == ("stats.counters.b",)
+    assert [one.why for one in result.skipped] == [
+        "a counter is a number, this is a text",
+        "the profile has 1 counters (limits.max_profile_counters)",
+    ]
+
+
+def test_a_rule_that_would_make_the_profile_too_large_changes_nothing_and_one_that_makes_it_smaller_does():
+    draft = Draft(new_profile("A", NOW))
+    draft.put((*PUBLIC, "large"), "x" * 5_000)
+    before = draft.doc["traits"]["public"].copy()
+    result, doc = run(literal((*PUBLIC, "a"), 1), literal((*PUBLIC, "b"), 2), draft=draft, max_profile_bytes=4096)
+    assert doc["traits"]["public"] == before
+    assert (result.changed, len(result.skipped)) == ((), 1)
+    assert "limits.max_profile_bytes" in str(result.skipped[0])
+    result, doc = run(literal((*PUBLIC, "large"), "x" * 4_999), draft=draft, max_profile_bytes=4096)
+    assert result.changed == ("traits.public.large",)
+
+
+@pytest.mark.parametrize(
+    ("step", "granted", "changed"),
+    [
+        (ConsentStep("*", "set", Operand({"a": True, "b": False, "old": None})), {"a", "old"}, ["a", "b"]),
+        (ConsentStep("*", "unset", Operand({"a": True, "old": False})), set(), ["a", "old"]),
+        (ConsentStep("old", "unset", Operand(MISSING)), set(), ["old"]),
+        (ConsentStep("old", "set", Operand(False)), set(), ["old"]),
+        (ConsentStep("old", "set_if_absent", Operand(False)), {"old"}, []),
+        (ConsentStep("new", "set_if_absent", Operand(True)), {"new", "old"}, ["new"]),
+    ],
+)
+def test_consents_are_granted_and_withdrawn(step, granted, changed):
+    draft = Draft(new_profile("A", NOW))
+    run(ConsentStep("old", "set", Operand(True)), draft=draft)
+    result, doc = run(step, draft=draft)
+    assert set(doc["consents"]) == granted
+    assert result.changed == tuple(f"consents.{consent}" for consent in changed)
+
+
+def test_a_consent_that_is_neither_true_nor_false_is_skipped():
+    result, doc = run(ConsentStep("*", "set", Operand({"a": "yes", "b": True})))
+    assert list(doc["consents"]) == ["b"]
+    assert skipped(result) == [("set consents.a: a consent is true or false, this is a text", True)]
+
+
+def test_a_consent_lasts_as_many_days_as_its_rule_says():
+    _, doc = run(ConsentStep("a", "set", Operand(True), valid_for_days=2))
+    assert doc["consents"]["a"] == {"granted": NOW, "expires": "2026-02-02T12:00:00.000000Z"}
+
+
+def test_the_limit_of_the_profile_takes_consents_and_their_history_back_too():
+    draft = Draft(new_profile("A", NOW))
+    before = draft.size
+    result, doc = run(
+        ConsentStep("a", "set", Operand(True)),
+        literal((*PUBLIC, "large"), "x" * 5_000),
+        draft=draft,
+        max_profile_bytes=4096,
+    )
+    assert doc == new_profile("A", NOW)
+    assert draft.size == before
+    assert (result.changed, len(result.skipped)) == ((), 1)
+
+
+def test_a_star_unsets_the_keys_that_an_object_names():
+    draft = Draft(new_profile("A", NOW))
+    for key in "abc":
+        draft.put((*PUBLIC, key), 1)
+    result, doc = run(
+        of_properties((*PUBLIC, "*"), op="unset"), roots={"properties": {"a": 7, "b": None, "x": 1}}, draft=draft
+    )
+    assert doc["traits"]["public"] == {"b": 1, "c": 1}
+    assert result.changed == ("traits.public.a",)
+
+
+def test_a_list_that_would_be_too_long_is_left_as_it_was():
+    draft = Draft(new_profile("A", NOW))
+    draft.put((*PUBLIC, "l"), [1, 2])
+    result, doc = run(
+        literal((*PUBLIC, "l"), 3, "append"), literal((*PUBLIC, "l"), 1, "remove"), draft=draft, max_list_items=2
+    )
+    assert doc["traits"]["public"] == {"l": [2]}
+    assert result.changed == ("traits.public.l",)
+    assert "limits.max_list_items" in skipped(result)[0][0]

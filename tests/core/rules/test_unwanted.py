@@ -1,0 +1,41 @@
+import pytest
+
+from trackd.core.rules.unwanted import Unwanted
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+@pytest.mark.parametrize(
+    ("event_type", "unwanted"),
+    [("debug-1", True), ("debug-", True), ("test", True), ("tests", False), ("Test", False), ("a debug-1", False)],
+)
+def test_types_are_patterns_for_the_whole_type(event_type, unwanted):
+    assert Unwanted("u", ["debug-*", "t?st"], False, []).wants_not(event_type, "source", None) is unwanted
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "unwanted"),
+    [
+        (CHROME, False),
+        (GOOGLE, True),
+        ("curl/8.0", True),
+        ("", False),
+        (None, False),
+        ("x" * 60_000 + "Googlebot", False),
+    ],
+)
+def test_bots_are_known_by_their_user_agent(user_agent, unwanted):
+    assert Unwanted("bots", [], True, []).wants_not("page-view", "source", user_agent) is unwanted
+
+
+def test_a_star_means_any_source():
+    assert Unwanted("u", ["a"], False, ["*"]).wants_not("a", "any", None)
+
+
+def test_all_that_is_said_must_be_so():
+    entry = Unwanted("u", ["page-*"], True, ["website"])
+    assert entry.wants_not("page-view", "website", GOOGLE)
+    assert not entry.wants_not("page-view", "website", CHROME)
+    assert not entry.wants_not("page-view", "app", GOOGLE)
+    assert not entry.wants_not("purchase", "website", GOOGLE)

@@ -1,0 +1,51 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.core.encoding import json_object, json_text
+
+texts = st.text()
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=10)
+
+
+@given(st.dictionaries(texts, values))
+def test_an_object_comes_back_as_it_was(value):
+    assert json_object(json_text(value)) == value
+
+
+@given(values)
+def test_what_is_stored_is_json_to_everybody(value):
+    text = json_text(value)
+
+    assert json.loads(text, parse_constant=pytest.fail) == value
+
+
+def test_the_text_is_compact_and_not_escaped():
+    assert json_text({"a": [1, None, "é🙂"]}) == '{"a":[1,null,"é🙂"]}'
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"a": [x]}, lambda x: {"NaN": "Infinity", "b": {"c": x}}])
+def test_a_number_that_json_does_not_have_is_refused(number, wrap):
+    with pytest.raises(ValueError, match="not a JSON number"):
+        json_text(wrap(number))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", 'a "NaN" b', "\\NaN"])
+def test_a_text_that_only_looks_like_one_is_kept(text):
+    assert json_object(json_text({text: text})) == {text: text}
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"a": ["x\udfff"]}, {"\ud83d": 1}])
+def test_half_a_character_is_refused(value):
+    with pytest.raises(ValueError, match="surrogate"):
+        json_text(value)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", '"{}"', "{", ""])
+def test_what_is_not_a_json_object_is_not_read_as_one(text):
+    with pytest.raises(ValueError):  # noqa: PT011  the words are the parser's
+        json_object(text)

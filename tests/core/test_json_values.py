@@ -1,0 +1,80 @@
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.core.json_values import MAX_INTEGER, exact_sum, has_large_integer, identity, is_number, same
+
+scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2).map(lambda x: round(x, 1)) | st.text("ab")
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner), max_leaves=6)
+UNLIKE = [1, 1.0, True, "1", None, 0, False, "", [], {}, [1], [True], {"a": 1}, {"a": 1.0}, {"a": None}]
+
+
+@pytest.mark.parametrize("one", UNLIKE, ids=repr)
+@pytest.mark.parametrize("other", UNLIKE, ids=repr)
+def test_values_are_the_same_when_their_json_is(one, other):
+    assert same(one, other) is (one is other)
+    assert (identity(one) == identity(other)) is (one is other)
+
+
+@given(values, values)
+def test_what_is_the_same_has_one_identity(one, other):
+    assert same(one, one)
+    assert same(one, other) == (identity(one) == identity(other))
+
+
+def test_there_is_one_zero():
+    assert same([0.0], [-0.0])
+    assert identity([0.0]) == identity([-0.0])
+
+
+def test_the_order_of_keys_does_not_matter():
+    assert same({"a": 1, "b": [2]}, {"b": [2], "a": 1})
+    assert identity({"a": 1, "b": [2]}) == identity({"b": [2], "a": 1})
+
+
+@pytest.mark.parametrize(("value", "number"), [(1, True), (0.5, True), (True, False), ("1", False), (None, False)])
+def test_true_is_no_number(value, number):
+    assert is_number(value) is number
+
+
+@given(st.lists(st.decimals(-10_000, 10_000, places=2), min_size=1, max_size=4))
+def test_decimals_add_up_exactly_in_any_order(prices):
+    for order in permutations(prices):
+        total = 0
+        for price in order:
+            total = exact_sum(total, float(price))
+        assert Decimal(repr(total)) == sum(prices, Decimal())
+
+
+def test_whole_numbers_stay_whole():
+    assert repr(exact_sum(1, 2)) == "3"
+    assert repr(exact_sum(1, 2.0)) == "3.0"
+    assert repr(exact_sum(0.1, 0.2)) == "0.3"
+
+
+@pytest.mark.parametrize(("one", "other"), [(MAX_INTEGER, 1), (-MAX_INTEGER, -1), (1e308, 1e308), (-1e308, -1e308)])
+def test_what_no_column_can_hold_is_no_sum(one, other):
+    with pytest.raises(OverflowError):
+        exact_sum(one, other)
+
+
+def test_numbers_far_apart_add_up_without_a_fault():
+    assert exact_sum(1e308, 5e-324) == 1e308
+
+
+@pytest.mark.parametrize(
+    ("value", "large"),
+    [
+        (2**63 - 1, False),
+        (2**63, True),
+        (-(2**63), True),
+        (1e300, False),
+        ({"a": [0, {"b": 2**70}]}, True),
+        ("9", False),
+    ],
+)
+def test_a_large_whole_number_is_found_wherever_it_is(value, large):
+    assert has_large_integer(value) is large

@@ -1,0 +1,108 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.config.settings import Limits
+from trackd.core.profile_document import count, new_profile, shareable, stamp, visit
+from trackd.core.rules.draft import Draft, json_size
+
+LIMITS = Limits()
+
+
+def changed(doc, *acts):
+    """The document after the acts, each a function of a draft."""
+    draft = Draft(doc)
+    for act in acts:
+        act(draft)
+    assert draft.size == json_size(draft.doc)
+    return draft.doc
+
+
+def test_a_new_profile_is_the_document_of_the_contract(make):
+    assert new_profile("A", make.now) == {
+        "id": "A",
+        "seq": 0,
+        "metadata": {
+            "time": {
+                "insert": make.now,
+                "update": make.now,
+                "visit": {"count": 0, "last": None, "current": None},
+            }
+        },
+        "stats": {"visits": 0, "views": 0, "counters": {}},
+        "traits": {"public": {}, "private": {}},
+        "pii": {},
+        "consents": {},
+        "segments": [],
+        "interests": {},
+        "ids": [],
+        "active": True,
+    }
+
+
+def test_new_profiles_share_nothing(make):
+    one, two = new_profile("A", make.now), new_profile("B", make.now)
+    one["segments"].append("x")
+    one["stats"]["counters"]["t"] = 1
+
+    assert two == new_profile("B", make.now)
+
+
+def test_a_visit_is_counted_and_the_one_before_becomes_the_last():
+    doc = changed(new_profile("A", "t0"), lambda draft: visit(draft, "t1"), lambda draft: visit(draft, "t2"))
+
+    assert doc["metadata"]["time"]["visit"] == {"count": 2, "last": "t1", "current": "t2"}
+    assert doc["stats"]["visits"] == 2
+
+
+@given(st.lists(st.sampled_from(["page-view", "purchase", "Page-View", "t"])))
+def test_events_are_counted_by_type_and_page_views_as_views(types):
+    doc = changed(
+        new_profile("A", "now"),
+        *(lambda draft, event_type=event_type: count(draft, event_type, LIMITS) for event_type in types),
+    )
+
+    assert doc["stats"]["counters"] == {one: types.count(one) for one in set(types)}
+    assert doc["stats"]["views"] == types.count("page-view")
+    assert doc["stats"]["visits"] == 0
+
+
+def test_a_stamp_numbers_and_dates_the_document_and_keeps_when_it_was_made():
+    doc = changed(new_profile("A", "made"), lambda draft: stamp(draft, 7, "now"))
+
+    assert doc["seq"] == 7
+    assert doc["metadata"]["time"] == {**new_profile("A", "made")["metadata"]["time"], "update": "now"}
+
+
+def test_what_is_shared_has_no_private_data(make):
+    doc = new_profile("A", make.now) | {
+        "pii": {"name": "Žofie"},
+        "traits": {"public": {"likes": "tea"}, "private": {"owes": 1}, "other": 2},
+    }
+
+    shared = shareable(doc)
+
+    assert "pii" not in shared
+    assert shared["traits"] == {"public": {"likes": "tea"}, "other": 2}
+    assert {**shared, "pii": doc["pii"], "traits": doc["traits"]} == doc
+
+
+def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on():
+    limits = Limits(max_profile_counters=2)
+    draft = Draft(new_profile("A", "now"))
+
+    answers = [count(draft, event_type, limits) for event_type in ("a", "b", "page-view", "a")]
+
+    assert draft.doc["stats"] == {"visits": 0, "views": 1, "counters": {"a": 2, "b": 1}}
+    assert [answer is None for answer in answers] == [True, True, False, True]
+    assert "limits.max_profile_counters" in answers[2]
+
+
+def test_a_type_for_which_the_document_has_no_room_gets_no_counter():
+    limits = Limits(max_profile_bytes=4096)
+    draft = Draft(new_profile("A", "now"))
+
+    answers = [count(draft, f"{number:0>250}", limits) for number in range(100)]
+
+    assert json_size(draft.doc) <= 4096
+    assert answers[0] is None
+    assert "limits.max_profile_bytes" in answers[-1]

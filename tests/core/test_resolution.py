@@ -1,0 +1,84 @@
+"""The table of the contract, "Which profile answers", row by row and restated."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.core.resolution import Named, resolve
+
+NEW = None
+UNKNOWN = Named("X", None)
+KNOWN_A, KNOWN_B = Named("A", "A"), Named("B", "B")
+MERGED = Named("M", "B")  # into B
+ERASED = Named("E", None)
+
+
+@pytest.mark.parametrize(
+    ("session_of", "claimed", "permanent", "answer"),
+    [
+        (None, None, False, NEW),
+        (None, None, True, NEW),
+        (None, UNKNOWN, False, NEW),
+        (None, UNKNOWN, True, "X"),
+        (None, KNOWN_A, False, "A"),
+        (KNOWN_A, None, False, "A"),
+        (KNOWN_A, KNOWN_A, False, "A"),
+        (KNOWN_A, KNOWN_B, False, "A"),
+        (KNOWN_A, UNKNOWN, False, "A"),
+        (KNOWN_A, UNKNOWN, True, "A"),
+        (ERASED, KNOWN_A, False, "A"),
+        (ERASED, None, False, NEW),
+        (ERASED, UNKNOWN, False, NEW),
+        (ERASED, UNKNOWN, True, NEW),
+        (ERASED, ERASED, True, NEW),
+        (None, MERGED, False, "B"),
+        (KNOWN_A, MERGED, False, "B"),
+        (ERASED, MERGED, False, "B"),
+        (MERGED, None, False, "B"),
+        (MERGED, KNOWN_A, False, "B"),
+        (MERGED, UNKNOWN, True, "B"),
+    ],
+)
+def test_each_row_of_the_table(session_of, claimed, permanent, answer):
+    assert resolve(session_of, claimed, permanent_profile_id=permanent) == answer
+
+
+ids = st.sampled_from("ABCXY")
+named = st.builds(Named, ids, st.none() | ids)
+
+
+@given(st.none() | named, st.none() | named, st.booleans())
+def test_every_case_is_as_the_table_says(session_of, claimed, permanent):
+    answer = resolve(session_of, claimed, permanent_profile_id=permanent)
+
+    assert answer == answer_by_table(session_of, claimed, permanent)
+
+
+def answer_by_table(session_of, claimed, permanent):
+    """The rows of the table, its special row first."""
+    if claimed and claimed.living and claimed.living != claimed.id:
+        return claimed.living
+    stored = "no" if session_of is None else "yes" if session_of.living else "erased"
+    payload = "none" if claimed is None else "known" if claimed.living else "unknown"
+    session_decides = session_of.living if session_of else None
+    known = claimed.living if claimed else None
+    return {
+        ("no", "none"): NEW,
+        ("no", "unknown"): claimed.id if claimed and permanent else NEW,
+        ("no", "known"): known,
+        ("yes", "none"): session_decides,
+        ("yes", "known"): session_decides,
+        ("yes", "unknown"): session_decides,
+        ("erased", "known"): known,
+        ("erased", "none"): NEW,
+        ("erased", "unknown"): NEW,
+    }[stored, payload]
+
+
+def test_an_answer_is_a_living_profile_or_one_that_the_source_may_bring():
+    everyone = [None, UNKNOWN, KNOWN_A, KNOWN_B, MERGED, ERASED]
+
+    for session_of, claimed in itertools.product(everyone, everyone):
+        assert resolve(session_of, claimed, permanent_profile_id=False) in (NEW, "A", "B")

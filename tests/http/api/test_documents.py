@@ -1,0 +1,258 @@
+"""What was stored, read back over a real socket from a real file."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import SOURCE_ID, execute, payload, rows, serving
+from trackd.config.settings import Server, Settings
+from trackd.core.documents import Source
+from trackd.http.api import documents
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
+
+Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Test], Path]:
+    """Runs a test against a server on a file; returns the file."""
+
+    def run(test: Test) -> Path:
+        db = tmp_path / "trackd.db"
+        with Sources(db, create=True) as sources:
+            sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
+
+        async def play() -> None:
+            async with serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True) as client:
+                await test(client)
+
+        asyncio.run(play())
+        return db
+
+    return run
+
+
+async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> dict[str, Any]:
+    answer = await client.post("/track", json=payload(session, *types, **more))
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
+    answer = await client.get(path, params=parameters)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+def test_a_read_after_an_answered_call_shows_it(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        for number in range(1, 30):
+            answer = await track(client, "page-view", context={"n": number})
+            profile_id = answer["profile"]["id"]
+            profile, events, session, event = await asyncio.gather(
+                get(client, f"/profile/{profile_id}"),
+                get(client, f"/profile/{profile_id}/events", limit=1),
+                get(client, "/session/s"),
+                get(client, f"/event/{answer['debugging']['events']['ids'][0]}"),
+            )
+            assert (profile["id"], profile["seq"], profile["stats"]["views"]) == (profile_id, number, number)
+            assert events["result"] == [event]
+            assert (event["seq"], event["profile"], event["type"]) == (number, {"id": profile_id}, "page-view")
+            assert (session["profile"], session["context"]) == ({"id": profile_id}, {"n": number})
+
+    run(test)
+
+
+def test_reads_while_calls_of_the_profile_are_under_way_show_a_state_that_was_answered(
+    run: Callable[[Test], Path],
+) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        profile_id = (await track(client, "t"))["profile"]["id"]
+        seen: list[int] = []
+
+        async def watch() -> None:
+            while not tracking.done():
+                before = answered[-1]
+                seen.append((await get(client, f"/profile/{profile_id}"))["seq"])
+                assert seen[-1] >= before
+
+        async def calls() -> None:
+            while answered[-1] < 100:
+                answered.append((await track(client, "t"))["debugging"]["events"]["seq"][0])
+
+        answered = [1]
+        tracking = asyncio.create_task(calls())
+        await asyncio.gather(tracking, *(watch() for _ in range(4)))
+        assert len(seen) > 4
+
+    run(test)
+
+
+def test_lists_come_in_pages_with_a_cursor_to_the_next(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        profile_id = (await track(client, *["t"] * 7))["profile"]["id"]
+        await track(client, "u", session="other")
+        for path, expected in [
+            (f"/profile/{profile_id}/events", [7, 6, 5, 4, 3, 2, 1]),
+            ("/events/session/s", [7, 6, 5, 4, 3, 2, 1]),
+            ("/events", [1, 7, 6, 5, 4, 3, 2, 1]),
+        ]:
+            found: list[int] = []
+            parameters: dict[str, Any] = {"limit": 3}
+            while parameters.get("cursor", "") is not None:
+                page = await get(client, path, **parameters)
+                assert len(page["result"]) <= 3
+                found += [event["seq"] for event in page["result"]]
+                parameters["cursor"] = page["next"]
+            assert found == expected
+
+    run(test)
+
+
+def test_filters_choose_events_and_profiles(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        first = await track(client, "page-view", "purchase-order")
+        bad = {"type": "purchase-order", "properties": {"total": -1}}
+        await track(client, session="z", events=[bad])
+
+        async def types(**parameters: Any) -> list[str]:
+            return [event["type"] for event in (await get(client, "/events", **parameters))["result"]]
+
+        assert await types(type="page-view") == ["page-view"]
+        assert await types(status="invalid") == ["purchase-order"]
+        assert await types(source=SOURCE_ID, status="validated") == ["purchase-order"]
+        assert await types(before="2020-01-01") == []
+        assert len(await types(after="2020-01-01T00:00:00+02:00")) == 3
+        invalid = (await get(client, "/events", status="invalid"))["result"][0]
+        assert len(invalid["metadata"]["reasons"]) == 1
+
+        customers = (await get(client, "/profiles", segment="customers"))["result"]
+        assert [profile["id"] for profile in customers] == [first["profile"]["id"]]
+        assert len((await get(client, "/profiles", seen_after="2020-01-01"))["result"]) == 2
+        assert (await get(client, "/profiles", trait="none:x"))["result"] == []
+
+    run(test)
+
+
+def test_counts_are_of_what_is_stored(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [0, 0, 0]
+        known = (await track(client, "t", "t"))["profile"]["id"]
+        await track(client, session="other", profile=known)
+        assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [1, 2, 2]
+
+    run(test)
+
+
+def test_what_is_not_there_is_404_with_null(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        paths = ["/profile/x", "/profile/x/events", "/profile/x/sessions", "/profile/x/export"]
+        for path in [*paths, "/session/x", "/events/session/x", "/event/x", "/event-source/x"]:
+            answer = await client.get(path)
+            assert (answer.status_code, answer.text) == (404, "null"), path
+
+    run(test)
+
+
+@pytest.mark.parametrize("odd", ["a/b", "a b", "é🙂", "a%2Fb", "count/1", "x?y", "a\tb"])
+def test_an_id_may_have_any_characters(run: Callable[[Test], Path], odd: str) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        answer = await track(client, session=odd, profile=odd, events=[{"type": "t", "id": odd}])
+        assert answer["profile"]["id"] == odd
+        quoted = "".join(f"%{byte:02X}" for byte in odd.encode())
+        for path in (f"/profile/{quoted}", f"/session/{quoted}", f"/event/{quoted}"):
+            assert (await get(client, path))["id"] == odd
+        assert len((await get(client, f"/profile/{quoted}/events"))["result"]) == 1
+        assert len((await get(client, f"/events/session/{quoted}"))["result"]) == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("path", "loc"),
+    [
+        ("/events?limit=0", ["query", "limit"]),
+        ("/events?limit=1001", ["query", "limit"]),
+        ("/events?limit=ten", ["query", "limit"]),
+        ("/events?cursor=x", ["query", "cursor"]),
+        ("/events?cursor=-1", ["query", "cursor"]),
+        ("/events?cursor=99999999999999999999", ["query", "cursor"]),
+        ("/events?after=yesterday", ["query", "after"]),
+        ("/events?before=2026-13-01", ["query", "before"]),
+        ("/events?before=", ["query", "before"]),
+        ("/events?status=good", ["query", "status"]),
+        ("/events?tpye=t", ["query", "tpye"]),
+        ("/profiles?trait=", ["query", "trait"]),
+        ("/profiles?trait=a..b", ["query", "trait"]),
+        ('/profiles?trait=a"b', ["query", "trait"]),
+        ("/profiles?trait=a%5C", ["query", "trait"]),
+        ("/profiles?trait=a%00.b", ["query", "trait"]),
+        ("/profiles?seen_after=1", ["query", "seen_after"]),
+        ("/profile/%20", ["path", "id"]),
+        (f"/session/{'x' * 256}", ["path", "id"]),
+        ("/profile/x/events?limit=0", ["query", "limit"]),
+        ("/event/count?x=1", ["query", "x"]),
+    ],
+)
+def test_422_names_the_fault_in_path_or_query(run: Callable[[Test], Path], path: str, loc: list[str]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        answer = await client.get(path)
+        assert answer.status_code == 422, answer.text
+        assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
+
+    run(test)
+
+
+def test_an_export_holds_everything_of_a_profile_however_many_pages(
+    run: Callable[[Test], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "EXPORT_PAGE", 3)
+
+    async def test(client: httpx.AsyncClient) -> None:
+        known = (await track(client, *["t"] * 8))["profile"]["id"]
+        for number in range(6):
+            await track(client, session=f"s{number}", profile=known)
+        await track(client, "of another", session="another")
+
+        exported = await get(client, f"/profile/{known}/export")
+
+        assert exported["profile"] == await get(client, f"/profile/{known}")
+        assert [event["seq"] for event in exported["events"]] == [8, 7, 6, 5, 4, 3, 2, 1]
+        assert {session["id"] for session in exported["sessions"]} == {"s", *(f"s{number}" for number in range(6))}
+
+        alone = (await track(client, session="alone"))["profile"]["id"]
+        assert (await get(client, f"/profile/{alone}/export"))["events"] == []
+
+    run(test)
+
+
+def test_a_merged_id_shows_the_profile_that_it_went_into(run: Callable[[Test], Path], tmp_path: Path) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        known = (await track(client, "t"))["profile"]["id"]
+        assert (await client.get("/profile/old")).status_code == 404
+        execute(tmp_path / "trackd.db", "INSERT INTO merged VALUES ('old', ?)", known)
+        assert (await get(client, "/profile/old"))["id"] == known
+        assert len((await get(client, "/profile/old/events"))["result"]) == 1
+
+    run(test)
+
+
+def test_documents_in_lists_are_those_that_are_read_one_by_one(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        known = (await track(client, "t", "u"))["profile"]["id"]
+        assert (await get(client, "/profiles"))["result"] == [await get(client, f"/profile/{known}")]
+        listed = (await get(client, f"/profile/{known}/sessions"))["result"]
+        assert listed == [await get(client, "/session/s")]
+        for event in (await get(client, "/events"))["result"]:
+            assert event == await get(client, f"/event/{event['id']}")
+
+    db = run(test)
+    assert json.loads(rows(db, "SELECT doc FROM profile")[0]["doc"])["seq"] == 2

@@ -1,0 +1,140 @@
+"""DELETE /profile/{id} over a real socket, beside everything else that goes on."""
+
+import asyncio
+import collections
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import SOURCE_ID, payload, rows, serving
+from trackd.config.settings import Server, Settings
+from trackd.core.documents import Source
+from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.store import SqliteStore
+
+Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Test], Path]:
+    """Runs a test against a server on a file; returns the file."""
+
+    def run(test: Test) -> Path:
+        db = tmp_path / "trackd.db"
+        with Sources(db, create=True) as sources:
+            sources.add(Source(SOURCE_ID, "test"))
+
+        async def play() -> None:
+            async with serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True) as client:
+                await test(client)
+
+        asyncio.run(play())
+        return db
+
+    return run
+
+
+async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> str:
+    answer = await client.post("/track", json=payload(session, *types, **more))
+    assert answer.status_code == 200, answer.text
+    profile_id: str = answer.json()["profile"]["id"]
+    return profile_id
+
+
+def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        known = await track(client, "t", "t", events=[{"type": "t", "id": "own"}])
+        answer = await client.delete(f"/profile/{known}")
+        assert (answer.status_code, answer.json()) == (200, {"id": known})
+        for path in ("/profile/{}", "/profile/{}/events", "/profile/{}/export"):
+            assert (await client.get(path.format(known))).status_code == 404
+        assert (await client.get("/session/s")).status_code == 404
+        assert (await client.delete(f"/profile/{known}")).status_code == 404
+        found.append(known)
+        found.append(await track(client, "t", profile=known))
+        assert found[1] != known
+
+    found: list[str] = []
+    db = run(test)
+
+    assert [row["id"] for row in rows(db, "SELECT id FROM profile")] == [found[1]]
+    assert [(row["profile_id"], row["seq"]) for row in rows(db, "SELECT * FROM event")] == [(found[1], 1)]
+    assert rows(db, "SELECT * FROM event_id") == []
+    dump = "".join(str(row) for table in ("erased", "session", "event") for row in rows(db, f"SELECT * FROM {table}"))
+    assert found[0] not in dump
+
+
+def test_events_that_are_kept_name_nobody(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        event = {"type": "sign-up", "id": "own", "properties": {"email": "a@b.example"}, "context": {"url": "/me"}}
+        known = await track(client, events=[event, {"type": "t"}])
+        assert (await client.delete(f"/profile/{known}?keep=events")).status_code == 200
+        listed = (await client.get("/events")).json()["result"]
+        assert [(event["type"], event["properties"], event["metadata"]["ip"]) for event in listed] == [
+            ("t", {}, None),
+            ("sign-up", {}, None),
+        ]
+        for secret in (known, "own", "example", "/me"):
+            assert secret not in str(listed)
+
+    run(test)
+
+
+def test_what_may_be_kept_is_events(run: Callable[[Test], Path]) -> None:
+    async def test(client: httpx.AsyncClient) -> None:
+        known = await track(client, "t")
+        answer = await client.delete(f"/profile/{known}?keep=sessions")
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "keep"])
+        assert (await client.get(f"/profile/{known}")).status_code == 200
+
+    run(test)
+
+
+@pytest.mark.parametrize("keep", ["", "?keep=events"])
+def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(
+    run: Callable[[Test], Path], keep: str
+) -> None:
+    statuses: collections.Counter[int] = collections.Counter()
+    erasures: collections.Counter[int] = collections.Counter()
+    answered: list[tuple[str, int]] = []
+
+    async def test(client: httpx.AsyncClient) -> None:
+        over, progress = asyncio.Event(), asyncio.Event()
+        current = [await track(client, "t")]
+
+        async def call(number: int) -> None:
+            while not over.is_set():
+                body = payload(f"s{number % 25}", "t", "u", profile=current[0])
+                answer = await client.post("/track", json=body)
+                statuses[answer.status_code] += 1
+                current[0] = answer.json()["profile"]["id"]
+                answered.extend((current[0], seq) for seq in answer.json()["debugging"]["events"]["seq"])
+                progress.set()
+
+        async def erase() -> None:
+            for _ in range(20):
+                for _ in range(20):
+                    progress.clear()
+                    await progress.wait()
+                answer = await client.delete(f"/profile/{current[0]}{keep}")
+                erasures[answer.status_code] += 1
+            over.set()
+
+        await asyncio.gather(erase(), *(call(number) for number in range(50)))
+
+    db = run(test)
+
+    assert set(statuses) == {200}
+    assert set(erasures) <= {200, 404}, "404: an answer of before the last erasure came late"
+    assert len(answered) == len(set(answered)), "no number is given twice"
+    stored = collections.defaultdict(list)
+    for row in rows(db, "SELECT profile_id, seq FROM event WHERE profile_id <> '' ORDER BY number"):
+        stored[row["profile_id"]].append(row["seq"])
+    living = {row["id"]: row["seq"] for row in rows(db, "SELECT id, seq FROM profile")}
+    assert {key: seqs[-1] for key, seqs in stored.items()} == {key: seq for key, seq in living.items() if seq}
+    assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in stored.values())
+    assert {row["profile_id"] for row in rows(db, "SELECT profile_id FROM session")} <= set(living)
+    assert len(rows(db, "SELECT * FROM erased")) == erasures[200] >= 10

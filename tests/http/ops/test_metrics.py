@@ -1,0 +1,252 @@
+"""GET /metrics: what Prometheus reads after known calls, over a real socket."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import SOURCE_ID, Process, bearer, payload, serving
+from trackd.config.rules_file import RulesFile
+from trackd.config.settings import Limits
+from trackd.core.documents import Source
+from trackd.core.rules.compiling import compile_rules
+from trackd.core.rules.ruleset import RuleSet
+from trackd.http.errors import CALL_STATUSES
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import Change, Outcome, StoreError
+
+Story = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+
+class Page:
+    """One answer of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self.families: dict[str, Metric] = {family.name: family for family in text_string_to_metric_families(text)}
+
+    def __getitem__(self, name: str) -> float:
+        """The value of the sample without labels."""
+        return self.by_labels(name)[()]
+
+    def by_labels(self, name: str) -> dict[tuple[str, ...], float]:
+        """Of each sample of this name: the values of its labels, in the order of their names, and its own."""
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+            if sample.name == name
+        }
+
+    def nonzero(self, name: str) -> dict[tuple[str, ...], float]:
+        return {labels: value for labels, value in self.by_labels(name).items() if value}
+
+
+async def scrape(client: httpx.AsyncClient) -> Page:
+    answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert float(answer.headers["x-process-time"]) > 0
+    return Page(answer.text)
+
+
+def run(store: MemoryStore | SqliteStore, story: Story, rules: RuleSet | None = None) -> None:
+    async def with_client() -> None:
+        async with serving(store, rules=rules, admin=True) as client:
+            await story(client)
+
+    asyncio.run(asyncio.wait_for(with_client(), 30))
+
+
+def memory() -> MemoryStore:
+    return MemoryStore([Source(SOURCE_ID, "test"), Source("off", "off", enabled=False)])
+
+
+async def statuses(client: httpx.AsyncClient, *calls: dict[str, Any]) -> list[int]:
+    return [(await client.post("/track", **call)).status_code for call in calls]
+
+
+def test_known_calls_give_known_numbers() -> None:
+    stored = payload("s", "page-view", "page-view")
+    own = payload("s", events=[{"type": "page-view", "id": "e-1"}])
+
+    async def story(client: httpx.AsyncClient) -> None:
+        calls = [
+            {"json": stored},
+            {"json": own},
+            {"json": own},
+            {"json": payload("s", events=[{"type": "page-view", "options": {"saveEvent": False}}])},
+            {"json": payload("s", "page-view", source="nobody")},
+            {"json": payload("s", "page-view", source="off")},
+            {"content": b"{not json", "headers": {"content-type": "application/json"}},
+            {"json": {}, "headers": {"content-encoding": "br"}},
+        ]
+        assert await statuses(client, *calls) == [200, 200, 200, 200, 401, 401, 422, 415]
+        page = await scrape(client)
+        assert page.nonzero("trackd_calls_total") == {("200",): 4, ("401",): 2, ("415",): 1, ("422",): 1}
+        assert page.by_labels("trackd_events_total") == {
+            ("stored", SOURCE_ID): 3,
+            ("duplicate", SOURCE_ID): 1,
+            ("not_kept", SOURCE_ID): 1,
+        }
+        assert page["trackd_call_duration_seconds_count"] == len(calls)
+        assert 0 < page["trackd_call_duration_seconds_sum"] < 30
+        assert page["trackd_batch_calls_sum"] == 4
+        assert page["trackd_batch_calls_count"] == page["trackd_commit_duration_seconds_count"] == 4
+        assert page["trackd_commit_failures_total"] == 0
+        assert (page["trackd_queued_calls"], page["trackd_queued_bytes"], page["trackd_ready"]) == (0, 0, 1)
+
+    run(memory(), story)
+
+
+def test_invalid_and_unwanted_events_are_told_apart() -> None:
+    content = {
+        "event": {"order": {"schema": {"type": "object", "required": ["total"]}}},
+        "unwanted": [{"name": "scrolling", "types": ["scroll"]}],
+    }
+    rules = compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+
+    async def story(client: httpx.AsyncClient) -> None:
+        assert await statuses(client, {"json": payload("s", "order", "scroll", "page-view")}) == [200]
+        outcomes = {
+            outcome: value for (outcome, _), value in (await scrape(client)).nonzero("trackd_events_total").items()
+        }
+        assert outcomes == {"invalid": 1, "unwanted": 1, "stored": 1}
+
+    run(memory(), story, rules)
+
+
+def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(200)]
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+        page = await scrape(client)
+        assert page.nonzero("trackd_calls_total") == {("200",): 200}
+        assert page["trackd_batch_calls_sum"] == page["trackd_call_duration_seconds_count"] == 200
+        for name in ("trackd_call_duration_seconds", "trackd_batch_calls", "trackd_commit_duration_seconds"):
+            numbers = list(page.by_labels(f"{name}_bucket").values())
+            assert numbers == sorted(numbers)
+            assert numbers[-1] == page[f"{name}_count"] > 0
+
+    run(memory(), story)
+
+
+class FullStore(MemoryStore):
+    full = False
+
+    def commit(self, batch: Any) -> list[Outcome]:
+        if self.full:
+            raise StoreError("the disk is full")
+        return super().commit(batch)
+
+
+def test_a_full_disk_shows_as_failed_commits_and_503() -> None:
+    store = FullStore([Source(SOURCE_ID, "test")])
+
+    async def story(client: httpx.AsyncClient) -> None:
+        store.full = True
+        assert await statuses(client, {"json": payload("s", "page-view")}) == [503]
+        page = await scrape(client)
+        store.full = False
+        assert page["trackd_commit_failures_total"] > 0
+        assert page.nonzero("trackd_calls_total") == {("503",): 1}
+        assert page.by_labels("trackd_events_total") == {}
+        assert page["trackd_ready"] == 0
+
+    run(store, story)
+
+
+class FailingStore(MemoryStore):
+    def session(self, session_id: str) -> Any:
+        raise ZeroDivisionError("ours")
+
+
+def test_an_actor_that_raises_shows_as_a_fault_and_500() -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        before = await scrape(client)
+        assert set(before.by_labels("trackd_actor_faults_total").values()) == {0}
+        assert await statuses(client, {"json": payload("s", "page-view")}) == [500]
+        page = await scrape(client)
+        assert page.nonzero("trackd_actor_faults_total") == {("ProfileDirectory",): 1}
+        assert page.nonzero("trackd_calls_total") == {("500",): 1}
+
+    run(FailingStore([Source(SOURCE_ID, "test")]), story)
+
+
+class HeldStore(MemoryStore):
+    """Commits when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__([Source(SOURCE_ID, "test")])
+        self.committing, self.let_go = threading.Event(), threading.Event()
+
+    def commit(self, batch: list[Change]) -> list[Outcome]:  # type: ignore[override]
+        self.committing.set()
+        self.let_go.wait(10)
+        return super().commit(batch)
+
+
+def test_a_call_under_way_is_in_the_queue_and_not_yet_counted() -> None:
+    store = HeldStore()
+
+    async def story(client: httpx.AsyncClient) -> None:
+        call = client.build_request("POST", "/track", json=payload("s", "page-view"))
+        size = len(call.content)
+        sending = asyncio.create_task(client.send(call))
+        await asyncio.to_thread(store.committing.wait, 10)
+        page = await scrape(client)
+        store.let_go.set()
+        assert (await sending).status_code == 200
+        assert (page["trackd_queued_calls"], page["trackd_queued_bytes"]) == (1, size)
+        assert page["trackd_call_duration_seconds_count"] == 0
+
+    run(store, story)
+
+
+def test_every_status_that_track_may_answer_is_there_from_the_start() -> None:
+    async def story(client: httpx.AsyncClient) -> None:
+        calls = (await scrape(client)).by_labels("trackd_calls_total")
+        assert calls == {(str(status),): 0 for status in CALL_STATUSES}
+
+    run(memory(), story)
+
+
+def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:
+    odd = 'a "shop"\\\n{x="y"} Žofie'
+    store = MemoryStore([Source(odd, "odd")])
+
+    async def story(client: httpx.AsyncClient) -> None:
+        assert await statuses(client, {"json": payload("s", "page-view", source=odd)}) == [200]
+        assert (await scrape(client)).by_labels("trackd_events_total") == {("stored", odd): 1}
+
+    run(store, story)
+
+
+def test_a_server_tells_of_its_file_its_memory_and_its_versions(serve: Callable[..., Process]) -> None:
+    server = serve()
+    for n in range(3):
+        assert httpx.post(f"{server.url}/track", json=payload(f"s-{n}", "page-view")).status_code == 200
+
+    page = _until(server, lambda page: page["trackd_active_profiles"] == 3)
+
+    assert page["trackd_cached_sessions"] == 3
+    sizes = page.by_labels("trackd_store_bytes")
+    assert sizes.keys() == {("database",), ("wal",)}
+    assert sizes["wal",] == Path(f"{server.db}-wal").stat().st_size > 0
+    [(labels, value)] = page.by_labels("trackd_build_info").items()
+    assert (len(labels), value) == (4, 1)
+    assert {actor for (actor,) in page.nonzero("trackd_actor_messages_total")} >= {"SourceAuth", "ProfileActor"}
+
+
+def _until(server: Process, holds: Callable[[Page], bool]) -> Page:
+    """Scrape until it holds: some numbers are those of the last tick."""
+    for _ in range(2_000):
+        page = Page(httpx.get(f"{server.url}/metrics", headers=bearer(server.token)).text)
+        if holds(page):
+            return page
+    raise AssertionError("never held")

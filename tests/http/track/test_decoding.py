@@ -1,0 +1,244 @@
+"""From a payload to the call that the actors take."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from trackd.actors.messages import Track, TrackedEvent
+from trackd.http.errors import HttpError
+from trackd.http.track.decoding import decode
+from trackd.http.track.payload import PayloadParser
+
+NOW = "2026-01-31T12:00:00.000000Z"
+PARSER = PayloadParser(100)
+
+
+def decoded(
+    *events: dict[str, Any], key: str | None = None, session: str = "x", source: str = "s", **more: Any
+) -> Track:
+    typed = [{"type": "page-view", **event} for event in events]
+    said = {"source": {"id": source}, "session": {"id": session}, "events": typed, **more}
+    return decode(PARSER.parse(json.dumps(said).encode()), number=7, received=NOW, idempotency_key=key)
+
+
+def ids(call: Track) -> list[str]:
+    return [event.id for event in call.events]
+
+
+def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
+    said = {
+        "source": {"id": "s"},
+        "session": {"id": "x"},
+        "profile": {"id": "p"},
+        "context": {"page": 1},
+        "properties": {"lang": "de"},
+        "events": [],
+    }
+    payload = PARSER.parse(json.dumps(said).encode())
+    assert decode(
+        payload, number=7, received=NOW, origin="https://shop.example", ip="192.0.2.1", user_agent="x/1"
+    ) == Track(
+        number=7,
+        source_id="s",
+        session_id="x",
+        received=NOW,
+        profile_id="p",
+        context={"page": 1},
+        properties={"lang": "de"},
+        origin="https://shop.example",
+        ip="192.0.2.1",
+        user_agent="x/1",
+    )
+
+
+def test_an_event_carries_its_objects_as_text_and_its_own_id() -> None:
+    said = {
+        "id": "e-1",
+        "type": "purchase",
+        "time": {"create": "2026-01-30"},
+        "properties": {"price": 1.50, "name": "Käse", "none": None},
+        "context": {"page": [1, 2]},
+        "options": {"saveEvent": False, "other": 1},
+    }
+    [event] = decoded(said).events
+    assert event == TrackedEvent(
+        id="e-1",
+        own_id=True,
+        type="purchase",
+        created="2026-01-30T00:00:00.000000Z",
+        properties={"price": 1.5, "name": "Käse", "none": None},
+        context={"page": [1, 2]},
+        properties_json='{"price":1.5,"name":"Käse","none":null}',
+        context_json='{"page":[1,2]}',
+        config_json='{"saveEvent":false,"other":1}',
+        store=False,
+    )
+
+
+def test_what_an_event_leaves_out_is_empty_and_its_time_is_the_servers() -> None:
+    [event] = decoded({}).events
+    assert event == TrackedEvent(id=event.id, own_id=False, type="page-view", created=NOW)
+
+
+@pytest.mark.parametrize("profile", [None, {}, [], {"id": None}])
+def test_without_a_profile_the_client_knows_none(profile: Any) -> None:
+    assert decoded(profile=profile).profile_id is None
+
+
+def test_without_an_id_an_event_gets_a_new_one_that_is_ordered_by_time() -> None:
+    calls = [decoded({}, {}) for _ in range(2)]
+    made = [event for call in calls for event in call.events]
+    assert len({event.id for event in made}) == 4
+    assert {uuid.UUID(event.id).version for event in made} == {7}
+    assert [event.id for event in made] == sorted(event.id for event in made)
+    assert not any(event.own_id for event in made)
+
+
+def test_with_a_key_the_same_request_has_the_same_ids() -> None:
+    call = decoded({}, {}, key="K")
+    assert ids(call) == ids(decoded({}, {}, key="K"))
+    assert len(set(ids(call))) == 2
+    assert all(event.own_id for event in call.events)
+
+
+def test_the_ids_of_a_key_never_change_from_version_to_version() -> None:
+    namespace = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
+    names = ['["s","x","K",0]', '["s","x","K",1]']
+    assert ids(decoded({}, {}, key="K")) == [str(uuid.uuid5(namespace, name)) for name in names]
+
+
+def test_the_ids_of_a_key_hold_for_one_source_and_one_session() -> None:
+    calls = [
+        decoded({}, key="K"),
+        decoded({}, key="L"),
+        decoded({}, key="K", session="y"),
+        decoded({}, key="K", source="t"),
+        decoded({}, key='K",0,"', session="x"),
+    ]
+    assert len({call.events[0].id for call in calls}) == len(calls)
+
+
+def test_with_a_key_an_events_own_id_and_its_neighbours_positions_stay() -> None:
+    both = decoded({}, {}, key="K")
+    mixed = decoded({"id": "mine"}, {}, key="K")
+    assert ids(mixed) == ["mine", ids(both)[1]]
+
+
+def test_the_option_of_an_event_wins_over_that_of_the_payload() -> None:
+    options = {"saveEvent": False, "debugger": False, "logs": False}
+    call = decoded({}, {"options": {"saveEvent": True, "debugger": True, "logs": True}}, options=options)
+    assert [(event.store, event.debug, event.log) for event in call.events] == [(False,) * 3, (True,) * 3]
+
+
+def test_the_options_of_the_payload_are_not_stored_with_its_events() -> None:
+    assert decoded({}, options={"saveEvent": False}).events[0].config_json == "{}"
+
+
+@pytest.mark.parametrize(
+    ("payload", "events", "saved"),
+    [
+        (None, [], True),
+        (False, [], False),
+        (False, [None, None], False),
+        (None, [False, None], True),
+        (None, [False, False], False),
+        (False, [None, True], True),
+        (True, [False], False),
+    ],
+)
+def test_the_session_is_not_written_when_that_is_said_for_every_event(
+    payload: bool | None, events: list[bool | None], saved: bool
+) -> None:
+    options = [{} if value is None else {"options": {"saveSession": value}} for value in events]
+    call = decoded(*options, options={} if payload is None else {"saveSession": payload})
+    assert call.save_session is saved
+
+
+@pytest.mark.parametrize(
+    ("payload", "events", "debug"),
+    [
+        ({}, [], True),
+        ({"debugger": False}, [], False),
+        ({"debugger": False}, [{}], False),
+        ({"debugger": False}, [{}, {"debugger": True}], True),
+        ({}, [{"debugger": False}], True),
+    ],
+)
+def test_the_answer_has_debugging_unless_payload_and_every_event_decline(
+    payload: dict[str, Any], events: list[dict[str, Any]], debug: bool
+) -> None:
+    assert decoded(*[{"options": options} for options in events], options=payload).debug is debug
+
+
+def test_logs_are_declined_by_the_payload_for_the_call_and_by_an_event_for_itself() -> None:
+    assert decoded({}, options={"logs": False}).log is False
+    call = decoded({"options": {"logs": False}}, {})
+    assert (call.log, [event.log for event in call.events]) == (True, [False, True])
+
+
+def test_the_profile_is_asked_for_by_the_payload_or_any_event() -> None:
+    assert decoded({}).wants_profile is False
+    assert decoded({}, options={"profile": True}).wants_profile is True
+    assert decoded({}, {"options": {"profile": True}}).wants_profile is True
+
+
+def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
+    call = decoded({"time": {"create": "soon"}}, {"metadata": {"time": 0}})
+    assert [event.created for event in call.events] == [NOW, "1970-01-01T00:00:00.000000Z"]
+    assert [event.notes for event in call.events] == [
+        ("The event's time 'soon' cannot be read: the server's time is used.",),
+        (),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "events", "wanted"),
+    [
+        ({}, [], False),
+        ({"profile": True}, [], True),
+        ({"profile": False}, [{}], False),
+        ({}, [{}, {"profile": True}], True),
+        ({"profile": False}, [{"profile": True}, {"profile": False}], True),
+        ({"profile": True}, [{"profile": False}], True),
+        ({}, [{"profile": False}], False),
+    ],
+)
+def test_true_anywhere_asks_for_the_profile_and_false_says_nothing(
+    payload: dict[str, Any], events: list[dict[str, Any]], wanted: bool
+) -> None:
+    call = decoded(*[{"options": options} for options in events], options=payload)
+    assert call.wants_profile is wanted
+
+
+def test_numbers_that_json_cannot_say_are_told_all_at_once_each_with_its_place() -> None:
+    body = (
+        b'{"source": {"id": "s"}, "session": {"id": "x"}, "context": {"a": 1e999}, "properties": {"b": [-1e999]},'
+        b' "events": [{"type": "t"}, {"type": "t", "properties": {"c": 1e999}, "context": {"d": {"e": 1e999}},'
+        b' "options": {"f": 1e999}}]}'
+    )
+    with pytest.raises(HttpError) as error:
+        decode(PARSER.parse(body), number=7, received=NOW)
+    assert error.value.status_code == 422
+    assert [fault["loc"] for fault in error.value.detail] == [
+        ["body", "context"],
+        ["body", "properties"],
+        ["body", "events", 1, "properties"],
+        ["body", "events", 1, "context"],
+        ["body", "events", 1, "options"],
+    ]
+    assert {fault["type"] for fault in error.value.detail} == {"json_invalid"}
+    assert "not a JSON number" in error.value.detail[0]["msg"]
+
+
+def test_a_time_that_is_no_number_of_json_is_noted_only() -> None:
+    body = b'{"source": {"id": "s"}, "session": {"id": "x"}, "events": [{"type": "t", "time": 1e999}]}'
+    [event] = decode(PARSER.parse(body), number=7, received=NOW).events
+    assert event.created == NOW
+    assert len(event.notes) == 1
+
+
+def test_a_text_may_hold_the_name_of_what_is_no_number() -> None:
+    [event] = decoded({"properties": {"NaN": "Infinity"}}).events
+    assert event.properties_json == '{"NaN":"Infinity"}'

@@ -1,0 +1,157 @@
+"""When an event happened, as clients say it: whatever they say is no error."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from time import tzset
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trackd.core.documents import timestamp
+from trackd.http.track.times import Clock, event_time
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str),
+    lambda values: (
+        st.lists(values)
+        | st.dictionaries(st.text(), values)
+        | st.fixed_dictionaries({}, optional={"create": values, "insert": values, "time": values})
+    ),
+    max_leaves=10,
+)
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+NOON = "2026-01-31T12:00:00.000000Z"
+LAST_SECOND = 20_000_000_000  # larger numbers are milliseconds
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("2026-01-31T12:00:00Z", NOON),
+        ("2026-01-31T12:00:00.000Z", NOON),
+        ("2026-01-31T14:00:00+02:00", NOON),
+        ("2026-01-31T12:00:00", NOON),
+        ("2026-01-31 12:00:00", NOON),
+        ("2026-01-31T12:00:00.123456789Z", "2026-01-31T12:00:00.123456Z"),
+        ("2026-01-31", "2026-01-31T00:00:00.000000Z"),
+        (1769860800, NOON),
+        (1769860800.0, NOON),
+        (1769860800000, NOON),
+        ("1769860800", NOON),
+        ("1769860800000", NOON),
+        (1769860800.5, "2026-01-31T12:00:00.500000Z"),
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (-1, "1969-12-31T23:59:59.000000Z"),
+    ],
+)
+def test_a_time_is_read_as_iso_8601_or_epoch(said: Any, read: str) -> None:
+    assert event_time({"create": said}, None) == (read, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "soon", "12:00", "P1D", "inf", "nan", "2026-02-30", "0001-01-01T00:00:00+01:00", "\ud800"),
+        *(True, False, 1e20, 10**30, -(10**30), float("inf"), float("nan"), {}, {"create": 1}, [1]),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_noted(said: Any) -> None:
+    created, note = event_time({"create": said}, None)
+    assert created is None
+    assert note == f"The event's time {str(said)!r} cannot be read: the server's time is used."
+
+
+def test_a_note_repeats_no_more_than_the_start_of_what_was_said() -> None:
+    _, note = event_time("no time " * 1000, None)
+    assert note is not None
+    assert len(note) < 150
+
+
+@pytest.mark.parametrize(
+    ("time", "metadata"),
+    [
+        ({"create": NOON}, None),
+        (NOON, None),
+        (None, {"time": NOON}),
+        (None, {"time": {"create": NOON}}),
+        (None, {"time": {"insert": NOON}}),
+        (None, {"time": {"create": None, "insert": NOON}}),
+        (None, {"time": {"create": NOON, "insert": "2001-01-01"}}),
+        ({"create": NOON}, {"time": "2001-01-01"}),
+        ({"create": None}, {"time": NOON}),
+        ({}, {"time": NOON}),
+        ([], {"time": NOON}),
+    ],
+)
+def test_a_time_is_found_where_clients_put_it(time: Any, metadata: Any) -> None:
+    assert event_time(time, metadata) == (NOON, None)
+
+
+@pytest.mark.parametrize(
+    ("time", "metadata"),
+    [
+        (None, None),
+        ({}, {}),
+        ([], []),
+        ({"create": None}, {"time": None}),
+        ({"insert": NOON}, None),
+        (None, {"time": {}}),
+        (None, {"time": []}),
+        (None, {"time": {"create": None, "insert": None}}),
+        (None, NOON),
+        (None, 5),
+    ],
+)
+def test_where_no_time_is_said_nothing_is_noted(time: Any, metadata: Any) -> None:
+    assert event_time(time, metadata) == (None, None)
+
+
+@given(
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
+    st.none() | st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+)
+@settings(deadline=None)
+def test_every_iso_time_is_read_exactly(naive: datetime, zone: timezone | None) -> None:
+    moment = naive.replace(tzinfo=zone)
+    assert event_time(moment.isoformat(), None) == (timestamp(moment), None)
+
+
+@given(st.integers(0, 253_402_300_799_999))
+@settings(deadline=None)
+def test_every_number_is_read_as_seconds_or_milliseconds(number: int) -> None:
+    unit = timedelta(seconds=1) if number <= LAST_SECOND else timedelta(milliseconds=1)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + number * unit
+    assert event_time(number, None) == (timestamp(moment), None)
+
+
+def test_a_time_without_a_zone_is_utc_whatever_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "XYZ+5")
+        tzset()
+        read = event_time("2026-01-31T12:00:00", None), event_time(1769860800, None)
+    tzset()
+    assert read == ((NOON, None), (NOON, None))
+
+
+@given(JSON, JSON)
+@settings(deadline=None)
+def test_no_json_value_is_an_error(time: Any, metadata: Any) -> None:
+    created, note = event_time(time, metadata)
+    assert created is None or note is None
+    assert created is None or TIMESTAMP.fullmatch(created)
+    assert note is None or "the server's time is used" in note
+
+
+@given(st.lists(st.integers(0, 10**16) | st.integers(0, 3_000_000), min_size=1))
+@settings(deadline=None)
+def test_a_clock_says_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
+    clock = Clock(iter(moments).__next__)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert [clock() for _ in moments] == [timestamp(epoch + timedelta(microseconds=moment)) for moment in moments]
+
+
+def test_the_clock_tells_the_time_of_day() -> None:
+    before = timestamp(datetime.now(UTC))
+    assert before <= Clock()() <= timestamp(datetime.now(UTC))

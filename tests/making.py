@@ -1,0 +1,79 @@
+"""Calls and documents for tests, in which only what is named differs."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trackd.actors.messages import Erase, Fetch, Track, TrackedEvent
+from trackd.core.documents import Profile, Session, Source
+from trackd.core.encoding import json_raw, json_text
+from trackd.core.profile_document import new_profile
+from trackd.storage.memory import MemoryStore
+from trackd.storage.store import Changes, Fence, Store
+
+NOW = "2026-01-31T12:00:00.000000Z"
+LATER = "2026-01-31T12:00:01.000000Z"
+numbers = itertools.count(1)
+
+
+class Make:
+    """Calls and documents in which only what is named differs."""
+
+    now, later = NOW, LATER
+
+    @staticmethod
+    def source(source_id: str = "source", **settings: Any) -> Source:
+        return Source(source_id, source_id, **settings)
+
+    @staticmethod
+    def event(event_id: str | None = None, event_type: str = "t", **fields: Any) -> TrackedEvent:
+        """With an id it is the client's own."""
+        made = event_id or f"made-{next(numbers)}"
+        fields = {"properties_json": json_text(fields.get("properties", {})), **fields}
+        return TrackedEvent(id=made, own_id=event_id is not None, type=event_type, created=NOW, **fields)
+
+    @classmethod
+    def call(cls, session_id: str = "S", events: int | Sequence[TrackedEvent] = 1, **fields: Any) -> Track:
+        made = tuple(cls.event() for _ in range(events)) if isinstance(events, int) else tuple(events)
+        fields = {"source_id": "source", "received": NOW, **fields}
+        return Track(number=next(numbers), session_id=session_id, events=made, **fields)
+
+    @staticmethod
+    def erase(profile_id: str, **fields: Any) -> Erase:
+        return Erase(next(numbers), profile_id, NOW, **fields)
+
+    @staticmethod
+    def fetch(profile_id: str) -> Fetch:
+        return Fetch(next(numbers), profile_id)
+
+    @staticmethod
+    def profile(profile_id: str, seq: int = 0, revision: int = 1) -> Profile:
+        return Profile(profile_id, seq, revision, json_raw({**new_profile(profile_id, NOW), "seq": seq}))
+
+    @staticmethod
+    def session(session_id: str, profile_id: str, **context: Any) -> Session:
+        return Session(session_id, profile_id, NOW, NOW, json_raw(context), json_raw({}))
+
+    @classmethod
+    def store(
+        cls,
+        *profiles: Profile,
+        sessions: Sequence[Session] = (),
+        merged: dict[str, str] | None = None,
+        kind: Callable[..., MemoryStore] = MemoryStore,
+        **source: Any,
+    ) -> Any:
+        """A store in memory with one source and these documents."""
+        store = kind([cls.source(**source)])
+        store.profiles |= {profile.id: profile for profile in profiles}
+        store.sessions |= {session.id: session for session in sessions}
+        store.merged |= merged or {}
+        return store
+
+    @classmethod
+    def move(cls, store: Store, profile_id: str, **changes: Any) -> None:
+        """Another node writes the profile."""
+        was = store.profile(profile_id)
+        assert was is not None
+        moved = Profile(profile_id, was.seq, was.revision + 1, json_raw(was.doc))
+        store.commit([Changes(Fence(profile_id, was.seq, was.revision), moved, **changes)])

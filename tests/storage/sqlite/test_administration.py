@@ -1,0 +1,121 @@
+"""Erasure, and sources that are changed through the store: told once for all stores."""
+
+import hashlib
+
+import pytest
+
+from trackd.core.documents import Source
+from trackd.storage.store import Erasure, Fence, Outcome, PutSource, RemoveSource
+
+STORED, STALE = Outcome.STORED, Outcome.STALE
+THEN = "2026-02-01T00:00:00.000000Z"
+
+
+@pytest.fixture
+def two_people(shelf, make):
+    """A with 3 events and two sessions, one event id, and a merged id; B with one of each."""
+    shelf.store.commit([make.change("A", events=2, session="S", event_ids={"e": 1}), make.change("B", events=1)])
+    shelf.store.commit([make.change("A", (2, 1), events=1, session="T"), make.change("B", (1, 1), session="U")])
+    shelf.merge("Z", "A")
+    return shelf
+
+
+def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people):
+    store = two_people.store
+
+    assert store.commit([Erasure(Fence("A", 3, 2), THEN)]) == [STORED]
+
+    assert [store.profile(key) for key in ("A", "Z")] == [None, None]
+    assert [store.session(key) for key in ("S", "T")] == [None, None]
+    assert store.known_events("A", ["e"]) == {}
+    assert [event.profile_id for event in two_people.events()] == ["B"]
+
+
+def test_nobody_else_is_touched_by_an_erasure(two_people):
+    store = two_people.store
+    before = store.profile("B"), store.session("U")
+
+    store.commit([Erasure(Fence("A", 3, 2), THEN)])
+
+    assert (store.profile("B"), store.session("U")) == before
+
+
+@pytest.mark.parametrize("fence", [Fence("A", 2, 2), Fence("A", 3, 1), Fence("nobody", 0, 0)])
+def test_an_erasure_that_was_asked_of_another_state_is_stale_and_erases_nothing(two_people, fence):
+    before = two_people.events()
+
+    assert two_people.store.commit([Erasure(fence, THEN)]) == [STALE]
+
+    assert two_people.store.profile("A").seq == 3
+    assert two_people.events() == before
+
+
+def test_events_that_are_kept_say_nothing_of_whose_they_were(two_people, make):
+    details = {"ip": "::1", "properties": '{"email":"a@b.c"}', "context": '{"url":"/a"}', "config": '{"x":1}'}
+    two_people.store.commit(
+        [make.change("A", (3, 2), events=1, event={**details, "reasons": '["a@b.c"]', "id": "own"})]
+    )
+
+    assert two_people.store.commit([Erasure(Fence("A", 4, 3), THEN, keep_events=True)]) == [STORED]
+
+    kept = [event for event in two_people.events() if event.profile_id != "B"]
+    assert len(kept) == 4
+    assert {(event.profile_id, event.session_id, event.seq) for event in kept} == {("", "", 0)}
+    assert {(event.ip, event.reasons) for event in kept} == {(None, None)}
+    assert {(event.properties, event.context, event.config) for event in kept} == {("{}", "{}", "{}")}
+    assert {(event.type, event.source_id) for event in kept} == {("t", "source")}
+    assert len({event.id for event in kept} - {"own", "A-1", "A-2", "A-3"}) == 4
+
+
+def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins_anew(shelf, make):
+    batch = [
+        make.change("A", events=2, session="S"),
+        Erasure(Fence("A", 2, 1), THEN),
+        make.change("A", events=1, session="S"),
+        make.change("B", events=1),
+    ]
+
+    assert shelf.store.commit(batch) == [STORED] * 4
+
+    assert shelf.store.profile("A").seq == 1
+    assert [(event.profile_id, event.seq) for event in shelf.events()] == [("A", 1), ("B", 1)]
+
+
+def test_a_source_is_put_and_put_again_and_removed(shelf):
+    version = shelf.store.sources_version()
+
+    assert shelf.store.commit([PutSource(Source("s", "shop", origins=("https://a.b",), rate_limit=2.5))]) == [STORED]
+    assert shelf.store.commit([PutSource(Source("s", "store", tags=("x",), enabled=False))]) == [STORED]
+
+    assert shelf.store.sources() == [Source("s", "store", tags=("x",), enabled=False)]
+    assert shelf.store.sources_version() > version
+
+    assert shelf.store.commit([RemoveSource("s"), RemoveSource("unknown")]) == [STORED, STORED]
+    assert shelf.store.sources() == []
+
+
+def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf, make):
+    sqlite_shelf.store.commit([make.change("A", events=1), make.change("B")])
+    sqlite_shelf.merge("Z", "A")
+
+    sqlite_shelf.store.commit([Erasure(Fence("A", 1, 1), THEN)])
+
+    hashes = {hashlib.sha256(key.encode()).hexdigest() for key in ("A", "Z")}
+    assert {tuple(row) for row in sqlite_shelf.db.execute("SELECT * FROM erased")} == {(key, THEN) for key in hashes}
+
+
+@pytest.mark.parametrize("keep_events", [False, True])
+def test_the_bytes_of_an_erased_profile_are_overwritten_in_the_file(sqlite_shelf, make, keep_events):
+    secret = {"properties": '{"email":"erase-me"}', "context": '{"c":"erase-me"}', "ip": "erase-me", "id": "erase-me"}
+    for seq in range(50):
+        batch = [make.change("erase-me-too", (seq, seq), events=1, event=secret, traits="erase-me")]
+        batch.append(make.change("B", (seq, seq), events=1, event={"properties": '{"kept":"leave-me"}'}))
+        sqlite_shelf.store.commit(batch)
+
+    outcomes = sqlite_shelf.store.commit([Erasure(Fence("erase-me-too", 50, 50), THEN, keep_events)])
+    sqlite_shelf.reopen()
+
+    assert outcomes == [STORED]
+    stored = sqlite_shelf.path.read_bytes()
+    assert stored.count(b"leave-me") == 50
+    assert b"erase-me" not in stored

@@ -1,0 +1,110 @@
+import hashlib
+
+import pytest
+
+from trackd.storage.sqlite.administration import tombstone
+from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import DeleteEvents, Erasure, Fence
+
+ALL = checks(rules_change_counters=False)
+
+
+@pytest.fixture
+def sound(sqlite_shelf, make):
+    """A file with two profiles, five and three events, sessions, ids, a merged profile and one that was erased."""
+
+    def change(profile_id, seq, revision, events, **more):
+        doc = {"stats": {"counters": {"t": seq + events}}, "metadata": {"time": {"insert": "2026-01-01"}}}
+        return make.change(profile_id, (seq, revision), events=events, **doc, **more)
+
+    commit = sqlite_shelf.store.commit
+    commit([change("A", 0, 0, 2, session="S", event_ids={"A-1": 1}), change("B", 0, 0, 1), change("C", 0, 0, 1)])
+    commit([change("A", 2, 1, 3), change("B", 1, 1, 2), change("D", 0, 0, 0, session="T")])
+    commit([Erasure(Fence("C", 1, 1), "2026-01-02", keep_events=True)])
+    sqlite_shelf.merge("M", "A")
+    return sqlite_shelf
+
+
+def found(shelf):
+    return {(findings.check.name, key) for findings in audit(shelf.path, ALL) for key, _ in findings.first}
+
+
+def test_a_sound_file_has_no_findings(sound):
+    assert found(sound) == set()
+
+
+def test_an_empty_file_has_no_findings(sqlite_shelf):
+    assert found(sqlite_shelf) == set()
+
+
+def test_events_that_retention_deleted_are_not_missed(sound):
+    for _ in range(4):
+        sound.store.commit([DeleteEvents("9999", 1)])
+        assert found(sound) == set()
+    sound.store.commit([DeleteEvents("9999", 1000)])
+    assert found(sound) == set()
+    assert sound.events() == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        ("UPDATE profile SET doc = 'x' WHERE id = 'B'", {("documents", "B")}),
+        ("UPDATE profile SET doc = json_set(doc, '$.seq', 4) WHERE id = 'A'", {("documents", "A")}),
+        ("UPDATE profile SET doc = json_remove(doc, '$.id') WHERE id = 'D'", {("documents", "D")}),
+        ("DELETE FROM event WHERE profile_id = 'B' AND seq = 1", {("first event", "B")}),
+        ("DELETE FROM event WHERE profile_id = 'A' AND seq = 3", {("first event", "A")}),
+        ("UPDATE event SET previous = NULL WHERE profile_id = 'A' AND seq = 2", {("first event", "A")}),
+        ("UPDATE event SET seq = 6 WHERE profile_id = 'A' AND seq = 4", {("numbers", "A"), ("last event", "A")}),
+        (
+            "UPDATE event SET seq = 3 WHERE profile_id = 'A' AND seq = 4",
+            {("numbers", "A"), ("no number twice", "A")},
+        ),
+        ("UPDATE event SET id = 'A-1' WHERE id = 'A-5'", {("no number twice", "A"), ("event ids", "A")}),
+        ("DELETE FROM event WHERE profile_id = 'A' AND seq = 5", {("last event", "A")}),
+        ("UPDATE profile SET last_event = NULL WHERE id = 'B'", {("last event", "B")}),
+        ("UPDATE profile SET last_event = 1 WHERE id = 'B'", {("last event", "B")}),
+        (
+            "UPDATE profile SET seq = 2, doc = json_set(doc, '$.seq', 2) WHERE id = 'B'",
+            {("last event", "B")},
+        ),
+        ("DELETE FROM profile WHERE id = 'B'", {("living", "B")}),
+        ("DELETE FROM profile WHERE id = 'D'", {("living", "D")}),
+        ("UPDATE merged SET into_id = 'gone'", {("living", "gone")}),
+        ("INSERT INTO event_id VALUES ('gone', 'e', 1)", {("living", "gone")}),
+        ("UPDATE event_id SET seq = 2", {("event ids", "A")}),
+        ("UPDATE profile SET doc = json_set(doc, '$.stats.counters.t', 4) WHERE id = 'A'", {("counters", "A")}),
+        (f"INSERT INTO erased VALUES ('{tombstone('B')}', '2026-01-02')", {("erased", "B")}),
+    ],
+)
+def test_what_is_not_as_promised_is_found(sound, damage, expected):
+    sound.db.execute(damage)
+
+    assert found(sound) == expected
+
+
+def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound):
+    sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31')", [hashlib.sha256(b"B").hexdigest()])
+
+    assert found(sound) == set()
+
+
+def test_pages_that_are_broken_are_found(sound):
+    sound.store.close()
+    pages = bytearray(sound.path.read_bytes())
+    root = sound.db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session_by_profile'").fetchone()[0]
+    pages[(root - 1) * 4096 + 3 : (root - 1) * 4096 + 5] = b"\x00\x00"  # an index without entries
+    sound.path.write_bytes(pages)
+    sound.store = SqliteStore(sound.path)
+
+    assert {name for name, _ in found(sound)} == {"integrity"}
+
+
+def test_of_many_faults_the_first_are_shown_and_all_are_counted(sqlite_shelf, make):
+    sqlite_shelf.store.commit([make.change(f"P{n}", events=1) for n in range(MAX_SHOWN + 50)])
+    sqlite_shelf.db.execute("DELETE FROM profile")
+
+    living = next(findings for findings in audit(sqlite_shelf.path, ALL) if findings.check.name == "living")
+
+    assert (living.number, len(living.first)) == (MAX_SHOWN + 50, MAX_SHOWN)

@@ -1,0 +1,100 @@
+import contextlib
+
+import pysqlite3 as sqlite3
+import pytest
+
+from trackd.storage.sqlite.checkpointer import LONG, WORTH_IT, Checkpointer
+from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect, writing
+
+PAGE = 4096
+
+
+class Log:
+    """A database file whose log is filled by the page, and copied beside that."""
+
+    def __init__(self, path):
+        self.path = path
+        self.writer = writing(path, mode="rwc", synchronous="OFF")
+        self.writer.execute("CREATE TABLE t (page BLOB)")
+        self.own = writing(path, synchronous="OFF")
+        self.checkpoints = []
+        self.own.set_trace_callback(self.checkpoints.append)
+        self.checkpointer = Checkpointer(self.writer, self.own)
+
+    def fill(self, pages):
+        self.writer.execute("BEGIN")
+        self.writer.executemany("INSERT INTO t VALUES (zeroblob(?))", [(PAGE * 3 // 4,)] * pages)  # a page each
+        self.writer.execute("COMMIT")
+        self.checkpointer.look()
+
+    def state(self):
+        """Pages in the log, and those of them that are in the file too."""
+        return self.writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1:]
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = Log(tmp_path / "trackd.db")
+    yield log
+    log.writer.close()
+
+
+def test_a_long_log_is_copied_before_sqlite_does_it_itself(log):
+    log.fill(LONG + 100)
+    log.checkpointer.close()
+
+    pages, copied = log.state()
+    assert LONG <= copied == pages < AUTOCHECKPOINT
+
+
+def test_a_short_log_is_left_alone(log):
+    log.fill(LONG // 2)
+    log.checkpointer.close()
+
+    pages, copied = log.state()
+    assert 0 == copied < pages
+    assert log.checkpoints == []
+
+
+def test_after_its_checkpoints_the_log_begins_anew(log):
+    for _ in range(150):
+        log.fill(40)
+    log.checkpointer.close()
+    log.fill(1)  # SQLite copies what is left
+    log.fill(1)
+
+    assert log.state()[0] < AUTOCHECKPOINT
+
+
+def test_a_log_at_its_full_length_is_left_to_sqlite(log):
+    """Or one checkpoint after the other would keep it from beginning anew; here a reader does."""
+    with contextlib.closing(connect(log.path, mode="ro")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM t").fetchall()
+        for _ in range(150):
+            log.fill(40)
+        log.checkpointer.close()
+
+    assert log.state()[0] > AUTOCHECKPOINT
+    assert 1 <= len(log.checkpoints) <= (AUTOCHECKPOINT - LONG) // WORTH_IT
+
+
+def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log, caplog):
+    log.own.close()
+    log.fill(LONG + 100)
+    log.fill(WORTH_IT)
+    log.checkpointer.close()
+
+    told = [record.message for record in caplog.records]
+    assert told == ["a checkpoint failed: Cannot operate on a closed database."] * 2
+    assert log.writer.execute("SELECT count(*) FROM t").fetchone()[0] == LONG + 100 + WORTH_IT
+
+
+def test_a_length_that_cannot_be_read_is_told(log, caplog):
+    closed = sqlite3.connect(":memory:")
+    closed.close()
+
+    Checkpointer(closed, sqlite3.connect(":memory:")).look()
+
+    assert "the length of the write-ahead log cannot be read" in caplog.text
+    log.checkpointer.close()

@@ -1,0 +1,219 @@
+import shutil
+import threading
+
+import pytest
+from sqlite_utils import Database
+
+from trackd.storage.sqlite.connection import DatabaseError, connect
+from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.file_format import MIGRATIONS
+from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import StoreError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "trackd.db"
+
+
+def content(folder):
+    """Every file of the folder with its bytes. SQLite may lay beside one that it reads: memory and an empty log."""
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {
+        name: bytes_ for name, bytes_ in files.items() if not name.endswith("-shm") and (bytes_ or "-wal" not in name)
+    }
+
+
+def assert_refused_untouched(path, words):
+    before = content(path.parent)
+    for opens in (open_for_writing, SqliteStore):
+        with pytest.raises(DatabaseError, match=words) as caught:
+            opens(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert content(path.parent) == before
+
+
+def make_foreign(path, *, wal=False, application_id=0):
+    db = Database(path)
+    if wal:
+        db.enable_wal()
+    db.table("notes").insert({"text": "mine"})
+    db.execute(f"PRAGMA application_id = {application_id}")
+    return db
+
+
+def test_a_new_file_becomes_a_trackd_database(path):
+    connection = open_for_writing(path)
+
+    assert connection.execute("PRAGMA application_id").fetchone() == (0x74726B64,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {"profile", "session", "event", "source"} <= tables
+    connection.close()
+
+
+def test_an_empty_file_is_taken(path):
+    path.touch()
+
+    open_for_writing(path).close()
+
+    assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize(("setting", "value"), [("NORMAL", 1), ("FULL", 2)])
+def test_the_durability_is_as_set(path, setting, value):
+    connection = open_for_writing(path, synchronous=setting)
+
+    assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
+    connection.close()
+
+
+def test_every_commit_is_synced_unless_set_otherwise(path):
+    connection = open_for_writing(path)
+
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    connection.close()
+
+
+def test_opening_again_changes_nothing(path):
+    open_for_writing(path).close()
+    before = path.read_bytes()
+
+    open_for_writing(path).close()
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback journal", "wal"])
+@pytest.mark.parametrize("application_id", [0, 0x0F055112], ids=["unmarked", "marked"])
+def test_a_database_of_another_program_is_refused_and_left_alone(path, wal, application_id):
+    make_foreign(path, wal=wal, application_id=application_id).close()
+
+    assert_refused_untouched(path, "database of another program")
+
+
+def test_a_database_that_another_program_has_open_is_refused_and_left_alone(path):
+    db = make_foreign(path, wal=True)
+
+    assert_refused_untouched(path, "database of another program")
+    assert [row["text"] for row in db.table("notes").rows] == ["mine"]
+    db.close()
+
+
+def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_path):
+    (tmp_path / "live").mkdir()
+    (tmp_path / "crashed").mkdir()
+    db = make_foreign(tmp_path / "live" / "x.db", wal=True)
+    for file in (tmp_path / "live").iterdir():
+        if not file.name.endswith("-shm"):
+            shutil.copy(file, tmp_path / "crashed")
+    db.close()
+    assert len(content(tmp_path / "crashed")) == 2
+
+    assert_refused_untouched(tmp_path / "crashed" / "x.db", "another program")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"xy", b"not a database, though it is text\n", b"\x00" * 4096, bytes(range(256)) * 64, b"SQLite format 3\x00junk"],
+    ids=["two bytes", "text", "zeros", "binary", "only the magic"],
+)
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path, garbage):
+    path.write_bytes(garbage)
+
+    assert_refused_untouched(path, "not a sound SQLite database")
+
+
+def test_a_torn_database_is_refused_with_a_sentence(path):
+    open_for_writing(path).close()
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 8192)
+    before = path.read_bytes()
+
+    with pytest.raises(DatabaseError, match=r"trackd\.db"):
+        open_for_writing(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path):
+    open_for_writing(path).close()
+    with Database(path) as db:
+        db.table("_sqlite_migrations").insert(
+            {"migration_set": "trackd", "name": "tables_of_tomorrow", "applied_at": "2099-01-01"}
+        )
+
+    assert_refused_untouched(path, "newer trackd .*tables_of_tomorrow")
+
+
+def test_the_names_of_all_migrations_are_known_without_them():
+    with Database(memory=True) as new:
+        assert {migration.name for migration in migrations.pending(new)} == MIGRATIONS
+
+
+def test_migrations_of_somebody_else_in_the_file_do_no_harm(path):
+    open_for_writing(path).close()
+    with Database(path) as db:
+        db.table("_sqlite_migrations").insert({"migration_set": "plugin", "name": "theirs", "applied_at": "2099-01-01"})
+
+    open_for_writing(path).close()
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(DatabaseError, match="check that its folder is there"):
+        open_for_writing(tmp_path / "nowhere" / "trackd.db")
+    assert content(tmp_path) == {}
+
+
+def test_a_folder_in_place_of_the_file_is_told(tmp_path):
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        open_for_writing(tmp_path)
+
+
+def test_a_file_that_must_be_there_is_not_made(path):
+    with pytest.raises(DatabaseError, match="There is no database"):
+        open_for_writing(path, create=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "x#y.db", "žluťoučký.db"])
+def test_any_file_name_will_do(tmp_path, name):
+    open_for_writing(tmp_path / name).close()
+
+    assert (tmp_path / name).stat().st_size > 0
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_reading_connection_cannot_write(path):
+    open_for_writing(path).close()
+    reader = connect(path, mode="ro")
+
+    with pytest.raises(Exception, match="readonly"):
+        reader.execute("DELETE FROM source")
+    reader.close()
+
+
+def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
+    errors = []
+
+    def open_together(path, barrier):
+        barrier.wait(10)
+        try:
+            open_for_writing(path).close()
+        except DatabaseError as error:
+            errors.append(error)
+
+    for n in range(100):
+        barrier = threading.Barrier(4)
+        arguments = (tmp_path / f"{n}.db", barrier)
+        threads = [threading.Thread(target=open_together, args=arguments) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert errors == []
+
+
+def test_whoever_handles_store_errors_handles_these():
+    assert issubclass(DatabaseError, StoreError)

@@ -1,0 +1,70 @@
+import random
+from collections import Counter
+
+from sqlite_utils import Database
+
+from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
+from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import Erasure, Fence
+
+
+def walked(db, profile_id, depth=-1):
+    start = db.execute("SELECT last_event FROM profile WHERE id = ?", [profile_id]).fetchone()[0]
+    sql = f"{walk(':profile', ':start', ':depth')} SELECT event.seq FROM walk JOIN event USING (number)"
+    return [row[0] for row in db.execute(sql, {"start": start, "profile": profile_id, "depth": depth})]
+
+
+def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make):
+    events = [make.event("A", 5), make.event("B", 1), make.event("A", 6)]
+
+    rows, last = chained(events, {"A": 7, "C": 3}, last_number=10)
+
+    links = [(row[COLUMNS.index("number")], row[COLUMNS.index("previous")]) for row in rows]
+    assert links == [(11, 7), (12, None), (13, 11)]
+    assert last == {"A": 13, "B": 12, "C": 3}
+
+
+def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(sqlite_shelf, make):
+    dice, seqs, revisions = random.Random(1), Counter(), Counter()
+    for _ in range(60):
+        batch = []
+        for profile_id in dice.choices("ABC", k=3):
+            events = dice.randrange(3)
+            batch.append(make.change(profile_id, (seqs[profile_id], revisions[profile_id]), events=events))
+            seqs[profile_id] += events
+            revisions[profile_id] += 1
+        sqlite_shelf.store.commit(batch)
+
+    for profile_id, seq in seqs.items():
+        assert walked(sqlite_shelf.db, profile_id) == list(range(seq, 0, -1))
+        assert walked(sqlite_shelf.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
+
+
+def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_given_away_again(sqlite_shelf, make):
+    store, db = sqlite_shelf.store, sqlite_shelf.db
+    store.commit([make.change("A", events=3)])
+    db.execute("DELETE FROM event WHERE seq < 4")
+    store.commit([make.change("A", (3, 1), events=1), make.change("B", events=5)])
+
+    assert walked(db, "A") == [4]
+
+    store.commit([Erasure(Fence("A", 4, 2), "then")])
+    assert [event.profile_id for event in sqlite_shelf.events()] == ["B"] * 5
+
+
+def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path, make):
+    path = tmp_path / "old.db"
+    old = Database(path)
+    migrations.apply(old, stop_before="chain_of_each_profiles_events")
+    fields = make.event("A", 1)._fields
+    for profile_id, seq in [("A", 1), ("B", 1), ("A", 2), ("A", 3)]:
+        old.table("event").insert(dict(zip(fields, make.event(profile_id, seq), strict=True)))
+    for profile_id in "ABC":
+        old.table("profile").insert({"id": profile_id, "seq": 0, "revision": 1, "doc": "{}"})
+    old.close()
+
+    store = SqliteStore(path)
+
+    assert [walked(Database(path), profile_id) for profile_id in "ABC"] == [[3, 2, 1], [1], []]
+    store.close()

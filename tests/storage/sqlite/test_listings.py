@@ -1,0 +1,298 @@
+import contextlib
+import json
+
+import pytest
+from sqlite_utils import Database
+
+from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+from trackd.storage.sqlite import listings as sqlite_listings
+from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.store import Erasure, Fence, StoreError
+
+
+@pytest.fixture
+def listings(sqlite_shelf):
+    with contextlib.closing(SqliteListings(sqlite_shelf.path)) as listings:
+        yield listings
+
+
+@pytest.fixture
+def few_rows_at_a_time(monkeypatch):
+    monkeypatch.setattr(sqlite_listings, "MAX_EXAMINED", 10)
+
+
+def documents(page):
+    return json.loads(page.documents)
+
+
+def through(read, *arguments, limit=3):
+    """All documents, page after page, and the sizes of the pages."""
+    found, sizes, wanted = [], [], Wanted(limit=limit)
+    while True:
+        page = read(*arguments, wanted)
+        found += documents(page)
+        sizes.append(len(documents(page)))
+        if page.next is None:
+            return found, sizes
+        assert wanted.cursor is None or page.next < wanted.cursor, "a cursor falls, or pages would not end"
+        wanted = Wanted(page.next, limit)
+
+
+def day(number):
+    return f"2026-01-{number:02}T00:00:00.000000Z"
+
+
+def store_days(shelf, make, days, **event):
+    """One event of A on each day, in one commit each, between those of B."""
+    for seq, number in enumerate(days):
+        for profile_id, revision in (("A", seq), ("B", seq)):
+            moment = {"inserted": day(number), "type": "even" if number % 2 == 0 else "odd", **event}
+            change = make.change(profile_id, (seq, revision), events=1, event=moment)
+            assert shelf.store.commit([change])
+
+
+def test_an_event_is_a_document_of_the_contract(sqlite_shelf, listings, make):
+    event = {"ip": "::1", "properties": '{"a":1.50,"b":"\\u0000é"}', "context": '{"c":[]}', "config": '{"d":true}'}
+    change = make.change(
+        "A", events=1, event={**event, "tags": '["x"]', "reasons": '["no"]', "status": "invalid", "id": "e"}
+    )
+    sqlite_shelf.store.commit([change])
+
+    stored = change.events[0]
+    assert json.loads(listings.event("e")) == {
+        "id": "e",
+        "seq": 1,
+        "type": "t",
+        "profile": {"id": "A"},
+        "session": {"id": "S"},
+        "source": {"id": "source"},
+        "metadata": {
+            "time": {"create": stored.created, "insert": stored.inserted},
+            "status": "invalid",
+            "ip": "::1",
+            "reasons": ["no"],
+        },
+        "properties": {"a": 1.5, "b": "\0é"},
+        "context": {"c": []},
+        "config": {"d": True},
+        "tags": ["x"],
+    }
+
+
+def test_texts_with_every_kind_of_character_come_out_as_they_went_in(sqlite_shelf, listings, make):
+    odd = "a\0b\"\\\n\u2028é🙂'"
+    sqlite_shelf.store.commit([make.change("A", events=1, event={"type": odd, "id": odd})])
+
+    document = json.loads(listings.event(odd))
+
+    assert (document["id"], document["type"]) == (odd, odd)
+
+
+def test_a_session_is_a_document_of_the_contract(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", session="S")])
+    sqlite_shelf.db.execute("UPDATE session SET updated = '2026-01-31T12:01:30.250000Z', context = '{\"c\":1}'")
+
+    assert json.loads(listings.session("S")) == {
+        "id": "S",
+        "profile": {"id": "A"},
+        "metadata": {
+            "time": {
+                "insert": "2026-01-31T12:00:00.000000Z",
+                "update": "2026-01-31T12:01:30.250000Z",
+                "duration": 90.25,
+            }
+        },
+        "context": {"c": 1},
+        "properties": {},
+    }
+
+
+def test_what_is_not_there_is_none(listings):
+    assert listings.session("S") is None
+    assert listings.event("e") is None
+    assert listings.profile_events("A", Wanted()) is None
+    assert listings.profile_sessions("A", Wanted()) is None
+    assert listings.session_events("S", Wanted()) is None
+
+
+def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings):
+    for page in (listings.events(EventsWanted(), Wanted()), listings.profiles(ProfilesWanted(), Wanted())):
+        assert (page.documents, page.next) == (b"[]", None)
+    assert [listings.count(kind) for kind in ("profile", "session", "event")] == [0, 0, 0]
+
+
+def test_json_that_another_tool_spoilt_spoils_its_own_field_only(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=2, session="S")])
+    sqlite_shelf.db.execute("UPDATE event SET properties = '{' WHERE seq = 1")
+    sqlite_shelf.db.execute("UPDATE profile SET doc = 'x'")
+
+    page = listings.profile_events("A", Wanted())
+
+    assert [event["properties"] for event in documents(page)] == [{}, None]
+    assert documents(listings.profiles(ProfilesWanted(), Wanted())) == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 8, 100])
+def test_the_events_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, listings, make, limit):
+    for seq in range(7):
+        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1), make.change("B", (seq, seq), events=1)])
+
+    found, sizes = through(listings.profile_events, "A", limit=limit)
+
+    assert [event["seq"] for event in found] == [7, 6, 5, 4, 3, 2, 1]
+    assert max(sizes) <= limit
+    assert 0 not in sizes
+
+
+def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_into(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("B", events=2, session="S")])
+    sqlite_shelf.merge("A", "B")
+
+    assert len(documents(listings.profile_events("A", Wanted()))) == 2
+    assert len(documents(listings.profile_sessions("A", Wanted()))) == 1
+
+
+def test_a_cursor_of_another_profile_shows_nothing(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=1), make.change("B", events=1)])
+
+    page = listings.profile_events("A", Wanted(cursor=2))
+
+    assert (page.documents, page.next) == (b"[]", None)
+
+
+def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, listings, make):
+    for number in range(5):
+        batch = [make.change(key, (0, number), session=f"{key}{number}") for key in "AB"]
+        sqlite_shelf.store.commit(batch)
+
+    found, sizes = through(listings.profile_sessions, "A", limit=2)
+
+    assert [session["id"] for session in found] == ["A4", "A3", "A2", "A1", "A0"]
+    assert sizes == [2, 2, 1]
+
+
+@pytest.mark.usefixtures("few_rows_at_a_time")
+def test_the_events_of_a_session_are_found_among_others_of_its_profile(sqlite_shelf, listings, make):
+    for seq in range(40):
+        moment = {"session_id": "S" if seq % 8 == 0 else "T", "inserted": make.event("A", 1).inserted}
+        session = {"session": "S", "session_was": "A" if seq else None}
+        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment, **session)])
+
+    found, sizes = through(listings.session_events, "S")
+
+    assert [event["seq"] for event in found] == [33, 25, 17, 9, 1]
+    assert len(sizes) <= 6
+
+
+@pytest.mark.usefixtures("few_rows_at_a_time")
+def test_the_search_for_a_sessions_events_ends_where_the_session_began(sqlite_shelf, listings, make):
+    for seq in range(40):
+        moment = {"session_id": "T", "inserted": "2020-01-01T00:00:00.000000Z"}
+        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment)])
+    sqlite_shelf.store.commit([make.change("A", (40, 40), events=1, session="S", event={"session_id": "S"})])
+
+    found, sizes = through(listings.session_events, "S")
+
+    assert ([event["seq"] for event in found], len(sizes)) == ([41], 1)
+
+
+@pytest.mark.usefixtures("few_rows_at_a_time")
+def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=25, session="S", event={"session_id": "S"})])
+
+    found, sizes = through(listings.session_events, "S", limit=20)
+
+    assert [event["seq"] for event in found] == list(range(25, 0, -1))
+    assert sizes == [10, 10, 5]
+
+
+def test_events_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
+    store_days(sqlite_shelf, make, range(1, 9))
+
+    everything, _ = through(listings.events, EventsWanted())
+    even, _ = through(listings.events, EventsWanted(type="even"))
+
+    assert [event["metadata"]["time"]["insert"] for event in everything] == [
+        day(n) for n in range(8, 0, -1) for _ in "AB"
+    ]
+    assert [event["metadata"]["time"]["insert"] for event in even] == [day(n) for n in (8, 6, 4, 2) for _ in "AB"]
+    for nothing in (EventsWanted(source="other"), EventsWanted(status="invalid"), EventsWanted(type="x")):
+        assert through(listings.events, nothing)[0] == []
+    assert len(through(listings.events, EventsWanted(source="source", status="collected"))[0]) == 16
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "days"),
+    [
+        (None, day(3), [2, 1]),
+        (day(6), None, [8, 7, 6]),
+        (day(3), day(5), [4, 3]),
+        (day(20), None, []),
+        (None, day(1), []),
+        ("0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z", [8, 7, 6, 5, 4, 3, 2, 1]),
+    ],
+)
+def test_events_are_found_by_time_without_looking_at_all_others(sqlite_shelf, listings, make, after, before, days):
+    store_days(sqlite_shelf, make, range(1, 9))
+    sqlite_shelf.db.execute("DELETE FROM event WHERE number IN (1, 6, 16)")  # erased: numbers have gaps
+
+    found, sizes = through(listings.events, EventsWanted(after=after, before=before), limit=2)
+
+    expected = [event for event in sqlite_shelf.events() if event.inserted in {day(number) for number in days}]
+    assert [event["id"] for event in found] == [event.id for event in reversed(expected)]
+    assert len(sizes) <= len(days) + 2
+
+
+@pytest.mark.usefixtures("few_rows_at_a_time")
+def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=1, event={"type": "rare"})])
+    sqlite_shelf.store.commit([make.change("A", (1, 1), events=35)])
+
+    found, sizes = through(listings.events, EventsWanted(type="rare"))
+
+    assert [event["type"] for event in found] == ["rare"]
+    assert sizes == [0, 0, 0, 1]
+
+
+def test_profiles_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
+    def seen(number):
+        return {"time": {"update": day(number)}}
+
+    people = {
+        "A": {"segments": ["vip"], "metadata": seen(1), "traits": {"public": {"plan": "gold"}, "private": {}}},
+        "B": {
+            "segments": [],
+            "metadata": seen(2),
+            "traits": {"public": {}, "private": {"plan": "5", "deep": {"x.y": True}}},
+        },
+        "C": {"segments": ["vip", "new"], "metadata": seen(3), "traits": {"public": {"plan": 5}, "private": {}}},
+    }
+    for key, doc in people.items():
+        sqlite_shelf.store.commit([make.change(key, **doc)])
+
+    def ids(**which):
+        return "".join(profile["id"] for profile in through(listings.profiles, ProfilesWanted(**which), limit=1)[0])
+
+    assert ids() == "CBA"
+    assert (ids(segment="vip"), ids(segment="new"), ids(segment="v")) == ("CA", "C", "")
+    assert (ids(trait=("plan",)), ids(trait=("none",))) == ("CBA", "")
+    assert (ids(trait=("plan",), value="gold"), ids(trait=("plan",), value="5")) == ("A", "CB")
+    assert (ids(trait=("deep", "x.y"), value="true"), ids(trait=("deep",))) == ("B", "B")
+    assert (ids(seen_after=day(2)), ids(seen_after=day(4))) == ("CB", "")
+    assert ids(segment="vip", trait=("plan",), value="5", seen_after=day(3)) == "C"
+
+
+def test_counts_are_of_what_is_stored(sqlite_shelf, listings, make):
+    sqlite_shelf.store.commit([make.change("A", events=3, session="S"), make.change("B", session="T")])
+    assert [listings.count(kind) for kind in ("profile", "session", "event")] == [2, 2, 3]
+
+    sqlite_shelf.store.commit([Erasure(Fence("A", 3, 1), "then")])
+    assert [listings.count(kind) for kind in ("profile", "session", "event")] == [1, 1, 0]
+
+
+def test_a_file_that_cannot_be_read_is_a_store_error(sqlite_shelf, listings):
+    Database(sqlite_shelf.path).execute("DROP TABLE event_id")  # the schema is read again, and then
+    Database(sqlite_shelf.path).execute("ALTER TABLE event RENAME TO other")
+
+    with pytest.raises(StoreError, match="cannot read"):
+        listings.event("e")

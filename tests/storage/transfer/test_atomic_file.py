@@ -1,0 +1,50 @@
+import pytest
+
+from trackd.storage.transfer.atomic_file import whole_file
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_path):
+    path = tmp_path / "out.txt"
+
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        assert temporary.parent == tmp_path
+        assert not path.exists()
+
+    assert path.read_text() == "half"
+    assert names(tmp_path) == ["out.txt"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+def test_at_a_fault_all_is_as_it_was(tmp_path, there, fault):
+    path = tmp_path / "out.txt"
+    if there:
+        path.write_text("before")
+
+    def fail():
+        with whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise fault
+
+    with pytest.raises(fault):
+        fail()
+
+    assert names(tmp_path) == (["out.txt"] if there else [])
+    assert not there or path.read_text() == "before"
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "folder" / "out.txt")
+
+    with whole_file(link) as temporary:
+        temporary.write_text("whole")
+
+    assert link.is_symlink()
+    assert (tmp_path / "folder" / "out.txt").read_text() == "whole"

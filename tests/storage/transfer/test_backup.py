@@ -1,0 +1,128 @@
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from tests.exports import contents
+from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.transfer import backup as backups
+from trackd.storage.transfer.backup import back_up
+
+WRITE = """
+import sys
+from itertools import count
+from pathlib import Path
+from trackd.storage.sqlite.database import open_for_writing
+db = open_for_writing(Path(sys.argv[1]), synchronous="OFF")
+for number in count(1):
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT INTO merged VALUES (?, 'x')", (str(number),))
+    db.execute("UPDATE heartbeat SET beats = ?", (number,))
+    db.execute("COMMIT")
+    if number == 100:
+        print("writing", flush=True)
+"""
+
+
+def copied(path, copy, replace=False):
+    told = []
+    back_up(path, copy, replace=replace, on_bytes=lambda done, total: told.append((done, total)))
+    return told
+
+
+def test_a_backup_has_every_row_and_needs_no_other_file(tmp_path, stored):
+    (tmp_path / "out").mkdir()
+    copy = tmp_path / "out" / "copy.db"
+
+    told = copied(stored, copy)
+
+    assert [path.name for path in copy.parent.iterdir()] == ["copy.db"]
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA journal_mode").fetchall() == [("delete",)]
+    assert contents(copy) == contents(stored)
+    assert told[-1] == (copy.stat().st_size,) * 2
+    SqliteStore(copy).close()
+
+
+def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_moment(tmp_path, stored, monkeypatch):
+    monkeypatch.setattr(backups, "PAGES_AT_ONCE", 1)
+    writer = subprocess.Popen([sys.executable, "-c", WRITE, stored], stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout.readline() == "writing\n"
+        for number in range(5):
+            copy = tmp_path / f"copy-{number}.db"
+            told = copied(stored, copy)
+            assert len(told) > 10
+            with closing(sqlite3.connect(copy)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                beats = "SELECT beats, (SELECT count(*) FROM merged), (SELECT max(id + 0) FROM merged) FROM heartbeat"
+                assert len(set(db.execute(beats).fetchone())) == 1
+        assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.communicate()
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path, stored):
+    copy = tmp_path / "copy.db"
+    copy.write_text("precious")
+
+    with pytest.raises(
+        DatabaseError, match=r"copy.db is there already: name another file, or replace it with --force\."
+    ):
+        copied(stored, copy)
+    assert copy.read_text() == "precious"
+
+    copied(stored, copy, replace=True)
+    assert contents(copy) == contents(stored)
+
+
+def test_the_database_itself_is_never_the_copy(tmp_path, stored):
+    (tmp_path / "link.db").symlink_to(stored)
+    before = contents(stored)
+
+    for name in (stored, tmp_path / "link.db"):
+        with pytest.raises(DatabaseError, match="is the database itself"):
+            copied(stored, name, replace=True)
+
+    assert contents(stored) == before
+
+
+def test_a_database_in_use_is_not_replaced(tmp_path, stored, make):
+    other = tmp_path / "other.db"
+    store = SqliteStore(other)
+    store.commit([make.change("A", events=1)])
+
+    with pytest.raises(DatabaseError, match=r"other.db-wal is there"):
+        copied(stored, other, replace=True)
+
+    store.close()
+    copied(stored, other, replace=True)
+    assert contents(other) == contents(stored)
+
+
+def test_a_fault_leaves_no_copy(tmp_path, stored):
+    def fail(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(stored, tmp_path / "copy.db", replace=False, on_bytes=fail)
+    assert list(tmp_path.glob("*copy*")) == []
+
+    stored.write_bytes(stored.read_bytes()[:100] + b"x" * 5_000)
+    with pytest.raises(DatabaseError):
+        copied(stored, tmp_path / "copy.db")
+    assert list(tmp_path.glob("*copy*")) == []
+
+
+def test_what_cannot_be_copied_or_written_is_named(tmp_path, stored):
+    with pytest.raises(DatabaseError, match=r"There is no database .*missing\.db"):
+        copied(tmp_path / "missing.db", tmp_path / "copy.db")
+    with pytest.raises(DatabaseError, match=r"cannot be written: there is no folder"):
+        copied(stored, tmp_path / "nowhere" / "copy.db")
+    with pytest.raises(DatabaseError, match=r"is not a file"):
+        copied(stored, tmp_path, replace=True)

@@ -1,0 +1,239 @@
+"""What is exported, and that it comes back as it was."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from tests.exports import PARTS, contents, exported, load_lines
+from tests.support import execute
+from trackd.core.documents import Event
+from trackd.core.encoding import json_text
+from trackd.storage.sqlite.administration import tombstone
+from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.event_chain import chained
+from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.transfer.exporting import RANGE, Export
+from trackd.storage.transfer.records import RECORDS, EventRecord, ProfileRecord, SessionRecord
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+times = st.datetimes().map(lambda moment: moment.isoformat(timespec="microseconds") + "Z")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=4,
+)
+objects = st.dictionaries(texts, values, max_size=2)
+lists = st.lists(texts, max_size=2)
+
+
+@st.composite
+def databases(draw):
+    """Rows of every table; profiles whose oldest events are gone, events whose profile was erased."""
+    profiles = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
+    seqs = {profile_id: draw(st.integers(0, 3)) for profile_id in profiles}
+    events = []
+    for number, profile_id in enumerate(draw(st.lists(st.sampled_from([*profiles, ""]), max_size=8))):
+        seq = 0
+        if profile_id:
+            seq = seqs[profile_id] = seqs[profile_id] + 1
+        details = [json_text(draw(objects)) for _ in range(3)]
+        status = draw(st.sampled_from(["collected", "validated", "invalid"]))
+        ip, reasons = draw(st.none() | texts), draw(st.none() | lists.map(json_text))
+        session_id, source_id, kind = draw(texts) if profile_id else "", draw(texts), draw(texts)
+        key = f"{number}{draw(texts)}"
+        head = (key, profile_id, seq, session_id, source_id, kind, draw(times), draw(times), status, ip)
+        events.append(Event(*head, *details, json_text(draw(lists)), reasons))
+    named = [event for event in events if event.profile_id]
+    rows, last = chained(events, {}, draw(st.integers(0, 5)))
+    chain = [(*row[:-1], None if row[2] == "" else row[-1]) for row in rows]  # nobody's events have no chain
+    docs = {
+        profile_id: {"id": profile_id, "seq": seqs[profile_id], **PARTS, "pii": draw(objects)}
+        for profile_id in profiles
+    }
+    return {
+        "profile": [
+            (profile_id, seqs[profile_id], draw(st.integers(1, 9)), json_text(docs[profile_id]), last.get(profile_id))
+            for profile_id in profiles
+        ],
+        "merged": [
+            (f"m{number}{draw(texts)}", draw(st.sampled_from(profiles))) for number in range(draw(st.integers(0, 2)))
+        ],
+        "session": [
+            (f"{number}{draw(texts)}", draw(texts), draw(times), draw(times), *(json_text(draw(objects)) for _ in "cp"))
+            for number in range(draw(st.integers(0, 3)))
+        ],
+        "event_id": [(event.profile_id, event.id, draw(st.sampled_from([event.seq, None]))) for event in named],
+        "erased": [(tombstone(text), draw(times)) for text in draw(st.sets(texts, max_size=2))],
+        "event": chain,
+    }
+
+
+def fill(path, database):
+    db = Database(open_for_writing(path))
+    for record in RECORDS:
+        for row in database[record.table()]:
+            db.table(record.table()).insert(dict(zip(record.columns, row, strict=True)))
+    db.close()
+
+
+@settings(deadline=None, max_examples=100)
+@given(databases())
+def test_an_import_makes_the_same_rows_in_every_table(database):
+    with tempfile.TemporaryDirectory() as folder:
+        old, new = Path(folder, "old.db"), Path(folder, "new.db")
+        fill(old, database)
+
+        counts = load_lines(new, exported(old))
+
+        assert counts == {table: len(rows) for table, rows in database.items()}
+        assert contents(new) == contents(old)
+        assert exported(new) == exported(old)
+
+
+def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored):
+    lines = [json.loads(line) for line in exported(stored)]
+
+    assert lines[0] == {"format": "trackd-export", "version": 1}
+    counts = {"profile": 2, "merged": 0, "session": 2, "event_id": 1, "erased": 1, "event": 5}
+    assert lines[-1] == {"table": "end", "counts": counts}
+    assert [line["table"] for line in lines[1:-1]] == [table for table in counts for _ in range(counts[table])]
+
+
+def test_events_are_exported_as_the_documents_of_the_contract(stored):
+    with Export(stored) as export:
+        first = json.loads(next(export.documents(EventRecord)))
+
+    time = "2026-01-31T12:00:00.000000Z"
+    assert first == {
+        "id": "A-1",
+        "seq": 1,
+        "type": "t",
+        "profile": {"id": "A"},
+        "session": {"id": "S"},
+        "source": {"id": "source"},
+        "metadata": {"time": {"create": time, "insert": time}, "status": "collected", "ip": None},
+        "properties": {},
+        "context": {},
+        "config": {},
+        "tags": [],
+        "reasons": None,
+    }
+
+
+@pytest.mark.parametrize("size", [1, RANGE - 1, RANGE, RANGE + 1, 3 * RANGE + 7])
+def test_events_alone_are_read_in_ranges_and_none_is_left_out(tmp_path, make, size):
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    store.commit([make.change("A", events=size)])
+    with Export(path) as export:
+        rows = export.rows(EventRecord)
+        seqs = [next(rows)[3]]
+        store.commit([make.change("A", (size, 1), events=5)])  # later ones do not belong to that moment
+        seqs += [row[3] for row in rows]
+
+    assert seqs == list(range(1, size + 1))
+    store.close()
+
+
+def test_the_log_can_begin_anew_while_events_alone_are_exported_but_not_while_everything_is(tmp_path, make):
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    store.commit([make.change("A", events=3 * RANGE, **PARTS)])
+    writer = open_for_writing(path)
+    for read, is_free in ((lambda export: export.rows(EventRecord), 0), (lambda export: export.lines(), 1)):
+        with Export(path) as export:
+            rows = read(export)
+            for _ in range(10):
+                next(rows)
+            writer.execute("UPDATE heartbeat SET beats = beats + 1")
+            writer.execute("PRAGMA busy_timeout = 0")
+            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == is_free
+    writer.close()
+    store.close()
+
+
+def test_an_empty_database_is_exported_and_imported(tmp_path):
+    open_for_writing(tmp_path / "old.db").close()
+    with Export(tmp_path / "old.db") as export:
+        assert list(export.rows(EventRecord)) == []
+
+    counts = load_lines(tmp_path / "new.db", exported(tmp_path / "old.db"))
+
+    assert set(counts.values()) == {0}
+    assert contents(tmp_path / "new.db") == contents(tmp_path / "old.db")
+
+
+@pytest.mark.parametrize(
+    ("record", "table"), [(ProfileRecord, "profile"), (SessionRecord, "session"), (EventRecord, "event")]
+)
+def test_what_was_stored_or_changed_since_a_time_is_exported(stored, record, table):
+    later = "2026-03-01T00:00:00.000000Z"
+    with Export(stored) as export:
+        assert len(list(export.rows(record, "2026-01-31T12:00:00.000000Z"))) == len(contents(stored)[table])
+        assert list(export.rows(record, later)) == []
+    changes = {
+        "profile": "UPDATE profile SET doc = json_set(doc, '$.metadata.time.update', ?) WHERE id = 'B'",
+        "session": "UPDATE session SET updated = ? WHERE id = 'SB'",
+        "event": "UPDATE event SET inserted = ? WHERE id = 'B-2'",
+    }
+    execute(stored, changes[table], later)
+
+    with Export(stored) as export:
+        assert len(list(export.documents(record, later))) == 1
+
+
+def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_path, stored):
+    execute(stored, "UPDATE event SET properties = ? WHERE id = 'A-1'", '{\n  "a": 1\r\n}')
+
+    load_lines(tmp_path / "new.db", exported(stored))
+
+    assert json.loads(contents(tmp_path / "new.db")["event"][0][11]) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "UPDATE event SET tags = '{}' WHERE id = 'A-2'",
+            "event that is not as trackd writes them (number 2, id 'A-2'",
+        ),
+        ("UPDATE event SET config = '{' WHERE id = 'A-2'", "(number 2, id 'A-2': EOF"),
+        ("UPDATE session SET context = '3' WHERE id = 'SB'", "(id 'SB': '3' is not JSON of an object): mend it first."),
+        ("UPDATE profile SET doc = '{}' WHERE id = 'B'", "(id 'B': Object missing required field `id`"),
+        ("UPDATE profile SET seq = 9 WHERE id = 'B'", "(id 'B': `doc` has another `id` or `seq`)"),
+    ],
+)
+def test_a_row_that_could_not_be_imported_is_named(stored, change, told):
+    execute(stored, change)
+
+    with pytest.raises(DatabaseError) as refused:
+        exported(stored)
+
+    assert told in str(refused.value)
+
+
+def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_date(tmp_path):
+    path = tmp_path / "old.db"
+    old = Database(path)
+    migrations.apply(old, stop_before="reasons_of_invalid_events")
+    old.close()
+
+    with pytest.raises(DatabaseError, match=r"written by an older trackd .* start `trackd serve` on it once"):
+        Export(path)
+
+    SqliteStore(path).close()
+    assert len(exported(path)) == 2
+
+
+def test_what_reads_cannot_write(stored):
+    reader = open_for_reading(stored)
+    with pytest.raises(Exception, match="readonly"):
+        reader.execute("DELETE FROM event")
+    reader.close()

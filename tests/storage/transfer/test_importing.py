@@ -1,0 +1,202 @@
+"""What an import makes of an export, and that one that is damaged leaves nothing behind."""
+
+import io
+import json
+
+import pytest
+
+from tests.exports import PARTS, contents, exported, load_lines
+from tests.support import execute
+from trackd.storage.sqlite.administration import tombstone
+from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.transfer import importing as loading
+from trackd.storage.transfer.importing import LoadError, load
+
+
+def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(tmp_path, stored, make):
+    path = tmp_path / "other.db"
+    store = SqliteStore(path)
+    store.commit([make.change("X", events=4, session="SX")])
+    store.close()
+    before = contents(path)
+
+    load_lines(path, exported(stored))
+
+    after, imported = contents(path), contents(stored)
+    assert after["event"][:4] == before["event"]
+    assert [row[0] for row in after["event"]] == list(range(1, 10))
+    assert [row[1:-2] for row in after["event"][4:]] == [row[1:-2] for row in imported["event"]]
+    assert [row[-1] for row in after["event"][4:]] == [None, 5, None, 7, 6]  # `previous`, moved with the numbers
+    assert [(row[0], row[-1]) for row in after["profile"]] == [("X", 4), ("A", 9), ("B", 8)]
+
+
+def test_an_imported_profile_goes_on_where_it_was(tmp_path, stored, make):
+    path = tmp_path / "new.db"
+    load_lines(path, exported(stored))
+    store = SqliteStore(path)
+
+    profile = store.profile("A")
+    store.commit([make.change("A", (profile.seq, profile.revision), events=1)])
+
+    assert [row[1] for row in contents(path)["event"] if row[2] == "A"] == ["A-1", "A-2", "A-3", "A-4"]
+    assert store.known_events("A", ["A-1"]) == {"A-1": 1}
+    store.close()
+
+
+def edited(lines, place, **changes):
+    """The lines with values changed in one of them; `a__b` is a path, ... removes."""
+    record = json.loads(lines[place])
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        inner = record
+        for parent in parents:
+            inner = inner[parent]
+        if value is ...:
+            del inner[key]
+        else:
+            inner[key] = value
+    return [*lines[:place], json.dumps(record).encode() + b"\n", *lines[place + 1 :]]
+
+
+def raw(lines, place, old, new):
+    assert old in lines[place]
+    return [*lines[:place], lines[place].replace(old, new), *lines[place + 1 :]]
+
+
+# Of `stored`: header 0, profiles 1 and 2, sessions 3 and 4, event id 5, tombstone 6, events 7 to 11, end 12.
+FAULTS = {
+    "empty": (lambda it: [], "line 1: this is no file that `trackd export` wrote wi"),
+    "text": (lambda it: [b"hello\n"], "line 1: this is no file that `trackd export` wrote"),
+    "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is no file that `trackd export` wrote"),
+    "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is no file that `trackd export` wrote"),
+    "nested": (lambda it: [b"[" * 100_000], "line 1: this is no file that `trackd export` wrote"),
+    "newer": (lambda it: edited(it, 0, version=2), "line 1: it has version 2 of the format, this trackd k"),
+    "cut off in a line": (lambda it: [*it[:8], it[8][:50]], "line 9: the file ends within the line: it was cut off"),
+    "cut off after a line": (lambda it: it[:9], "line 9: the file ends here, without its last line: it"),
+    "only a header": (lambda it: it[:1], "line 1: the file ends here, without its last line"),
+    "a line less": (lambda it: [*it[:6], *it[7:]], "line 12: it says that there are 2 profile, 0 merged, 2"),
+    "a line more": (lambda it: [*it, it[-1]], "line 14: something follows the last line"),
+    "not JSON": (lambda it: raw(it, 8, b"}", b"]"), "line 9: it is not sound JSON (JSON is malformed"),
+    "not a number": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":NaN}'), "line 9: it is not sound JSON"),
+    "half a character": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":"\\ud800"}'), "line 9: it is not so"),
+    "no UTF-8": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":"\xff"}'), "line 9: 'utf-8' codec can't decode"),
+    "too deep": (lambda it: raw(it, 8, b"{}", b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"), "line 9: recursion limit"),
+    "deeper still": (lambda it: raw(it, 8, b"{}", b"[" * 100_000), "line 9: it is not sound JSON (maximum recursion"),
+    "a list": (lambda it: edited(it, 8, document__context=[]), "line 9: '[]' is not JSON of an object"),
+    "an object": (lambda it: edited(it, 8, document__tags={}), "line 9: '{}' is not JSON of a list"),
+    "other table": (lambda it: edited(it, 8, table="evil"), "line 9: Invalid value 'evil' - at `$.table`"),
+    "missing": (lambda it: edited(it, 8, document__seq=...), "line 9: Object missing required field `seq` - at `$.d"),
+    "unknown": (lambda it: edited(it, 8, document__what=1), "line 9: Object contains unknown field `what`"),
+    "wrong type": (lambda it: edited(it, 8, document__id=7), "line 9: Expected `str`, got `int` - at `$.document.id"),
+    "too large": (lambda it: edited(it, 8, document__seq=2**63), "line 9: Expected `int` <= "),
+    "bad time": (lambda it: edited(it, 8, document__metadata__time__create="today"), "line 9: Expected `str` matching"),
+    "bad status": (lambda it: edited(it, 8, document__metadata__status="new"), "line 9: Invalid enum value 'new'"),
+    "no seq": (lambda it: edited(it, 8, document__seq=0), "line 9: an event has a `seq` from 1 on in its profile"),
+    "seq leaps": (lambda it: edited(it, 8, document__seq=3), "line 9: event 'A-2' has seq 3 and does not follow the"),
+    "chain": (lambda it: edited(it, 11, previous=1), "line 12: event 'A-3' has seq 3 and does not follow the"),
+    "no order": (lambda it: [*it[:7], it[8], it[7], *it[9:]], "line 9: event 'A-1' has number 1, after 2"),
+    "backwards": (lambda it: edited(it, 8, previous=2), "line 9: `previous` is not before `number`"),
+    "seq ends": (
+        lambda it: edited(it, 1, document__seq=9),
+        "line 12: the last event of profile 'A' has seq 3, the ",
+    ),
+    "last event": (lambda it: edited(it, 1, last_event=2), "line 12: the last event of profile 'A' has seq 3"),
+    "no profile": (lambda it: edited(it, 1, document__id="Z"), "line 8: event 'A-1' is of profile 'A', which is not t"),
+    "event twice": (lambda it: edited(it, 8, document__id="A-1"), "line 9: event 'A-1' is there already"),
+    "profile twice": (lambda it: edited(it, 2, document__id="A"), "line 3: there is a row 'A' in profile already"),
+    "session twice": (lambda it: edited(it, 4, document__id="SA"), "line 5: there is a row 'SA' in session already"),
+    "sections": (lambda it: [*it[:1], it[3], it[1], *it[4:]], "line 3: a record of profile stands after those of ses"),
+    "profile": (lambda it: edited(it, 2, document__stats=...), "line 3: Object missing required field `stats`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "told"), FAULTS.values(), ids=FAULTS)
+def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept(tmp_path, stored, make, damage, told):
+    lines = damage(exported(stored))
+    other = tmp_path / "other.db"
+    store = SqliteStore(other)
+    store.commit([make.change("X", events=1, session="SX")])
+    store.close()
+    before = contents(other)
+
+    for path in (tmp_path / "new.db", other):
+        with pytest.raises(LoadError) as refused:
+            load_lines(path, lines)
+        assert str(refused.value).startswith(f"export.jsonl is not imported, {told}")
+        assert str(refused.value).endswith(".")
+
+    assert contents(other) == before
+    assert [path.name for path in tmp_path.glob("new.db*")] == ["new.db-lock"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_fault_is_found_wherever_batches_end(tmp_path, stored, monkeypatch, size):
+    monkeypatch.setattr(loading, "BATCH_ROWS", size)
+    for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
+        damage, told = FAULTS[name]
+        with pytest.raises(LoadError) as refused:
+            load_lines(tmp_path / "new.db", damage(exported(stored)))
+        assert told in str(refused.value)
+    load_lines(tmp_path / "new.db", exported(stored))
+    assert contents(tmp_path / "new.db") == contents(stored)
+
+
+def test_a_line_that_does_not_end_is_not_read_into_memory(tmp_path, stored, monkeypatch):
+    monkeypatch.setattr(loading, "MAX_LINE_BYTES", 1_000)
+    lines = exported(stored)
+    with pytest.raises(LoadError, match=r"line 9: it is longer than 1000 bytes\."):
+        load_lines(tmp_path / "new.db", [*lines[:8], b" " * 2_000])
+
+
+@pytest.mark.parametrize(
+    ("keep", "told"),
+    [
+        ("profile", "line 2: there is a row 'A' in profile already"),
+        ("session", "line 4: there is a row 'SA' in session already"),
+        ("event_id", "line 6: there is a row 'A-1' in event_id already"),
+        ("event", "line 8: event 'A-1' is there already"),
+    ],
+)
+def test_what_is_there_already_is_refused_with_line_and_id(tmp_path, stored, keep, told):
+    lines = exported(stored)
+    for table in {"profile", "session", "event_id", "event"} - {keep}:
+        execute(stored, f"DELETE FROM {table}")
+    before = contents(stored)
+
+    with pytest.raises(LoadError) as refused:
+        load_lines(stored, lines)
+
+    assert str(refused.value) == f"export.jsonl is not imported, {told}."
+    assert contents(stored) == before
+
+
+def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path, stored):
+    lines = exported(stored)
+    store = SqliteStore(tmp_path / "new.db")
+    store.close()
+    execute(tmp_path / "new.db", "INSERT INTO erased VALUES (?, ?)", tombstone("B"), "2026-02-01T12:00:00.000000Z")
+
+    with pytest.raises(LoadError, match=r"line 3: profile 'B' was erased in this database\."):
+        load_lines(tmp_path / "new.db", lines)
+
+
+def test_a_file_that_a_server_holds_is_refused(tmp_path, stored):
+    lines = exported(stored)
+    with DatabaseLock(tmp_path / "new.db"), pytest.raises(DatabaseError, match="in use by another trackd"):
+        load_lines(tmp_path / "new.db", lines)
+
+
+def test_an_import_tells_how_much_was_read(tmp_path, make):
+    path = tmp_path / "old.db"
+    store = SqliteStore(path)
+    store.commit([make.change(profile_id, events=500, **PARTS) for profile_id in "ABCDE"])
+    store.close()
+    lines, told = exported(path), []
+
+    load(tmp_path / "new.db", io.BytesIO(b"".join(lines)), "x", told.append)
+
+    assert told == sorted(told)
+    assert len(told) > 2
+    assert told[-1] <= sum(map(len, lines))

@@ -1,0 +1,102 @@
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trackd.core.documents import Source
+from trackd.core.encoding import json_object, json_text
+from trackd.storage.store import (
+    DeleteEvents,
+    DeleteSessions,
+    Erasure,
+    Fence,
+    Outcome,
+    PutSource,
+    RemoveSource,
+    StoreError,
+)
+from trackd.storage.workers.framing import (
+    Frames,
+    decode_batch,
+    decode_result,
+    encode_batch,
+    encode_result,
+    framed,
+    read_frame,
+    with_unsaid,
+)
+from trackd.storage.writer import BatchResult
+
+TEXT = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.lists(st.dictionaries(TEXT, VALUES, max_size=3), min_size=1, max_size=3))
+def test_documents_arrive_as_they_were_whole_numbers_of_any_size_too(make, docs):
+    batch = [make.change("A", session="S", doc=doc, events=1, event_ids={"é": None, "b": 1}) for doc in docs]
+
+    payload, unsaid = encode_batch(batch)
+    arrived = decode_batch(payload)
+
+    assert unsaid == frozenset()
+    assert [json_object(json_text(change.profile.doc)) for change in arrived] == [c.profile.doc for c in batch]
+    assert [(c.fence, c.events, c.event_ids) for c in arrived] == [(c.fence, c.events, c.event_ids) for c in batch]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Erasure(Fence("A", 1, 2), "now", keep_events=True),
+        PutSource(Source("s", "name", origins=("a", "b"), rate_limit=1.5)),
+        RemoveSource("s"),
+        DeleteEvents("then", 7),
+        DeleteSessions("then", 7),
+    ],
+)
+def test_other_changes_arrive_as_they_were(change):
+    payload, _ = encode_batch([change])
+
+    assert decode_batch(payload) == [change]
+
+
+def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make):
+    batch = [make.change("A"), make.change("B", events=1, event={"type": "\ud800"}), make.change("C")]
+
+    payload, unsaid = encode_batch(batch)
+    result = with_unsaid(BatchResult([Outcome.STORED, Outcome.STALE], seconds=0.5), unsaid)
+
+    assert [change.fence.profile_id for change in decode_batch(payload)] == ["A", "C"]
+    assert result == BatchResult([Outcome.STORED, Outcome.FAILED, Outcome.STALE], seconds=0.5)
+
+
+def test_an_error_arrives_as_a_store_error_with_its_words():
+    result = decode_result(encode_result(BatchResult(error=StoreError("the disk is full"), seconds=0.1)))
+
+    assert isinstance(result.error, StoreError)
+    assert (str(result.error), result.outcomes, result.seconds) == ("the disk is full", [], 0.1)
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5), st.data())
+def test_frames_come_out_whole_however_they_are_cut(payloads, data):
+    stream = b"".join(map(framed, payloads))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    frames = Frames()
+
+    out = []
+    for begin, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        out += frames.feed(stream[begin:end])
+
+    assert out == payloads
+
+
+def test_a_stream_that_ends_in_the_middle_of_a_frame_has_no_more_frames():
+    whole = framed(b"payload")
+
+    for length in range(len(whole)):
+        assert read_frame(io.BytesIO(whole[:length])) is None
+    assert read_frame(io.BytesIO(whole)) == b"payload"

@@ -1,0 +1,146 @@
+"""Lists that are read elsewhere: in threads and in a process, the same tests for both."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+
+import pytest
+import uvloop
+
+from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.store import StoreError
+from trackd.storage.workers.main import READER, command
+from trackd.storage.workers.query_pool import ListProcess, ListThreads
+
+DEAF = """
+import os, sys, time
+from trackd.storage.workers.framing import framed, read_frame
+os.write(1, framed(b""))
+read_frame(sys.stdin.buffer)
+"""
+
+
+@pytest.fixture
+def listings(sqlite_shelf):
+    with contextlib.closing(SqliteListings(sqlite_shelf.path)) as listings:
+        yield listings
+
+
+@pytest.fixture(params=["threads", "process"])
+def lists(request, sqlite_shelf, listings):
+    """Makes them; inside the loop."""
+    if request.param == "threads":
+        return lambda: ListThreads(listings)
+    return lambda: ListProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text"))
+
+
+def play(make_lists, story):
+    async def run():
+        lists = make_lists()
+        try:
+            return await story(lists)
+        finally:
+            await lists.close()
+
+    return uvloop.run(run())
+
+
+def test_each_list_is_the_one_of_the_listings(lists, listings, sqlite_shelf, make):
+    sqlite_shelf.store.commit([make.change("A", events=3, session="S", segments=["x"], traits={"public": {"é": 1}})])
+    reads = [
+        ("profile_events", "A", Wanted(limit=2)),
+        ("profile_events", "nobody", Wanted()),
+        ("profile_sessions", "A", Wanted(cursor=5)),
+        ("session_events", "S", Wanted()),
+        ("events", EventsWanted(type="t", after="2020-01-01T00:00:00.000000Z"), Wanted()),
+        ("events", EventsWanted(status="other"), Wanted()),
+        ("profiles", ProfilesWanted(segment="x"), Wanted()),
+        ("profiles", ProfilesWanted(trait=("é",), value="1"), Wanted()),
+        ("count", "event"),
+    ]
+
+    async def story(lists):
+        return [await lists.read(*read) for read in reads]
+
+    found = play(lists, story)
+
+    assert found == [getattr(listings, name)(*arguments) for name, *arguments in reads]
+    assert json.loads(found[0].documents)[0]["seq"] == 3
+    assert found[1] is None
+    assert found[-1] == 3
+
+
+def test_what_cannot_be_read_is_an_error_and_the_next_list_is_read(lists, sqlite_shelf):
+    async def story(lists):
+        sqlite_shelf.db.execute("ALTER TABLE profile RENAME TO elsewhere")
+        with pytest.raises(StoreError, match="cannot read: no such table"):
+            await lists.read("count", "profile")
+        sqlite_shelf.db.execute("ALTER TABLE elsewhere RENAME TO profile")
+        return await lists.read("count", "profile")
+
+    assert play(lists, story) == 0
+
+
+def test_many_at_once_each_get_their_own(lists, sqlite_shelf, make):
+    sqlite_shelf.store.commit([make.change(f"P{n}", events=n) for n in range(20)])
+
+    async def story(lists):
+        pages = await asyncio.gather(*(lists.read("profile_events", f"P{n}", Wanted()) for n in range(20)))
+        return [len(json.loads(page.documents)) for page in pages]
+
+    assert play(lists, story) == list(range(20))
+
+
+def test_no_process_is_started_before_the_first_list(sqlite_shelf):
+    async def story(lists):
+        before = lists._process.pid
+        await lists.read("count", "event")
+        return before, lists._process.pid
+
+    before, after = play(lambda: ListProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text")), story)
+
+    assert before is None
+    assert after > 0
+
+
+def test_a_list_whose_process_is_killed_is_an_error_and_the_next_ones_are_read(sqlite_shelf):
+    deaf = [sys.executable, "-c", DEAF + "time.sleep(60)"]
+
+    async def story(lists):
+        asked = asyncio.create_task(lists.read("count", "event"))
+        while lists._process.pid is None or not lists._asked:
+            await asyncio.sleep(0)
+        lists._process._command = command(READER, sqlite_shelf.path, "FULL", "info", "text")
+        os.kill(lists._process.pid, signal.SIGKILL)
+        with pytest.raises(StoreError, match="the reader process was ended by SIGKILL"):
+            await asked
+        while True:
+            try:
+                return await lists.read("count", "event")
+            except StoreError:
+                await asyncio.sleep(0.01)
+
+    assert play(lambda: ListProcess(deaf), story) == 0
+
+
+def test_a_process_that_does_not_start_is_an_error_each_time(tmp_path):
+    async def story(lists):
+        for _ in range(2):
+            with pytest.raises(StoreError, match="unable to open"):
+                await lists.read("count", "event")
+
+    play(lambda: ListProcess(command(READER, tmp_path / "missing.db", "FULL", "info", "text")), story)
+
+
+def test_an_answer_that_is_none_ends_the_process(sqlite_shelf):
+    babbling = [sys.executable, "-c", DEAF + "os.write(1, framed(b'not an answer')); time.sleep(60)"]
+
+    async def story(lists):
+        with pytest.raises(StoreError, match="was ended by SIGKILL"):
+            await lists.read("count", "event")
+
+    play(lambda: ListProcess(babbling), story)

@@ -1,0 +1,148 @@
+import asyncio
+import threading
+
+from trackd.storage.memory import MemoryStore
+from trackd.storage.store import Outcome, StoreError
+from trackd.storage.workers.writer_thread import WriterThread
+
+
+class RefusingStore(MemoryStore):
+    """Raises what it is given, once for each; remembers the threads that committed."""
+
+    def __init__(self, *errors):
+        super().__init__()
+        self.errors = list(errors)
+        self.threads = set()
+
+    def commit(self, batch):
+        self.threads.add(threading.current_thread())
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().commit(batch)
+
+
+class HangingStore(MemoryStore):
+    """A disk that does not come back until it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def commit(self, batch):
+        self.begun.set()
+        self.go_on.wait(10)
+        return super().commit(batch)
+
+
+class Results(asyncio.Queue):
+    """Takes results as a writer hands them back; `threads` are those it was called in."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads = set()
+
+    def __call__(self, result):
+        self.threads.add(threading.current_thread())
+        self.put_nowait(result)
+
+    async def next(self):
+        return await asyncio.wait_for(self.get(), 10)
+
+
+def with_writer(store, story):
+    """Run the story with a started writer and its results, then close the writer."""
+
+    async def run():
+        results = Results()
+        writer = WriterThread(store, results)
+        await writer.start()
+        told = await story(writer, results)
+        assert await writer.close(10)
+        return told
+
+    return asyncio.run(run())
+
+
+def test_the_result_of_a_batch_is_handed_back(make):
+    async def story(writer, results):
+        writer.submit([make.change("A"), make.change("A", (5, 5))])
+        return await results.next()
+
+    result = with_writer(MemoryStore(), story)
+
+    assert (result.outcomes, result.error) == ([Outcome.STORED, Outcome.STALE], None)
+
+
+def test_batches_are_committed_in_order_in_another_thread_and_handed_back_on_the_loops(make):
+    store = RefusingStore()
+
+    async def story(writer, results):
+        for n in range(20):
+            writer.submit([make.change("A", (n, n), events=1)])
+        return [(await results.next()).outcomes for _ in range(20)], results.threads
+
+    outcomes, handed_back_in = with_writer(store, story)
+
+    assert outcomes == [[Outcome.STORED]] * 20
+    assert store.profile("A").seq == 20
+    assert handed_back_in == {threading.current_thread()}
+    assert threading.current_thread() not in store.threads
+
+
+def test_closing_waits_for_what_was_submitted(make):
+    store = MemoryStore()
+
+    async def story(writer, results):
+        for n in range(50):
+            writer.submit([make.change("A", (n, n), events=1)])
+        assert await writer.close(10)
+        return [(await results.next()).outcomes for _ in range(50)]
+
+    assert with_writer(store, story) == [[Outcome.STORED]] * 50
+    assert store.profile("A").seq == 50
+
+
+def test_closing_gives_up_on_a_store_that_hangs(make):
+    store = HangingStore()
+
+    async def story(writer, results):
+        writer.submit([make.change("A")])
+        assert await asyncio.to_thread(store.begun.wait, 10)
+        assert not await writer.close(0.01)
+        store.go_on.set()
+        assert await writer.close(10)
+        return await results.next()
+
+    assert with_writer(store, story).outcomes == [Outcome.STORED]
+
+
+def test_a_disk_that_comes_back_after_the_loop_has_ended_disturbs_nobody(make):
+    store = HangingStore()
+
+    async def story():
+        writer = WriterThread(store, Results())
+        await writer.start()
+        writer.submit([make.change("A")])
+        assert not await writer.close(0.01)
+        return writer
+
+    writer = asyncio.run(story())
+    store.go_on.set()
+    writer._thread.join(10)
+
+    assert store.profile("A") is not None
+
+
+def test_a_failed_batch_is_a_result_and_the_next_one_is_committed(make):
+    full = StoreError("disk full")
+
+    async def story(writer, results):
+        for _ in range(3):
+            writer.submit([make.change("A")])
+        return [await results.next() for _ in range(3)]
+
+    failed, broken, well = with_writer(RefusingStore(full, ZeroDivisionError("ours")), story)
+
+    assert failed.error is full
+    assert str(broken.error) == "ZeroDivisionError: ours"
+    assert (well.outcomes, well.error) == ([Outcome.STORED], None)
