@@ -18,10 +18,10 @@ from trackd.actors.messages import (
     Fetch,
     Reason,
     Refused,
-    Track,
 )
 from trackd.actors.wiring import Wiring
-from trackd.storage.store import StoreError
+from trackd.core.calls import Track
+from trackd.storage.errors import StoreError
 
 log = logging.getLogger(__name__)
 

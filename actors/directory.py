@@ -26,9 +26,9 @@ from trackd.actors.messages import (
 )
 from trackd.actors.pinned_lru import InUseMap
 from trackd.actors.profile import ProfileActor
+from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
 from trackd.core.resolution import Named, resolve
-from trackd.storage.store import Outcome
 
 MAX_ATTEMPTS = 3
 

@@ -17,7 +17,8 @@ from trackd.actors.messages import (
     StoreHealth,
     Tick,
 )
-from trackd.storage.store import Change, Changes, Outcome, StoreError
+from trackd.core.changes import Change, Changes, Outcome
+from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from trackd.actors.base import GuardedActor, Handler
 from trackd.actors.messages import Delete, Deleted, Tick
+from trackd.core.changes import Deletion
 from trackd.core.retention import pause_s, steps
-from trackd.storage.store import Deletion
 
 
 class Housekeeper(GuardedActor):

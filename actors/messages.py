@@ -14,59 +14,15 @@ ProfileDirectory, which lets go of the call, of all others to the Guardian. New 
 RulesChanged, and travel with each call that it admits.
 """
 
-from collections.abc import Mapping
 from enum import Enum
 
 from msgspec import Struct
 
-from trackd.core.documents import JsonObject, Profile, Session, Source
+from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.changes import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
+from trackd.core.documents import Profile, Session, Source
 from trackd.core.rules.ruleset import RuleSet
-from trackd.core.rules.schemas import Fault
-from trackd.core.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
-from trackd.storage.store import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.writer import BatchResult
-
-
-class TrackedEvent(Struct, frozen=True):
-    """One event of a call, decoded. What ends in `_json` is text, ready to store; `config` are the event's options.
-
-    `own_id`: the id is the client's (or derived from its idempotency key), so the event may come again.
-    `store`, `debug`, `log`: the options of the event, the payload's defaults included. `notes` are for the log.
-    """
-
-    id: str
-    own_id: bool
-    type: str
-    created: str
-    properties: JsonObject = {}
-    context: JsonObject = {}
-    properties_json: str = "{}"
-    context_json: str = "{}"
-    config_json: str = "{}"
-    store: bool = True
-    debug: bool = True
-    log: bool = True
-    notes: tuple[str, ...] = ()
-
-
-class Track(Struct, frozen=True):
-    """One call of `/track`. `number` is the call's own; `received` a timestamp; `profile_id` what the client knows."""
-
-    number: int
-    source_id: str
-    session_id: str
-    received: str
-    profile_id: str | None = None
-    events: tuple[TrackedEvent, ...] = ()
-    context: JsonObject | None = None
-    properties: JsonObject | None = None
-    origin: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    save_session: bool = True
-    wants_profile: bool = False
-    debug: bool = True
-    log: bool = True
 
 
 class Admitted(Struct, frozen=True):
@@ -111,37 +67,6 @@ class Deliver(Struct, frozen=True):
     first: Activate | None = None
 
 
-class NumberedEvent(Struct, frozen=True):
-    """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
-
-    id: str
-    type: str
-    seq: int
-    saved: bool
-
-
-class Tracked(Struct, frozen=True):
-    """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest.
-
-    `logs` are of the call itself; those of its events are in `told`. `outcomes` say how many of them ended how, None
-    that all are stored and valid.
-    """
-
-    number: int
-    profile_id: str
-    session_id: str
-    consent: bool
-    profile: JsonObject | None = None
-    debug: bool = True
-    events: tuple[NumberedEvent, ...] = ()
-    profile_saved: bool = False
-    session_saved: bool = False
-    session_kept: bool = True
-    logs: tuple[LogEntry, ...] = ()
-    told: Told = NOTHING_TOLD
-    outcomes: Mapping[EventOutcome, int] | None = None
-
-
 class Reason(Enum):
     """Why a call was refused."""
 
@@ -162,20 +87,6 @@ class Refused(Struct, frozen=True):
     number: int
     reason: Reason
     retry_after_s: float | None = None
-
-
-class InvalidEvent(Struct, frozen=True):
-    """An event whose properties do not match their schema; `position` is its place in the call."""
-
-    position: int
-    faults: tuple[Fault, ...]
-
-
-class Rejected(Struct, frozen=True):
-    """A call with invalid events, of a source that has them refused. Nothing of it is kept."""
-
-    number: int
-    events: tuple[InvalidEvent, ...]
 
 
 class Failed(Struct, frozen=True):

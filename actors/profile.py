@@ -5,24 +5,13 @@ from collections.abc import Mapping
 from thespian.actors import ActorAddress
 
 from trackd.actors.base import GuardedActor, Handler
-from trackd.actors.messages import (
-    Activate,
-    Answered,
-    Commit,
-    Deliver,
-    Erase,
-    Erased,
-    Fetch,
-    Fetched,
-    Passivate,
-    Rejected,
-    Track,
-)
+from trackd.actors.messages import Activate, Answered, Commit, Deliver, Erase, Erased, Fetch, Fetched, Passivate
 from trackd.actors.uncommitted import Unsettled
+from trackd.core.calls import Rejected, Track
+from trackd.core.changes import Erasure, Fence
 from trackd.core.decision import decide
 from trackd.core.documents import Profile, Session
 from trackd.core.processing import Known
-from trackd.storage.store import Erasure, Fence
 
 
 class ProfileActor(GuardedActor):

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
-from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick, Track
+from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick
+from trackd.core.calls import Track
 from trackd.core.documents import Source
 from trackd.core.rate_limit import Bucket, take
 

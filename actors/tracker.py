@@ -25,17 +25,15 @@ from trackd.actors.messages import (
     Fetched,
     Reason,
     Refused,
-    Rejected,
     Request,
     RulesChanged,
     Tick,
-    Track,
-    Tracked,
     Undone,
 )
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Actors, Limits, Retention
+from trackd.core.calls import Rejected, Track, Tracked
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Store
 from trackd.storage.workers.writer_thread import WriterThread

@@ -9,8 +9,9 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Answer
 from trackd.config.settings import Limits, Retention
+from trackd.core.changes import Change
 from trackd.core.rules.ruleset import RuleSet
-from trackd.storage.store import Change, Reads
+from trackd.storage.store import Reads
 from trackd.telemetry.tally import Tally
 
 

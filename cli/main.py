@@ -15,8 +15,7 @@ from trackd.cli.verify import verify
 from trackd.cli.version import versions
 from trackd.config.errors import RulesError, SettingsError
 from trackd.load.errors import LoadError
-from trackd.storage.errors import SourceError, TokenError
-from trackd.storage.store import StoreError
+from trackd.storage.errors import SourceError, StoreError, TokenError
 
 app = typer.Typer(
     no_args_is_help=True,

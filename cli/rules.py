@@ -13,8 +13,8 @@ from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, load_settings
 
 if TYPE_CHECKING:  # the other commands start faster without what runs rules
-    from trackd.actors.messages import Rejected, Track
     from trackd.config.settings import Settings
+    from trackd.core.calls import Rejected, Track
     from trackd.core.decision import Decision
     from trackd.core.documents import Profile
     from trackd.core.processing import EventReport
@@ -61,7 +61,7 @@ def try_rules(
 ) -> None:
     """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
     settings = load_settings(config).settings
-    from trackd.actors.messages import Rejected
+    from trackd.core.calls import Rejected
     from trackd.core.decision import decide
     from trackd.core.documents import Source, timestamp
     from trackd.core.processing import EventReport, Known

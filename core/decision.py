@@ -3,8 +3,9 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from trackd.actors.messages import Rejected, Track, Tracked
 from trackd.config.settings import Limits
+from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
 from trackd.core.processing import EventReport, Known, Processing
@@ -14,7 +15,6 @@ from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.session_document import is_due, session_after
-from trackd.storage.store import Changes, Fence
 
 
 class Decision(Struct, frozen=True):

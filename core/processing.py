@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from trackd.actors.messages import InvalidEvent, NumberedEvent, Track, TrackedEvent
 from trackd.config.settings import Limits
+from trackd.core.calls import InvalidEvent, NumberedEvent, Track, TrackedEvent
 from trackd.core.documents import NO_NUMBER, Event, JsonObject, Profile, Session, Source
 from trackd.core.encoding import json_text
 from trackd.core.profile_document import count

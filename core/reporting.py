@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from trackd.actors.messages import Track
 from trackd.config.settings import Limits
+from trackd.core.calls import NOTHING_TOLD, EventOutcome, LogEntry, Told, Track
 from trackd.core.documents import Source
 from trackd.core.processing import NO_CONSENT, EventReport
 from trackd.core.rules.rule import SegmentTurn
-from trackd.core.told import NOTHING_TOLD, EventOutcome, LogEntry, Told
 
 MAX_LOGS = 1_000
 BOOKKEEPING = "stats.counters."

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from trackd.config.settings import Retention
+from trackd.core.changes import DeleteEvents, DeleteSessions, Deletion, Outcome
 from trackd.core.documents import timestamp
-from trackd.storage.store import DeleteEvents, DeleteSessions, Deletion, Outcome
 
 LOOK_EVERY_S = 60.0
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Raw
 
-from trackd.actors.messages import Track
+from trackd.core.calls import Track
 from trackd.core.documents import JsonObject, Session, timestamp
 from trackd.core.encoding import json_object, json_raw, size_of
 from trackd.core.json_values import same

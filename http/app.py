@@ -26,8 +26,9 @@ from trackd.http.ops.health import Ready, healthcheck
 from trackd.http.ops.info import Info
 from trackd.http.ops.metrics import Metrics
 from trackd.http.track.endpoint import TrackEndpoint
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
-from trackd.storage.store import Reads, StoreError
+from trackd.storage.store import Reads
 from trackd.storage.workers.query_pool import Lists
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from trackd.actors.messages import Failed, InvalidEvent, Reason, Refused, Rejected, Track, Undone
+from trackd.actors.messages import Failed, Reason, Refused, Undone
+from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.schemas import Fault
-from trackd.storage.store import StoreError
+from trackd.storage.errors import StoreError
 from trackd.telemetry.rate_limited_log import SparseLog
 
 log = logging.getLogger(__name__)

@@ -7,3 +7,7 @@ class SourceError(Exception):
 
 class TokenError(Exception):
     pass
+
+
+class StoreError(Exception):
+    """The store cannot read or write now. The message is for the log, not for clients."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trackd.core.changes import Changes, Outcome
 from trackd.core.documents import Event, Profile, Session
-from trackd.storage.store import Changes, Outcome
 
 Standing = tuple[int, int]
 NOT_STORED: Standing = (0, 0)

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, takewhile
 from typing import Any, cast
 
-from trackd.core.documents import Event, Profile, Session, Source, Token
-from trackd.storage.fence import judge
-from trackd.storage.store import (
+from trackd.core.changes import (
     Administration,
     Change,
     Changes,
@@ -19,6 +17,8 @@ from trackd.storage.store import (
     PutSource,
     RemoveSource,
 )
+from trackd.core.documents import Event, Profile, Session, Source, Token
+from trackd.storage.fence import judge
 
 
 class MemoryStore:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from trackd.storage.store import Change, Outcome, StoreError
+from trackd.core.changes import Change, Outcome
+from trackd.storage.errors import StoreError
 
 
 class BatchResult(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from trackd.core.told import EventOutcome
+from trackd.core.calls import EventOutcome
 from trackd.telemetry.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

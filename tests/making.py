@@ -4,12 +4,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trackd.actors.messages import Erase, Fetch, Track, TrackedEvent
+from trackd.actors.messages import Erase, Fetch
+from trackd.core.calls import Track, TrackedEvent
+from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.encoding import json_raw, json_text
 from trackd.core.profile_document import new_profile
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Changes, Fence, Store
+from trackd.storage.store import Store
 
 NOW = "2026-01-31T12:00:00.000000Z"
 LATER = "2026-01-31T12:00:01.000000Z"

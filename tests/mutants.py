@@ -20,8 +20,10 @@ from trackd.actors.event_writer import EventWriter
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Activate, Admitted, Answered, Commit, Deliver
 from trackd.actors.profile import ProfileActor
+from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session
-from trackd.storage.store import Changes, Fence, Reads, StoreError
+from trackd.storage.errors import StoreError
+from trackd.storage.store import Reads
 from trackd.storage.writer import BatchResult
 
 Mutant = Callable[[], AbstractContextManager[None]]

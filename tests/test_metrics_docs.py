@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import SOURCE_ID, payload, serving
-from trackd.core.told import EventOutcome
+from trackd.core.calls import EventOutcome
 from trackd.storage.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parent.parent

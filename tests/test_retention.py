@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, Process, execute, payload, rows, serving
+from trackd.core.changes import Change, DeleteSessions, Outcome
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Change, DeleteSessions, Outcome
 
 Serve = Callable[..., Process]
 OLD = "2020-01-01T00:00:00.000000Z"

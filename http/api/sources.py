@@ -11,13 +11,14 @@ from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
+from trackd.core.changes import PutSource, RemoveSource
 from trackd.core.documents import Source, timestamp
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import not_there
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import already_there, invalid, undone
-from trackd.storage.store import PutSource, Reads, RemoveSource
+from trackd.storage.store import Reads
 
 MAX_BODY_BYTES = 65_536
 MAX_NESTING = 8

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from trackd.actors.messages import Tracked
+from trackd.core.calls import Tracked
 from trackd.http.body import Headers
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import KnownHeads

@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 
-from trackd.actors.messages import Tracked
-from trackd.core.told import LogEntry
+from trackd.core.calls import LogEntry, Tracked
 
 ENCODER = msgspec.json.Encoder()
 

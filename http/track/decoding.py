@@ -3,8 +3,8 @@
 import uuid
 from collections.abc import Sequence
 
-from trackd.actors.messages import Track, TrackedEvent
 from trackd.actors.tracker import new_id
+from trackd.core.calls import Track, TrackedEvent
 from trackd.core.encoding import json_again, json_text
 from trackd.http.track.fast_payload import UsualEvent
 from trackd.http.track.options import EventOptions, event_options, wants_profile

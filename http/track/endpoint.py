@@ -8,9 +8,10 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Failed, Refused, Rejected, Track, Tracked, Undone
+from trackd.actors.messages import Failed, Refused, Undone
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
+from trackd.core.calls import Rejected, Track, Tracked
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
 from trackd.http.track.answer import answer_body

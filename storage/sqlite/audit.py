@@ -11,9 +11,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trackd.storage.sqlite.administration import tombstone
 from trackd.storage.sqlite.connection import explained
 from trackd.storage.sqlite.database import open_for_reading
+from trackd.storage.sqlite.erasure import tombstone
 
 MAX_SHOWN = 100  # of one check; the others are only counted
 

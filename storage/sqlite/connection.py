@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pysqlite3 as sqlite3
 
-from trackd.storage.store import StoreError
+from trackd.storage.errors import StoreError
 
 Connection = Any  # of pysqlite3, which has no types
 BUSY_TIMEOUT_S = 10.0

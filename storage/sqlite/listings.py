@@ -9,6 +9,7 @@ from typing import Any
 import pysqlite3 as sqlite3
 
 from trackd.core.documents import Event, JsonObject, timestamp
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
 from trackd.storage.sqlite.connection import Connection, connect, explained
 from trackd.storage.sqlite.event_chain import walk
@@ -20,7 +21,6 @@ from trackd.storage.sqlite.row_documents import (
     event_document,
     session_document,
 )
-from trackd.storage.store import StoreError
 
 MAX_EXAMINED = 10_000  # rows that one page looks at: about 20 ms
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")

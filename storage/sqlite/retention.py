@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from trackd.core.changes import DeleteEvents, DeleteSessions, Deletion, Outcome
 from trackd.storage.sqlite.connection import overwriting
-from trackd.storage.store import DeleteEvents, DeleteSessions, Deletion, Outcome
 
 FIRST_EVENTS = """
 SELECT min(number) FILTER (WHERE inserted >= :before), max(number), count(*)

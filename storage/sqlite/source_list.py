@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from trackd.core.documents import Source, timestamp
 from trackd.storage.errors import SourceError
-from trackd.storage.sqlite.administration import PUT_SOURCE, source_row
 from trackd.storage.sqlite.connection import explained, transaction
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.sources import PUT_SOURCE, source_row
 
 
 class Sources:

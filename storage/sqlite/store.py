@@ -8,13 +8,14 @@ from typing import Any
 import pysqlite3 as sqlite3
 from msgspec import Raw
 
+from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Profile, Session, Source, Token
 from trackd.core.encoding import json_text
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import connect, explained
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.writer import SqliteWriter
-from trackd.storage.store import Change, Outcome, StoreError
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,7 @@ from typing import cast
 import pysqlite3 as sqlite3
 from msgspec.json import Decoder
 
-from trackd.core.encoding import json_again
-from trackd.storage.fence import Verdict, judge
-from trackd.storage.sqlite import event_chain
-from trackd.storage.sqlite.administration import administer
-from trackd.storage.sqlite.bulk import BulkInsert
-from trackd.storage.sqlite.connection import Connection, transaction
-from trackd.storage.sqlite.retention import Retention
-from trackd.storage.store import (
+from trackd.core.changes import (
     Administration,
     Change,
     Changes,
@@ -27,8 +20,15 @@ from trackd.storage.store import (
     Deletion,
     Erasure,
     Outcome,
-    StoreError,
 )
+from trackd.core.encoding import json_again
+from trackd.storage.errors import StoreError
+from trackd.storage.fence import Verdict, judge
+from trackd.storage.sqlite import event_chain
+from trackd.storage.sqlite.bulk import BulkInsert
+from trackd.storage.sqlite.connection import Connection, transaction
+from trackd.storage.sqlite.erasure import administer
+from trackd.storage.sqlite.retention import Retention
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, BinaryIO
 
-from trackd.storage.store import StoreError
+from trackd.storage.errors import StoreError
 from trackd.storage.transfer.records import Record, Row
 
 WHOLE_NUMBERS = frozenset({"seq", "revision"})

@@ -14,12 +14,12 @@ import msgspec
 from sqlite_utils.utils import sqlite3
 
 from trackd.core.encoding import json_text
-from trackd.storage.sqlite.administration import tombstone
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import explained
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
-from trackd.storage.store import StoreError
 from trackd.storage.transfer.event_check import EventCheck
 from trackd.storage.transfer.fault import FaultError
 from trackd.storage.transfer.records import (

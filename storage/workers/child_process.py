@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from trackd.storage.store import StoreError
+from trackd.storage.errors import StoreError
 from trackd.storage.workers.framing import Frames, framed
 
 log = logging.getLogger(__name__)

@@ -10,17 +10,8 @@ from typing import BinaryIO
 from msgspec import MsgspecError, Struct
 from msgspec import json as msgspec_json
 
-from trackd.storage.store import (
-    Change,
-    Changes,
-    DeleteEvents,
-    DeleteSessions,
-    Erasure,
-    Outcome,
-    PutSource,
-    RemoveSource,
-    StoreError,
-)
+from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome, PutSource, RemoveSource
+from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
 LENGTH = struct.Struct("<I")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
-from trackd.storage.store import StoreError
 from trackd.storage.workers.child_process import ChildProcess
 from trackd.storage.workers.query_protocol import Answer, decode_answer, encode_question
 

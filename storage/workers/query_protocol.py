@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventsWanted, Listings, Page, ProfilesWanted, Wanted
-from trackd.storage.store import StoreError
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "profile_events": (str, Wanted),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from trackd.storage.store import Change, StoreError
+from trackd.core.changes import Change
+from trackd.storage.errors import StoreError
 from trackd.storage.workers.child_process import ChildProcess
 from trackd.storage.workers.framing import decode_result, encode_batch, with_unsaid
 from trackd.storage.writer import BatchResult, Committed

@@ -6,7 +6,8 @@ import queue
 import threading
 from collections.abc import Sequence
 
-from trackd.storage.store import Change, Store
+from trackd.core.changes import Change
+from trackd.storage.store import Store
 from trackd.storage.writer import Committed, commit
 
 

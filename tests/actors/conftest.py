@@ -16,13 +16,16 @@ import pytest
 
 from tests.making import NOW, Make
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick, Track
+from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.tracker import Tracker
 from trackd.actors.wiring import Parts, Wiring
 from trackd.config.settings import Limits, Retention
+from trackd.core.calls import Track
+from trackd.core.changes import Change, Changes
 from trackd.core.rules.ruleset import RuleSet
-from trackd.storage.store import Change, Changes, Store, StoreError
+from trackd.storage.errors import StoreError
+from trackd.storage.store import Store
 from trackd.storage.writer import BatchResult, Committed, commit
 from trackd.telemetry.tally import Tally
 

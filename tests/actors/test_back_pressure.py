@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from trackd.actors.event_writer import MAX_BATCH_CALLS
-from trackd.actors.messages import Reason, Refused, Tracked
+from trackd.actors.messages import Reason, Refused
 from trackd.config.settings import Limits
+from trackd.core.calls import Tracked
 
 
 @pytest.mark.parametrize("queued", [0, 1, 2, MAX_BATCH_CALLS, MAX_BATCH_CALLS + 1, MAX_BATCH_CALLS + 2, 3_500])

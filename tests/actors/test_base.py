@@ -1,6 +1,7 @@
 from trackd.actors.base import GuardedActor
-from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick, Track
-from trackd.storage.store import StoreError
+from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick
+from trackd.core.calls import Track
+from trackd.storage.errors import StoreError
 
 
 class Fragile(GuardedActor):

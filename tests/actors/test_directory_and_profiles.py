@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trackd.actors.directory import ProfileDirectory
-from trackd.actors.messages import Failed, Reason, Refused, Tracked
+from trackd.actors.messages import Failed, Reason, Refused
 from trackd.actors.profile import ProfileActor
 from trackd.config.settings import Actors
+from trackd.core.calls import Tracked
+from trackd.core.changes import Changes, Fence, Outcome
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Changes, Fence, Outcome, StoreError
 
 
 class FaultyStore(MemoryStore):

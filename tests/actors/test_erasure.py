@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.actors.conftest import Scene
-from trackd.actors.messages import Erased, Reason, Refused, Tracked
+from trackd.actors.messages import Erased, Reason, Refused
+from trackd.core.calls import Tracked
 from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 

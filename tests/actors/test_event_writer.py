@@ -1,8 +1,10 @@
 import logging
 
-from trackd.actors.messages import Failed, Reason, Refused, Tracked
+from trackd.actors.messages import Failed, Reason, Refused
+from trackd.core.calls import Tracked
+from trackd.core.changes import Outcome
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Outcome, StoreError
 from trackd.storage.writer import BatchResult
 
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.actors.conftest import Scene
-from trackd.actors.messages import Tracked
 from trackd.config.settings import Actors, Retention
-from trackd.storage.store import Changes, DeleteEvents, DeleteSessions
+from trackd.core.calls import Tracked
+from trackd.core.changes import Changes, DeleteEvents, DeleteSessions
 
 EVENTS, SESSIONS = Retention(events_keep_days=30), Retention(sessions_keep_days=30)
 OLD = "2025-12-01T12:00:00.000000Z"

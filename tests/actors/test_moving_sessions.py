@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from trackd.actors.messages import Erased, Reason
 from trackd.config.settings import Actors
-from trackd.storage.store import Erasure, Fence, StoreError
+from trackd.core.changes import Erasure, Fence
+from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult, commit
 
 

@@ -3,9 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from trackd.actors.messages import Rejected, RulesChanged, Tracked
+from trackd.actors.messages import RulesChanged
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Actors, Limits
+from trackd.core.calls import Rejected, Tracked
 from trackd.core.rules.compiling import compile_rules
 
 NUMBER = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trackd.actors.messages import Tracked
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.calls import Tracked
 from trackd.core.decision import decide
 from trackd.core.processing import Known
 from trackd.core.rules.compiling import compile_rules

@@ -1,8 +1,9 @@
 import pytest
 
-from trackd.actors.messages import Reason, Tracked
+from trackd.actors.messages import Reason
+from trackd.core.calls import Tracked
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import StoreError
 
 
 class UnreadableSources(MemoryStore):

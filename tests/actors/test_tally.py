@@ -8,12 +8,12 @@ import pytest
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Rejected, Tracked
 from trackd.actors.profile import ProfileActor
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.tracker import Tracker
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.calls import Rejected, Tracked
 from trackd.core.rules.compiling import compile_rules
 from trackd.storage.memory import MemoryStore
 

@@ -3,13 +3,14 @@ import threading
 
 import pytest
 
-from trackd.actors.messages import Reason, Refused, Tracked
+from trackd.actors.messages import Reason, Refused
 from trackd.actors.tracker import Tracker, new_id
 from trackd.config.settings import Limits
+from trackd.core.calls import Tracked
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import StoreError
 from trackd.storage.workers.writer_thread import WriterThread
 
 

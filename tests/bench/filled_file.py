@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.bench.payloads import SOURCE_ID, body
 from trackd.actors.tracker import new_id
 from trackd.config.settings import Settings
+from trackd.core.changes import Changes, Outcome
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Source, timestamp
 from trackd.core.encoding import json_raw
@@ -19,7 +20,6 @@ from trackd.core.rules.compiling import load_rules
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Changes, Outcome
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 500

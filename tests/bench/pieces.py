@@ -25,9 +25,10 @@ from tests.bench.processes import cpu_s
 from tests.bench.servers import trackd
 from tests.bench.wrk import Running
 from trackd.actors import profile
-from trackd.actors.messages import Track, Tracked
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
+from trackd.core.calls import Track, Tracked
+from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import load_rules
 from trackd.http.body import check_nesting
@@ -36,7 +37,6 @@ from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Change, Outcome
 from trackd.storage.workers.framing import decode_batch, encode_batch
 from trackd.storage.writer import BatchResult, Committed
 

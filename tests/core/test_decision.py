@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.actors.messages import NumberedEvent
 from trackd.config.settings import Limits
+from trackd.core.calls import NumberedEvent
+from trackd.core.changes import Fence
 from trackd.core.decision import decide as decide_under
 from trackd.core.documents import Event, Source
 from trackd.core.processing import Known
 from trackd.core.profile_document import shareable
 from trackd.core.rules.ruleset import RuleSet
-from trackd.storage.store import Fence
 
 NO_RULES = RuleSet()
 

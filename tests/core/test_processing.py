@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from trackd.actors.messages import InvalidEvent, NumberedEvent, Rejected
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected
 from trackd.core.decision import decide
 from trackd.core.documents import NO_NUMBER, Profile, Source
 from trackd.core.encoding import json_raw, size_of

@@ -4,6 +4,7 @@ import pytest
 
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.calls import NOTHING_TOLD, LogEntry
 from trackd.core.decision import decide
 from trackd.core.processing import NO_CONSENT, EventReport, Known
 from trackd.core.reporting import MAX_LOGS, call_logs, changes_what_it_says, tell
@@ -11,7 +12,6 @@ from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.conditions import Unmet
 from trackd.core.rules.rule import RuleRun, SegmentTurn, Skipped
 from trackd.core.rules.schemas import Fault
-from trackd.core.told import NOTHING_TOLD, LogEntry
 
 RUN = RuleRun("r", changed=("pii.a",))
 ENTERED = SegmentTurn("fans", entered=True)

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from trackd.config.settings import Retention
+from trackd.core.changes import DeleteEvents, DeleteSessions, Outcome
 from trackd.core.retention import pause_s, steps
-from trackd.storage.store import DeleteEvents, DeleteSessions, Outcome
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 5, UTC)
 

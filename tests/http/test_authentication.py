@@ -16,10 +16,10 @@ from tests.support import ADMIN_SECRET, application_routes, bearer, payload, ser
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Failures, Guard, Guarded
 from trackd.http.errors import HttpError
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
-from trackd.storage.store import StoreError
 
 OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"

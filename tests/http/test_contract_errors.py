@@ -14,15 +14,17 @@ import pytest
 from tests.support import SOURCE_ID, execute, payload, rows, serving
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits, Server, Settings
+from trackd.core.changes import Changes, Outcome
 from trackd.core.documents import Session, Source
 from trackd.http.app import create_app
 from trackd.http.authentication import Guard
 from trackd.http.server.server import Server as HttpServer
 from trackd.http.server.server import listen
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Changes, Outcome, Store, StoreError
+from trackd.storage.store import Store
 from trackd.storage.workers.query_pool import ListThreads
 
 SOURCES = (

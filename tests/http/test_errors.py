@@ -8,7 +8,8 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from trackd.actors.messages import Failed, Reason, Refused, Track
+from trackd.actors.messages import Failed, Reason, Refused
+from trackd.core.calls import Track
 from trackd.http.errors import (
     DETAIL,
     STATUS,

@@ -10,6 +10,7 @@ from msgspec import Raw
 from sqlite_utils import Database
 
 from tests.simulation.steps import GONE, MERGED, ORPHAN
+from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Event, Profile, Session, Source
 from trackd.core.encoding import json_raw
 from trackd.core.profile_document import new_profile
@@ -18,7 +19,7 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.audit import CHECKS, INTEGRITY, audit
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Changes, Fence, Store
+from trackd.storage.store import Store
 
 BEGIN = "2026-01-31T12:00:00.000000Z"
 SOURCES = (

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from trackd.actors.messages import Track
+from trackd.core.calls import Track
+from trackd.core.changes import DeleteEvents
 from trackd.core.documents import timestamp
-from trackd.storage.store import DeleteEvents
 
 SESSION_UPDATED_EVERY_S = 10.0
 NEW = None  # in the place of an id: one that never was

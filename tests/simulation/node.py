@@ -11,8 +11,10 @@ from tests.simulation.steps import Stage
 from tests.simulation.violation import check
 from trackd.actors.messages import Answer, RulesChanged
 from trackd.config.settings import Retention
+from trackd.core.changes import Change
 from trackd.core.documents import Profile, Session, Source
-from trackd.storage.store import Change, Store, StoreError
+from trackd.storage.errors import StoreError
+from trackd.storage.store import Store
 
 BEGAN = datetime.fromisoformat(BEGIN)
 

@@ -13,9 +13,10 @@ from tests.simulation.node import Node
 from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
-from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused, Track, Tracked
+from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused
+from trackd.core.calls import Track, Tracked
+from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Session
-from trackd.storage.store import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 
 
 @dataclass(slots=True)

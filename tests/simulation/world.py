@@ -31,18 +31,10 @@ from tests.simulation.steps import (
 )
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
-from trackd.actors.messages import Track, Tracked, TrackedEvent
+from trackd.core.calls import Track, Tracked, TrackedEvent
+from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome, PutSource
 from trackd.core.documents import Source, timestamp
-from trackd.storage.store import (
-    Change,
-    Changes,
-    DeleteEvents,
-    DeleteSessions,
-    Erasure,
-    Outcome,
-    PutSource,
-    StoreError,
-)
+from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 from trackd.storage.writer import commit as commit_to
 

@@ -9,13 +9,14 @@ from msgspec.structs import asdict
 from sqlite_utils import Database
 
 from tests.exports import PARTS
+from trackd.core.changes import Change, Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Event, Profile, Session, Source, Token
 from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
-from trackd.storage.store import Change, Changes, Erasure, Fence, Outcome, Store
+from trackd.storage.store import Store
 from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_unsaid
 from trackd.storage.writer import commit
 

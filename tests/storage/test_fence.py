@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.storage.conftest import NOW
+from trackd.core.changes import Changes, Fence, Outcome
 from trackd.storage.fence import NOT_STORED, judge
-from trackd.storage.store import Changes, Fence, Outcome
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
 

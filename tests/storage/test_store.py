@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from trackd.core.changes import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
 from trackd.core.documents import NO_NUMBER, Profile, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
 
 NOW = "2026-01-31T12:00:00.000000Z"
 STORED, STALE = Outcome.STORED, Outcome.STALE

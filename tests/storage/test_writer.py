@@ -1,5 +1,5 @@
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import StoreError
 from trackd.storage.writer import commit
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from tests.support import payload, serving
 from trackd.config.settings import Server, Settings
+from trackd.core.changes import Outcome
 from trackd.core.documents import Source
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Outcome, StoreError
 
 Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 DEFAULTS = {

@@ -13,13 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support import SOURCE_ID, Process, bearer, payload, serving
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
+from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.errors import CALL_STATUSES
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Change, Outcome, StoreError
 
 Story = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.support import SOURCE_ID, payload, serving
 from trackd.config.settings import Limits, Settings
+from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import MAX_HEAD_BYTES, MAX_HEADS, KnownHeads
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Change, Outcome
 
 HEADERS = {b"content-type": b"application/json"}
 

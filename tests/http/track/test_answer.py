@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from trackd.actors.messages import NumberedEvent, Tracked
-from trackd.core.told import LogEntry
+from trackd.core.calls import LogEntry, NumberedEvent, Tracked
 from trackd.http.track.answer import answer_body
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trackd.actors.messages import Track, TrackedEvent
+from trackd.core.calls import Track, TrackedEvent
 from trackd.http.errors import HttpError
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser

@@ -2,10 +2,10 @@ import hashlib
 
 import pytest
 
-from trackd.storage.sqlite.administration import tombstone
+from trackd.core.changes import DeleteEvents, Erasure, Fence
 from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
+from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import DeleteEvents, Erasure, Fence
 
 ALL = checks(rules_change_counters=False)
 

@@ -4,12 +4,12 @@ import threading
 import pytest
 from sqlite_utils import Database
 
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import DatabaseError, connect
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.file_format import MIGRATIONS
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import StoreError
 
 
 @pytest.fixture

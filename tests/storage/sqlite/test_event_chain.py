@@ -3,10 +3,10 @@ from collections import Counter
 
 from sqlite_utils import Database
 
+from trackd.core.changes import Erasure, Fence
 from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Erasure, Fence
 
 
 def walked(db, profile_id, depth=-1):

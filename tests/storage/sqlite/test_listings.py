@@ -4,10 +4,11 @@ import json
 import pytest
 from sqlite_utils import Database
 
+from trackd.core.changes import Erasure, Fence
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
 from trackd.storage.sqlite import listings as sqlite_listings
 from trackd.storage.sqlite.listings import SqliteListings
-from trackd.storage.store import Erasure, Fence, StoreError
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from msgspec.structs import replace
 
 from tests.storage.sqlite.test_event_chain import walked
+from trackd.core.changes import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 from trackd.core.documents import Session
 from trackd.core.encoding import json_raw
-from trackd.storage.store import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 
 STORED, DONE, STALE = Outcome.STORED, Outcome.DONE, Outcome.STALE
 OLD, LIMIT, NEW = (f"2026-01-{day}T12:00:00.000000Z" for day in (10, 20, 30))

@@ -4,9 +4,10 @@ import shutil
 import pytest
 from sqlite_utils import Database
 
+from trackd.core.changes import Outcome
 from trackd.core.documents import Event, Source
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Outcome, StoreError
 
 STORED, STALE, FAILED = Outcome.STORED, Outcome.STALE, Outcome.FAILED
 

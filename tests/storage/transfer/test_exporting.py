@@ -13,9 +13,9 @@ from tests.exports import PARTS, contents, exported, load_lines
 from tests.support import execute
 from trackd.core.documents import Event
 from trackd.core.encoding import json_text
-from trackd.storage.sqlite.administration import tombstone
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import chained
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore

@@ -7,8 +7,8 @@ import pytest
 
 from tests.exports import PARTS, contents, exported, load_lines
 from tests.support import execute
-from trackd.storage.sqlite.administration import tombstone
 from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import importing as loading

@@ -4,18 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trackd.core.changes import DeleteEvents, DeleteSessions, Erasure, Fence, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Source
 from trackd.core.encoding import json_object, json_text
-from trackd.storage.store import (
-    DeleteEvents,
-    DeleteSessions,
-    Erasure,
-    Fence,
-    Outcome,
-    PutSource,
-    RemoveSource,
-    StoreError,
-)
+from trackd.storage.errors import StoreError
 from trackd.storage.workers.framing import (
     Frames,
     decode_batch,

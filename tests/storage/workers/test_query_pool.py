@@ -10,9 +10,9 @@ import sys
 import pytest
 import uvloop
 
+from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
 from trackd.storage.sqlite.listings import SqliteListings
-from trackd.storage.store import StoreError
 from trackd.storage.workers.main import READER, command
 from trackd.storage.workers.query_pool import ListProcess, ListThreads
 

@@ -13,10 +13,11 @@ import pytest
 import uvloop
 
 from tests.support import execute, rows
+from trackd.core.changes import Outcome
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.checkpointer import LONG
 from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.store import Outcome, StoreError
 from trackd.storage.workers.framing import Frames, decode_result, encode_batch, framed
 from trackd.storage.workers.main import WRITER, command
 from trackd.storage.workers.writer_process import WriterProcess

@@ -1,8 +1,9 @@
 import asyncio
 import threading
 
+from trackd.core.changes import Outcome
+from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.store import Outcome, StoreError
 from trackd.storage.workers.writer_thread import WriterThread
 
 

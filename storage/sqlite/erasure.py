@@ -1,15 +1,11 @@
 """What is written for those who run trackd: sources, and the erasure of profiles. In the writer's transaction."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import asdict
-
-from trackd.core.documents import Source
+from trackd.core.changes import Administration, Erasure, Outcome, PutSource, RemoveSource
 from trackd.storage.sqlite.connection import overwriting
 from trackd.storage.sqlite.event_chain import walk
-from trackd.storage.store import Administration, Erasure, Outcome, PutSource, RemoveSource
+from trackd.storage.sqlite.sources import PUT_SOURCE, source_row
 
 STANDING = "SELECT seq, revision, last_event FROM profile WHERE id = ?"
 EVENTS = f"{walk(profile=':profile', start=':start', depth='-1')} SELECT json_group_array(number) FROM walk"
@@ -28,18 +24,6 @@ OF_PROFILE = (
 )
 MERGED = "SELECT id FROM merged WHERE into_id = ?"
 TOMBSTONE = "INSERT INTO erased VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET erased = excluded.erased"
-
-
-def source_row(source: Source) -> Mapping[str, Any]:
-    """The columns of the table `source`."""
-    return {**asdict(source), "origins": json.dumps(source.origins), "tags": json.dumps(source.tags)}
-
-
-COLUMNS = Source.__struct_fields__
-PUT_SOURCE = (
-    f"INSERT INTO source ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{column}' for column in COLUMNS)})"
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[1:])}"
-)
 
 
 def administer(db: Any, change: Administration) -> Outcome:

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
+from trackd.core.changes import Erasure, Fence, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Source
-from trackd.storage.store import Erasure, Fence, Outcome, PutSource, RemoveSource
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
 THEN = "2026-02-01T00:00:00.000000Z"
