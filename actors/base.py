@@ -31,7 +31,7 @@ Handler = Callable[[Any, Any], None]
 """A method, not bound: of the actor and its message."""
 
 
-class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
+class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     """An actor whose handler may raise: its caller gets an answer, and Thespian does not run it again.
 
     Thespian repeats a message whose handler raised, three times in all, and would apply half of it each time.
@@ -54,7 +54,7 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
-        self._messages = wiring.parts.tally.messages
+        self._messages = wiring.dependencies.tally.messages
         self.wired()
 
     def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
@@ -85,7 +85,7 @@ class GuardedActor(Actor):  # type: ignore[misc]  # Thespian has no types
             answer: Answer = Refused(number or 0, Reason.STORE_FAILED, RETRY_AFTER_S)
         else:
             log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=error)
-            self.wiring.parts.tally.faults[type(self)] += 1
+            self.wiring.dependencies.tally.faults[type(self)] += 1
             answer = Failed(number or 0)
         if number is not None:
             self.answer(answer)

@@ -7,24 +7,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
-from trackd.actors.actor_pool import Active, ActiveProfiles
-from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.actor_pool import ActiveProfile, ActorPool
+from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import (
     Admitted,
     Answer,
     Answered,
+    CommitsFinished,
     Deliver,
     Erase,
     Erased,
+    Evict,
     Fetch,
     Fetched,
-    Passivate,
     Reason,
     Refused,
-    Settled,
     Tick,
 )
-from trackd.actors.pinned_lru import InUseMap
+from trackd.actors.pinned_lru import PinnedLRU
 from trackd.actors.profile import ProfileActor
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
@@ -41,26 +41,26 @@ class Link:
     in_flight: int = 0
 
 
-class Delivery(Struct, frozen=True):
+class InFlight(Struct, frozen=True):
     """What is with its profile's actor, or waits for the disk. `link_was`: whose the session was before the call."""
 
     request: Admitted | Erase
     profile_id: str
-    active: Active
+    active: ActiveProfile
     link: Link | None = None
-    link_was: str | None = None
+    previous_owner: str | None = None
 
 
-class ProfileDirectory(GuardedActor):
+class ProfileDirectory(BaseActor):
     """Links sessions to profiles, one call at a time; activates and passivates profile actors.
 
     What is decided but not on disk is in memory only, so a profile or a link with a call in flight stays.
     """
 
     def wired(self) -> None:
-        self._active = ActiveProfiles(self.wiring.parts.max_active_profiles, self._new_actor, self._passivate)
-        self._links: InUseMap[Link] = InUseMap(self.wiring.parts.max_cached_sessions)
-        self._deliveries: dict[int, Delivery] = {}
+        self._active = ActorPool(self.wiring.dependencies.max_active_profiles, self._new_actor, self._evict)
+        self._links: PinnedLRU[Link] = PinnedLRU(self.wiring.dependencies.max_cached_sessions)
+        self._in_flight: dict[int, InFlight] = {}
         self._held_back: dict[str, list[Admitted | Erase]] = {}  # by profile that is being erased
 
     @classmethod
@@ -69,7 +69,7 @@ class ProfileDirectory(GuardedActor):
             Admitted: cls._deliver,
             Erase: cls._erase,
             Fetch: cls._fetch,
-            Settled: cls._settle,
+            CommitsFinished: cls._settle,
             Answered: cls._let_go,
             Tick: cls._count,
         }
@@ -78,25 +78,26 @@ class ProfileDirectory(GuardedActor):
         call, source = admitted.call, admitted.source
         read: dict[str, Profile] = {}
         link, session = self._link(call.session_id, read)
-        session_of = self._named(link.profile_id, read) if link else None
+        session_owner = self._named(link.profile_id, read) if link else None
         claimed = self._named(call.profile_id, read) if call.profile_id is not None else None
-        if self._held_back and self._holds_back(admitted, session_of, claimed):
+        if self._held_back and self._holds_back(admitted, session_owner, claimed):
             return
-        answering = resolve(session_of, claimed, permanent_profile_id=source.permanent_profile_id)
-        profile_id = answering or self.wiring.parts.new_id()
+        answering = resolve(session_owner, claimed, permanent_profile_id=source.permanent_profile_id)
+        profile_id = answering or self.wiring.dependencies.new_id()
         active = self._active.activate(profile_id, read.get(profile_id))
-        link_was = link.profile_id if link else None
+        previous_owner = link.profile_id if link else None
         if call.save_session:
             link = self._relink(call.session_id, link, profile_id)
             link.in_flight += 1
         else:
             link = None
         active.in_flight += 1
-        self._deliveries[call.number] = Delivery(admitted, profile_id, active, link, link_was)
-        orphan = session_of is not None and session_of.living is None
+        self._in_flight[call.number] = InFlight(admitted, profile_id, active, link, previous_owner)
+        orphan = session_owner is not None and session_owner.living is None
         first = active.take_first()
         self.send(
-            active.address, Deliver(call, source, admitted.rules, active.settled, link_was, orphan, session, first)
+            active.address,
+            Deliver(call, source, admitted.rules, active.durable_up_to, previous_owner, orphan, session, first),
         )
 
     def _holds_back(self, request: Admitted | Erase, *named: Named | None) -> bool:
@@ -118,7 +119,7 @@ class ProfileDirectory(GuardedActor):
             return
         active = self._active.activate(profile_id, read.get(profile_id))
         active.in_flight += 1
-        self._deliveries[erase.number] = Delivery(erase, profile_id, active)
+        self._in_flight[erase.number] = InFlight(erase, profile_id, active)
         self._held_back[profile_id] = []
         if (first := active.take_first()) is not None:
             self.send(active.address, first)
@@ -130,10 +131,10 @@ class ProfileDirectory(GuardedActor):
         if active is not None and active.in_flight == 0 and active.first is None:
             self.send(active.address, fetch)
         else:
-            self.answer(Fetched(fetch.number, self.wiring.parts.reads.profile(fetch.profile_id)))
+            self.answer(Fetched(fetch.number, self.wiring.dependencies.reads.profile(fetch.profile_id)))
 
     def _count(self, _: Tick) -> None:
-        tally = self.wiring.parts.tally
+        tally = self.wiring.dependencies.tally
         tally.active_profiles, tally.cached_sessions = len(self._active), len(self._links)
 
     def _link(self, session_id: str, read: dict[str, Profile]) -> tuple[Link | None, Session | None]:
@@ -141,7 +142,7 @@ class ProfileDirectory(GuardedActor):
         link = self._links.get(session_id)
         if link is not None and link.profile_id in self._active:
             return link, None
-        stored = self.wiring.parts.reads.session_and_profile(session_id)
+        stored = self.wiring.dependencies.reads.session_and_profile(session_id)
         if stored is None:
             return link, None
         session, profile = stored
@@ -167,7 +168,7 @@ class ProfileDirectory(GuardedActor):
         """What the id leads to. Profiles that had to be read for it are kept in `read`, by their own ids."""
         if profile_id in self._active or profile_id in read:
             return Named(profile_id, profile_id)
-        profile = self.wiring.parts.reads.profile(profile_id)
+        profile = self.wiring.dependencies.reads.profile(profile_id)
         if profile is None:
             return Named(profile_id, None)
         read[profile.id] = profile
@@ -178,16 +179,16 @@ class ProfileDirectory(GuardedActor):
         self.send(address, self.wiring)
         return address
 
-    def _passivate(self, address: ActorAddress) -> None:
-        self.send(address, Passivate())
+    def _evict(self, address: ActorAddress) -> None:
+        self.send(address, Evict())
 
-    def _settle(self, settled: Settled) -> None:
+    def _settle(self, durable_up_to: CommitsFinished) -> None:
         answers: list[Answer] = []
         undone: set[str] = set()  # sessions
-        for commit, outcome in settled.commits:
+        for commit, outcome in durable_up_to.commits:
             delivery = self._release(commit.number)
             if outcome is Outcome.STORED:
-                delivery.active.settled = commit.ordinal
+                delivery.active.durable_up_to = commit.ordinal
                 answers.append(commit.answer)
                 if isinstance(delivery.request, Erase):
                     self._forget_erased(delivery)
@@ -212,24 +213,24 @@ class ProfileDirectory(GuardedActor):
             if delivery.active.in_flight == 0:
                 self._active.forget(delivery.profile_id, delivery.active)
             if delivery.link is not None and isinstance(delivery.request, Admitted):
-                self._take_back(delivery.link, delivery.request.call.session_id, delivery.link_was)
+                self._take_back(delivery.link, delivery.request.call.session_id, delivery.previous_owner)
             self._let_on(delivery)
         self.answer(*answered.answers)
 
-    def _take_back(self, link: Link, session_id: str, link_was: str | None) -> None:
+    def _take_back(self, link: Link, session_id: str, previous_owner: str | None) -> None:
         if link.in_flight == 0:
             self._links.discard(session_id)
-        elif link_was is not None:
-            link.profile_id = link_was
+        elif previous_owner is not None:
+            link.profile_id = previous_owner
 
-    def _release(self, number: int) -> Delivery:
-        delivery = self._deliveries.pop(number)
+    def _release(self, number: int) -> InFlight:
+        delivery = self._in_flight.pop(number)
         delivery.active.in_flight -= 1
         if delivery.link is not None:
             delivery.link.in_flight -= 1
         return delivery
 
-    def _forget(self, delivery: Delivery, sessions: set[str]) -> None:
+    def _forget(self, delivery: InFlight, sessions: set[str]) -> None:
         """What memory says of them is not true: read the profile and the session again when they are needed."""
         if isinstance(delivery.request, Erase):
             self._forget_erased(delivery)  # it may be on disk, though the writer says that it failed
@@ -237,11 +238,11 @@ class ProfileDirectory(GuardedActor):
             self._active.forget(delivery.profile_id, delivery.active)
             sessions.add(delivery.request.call.session_id)
 
-    def _forget_erased(self, delivery: Delivery) -> None:
+    def _forget_erased(self, delivery: InFlight) -> None:
         self._active.forget(delivery.profile_id, delivery.active)
         self._links.discard_all(lambda link: link.profile_id == delivery.profile_id)
 
-    def _let_on(self, delivery: Delivery) -> None:
+    def _let_on(self, delivery: InFlight) -> None:
         """The erasure has ended: who waited for it goes on, in the order of their coming."""
         if isinstance(delivery.request, Erase):
             for request in self._held_back.pop(delivery.profile_id):
@@ -251,7 +252,7 @@ class ProfileDirectory(GuardedActor):
         """Of a session with other calls in flight, the last of them says whose it will be."""
         will_be = {
             delivery.request.call.session_id: delivery.profile_id
-            for delivery in self._deliveries.values()
+            for delivery in self._in_flight.values()
             if delivery.link is not None and isinstance(delivery.request, Admitted)
         }
         for session_id in session_ids:

@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import (
     Administer,
     Administered,
     BatchCommitted,
     Commit,
+    CommitsFinished,
     Delete,
     Deleted,
     Reason,
     Refused,
-    Settled,
     StoreHealth,
     Tick,
 )
@@ -29,7 +29,7 @@ Waiting = Commit | Administer
 MAX_BATCH_CALLS = 1_000
 
 
-class EventWriter(GuardedActor):
+class EventWriter(BaseActor):
     """Knows what waits for the disk. When a commit fails, what was built on it fails with it.
 
     Deletions are nobody's call: each has a batch of its own, and only when no call waits.
@@ -80,7 +80,7 @@ class EventWriter(GuardedActor):
 
     def _hand_over(self) -> None:
         try:
-            self.wiring.parts.submit([_change(message) for message in self._committing or ()])
+            self.wiring.dependencies.submit([_change(message) for message in self._committing or ()])
         except Exception as error:
             self._settle(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
 
@@ -98,7 +98,7 @@ class EventWriter(GuardedActor):
             ended += self._taken_out(undone)
         settled = tuple([(message, outcome) for message, outcome in ended if isinstance(message, Commit)])
         if settled:
-            self.send(self.wiring.directory, Settled(settled))
+            self.send(self.wiring.directory, CommitsFinished(settled))
         self._answer_administration(ended)
         for message, outcome in ended:
             if isinstance(message, Delete):
@@ -120,7 +120,7 @@ class EventWriter(GuardedActor):
         return taken_out
 
     def _count(self, result: BatchResult, batch: Sequence[Waiting | Delete]) -> None:
-        tally = self.wiring.parts.tally
+        tally = self.wiring.dependencies.tally
         if batch and not isinstance(batch[0], Delete):  # neither a heartbeat nor a deletion, which is alone
             tally.batch_calls.observe(len(batch))
         if result.seconds is not None:
@@ -169,5 +169,5 @@ def _undone_with(message: Waiting, undone: Mapping[str | None, Outcome]) -> Outc
     if not isinstance(message, Commit):
         return None
     changes = message.changes
-    came_from = changes.session_was if isinstance(changes, Changes) else None
+    came_from = changes.previous_owner if isinstance(changes, Changes) else None
     return undone.get(changes.fence.profile_id) or (undone.get(came_from) if came_from is not None else None)

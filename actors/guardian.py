@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from trackd.actors.base import GuardedActor, Handler
+from trackd.actors.base import BaseActor, Handler
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.housekeeper import Housekeeper
 from trackd.actors.messages import Answered, StoreHealth, Tick
 from trackd.actors.source_auth import SourceAuth
-from trackd.actors.wiring import Parts, Wiring
+from trackd.actors.wiring import Dependencies, Wiring
 
 
-class Guardian(GuardedActor):
+class Guardian(BaseActor):
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
-        return {Parts: cls._create, Answered: cls._answered, StoreHealth: cls._store_health, Tick: cls._tick}
+        return {Dependencies: cls._create, Answered: cls._answered, StoreHealth: cls._store_health, Tick: cls._tick}
 
-    def _create(self, parts: Parts) -> None:
+    def _create(self, dependencies: Dependencies) -> None:
         self._wire(
             Wiring(
                 guardian=self.myAddress,
@@ -24,20 +24,20 @@ class Guardian(GuardedActor):
                 directory=self.createActor(ProfileDirectory),
                 event_writer=self.createActor(EventWriter),
                 housekeeper=self.createActor(Housekeeper),
-                parts=parts,
+                dependencies=dependencies,
             )
         )
         wiring = self.wiring
         for address in (wiring.directory, wiring.event_writer, wiring.housekeeper, wiring.source_auth):
             self.send(address, wiring)
-        parts.outside.started(self.wiring)
+        dependencies.frontend.started(self.wiring)
 
     def _answered(self, answered: Answered) -> None:
         for answer in answered.answers:
-            self.wiring.parts.outside.answered(answer)
+            self.wiring.dependencies.frontend.answered(answer)
 
     def _store_health(self, health: StoreHealth) -> None:
-        self.wiring.parts.outside.store_writable(health.writable)
+        self.wiring.dependencies.frontend.store_writable(health.writable)
 
     def _tick(self, tick: Tick) -> None:
         self.send(self.wiring.source_auth, tick)

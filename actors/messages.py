@@ -1,6 +1,6 @@
 """Every message between the actors. All are immutable; who asks uses a verb, who tells uses a participle.
 
-    Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Passivate ─▶ ProfileActor
+    Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Evict ─▶ ProfileActor
        ▲                     │                      ▲          │                                       │
        │                  Answered               Settled    Answered                                Commit
        │                     ▼                      │          ▼                                       ▼
@@ -44,7 +44,7 @@ class Activate(Struct, frozen=True):
     stored: Profile | None
 
 
-class Passivate(Struct, frozen=True):
+class Evict(Struct, frozen=True):
     """Forget the profile, and wait for the next one."""
 
 
@@ -60,8 +60,8 @@ class Deliver(Struct, frozen=True):
     call: Track
     source: Source
     rules: RuleSet
-    settled: int
-    session_of: str | None
+    durable_up_to: int
+    session_owner: str | None
     orphan: bool = False
     session: Session | None = None
     first: Activate | None = None
@@ -143,8 +143,8 @@ class Administered(Struct, frozen=True):
 
 
 Request = Track | Erase | Fetch | Administer
-Undone = Refused | Failed
-Answer = Tracked | Rejected | Erased | Fetched | Administered | Undone
+Aborted = Refused | Failed
+Answer = Tracked | Rejected | Erased | Fetched | Administered | Aborted
 
 
 class Answered(Struct, frozen=True):
@@ -181,7 +181,7 @@ class BatchCommitted(Struct, frozen=True):
     result: BatchResult
 
 
-class Settled(Struct, frozen=True):
+class CommitsFinished(Struct, frozen=True):
     """What became of commits, in their order."""
 
     commits: tuple[tuple[Commit, Outcome], ...]

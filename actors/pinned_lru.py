@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
-class Usable(Protocol):
+class Pinnable(Protocol):
     in_flight: int
 
 
-V = TypeVar("V", bound=Usable)
+V = TypeVar("V", bound=Pinnable)
 
 
-class InUseMap(Generic[V]):
+class PinnedLRU(Generic[V]):
     """At most `size` entries, and those that are `in_flight`: they stay until they are not."""
 
     def __init__(self, size: int) -> None:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from thespian.actors import ActorAddress
 
-from trackd.actors.base import GuardedActor, Handler
-from trackd.actors.messages import Activate, Answered, Commit, Deliver, Erase, Erased, Fetch, Fetched, Passivate
-from trackd.actors.uncommitted import Unsettled
+from trackd.actors.base import BaseActor, Handler
+from trackd.actors.messages import Activate, Answered, Commit, Deliver, Erase, Erased, Evict, Fetch, Fetched
+from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Rejected, Track
 from trackd.core.changes import Erasure, Fence
 from trackd.core.decision import decide
 from trackd.core.documents import Profile, Session
-from trackd.core.processing import Known
+from trackd.core.processing import Snapshot
 
 
-class ProfileActor(GuardedActor):
+class ProfileActor(BaseActor):
     """A shell around `decide`. Between two activations it is nobody."""
 
     def wired(self) -> None:
@@ -31,42 +31,42 @@ class ProfileActor(GuardedActor):
             Erase: cls._erase,
             Fetch: cls._fetch,
             Activate: cls._activate,
-            Passivate: cls._passivate,
+            Evict: cls._evict,
         }
 
     def _activate(self, message: Activate) -> None:
         self._become(message.profile_id, message.stored)
 
-    def _passivate(self, _: Passivate) -> None:
+    def _evict(self, _: Evict) -> None:
         self._become("", None)
 
     def _become(self, profile_id: str, stored: Profile | None) -> None:
         self._profile_id = profile_id
         self._profile = stored
         self._ordinal = 0
-        self._unsettled = Unsettled()
+        self._uncommitted = Uncommitted()
 
     def _deliver(self, delivered: Deliver) -> None:
         if delivered.first is not None:
             self._activate(delivered.first)
         call = delivered.call
-        self._unsettled.settle(delivered.settled)
+        self._uncommitted.mark_durable(delivered.durable_up_to)
         session, event_ids = self._session(delivered), self._known_event_ids(call)
-        known = Known(
+        known = Snapshot(
             self._profile_id,
             self._profile,
             session,
             event_ids,
             delivered.orphan,
-            delivered.session_of,
+            delivered.session_owner,
         )
-        decision = decide(known, call, delivered.source, delivered.rules, self.wiring.parts.limits)
+        decision = decide(known, call, delivered.source, delivered.rules, self.wiring.dependencies.limits)
         if isinstance(decision, Rejected):
             self.answer(decision)
             return
         self._profile = decision.profile
         self._ordinal += 1
-        self._unsettled.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
+        self._uncommitted.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))
 
     def _erase(self, erase: Erase) -> None:
@@ -87,15 +87,15 @@ class ProfileActor(GuardedActor):
 
     def _session(self, delivered: Deliver) -> Session | None:
         call = delivered.call
-        if not call.save_session or delivered.session_of is None:
+        if not call.save_session or delivered.session_owner is None:
             return None
-        unsettled = self._unsettled.session(call.session_id)
-        return unsettled or delivered.session or self.wiring.parts.reads.session(call.session_id)
+        unsettled = self._uncommitted.session(call.session_id)
+        return unsettled or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
 
     def _known_event_ids(self, call: Track) -> Mapping[str, int | None]:
         own = [event.id for event in call.events if event.own_id]
         if not own or self._profile is None:
             return {}
-        known = self._unsettled.event_ids(own)
+        known = self._uncommitted.event_ids(own)
         unknown = [event_id for event_id in own if event_id not in known]
-        return self.wiring.parts.reads.known_events(self._profile_id, unknown) | known if unknown else known
+        return self.wiring.dependencies.reads.known_events(self._profile_id, unknown) | known if unknown else known

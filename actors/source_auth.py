@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 
-from trackd.actors.base import RETRY_AFTER_S, GuardedActor, Handler
+from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick
 from trackd.core.calls import Track
 from trackd.core.documents import Source
 from trackd.core.rate_limit import Bucket, take
 
 
-class SourceAuth(GuardedActor):
+class SourceAuth(BaseActor):
     """Knows the sources and their limits, and reads them again when they changed in the store; knows the rules."""
 
     def wired(self) -> None:
         self._version = -1
         self._sources: dict[str, Source] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._rules = self.wiring.parts.rules
+        self._rules = self.wiring.dependencies.rules
         self._refresh()
 
     @classmethod
@@ -41,7 +41,9 @@ class SourceAuth(GuardedActor):
             return 0.0
         if source.rate_limit <= 0:  # `trackd source` does not write that, another tool may
             return RETRY_AFTER_S
-        bucket, wait = take(self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.parts.monotonic())
+        bucket, wait = take(
+            self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.dependencies.monotonic()
+        )
         self._buckets[source.id] = bucket
         return wait
 
@@ -49,7 +51,7 @@ class SourceAuth(GuardedActor):
         self._rules = changed.rules
 
     def _refresh(self, _: Tick | None = None) -> None:
-        reads = self.wiring.parts.reads
+        reads = self.wiring.dependencies.reads
         version = reads.sources_version()
         if version != self._version:
             self._sources = {source.id: source for source in reads.sources()}

@@ -6,7 +6,7 @@ from msgspec import Struct
 from thespian.actors import ActorAddress, ActorSystem
 from thespian.system.simpleSystemBase import ActorSystemBase
 
-from trackd.actors.base import GuardedActor
+from trackd.actors.base import BaseActor
 
 
 class Sent(Struct):
@@ -18,7 +18,7 @@ class Sent(Struct):
     attempts: int = 0
 
 
-class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has no types
+class DirectSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has no types
     """`simpleSystemBase`, where a message to a guarded actor is handed over in a third of the time.
 
     A guarded actor does not raise, so it is neither called again nor sent its message back; it does not ask who sent a
@@ -35,7 +35,7 @@ class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has 
         while pending:
             send = pending.pop(0)
             actor = actors[send.toActor.addressDetails].instance
-            if isinstance(actor, GuardedActor):
+            if isinstance(actor, BaseActor):
                 actor.receiveMessage(send.msg, send.sender)
             else:
                 self._runSingleSend(send)
@@ -47,5 +47,5 @@ class GuardedSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has 
 def actor_system() -> ActorSystem:
     # Without transientUnique the system would be the process's one and only; logDefs would take over logging.
     system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
-    system._systemBase = GuardedSystemBase(system, logDefs=False)  # it can be made only once there is a system
+    system._systemBase = DirectSystemBase(system, logDefs=False)  # it can be made only once there is a system
     return system

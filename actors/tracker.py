@@ -15,6 +15,7 @@ from thespian.actors import ActorAddress
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import (
+    Aborted,
     Administer,
     Administered,
     Answer,
@@ -28,10 +29,9 @@ from trackd.actors.messages import (
     Request,
     RulesChanged,
     Tick,
-    Undone,
 )
 from trackd.actors.thespian_adapter import actor_system
-from trackd.actors.wiring import Parts, Wiring
+from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Actors, Limits, Retention
 from trackd.core.calls import Rejected, Track, Tracked
 from trackd.core.rules.ruleset import RuleSet
@@ -125,10 +125,10 @@ class Tracker:
         await self._writer.start()
         self.writer_ended = False
         self._system = actor_system()
-        parts = Parts(
+        dependencies = Dependencies(
             reads=self._store,
             submit=self._writer.submit,
-            outside=self,
+            frontend=self,
             monotonic=time.monotonic,
             now=lambda: datetime.now(UTC),
             new_id=new_id,
@@ -139,19 +139,19 @@ class Tracker:
             rules=self._rules,
             tally=self.tally,
         )
-        self._system.tell(self._system.createActor(Guardian), parts)
+        self._system.tell(self._system.createActor(Guardian), dependencies)
         if self._wiring is None:
             raise RuntimeError("the actors did not start")
         self._ticking = self._loop.call_later(TICK_S, self._tick)
 
     @overload
-    def ask(self, request: Track, size: int) -> asyncio.Future[Tracked | Rejected | Undone]: ...
+    def ask(self, request: Track, size: int) -> asyncio.Future[Tracked | Rejected | Aborted]: ...
     @overload
-    def ask(self, request: Erase) -> asyncio.Future[Erased | Undone]: ...
+    def ask(self, request: Erase) -> asyncio.Future[Erased | Aborted]: ...
     @overload
-    def ask(self, request: Fetch) -> asyncio.Future[Fetched | Undone]: ...
+    def ask(self, request: Fetch) -> asyncio.Future[Fetched | Aborted]: ...
     @overload
-    def ask(self, request: Administer) -> asyncio.Future[Administered | Undone]: ...
+    def ask(self, request: Administer) -> asyncio.Future[Administered | Aborted]: ...
     def ask(self, request: Request, size: int = 0) -> asyncio.Future[Any]:
         """Ask the actors; `size` is that of a call's body in bytes. The future always ends with an answer."""
         refusal = self._refusal(request, size)
@@ -227,8 +227,8 @@ class Tracker:
         else:
             for outcome, number in answer.outcomes.items():
                 self.tally.events[call.source_id, outcome] += number
-            if answer.told.dropped:
-                self.dropped_events.add(answer.told.dropped)
+            if answer.report.dropped:
+                self.dropped_events.add(answer.report.dropped)
 
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable

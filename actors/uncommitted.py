@@ -7,7 +7,7 @@ from trackd.core.documents import Session
 SESSIONS_KEPT = 8
 
 
-class Unsettled:
+class Uncommitted:
     """Sessions and client-made event ids of one profile, each under the ordinal of the commit that wrote it."""
 
     __slots__ = ("_event_ids", "_ids_by_ordinal", "_sessions")  # there is one for each active profile
@@ -32,7 +32,7 @@ class Unsettled:
             self._event_ids |= event_ids
             self._ids_by_ordinal.append((ordinal, tuple(event_ids)))
 
-    def settle(self, ordinal: int) -> None:
+    def mark_durable(self, ordinal: int) -> None:
         """All commits up to this one are on disk: forget what can be read there."""
         if self._ids_by_ordinal:
             self._forget_event_ids(ordinal)

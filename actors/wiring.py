@@ -15,7 +15,7 @@ from trackd.storage.store import Reads
 from trackd.telemetry.tally import Tally
 
 
-class Outside(Protocol):
+class Frontend(Protocol):
     """Whoever puts the calls in."""
 
     def started(self, wiring: "Wiring") -> None: ...
@@ -25,7 +25,7 @@ class Outside(Protocol):
     def store_writable(self, writable: bool) -> None: ...
 
 
-class Parts(Struct, frozen=True):
+class Dependencies(Struct, frozen=True):
     """The seams, the bounds, the rules to begin with, and where to count.
 
     `submit` begins to commit a batch; `monotonic` is a clock in seconds, `now` tells the time
@@ -34,7 +34,7 @@ class Parts(Struct, frozen=True):
 
     reads: Reads
     submit: Callable[[Sequence[Change]], None]
-    outside: Outside
+    frontend: Frontend
     monotonic: Callable[[], float]
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -54,4 +54,4 @@ class Wiring(Struct, frozen=True):
     directory: ActorAddress
     event_writer: ActorAddress
     housekeeper: ActorAddress
-    parts: Parts
+    dependencies: Dependencies

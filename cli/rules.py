@@ -64,7 +64,7 @@ def try_rules(
     from trackd.core.calls import Rejected
     from trackd.core.decision import decide
     from trackd.core.documents import Source, timestamp
-    from trackd.core.processing import EventReport, Known
+    from trackd.core.processing import EventReport, Snapshot
     from trackd.core.profile_document import new_profile
     from trackd.core.rules.compiling import load_rules
 
@@ -74,7 +74,7 @@ def try_rules(
     profile_id = before.id if before else "new-profile"
     call = _call(event, source, user_agent, now, settings)
     sender = Source(call.source_id, call.source_id, consent=consent)
-    decision = decide(Known(profile_id, before, None, {}), call, sender, rules, settings.limits)
+    decision = decide(Snapshot(profile_id, before, None, {}), call, sender, rules, settings.limits)
     if isinstance(decision, Rejected):
         for line in _rejection(decision):
             typer.echo(line)
@@ -207,7 +207,7 @@ def _report(position: int, report: "EventReport") -> Iterator[str]:
 
 
 def _outcome(report: "EventReport") -> str:
-    if report.again:
+    if report.duplicate:
         return "known already"
     if report.dropped:
         return f"dropped, {report.dropped}"

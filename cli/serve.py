@@ -19,14 +19,14 @@ from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
 from trackd.core.rules.compiling import load_rules
 from trackd.http.app import create_app
-from trackd.http.authentication import Guard
+from trackd.http.authentication import Authenticator
 from trackd.http.server.server import Server, listen
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.workers.main import READER, WRITER, command
-from trackd.storage.workers.query_pool import ListProcess
+from trackd.storage.workers.query_pool import QueryProcess
 from trackd.storage.workers.writer_process import WriterProcess
 from trackd.storage.writer import Committed
 from trackd.telemetry.logs import configure_logging
@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     rules = load_rules(settings.rules.path, settings.limits)
     with DatabaseLock(path) as lock:
         store = SqliteStore(path, settings.database.synchronous)
-        documents, lists = store.listings(), ListProcess(_command(READER, settings))
+        documents, lists = store.listings(), QueryProcess(_command(READER, settings))
         tracker = Tracker(
             store,
             settings.actors,
@@ -57,7 +57,7 @@ def serve(settings: Settings) -> None:
                 host, port = listening.getsockname()[:2]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
                 server = Server(
-                    create_app(settings, tracker, Guard(store.tokens), store, documents, lists, versions()),
+                    create_app(settings, tracker, Authenticator(store.tokens), store, documents, lists, versions()),
                     settings.server,
                     on_stop=tracker.refuse_calls,
                     on_reload=lambda: _reload_rules(settings, tracker),

@@ -15,7 +15,7 @@ import typer
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.core.documents import timestamp
-from trackd.storage.transfer.atomic_file import whole_file
+from trackd.storage.transfer.atomic_file import atomic_file
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
@@ -133,7 +133,7 @@ def _output(output: Path | None, database: Path, format: Format) -> Iterator[Bin
         raise CommandError(f"{output} is the database itself: name another file with --output.")
     is_pipe_or_device = output.exists() and not output.is_file()
     with _writing(output), contextlib.ExitStack() as opened:
-        path = output if is_pipe_or_device else opened.enter_context(whole_file(output))
+        path = output if is_pipe_or_device else opened.enter_context(atomic_file(output))
         yield opened.enter_context(path.open("wb"))
 
 

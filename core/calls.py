@@ -18,7 +18,7 @@ class LogEntry(Struct, frozen=True):
     rule: str | None = None
 
 
-class Told(Struct, frozen=True):
+class Report(Struct, frozen=True):
     """What the events of a call have to tell.
 
     `execution`: event type to the rules that ran, each with the paths of the profile that it changed. `segments`:
@@ -32,7 +32,7 @@ class Told(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-NOTHING_TOLD = Told()
+EMPTY_REPORT = Report()
 
 
 # What became of an event: each ends in one of them. `not_kept`: it was applied, and by its option not stored.
@@ -108,7 +108,7 @@ class Tracked(Struct, frozen=True):
     session_saved: bool = False
     session_kept: bool = True
     logs: tuple[LogEntry, ...] = ()
-    told: Told = NOTHING_TOLD
+    report: Report = EMPTY_REPORT
     outcomes: Mapping[EventOutcome, int] | None = None
 
 

@@ -38,8 +38,8 @@ class Changes(Struct, frozen=True, tag=True):
     fence: Fence
     profile: Profile | None = None
     session: Session | None = None
-    session_was: str | None = None
-    session_seen: str | None = None
+    previous_owner: str | None = None
+    previous_updated: str | None = None
     writes_session: bool = True
     events: tuple[Event, ...] = ()
     event_ids: Mapping[str, int | None] | None = None

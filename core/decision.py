@@ -8,9 +8,9 @@ from trackd.core.calls import Rejected, Track, Tracked
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
-from trackd.core.processing import EventReport, Known, Processing
+from trackd.core.processing import EventReport, Processing, Snapshot
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
-from trackd.core.reporting import call_logs, changes_what_it_says, outcomes, tell
+from trackd.core.reporting import build_report, call_logs, is_visible_change, outcomes
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.ruleset import RuleSet
@@ -29,7 +29,7 @@ class Decision(Struct, frozen=True):
     reports: tuple[EventReport, ...]
 
 
-def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
+def decide(known: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
     """Apply a call: the visit of a new session, then the events in their order."""
     before = known.profile
     fence = Fence(known.profile_id, before.seq, before.revision) if before else Fence(known.profile_id, 0, 0)
@@ -55,10 +55,17 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
 
     # A session that says more raises the profile's revision too: the fence guards both with one number.
     profile, written = before, None
-    if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.says_more:
+    if (
+        profile is None
+        or processing.new_ids
+        or processing.applied
+        or processing.stored
+        or expired
+        or kept.content_changed
+    ):
         stamp(draft, processing.seq, call.received)
         profile = written = Profile(
-            known.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), processing.remembered()
+            known.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), processing.memo()
         )
 
     answer = Tracked(
@@ -69,18 +76,18 @@ def decide(known: Known, call: Track, source: Source, rules: RuleSet, limits: Li
         profile=shareable(draft.doc) if call.wants_profile and source.returns_profile else None,
         debug=call.debug,
         events=tuple(processing.listed),
-        profile_saved=before is None or is_visit or expired or any(map(changes_what_it_says, processing.reports)),
-        session_saved=kept.says_more,
+        profile_saved=before is None or is_visit or expired or any(map(is_visible_change, processing.reports)),
+        session_saved=kept.content_changed,
         session_kept=call.save_session,
         logs=call_logs(call, source, limits, session_fits=fits, withheld=withheld) if call.log else (),
-        told=tell(processing.reports),
+        report=build_report(processing.reports),
         outcomes=outcomes(len(call.events), len(processing.stored), processing.reports),
     )
     changes = _changes(known, fence, written, kept, processing)
     return Decision(profile, changes, answer, tuple(processing.reports))
 
 
-def _is_visit(known: Known) -> bool:
+def _is_visit(known: Snapshot) -> bool:
     """A session is one visit: of the profile that it begins with, or that takes it over from one that is gone."""
     return known.session is None or (known.orphan and known.session.profile_id != known.profile_id)
 
@@ -90,40 +97,40 @@ class _Kept(Struct, frozen=True):
 
     session: Session | None
     is_written: bool = True
-    says_more: bool = False
+    content_changed: bool = False
 
 
-def _kept_session(known: Known, call: Track, session: Session) -> _Kept:
+def _kept_session(known: Snapshot, call: Track, session: Session) -> _Kept:
     if not call.save_session:
         return _Kept(None)
     if known.session is None or _says_more(session, known.session):
-        return _Kept(session, says_more=True)
+        return _Kept(session, content_changed=True)
     if is_due(session, known.session):
         return _Kept(session)
     return _Kept(known.session, is_written=False)
 
 
-def _changes(known: Known, fence: Fence, written: Profile | None, kept: _Kept, processing: Processing) -> Changes:
+def _changes(known: Snapshot, fence: Fence, written: Profile | None, kept: _Kept, processing: Processing) -> Changes:
     return Changes(
         fence=fence,
         profile=written,
         session=kept.session,
-        session_was=_session_was(known),
-        session_seen=_session_seen(known),
+        previous_owner=_session_was(known),
+        previous_updated=_session_seen(known),
         writes_session=kept.is_written,
         events=tuple(processing.stored),
         event_ids=processing.new_ids or None,
     )
 
 
-def _session_was(known: Known) -> str | None:
+def _session_was(known: Snapshot) -> str | None:
     """A session of this profile that cannot be found was deleted for its age: it begins anew."""
-    return known.session_of if known.session or known.session_of != known.profile_id else None
+    return known.session_owner if known.session or known.session_owner != known.profile_id else None
 
 
-def _session_seen(known: Known) -> str | None:
+def _session_seen(known: Snapshot) -> str | None:
     """This profile's standing guards its own sessions; of one that comes to it, writes may be in flight."""
-    if known.session_of in (None, known.profile_id):
+    if known.session_owner in (None, known.profile_id):
         return None
     return known.session.updated if known.session else ""
 

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from trackd.core.encoding import json_object
 
 JsonObject = dict[str, Any]
-NO_NUMBER = 0
+NO_MEMO = 0
 
 
 def timestamp(moment: datetime) -> str:
@@ -105,7 +105,7 @@ class Profile(Struct, frozen=True):
     seq: int
     revision: int
     doc_json: Raw
-    remembered: int = NO_NUMBER
+    memo: int = NO_MEMO
 
     @property
     def doc(self) -> JsonObject:

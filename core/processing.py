@@ -10,20 +10,20 @@ from msgspec import Struct
 
 from trackd.config.settings import Limits
 from trackd.core.calls import InvalidEvent, NumberedEvent, Track, TrackedEvent
-from trackd.core.documents import NO_NUMBER, Event, JsonObject, Profile, Session, Source
+from trackd.core.documents import NO_MEMO, Event, JsonObject, Profile, Session, Source
 from trackd.core.encoding import json_text
 from trackd.core.profile_document import count
 from trackd.core.rules.conditions import Condition, Roots, Unmet
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
-from trackd.core.rules.memo import Remembered
+from trackd.core.rules.memo import Memo
 from trackd.core.rules.repetitions import Repetitions
-from trackd.core.rules.rule import Rule, RuleRun, Segment, SegmentTurn
+from trackd.core.rules.rule import Rule, RuleRun, Segment, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
 from trackd.core.rules.schemas import Fault
 
 NO_CONSENT = "no consent"
-NOTHING = Remembered()
+NOTHING = Memo()
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
 
 
@@ -35,15 +35,15 @@ class EventReport(Struct, frozen=True):
     """
 
     event: TrackedEvent
-    again: bool = False
+    duplicate: bool = False
     dropped: str | None = None
     faults: tuple[Fault, ...] = ()
     uncounted: str | None = None
     runs: tuple[RuleRun, ...] = ()
-    turns: tuple[SegmentTurn, ...] = ()
+    turns: tuple[SegmentChange, ...] = ()
 
 
-class Known(Struct, frozen=True):
+class Snapshot(Struct, frozen=True):
     """What a profile's actor knows when a call comes; `profile` and `session` are None when there is none yet.
 
     `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
@@ -56,7 +56,7 @@ class Known(Struct, frozen=True):
     session: Session | None
     event_ids: Mapping[str, int | None]
     orphan: bool = False
-    session_of: str | None = None
+    session_owner: str | None = None
 
 
 class Processing:
@@ -68,7 +68,7 @@ class Processing:
 
     def __init__(
         self,
-        known: Known,
+        known: Snapshot,
         call: Track,
         source: Source,
         rules: RuleSet,
@@ -84,11 +84,11 @@ class Processing:
         self._limits = limits
         self._draft = draft
         self._session = session
-        self._remembered = rules.memory.recall(known.profile.remembered) if known.profile else None
-        remembered = self._remembered or NOTHING
+        self._remembered = rules.memos.recall(known.profile.memo) if known.profile else None
+        memo = self._remembered or NOTHING
         self._same_rules = self._remembered is not None
-        self._looked_at = dict.fromkeys(remembered.looked_at, 0)  # the draft's clock when it began
-        self._repetitions = Repetitions(draft, remembered.repetitions)
+        self._looked_at = dict.fromkeys(memo.looked_at, 0)  # the draft's clock when it began
+        self._repetitions = Repetitions(draft, memo.repetitions)
         self._looked_through = 0
         self.seq = known.profile.seq if known.profile else 0
         self.stored: list[Event] = []
@@ -106,10 +106,10 @@ class Processing:
                 if report.faults:
                     self.invalid.append(InvalidEvent(position, report.faults))
 
-    def remembered(self) -> int:
+    def memo(self) -> int:
         """The number of what is to be remembered, once the draft is final."""
         if not self._same_rules:
-            return NO_NUMBER
+            return NO_MEMO
         draft, before = self._draft, self._remembered or NOTHING
         fresh = []
         for segment, clock in self._looked_at.items():
@@ -119,8 +119,8 @@ class Processing:
         if len(fresh) != len(looked_at) or not looked_at.issuperset(fresh):
             looked_at = frozenset(fresh)
         if self._known.profile and looked_at is before.looked_at and repetitions is before.repetitions:
-            return self._known.profile.remembered
-        return self._rules.memory.remember(Remembered(looked_at, repetitions))
+            return self._known.profile.memo
+        return self._rules.memos.remember(Memo(looked_at, repetitions))
 
     @property
     def without_consent(self) -> bool:
@@ -129,7 +129,7 @@ class Processing:
 
     def _process(self, event: TrackedEvent) -> EventReport | None:
         if event.own_id and (event.id in self._known.event_ids or event.id in self.new_ids):
-            return self._again(event)
+            return self._duplicate(event)
         rules = self._rules
         if rules.drops and (unwanted := rules.unwanted(event.type, self._source.id, self._call.user_agent)):
             return EventReport(event, dropped=f"unwanted ({unwanted})")
@@ -157,11 +157,11 @@ class Processing:
             self.new_ids[event.id] = None  # or a retry, once there is consent, would store it
         return EventReport(event, dropped=NO_CONSENT, faults=faults)
 
-    def _again(self, event: TrackedEvent) -> EventReport:
+    def _duplicate(self, event: TrackedEvent) -> EventReport:
         first = self.new_ids[event.id] if event.id in self.new_ids else self._known.event_ids[event.id]
         if first is not None and event.debug:
             self.listed.append(NumberedEvent(event.id, event.type, first, saved=False))
-        return EventReport(event, again=True)
+        return EventReport(event, duplicate=True)
 
     def _apply(self, event: TrackedEvent, plan: Plan, runs: tuple[RuleRun, ...] = ()) -> EventReport | None:
         """`runs`: of its rules, when they need not run."""
@@ -186,14 +186,14 @@ class Processing:
             return EventReport(event, uncounted=uncounted, runs=runs, turns=turns)
         return None
 
-    def _come_under_rules(self) -> tuple[SegmentTurn, ...]:
+    def _come_under_rules(self) -> tuple[SegmentChange, ...]:
         """Of the segments that these rules do not have, a profile is in none any more."""
         self._same_rules = True
         segments: list[str] = self._draft.doc["segments"]
         gone = [segment for segment in segments if segment not in self._rules.segment_ids]
         if gone:
             self._draft.put(("segments",), [segment for segment in segments if segment not in gone])
-        return tuple(SegmentTurn(segment) for segment in gone)
+        return tuple(SegmentChange(segment) for segment in gone)
 
     def _roots(self, event: TrackedEvent, plan: Plan) -> Roots:
         """What conditions and steps see of the call, with this event: the documents that the plan looks at."""
@@ -238,7 +238,7 @@ class Processing:
         last = self._looked_at.get(segment)
         return last is None or self._draft.changed_since(last, segment.condition.parts)
 
-    def _turn(self, segment: Segment, roots: Roots) -> SegmentTurn | None:
+    def _turn(self, segment: Segment, roots: Roots) -> SegmentChange | None:
         condition, draft = segment.condition, self._draft
         clock = draft.clock
         turn = segment.turn(draft, self._unmet(condition, roots))

@@ -3,22 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from trackd.config.settings import Limits
-from trackd.core.calls import NOTHING_TOLD, EventOutcome, LogEntry, Told, Track
+from trackd.core.calls import EMPTY_REPORT, EventOutcome, LogEntry, Report, Track
 from trackd.core.documents import Source
 from trackd.core.processing import NO_CONSENT, EventReport
-from trackd.core.rules.rule import SegmentTurn
+from trackd.core.rules.rule import SegmentChange
 
 MAX_LOGS = 1_000
 BOOKKEEPING = "stats.counters."
 NOT_ADDED = "context and properties of this call were not added to the session"
 
 
-def tell(reports: list[EventReport]) -> Told:
+def build_report(reports: list[EventReport]) -> Report:
     """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
     if not reports:
-        return NOTHING_TOLD
+        return EMPTY_REPORT
     execution: dict[str, dict[str, tuple[str, ...]]] = {}
-    turns: list[SegmentTurn] = []
+    turns: list[SegmentChange] = []
     entries: list[LogEntry] = []
     dropped: list[str] = []
     for report in reports:
@@ -30,7 +30,7 @@ def tell(reports: list[EventReport]) -> Told:
             turns += report.turns
             if report.event.log and _is_notable(report):
                 entries += _of_event(report)
-    return Told(
+    return Report(
         execution=execution,
         segments=_once([turn.segment for turn in turns if turn.failed is None]) if turns else (),
         segment_errors=_once([f"{turn.segment}: {turn.failed}" for turn in turns if turn.failed]) if turns else (),
@@ -58,7 +58,7 @@ def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[Ev
 
 def _outcome_without_effect(report: EventReport) -> EventOutcome | None:
     """None for an event that was applied."""
-    if report.again:
+    if report.duplicate:
         return "duplicate"
     if report.dropped is not None:
         return "without_consent" if report.dropped == NO_CONSENT else "unwanted"
@@ -75,7 +75,7 @@ def _is_notable(report: EventReport) -> bool:
     return False
 
 
-def changes_what_it_says(report: EventReport) -> bool:
+def is_visible_change(report: EventReport) -> bool:
     """Whether the profile says something else after the event; counters alone are bookkeeping."""
     for run in report.runs:
         for path in run.changed:

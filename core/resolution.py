@@ -18,7 +18,7 @@ class Named(Struct, frozen=True):
         return self.living is not None and self.living != self.id
 
 
-def resolve(session_of: Named | None, claimed: Named | None, *, permanent_profile_id: bool) -> str | None:
+def resolve(session_owner: Named | None, claimed: Named | None, *, permanent_profile_id: bool) -> str | None:
     """The id of the profile that answers; None asks for a new one.
 
     `session_of` is the profile of the stored session, None when the session is not stored; `claimed` the one that
@@ -26,12 +26,12 @@ def resolve(session_of: Named | None, claimed: Named | None, *, permanent_profil
     """
     if claimed is not None and claimed.merged:
         return claimed.living
-    if session_of is not None and session_of.living is not None:
-        return session_of.living
+    if session_owner is not None and session_owner.living is not None:
+        return session_owner.living
     if claimed is None:
         return None
     if claimed.living is not None:
         return claimed.living
-    if session_of is None and permanent_profile_id:
+    if session_owner is None and permanent_profile_id:
         return claimed.id
     return None

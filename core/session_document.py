@@ -19,12 +19,12 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     if session is None:
         session = Session(call.session_id, profile_id, call.received, "", NOTHING, NOTHING)
     context, properties = _with(session.context_json, call.context), _with(session.properties_json, call.properties)
-    says_more = context is not session.context_json or properties is not session.properties_json
-    fits = not says_more or size_of(context) + size_of(properties) <= max_bytes
+    content_changed = context is not session.context_json or properties is not session.properties_json
+    fits = not content_changed or size_of(context) + size_of(properties) <= max_bytes
     if not fits:
         context, properties = session.context_json, session.properties_json
     updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
-    if updated == session.updated and says_more and fits:
+    if updated == session.updated and content_changed and fits:
         updated = _a_moment_after(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
 

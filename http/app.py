@@ -17,7 +17,7 @@ from trackd.config.settings import Settings
 from trackd.http.api.documents import StoredDocuments
 from trackd.http.api.erasure import Erasing
 from trackd.http.api.sources import EventSources
-from trackd.http.authentication import Guard
+from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.openapi import swagger
@@ -29,7 +29,7 @@ from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.store import Reads
-from trackd.storage.workers.query_pool import Lists
+from trackd.storage.workers.query_pool import QueryPool
 
 
 class Application(NamedTuple):
@@ -43,10 +43,10 @@ class Application(NamedTuple):
 def create_app(
     settings: Settings,
     tracker: Tracker,
-    guard: Guard,
+    guard: Authenticator,
     reads: Reads,
     documents: Listings,
-    lists: Lists,
+    lists: QueryPool,
     versions: Mapping[str, str],
 ) -> Application:
     """The application. Its lifespan starts the tracker, and stops it once the last answer is out.
@@ -94,10 +94,10 @@ def create_app(
 def routes(
     track: TrackEndpoint,
     tracker: Tracker,
-    guard: Guard,
+    guard: Authenticator,
     reads: Reads,
     documents: Listings,
-    lists: Lists,
+    lists: QueryPool,
     versions: Mapping[str, str],
 ) -> list[Route]:
     """What there is to ask, and the scope that it needs; no guard: anyone may ask. An id may have slashes in it."""

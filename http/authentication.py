@@ -27,7 +27,7 @@ MAX_ADDRESS_LENGTH = 64  # of an IPv6 address with its zone; what a trusted prox
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Guarded(functools.partial[Awaitable[Response]]):
+class RequireScope(functools.partial[Awaitable[Response]]):
     """An endpoint behind a guard. Starlette takes a partial as it takes a function: a route without methods is GET."""
 
     @property
@@ -36,7 +36,7 @@ class Guarded(functools.partial[Awaitable[Response]]):
         return scope
 
 
-class Guard:
+class Authenticator:
     """Stands before routes: `guard.read(endpoint)` lets in who has a token with that scope.
 
     `tokens` reads those that hold at the moment. A right token always passes, whoever fails from the same address.
@@ -49,11 +49,11 @@ class Guard:
         self._read_again = -math.inf
         self._failures = Failures(monotonic)
 
-    def read(self, endpoint: Endpoint) -> Guarded:
-        return Guarded(self._ask, TokenScope.READ, endpoint)
+    def read(self, endpoint: Endpoint) -> RequireScope:
+        return RequireScope(self._ask, TokenScope.READ, endpoint)
 
-    def admin(self, endpoint: Endpoint) -> Guarded:
-        return Guarded(self._ask, TokenScope.ADMIN, endpoint)
+    def admin(self, endpoint: Endpoint) -> RequireScope:
+        return RequireScope(self._ask, TokenScope.ADMIN, endpoint)
 
     async def _ask(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
         token = self._authenticate(request)

@@ -10,12 +10,12 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from trackd.actors.messages import Failed, Reason, Refused, Undone
+from trackd.actors.messages import Aborted, Failed, Reason, Refused
 from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.schemas import Fault
 from trackd.storage.errors import StoreError
-from trackd.telemetry.rate_limited_log import SparseLog
+from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +89,14 @@ def failed(_: Failed) -> HttpError:
     return HttpError(500, "fault", "The server failed on this call; nothing of it was stored.")
 
 
-def undone(answer: Undone) -> HttpError:
+def aborted(answer: Aborted) -> HttpError:
     """Of requests that name no source."""
     if isinstance(answer, Failed):
         return failed(answer)
     return HttpError(STATUS[answer.reason], answer.reason.value, DETAIL[answer.reason], answer.retry_after_s)
 
 
-def already_there(detail: str) -> HttpError:
+def conflict(detail: str) -> HttpError:
     return HttpError(409, "already there", detail)
 
 
@@ -181,7 +181,7 @@ class ErrorAnswers:
     """Errors as answers. Logs one line for each class of refusal, and again at most once a minute."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._sparse = SparseLog(monotonic)
+        self._sparse = RateLimitedLog(monotonic)
 
     def answer(self, error: HTTPException) -> Response:
         kind, note = http.HTTPStatus(error.status_code).phrase, None

@@ -46,7 +46,10 @@ def judge(
         if (
             fence.profile_id in stale
             or now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
-            or (session is not None and (changes.session_was in stale or not _fits(changes, now_links.get(session.id))))
+            or (
+                session is not None
+                and (changes.previous_owner in stale or not _fits(changes, now_links.get(session.id)))
+            )
         ):
             stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)
@@ -66,4 +69,4 @@ def judge(
 
 def _fits(changes: Changes, link: Link | None) -> bool:
     profile_id, updated = link or (None, None)
-    return profile_id == changes.session_was and changes.session_seen in (None, updated)
+    return profile_id == changes.previous_owner and changes.previous_updated in (None, updated)

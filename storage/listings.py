@@ -16,14 +16,14 @@ class Page(Struct, frozen=True):
     next: int | None
 
 
-class Wanted(Struct, frozen=True):
+class PageRequest(Struct, frozen=True):
     """Which page: the one after `cursor` (None: the first), of at most `limit` documents."""
 
     cursor: int | None = None
     limit: int = 100
 
 
-class EventsWanted(Struct, frozen=True):
+class EventFilter(Struct, frozen=True):
     """Which events; None takes all. `after` and `before` are times of arrival: from the first on, up to the second."""
 
     type: str | None = None
@@ -33,7 +33,7 @@ class EventsWanted(Struct, frozen=True):
     before: str | None = None
 
 
-class ProfilesWanted(Struct, frozen=True):
+class ProfileFilter(Struct, frozen=True):
     """Which profiles; None takes all. `trait` is the path of a trait, public or private, `value` its value as text.
 
     `seen_after`: the time of its last call.
@@ -57,16 +57,16 @@ class Listings(Protocol):
     def event(self, event_id: str) -> str | None:
         """The newest of this id: clients choose ids that are unique within a profile."""
 
-    def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None: ...
+    def profile_events(self, profile_id: str, wanted: PageRequest) -> Page | None: ...
 
-    def profile_sessions(self, profile_id: str, wanted: Wanted) -> Page | None: ...
+    def profile_sessions(self, profile_id: str, wanted: PageRequest) -> Page | None: ...
 
-    def session_events(self, session_id: str, wanted: Wanted) -> Page | None:
+    def session_events(self, session_id: str, wanted: PageRequest) -> Page | None:
         """Of the profile that the session belongs to now."""
 
-    def events(self, which: EventsWanted, wanted: Wanted) -> Page: ...
+    def events(self, which: EventFilter, wanted: PageRequest) -> Page: ...
 
-    def profiles(self, which: ProfilesWanted, wanted: Wanted) -> Page: ...
+    def profiles(self, which: ProfileFilter, wanted: PageRequest) -> Page: ...
 
     def count(self, kind: str) -> int:
         """How many are stored; `kind` is "profile", "session" or "event"."""

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
-from trackd.telemetry.rate_limited_log import SparseLog
+from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 class DroppedEvents:
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
-        self._sparse = SparseLog()
+        self._sparse = RateLimitedLog()
 
     def add(self, reasons: Iterable[str]) -> None:
         """The events of one answered call, a reason for each."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 EVERY_S = 60.0
 
 
-class SparseLog:
+class RateLimitedLog:
     """Tells when a line is due. Its kinds must be few: each is remembered."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

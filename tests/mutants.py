@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trackd.actors.actor_pool import Active
-from trackd.actors.base import GuardedActor
+from trackd.actors.actor_pool import ActiveProfile
+from trackd.actors.base import BaseActor
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.guardian import Guardian
@@ -45,7 +45,7 @@ def put(owner: Any, **replacements: Any) -> Iterator[None]:
 def _set(owner: Any, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
         setattr(owner, name, value)
-    if issubclass(owner, GuardedActor):
+    if issubclass(owner, BaseActor):
         owner.__init_subclass__()  # its handlers are looked up once
 
 
@@ -59,7 +59,7 @@ def no_fence() -> Iterator[None]:
 
     def hand_over_unfenced(self: Any) -> None:
         if self._committing:
-            self._committing = list(unfenced(self._committing, self.wiring.parts.reads))
+            self._committing = list(unfenced(self._committing, self.wiring.dependencies.reads))
         hand_over(self)
 
     with put(EventWriter, _hand_over=hand_over_unfenced):
@@ -86,7 +86,9 @@ def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
                 if session_id not in sessions:
                     sessions[session_id] = stored(reads.session, session_id)
                 session = sessions[session_id]
-                changes = replace(changes, session_was=session.profile_id if session else None, session_seen=None)
+                changes = replace(
+                    changes, previous_owner=session.profile_id if session else None, previous_updated=None
+                )
                 sessions[session_id] = changes.session
         yield replace(message, changes=changes)
 
@@ -107,14 +109,14 @@ def two_actors() -> Iterator[None]:
 
     def wired_with_twins(self: Any) -> None:
         wired(self)
-        activate, twins, turns = self._active.activate, dict[str, Active](), itertools.cycle((False, True))
+        activate, twins, turns = self._active.activate, dict[str, ActiveProfile](), itertools.cycle((False, True))
 
-        def activate_either(profile_id: str, stored: Any) -> Active:
+        def activate_either(profile_id: str, stored: Any) -> ActiveProfile:
             if not next(turns):
                 return activate(profile_id, stored)
             if profile_id not in twins:
-                first = Activate(profile_id, stored or self.wiring.parts.reads.profile(profile_id))
-                twins[profile_id] = Active(self._new_actor(), first)
+                first = Activate(profile_id, stored or self.wiring.dependencies.reads.profile(profile_id))
+                twins[profile_id] = ActiveProfile(self._new_actor(), first)
             return twins[profile_id]
 
         self._active.activate = activate_either

@@ -21,7 +21,7 @@ from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rules.compiling import load_rules
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app, routes
-from trackd.http.authentication import Guard
+from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
 from trackd.http.server.server import Server, listen
 from trackd.http.track.endpoint import TrackEndpoint
@@ -29,7 +29,7 @@ from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
-from trackd.storage.workers.query_pool import Lists, ListThreads
+from trackd.storage.workers.query_pool import QueryPool, QueryThreads
 
 TRACKD = Path(sys.executable).with_name("trackd")
 SOURCE_ID = "test-source"
@@ -88,9 +88,9 @@ async def serving(
     rules = rules or load_rules("", settings.limits)
     tracker = Tracker(store, settings.actors, settings.limits, rules, retention=settings.retention)
     listening = listen("127.0.0.1", 0)
-    guard = Guard(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
+    guard = Authenticator(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None
-    lists = ListThreads(cast(Listings, listings))
+    lists = QueryThreads(cast(Listings, listings))
     app = create_app(settings, tracker, guard, store, cast(Listings, listings), lists, versions())
     server = Server(app, settings.server, tracker.refuse_calls, limits=settings.limits)
     started = asyncio.Event()
@@ -116,7 +116,13 @@ def application_routes() -> list[Route]:
     tracker = Tracker(MemoryStore())
     track = TrackEndpoint(tracker, Limits(), ErrorAnswers())
     return routes(
-        track, tracker, Guard(list), MemoryStore(), cast(Listings, None), cast(Lists, None), {"version": "1.2.3"}
+        track,
+        tracker,
+        Authenticator(list),
+        MemoryStore(),
+        cast(Listings, None),
+        cast(QueryPool, None),
+        {"version": "1.2.3"},
     )
 
 

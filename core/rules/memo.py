@@ -16,39 +16,39 @@ MAX_REMEMBERED = 16_384  # about 1 KB each at most
 NUMBER_BYTES = 8
 
 
-class Remembered(Struct, frozen=True):
+class Memo(Struct, frozen=True):
     """`looked_at`: segments that the profile is rightly in, or out of. `repetitions`: see there."""
 
     looked_at: frozenset[Segment] = frozenset()
     repetitions: Repeated = ()
 
 
-class Memory:
+class MemoTable:
     """Of one set of rules, which `fingerprint` stands for: numbers of other rules lead to nothing here."""
 
     def __init__(self, fingerprint: bytes = b"") -> None:
         self._fingerprint = fingerprint
-        self._numbers: dict[Remembered, int] = {}
-        self._remembered: dict[int, Remembered] = {}
+        self._numbers: dict[Memo, int] = {}
+        self._remembered: dict[int, Memo] = {}
 
-    def remember(self, remembered: Remembered) -> int:
+    def remember(self, memo: Memo) -> int:
         """The number under which it is found, or what is equal."""
-        number = self._numbers.get(remembered)
+        number = self._numbers.get(memo)
         if number is None:
-            if remembered.repetitions:  # others are where this profile was before it repeated anything
-                self.remember(Remembered(remembered.looked_at))
+            if memo.repetitions:  # others are where this profile was before it repeated anything
+                self.remember(Memo(memo.looked_at))
             if len(self._numbers) == MAX_REMEMBERED:
                 self._numbers.clear()
                 self._remembered.clear()
-            number = self._numbers[remembered] = self._number(remembered)
-            self._remembered[number] = remembered
+            number = self._numbers[memo] = self._number(memo)
+            self._remembered[number] = memo
         return number
 
-    def recall(self, number: int) -> Remembered | None:
+    def recall(self, number: int) -> Memo | None:
         return self._remembered.get(number)
 
-    def _number(self, remembered: Remembered) -> int:
-        """Of 63 bits, and never NO_NUMBER."""
-        content = repr((sorted(segment.id for segment in remembered.looked_at), remembered.repetitions))
+    def _number(self, memo: Memo) -> int:
+        """Of 63 bits, and never NO_MEMO."""
+        content = repr((sorted(segment.id for segment in memo.looked_at), memo.repetitions))
         digest = hashlib.blake2b(content.encode(), key=self._fingerprint, digest_size=NUMBER_BYTES).digest()
         return int.from_bytes(digest) >> 1 or 1

@@ -83,7 +83,7 @@ class Rule(Struct, frozen=True):
         return [path_text(path) for step in steps for path in step.withdraw(draft, roots, now, limits)]
 
 
-class SegmentTurn(Struct, frozen=True):
+class SegmentChange(Struct, frozen=True):
     """A profile entered a segment, left it, or (`failed`) stays as it was."""
 
     segment: str
@@ -97,13 +97,13 @@ class Segment(Struct, frozen=True, eq=False):
     id: str
     condition: Condition
 
-    def turn(self, draft: Draft, unmet: Unmet | None) -> SegmentTurn | None:
+    def turn(self, draft: Draft, unmet: Unmet | None) -> SegmentChange | None:
         """`unmet`: why its condition does not hold, None when it holds. Returns None when nothing turned."""
         if unmet is not None and unmet.failed:
-            return SegmentTurn(self.id, failed=unmet.why)
+            return SegmentChange(self.id, failed=unmet.why)
         segments: list[str] = draft.doc["segments"]
         if (self.id in segments) == (unmet is None):
             return None
         kept = [segment for segment in segments if segment != self.id]
         draft.put(("segments",), kept if unmet else [*segments, self.id])
-        return SegmentTurn(self.id, entered=unmet is None)
+        return SegmentChange(self.id, entered=unmet is None)

@@ -6,7 +6,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from trackd.core.encoding import json_text
-from trackd.core.rules.memo import Memory
+from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.rule import Rule, Segment
 from trackd.core.rules.schemas import Schema
 from trackd.core.rules.unwanted import ANY, Unwanted
@@ -63,7 +63,7 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
-        self.memory = Memory(fingerprint)
+        self.memos = MemoTable(fingerprint)
         self.segment_ids = frozenset(segment.id for segment, _ in segments)
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)

@@ -10,9 +10,9 @@ from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
-from trackd.http.errors import undone
-from trackd.storage.listings import Listings, Page, Wanted
-from trackd.storage.workers.query_pool import Lists
+from trackd.http.errors import aborted
+from trackd.storage.listings import Listings, Page, PageRequest
+from trackd.storage.workers.query_pool import QueryPool
 
 EXPORT_PAGE = 500
 
@@ -20,7 +20,7 @@ EXPORT_PAGE = 500
 class StoredDocuments:
     """Endpoints. A document that is not there is 404 with the body `null`."""
 
-    def __init__(self, tracker: Tracker, documents: Listings, lists: Lists) -> None:
+    def __init__(self, tracker: Tracker, documents: Listings, lists: QueryPool) -> None:
         """Of `documents` only those by key are read, in the event loop."""
         self._tracker = tracker
         self._documents = documents
@@ -29,13 +29,13 @@ class StoredDocuments:
     async def profile(self, request: Request) -> Response:
         query(request, Query)
         profile = await self._profile(path_id(request))
-        return not_there() if profile is None else json_answer(to_json(profile.doc))
+        return not_found() if profile is None else json_answer(to_json(profile.doc))
 
     async def _profile(self, profile_id: str) -> Profile | None:
         answer = await self._tracker.ask(Fetch(self._tracker.next_number(), profile_id))
         if isinstance(answer, Fetched):
             return answer.profile
-        raise undone(answer)
+        raise aborted(answer)
 
     async def profile_events(self, request: Request) -> Response:
         return await self._list("profile_events", request)
@@ -49,7 +49,7 @@ class StoredDocuments:
     async def _list(self, name: str, request: Request) -> Response:
         wanted = query(request, PageQuery).page()
         page = await self._lists.read(name, path_id(request), wanted)
-        return not_there() if page is None else page_answer(page)
+        return not_found() if page is None else page_answer(page)
 
     async def session(self, request: Request) -> Response:
         return self._document(self._documents.session, request)
@@ -60,7 +60,7 @@ class StoredDocuments:
     def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
         query(request, Query)
         document = read(path_id(request))
-        return not_there() if document is None else json_answer(document.encode())
+        return not_found() if document is None else json_answer(document.encode())
 
     async def events(self, request: Request) -> Response:
         asked = query(request, EventsQuery)
@@ -84,7 +84,7 @@ class StoredDocuments:
         query(request, Query)
         profile = await self._profile(path_id(request))
         if profile is None:
-            return not_there()
+            return not_found()
         headers = {"content-disposition": 'attachment; filename="profile.json"'}
         return StreamingResponse(self._export(profile), media_type="application/json", headers=headers)
 
@@ -101,20 +101,20 @@ class StoredDocuments:
 
     async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
         """The documents of all pages, each page without its brackets, those with nothing left out."""
-        wanted = Wanted(limit=EXPORT_PAGE)
+        wanted = PageRequest(limit=EXPORT_PAGE)
         while page := await self._lists.read(name, profile_id, wanted):
             if len(page.documents) > 2:
                 yield page.documents[1:-1]
             if page.next is None:
                 return
-            wanted = Wanted(page.next, EXPORT_PAGE)
+            wanted = PageRequest(page.next, EXPORT_PAGE)
 
 
 def json_answer(body: bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-def not_there() -> Response:
+def not_found() -> Response:
     return Response(b"null", 404, media_type="application/json")
 
 

@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Erase, Erased
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import timestamp
-from trackd.http.api.documents import not_there
+from trackd.http.api.documents import not_found
 from trackd.http.api.parameters import ErasureQuery, path_id, query
-from trackd.http.errors import undone
+from trackd.http.errors import aborted
 
 
 class Erasing:
@@ -25,5 +25,5 @@ class Erasing:
         erase = Erase(self._tracker.next_number(), path_id(request), timestamp(self._now()), keep_events)
         answer = await self._tracker.ask(erase)
         if not isinstance(answer, Erased):
-            raise undone(answer)
-        return not_there() if answer.profile_id is None else JSONResponse({"id": answer.profile_id})
+            raise aborted(answer)
+        return not_found() if answer.profile_id is None else JSONResponse({"id": answer.profile_id})

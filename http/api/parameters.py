@@ -9,7 +9,7 @@ from starlette.requests import Request
 from trackd.core.documents import timestamp
 from trackd.http.errors import invalid
 from trackd.http.track.payload import Id
-from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 
 MAX_LIMIT = 1_000
 MAX_TRAIT_KEYS = 16
@@ -52,8 +52,8 @@ class PageQuery(Query):
     cursor: int | None = Field(None, ge=0, lt=2**62, description="The `next` of the page before.")
     limit: int = Field(100, ge=1, le=MAX_LIMIT, description="Most documents in the page.")
 
-    def page(self) -> Wanted:
-        return Wanted(self.cursor, self.limit)
+    def page(self) -> PageRequest:
+        return PageRequest(self.cursor, self.limit)
 
 
 class EventsQuery(PageQuery):
@@ -63,8 +63,8 @@ class EventsQuery(PageQuery):
     after: Moment | None = Field(None, description="Those that arrived then or later.")
     before: Moment | None = Field(None, description="Those that arrived earlier.")
 
-    def events(self) -> EventsWanted:
-        return EventsWanted(self.type, self.source, self.status, self.after, self.before)
+    def events(self) -> EventFilter:
+        return EventFilter(self.type, self.source, self.status, self.after, self.before)
 
 
 class ProfilesQuery(PageQuery):
@@ -72,9 +72,9 @@ class ProfilesQuery(PageQuery):
     trait: Trait | None = Field(None, description="`name`, or `name:value`; dots lead into objects.")
     seen_after: Moment | None = Field(None, description="Those whose last call came then or later.")
 
-    def profiles(self) -> ProfilesWanted:
+    def profiles(self) -> ProfileFilter:
         path, colon, value = (self.trait or "").partition(":")
-        return ProfilesWanted(
+        return ProfileFilter(
             self.segment, tuple(path.split(".")) if path else None, value if colon else None, self.seen_after
         )
 

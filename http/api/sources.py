@@ -14,10 +14,10 @@ from trackd.actors.tracker import Tracker
 from trackd.core.changes import PutSource, RemoveSource
 from trackd.core.documents import Source, timestamp
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
-from trackd.http.api.documents import not_there
+from trackd.http.api.documents import not_found
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
-from trackd.http.errors import already_there, invalid, undone
+from trackd.http.errors import aborted, conflict, invalid
 from trackd.storage.store import Reads
 
 MAX_BODY_BYTES = 65_536
@@ -82,14 +82,14 @@ class EventSources:
     async def get(self, request: Request) -> Response:
         query(request, Query)
         source = self._source(path_id(request))
-        return not_there() if source is None else JSONResponse(source.document())
+        return not_found() if source is None else JSONResponse(source.document())
 
     async def add(self, request: Request) -> Response:
         query(request, Query)
         body = await _body(request)
         source_id = body.id or str(uuid.uuid4())
         if self._source(source_id) is not None:
-            raise already_there(f"There is a source {source_id} already: PUT /event-source/{source_id} changes it.")
+            raise conflict(f"There is a source {source_id} already: PUT /event-source/{source_id} changes it.")
         now = timestamp(self._now())
         return await self._put(body.source(source_id, now, now))
 
@@ -102,14 +102,14 @@ class EventSources:
             raise invalid([{"loc": ["body", "id"], "msg": message, "type": "value_error"}])
         before = self._source(source_id)
         if before is None:
-            return not_there()
+            return not_found()
         return await self._put(body.source(source_id, before.inserted, timestamp(self._now())))
 
     async def remove(self, request: Request) -> Response:
         query(request, Query)
         source_id = path_id(request)
         if self._source(source_id) is None:
-            return not_there()
+            return not_found()
         await self._administer(RemoveSource(source_id))
         return JSONResponse({"id": source_id})
 
@@ -123,7 +123,7 @@ class EventSources:
     async def _administer(self, change: PutSource | RemoveSource) -> None:
         answer = await self._tracker.ask(Administer(self._tracker.next_number(), change))
         if not isinstance(answer, Administered):
-            raise undone(answer)
+            raise aborted(answer)
 
 
 async def _body(request: Request) -> SourceBody:

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
 from trackd.core.documents import TokenScope
-from trackd.http.authentication import Guarded
+from trackd.http.authentication import RequireScope
 from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
 from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
 from trackd.http.openapi.swagger import FILES
@@ -76,7 +76,7 @@ def operations_of(routes: Iterable[Route]) -> list[tuple[str, str, TokenScope | 
 
 
 def _needs(route: Route) -> TokenScope | None:
-    return route.endpoint.needs if isinstance(route.endpoint, Guarded) else None
+    return route.endpoint.needs if isinstance(route.endpoint, RequireScope) else None
 
 
 def _described(operation: Operation, path: str, needs: TokenScope | None) -> dict[str, Any]:

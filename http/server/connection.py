@@ -28,7 +28,7 @@ CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
 LINGER_S = 2  # a connection that is closed with bytes of its client unread is reset, and the answer may be lost
 
 
-class Arrivals(Struct):
+class InboundBudget(Struct):
     """What all connections hold of requests that are not here in whole."""
 
     max_size: int
@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
     _arriving = False
     _in_head = False
     _head_bytes = 0
-    _held = 0  # of `Arrivals.size`
+    _held = 0  # of `InboundBudget.size`
     _since = 0.0  # the last request began, or the connection
     _is_silent = True  # it never said a word
     _idle_since: float | None = None  # the last answer, when nothing came after it
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
     _refusal: bytes | None = None  # waits for the answers before it
     _lingers_since: float | None = None
 
-    def __init__(self, arrivals: Arrivals, errors: ErrorAnswers, **uvicorns: Any) -> None:
+    def __init__(self, arrivals: InboundBudget, errors: ErrorAnswers, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._arrivals = arrivals
         self._errors = errors

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from trackd.core.calls import Tracked
 from trackd.http.body import Headers
 from trackd.http.server.connection import Connection
-from trackd.http.server.header_cache import KnownHeads
+from trackd.http.server.header_cache import HeaderCache
 from trackd.http.track.endpoint import ASKED, Asked, TrackEndpoint
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops to read at more, until the application has taken it
@@ -49,7 +49,7 @@ class TrackConnection(Connection):
     _taken: Asked | None = None  # of the request that is being parsed
     _chunk = b""  # arrived last, when it began a request
 
-    def __init__(self, track: TrackEndpoint, heads: KnownHeads, *others: Any, **uvicorns: Any) -> None:
+    def __init__(self, track: TrackEndpoint, heads: HeaderCache, *others: Any, **uvicorns: Any) -> None:
         super().__init__(*others, **uvicorns)
         self._track = track
         self._heads = heads

@@ -15,7 +15,7 @@ class Head(Struct, frozen=True):
     body_bytes: int
 
 
-class KnownHeads:
+class HeaderCache:
     """Bounded: where each head is new, as with an id in it, those that came first go."""
 
     def __init__(self) -> None:

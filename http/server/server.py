@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
-from trackd.http.server.connection import Arrivals
+from trackd.http.server.connection import InboundBudget
 from trackd.http.server.fast_path import TrackConnection
-from trackd.http.server.header_cache import KnownHeads
+from trackd.http.server.header_cache import HeaderCache
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
@@ -39,8 +39,8 @@ class Server(uvicorn.Server):
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
-        arrivals = Arrivals(limits.max_arriving_bytes, limits.request_timeout_s)
-        make_connection = functools.partial(TrackConnection, app.track, KnownHeads(), arrivals, app.errors)
+        arrivals = InboundBudget(limits.max_arriving_bytes, limits.request_timeout_s)
+        make_connection = functools.partial(TrackConnection, app.track, HeaderCache(), arrivals, app.errors)
         config = uvicorn.Config(
             app.asgi,
             loop="uvloop",

@@ -22,7 +22,7 @@ def answer_body(tracked: Tracked) -> bytes:
 
 
 def _debugging(tracked: Tracked) -> dict[str, Any]:
-    told, saved = tracked.told, 0
+    report, saved = tracked.report, 0
     ids, types, seqs = [], [], []
     for event in tracked.events:
         saved += event.saved
@@ -51,10 +51,10 @@ def _debugging(tracked: Tracked) -> dict[str, Any]:
         },
         "execution": {
             event_type: [{"rule": rule, "changed": changed} for rule, changed in runs.items()]
-            for event_type, runs in told.execution.items()
+            for event_type, runs in report.execution.items()
         },
-        "segmentation": {"errors": told.segment_errors, "ids": told.segments},
-        "logs": [_log(entry) for entry in (*told.logs, *tracked.logs)],
+        "segmentation": {"errors": report.segment_errors, "ids": report.segments},
+        "logs": [_log(entry) for entry in (*report.logs, *tracked.logs)],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from trackd.actors.tracker import new_id
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.encoding import json_again, json_text
-from trackd.http.track.fast_payload import UsualEvent
+from trackd.http.track.fast_payload import FastEvent
 from trackd.http.track.options import EventOptions, event_options, wants_profile
 from trackd.http.track.payload import EventPayload, Payload
 from trackd.http.track.times import event_time
@@ -27,7 +27,7 @@ def decode(
     user_agent: str | None = None,
 ) -> Track:
     """`received` is a timestamp."""
-    said: Sequence[EventPayload | UsualEvent] = payload.events
+    said: Sequence[EventPayload | FastEvent] = payload.events
     defaults = event_options(payload.options, PLAIN)
     keeps_session = not said and defaults.save_session
     debugs, shows_profile = defaults.debugger, wants_profile(payload.options)
@@ -62,7 +62,7 @@ def decode(
     )
 
 
-def _event(event: EventPayload | UsualEvent, own_id: str | None, options: EventOptions, received: str) -> TrackedEvent:
+def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOptions, received: str) -> TrackedEvent:
     created, note = None, None
     if event.time is not None or event.metadata is not None:
         created, note = event_time(event.time, event.metadata)

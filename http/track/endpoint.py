@@ -8,7 +8,7 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Failed, Refused, Undone
+from trackd.actors.messages import Aborted, Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     """A call that the actors have. `began` is a time of `perf_counter`."""
 
     call: Track
-    answer: asyncio.Future[Tracked | Rejected | Undone]
+    answer: asyncio.Future[Tracked | Rejected | Aborted]
     began: float
 
 

@@ -13,15 +13,15 @@ from trackd.core.documents import JsonObject
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class UsualReference(Struct, frozen=True):
+class FastReference(Struct, frozen=True):
     id: Text
 
 
-class UsualProfile(Struct, frozen=True):
+class FastProfile(Struct, frozen=True):
     id: Text | None = None
 
 
-class UsualEvent(Struct, frozen=True):
+class FastEvent(Struct, frozen=True):
     type: Text
     id: Text | None = None
     properties: JsonObject = {}
@@ -31,22 +31,22 @@ class UsualEvent(Struct, frozen=True):
     metadata: Any = None
 
 
-class UsualPayload(Struct, frozen=True):
+class FastPayload(Struct, frozen=True):
     """Reads as a `TrackerPayload` does. JSON can say all numbers in it."""
 
-    source: UsualReference
-    session: UsualReference
-    events: list[UsualEvent]
-    profile: UsualProfile | None = None
+    source: FastReference
+    session: FastReference
+    events: list[FastEvent]
+    profile: FastProfile | None = None
     context: JsonObject = {}
     properties: JsonObject = {}
     options: JsonObject = {}
 
 
-_DECODER = msgspec.json.Decoder(UsualPayload)
+_DECODER = msgspec.json.Decoder(FastPayload)
 
 
-def usual_payload(body: bytes) -> UsualPayload | None:
+def fast_payload(body: bytes) -> FastPayload | None:
     """None when it is not usual, whatever the reason."""
     try:
         body.decode()  # the decoder passes over the bytes of fields that are ignored

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, Valid
 from trackd.core.documents import JsonObject
 from trackd.core.encoding import json_text
 from trackd.http.errors import HttpError, invalid, too_large
-from trackd.http.track.fast_payload import UsualPayload, usual_payload
+from trackd.http.track.fast_payload import FastPayload, fast_payload
 
 
 def _empty_object(value: Any) -> Any:
@@ -79,7 +79,7 @@ class TrackerPayload(BaseModel):
     )
 
 
-Payload = TrackerPayload | UsualPayload
+Payload = TrackerPayload | FastPayload
 
 
 class PayloadParser:
@@ -92,7 +92,7 @@ class PayloadParser:
 
     def parse(self, body: bytes) -> Payload:
         """Raises HttpError with all faults at once. JSON can say all that is in the payload."""
-        usual = usual_payload(body)
+        usual = fast_payload(body)
         if usual is not None and len(usual.events) <= self._max_events:
             return usual
         return self.parse_unusual(body)

@@ -10,7 +10,7 @@ import pysqlite3 as sqlite3
 
 from trackd.core.documents import Event, JsonObject, timestamp
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventsWanted, Page, ProfilesWanted, Wanted
+from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite.connection import Connection, connect, explained
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.row_documents import (
@@ -136,7 +136,7 @@ class SqliteListings:
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
 
-    def profile_events(self, profile_id: str, wanted: Wanted) -> Page | None:
+    def profile_events(self, profile_id: str, wanted: PageRequest) -> Page | None:
         with self._reading() as db:
             profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
             if profile is None:
@@ -146,7 +146,7 @@ class SqliteListings:
             rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": wanted.limit}).fetchall()
             return _page(rows, event_document, wanted.limit)
 
-    def profile_sessions(self, profile_id: str, wanted: Wanted) -> Page | None:
+    def profile_sessions(self, profile_id: str, wanted: PageRequest) -> Page | None:
         with self._reading() as db:
             profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
             if profile is None:
@@ -154,7 +154,7 @@ class SqliteListings:
             asked = {"profile": profile[0], "start": _start(wanted), "limit": wanted.limit}
             return _page(db.execute(PROFILE_SESSIONS, asked).fetchall(), session_document, wanted.limit)
 
-    def session_events(self, session_id: str, wanted: Wanted) -> Page | None:
+    def session_events(self, session_id: str, wanted: PageRequest) -> Page | None:
         """An event that is older than the session is the end: nothing of the session comes before it."""
         with self._reading() as db:
             session = db.execute(PROFILE_OF_SESSION, (session_id,)).fetchone()
@@ -171,7 +171,7 @@ class SqliteListings:
         page = _page([row for row in of_session if row[-1] != begins], event_document, wanted.limit)
         return Page(page.documents, begins if rows[-1][INSERTED] >= inserted else None)
 
-    def events(self, which: EventsWanted, wanted: Wanted) -> Page:
+    def events(self, which: EventFilter, wanted: PageRequest) -> Page:
         with self._reading() as db:
             first, newest = db.execute(FIRST_AND_NEWEST).fetchone()
             start = min(_start(wanted), newest or 0)
@@ -184,7 +184,7 @@ class SqliteListings:
             rows, following = _search(db, EVENTS, filters, (start, lowest), wanted.limit)
             return Page(encoded([event_document(row) for row in rows]), following)
 
-    def profiles(self, which: ProfilesWanted, wanted: Wanted) -> Page:
+    def profiles(self, which: ProfileFilter, wanted: PageRequest) -> Page:
         with self._reading() as db:
             newest = db.execute("SELECT max(rowid) FROM profile").fetchone()[0] or 0
             filters = {
@@ -203,7 +203,7 @@ class SqliteListings:
             return number
 
 
-def _start(wanted: Wanted) -> int:
+def _start(wanted: PageRequest) -> int:
     return 2**62 if wanted.cursor is None else wanted.cursor
 
 

@@ -100,8 +100,8 @@ class SqliteStore:
         self._writer.close()
 
 
-def _profile(found_id: str, seq: int, revision: int, doc: str, remembered: int) -> Profile:
-    return Profile(found_id, seq, revision, Raw(doc.encode()), remembered)
+def _profile(found_id: str, seq: int, revision: int, doc: str, memo: int) -> Profile:
+    return Profile(found_id, seq, revision, Raw(doc.encode()), memo)
 
 
 def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:

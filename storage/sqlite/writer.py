@@ -93,7 +93,7 @@ class SqliteWriter:
         undone: set[str] = set()
         for change in batch:
             profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            came_from = change.session_was if isinstance(change, Changes) else None
+            came_from = change.previous_owner if isinstance(change, Changes) else None
             is_stale = profile_id in undone or came_from in undone
             outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
             if outcomes[-1] is not Outcome.STORED and profile_id is not None:
@@ -158,7 +158,7 @@ class SqliteWriter:
         PUT_PROFILES.run(
             self._db,
             [
-                (p.id, p.seq, p.revision, json_again(p.doc_json), last_events.get(p.id), p.remembered)
+                (p.id, p.seq, p.revision, json_again(p.doc_json), last_events.get(p.id), p.memo)
                 for p in verdict.profiles.values()
             ],
         )

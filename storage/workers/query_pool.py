@@ -15,14 +15,14 @@ THREADS = 4
 END_TIMEOUT_S = 1.0
 
 
-class Lists(Protocol):
+class QueryPool(Protocol):
     async def read(self, name: str, *arguments: Any) -> Any:
         """What that method of `Listings` returns. Raises StoreError."""
 
     async def close(self) -> None: ...
 
 
-class ListThreads:
+class QueryThreads:
     """See `Lists`. Of any `Listings`."""
 
     def __init__(self, listings: Listings) -> None:
@@ -38,7 +38,7 @@ class ListThreads:
         self._threads.shutdown()
 
 
-class ListProcess:
+class QueryProcess:
     """See `Lists`. `command` starts what runs `read_frames`; it is started for the first list.
 
     A thread that reads takes the interpreter from the event loop again and again: 100 reads a second beside a full

@@ -6,14 +6,14 @@ import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventsWanted, Listings, Page, ProfilesWanted, Wanted
+from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
-    "profile_events": (str, Wanted),
-    "profile_sessions": (str, Wanted),
-    "session_events": (str, Wanted),
-    "events": (EventsWanted, Wanted),
-    "profiles": (ProfilesWanted, Wanted),
+    "profile_events": (str, PageRequest),
+    "profile_sessions": (str, PageRequest),
+    "session_events": (str, PageRequest),
+    "events": (EventFilter, PageRequest),
+    "profiles": (ProfileFilter, PageRequest),
     "count": (str,),
 }
 

@@ -19,7 +19,7 @@ from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.tracker import Tracker
-from trackd.actors.wiring import Parts, Wiring
+from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Track
 from trackd.core.changes import Change, Changes
@@ -136,10 +136,10 @@ class Troupe:
         self._ids = itertools.count(1)
         self._system = actor_system()
         bounds = {"max_active_profiles": 100, "max_cached_sessions": 100, **bounds}
-        parts = Parts(
+        dependencies = Dependencies(
             reads=reads,
             submit=self._submit,
-            outside=self,
+            frontend=self,
             monotonic=lambda: self.now,
             now=lambda: self.time_of_day,
             new_id=lambda: f"new-{next(self._ids)}",
@@ -149,7 +149,7 @@ class Troupe:
             tally=self.tally,
             **bounds,
         )
-        self.tell(self.create(Guardian), parts)
+        self.tell(self.create(Guardian), dependencies)
 
     def started(self, wiring: Wiring) -> None:
         self.wiring = wiring

@@ -1,10 +1,10 @@
-from trackd.actors.base import GuardedActor
+from trackd.actors.base import BaseActor
 from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick
 from trackd.core.calls import Track
 from trackd.storage.errors import StoreError
 
 
-class Fragile(GuardedActor):
+class Fragile(BaseActor):
     """Raises what a call's session names, and remembers what it was given."""
 
     seen: list

@@ -808,7 +808,7 @@ def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_ga
     """Two nodes on one store; batches are committed and fail in any order."""
     store = make.store(make.profile("A"), make.profile("B"))
     bounds = Actors(max_active_profiles=size, max_cached_sessions=size)
-    told = []
+    report = []
 
     async def story():
         async with scene(store, actors=bounds) as one, scene(store, actors=bounds) as two:
@@ -816,15 +816,15 @@ def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_ga
                 stage = (one, two)[node]
                 if act == "ask":
                     call = make.call(f"S{number}", more, profile_id=[None, "A", "B"][number % 3])
-                    told.append((call, stage.ask(call)))
+                    report.append((call, stage.ask(call)))
                 elif act == "retry":
                     call = make.call(f"S{number}", [make.event(f"own-{more}")])
-                    told.append((call, stage.ask(call)))
+                    report.append((call, stage.ask(call)))
                 elif stage.writer.batches:
                     await (stage.step() if act == "step" else stage.fail())
             await one.commit_all()
             await two.commit_all()
-            return [(call, future.result()) for call, future in told]
+            return [(call, future.result()) for call, future in report]
 
     answers = asyncio.run(story())
 

@@ -21,7 +21,7 @@ def move_elsewhere(make, store, session_id, profile_id):
     """Another node links the session to another profile."""
     was = store.session(session_id)
     session = replace(was, profile_id=profile_id, updated=make.later)
-    make.move(store, profile_id, session=session, session_was=was.profile_id)
+    make.move(store, profile_id, session=session, previous_owner=was.profile_id)
 
 
 def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves(make, scene):

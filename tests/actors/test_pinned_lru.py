@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.actors.pinned_lru import InUseMap
+from trackd.actors.pinned_lru import PinnedLRU
 
 
 @dataclass(eq=False)
@@ -19,7 +19,7 @@ def put(entries, key, entry):
 
 
 def test_the_least_recently_used_goes_first():
-    entries = InUseMap(2)
+    entries = PinnedLRU(2)
     one, two, three = Entry(), Entry(), Entry()
     assert put(entries, "one", one) == []
     assert put(entries, "two", two) == []
@@ -34,7 +34,7 @@ def test_the_least_recently_used_goes_first():
 
 
 def test_what_is_in_flight_stays_though_the_map_is_full():
-    entries = InUseMap(1)
+    entries = PinnedLRU(1)
     busy = [Entry(in_flight=1) for _ in range(3)]
     for n, entry in enumerate(busy):
         assert put(entries, f"busy{n}", entry) == []
@@ -47,7 +47,7 @@ def test_what_is_in_flight_stays_though_the_map_is_full():
 
 
 def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle():
-    entries = InUseMap(2)
+    entries = PinnedLRU(2)
     busy = [Entry(in_flight=1) for _ in range(5)]
     for n, entry in enumerate(busy):
         put(entries, f"busy{n}", entry)
@@ -62,7 +62,7 @@ def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle():
 
 
 def test_a_discarded_entry_is_handed_out_once():
-    entries = InUseMap(2)
+    entries = PinnedLRU(2)
     entry = Entry()
     put(entries, "one", entry)
 
@@ -77,7 +77,7 @@ steps = st.lists(st.tuples(st.sampled_from(["want", "want", "use", "release", "d
 
 @given(st.integers(1, 4), steps)
 def test_without_anything_in_flight_it_is_a_least_recently_used_map(size, steps):
-    entries, model = InUseMap(size), {}
+    entries, model = PinnedLRU(size), {}
     for act, key in steps:
         if act == "discard":
             assert entries.discard(key) is model.pop(key, None)
@@ -95,7 +95,7 @@ def test_without_anything_in_flight_it_is_a_least_recently_used_map(size, steps)
 
 @given(st.integers(1, 4), steps)
 def test_nothing_in_flight_is_ever_lost_and_the_rest_is_bounded(size, steps):
-    entries, model = InUseMap(size), {}
+    entries, model = PinnedLRU(size), {}
     for act, key in steps:
         if act == "want" and key not in model:
             for evicted in put(entries, key, entry := Entry()):

@@ -35,7 +35,7 @@ def under(store, profile_id="A"):
 
 
 def rules_of(answer):
-    return [rule for rules in answer.told.execution.values() for rule in rules]
+    return [rule for rules in answer.report.execution.values() for rule in rules]
 
 
 def seqs(answer):
@@ -129,7 +129,7 @@ def test_segments_are_looked_at_again_under_new_rules(make, scene):
 
     answers = asyncio.run(story())
 
-    assert [answer.told.segments for answer in answers] == [("seen",), ("seen",), ()]
+    assert [answer.report.segments for answer in answers] == [("seen",), ("seen",), ()]
     assert store.profile("A").doc["segments"] == []
 
 

@@ -16,7 +16,7 @@ from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import Tracked
 from trackd.core.decision import decide
-from trackd.core.processing import Known
+from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
@@ -189,7 +189,7 @@ def decided(make, calls, source, ruleset, limits):
     """The profile after these calls, decided one after the other."""
     profile, session, event_ids = None, None, {}
     for events in calls:
-        known = Known("A" * 36, profile, session, dict(event_ids))
+        known = Snapshot("A" * 36, profile, session, dict(event_ids))
         decision = decide(known, make.call("S", events), source, ruleset, limits)
         profile, session = decision.profile, decision.changes.session
         event_ids |= decision.changes.event_ids or {}
@@ -197,9 +197,9 @@ def decided(make, calls, source, ruleset, limits):
 
 
 @asynccontextmanager
-async def running(scene, store, **parts):
+async def running(scene, store, **dependencies):
     """As a scene, but at the end calls may still wait for a disk that does not come back."""
-    stage = scene(store, **parts)
+    stage = scene(store, **dependencies)
     await stage.tracker.start()
     try:
         yield stage
@@ -217,7 +217,7 @@ async def until_the_crash(make, stage, calls, history):
         commit(stage.store, stage.writer.batches.popleft())
 
 
-def crashed(make, scene, empty, folder, source, history, calls, **parts):
+def crashed(make, scene, empty, folder, source, history, calls, **dependencies):
     """The profile after a crash: what is on disk then is opened anew, and the same calls are sent again."""
     for name in ("before", "after"):
         (folder / name).mkdir()
@@ -225,7 +225,7 @@ def crashed(make, scene, empty, folder, source, history, calls, **parts):
 
     async def lost():
         store = SqliteStore(folder / "before" / "trackd.db")
-        async with running(scene, store, **parts) as stage:
+        async with running(scene, store, **dependencies) as stage:
             await until_the_crash(make, stage, calls[: history["crash"] + 1], history)
             for name in ("trackd.db", "trackd.db-wal"):
                 shutil.copy(folder / "before" / name, folder / "after" / name)
@@ -233,7 +233,7 @@ def crashed(make, scene, empty, folder, source, history, calls, **parts):
 
     async def again():
         store = SqliteStore(folder / "after" / "trackd.db")
-        async with running(scene, store, **parts) as stage:
+        async with running(scene, store, **dependencies) as stage:
             answers = [await stage.answer(make.call("S", events)) for events in calls]
             assert {type(answer) for answer in answers} == {Tracked}
             (profile_id,) = {answer.profile_id for answer in answers}
@@ -286,8 +286,8 @@ def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
     all_at_once = decided(make, [made], source, ruleset, limits)
     calls = split(made, history["cuts"])
     with tempfile.TemporaryDirectory() as folder:
-        parts = {"rules": ruleset, "limits": limits}
-        after_a_crash = crashed(make, scene, empty, Path(folder), source, history, calls, **parts)
+        dependencies = {"rules": ruleset, "limits": limits}
+        after_a_crash = crashed(make, scene, empty, Path(folder), source, history, calls, **dependencies)
 
     assert said(one_by_one.doc) == said(all_at_once.doc) == said(after_a_crash.doc)
     assert one_by_one.seq == all_at_once.seq == after_a_crash.seq

@@ -238,8 +238,8 @@ def test_stopping_does_not_wait_for_ever_for_a_disk_that_hangs(make):
 
     writers = []
 
-    def make_writer(*parts):
-        writers.append(WriterThread(*parts))
+    def make_writer(*dependencies):
+        writers.append(WriterThread(*dependencies))
         return writers[0]
 
     async def story():

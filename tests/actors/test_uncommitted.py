@@ -3,23 +3,23 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.actors.uncommitted import SESSIONS_KEPT, Unsettled
+from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
 
 
 def test_what_was_added_is_found_until_it_is_settled(make):
-    unsettled = Unsettled()
+    unsettled = Uncommitted()
     unsettled.add(1, None, {"e1": 1})
     unsettled.add(2, None, {"e2": None, "e3": 2})
 
     assert unsettled.event_ids(["e1", "e2", "e3", "e4"]) == {"e1": 1, "e2": None, "e3": 2}
-    unsettled.settle(1)
+    unsettled.mark_durable(1)
     assert unsettled.event_ids(["e1", "e2", "e3"]) == {"e2": None, "e3": 2}
-    unsettled.settle(2)
+    unsettled.mark_durable(2)
     assert unsettled.event_ids(["e1", "e2", "e3"]) == {}
 
 
 def test_a_session_is_found_in_its_last_state(make):
-    unsettled = Unsettled()
+    unsettled = Uncommitted()
     unsettled.add(1, make.session("S", "A", step=1), None)
     unsettled.add(2, make.session("S", "A", step=2), None)
 
@@ -28,23 +28,23 @@ def test_a_session_is_found_in_its_last_state(make):
 
 
 def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make):
-    unsettled = Unsettled()
+    unsettled = Uncommitted()
     for n in range(1, 3 * SESSIONS_KEPT + 1):
         unsettled.add(n, make.session(f"S{n}", "A"), None)
-        unsettled.settle(0)
+        unsettled.mark_durable(0)
 
     assert all(unsettled.session(f"S{n}") for n in range(1, 3 * SESSIONS_KEPT + 1))
-    unsettled.settle(3 * SESSIONS_KEPT)
+    unsettled.mark_durable(3 * SESSIONS_KEPT)
     kept = [n for n in range(1, 3 * SESSIONS_KEPT + 1) if unsettled.session(f"S{n}")]
     assert kept == list(range(2 * SESSIONS_KEPT + 1, 3 * SESSIONS_KEPT + 1))
 
 
 def test_a_session_in_use_does_not_keep_those_that_passed_by(make):
-    unsettled = Unsettled()
+    unsettled = Uncommitted()
     for n in range(1, 31):
         unsettled.add(2 * n - 1, make.session(f"S{n}", "A"), None)
         unsettled.add(2 * n, make.session("busy", "A", n=n), None)
-        unsettled.settle(2 * n - 1)
+        unsettled.mark_durable(2 * n - 1)
 
     assert unsettled.session("busy").context == {"n": 30}
     assert sum(1 for n in range(1, 31) if unsettled.session(f"S{n}")) < SESSIONS_KEPT
@@ -56,7 +56,7 @@ settles = st.tuples(st.just("settle"), st.integers(0, 12), st.just(0))
 
 @given(st.lists(st.one_of(adds, adds, settles), max_size=80))
 def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(make, steps):
-    unsettled, ordinal, settled = Unsettled(), 0, 0
+    unsettled, ordinal, durable_up_to = Uncommitted(), 0, 0
     sessions, ids, fresh = {}, {}, itertools.count()
     for act, number, new_ids in steps:
         if act == "add":
@@ -68,12 +68,12 @@ def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(make, steps
                 sessions[session.id] = (ordinal, session)
             ids |= made
         else:
-            settled = max(settled, ordinal - number)
-            unsettled.settle(settled)
+            durable_up_to = max(durable_up_to, ordinal - number)
+            unsettled.mark_durable(durable_up_to)
             found = [key for key in sessions if unsettled.session(key)]
-            waiting = [key for key, (written, _) in sessions.items() if written > settled]
+            waiting = [key for key, (written, _) in sessions.items() if written > durable_up_to]
             assert len(found) <= max(SESSIONS_KEPT, len(waiting))
 
-        assert unsettled.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > settled}
+        assert unsettled.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > durable_up_to}
         for key, (written, session) in sessions.items():
-            assert unsettled.session(key) in ([session] if written > settled else [session, None])
+            assert unsettled.session(key) in ([session] if written > durable_up_to else [session, None])

@@ -15,7 +15,7 @@ from trackd.core.changes import Changes, Outcome
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Source, timestamp
 from trackd.core.encoding import json_raw
-from trackd.core.processing import Known
+from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import load_rules
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
@@ -72,7 +72,7 @@ def _visits(filling: Filling) -> Iterator[Changes]:
     for visit in range(filling.sessions):
         payload = parser.parse(body(filling.events).replace("SESSION", str(visit)).encode())
         call = decode(payload, number=visit, received=timestamp(BEGAN), ip="127.0.0.1")
-        known = Known("example", profile, None, {})
+        known = Snapshot("example", profile, None, {})
         decision = decide(known, call, Source(SOURCE_ID, "bench"), rules, settings.limits)
         assert isinstance(decision, Decision)
         profile = decision.profile

@@ -10,7 +10,7 @@ from trackd.core.calls import NumberedEvent
 from trackd.core.changes import Fence
 from trackd.core.decision import decide as decide_under
 from trackd.core.documents import Event, Source
-from trackd.core.processing import Known
+from trackd.core.processing import Snapshot
 from trackd.core.profile_document import shareable
 from trackd.core.rules.ruleset import RuleSet
 
@@ -27,7 +27,7 @@ def decide(known, call, source, limits=Limits()):  # noqa: B008  frozen
 
 
 def unknown(profile_id="A"):
-    return Known(profile_id, None, None, {})
+    return Snapshot(profile_id, None, None, {})
 
 
 def test_a_first_call_makes_profile_and_session(make, plain):
@@ -41,7 +41,7 @@ def test_a_first_call_makes_profile_and_session(make, plain):
     assert (decision.profile.id, decision.profile.seq, decision.profile.revision) == ("A", 2, 1)
     assert decision.profile.doc["stats"] == {"visits": 1, "views": 0, "counters": {"t": 2}}
     assert (changes.session.id, changes.session.profile_id, changes.session.context) == ("S", "A", {"a": 1})
-    assert changes.session_was is None
+    assert changes.previous_owner is None
     assert changes.event_ids == {"e1": 1}
     assert (answer.number, answer.profile_id, answer.session_id) == (call.number, "A", "S")
     assert (answer.profile_saved, answer.session_saved) == (True, True)
@@ -72,33 +72,33 @@ def test_a_stored_event_has_everything_that_the_call_says(make, plain):
 
 
 def test_a_later_call_continues_the_numbers(make, plain):
-    known = Known("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {}, session_of="A")
+    known = Snapshot("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {}, session_owner="A")
 
     decision = decide(known, make.call("S", 2), plain)
 
     assert decision.changes.fence == Fence("A", 7, 3)
     assert [event.seq for event in decision.changes.events] == [8, 9]
     assert (decision.profile.seq, decision.profile.doc["seq"], decision.profile.revision) == (9, 9, 4)
-    assert decision.changes.session_was == "A"
+    assert decision.changes.previous_owner == "A"
     assert decision.profile.doc["stats"]["visits"] == 0
 
 
-@pytest.mark.parametrize("session_of", [None, "erased"])
-def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_of):
-    session = make.session("S", session_of, kept=1) if session_of else None
+@pytest.mark.parametrize("session_owner", [None, "erased"])
+def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_owner):
+    session = make.session("S", session_owner, kept=1) if session_owner else None
 
-    known = Known("A", make.profile("A"), session, {}, orphan=session is not None, session_of=session_of)
+    known = Snapshot("A", make.profile("A"), session, {}, orphan=session is not None, session_owner=session_owner)
     decision = decide(known, make.call("S", 0), plain)
 
     assert decision.profile.doc["stats"]["visits"] == 1
     assert decision.profile.doc["metadata"]["time"]["visit"]["count"] == 1
-    assert (decision.changes.session.profile_id, decision.changes.session_was) == ("A", session_of)
+    assert (decision.changes.session.profile_id, decision.changes.previous_owner) == ("A", session_owner)
     assert decision.answer.profile_saved
     assert decision.answer.session_saved
 
 
 def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make, plain):
-    known = Known("A", make.profile("A"), make.session("S", "merged"), {})
+    known = Snapshot("A", make.profile("A"), make.session("S", "merged"), {})
 
     decision = decide(known, make.call("S", 0), plain)
 
@@ -107,7 +107,7 @@ def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make,
 
 
 def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_it(make, plain):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"more": 1}), plain)
 
@@ -116,7 +116,7 @@ def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_i
 
 
 def test_a_call_without_events_writes_the_session_alone(make, plain):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 0, received="2026-01-31T12:00:10.000000Z"), plain)
 
@@ -128,7 +128,7 @@ def test_a_call_without_events_writes_the_session_alone(make, plain):
 
 
 def test_a_change_that_only_json_can_tell_is_saved(make, plain):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A", on=1), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A", on=1), {})
 
     decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"on": True}), plain)
 
@@ -137,7 +137,7 @@ def test_a_change_that_only_json_can_tell_is_saved(make, plain):
 
 
 def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(make, plain):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"), plain)
 
@@ -146,7 +146,7 @@ def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written
 
 
 def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 1), plain)
 
@@ -156,7 +156,7 @@ def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
 
 @pytest.mark.parametrize("what", ["context", "properties"])
 def test_a_session_that_says_more_counts_as_saved(make, plain, what):
-    known = Known("A", make.profile("A", 3, 3), make.session("S", "A"), {})
+    known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     assert decide(known, make.call("S", 0, **{what: {"new": 1}}), plain).answer.session_saved
 
@@ -165,7 +165,7 @@ def test_a_session_that_is_not_to_be_saved_is_left_alone(make, plain):
     decision = decide(unknown(), make.call("S", 1, save_session=False), plain)
 
     assert decision.changes.session is None
-    assert decision.changes.session_was is None
+    assert decision.changes.previous_owner is None
     assert decision.profile.doc["stats"]["visits"] == 0
     assert decision.profile.seq == 1
     assert (decision.answer.session_saved, decision.answer.session_kept) == (False, False)
@@ -184,7 +184,7 @@ def test_an_event_that_is_not_stored_changes_the_profile_without_a_number(make, 
 
 
 def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make, plain):
-    known = Known("A", make.profile("A", 5, 5), make.session("S", "A"), {"old": 2, "unstored": None})
+    known = Snapshot("A", make.profile("A", 5, 5), make.session("S", "A"), {"old": 2, "unstored": None})
     call = make.call("S", [make.event("old"), make.event("unstored"), make.event("new")])
 
     decision = decide(known, call, plain)
@@ -212,15 +212,15 @@ def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make, plain):
 def test_a_retry_of_a_whole_call_changes_nothing(make, plain):
     events = [make.event("e1"), make.event("e2")]
     first = decide(unknown(), make.call("S", events), plain)
-    known = Known("A", first.profile, first.changes.session, first.changes.event_ids)
+    known = Snapshot("A", first.profile, first.changes.session, first.changes.event_ids)
 
-    again = decide(known, make.call("S", events), plain)
+    duplicate = decide(known, make.call("S", events), plain)
 
-    assert again.changes.profile is None
-    assert again.changes.events == ()
-    assert again.changes.event_ids is None
-    assert [event.seq for event in again.answer.events] == [event.seq for event in first.answer.events] == [1, 2]
-    assert (again.answer.profile_saved, again.answer.session_saved) == (False, False)
+    assert duplicate.changes.profile is None
+    assert duplicate.changes.events == ()
+    assert duplicate.changes.event_ids is None
+    assert [event.seq for event in duplicate.answer.events] == [event.seq for event in first.answer.events] == [1, 2]
+    assert (duplicate.answer.profile_saved, duplicate.answer.session_saved) == (False, False)
 
 
 def test_an_event_left_out_of_debugging_is_stored_all_the_same(make, plain):
@@ -258,7 +258,7 @@ def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make, plai
 def test_notes_of_an_event_are_logged_with_its_id_unless_it_wants_none(make, plain):
     call = make.call("S", [make.event("e", notes=("odd time",)), make.event(notes=("odder",), log=False)])
 
-    (entry,) = decide(unknown(), call, plain).answer.told.logs
+    (entry,) = decide(unknown(), call, plain).answer.report.logs
 
     assert (entry.message, entry.event_id) == ("odd time", "e")
 
@@ -293,7 +293,7 @@ def test_any_calls_number_their_events_without_gap_or_repeat(make, plain, calls)
             context={"n": len(numbers)},
         )
         session = sessions.get(session_id) if save_session else None
-        known = Known("A", profile, session, dict(event_ids))
+        known = Snapshot("A", profile, session, dict(event_ids))
         before = copy.deepcopy(known)
         counted += len({own for own, _ in made if own and own not in event_ids}) + sum(own is None for own, _ in made)
 

@@ -12,9 +12,9 @@ from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected
 from trackd.core.decision import decide
-from trackd.core.documents import NO_NUMBER, Profile, Source
+from trackd.core.documents import NO_MEMO, Profile, Source
 from trackd.core.encoding import json_raw, size_of
-from trackd.core.processing import NO_CONSENT, Known, Processing
+from trackd.core.processing import NO_CONSENT, Processing, Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.rule import Rule
 from trackd.core.rules.schemas import Fault
@@ -66,12 +66,12 @@ class Person:
 
     def send(self, call, rules):
         session = self.sessions.get(call.session_id)
-        known = Known("A", self.profile, session, dict(self.event_ids))
+        known = Snapshot("A", self.profile, session, dict(self.event_ids))
         decision = decide(known, call, self.source, rules, self.limits)
         if not isinstance(decision, Rejected):
             self.profile = decision.profile
             if self.profile and not self.remembers:
-                self.profile = replace(self.profile, remembered=NO_NUMBER)
+                self.profile = replace(self.profile, memo=NO_MEMO)
             self.event_ids |= decision.changes.event_ids or {}
             if decision.changes.session:
                 self.sessions[call.session_id] = decision.changes.session
@@ -79,7 +79,7 @@ class Person:
 
 
 def messages(decision):
-    return [entry.message for entry in decision.answer.told.logs]
+    return [entry.message for entry in decision.answer.report.logs]
 
 
 def statuses(decision):
@@ -94,13 +94,13 @@ def test_an_event_that_came_before_runs_no_rules(make):
     person.send(make.call("S", [make.event("e", "buy", properties=price)]), REVENUE)
     before = person.profile
 
-    again = person.send(make.call("S", [make.event("e", "buy", properties=price)]), REVENUE)
+    duplicate = person.send(make.call("S", [make.event("e", "buy", properties=price)]), REVENUE)
 
     assert person.profile == before
-    assert again.changes.profile is None
-    assert again.answer.events == (NumberedEvent("e", "buy", 1, saved=False),)
-    assert (again.answer.told.execution, again.answer.told.dropped) == ({}, ())
-    assert not again.answer.profile_saved
+    assert duplicate.changes.profile is None
+    assert duplicate.answer.events == (NumberedEvent("e", "buy", 1, saved=False),)
+    assert (duplicate.answer.report.execution, duplicate.answer.report.dropped) == ({}, ())
+    assert not duplicate.answer.profile_saved
 
 
 def test_an_event_that_comes_twice_in_one_call_is_applied_once(make):
@@ -166,7 +166,7 @@ def test_an_unwanted_event_is_dropped_with_its_reason(make, event_type, source_i
 
     decision = person.send(call, UNWANTED)
 
-    assert decision.answer.told.dropped == ((reason,) if reason else ())
+    assert decision.answer.report.dropped == ((reason,) if reason else ())
     assert len(decision.changes.events) == (0 if reason else 1)
     assert person.doc["stats"]["counters"] == ({} if reason else {event_type: 1})
     assert messages(decision) == ([f"The event is dropped: {reason}."] if reason else [])
@@ -176,10 +176,10 @@ def test_an_unwanted_event_is_not_remembered(make):
     person = Person()
     unwanted = person.send(make.call("S", [make.event("e", "debug-click"), make.event("f")]), UNWANTED)
 
-    again = person.send(make.call("S", [make.event("e", "debug-click")]), NO_RULES)
+    duplicate = person.send(make.call("S", [make.event("e", "debug-click")]), NO_RULES)
 
     assert unwanted.changes.event_ids == {"f": 1}
-    assert statuses(again) == [("e", 2, "collected")]
+    assert statuses(duplicate) == [("e", 2, "collected")]
 
 
 # Without consent
@@ -198,8 +198,8 @@ def test_without_consent_only_events_that_change_consents_pass(make):
     assert statuses(decision) == [("e2", 1, "collected")]
     assert person.doc["consents"] == {}
     assert person.doc["stats"] == {"visits": 1, "views": 0, "counters": {"consent": 1}}
-    assert decision.answer.told.dropped == (NO_CONSENT, NO_CONSENT)
-    assert [(entry.type, entry.event_id) for entry in decision.answer.told.logs] == [("info", "e1"), ("info", "e3")]
+    assert decision.answer.report.dropped == (NO_CONSENT, NO_CONSENT)
+    assert [(entry.type, entry.event_id) for entry in decision.answer.report.logs] == [("info", "e1"), ("info", "e3")]
     assert [event.id for event in decision.answer.events] == ["e2"]
 
 
@@ -209,11 +209,11 @@ def test_a_retry_of_what_was_dropped_without_consent_changes_nothing_once_there_
     person.send(make.call("S", [make.event("c", "consent", properties={"general": True})]), CONSENTS)
     before = person.profile
 
-    again = person.send(make.call("S", [make.event("e", "page-view")]), CONSENTS)
+    duplicate = person.send(make.call("S", [make.event("e", "page-view")]), CONSENTS)
 
     assert dropped.changes.event_ids == {"e": None}
     assert person.profile == before
-    assert (again.changes.events, again.answer.events, again.answer.told.dropped) == ((), (), ())
+    assert (duplicate.changes.events, duplicate.answer.events, duplicate.answer.report.dropped) == ((), (), ())
 
 
 def test_a_consent_lets_the_events_behind_it_pass_and_its_withdrawal_stops_them(make):
@@ -231,7 +231,7 @@ def test_a_consent_lets_the_events_behind_it_pass_and_its_withdrawal_stops_them(
     assert [event.id for event in decision.changes.events] == ["e2", "e3", "e4"]
     assert person.event_ids == {"e1": None, "e2": 1, "e3": 2, "e4": 3, "e5": None}
     assert person.doc["stats"]["views"] == 1
-    assert decision.answer.told.dropped == (NO_CONSENT, NO_CONSENT)
+    assert decision.answer.report.dropped == (NO_CONSENT, NO_CONSENT)
 
 
 def test_a_source_that_requires_no_consent_takes_everything(make):
@@ -248,7 +248,7 @@ def test_a_rule_set_without_consents_lets_nothing_pass_where_consent_is_required
     decision = person.send(make.call("S", [make.event("e", "consent", properties={"general": True})]), NO_RULES)
 
     assert decision.changes.events == ()
-    assert decision.answer.told.dropped == (NO_CONSENT,)
+    assert decision.answer.report.dropped == (NO_CONSENT,)
 
 
 def test_a_session_says_nothing_of_a_profile_without_consent(make):
@@ -340,10 +340,10 @@ def test_a_consent_that_is_said_again_need_not_run_its_rules(make, monkeypatch):
         patched.setattr(Rule, "run", None)
         third = person.send(call, CONSENTS)
 
-    assert third.answer.told == second.answer.told
+    assert third.answer.report == second.answer.report
     assert [event.seq for event in third.changes.events] == [3]
-    assert first.answer.told.execution == {"consent": {"consents": ("consents.a", "consents.b")}}
-    assert third.answer.told.execution == {"consent": {"consents": ()}}
+    assert first.answer.report.execution == {"consent": {"consents": ("consents.a", "consents.b")}}
+    assert third.answer.report.execution == {"consent": {"consents": ()}}
 
 
 def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make):
@@ -398,7 +398,7 @@ def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make):
     assert person.doc["metadata"]["consents"][-1]["change"] == "withdrawn"
     assert person.doc["pii"] == {}
     assert "limits.max_profile_bytes" in messages(decision)[0]
-    assert decision.answer.told.execution["consent"] == {gives["name"]: ("consents.general",)}
+    assert decision.answer.report.execution["consent"] == {gives["name"]: ("consents.general",)}
 
 
 def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not_run(make):
@@ -410,7 +410,7 @@ def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not
     person = Person(WARY)
 
     decision = person.send(make.call("S", [said]), checked)
-    assert (decision.changes.events, decision.answer.told.dropped) == ((), (NO_CONSENT,))
+    assert (decision.changes.events, decision.answer.report.dropped) == ((), (NO_CONSENT,))
     assert decision.changes.event_ids == {"e": None}
     person.send(make.call("S", [replace(said, id="f")]), ruleset)
     assert (person.doc["pii"], person.doc["stats"]["counters"]) == ({}, {"consent": 1})
@@ -468,7 +468,7 @@ def test_an_invalid_event_is_stored_with_its_reasons_and_changes_nothing(make):
     )
     assert person.doc["stats"]["counters"] == {"buy": 1, "other": 1}
     assert person.doc["traits"]["private"] == {"revenue": 3}
-    (entry,) = decision.answer.told.logs
+    (entry,) = decision.answer.report.logs
     assert (entry.type, entry.event_id) == ("error", "e1")
     assert 'properties.price: "much" is not of type "number"' in entry.message
     assert [event.seq for event in decision.answer.events] == [1, 2, 3]
@@ -492,19 +492,19 @@ def test_an_invalid_event_turns_no_segment(make):
     decision = person.send(make.call("S", [make.event(event_type="buy")]), rules(**content))
 
     assert person.doc["segments"] == []
-    assert decision.answer.told.segments == ()
+    assert decision.answer.report.segments == ()
 
 
 def test_an_invalid_event_that_is_not_to_be_stored_is_remembered_all_the_same(make):
     person = Person()
 
     first = person.send(make.call("S", [make.event("e", "buy", store=False)]), CHECKED)
-    again = person.send(make.call("S", [make.event("e", "buy", properties={"price": 1})]), CHECKED)
+    duplicate = person.send(make.call("S", [make.event("e", "buy", properties={"price": 1})]), CHECKED)
 
     assert (first.changes.events, first.changes.event_ids, first.answer.events) == ((), {"e": None}, ())
     assert len(messages(first)) == 1
     assert person.profile.seq == 0
-    assert (again.changes.profile, again.answer.events) == (None, ())
+    assert (duplicate.changes.profile, duplicate.answer.events) == (None, ())
 
 
 def test_a_valid_event_that_is_not_stored_is_applied(make):
@@ -581,7 +581,7 @@ def test_what_is_dropped_or_known_is_not_looked_at_by_its_schema(make):
     )
 
     assert [(event.seq, event.saved) for event in known.answer.events] == [(1, False)]
-    assert dropped.answer.told.dropped == ("unwanted (of the shop)",)
+    assert dropped.answer.report.dropped == ("unwanted (of the shop)",)
 
 
 # Limits
@@ -595,7 +595,7 @@ def test_past_its_counters_a_profile_goes_on_without_and_says_so(make):
 
     assert person.doc["stats"] == {"visits": 1, "views": 1, "counters": {"a": 2, "b": 1}}
     assert [event.seq for event in decision.changes.events] == [1, 2, 3, 4]
-    (entry,) = decision.answer.told.logs
+    (entry,) = decision.answer.report.logs
     assert (entry.type, entry.event_id) == ("warning", "e3")
     assert "limits.max_profile_counters" in entry.message
 
@@ -624,7 +624,7 @@ def test_a_list_does_not_grow_past_its_limit_and_the_other_steps_are_taken(make)
 
     assert person.doc["pii"] == {"seen": [0, 1], "last": 3}
     assert len(decision.changes.events) == 4
-    logs = decision.answer.told.logs
+    logs = decision.answer.report.logs
     assert [(entry.type, entry.event_id, entry.rule) for entry in logs] == [
         ("warning", e, "seen") for e in ("e2", "e3")
     ]
@@ -644,7 +644,7 @@ def test_a_rule_that_would_make_the_document_too_large_is_left_out_whole(make):
 
     assert person.doc["traits"]["public"] == {"kept": {"n": 2, "text": "x" * 9}}
     assert person.doc["stats"]["counters"] == {"t": 3}
-    (entry,) = decision.answer.told.logs
+    (entry,) = decision.answer.report.logs
     assert (entry.type, entry.event_id, entry.rule) == ("warning", "e4096", "keeps")
     assert "limits.max_profile_bytes" in entry.message
 
@@ -685,7 +685,7 @@ def test_a_missing_value_skips_its_step_in_silence_and_a_clash_of_types_says_so(
     )
 
     assert person.doc["traits"]["public"] == {"text": "a", "after": 1}
-    (entry,) = decision.answer.told.logs
+    (entry,) = decision.answer.report.logs
     assert (entry.type, entry.event_id, entry.rule) == ("warning", "e", "r")
     assert entry.message == "Skipped increment traits.public.text: a text cannot be incremented."
 
@@ -701,8 +701,8 @@ def test_an_expression_that_runs_too_long_fails_its_rule_and_its_segment_and_no_
     decision = person.send(make.call("S", [make.event("e", properties={"l": list(range(100))})]), rules(**content))
 
     assert (person.doc["pii"], person.doc["segments"]) == ({}, [])
-    assert [(entry.type, entry.rule) for entry in decision.answer.told.logs] == [("error", "r")]
-    assert [error.startswith("long: ") for error in decision.answer.told.segment_errors] == [True]
+    assert [(entry.type, entry.rule) for entry in decision.answer.report.logs] == [("error", "r")]
+    assert [error.startswith("long: ") for error in decision.answer.report.segment_errors] == [True]
     assert len(decision.changes.events) == 1
 
 
@@ -746,7 +746,7 @@ def test_rules_see_event_session_source_and_the_profile_as_the_rules_before_them
         "count": 2,
         "then": True,
     }
-    assert list(decision.answer.told.execution["t"]) == ["notes", "next"]
+    assert list(decision.answer.report.execution["t"]) == ["notes", "next"]
 
 
 # Segments
@@ -776,7 +776,7 @@ def test_segments_are_looked_at_after_each_event(make):
         ["big-fans"],
         [],
     ]
-    assert [decision.answer.told.segments for decision in steps] == [(), ("big-fans",), (), (), ("big-fans",)]
+    assert [decision.answer.report.segments for decision in steps] == [(), ("big-fans",), (), (), ("big-fans",)]
 
 
 def test_a_segment_that_is_entered_and_left_within_one_call_is_told(make):
@@ -787,7 +787,7 @@ def test_a_segment_that_is_entered_and_left_within_one_call_is_told(make):
     )
 
     assert person.doc["segments"] == []
-    assert decision.answer.told.segments == ("big-fans",)
+    assert decision.answer.report.segments == ("big-fans",)
     assert [[turn.entered for turn in report.turns] for report in decision.reports] == [[], [True], [False]]
 
 
@@ -798,7 +798,7 @@ def test_a_segment_with_event_types_is_looked_at_after_those_alone(make):
     before = person.send(make.call("S", [make.event(event_type="page-view")]), ruleset)
     after = person.send(make.call("S", [make.event(event_type="look")]), ruleset)
 
-    assert (before.answer.told.segments, after.answer.told.segments) == ((), ("viewers",))
+    assert (before.answer.report.segments, after.answer.report.segments) == ((), ("viewers",))
 
 
 def test_segments_see_the_segments_before_them(make):
@@ -871,7 +871,7 @@ def test_a_segment_that_failed_is_looked_at_again(make):
     ruleset = rules(segment=[{"name": "Odd", "when": "profile.interests.n > 1"}])
     person.profile = replace(person.profile, doc_json=json_raw({**person.doc, "interests": {"n": "text"}}))
 
-    failed = [person.send(make.call("S", 1), ruleset).answer.told.segment_errors for _ in range(2)]
+    failed = [person.send(make.call("S", 1), ruleset).answer.report.segment_errors for _ in range(2)]
 
     assert failed[0] == failed[1] != ()
 
@@ -892,7 +892,7 @@ def test_of_segments_that_are_not_in_the_rules_any_more_a_profile_is_in_none(mak
     decision = person.send(make.call("S", 1), NO_RULES)
 
     assert person.doc["segments"] == []
-    assert decision.answer.told.segments == ("old",)
+    assert decision.answer.report.segments == ("old",)
 
 
 def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make):
@@ -904,7 +904,7 @@ def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make):
 
     assert person.doc["consents"] == {}
     assert [entry["change"] for entry in person.doc["metadata"]["consents"]] == ["granted", "expired"]
-    assert decision.answer.told.dropped == (NO_CONSENT,)
+    assert decision.answer.report.dropped == (NO_CONSENT,)
 
 
 @pytest.mark.parametrize(("agrees", "city"), [(False, {}), (True, {"city": "Brno"})])
@@ -939,11 +939,11 @@ def test_conditions_look_through_so_much_in_a_call_and_no_more(make):
     person = Person(limits=Limits(max_condition_bytes=262_144))
     person.send(make.call("S", [make.event(properties={"b": "x" * 100_000})]), ruleset)
 
-    told = person.send(make.call("S", [make.event(properties={"c": n}) for n in range(4)]), ruleset).answer.told
+    report = person.send(make.call("S", [make.event(properties={"c": n}) for n in range(4)]), ruleset).answer.report
 
-    assert len(told.segment_errors) == 1
-    assert "limits.max_condition_bytes" in told.segment_errors[0]
-    assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.told.segments == ("s",)
+    assert len(report.segment_errors) == 1
+    assert "limits.max_condition_bytes" in report.segment_errors[0]
+    assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.report.segments == ("s",)
 
 
 def many_rules(more=()):
@@ -997,7 +997,7 @@ def without_number(decision):
     """What was decided, but for the number under which the rest is found."""
 
     def unnumbered(profile):
-        return profile and replace(profile, remembered=NO_NUMBER)
+        return profile and replace(profile, memo=NO_MEMO)
 
     changes = replace(decision.changes, profile=unnumbered(decision.changes.profile))
     return replace(decision, profile=unnumbered(decision.profile), changes=changes)
@@ -1023,8 +1023,8 @@ def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembere
         for _ in range(3):
             person.send(make.call("S", [make.event(event_type="consent", properties={"general": True})]), CONSENTS)
 
-    assert people[0].profile.remembered == people[1].profile.remembered != NO_NUMBER
-    assert CONSENTS.memory.recall(people[0].profile.remembered).repetitions
+    assert people[0].profile.memo == people[1].profile.memo != NO_MEMO
+    assert CONSENTS.memos.recall(people[0].profile.memo).repetitions
 
 
 def test_what_is_remembered_of_one_profile_holds_for_others_from_before_a_restart(make, monkeypatch):

@@ -4,22 +4,22 @@ import pytest
 
 from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
-from trackd.core.calls import NOTHING_TOLD, LogEntry
+from trackd.core.calls import EMPTY_REPORT, LogEntry
 from trackd.core.decision import decide
-from trackd.core.processing import NO_CONSENT, EventReport, Known
-from trackd.core.reporting import MAX_LOGS, call_logs, changes_what_it_says, tell
+from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
+from trackd.core.reporting import MAX_LOGS, build_report, call_logs, is_visible_change
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.conditions import Unmet
-from trackd.core.rules.rule import RuleRun, SegmentTurn, Skipped
+from trackd.core.rules.rule import RuleRun, SegmentChange, Skipped
 from trackd.core.rules.schemas import Fault
 
 RUN = RuleRun("r", changed=("pii.a",))
-ENTERED = SegmentTurn("fans", entered=True)
-FAILED = SegmentTurn("odd", failed="division by zero")
+ENTERED = SegmentChange("fans", entered=True)
+FAILED = SegmentChange("odd", failed="division by zero")
 
 
 def test_calls_of_which_nothing_is_reported_have_nothing_to_tell():
-    assert tell([]) is NOTHING_TOLD
+    assert build_report([]) is EMPTY_REPORT
 
 
 # Execution
@@ -29,9 +29,9 @@ def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make):
     first = RuleRun("r", changed=("pii.a", "pii.b"))
     second = RuleRun("r", changed=("pii.b", "pii.c"))
 
-    told = tell([EventReport(make.event(), runs=(first,)), EventReport(make.event(), runs=(second,))])
+    report = build_report([EventReport(make.event(), runs=(first,)), EventReport(make.event(), runs=(second,))])
 
-    assert told.execution == {"t": {"r": ("pii.a", "pii.b", "pii.c")}}
+    assert report.execution == {"t": {"r": ("pii.a", "pii.b", "pii.c")}}
 
 
 @pytest.mark.parametrize("changing", [0, 1])
@@ -39,73 +39,75 @@ def test_a_rule_that_changed_something_only_once_is_told_with_that(make, changin
     runs = [RuleRun("r"), RuleRun("r")]
     runs[changing] = RUN
 
-    told = tell([EventReport(make.event(), runs=(run,)) for run in runs])
+    report = build_report([EventReport(make.event(), runs=(run,)) for run in runs])
 
-    assert told.execution == {"t": {"r": ("pii.a",)}}
+    assert report.execution == {"t": {"r": ("pii.a",)}}
 
 
 def test_execution_is_told_by_event_type_and_in_the_order_of_the_rules(make):
     runs = (RuleRun("z", changed=("pii.z",)), RuleRun("a"))
 
-    told = tell([EventReport(make.event(event_type=event_type), runs=runs) for event_type in ("buy", "look")])
+    report = build_report([EventReport(make.event(event_type=event_type), runs=runs) for event_type in ("buy", "look")])
 
     expected = {"z": ("pii.z",), "a": ()}
-    assert told.execution == {"buy": expected, "look": expected}
-    assert [list(rules) for rules in told.execution.values()] == [["z", "a"], ["z", "a"]]
+    assert report.execution == {"buy": expected, "look": expected}
+    assert [list(rules) for rules in report.execution.values()] == [["z", "a"], ["z", "a"]]
 
 
 def test_a_rule_whose_condition_did_not_hold_did_not_run(make):
     unmet = RuleRun("r", unmet=Unmet("the condition does not hold"))
 
-    told = tell([EventReport(make.event(), runs=(unmet,))])
+    report = build_report([EventReport(make.event(), runs=(unmet,))])
 
-    assert (told.execution, told.logs) == ({}, ())
+    assert (report.execution, report.logs) == ({}, ())
 
 
 # Segments
 
 
 def test_segments_are_told_once_in_the_order_in_which_they_turned(make):
-    turns = [SegmentTurn("b", entered=True), SegmentTurn("a", entered=True), SegmentTurn("b")]
+    turns = [SegmentChange("b", entered=True), SegmentChange("a", entered=True), SegmentChange("b")]
 
-    told = tell([EventReport(make.event(), turns=(turn,)) for turn in turns])
+    report = build_report([EventReport(make.event(), turns=(turn,)) for turn in turns])
 
-    assert (told.segments, told.segment_errors) == (("b", "a"), ())
+    assert (report.segments, report.segment_errors) == (("b", "a"), ())
 
 
 def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(make):
-    told = tell([EventReport(make.event(), turns=(FAILED, ENTERED)) for _ in range(3)])
+    report = build_report([EventReport(make.event(), turns=(FAILED, ENTERED)) for _ in range(3)])
 
-    assert told.segments == ("fans",)
-    assert told.segment_errors == ("odd: division by zero",)
+    assert report.segments == ("fans",)
+    assert report.segment_errors == ("odd: division by zero",)
 
 
 # Options of events
 
 
 def test_an_event_without_debug_has_no_part_in_debugging(make):
-    told = tell([EventReport(make.event("e", debug=False, notes=("odd",)), runs=(RUN,), turns=(ENTERED, FAILED))])
+    report = build_report(
+        [EventReport(make.event("e", debug=False, notes=("odd",)), runs=(RUN,), turns=(ENTERED, FAILED))]
+    )
 
-    assert (told.execution, told.segments, told.segment_errors) == ({}, (), ())
-    assert told.logs == ()
+    assert (report.execution, report.segments, report.segment_errors) == ({}, (), ())
+    assert report.logs == ()
 
 
 def test_an_event_without_log_has_no_part_in_the_logs(make):
     event = make.event("e", log=False, notes=("odd",))
 
-    told = tell([EventReport(event, uncounted="full", runs=(RUN,), turns=(ENTERED,))])
+    report = build_report([EventReport(event, uncounted="full", runs=(RUN,), turns=(ENTERED,))])
 
-    assert told.logs == ()
-    assert told.execution == {"t": {"r": ("pii.a",)}}
-    assert told.segments == ("fans",)
+    assert report.logs == ()
+    assert report.execution == {"t": {"r": ("pii.a",)}}
+    assert report.segments == ("fans",)
 
 
 def test_a_dropped_event_is_counted_though_it_wants_no_logs(make):
     silent = make.event(debug=False, log=False)
 
-    told = tell([EventReport(silent, dropped=NO_CONSENT), EventReport(silent, dropped="unwanted (bots)")])
+    report = build_report([EventReport(silent, dropped=NO_CONSENT), EventReport(silent, dropped="unwanted (bots)")])
 
-    assert (told.dropped, told.logs) == ((NO_CONSENT, "unwanted (bots)"), ())
+    assert (report.dropped, report.logs) == ((NO_CONSENT, "unwanted (bots)"), ())
 
 
 # Logs
@@ -134,7 +136,7 @@ def test_a_dropped_event_is_counted_though_it_wants_no_logs(make):
     ],
 )
 def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(make, report, kind, rule, words):
-    (entry,) = tell([EventReport(make.event("e"), **report)]).logs
+    (entry,) = build_report([EventReport(make.event("e"), **report)]).logs
 
     assert (entry.type, entry.event_id, entry.rule) == (kind, "e", rule)
     assert words in entry.message
@@ -143,7 +145,7 @@ def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(make, repo
 @pytest.mark.parametrize(
     "report",
     [
-        {"again": True},
+        {"duplicate": True},
         {"runs": (RUN,)},
         {"runs": (RuleRun("r", unmet=Unmet("a value is missing: x")),)},
         {"runs": (RuleRun("r", skipped=(Skipped("set pii.a", "properties.a is missing", notable=False),)),)},
@@ -152,7 +154,7 @@ def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(make, repo
     ids=["known", "ran", "unmet", "missing", "turned"],
 )
 def test_what_is_as_it_should_be_is_not_logged(make, report):
-    assert tell([EventReport(make.event(), **report)]).logs == ()
+    assert build_report([EventReport(make.event(), **report)]).logs == ()
 
 
 def test_entries_come_in_the_order_of_events_and_of_rules(make):
@@ -161,7 +163,7 @@ def test_entries_come_in_the_order_of_events_and_of_rules(make):
         EventReport(make.event(name, notes=("odd time",)), uncounted="full", runs=skipping) for name in ("e", "f")
     ]
 
-    logs = tell(reports).logs
+    logs = build_report(reports).logs
 
     assert [(entry.event_id, entry.rule) for entry in logs] == [
         (event_id, rule) for event_id in ("e", "f") for rule in (None, None, "one", "two")
@@ -173,7 +175,7 @@ def test_entries_come_in_the_order_of_events_and_of_rules(make):
 def test_logs_are_bounded_and_say_how_many_are_left_out(make, more):
     reports = [EventReport(make.event(f"e{n}", notes=("odd",))) for n in range(MAX_LOGS + more)]
 
-    logs = tell(reports).logs
+    logs = build_report(reports).logs
 
     assert [entry.event_id for entry in logs[:MAX_LOGS]] == [f"e{n}" for n in range(MAX_LOGS)]
     assert logs[MAX_LOGS:] == ((LogEntry("info", f"{more} more entries are left out."),) if more else ())
@@ -203,7 +205,7 @@ def test_a_call_says_what_of_it_was_left_out(make, wants_profile, save_session, 
 
 
 @pytest.mark.parametrize(
-    ("report", "says_more"),
+    ("report", "content_changed"),
     [
         ({}, False),
         ({"runs": (RuleRun("r"),)}, False),
@@ -211,12 +213,12 @@ def test_a_call_says_what_of_it_was_left_out(make, wants_profile, save_session, 
         ({"runs": (RuleRun("r", changed=("stats.counters.a", "interests.a")),)}, True),
         ({"runs": (RuleRun("r"), RUN)}, True),
         ({"turns": (ENTERED,)}, True),
-        ({"turns": (SegmentTurn("fans"),)}, True),
+        ({"turns": (SegmentChange("fans"),)}, True),
         ({"turns": (FAILED,)}, False),
     ],
 )
-def test_counters_alone_are_bookkeeping(make, report, says_more):
-    assert changes_what_it_says(EventReport(make.event(), **report)) is says_more
+def test_counters_alone_are_bookkeeping(make, report, content_changed):
+    assert is_visible_change(EventReport(make.event(), **report)) is content_changed
 
 
 def test_an_answer_tells_what_rules_did(make):
@@ -236,9 +238,9 @@ def test_an_answer_tells_what_rules_did(make):
     prices = [3, "much", 4]
     call = make.call("S", [make.event(f"e{price}", "buy", properties={"price": price}) for price in prices])
 
-    told = decide(Known("A", make.profile("A"), None, {}), call, make.source(), ruleset, Limits()).answer.told
+    report = decide(Snapshot("A", make.profile("A"), None, {}), call, make.source(), ruleset, Limits()).answer.report
 
-    assert told.execution == {"buy": {"revenue": ("pii.sum",), "bought": ("stats.counters.bought",)}}
-    assert told.segments == ("big-spenders",)
-    (entry,) = told.logs
+    assert report.execution == {"buy": {"revenue": ("pii.sum",), "bought": ("stats.counters.bought",)}}
+    assert report.segments == ("big-spenders",)
+    (entry,) = report.logs
     assert (entry.type, entry.event_id, entry.rule) == ("warning", "emuch", "revenue")

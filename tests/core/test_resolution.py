@@ -16,7 +16,7 @@ ERASED = Named("E", None)
 
 
 @pytest.mark.parametrize(
-    ("session_of", "claimed", "permanent", "answer"),
+    ("session_owner", "claimed", "permanent", "answer"),
     [
         (None, None, False, NEW),
         (None, None, True, NEW),
@@ -41,8 +41,8 @@ ERASED = Named("E", None)
         (MERGED, UNKNOWN, True, "B"),
     ],
 )
-def test_each_row_of_the_table(session_of, claimed, permanent, answer):
-    assert resolve(session_of, claimed, permanent_profile_id=permanent) == answer
+def test_each_row_of_the_table(session_owner, claimed, permanent, answer):
+    assert resolve(session_owner, claimed, permanent_profile_id=permanent) == answer
 
 
 ids = st.sampled_from("ABCXY")
@@ -50,19 +50,19 @@ named = st.builds(Named, ids, st.none() | ids)
 
 
 @given(st.none() | named, st.none() | named, st.booleans())
-def test_every_case_is_as_the_table_says(session_of, claimed, permanent):
-    answer = resolve(session_of, claimed, permanent_profile_id=permanent)
+def test_every_case_is_as_the_table_says(session_owner, claimed, permanent):
+    answer = resolve(session_owner, claimed, permanent_profile_id=permanent)
 
-    assert answer == answer_by_table(session_of, claimed, permanent)
+    assert answer == answer_by_table(session_owner, claimed, permanent)
 
 
-def answer_by_table(session_of, claimed, permanent):
+def answer_by_table(session_owner, claimed, permanent):
     """The rows of the table, its special row first."""
     if claimed and claimed.living and claimed.living != claimed.id:
         return claimed.living
-    stored = "no" if session_of is None else "yes" if session_of.living else "erased"
+    stored = "no" if session_owner is None else "yes" if session_owner.living else "erased"
     payload = "none" if claimed is None else "known" if claimed.living else "unknown"
-    session_decides = session_of.living if session_of else None
+    session_decides = session_owner.living if session_owner else None
     known = claimed.living if claimed else None
     return {
         ("no", "none"): NEW,
@@ -80,5 +80,5 @@ def answer_by_table(session_of, claimed, permanent):
 def test_an_answer_is_a_living_profile_or_one_that_the_source_may_bring():
     everyone = [None, UNKNOWN, KNOWN_A, KNOWN_B, MERGED, ERASED]
 
-    for session_of, claimed in itertools.product(everyone, everyone):
-        assert resolve(session_of, claimed, permanent_profile_id=False) in (NEW, "A", "B")
+    for session_owner, claimed in itertools.product(everyone, everyone):
+        assert resolve(session_owner, claimed, permanent_profile_id=False) in (NEW, "A", "B")

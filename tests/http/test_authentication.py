@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.support import ADMIN_SECRET, application_routes, bearer, payload, serving
 from trackd.core.documents import Token, TokenScope, secret_hash
-from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Failures, Guard, Guarded
+from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Authenticator, Failures, RequireScope
 from trackd.http.errors import HttpError
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
@@ -34,7 +34,7 @@ class Door:
     def __init__(self) -> None:
         self.now = 1000.0
         self.tokens = [READER, OPERATOR]
-        guard = Guard(lambda: self.tokens, lambda: self.now)
+        guard = Authenticator(lambda: self.tokens, lambda: self.now)
         self._ways = {"read": guard.read(self._endpoint), "admin": guard.admin(self._endpoint)}
 
     async def _endpoint(self, request: Request) -> Response:
@@ -293,7 +293,7 @@ def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest
 def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     """Each method and path of the application, with the scope that it needs."""
     return [
-        (method, route.path, route.endpoint.needs if isinstance(route.endpoint, Guarded) else None)
+        (method, route.path, route.endpoint.needs if isinstance(route.endpoint, RequireScope) else None)
         for route in application_routes()
         for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
     ]

@@ -17,7 +17,7 @@ from trackd.config.settings import Limits, Server, Settings
 from trackd.core.changes import Changes, Outcome
 from trackd.core.documents import Session, Source
 from trackd.http.app import create_app
-from trackd.http.authentication import Guard
+from trackd.http.authentication import Authenticator
 from trackd.http.server.server import Server as HttpServer
 from trackd.http.server.server import listen
 from trackd.storage.errors import StoreError
@@ -25,7 +25,7 @@ from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
-from trackd.storage.workers.query_pool import ListThreads
+from trackd.storage.workers.query_pool import QueryThreads
 
 SOURCES = (
     Source(SOURCE_ID, "test"),
@@ -232,8 +232,10 @@ class FaultyTracker(Tracker):
 def test_500_for_a_fault_outside_the_actors_has_the_same_shape_and_headers(method: str, url: str) -> None:
     async def run() -> httpx.Response:
         store = MemoryStore()
-        lists = ListThreads(cast(Listings, None))
-        app = create_app(Settings(), FaultyTracker(store), Guard(store.tokens), store, cast(Listings, None), lists, {})
+        lists = QueryThreads(cast(Listings, None))
+        app = create_app(
+            Settings(), FaultyTracker(store), Authenticator(store.tokens), store, cast(Listings, None), lists, {}
+        )
         transport = httpx.ASGITransport(app.asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
@@ -265,8 +267,8 @@ def test_503_for_calls_that_a_hanging_disk_holds_up_when_the_server_stops() -> N
         settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
         tracker = Tracker(store, settings.actors, settings.limits)
         listening = listen("127.0.0.1", 0)
-        lists = ListThreads(cast(Listings, None))
-        app = create_app(settings, tracker, Guard(store.tokens), store, cast(Listings, None), lists, {})
+        lists = QueryThreads(cast(Listings, None))
+        app = create_app(settings, tracker, Authenticator(store.tokens), store, cast(Listings, None), lists, {})
         server = HttpServer(app, settings.server, tracker.refuse_calls)
         serving = asyncio.create_task(server.serve([listening]))
         url = "http://{}:{}/track".format(*listening.getsockname())

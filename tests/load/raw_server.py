@@ -46,7 +46,7 @@ class BusyError(Exception):
     """A damage that raises it has the call answered 503."""
 
 
-class Memory:
+class MemoTable:
     """Which profile a session has, and the numbers that its events got."""
 
     def __init__(self, damage: Damage = nothing) -> None:
@@ -78,7 +78,7 @@ class Memory:
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: MemoTable) -> None:
         self._memory = memory
         self._received = b""
 
@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def answering(damage: Damage = nothing, port: int = 0) -> AsyncIterator[str]:
     """Yields its address."""
-    memory = Memory(damage)
+    memory = MemoTable(damage)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(memory), "127.0.0.1", port)
     async with server:
         yield "http://{}:{}".format(*server.sockets[0].getsockname())

@@ -95,8 +95,8 @@ class Model:
             may = {claimed}
         else:
             may = {NEW}
-        if seat is None and (remembered := self.living(self.retired.get(call.session_id))):
-            may.add(remembered)
+        if seat is None and (memo := self.living(self.retired.get(call.session_id))):
+            may.add(memo)
         return may
 
     def may_answer(self, call: Track, profile_id: str, could: Set[str | None] = frozenset()) -> bool:
@@ -140,8 +140,8 @@ class Model:
                 listed.append((event.id, seq, True))
             if event.own_id:
                 ids[event.id] = number
-        seat, says_more = self._seat(call, profile_id, seat_before)
-        writes = before is None or processed or says_more
+        seat, content_changed = self._seat(call, profile_id, seat_before)
+        writes = before is None or processed or content_changed
         person = before or Person(self._births + 1)
         if writes:
             person = replace(
@@ -162,7 +162,7 @@ class Model:
             seat,
             writes or (seat is not seat_before and seat is not None),
             profile_saved=before is None or visits or ruled,
-            session_saved=says_more,
+            session_saved=content_changed,
         )
 
     def _is_visit(self, seat: Seat | None, profile_id: str) -> bool:

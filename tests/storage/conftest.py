@@ -62,7 +62,7 @@ class Make:
         *,
         events: int = 0,
         session: str | None = None,
-        session_was: str | None = None,
+        previous_owner: str | None = None,
         event_ids: Mapping[str, int | None] | None = None,
         event: Mapping[str, Any] | None = None,
         **doc: Any,
@@ -73,7 +73,7 @@ class Make:
             fence=Fence(profile_id, seq, revision),
             profile=cls.profile(profile_id, seq + events, revision + 1, **doc),
             session=cls.session(session, profile_id) if session else None,
-            session_was=session_was,
+            previous_owner=previous_owner,
             events=tuple(cls.event(profile_id, seq + 1 + n, **(event or {})) for n in range(events)),
             event_ids=event_ids,
         )

@@ -29,17 +29,17 @@ small = st.integers(0, 1)
 )
 def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standing, links):
     todo = []
-    for number, (profile_id, was, events, session, session_was, seen, writes) in enumerate(batch):
+    for number, (profile_id, was, events, session, previous_owner, seen, writes) in enumerate(batch):
         change = make.change(
             profile_id,
             was,
             events=events,
             session=session,
-            session_was=session_was,
+            previous_owner=previous_owner,
             event_ids={f"id{number}": None},
             number=number,
         )
-        change = replace(change, session_seen=seen)
+        change = replace(change, previous_updated=seen)
         todo.append(change if writes else replace(change, profile=None, events=(), event_ids=None))
 
     verdict = judge(todo, standing, links)
@@ -62,7 +62,7 @@ def one_by_one(batch, standing, links):
         fits = change.fence.profile_id not in lost and here == (change.fence.seq, change.fence.revision)
         if change.session is not None:
             profile_id, updated = world["sessions"].get(change.session.id, (None, None))
-            fits = fits and profile_id == change.session_was and change.session_seen in (None, updated)
+            fits = fits and profile_id == change.previous_owner and change.previous_updated in (None, updated)
             fits = fits and profile_id not in lost
         outcomes.append(STORED if fits else STALE)
         if not fits:
@@ -107,19 +107,19 @@ def test_a_profile_that_is_not_stored_stands_at_zero(make):
 def test_judging_leaves_what_it_was_given_alone(make):
     standing, links = {"A": (0, 1)}, {"S": ("A", NOW)}
 
-    judge([make.change("A", (0, 1), events=1), make.change("B", session="S", session_was="A")], standing, links)
+    judge([make.change("A", (0, 1), events=1), make.change("B", session="S", previous_owner="A")], standing, links)
 
     assert (standing, links) == ({"A": (0, 1)}, {"S": ("A", NOW)})
 
 
 def test_a_change_without_a_session_does_not_look_at_links():
-    assert judge([Changes(Fence("A", 0, 0), session_was="B")], {}, {}).outcomes == [STORED]
+    assert judge([Changes(Fence("A", 0, 0), previous_owner="B")], {}, {}).outcomes == [STORED]
 
 
 def test_who_takes_a_session_from_a_profile_is_built_on_it(make):
     mine = [
         make.change("A", (0, 1)),
-        make.change("B", session="S", session_was="A"),
+        make.change("B", session="S", previous_owner="A"),
         make.change("B", (0, 1), events=1),
     ]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trackd.core.changes import Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
-from trackd.core.documents import NO_NUMBER, Profile, Session, Source, Token, secret_hash
+from trackd.core.documents import NO_MEMO, Profile, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
@@ -83,13 +83,13 @@ def test_a_session_keeps_its_context_and_properties(shelf, make):
 
 def test_a_profile_has_the_number_that_was_written_with_it_last(shelf, make):
     session = make.session("S", "A")
-    numbers = [2**63 - 1, 7, NO_NUMBER]
+    numbers = [2**63 - 1, 7, NO_MEMO]
     for revision, number in enumerate(numbers):
-        profile = replace(make.profile("A", 0, revision + 1), remembered=number)
+        profile = replace(make.profile("A", 0, revision + 1), memo=number)
         shelf.store.commit([Changes(Fence("A", 0, revision), profile, session, "A" if revision else None)])
 
-        assert shelf.store.profile("A").remembered == number
-        assert shelf.store.session_and_profile("S")[1].remembered == number
+        assert shelf.store.profile("A").memo == number
+        assert shelf.store.session_and_profile("S")[1].memo == number
 
 
 def test_events_keep_every_field_and_the_order_of_their_commits(shelf, make):
@@ -117,7 +117,7 @@ def test_a_commit_in_another_thread_is_seen_once_it_returned(shelf, make):
 def test_a_change_may_build_on_one_before_it_in_the_batch(shelf, make):
     batch = [
         make.change("A", (0, 0), events=1, session="S", step=1),
-        make.change("A", (1, 1), events=2, session="S", session_was="A", step=2),
+        make.change("A", (1, 1), events=2, session="S", previous_owner="A", step=2),
         make.change("A", (3, 2), step=3),
     ]
 
@@ -130,7 +130,7 @@ def test_a_change_may_build_on_one_before_it_in_the_batch(shelf, make):
 def test_a_later_commit_continues_from_the_stored_state(shelf, make):
     shelf.store.commit([make.change("A", events=1, session="S")])
 
-    assert shelf.store.commit([make.change("A", (1, 1), events=1, session="S", session_was="A")]) == [STORED]
+    assert shelf.store.commit([make.change("A", (1, 1), events=1, session="S", previous_owner="A")]) == [STORED]
 
     assert shelf.store.profile("A").seq == 2
 
@@ -156,11 +156,11 @@ def test_a_change_of_a_profile_that_is_not_there_is_stale(shelf, make):
     assert shelf.store.profile("A") is None
 
 
-@pytest.mark.parametrize("session_was", [None, "B"])
-def test_a_change_is_stale_when_the_session_belongs_to_another_profile(shelf, make, session_was):
+@pytest.mark.parametrize("previous_owner", [None, "B"])
+def test_a_change_is_stale_when_the_session_belongs_to_another_profile(shelf, make, previous_owner):
     shelf.store.commit([make.change("A", session="S")])
 
-    assert shelf.store.commit([make.change("B", events=1, session="S", session_was=session_was)]) == [STALE]
+    assert shelf.store.commit([make.change("B", events=1, session="S", previous_owner=previous_owner)]) == [STALE]
 
     assert shelf.store.session("S").profile_id == "A"
     assert shelf.store.profile("B") is None
@@ -168,17 +168,17 @@ def test_a_change_is_stale_when_the_session_belongs_to_another_profile(shelf, ma
 
 
 def test_a_change_is_stale_when_its_session_is_gone(shelf, make):
-    assert shelf.store.commit([make.change("A", session="S", session_was="A")]) == [STALE]
+    assert shelf.store.commit([make.change("A", session="S", previous_owner="A")]) == [STALE]
 
 
 def test_a_session_comes_over_from_another_profile_only_as_it_was_seen(shelf, make):
     shelf.store.commit([make.change("A", session="S")])
     seen = shelf.store.session("S").updated
-    over = make.change("B", session="S", session_was="A")
+    over = make.change("B", session="S", previous_owner="A")
 
     for not_so in ("", "2026-01-01T00:00:00.000000Z"):
-        assert shelf.store.commit([msgspec.structs.replace(over, session_seen=not_so)]) == [STALE]
-    assert shelf.store.commit([msgspec.structs.replace(over, session_seen=seen)]) == [STORED]
+        assert shelf.store.commit([msgspec.structs.replace(over, previous_updated=not_so)]) == [STALE]
+    assert shelf.store.commit([msgspec.structs.replace(over, previous_updated=seen)]) == [STORED]
 
 
 @pytest.mark.parametrize("between", [PutSource(Source("other", "other")), DeleteSessions("2020"), None])
@@ -197,7 +197,7 @@ def test_what_is_built_on_a_stale_change_is_stale_whatever_stands_between_them(s
 def test_a_session_can_be_linked_to_another_profile(shelf, make):
     shelf.store.commit([make.change("A", session="S")])
 
-    assert shelf.store.commit([make.change("B", session="S", session_was="A")]) == [STORED]
+    assert shelf.store.commit([make.change("B", session="S", previous_owner="A")]) == [STORED]
 
     assert shelf.store.session("S").profile_id == "B"
 
@@ -353,7 +353,7 @@ def test_both_stores_come_to_the_same_outcomes_and_the_same_content(make, batche
         for steps in batches:
             state = {key: (p.seq, p.revision) for key, p in memory.profiles.items()}
             batch = []
-            for profile_id, fence, events, session, session_was in steps:
+            for profile_id, fence, events, session, previous_owner in steps:
                 seq, revision = state.get(profile_id, (0, 0))
                 was = (seq, revision) if fence == "right" else (seq, revision + 1)
                 batch.append(
@@ -362,7 +362,7 @@ def test_both_stores_come_to_the_same_outcomes_and_the_same_content(make, batche
                         was,
                         events=events,
                         session=session,
-                        session_was=session_was,
+                        previous_owner=previous_owner,
                         event_ids={f"id{next(fresh)}": None},
                     )
                 )
@@ -380,9 +380,9 @@ def test_both_stores_come_to_the_same_outcomes_and_the_same_content(make, batche
 def test_a_session_that_is_only_looked_at_is_fenced_and_not_written(shelf, make):
     shelf.store.commit([make.change("A", events=1, session="S")])
     before = shelf.store.session("S")
-    look = make.change("A", (1, 1), events=1, session="S", session_was="A", step=2)
+    look = make.change("A", (1, 1), events=1, session="S", previous_owner="A", step=2)
     look = msgspec.structs.replace(look, writes_session=False)
 
     assert shelf.store.commit([look]) == [STORED]
     assert shelf.store.session("S") == before
-    assert shelf.store.commit([msgspec.structs.replace(look, fence=Fence("A", 2, 2), session_was="B")]) == [STALE]
+    assert shelf.store.commit([msgspec.structs.replace(look, fence=Fence("A", 2, 2), previous_owner="B")]) == [STALE]

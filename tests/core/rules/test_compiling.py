@@ -6,7 +6,7 @@ from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 from trackd.core.rules import compiling
 from trackd.core.rules.compiling import load_rules
-from trackd.core.rules.memo import Remembered
+from trackd.core.rules.memo import Memo
 
 STEP = '{ target = "traits.public.a", value = 1 }'
 
@@ -161,7 +161,7 @@ def test_rules_of_one_type_and_of_any_run_in_the_order_of_the_file(tmp_path):
 
 def number(rules):
     """That what is remembered under these rules is stored with."""
-    return rules.memory.remember(Remembered())
+    return rules.memos.remember(Memo())
 
 
 def test_numbers_are_those_of_the_rules_the_schemas_the_limits_and_no_others(tmp_path, monkeypatch):

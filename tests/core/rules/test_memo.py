@@ -1,53 +1,53 @@
-from trackd.core.rules.memo import MAX_REMEMBERED, Memory, Remembered
+from trackd.core.rules.memo import MAX_REMEMBERED, Memo, MemoTable
 from trackd.core.rules.rule import Segment
 
 
-def remembered(properties="{}"):
-    return Remembered(repetitions=((("consent", properties), ()),))
+def memo(properties="{}"):
+    return Memo(repetitions=((("consent", properties), ()),))
 
 
 def test_what_is_equal_has_one_number():
-    memory = Memory()
-    number = memory.remember(remembered())
+    memos = MemoTable()
+    number = memos.remember(memo())
 
-    assert memory.remember(remembered()) == number != memory.remember(remembered("[]"))
-    assert memory.recall(number) == remembered()
+    assert memos.remember(memo()) == number != memos.remember(memo("[]"))
+    assert memos.recall(number) == memo()
 
 
 def test_a_number_follows_from_the_content_and_the_rules():
-    numbers = [Memory(rules).remember(remembered(str(n))) for rules in (b"a", b"b") for n in range(100)]
-    again = Memory(b"a")
+    numbers = [MemoTable(rules).remember(memo(str(n))) for rules in (b"a", b"b") for n in range(100)]
+    duplicate = MemoTable(b"a")
 
     assert len(set(numbers)) == 200
     assert all(0 < number < 2**63 for number in numbers)
-    assert again.recall(numbers[0]) is None
-    assert again.remember(remembered("0")) == numbers[0]
-    assert again.recall(numbers[0]) == remembered("0")
-    assert again.recall(numbers[100]) is None
+    assert duplicate.recall(numbers[0]) is None
+    assert duplicate.remember(memo("0")) == numbers[0]
+    assert duplicate.recall(numbers[0]) == memo("0")
+    assert duplicate.recall(numbers[100]) is None
 
 
 def test_what_a_profile_was_remembered_with_before_it_repeated_anything_is_known_too():
     looked_at = frozenset([Segment("a", condition=None)])
-    before = Memory().remember(Remembered(looked_at))
+    before = MemoTable().remember(Memo(looked_at))
 
-    memory = Memory()
-    memory.remember(Remembered(looked_at, remembered().repetitions))
+    memos = MemoTable()
+    memos.remember(Memo(looked_at, memo().repetitions))
 
-    assert memory.recall(before) == Remembered(looked_at)
+    assert memos.recall(before) == Memo(looked_at)
 
 
 def test_a_number_follows_from_the_segments_too():
     one, other = (Segment(name, condition=None) for name in "ab")
-    alike = [Remembered(frozenset(segments)) for segments in ([one, other], [other, one])]
-    apart = [Remembered(frozenset(segments)) for segments in ([one], [other], [])]
+    alike = [Memo(frozenset(segments)) for segments in ([one, other], [other, one])]
+    apart = [Memo(frozenset(segments)) for segments in ([one], [other], [])]
 
-    assert len({Memory().remember(each) for each in alike}) == 1
-    assert len({Memory().remember(each) for each in apart}) == 3
+    assert len({MemoTable().remember(each) for each in alike}) == 1
+    assert len({MemoTable().remember(each) for each in apart}) == 3
 
 
 def test_what_is_remembered_is_bounded():
-    memory = Memory()
-    numbers = [memory.remember(remembered(str(n))) for n in range(MAX_REMEMBERED + 1)]
+    memos = MemoTable()
+    numbers = [memos.remember(memo(str(n))) for n in range(MAX_REMEMBERED + 1)]
 
-    assert memory.recall(numbers[-1]) == remembered(str(MAX_REMEMBERED))
-    assert memory.recall(numbers[0]) is None
+    assert memos.recall(numbers[-1]) == memo(str(MAX_REMEMBERED))
+    assert memos.recall(numbers[0]) is None

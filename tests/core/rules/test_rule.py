@@ -3,7 +3,7 @@ import pytest
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.conditions import NOT_SO, Condition, Unmet
 from trackd.core.rules.draft import Draft
-from trackd.core.rules.rule import Segment, SegmentTurn
+from trackd.core.rules.rule import Segment, SegmentChange
 
 FAILED = Unmet("divide by zero", failed=True)
 
@@ -11,14 +11,14 @@ FAILED = Unmet("divide by zero", failed=True)
 @pytest.mark.parametrize(
     ("before", "unmet", "turn", "after"),
     [
-        ([], None, SegmentTurn("s", entered=True), ["s"]),
-        (["a"], None, SegmentTurn("s", entered=True), ["a", "s"]),
+        ([], None, SegmentChange("s", entered=True), ["s"]),
+        (["a"], None, SegmentChange("s", entered=True), ["a", "s"]),
         (["s"], None, None, ["s"]),
-        (["s", "a"], NOT_SO, SegmentTurn("s", entered=False), ["a"]),
+        (["s", "a"], NOT_SO, SegmentChange("s", entered=False), ["a"]),
         ([], NOT_SO, None, []),
-        (["s"], Unmet("a value is missing"), SegmentTurn("s", entered=False), []),
-        (["s"], FAILED, SegmentTurn("s", failed="divide by zero"), ["s"]),
-        ([], FAILED, SegmentTurn("s", failed="divide by zero"), []),
+        (["s"], Unmet("a value is missing"), SegmentChange("s", entered=False), []),
+        (["s"], FAILED, SegmentChange("s", failed="divide by zero"), ["s"]),
+        ([], FAILED, SegmentChange("s", failed="divide by zero"), []),
     ],
 )
 def test_a_profile_enters_and_leaves_as_the_condition_turns_and_stays_when_it_fails(before, unmet, turn, after):

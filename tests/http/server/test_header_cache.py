@@ -17,7 +17,7 @@ from trackd.config.settings import Limits, Settings
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.http.server.connection import Connection
-from trackd.http.server.header_cache import MAX_HEAD_BYTES, MAX_HEADS, KnownHeads
+from trackd.http.server.header_cache import MAX_HEAD_BYTES, MAX_HEADS, HeaderCache
 from trackd.storage.memory import MemoryStore
 
 HEADERS = {b"content-type": b"application/json"}
@@ -234,13 +234,13 @@ def test_a_stopping_server_answers_a_call_that_waits_and_closes() -> None:
 
 @pytest.mark.parametrize("sent", [b"\r\n\r\n" + post(call()), post(call(), end="\n"), b"\r\n" + post(call())])
 def test_what_only_a_lenient_parser_takes_for_a_head_is_not_learned(sent: bytes) -> None:
-    heads = KnownHeads()
+    heads = HeaderCache()
     heads.learn(sent, HEADERS, len(call()))
     assert heads.request(sent) is None
 
 
 def test_a_request_counts_as_known_only_with_the_whole_of_its_body_and_no_more() -> None:
-    heads, sent = KnownHeads(), post(call())
+    heads, sent = HeaderCache(), post(call())
     heads.learn(sent[:-9], HEADERS, len(call()))
 
     assert heads.request(sent) == (HEADERS, call())
@@ -248,7 +248,7 @@ def test_a_request_counts_as_known_only_with_the_whole_of_its_body_and_no_more()
 
 
 def test_a_head_is_not_learned_before_its_end_is_here_nor_when_it_is_long() -> None:
-    heads = KnownHeads()
+    heads = HeaderCache()
     long = post(call(), f"X-Long: {'x' * MAX_HEAD_BYTES}")
     heads.learn(long, HEADERS, len(call()))
     heads.learn(post(call())[:40], HEADERS, len(call()))
@@ -258,7 +258,7 @@ def test_a_head_is_not_learned_before_its_end_is_here_nor_when_it_is_long() -> N
 
 
 def test_the_heads_that_came_first_make_room() -> None:
-    heads = KnownHeads()
+    heads = HeaderCache()
     sent = [post(call(), f"X-Request-Id: {number}") for number in range(MAX_HEADS + 1)]
     for one in sent:
         heads.learn(one, HEADERS, len(call()))

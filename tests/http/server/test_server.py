@@ -208,14 +208,14 @@ def test_a_client_that_asks_whether_to_go_on_is_told_so_before_it_sends_the_body
         async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
             reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
             writer.write(post("Expect: 100-continue", "Connection: close").removesuffix(BODY))
-            told = await reader.readuntil(b"\r\n\r\n")
+            report = await reader.readuntil(b"\r\n\r\n")
             writer.write(BODY)
             answer = await reader.read()
             writer.close()
-            return told, answer
+            return report, answer
 
-    told, answer = asyncio.run(asyncio.wait_for(run(), 30))
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    report, answer = asyncio.run(asyncio.wait_for(run(), 30))
+    assert report == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 

@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 from trackd.storage.sqlite import listings as sqlite_listings
 from trackd.storage.sqlite.listings import SqliteListings
 
@@ -28,7 +28,7 @@ def documents(page):
 
 def through(read, *arguments, limit=3):
     """All documents, page after page, and the sizes of the pages."""
-    found, sizes, wanted = [], [], Wanted(limit=limit)
+    found, sizes, wanted = [], [], PageRequest(limit=limit)
     while True:
         page = read(*arguments, wanted)
         found += documents(page)
@@ -36,7 +36,7 @@ def through(read, *arguments, limit=3):
         if page.next is None:
             return found, sizes
         assert wanted.cursor is None or page.next < wanted.cursor, "a cursor falls, or pages would not end"
-        wanted = Wanted(page.next, limit)
+        wanted = PageRequest(page.next, limit)
 
 
 def day(number):
@@ -111,13 +111,13 @@ def test_a_session_is_a_document_of_the_contract(sqlite_shelf, listings, make):
 def test_what_is_not_there_is_none(listings):
     assert listings.session("S") is None
     assert listings.event("e") is None
-    assert listings.profile_events("A", Wanted()) is None
-    assert listings.profile_sessions("A", Wanted()) is None
-    assert listings.session_events("S", Wanted()) is None
+    assert listings.profile_events("A", PageRequest()) is None
+    assert listings.profile_sessions("A", PageRequest()) is None
+    assert listings.session_events("S", PageRequest()) is None
 
 
 def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings):
-    for page in (listings.events(EventsWanted(), Wanted()), listings.profiles(ProfilesWanted(), Wanted())):
+    for page in (listings.events(EventFilter(), PageRequest()), listings.profiles(ProfileFilter(), PageRequest())):
         assert (page.documents, page.next) == (b"[]", None)
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [0, 0, 0]
 
@@ -127,10 +127,10 @@ def test_json_that_another_tool_spoilt_spoils_its_own_field_only(sqlite_shelf, l
     sqlite_shelf.db.execute("UPDATE event SET properties = '{' WHERE seq = 1")
     sqlite_shelf.db.execute("UPDATE profile SET doc = 'x'")
 
-    page = listings.profile_events("A", Wanted())
+    page = listings.profile_events("A", PageRequest())
 
     assert [event["properties"] for event in documents(page)] == [{}, None]
-    assert documents(listings.profiles(ProfilesWanted(), Wanted())) == []
+    assert documents(listings.profiles(ProfileFilter(), PageRequest())) == []
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 100])
@@ -149,14 +149,14 @@ def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_int
     sqlite_shelf.store.commit([make.change("B", events=2, session="S")])
     sqlite_shelf.merge("A", "B")
 
-    assert len(documents(listings.profile_events("A", Wanted()))) == 2
-    assert len(documents(listings.profile_sessions("A", Wanted()))) == 1
+    assert len(documents(listings.profile_events("A", PageRequest()))) == 2
+    assert len(documents(listings.profile_sessions("A", PageRequest()))) == 1
 
 
 def test_a_cursor_of_another_profile_shows_nothing(sqlite_shelf, listings, make):
     sqlite_shelf.store.commit([make.change("A", events=1), make.change("B", events=1)])
 
-    page = listings.profile_events("A", Wanted(cursor=2))
+    page = listings.profile_events("A", PageRequest(cursor=2))
 
     assert (page.documents, page.next) == (b"[]", None)
 
@@ -176,7 +176,7 @@ def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, 
 def test_the_events_of_a_session_are_found_among_others_of_its_profile(sqlite_shelf, listings, make):
     for seq in range(40):
         moment = {"session_id": "S" if seq % 8 == 0 else "T", "inserted": make.event("A", 1).inserted}
-        session = {"session": "S", "session_was": "A" if seq else None}
+        session = {"session": "S", "previous_owner": "A" if seq else None}
         sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment, **session)])
 
     found, sizes = through(listings.session_events, "S")
@@ -210,16 +210,16 @@ def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(sq
 def test_events_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
     store_days(sqlite_shelf, make, range(1, 9))
 
-    everything, _ = through(listings.events, EventsWanted())
-    even, _ = through(listings.events, EventsWanted(type="even"))
+    everything, _ = through(listings.events, EventFilter())
+    even, _ = through(listings.events, EventFilter(type="even"))
 
     assert [event["metadata"]["time"]["insert"] for event in everything] == [
         day(n) for n in range(8, 0, -1) for _ in "AB"
     ]
     assert [event["metadata"]["time"]["insert"] for event in even] == [day(n) for n in (8, 6, 4, 2) for _ in "AB"]
-    for nothing in (EventsWanted(source="other"), EventsWanted(status="invalid"), EventsWanted(type="x")):
+    for nothing in (EventFilter(source="other"), EventFilter(status="invalid"), EventFilter(type="x")):
         assert through(listings.events, nothing)[0] == []
-    assert len(through(listings.events, EventsWanted(source="source", status="collected"))[0]) == 16
+    assert len(through(listings.events, EventFilter(source="source", status="collected"))[0]) == 16
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_events_are_found_by_time_without_looking_at_all_others(sqlite_shelf, li
     store_days(sqlite_shelf, make, range(1, 9))
     sqlite_shelf.db.execute("DELETE FROM event WHERE number IN (1, 6, 16)")  # erased: numbers have gaps
 
-    found, sizes = through(listings.events, EventsWanted(after=after, before=before), limit=2)
+    found, sizes = through(listings.events, EventFilter(after=after, before=before), limit=2)
 
     expected = [event for event in sqlite_shelf.events() if event.inserted in {day(number) for number in days}]
     assert [event["id"] for event in found] == [event.id for event in reversed(expected)]
@@ -249,7 +249,7 @@ def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(sqlite_shelf
     sqlite_shelf.store.commit([make.change("A", events=1, event={"type": "rare"})])
     sqlite_shelf.store.commit([make.change("A", (1, 1), events=35)])
 
-    found, sizes = through(listings.events, EventsWanted(type="rare"))
+    found, sizes = through(listings.events, EventFilter(type="rare"))
 
     assert [event["type"] for event in found] == ["rare"]
     assert sizes == [0, 0, 0, 1]
@@ -272,7 +272,7 @@ def test_profiles_are_listed_the_newest_first_and_filtered(sqlite_shelf, listing
         sqlite_shelf.store.commit([make.change(key, **doc)])
 
     def ids(**which):
-        return "".join(profile["id"] for profile in through(listings.profiles, ProfilesWanted(**which), limit=1)[0])
+        return "".join(profile["id"] for profile in through(listings.profiles, ProfileFilter(**which), limit=1)[0])
 
     assert ids() == "CBA"
     assert (ids(segment="vip"), ids(segment="new"), ids(segment="v")) == ("CA", "C", "")

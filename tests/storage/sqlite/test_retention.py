@@ -143,7 +143,7 @@ def test_a_call_of_a_session_that_was_deleted_meanwhile_is_stale_and_begins_it_a
     put_sessions(shelf.store, make, S=OLD)
     shelf.store.commit([DeleteSessions(LIMIT)])
 
-    assert shelf.store.commit([make.change("A", (0, 1), events=1, session="S", session_was="A")]) == [STALE]
+    assert shelf.store.commit([make.change("A", (0, 1), events=1, session="S", previous_owner="A")]) == [STALE]
     assert shelf.store.commit([make.change("A", (0, 1), events=1, session="S")]) == [STORED]
 
     assert shelf.store.session("S").profile_id == "A"

@@ -171,12 +171,12 @@ def test_reopening_finds_everything(shelf, make):
     assert store.known_events("A", ["e1", "e2"]) == {"e1": 1, "e2": None}
     assert shelf.events() == list(change.events)
     assert (store.sources(), store.sources_version()) == (sources, version)
-    assert store.commit([make.change("A", (2, 1), events=1, session="S", session_was="A")]) == [STORED]
+    assert store.commit([make.change("A", (2, 1), events=1, session="S", previous_owner="A")]) == [STORED]
 
 
 def test_what_was_committed_is_there_after_a_crash(shelf, make, tmp_path):
     for n in range(5):
-        shelf.store.commit([make.change("A", (n, n), events=1, session="S", session_was="A" if n else None)])
+        shelf.store.commit([make.change("A", (n, n), events=1, session="S", previous_owner="A" if n else None)])
     crashed = tmp_path / "crashed"
     crashed.mkdir()
     for suffix in ("", "-wal"):

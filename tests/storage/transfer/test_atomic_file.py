@@ -1,6 +1,6 @@
 import pytest
 
-from trackd.storage.transfer.atomic_file import whole_file
+from trackd.storage.transfer.atomic_file import atomic_file
 
 
 def names(folder):
@@ -10,7 +10,7 @@ def names(folder):
 def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_path):
     path = tmp_path / "out.txt"
 
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("half")
         assert temporary.parent == tmp_path
         assert not path.exists()
@@ -27,7 +27,7 @@ def test_at_a_fault_all_is_as_it_was(tmp_path, there, fault):
         path.write_text("before")
 
     def fail():
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise fault
 
@@ -43,7 +43,7 @@ def test_a_link_stays_a_link(tmp_path):
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "folder" / "out.txt")
 
-    with whole_file(link) as temporary:
+    with atomic_file(link) as temporary:
         temporary.write_text("whole")
 
     assert link.is_symlink()

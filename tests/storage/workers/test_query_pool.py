@@ -11,10 +11,10 @@ import pytest
 import uvloop
 
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventsWanted, ProfilesWanted, Wanted
+from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.workers.main import READER, command
-from trackd.storage.workers.query_pool import ListProcess, ListThreads
+from trackd.storage.workers.query_pool import QueryProcess, QueryThreads
 
 DEAF = """
 import os, sys, time
@@ -34,8 +34,8 @@ def listings(sqlite_shelf):
 def lists(request, sqlite_shelf, listings):
     """Makes them; inside the loop."""
     if request.param == "threads":
-        return lambda: ListThreads(listings)
-    return lambda: ListProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text"))
+        return lambda: QueryThreads(listings)
+    return lambda: QueryProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text"))
 
 
 def play(make_lists, story):
@@ -52,14 +52,14 @@ def play(make_lists, story):
 def test_each_list_is_the_one_of_the_listings(lists, listings, sqlite_shelf, make):
     sqlite_shelf.store.commit([make.change("A", events=3, session="S", segments=["x"], traits={"public": {"é": 1}})])
     reads = [
-        ("profile_events", "A", Wanted(limit=2)),
-        ("profile_events", "nobody", Wanted()),
-        ("profile_sessions", "A", Wanted(cursor=5)),
-        ("session_events", "S", Wanted()),
-        ("events", EventsWanted(type="t", after="2020-01-01T00:00:00.000000Z"), Wanted()),
-        ("events", EventsWanted(status="other"), Wanted()),
-        ("profiles", ProfilesWanted(segment="x"), Wanted()),
-        ("profiles", ProfilesWanted(trait=("é",), value="1"), Wanted()),
+        ("profile_events", "A", PageRequest(limit=2)),
+        ("profile_events", "nobody", PageRequest()),
+        ("profile_sessions", "A", PageRequest(cursor=5)),
+        ("session_events", "S", PageRequest()),
+        ("events", EventFilter(type="t", after="2020-01-01T00:00:00.000000Z"), PageRequest()),
+        ("events", EventFilter(status="other"), PageRequest()),
+        ("profiles", ProfileFilter(segment="x"), PageRequest()),
+        ("profiles", ProfileFilter(trait=("é",), value="1"), PageRequest()),
         ("count", "event"),
     ]
 
@@ -89,7 +89,7 @@ def test_many_at_once_each_get_their_own(lists, sqlite_shelf, make):
     sqlite_shelf.store.commit([make.change(f"P{n}", events=n) for n in range(20)])
 
     async def story(lists):
-        pages = await asyncio.gather(*(lists.read("profile_events", f"P{n}", Wanted()) for n in range(20)))
+        pages = await asyncio.gather(*(lists.read("profile_events", f"P{n}", PageRequest()) for n in range(20)))
         return [len(json.loads(page.documents)) for page in pages]
 
     assert play(lists, story) == list(range(20))
@@ -101,7 +101,7 @@ def test_no_process_is_started_before_the_first_list(sqlite_shelf):
         await lists.read("count", "event")
         return before, lists._process.pid
 
-    before, after = play(lambda: ListProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text")), story)
+    before, after = play(lambda: QueryProcess(command(READER, sqlite_shelf.path, "FULL", "info", "text")), story)
 
     assert before is None
     assert after > 0
@@ -124,7 +124,7 @@ def test_a_list_whose_process_is_killed_is_an_error_and_the_next_ones_are_read(s
             except StoreError:
                 await asyncio.sleep(0.01)
 
-    assert play(lambda: ListProcess(deaf), story) == 0
+    assert play(lambda: QueryProcess(deaf), story) == 0
 
 
 def test_a_process_that_does_not_start_is_an_error_each_time(tmp_path):
@@ -133,7 +133,7 @@ def test_a_process_that_does_not_start_is_an_error_each_time(tmp_path):
             with pytest.raises(StoreError, match="unable to open"):
                 await lists.read("count", "event")
 
-    play(lambda: ListProcess(command(READER, tmp_path / "missing.db", "FULL", "info", "text")), story)
+    play(lambda: QueryProcess(command(READER, tmp_path / "missing.db", "FULL", "info", "text")), story)
 
 
 def test_an_answer_that_is_none_ends_the_process(sqlite_shelf):
@@ -143,4 +143,4 @@ def test_an_answer_that_is_none_ends_the_process(sqlite_shelf):
         with pytest.raises(StoreError, match="was ended by SIGKILL"):
             await lists.read("count", "event")
 
-    play(lambda: ListProcess(babbling), story)
+    play(lambda: QueryProcess(babbling), story)
