@@ -33,12 +33,13 @@ def check(file: RulesArgument, config: ConfigFile = None) -> None:
     from trackd.config.rules_file import read_rules
     from trackd.core.rules.compiling import compile_rules
 
-    rules = read_rules(file)
-    compile_rules(rules, file, settings.limits)
-    schemas = sum(entry.json_schema is not None or entry.schema_file is not None for entry in rules.event.values())
+    tables, schemas = read_rules(file)
+    compile_rules(tables, settings.limits, schemas=schemas, name=str(file))
+    with_schema = sum("schema" in entry or "schema_file" in entry for entry in tables.get("event", {}).values())
+    counts = {kind: len(tables.get(kind, ())) for kind in ("rule", "segment", "unwanted")}
     typer.echo(
-        f"{file} is sound: rules {len(rules.rule)}, segments {len(rules.segment)}, schemas {schemas}, "
-        f"unwanted {len(rules.unwanted)}."
+        f"{file} is sound: rules {counts['rule']}, segments {counts['segment']}, schemas {with_schema}, "
+        f"unwanted {counts['unwanted']}."
     )
 
 
@@ -61,12 +62,12 @@ def try_rules(
 ) -> None:
     """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
     settings = load_settings(config).settings
+    from trackd.cli.rules_loading import load_rules
     from trackd.core.calls import Rejected
     from trackd.core.decision import decide
     from trackd.core.documents import Source, timestamp
     from trackd.core.processing import EventReport, Snapshot
     from trackd.core.profile_document import new_profile
-    from trackd.core.rules.compiling import load_rules
 
     rules = load_rules(str(file), settings.limits)
     now = timestamp(datetime.now(UTC))

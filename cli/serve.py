@@ -13,11 +13,11 @@ from pathlib import Path
 
 from trackd.actors.tracker import Tracker
 from trackd.cli.errors import CommandError
+from trackd.cli.rules_loading import load_rules
 from trackd.cli.version import VERSION, versions
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
-from trackd.core.rules.compiling import load_rules
 from trackd.http.app import create_app
 from trackd.http.authentication import Authenticator
 from trackd.http.server.server import Server, listen

@@ -1,131 +1,41 @@
-"""The rules file: reading it, and what may stand in it. `trackd.core.rules.compiling` makes of it what runs.
+"""Reading the rules file and the schema files that it names, as plain content.
 
-README has the format for people; config/rules.toml is the default, with comments.
+`trackd.core.rules.file_models` checks the content, `trackd.core.rules.compiling` compiles it. docs/ has the format for
+people; config/rules.toml is the default file, with comments.
 """
 
+import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from typing import Any, NamedTuple, NoReturn
 
 from trackd.config.errors import RulesError
 
 DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
-Operation = Literal[
-    "set", "set_if_absent", "unset", "increment", "decrement", "max", "min", "append", "append_unique", "remove"
-]
+
+class RulesContent(NamedTuple):
+    """`tables` are those of the rules file; `schemas` maps an event type to the JSON of its schema file."""
+
+    tables: dict[str, Any]
+    schemas: dict[str, Any]
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Text = Annotated[str, Field(min_length=1, max_length=255)]
-Name = Annotated[Text, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
-Texts = Annotated[list[Text], BeforeValidator(_listed)]
-When = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-class Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class StepEntry(Entry):
-    """One change of the profile. `source` (`from` in the file) is a path, `value` a literal: one of them at most."""
-
-    target: str
-    op: Operation = "set"
-    value: Any = None
-    source: str | None = Field(None, alias="from")
-
-    @model_validator(mode="after")
-    def one_operand(self) -> "StepEntry":
-        if self.value is not None and self.source is not None:
-            raise ValueError("a step takes `value` or `from`, not both")
-        if self.value is None and self.source is None and self.op not in ("unset", "increment", "decrement"):
-            raise ValueError(f"`{self.op}` needs a `value` or a `from`")
-        if self.value is not None and self.op == "unset":
-            raise ValueError("`unset` takes no `value`")
-        return self
-
-
-class RuleEntry(Entry):
-    """Steps for events of these types; `*` is any type."""
-
-    name: Name
-    event: Annotated[Texts, Field(min_length=1)]
-    when: When | None = None
-    valid_for_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
-    steps: Annotated[list[StepEntry], Field(min_length=1)]
-
-
-class SegmentEntry(Entry):
-    """Profiles for which `when` holds; looked at after events of these types, or after any."""
-
-    name: Name
-    when: When
-    event: Texts = []
-
-
-class EventEntry(Entry):
-    """What is known of an event type: tags, and a JSON Schema for its properties, here or in a file of its own."""
-
-    tags: Texts = []
-    json_schema: dict[str, Any] | None = Field(None, alias="schema")
-    schema_file: Text | None = None
-
-    @model_validator(mode="after")
-    def one_schema(self) -> "EventEntry":
-        if self.json_schema is not None and self.schema_file is not None:
-            raise ValueError("an event type takes `schema` or `schema_file`, not both")
-        return self
-
-
-class UnwantedEntry(Entry):
-    """Events to drop: of these types (`*`, `?` and `[...]` are wildcards), or of bots; of these sources, or of all."""
-
-    name: Name
-    types: Texts = []
-    bots: bool = False
-    source: Texts = []
-
-    @model_validator(mode="after")
-    def something(self) -> "UnwantedEntry":
-        if not self.types and not self.bots:
-            raise ValueError("it needs `types`, or `bots = true`")
-        return self
-
-
-class ValidationEntry(Entry):
-    """Sources whose calls are refused when one of their events is invalid; `*` is any source."""
-
-    refuse: Texts = []
-
-
-class RulesFile(Entry):
-    rule: list[RuleEntry] = []
-    segment: list[SegmentEntry] = []
-    event: dict[str, EventEntry] = {}
-    unwanted: list[UnwantedEntry] = []
-    validation: ValidationEntry = ValidationEntry()
-
-
-def read_rules(path: Path) -> RulesFile:
-    """Read a file, and check all that can be seen without running it. Raises RulesError."""
-    content = read_toml(path)
+def read_rules(path: Path) -> RulesContent:
+    """Read a rules file and the schema files that it names, relative to its folder. Raises RulesError."""
+    tables = read_toml(path)
     try:
-        return RulesFile.model_validate(content)
-    except RecursionError:
-        raise RulesError(f"{path}: it is nested too deep.") from None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise RulesError(f"{path}: {_place(fault['loc'], content)}{_fault(fault)}.") from None
+        schemas = {
+            event_type: _read_schema(file, event_type) for event_type, file in _schema_files(tables, path.parent)
+        }
+    except ValueError as error:
+        raise RulesError(f"{path}: {str(error).rstrip('.')}.") from None
+    return RulesContent(tables, schemas)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises RulesError."""
     try:
         if path.exists() and not path.is_file():
             raise RulesError(f"{path}: it is no file.")
@@ -142,36 +52,24 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RulesError(f"{path}: the rules file cannot be read: {error.strerror}.") from None
 
 
-def _place(loc: tuple[int | str, ...], content: Mapping[str, Any]) -> str:
-    """`rule "purchase", step 2: `, of a place such as ("rule", 0, "steps", 1, "op")."""
-    match loc:
-        case ("rule" | "segment" | "unwanted" as kind, int(index), *rest):
-            entry = content[kind][index]
-            name = entry.get("name") if isinstance(entry, dict) else None
-            place = f'{kind} "{_printable(name)}"' if isinstance(name, str) else f"{kind} number {index + 1}"
-            if len(rest) > 1 and rest[0] == "steps":
-                place += f", step {int(rest[1]) + 1}"
-            return f"{place}: "
-        case ("event", str(event_type), *_):
-            return f'event "{_printable(event_type)}": '
-        case ("validation", _, *_):
-            return "validation: "
-    return ""
+def _schema_files(tables: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each event type with the path of its schema file. Entries of another shape are left to the models to refuse."""
+    events = tables.get("event")
+    for event_type, entry in events.items() if isinstance(events, dict) else ():
+        file = entry.get("schema_file") if isinstance(entry, dict) and "schema" not in entry else None
+        if isinstance(file, str) and file:
+            yield event_type, folder / file
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def _read_schema(path: Path, event_type: str) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise ValueError(f'event "{event_type}": its schema {path} cannot be read: {error.strerror}') from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'event "{event_type}": its schema {path} is not JSON: {error}') from None
 
 
-def _fault(fault: Any) -> str:
-    key = next(key for key in reversed(fault["loc"]) if isinstance(key, str))
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "model_type":
-        message = "it should be a table"
-    if fault["type"] == "extra_forbidden":
-        return f"there is no key `{key}` here"
-    if fault["type"] == "missing":
-        return f"the key `{key}` is missing"
-    if fault["type"] == "value_error":
-        return str(message)
-    return f"{key} = {fault['input']!r:.100} is not allowed: {message[:1].lower()}{message[1:]}"
+def _refuse_constant(constant: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are not JSON."""
+    raise ValueError(f"{constant} is not a JSON number")

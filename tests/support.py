@@ -15,10 +15,10 @@ import pysqlite3 as sqlite3  # one SQLite in one process: two would let go of ea
 from starlette.routing import Route
 
 from trackd.actors.tracker import Tracker
+from trackd.cli.rules_loading import load_rules
 from trackd.cli.version import versions
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Token, TokenScope, secret_hash
-from trackd.core.rules.compiling import load_rules
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app, routes
 from trackd.http.authentication import Authenticator

@@ -13,11 +13,12 @@ import httpx
 import pytest
 
 from tests.support import SOURCE_ID, TRACKD, Process, application_routes, payload, rows
+from trackd.cli.rules_loading import load_rules
 from trackd.config.load import load
 from trackd.config.settings import Limits
-from trackd.core.rules.compiling import TARGETS, load_rules
 from trackd.core.rules.conditions import VARIABLES
 from trackd.core.rules.operations import OPERATIONS
+from trackd.core.rules.step_compiling import TARGETS
 from trackd.http.errors import STATUS
 from trackd.http.openapi.description import operations_of
 from trackd.storage.sqlite.store import SqliteStore

@@ -1,10 +1,8 @@
 """Rules that change while calls are under way, and calls that rules reject, through the actors."""
 
 import asyncio
-from pathlib import Path
 
 from trackd.actors.messages import RulesChanged
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Actors, Limits
 from trackd.core.calls import Rejected, Tracked
 from trackd.core.rules.compiling import compile_rules
@@ -13,7 +11,7 @@ NUMBER = {"type": "object", "required": ["price"], "properties": {"price": {"typ
 
 
 def rules(**content):
-    return compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+    return compile_rules(content, Limits())
 
 
 def noting(name):

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import Tracked
 from trackd.core.decision import decide
@@ -169,7 +168,7 @@ histories = st.fixed_dictionaries(
 
 
 def compiled(file):
-    return compile_rules(RulesFile.model_validate(file), Path("rules.toml"), Limits())
+    return compile_rules(file, Limits())
 
 
 def split(events, cuts):

@@ -1,7 +1,6 @@
 """What is counted where it happens: by the actors, and by whoever puts the calls in."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from trackd.actors.guardian import Guardian
 from trackd.actors.profile import ProfileActor
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.tracker import Tracker
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Tracked
 from trackd.core.rules.compiling import compile_rules
@@ -24,7 +22,7 @@ ORDERS = {
 
 
 def rules(**content):
-    return compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+    return compile_rules(content, Limits())
 
 
 def events_after(make, scene, *calls, rules, store=None):

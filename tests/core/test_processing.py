@@ -1,14 +1,12 @@
 """What calls do to a profile under rules: decisions one after the other, as a profile's actor makes them."""
 
 import copy
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected
 from trackd.core.decision import decide
@@ -26,7 +24,7 @@ WARY = Source("source", "source", consent=True)
 
 
 def rules(**content):
-    return compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+    return compile_rules(content, Limits())
 
 
 def adds_price(event="buy", target="traits.private.revenue"):

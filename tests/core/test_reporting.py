@@ -1,8 +1,5 @@
-from pathlib import Path
-
 import pytest
 
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT, LogEntry
 from trackd.core.decision import decide
@@ -234,7 +231,7 @@ def test_an_answer_tells_what_rules_did(make):
         ],
         "segment": [{"name": "Big Spenders", "when": "profile.pii.sum > 5"}],
     }
-    ruleset = compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+    ruleset = compile_rules(content, Limits())
     prices = [3, "much", 4]
     call = make.call("S", [make.event(f"e{price}", "buy", properties={"price": price}) for price in prices])
 

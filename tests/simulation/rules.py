@@ -1,8 +1,5 @@
 """Three rule sets whose effects tell under which of them an event was applied; `Model.effect` says the same."""
 
-from pathlib import Path
-
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.ruleset import RuleSet
@@ -14,7 +11,7 @@ def _counting(trait: str, by: int) -> dict[str, object]:
 
 
 RULES: tuple[RuleSet, ...] = tuple(
-    compile_rules(RulesFile.model_validate(file), Path("rules.toml"), Limits())
+    compile_rules(file, Limits())
     for file in (
         {},
         {"rule": [_counting("a", 1)]},

@@ -11,7 +11,6 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import SOURCE_ID, Process, bearer, payload, serving
-from trackd.config.rules_file import RulesFile
 from trackd.config.settings import Limits
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
@@ -110,7 +109,7 @@ def test_invalid_and_unwanted_events_are_told_apart() -> None:
         "event": {"order": {"schema": {"type": "object", "required": ["total"]}}},
         "unwanted": [{"name": "scrolling", "types": ["scroll"]}],
     }
-    rules = compile_rules(RulesFile.model_validate(content), Path("rules.toml"), Limits())
+    rules = compile_rules(content, Limits())
 
     async def story(client: httpx.AsyncClient) -> None:
         assert await statuses(client, {"json": payload("s", "order", "scroll", "page-view")}) == [200]
