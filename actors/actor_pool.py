@@ -1,4 +1,4 @@
-"""Which profiles have an actor at the moment, and which actors have no profile."""
+"""The profiles that have an actor, and the actors that have no profile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,23 +12,27 @@ from trackd.core.documents import Profile
 
 @dataclass(slots=True)
 class ActiveProfile:
-    """A profile that has an actor. `settled` is the ordinal of its last commit that is on disk.
+    """A profile that has an actor.
 
-    `first`: what the actor has to be told before anything else, as long as it is another profile's or nobody's.
+    `activation` is the message that the actor needs before any other, None once it was taken. `durable_up_to` is the
+    ordinal of the profile's last commit that is on disk.
     """
 
     address: ActorAddress
-    first: Activate | None
+    activation: Activate | None
     in_flight: int = 0
     durable_up_to: int = 0
 
-    def take_first(self) -> Activate | None:
-        first, self.first = self.first, None
-        return first
+    def take_activation(self) -> Activate | None:
+        activation, self.activation = self.activation, None
+        return activation
 
 
 class ActorPool(PinnedLRU[ActiveProfile]):
-    """By profile id. An actor is never ended but serves the next profile: Thespian does not forget actors that exit."""
+    """Active profiles by profile id.
+
+    An actor does not end, it takes the next profile: Thespian never forgets actors that exit.
+    """
 
     def __init__(self, size: int, new_actor: Callable[[], ActorAddress], evict: Callable[[ActorAddress], None]) -> None:
         super().__init__(size)
@@ -37,27 +41,28 @@ class ActorPool(PinnedLRU[ActiveProfile]):
         self._idle_actors: list[ActorAddress] = []
 
     def activate(self, profile_id: str, stored: Profile | None) -> ActiveProfile:
-        active = self.get(profile_id)
-        if active is None:
-            active = ActiveProfile(self._free_actor(), Activate(profile_id, stored))
-            self.add(profile_id, active)
-        return active
+        """The active profile of this id; `stored` is its document for the case that it has no actor yet."""
+        active_profile = self.get(profile_id)
+        if active_profile is None:
+            active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored))
+            self.add(profile_id, active_profile)
+        return active_profile
 
-    def forget(self, profile_id: str, active: ActiveProfile) -> None:
-        """Unless the profile has another actor by now."""
-        if self.get(profile_id) is active:
+    def forget(self, profile_id: str, active_profile: ActiveProfile) -> None:
+        """Free the actor of this profile, unless the profile has another actor by now."""
+        if self.get(profile_id) is active_profile:
             self.discard(profile_id)
-            self._put_aside(active)
+            self._set_idle(active_profile)
 
     def _free_actor(self) -> ActorAddress:
-        """That of a profile which has to go, if there is one: it is told at once whose it is now."""
+        """The actor of an evicted profile if there is one: its next message activates it, so it needs no Evict."""
         evicted = self.make_room()
         for other in evicted[1:]:
-            self._put_aside(other)
+            self._set_idle(other)
         if evicted:
             return evicted[0].address
         return self._idle_actors.pop() if self._idle_actors else self._new_actor()
 
-    def _put_aside(self, active: ActiveProfile) -> None:
-        self._evict(active.address)
-        self._idle_actors.append(active.address)
+    def _set_idle(self, active_profile: ActiveProfile) -> None:
+        self._evict(active_profile.address)
+        self._idle_actors.append(active_profile.address)

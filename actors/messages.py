@@ -53,8 +53,8 @@ class Deliver(Struct, frozen=True):
 
     `settled`: this activation's commits up to that ordinal are on disk. `session_of`: the profile that the session
     belongs to as far as the directory knows, None when there is no such session. `session` is as it is stored, if that
-    had to be read. `orphan`: the session's profile is gone, so that its visit is counted nowhere. `first`: what to do
-    before.
+    had to be read. `orphan`: the session's profile is gone, so that its visit is counted nowhere. `activation`
+    comes before the call.
     """
 
     call: Track
@@ -64,7 +64,7 @@ class Deliver(Struct, frozen=True):
     session_owner: str | None
     orphan: bool = False
     session: Session | None = None
-    first: Activate | None = None
+    activation: Activate | None = None
 
 
 class Reason(Enum):

@@ -1,4 +1,4 @@
-"""A least-recently-used map that never lets go of what is in use."""
+"""A map that evicts the least recently used entries, but none that is in flight."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,13 +7,14 @@ from typing import Generic, Protocol, TypeVar
 
 class Pinnable(Protocol):
     in_flight: int
+    """How many calls in flight use the entry: above 0 it is pinned."""
 
 
 V = TypeVar("V", bound=Pinnable)
 
 
 class PinnedLRU(Generic[V]):
-    """At most `size` entries, and those that are `in_flight`: they stay until they are not."""
+    """At most `size` entries. Pinned entries are not evicted, so there can be more while many are in flight."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -26,14 +27,14 @@ class PinnedLRU(Generic[V]):
         return key in self._entries
 
     def get(self, key: str) -> V | None:
-        """The entry, which is now the most recently used."""
+        """The entry, which becomes the most recently used."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
     def make_room(self) -> list[V]:
-        """Let go of what has to go for one entry more, the least recently used first."""
+        """Evict entries until there is room for one more, the least recently used first; returns the evicted ones."""
         evicted: list[V] = []
         for _ in range(len(self._entries)):
             if len(self._entries) < self._size:
@@ -46,13 +47,13 @@ class PinnedLRU(Generic[V]):
         return evicted
 
     def add(self, key: str, entry: V) -> None:
-        """A new entry, for which there is room."""
+        """Add a new entry, after `make_room`."""
         self._entries[key] = entry
 
     def discard(self, key: str) -> V | None:
         return self._entries.pop(key, None)
 
     def discard_all(self, unwanted: Callable[[V], bool]) -> None:
-        """Looks at every entry: 2 ms for 50,000."""
+        """Discard each entry for which `unwanted` holds. The time grows with the number of entries."""
         for key in [key for key, entry in self._entries.items() if unwanted(entry)]:
             del self._entries[key]

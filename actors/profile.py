@@ -47,8 +47,8 @@ class ProfileActor(BaseActor):
         self._uncommitted = Uncommitted()
 
     def _deliver(self, delivered: Deliver) -> None:
-        if delivered.first is not None:
-            self._activate(delivered.first)
+        if delivered.activation is not None:
+            self._activate(delivered.activation)
         call = delivered.call
         self._uncommitted.mark_durable(delivered.durable_up_to)
         session, event_ids = self._session(delivered), self._known_event_ids(call)

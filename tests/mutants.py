@@ -109,7 +109,7 @@ def two_actors() -> Iterator[None]:
 
     def wired_with_twins(self: Any) -> None:
         wired(self)
-        activate, twins, turns = self._active.activate, dict[str, ActiveProfile](), itertools.cycle((False, True))
+        activate, twins, turns = self._pool.activate, dict[str, ActiveProfile](), itertools.cycle((False, True))
 
         def activate_either(profile_id: str, stored: Any) -> ActiveProfile:
             if not next(turns):
@@ -119,7 +119,7 @@ def two_actors() -> Iterator[None]:
                 twins[profile_id] = ActiveProfile(self._new_actor(), first)
             return twins[profile_id]
 
-        self._active.activate = activate_either
+        self._pool.activate = activate_either
 
     with no_fence(), put(ProfileDirectory, wired=wired_with_twins):
         yield
@@ -161,7 +161,7 @@ def keep_duplicates() -> Iterator[None]:
 @contextmanager
 def no_reset() -> Iterator[None]:
     """(e) After a commit that failed the actors go on with what was not stored."""
-    with put(ProfileDirectory, _forget=lambda self, delivery, sessions: None):
+    with put(ProfileDirectory, _roll_back=lambda self, entry, lost_sessions: None):
         yield
 
 
@@ -183,15 +183,15 @@ def failing_commits(every: int = FAILS_EVERY) -> Iterator[None]:
 @contextmanager
 def forgetful(every: int = FORGETS_EVERY) -> Iterator[None]:
     """Each n-th call finds its profile as it is on disk, whatever is in flight: as another node would."""
-    deliver, numbers = ProfileDirectory._deliver, itertools.count(1)
+    deliver, numbers = ProfileDirectory._hand_over, itertools.count(1)
 
     def forget_and_deliver(self: Any, admitted: Admitted) -> None:
-        link = self._links.get(admitted.call.session_id)
+        link = self._owners.get(admitted.call.session_id)
         if link is not None and next(numbers) % every == 0:
-            self._active.discard(link.profile_id)
+            self._pool.discard(link.profile_id)
         deliver(self, admitted)
 
-    with put(ProfileDirectory, _deliver=forget_and_deliver):
+    with put(ProfileDirectory, _hand_over=forget_and_deliver):
         yield
 
 

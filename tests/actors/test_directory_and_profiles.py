@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackd.actors.directory import ProfileDirectory
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.actors.profile import ProfileActor
+from trackd.actors.session_owners import SessionOwners
 from trackd.config.settings import Actors
 from trackd.core.calls import Tracked
 from trackd.core.changes import Changes, Fence, Outcome
@@ -714,15 +714,15 @@ def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(make, scene, sessi
 
 def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(make, scene, monkeypatch):
     store = make.store(make.profile("A", 5, 5), make.profile("B", 7, 7))
-    relink = ProfileDirectory._relink
+    assign = SessionOwners.assign
     fails = {"bad"}
 
     def faulty(self, session_id, *others):
         if session_id in fails:
             raise ZeroDivisionError
-        return relink(self, session_id, *others)
+        return assign(self, session_id, *others)
 
-    monkeypatch.setattr(ProfileDirectory, "_relink", faulty)
+    monkeypatch.setattr(SessionOwners, "assign", faulty)
 
     async def story():
         async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=10)) as stage:
