@@ -1,15 +1,12 @@
-"""One connection: what it may heap up, how long it may take, and refusals in the shape of all other answers.
+"""One connection: limits on memory and time, and refusals in the format of all other error answers.
 
-uvicorn bounds neither the time that a request takes to arrive, nor what the requests that arrive hold together, nor the
-time that an answer waits to be read. Nothing here has a timer: the server looks at each connection once a second.
+uvicorn limits neither the time in which a request has to arrive, nor the memory of incomplete requests, nor the time
+in which an answer has to be read. Connections have no timers: the server calls `check_timeouts` once a second.
 """
 
-from collections.abc import Sized
 from typing import Any
 
-from msgspec import Struct
 from starlette.exceptions import HTTPException
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from trackd.http.errors import (
@@ -21,90 +18,88 @@ from trackd.http.errors import (
     too_slow,
     upgrade_with_body,
 )
+from trackd.http.server.answer_writer import AnswerWriter
+from trackd.http.server.flow_control import PipelineFlowControl
+from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
 
 MAX_HEAD_BYTES = 65_536
-MAX_PIPELINED = 1_000  # requests of one connection that wait for the answers before theirs
-CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
-LINGER_S = 2  # a connection that is closed with bytes of its client unread is reset, and the answer may be lost
+MAX_PIPELINED = 1_000  # requests that wait for the answers to earlier requests of their connection
+LINGER_S = 2  # a connection that is closed with unread bytes of its client is reset, and the answer may be lost
+
+check_uvicorn_hooks()
 
 
-class InboundBudget(Struct):
-    """What all connections hold of requests that are not here in whole."""
-
-    max_size: int
-    timeout_s: int
-    size: int = 0
-
-
-class PipelinedError(Exception):
-    """Ends the parsing of what came with them."""
+class PipelineFullError(Exception):
+    """Ends the parsing of the bytes that arrived together."""
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, with bounds. A request is arriving from its first byte to its last."""
+    """uvicorn's HTTP/1.1 connection, with limits."""
 
-    _arriving = False
+    _is_receiving = False  # the last request is incomplete
     _in_head = False
     _head_bytes = 0
-    _held = 0  # of `InboundBudget.size`
-    _since = 0.0  # the last request began, or the connection
-    _is_silent = True  # it never said a word
-    _idle_since: float | None = None  # the last answer, when nothing came after it
+    _budgeted_bytes = 0  # the share of this connection in `InboundBudget.size`
+    _began = 0.0  # when the last request began, or the connection
+    _awaits_first_request = True
+    _idle_since: float | None = None  # the time of the last answer, when no request came after it
     _unread_since: float | None = None
     _running: RequestResponseCycle | None = None
-    _head: "HeadWithBody | None" = None  # of the running request's answer
-    _refused = False
-    _refusal: bytes | None = None  # waits for the answers before it
-    _lingers_since: float | None = None
+    _answer_writer: AnswerWriter | None = None  # of the running request
+    _is_refused = False
+    _queued_refusal: bytes | None = None  # sent after the answers to earlier requests
+    _lingering_since: float | None = None
 
-    def __init__(self, arrivals: InboundBudget, errors: ErrorAnswers, **uvicorns: Any) -> None:
+    def __init__(self, budget: InboundBudget, request_timeout_s: int, errors: ErrorAnswers, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._arrivals = arrivals
+        self._budget = budget
+        self._request_timeout_s = request_timeout_s
         self._errors = errors
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = OneChunkAhead(transport, self.pipeline)
-        self._since = self.loop.time()
+        self.flow = PipelineFlowControl(transport, self.pipeline)
+        self._began = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._let_go()
+        self._release_budget()
         self.pipeline.clear()
-        if self._running is not None:  # uvicorn tells the last request only, and this one would write to nobody
+        if self._running is not None:  # uvicorn marks only the last request as disconnected
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._head = HeadWithBody(self.transport)
-        cycle.transport = self._head  # type: ignore[assignment]  # all of it that uvicorn uses there
+        self._answer_writer = AnswerWriter(self.transport)
+        cycle.transport = self._answer_writer  # type: ignore[assignment]  # it has the methods that uvicorn calls
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._is_refused:
             return
         was_in_head = self._in_head
         super().data_received(data)
-        if not self._arriving:
-            if self._held:
-                self._let_go()
+        if not self._is_receiving:
+            if self._budgeted_bytes:
+                self._release_budget()
         elif self._in_head or not self.cycle.response_complete:
-            self._hold(len(data))
+            self._take_budget(len(data))
             if was_in_head and self._in_head:
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(head_too_large(MAX_HEAD_BYTES))
 
     def on_message_begin(self) -> None:
-        self._arriving = self._in_head = True
+        self._is_receiving = self._in_head = True
         self._head_bytes = 0
-        self._since = self.loop.time()
-        self._speaks()
+        self._began = self.loop.time()
+        self._note_request()
         super().on_message_begin()
 
-    def _speaks(self) -> None:
-        self._is_silent = False
+    def _note_request(self) -> None:
+        self._awaits_first_request = False
         self._idle_since = None
 
     def on_headers_complete(self) -> None:
@@ -112,74 +107,72 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if len(self.pipeline) > MAX_PIPELINED:
             self._refuse(too_many_pipelined(MAX_PIPELINED))
-            raise PipelinedError
+            raise PipelineFullError
 
     def on_message_complete(self) -> None:
-        self._arriving = False
+        self._is_receiving = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for its timer: made and cancelled with each request it costs 2 µs, see `look`."""
+        """Replaces uvicorn's method, which makes and cancels a timer for each request."""
         self.server_state.total_requests += 1
-        if self._head is not None:
-            self._head.flush()
-            self._head = None
+        if self._answer_writer is not None:
+            self._answer_writer.flush()
+            self._answer_writer = None
         if self.transport.is_closing():
             return
         waiting = self.pipeline.pop() if self.pipeline else None
-        self.flow.resume_reading()  # also for the rest of the one that waited
+        self.flow.resume_reading()  # the waiting request may be incomplete
         if waiting is not None:
             self._start_asgi_task(*waiting)
             return
-        if not self._arriving:
+        if not self._is_receiving:
             self._idle_since = self.loop.time()
-        if self._refusal is not None:
-            self._say_refusal(self._refusal)
+        if self._queued_refusal is not None:
+            self._send_refusal(self._queued_refusal)
 
     def resume_writing(self) -> None:
         self._unread_since = None
         super().resume_writing()
 
     def shutdown(self) -> None:
-        if self._lingers_since is not None:
+        if self._lingering_since is not None:
             self.transport.close()
         super().shutdown()
 
-    def look(self, now: float) -> None:
-        """Once a second: end what takes too long."""
-        timeout_s = self._arrivals.timeout_s
-        if self._is_unread(now, timeout_s) or (self._lingers_since or now) + LINGER_S < now:
+    def check_timeouts(self, now: float) -> None:
+        """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""
+        if self._is_unread(now) or (self._lingering_since or now) + LINGER_S < now:
             self.transport.abort()
         elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
         elif self.flow.read_paused:
-            self._since = now  # that it does not arrive is not its client's doing
-        elif now - self._since > timeout_s and not self._refused:
-            if self._arriving:
-                self._refuse(too_slow(timeout_s))
-            elif self._is_silent:
+            self._began = now  # the client cannot send while the server does not read
+        elif now - self._began > self._request_timeout_s and not self._is_refused:
+            if self._is_receiving:
+                self._refuse(too_slow(self._request_timeout_s))
+            elif self._awaits_first_request:
                 self.transport.close()
 
-    def _is_unread(self, now: float, timeout_s: int) -> bool:
-        """Whether what was sent waits for its reader for too long; each time that most of it is gone begins anew."""
+    def _is_unread(self, now: float) -> bool:
+        """Whether the client has not read its answers for too long; the time restarts when it has read most of them."""
         if not self.transport.get_write_buffer_size():
             self._unread_since = None
         elif self._unread_since is None:
             self._unread_since = now
-        return self._unread_since is not None and now - self._unread_since > timeout_s
+        return self._unread_since is not None and now - self._unread_since > self._request_timeout_s
 
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._arrivals.size += size
-        if self._arrivals.size > self._arrivals.max_size:
+    def _take_budget(self, size: int) -> None:
+        self._budgeted_bytes += size
+        if not self._budget.take(size):
             self._refuse(too_much_arrives())
 
-    def _let_go(self) -> None:
-        self._arrivals.size -= self._held
-        self._held = 0
+    def _release_budget(self) -> None:
+        self._budget.release(self._budgeted_bytes)
+        self._budgeted_bytes = 0
 
     def _unsupported_upgrade_warning(self) -> None:
-        """The parser stops after the head of a request that offers an upgrade: what comes after it would be lost."""
+        """The parser stops after the head of a request that offers an upgrade: all bytes after it would be lost."""
         self.cycle.keep_alive = False
         if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
             self._refuse(upgrade_with_body(), self.cycle)
@@ -188,98 +181,53 @@ class Connection(HttpToolsProtocol):
         self._refuse(not_http(msg))
 
     def _refuse(self, error: HTTPException, faulty: RequestResponseCycle | None = None) -> None:
-        """Answer once the requests before it are answered, and take nothing more of this connection.
+        """Answer with the error, after the answers to earlier requests, and ignore all that the client sends from now.
 
-        `faulty` is the request whose head was taken; when not given, the one whose body is arriving, if there is one.
+        `faulty` is the request that is refused; by default the one whose body is arriving, if any.
         """
-        if self._refused:
+        if self._is_refused:
             return
-        self._refused = True
-        self._let_go()
-        if faulty is None and self._arriving and not self._in_head:
+        self._is_refused = True
+        self._release_budget()
+        if faulty is None and self._is_receiving and not self._in_head:
             faulty = self.cycle
-        others = bool(self.pipeline) or not (self.cycle is None or self.cycle is faulty or self.cycle.response_complete)
+        is_last_open = not (self.cycle is None or self.cycle is faulty or self.cycle.response_complete)
+        has_earlier = bool(self.pipeline) or is_last_open
         if faulty is not None and faulty.response_started:
             self.transport.close()
             return
         if faulty is not None:
-            self._give_up(faulty)
-        refusal = self._as_bytes(error)
-        if others:
-            self._refusal = refusal
+            self._abandon(faulty)
+        refusal = self._encode(error)
+        if has_earlier:
+            self._queued_refusal = refusal
         else:
-            self._say_refusal(refusal)
+            self._send_refusal(refusal)
 
-    def _give_up(self, cycle: RequestResponseCycle) -> None:
-        """As if its client were gone."""
+    def _abandon(self, cycle: RequestResponseCycle) -> None:
+        """End a request as if its client had disconnected."""
         cycle.disconnected = cycle.response_complete = True
         cycle.message_event.set()
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()
 
-    def _as_bytes(self, error: HTTPException) -> bytes:
+    def _encode(self, error: HTTPException) -> bytes:
         answer = self._errors.answer(error)
         headers = [
             *answer.raw_headers,
             (b"vary", b"Origin"),
-            (b"x-process-time", b"%.6f" % (self.loop.time() - self._since)),
+            (b"x-process-time", b"%.6f" % (self.loop.time() - self._began)),
             (b"connection", b"close"),
         ]
         lines = [b"%s: %s\r\n" % header for header in headers]
         return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", answer.body])
 
-    def _say_refusal(self, refusal: bytes) -> None:
-        """And read on, into nothing, until the client closes too or `LINGER_S` have passed."""
+    def _send_refusal(self, refusal: bytes) -> None:
+        """Send it, then read and discard until the client closes too or `LINGER_S` have passed."""
         if self.transport.is_closing():
             return
         self._idle_since = None
         self.transport.write(refusal)
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._lingers_since = self.loop.time()
-
-
-class OneChunkAhead(FlowControl):
-    """Does not read on while whole requests wait for their turn: each answer would let in more than it takes out."""
-
-    def __init__(self, transport: Any, waiting: Sized) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        if not self._waiting:
-            super().resume_reading()
-
-
-class HeadWithBody:
-    """What uvicorn writes an answer to: its head leaves with the beginning of its body.
-
-    Each write is a packet that the client wakes up for, a fifth of the time that a small answer takes.
-    """
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self._begun = False
-
-    def write(self, data: bytes) -> None:
-        if not self._begun and not data.startswith(CONTINUE):
-            self._begun = True
-            self._head = data
-            return
-        if self._head is not None:
-            data, self._head = self._head + data, None
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """For an answer without a body."""
-        if self._head is not None:
-            self._transport.write(self._head)
-            self._head = None
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return bool(self._transport.is_closing())
+        self._lingering_since = self.loop.time()

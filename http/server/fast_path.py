@@ -1,10 +1,11 @@
-"""A call of /track past ASGI, where nothing is unusual: small, not from a browser, and answered 200.
+"""The fast path: a usual call of /track is answered without an ASGI application and without a task.
 
-Everything else goes the way through uvicorn's tasks and the application; so does the rest of the way of a call that
-turns out to be unusual. What is decoded, asked and answered is the same on both, see `TrackEndpoint`.
+It takes calls that are small, do not come from a browser, and are answered 200. Any other request takes the slow path,
+through uvicorn's tasks and the application; a call whose answer is an error falls back to it. Both paths share
+`TrackEndpoint`, which decodes calls and builds answers.
 
-A request that is here in whole, and whose head came before byte by byte the same, is not even parsed, unless it turns
-out that it has to be: it takes the long way after all, or something comes after it while it waits for its answer.
+A complete request whose head is in the header cache bypasses the parser too. It is parsed later when it falls back to
+the slow path, or when more bytes arrive while it waits for its answer.
 """
 
 import asyncio
@@ -18,16 +19,16 @@ from trackd.core.calls import Tracked
 from trackd.http.body import Headers
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
-from trackd.http.track.endpoint import ASKED, Asked, TrackEndpoint
+from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
 
-MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops to read at more, until the application has taken it
-USUAL_TYPES = {
+MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
+FAST_CONTENT_TYPES = {
     b"application/json",
     b"application/json; charset=utf-8",
     b"application/json;charset=utf-8",
     b"text/plain",
 }
-UNUSUAL = {
+SLOW_PATH_HEADERS = {
     b"content-encoding",
     b"expect",
     b"origin",
@@ -41,145 +42,149 @@ HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-process-time:
 
 
 class TrackConnection(Connection):
-    """A request on the short way is begun when it is here in whole, and has no task."""
+    """A connection with the fast path. A call is submitted there when its request is complete."""
 
-    _begins: tuple[Headers, Any] | None = None  # with the application, while the body of the running request arrives
-    _asked: tuple[RequestResponseCycle, Any, Asked] | None = None
-    _unparsed: tuple[bytes, Asked] | None = None  # the running request, when it was asked by its head
-    _taken: Asked | None = None  # of the request that is being parsed
-    _chunk = b""  # arrived last, when it began a request
+    _awaiting_body: tuple[Headers, Any] | None = None  # headers and application of the running request
+    _parsed: tuple[RequestResponseCycle, Any, PendingCall] | None = None  # the running request with its application
+    _unparsed: tuple[bytes, PendingCall] | None = None  # the running request, when it bypassed the parser
+    _submitted: PendingCall | None = None  # of the request that is being parsed after it bypassed the parser
+    _first_chunk = b""  # the bytes that arrived last, when they began a request
 
-    def __init__(self, track: TrackEndpoint, heads: HeaderCache, *others: Any, **uvicorns: Any) -> None:
+    def __init__(self, track: TrackEndpoint, header_cache: HeaderCache, *others: Any, **uvicorns: Any) -> None:
         super().__init__(*others, **uvicorns)
         self._track = track
-        self._heads = heads
+        self._header_cache = header_cache
 
     def data_received(self, data: bytes) -> None:
         if self._unparsed is not None:
             self._parse()
-        begins = not self._arriving and (self.cycle is None or self.cycle.response_complete) and not self._refused
-        if begins and not self.flow.write_paused:
-            request = self._heads.request(data)
-            if request is not None and self._ask(data, *request):
+        is_idle = self.cycle is None or self.cycle.response_complete
+        is_first = is_idle and not self._is_receiving and not self._is_refused
+        if is_first and not self.flow.write_paused:
+            request = self._header_cache.request(data)
+            if request is not None and self._submit_unparsed(data, *request):
                 return
-        self._chunk = data if begins else b""
+        self._first_chunk = data if is_first else b""
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = None
         super().connection_lost(exc)
 
-    def _ask(self, data: bytes, headers: Headers, body: bytes) -> bool:
+    def _submit_unparsed(self, data: bytes, headers: Headers, body: bytes) -> bool:
         try:
-            asked = self._track.ask(self.client, headers, body)
-        except Exception:  # it is found again on the long way, which has an answer
+            pending = self._track.submit(self.client, headers, body)
+        except Exception:  # the slow path meets it again and answers it
             return False
-        self._unparsed = data, asked
-        self._speaks()
-        asked.answer.add_done_callback(self._answered)
+        self._unparsed = data, pending
+        self._note_request()
+        pending.answer.add_done_callback(self._on_answer)
         return True
 
     def _parse(self) -> None:
-        """What was asked without it."""
+        """Parse the running request if it bypassed the parser. Its call is not submitted again."""
         if self._unparsed is not None:
-            data, self._taken = self._unparsed
+            data, self._submitted = self._unparsed
             self._unparsed = None
             super().data_received(data)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._taken is not None:
+        if self._submitted is not None:
             self._running = cycle
-            self._asked, self._taken = (cycle, app, self._taken), None
+            self._parsed, self._submitted = (cycle, app, self._submitted), None
             return
         scope = _scope(cycle)
-        headers = _usual_headers(scope, min(MAX_BODY_BYTES, self._track.max_body_bytes))
+        headers = _fast_path_headers(scope, min(MAX_BODY_BYTES, self._track.max_body_bytes))
         if headers is None or self.flow.write_paused:
             super()._start_asgi_task(cycle, app)
             return
-        if self._chunk and cycle.keep_alive and scope["http_version"] == "1.1":
-            self._heads.learn(self._chunk, headers, int(headers[b"content-length"]))
-        self._running, self._begins = cycle, (headers, app)
+        if self._first_chunk and cycle.keep_alive and scope["http_version"] == "1.1":
+            self._header_cache.learn(self._first_chunk, headers, int(headers[b"content-length"]))
+        self._running, self._awaiting_body = cycle, (headers, app)
         if not cycle.more_body:
-            self._begin(headers, app)
+            self._submit(headers, app)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._chunk = b""  # another request in it would be taken for the first
-        if self._begins is not None and self._running is self.cycle and not self.cycle.more_body:
-            self._begin(*self._begins)
+        self._first_chunk = b""  # a second request in the same bytes is not at their beginning
+        if self._awaiting_body is not None and self._running is self.cycle and not self.cycle.more_body:
+            self._submit(*self._awaiting_body)
 
-    def _begin(self, headers: Headers, app: Any) -> None:
-        cycle, self._begins = self._running, None
+    def _submit(self, headers: Headers, app: Any) -> None:
+        cycle, self._awaiting_body = self._running, None
         assert cycle is not None
         try:
-            asked = self._track.ask(self.client, headers, bytes(cycle.body))
-        except Exception:  # it is found again on the long way, which has an answer
+            pending = self._track.submit(self.client, headers, bytes(cycle.body))
+        except Exception:  # the slow path meets it again and answers it
             super()._start_asgi_task(cycle, app)
             return
-        self._asked = (cycle, app, asked)
-        asked.answer.add_done_callback(self._answered)
+        self._parsed = (cycle, app, pending)
+        pending.answer.add_done_callback(self._on_answer)
 
-    def _answered(self, future: asyncio.Future[Any]) -> None:
-        waiting = self._unparsed or self._asked
+    def _on_answer(self, _: asyncio.Future[Any]) -> None:
+        waiting = self._unparsed or self._parsed
         if waiting is None:
             return
-        asked = waiting[-1]
-        answer = asked.answer.result()
+        pending = waiting[-1]
+        answer = pending.answer.result()
         if not isinstance(answer, Tracked):
-            self.take_long_way()
+            self.fall_back()
             return
         try:
-            body, took = self._track.tracked(asked, answer)
-        except Exception:  # it is found again on the long way, which has an answer
-            self.take_long_way()
+            body, seconds = self._track.build_answer(pending, answer)
+        except Exception:  # the slow path meets it again and answers it
+            self.fall_back()
             return
         if self._unparsed is not None:
             self._unparsed = None
-            self._send(body, took, self.server_state.default_headers)
+            self._send(body, seconds, self.server_state.default_headers)
             self.on_response_complete()
-        elif self._asked is not None:
-            cycle, self._asked = self._asked[0], None
+        elif self._parsed is not None:
+            cycle, self._parsed = self._parsed[0], None
             if not cycle.disconnected:
-                self._complete(cycle, body, took)
+                self._complete(cycle, body, seconds)
 
-    def take_long_way(self) -> None:
-        """With what was asked: a task can be cancelled, when the server stops and the disk hangs."""
+    def fall_back(self) -> None:
+        """Continue the running request on the slow path, with the call that was submitted.
+
+        There it is a task, which can be cancelled when the server stops while the disk hangs.
+        """
         self._parse()
-        if self._asked is not None:
-            cycle, app, asked = self._asked
-            self._asked = None
-            _scope(cycle)[ASKED] = asked
+        if self._parsed is not None:
+            cycle, app, pending = self._parsed
+            self._parsed = None
+            _scope(cycle)[PENDING_CALL] = pending
             super()._start_asgi_task(cycle, app)
 
-    def _complete(self, cycle: RequestResponseCycle, body: bytes, took: float) -> None:
+    def _complete(self, cycle: RequestResponseCycle, body: bytes, seconds: float) -> None:
         headers = cycle.default_headers
         if not cycle.keep_alive and CLOSE not in headers:
             headers = [*headers, CLOSE]
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self._send(body, took, headers)
+        self._send(body, seconds, headers)
         cycle.on_response()
 
-    def _send(self, body: bytes, took: float, headers: list[tuple[bytes, bytes]]) -> None:
+    def _send(self, body: bytes, seconds: float, headers: list[tuple[bytes, bytes]]) -> None:
         lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        self.transport.write(STATUS_LINE[200] + HEAD % (len(body), took, lines, body))
+        self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, lines, body))
         if CLOSE in headers:
             self.transport.close()
 
 
-def _usual_headers(scope: Scope, max_size: int) -> Headers | None:
-    """Of a request that may go the short way."""
+def _fast_path_headers(scope: Scope, max_body_bytes: int) -> Headers | None:
+    """The headers of a request that the fast path takes; None for others."""
     if scope["path"] != "/track" or scope["method"] != "POST":
         return None
     headers: Headers = dict(scope["headers"])
     size = headers.get(b"content-length", b"")
-    is_usual = (
-        headers.get(b"content-type") in USUAL_TYPES
+    takes_fast_path = (
+        headers.get(b"content-type") in FAST_CONTENT_TYPES
         and size.isdigit()
-        and int(size) <= max_size
-        and UNUSUAL.isdisjoint(headers)
+        and int(size) <= max_body_bytes
+        and SLOW_PATH_HEADERS.isdisjoint(headers)
     )
-    return headers if is_usual else None
+    return headers if takes_fast_path else None
 
 
 def _scope(cycle: RequestResponseCycle) -> Scope:

@@ -1,28 +1,28 @@
-"""Heads of requests as they arrived: who calls again sends the same bytes, and they need not be parsed again."""
+"""The header cache: a client that sends the same head again is answered without parsing it again."""
 
 from msgspec import Struct
 
 from trackd.http.body import Headers
 
 METHOD, END = b"POST ", b"\r\n\r\n"
-MAX_HEADS, MAX_HEAD_BYTES = 1_024, 2_048  # a client has one for each length of a body
+MAX_HEADS, MAX_HEAD_BYTES = 1_024, 2_048  # a client sends another head for each length of a body
 
 
-class Head(Struct, frozen=True):
-    """What the parser found in it."""
+class ParsedHead(Struct, frozen=True):
+    """The headers of a head, and the length of the body that follows it."""
 
     headers: Headers
     body_bytes: int
 
 
 class HeaderCache:
-    """Bounded: where each head is new, as with an id in it, those that came first go."""
+    """Parsed heads by their bytes, at most `MAX_HEADS`: the one that was added first is evicted."""
 
     def __init__(self) -> None:
-        self._heads: dict[bytes, Head] = {}
+        self._heads: dict[bytes, ParsedHead] = {}
 
     def request(self, data: bytes) -> tuple[Headers, bytes] | None:
-        """Headers and body, when `data` is one whole request with a head that is known."""
+        """The headers and the body when `data` is exactly one request whose head is cached; otherwise None."""
         end = data.find(END) + len(END)
         head = self._heads.get(data[:end])
         if head is None or len(data) - end != head.body_bytes:
@@ -30,10 +30,13 @@ class HeaderCache:
         return head.headers, data[end:]
 
     def learn(self, data: bytes, headers: Headers, body_bytes: int) -> None:
-        """`data` is what arrived of one request, from its first byte on, and the rest what was found in its head."""
+        """Add a head. `data` are the first bytes of its request; a head that is long or incomplete there is not added.
+
+        `headers` and `body_bytes` (the length of the body) are what the parser made of it.
+        """
         head = data[: data.find(END, 0, MAX_HEAD_BYTES) + len(END)]
         if not head.startswith(METHOD) or head.count(b"\n") != head.count(b"\r\n"):
-            return  # the parser overlooks empty lines before a request, and may take other ends of lines
+            return  # the parser accepts empty lines before a request, and other line ends: both are rare
         if len(self._heads) == MAX_HEADS:
             del self._heads[next(iter(self._heads))]
-        self._heads[head] = Head(headers, body_bytes)
+        self._heads[head] = ParsedHead(headers, body_bytes)

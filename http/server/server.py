@@ -1,4 +1,4 @@
-"""uvicorn, as trackd runs it: signals that end in exit code 0, and a stop that resets nobody's connection."""
+"""uvicorn's server with another stop: it ends with exit code 0 and resets no connection of a client."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
-from trackd.http.server.connection import InboundBudget
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
+from trackd.http.server.inbound_budget import InboundBudget
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
@@ -25,9 +25,10 @@ SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
 
 
 class Server(uvicorn.Server):
-    """Stops on SIGTERM and SIGINT: `on_stop`, then the listening, the connections, and the application's lifespan.
+    """Runs an application until SIGTERM or SIGINT.
 
-    SIGHUP calls `on_reload`.
+    To stop, it calls `on_stop`, closes the listening sockets, drains and closes the connections, and ends the
+    application's lifespan. SIGHUP calls `on_reload`; `on_started` is called once it listens.
     """
 
     def __init__(
@@ -39,8 +40,14 @@ class Server(uvicorn.Server):
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
-        arrivals = InboundBudget(limits.max_arriving_bytes, limits.request_timeout_s)
-        make_connection = functools.partial(TrackConnection, app.track, HeaderCache(), arrivals, app.errors)
+        make_connection = functools.partial(
+            TrackConnection,
+            app.track,
+            HeaderCache(),
+            InboundBudget(limits.max_arriving_bytes),
+            limits.request_timeout_s,
+            app.errors,
+        )
         config = uvicorn.Config(
             app.asgi,
             loop="uvloop",
@@ -58,34 +65,34 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_ms / 1000
         self._on_stop = on_stop
         self._on_reload = on_reload
-        self._reloads = False
+        self._is_reload_due = False
         self.on_started: Callable[[], None] = lambda: None
-        # uvicorn's own lines: a warning for each request that is not HTTP would let anybody fill the log.
+        # uvicorn logs a warning for each request that is not HTTP: any client could fill the log with them.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """In place of uvicorn's, which raises the signal again after the stop (exit code -15)."""
+        """Replaces uvicorn's method, which raises the signal again after the stop (exit code -15)."""
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop)
-        # Not the loop's: to remove its handler is to let the signal end the process, if only for a moment.
+        # Not a handler of the loop: between its removal and SIG_IGN below, a SIGHUP would end the process.
         signal.signal(signal.SIGHUP, lambda *_: self._reload_soon(loop))
         try:
             yield
         finally:
             for number in STOP_SIGNALS:
                 loop.remove_signal_handler(number)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is left to do must not end by it
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the rest of the stop must not be cut short
 
     def _reload_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """However many signals came meanwhile, once."""
-        if not self._reloads and not self.should_exit:
-            self._reloads = True
+        """Signals that arrive before the reload begins count as one."""
+        if not self._is_reload_due and not self.should_exit:
+            self._is_reload_due = True
             loop.call_soon_threadsafe(self._reload)
 
     def _reload(self) -> None:
-        self._reloads = False
+        self._is_reload_due = False
         self._on_reload()
 
     def _stop(self) -> None:
@@ -100,7 +107,7 @@ class Server(uvicorn.Server):
         if counter % SWEEP_TICKS == 0:
             now = asyncio.get_running_loop().time()
             for connection in self._connections():
-                connection.look(now)
+                connection.check_timeouts(now)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -112,10 +119,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:
-        """Answer who is still there, and tell them to close; who is idle is closed only after this.
+        """Answer requests for `drain_ms` with `connection: close`; idle connections are closed only after that.
 
-        A connection that is closed while its next request is on the way is reset, and its client cannot know
-        whether the call was taken. A request that is not here in whole by then was not taken.
+        A connection that is closed while its next request is on the way is reset, and its client cannot find out
+        whether the call was taken. Requests that are still incomplete at the end are not taken.
         """
         loop, state = asyncio.get_running_loop(), self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
@@ -128,7 +135,7 @@ class Server(uvicorn.Server):
             if cycle.more_body:
                 cycle.transport.close()
         for connection in self._connections():
-            connection.take_long_way()
+            connection.fall_back()
 
     def _connections(self) -> Iterator[TrackConnection]:
         for connection in list(self.server_state.connections):
@@ -136,13 +143,13 @@ class Server(uvicorn.Server):
             yield connection
 
     def _cycles(self) -> Iterator[RequestResponseCycle]:
-        """The requests that are not answered yet."""
+        """The last request of each connection, where it is unanswered."""
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
                 yield connection.cycle
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError when the address is not ours or in use."""
+    """A listening socket. Raises OSError when the address is in use or does not belong to this machine."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server(address[:2], family=family, backlog=2048)

@@ -1,4 +1,4 @@
-"""POST /track: decode, ask, answer."""
+"""POST /track: decode the body, submit the call to the actors, build the answer."""
 
 import asyncio
 import time
@@ -21,11 +21,11 @@ from trackd.http.track.times import Clock
 
 MAX_KEY_LENGTH = 255
 Client = tuple[str, int]  # its address and port
-ASKED = "trackd.asked"  # in the scope of a call that was asked on the short way
+PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
 
 
-class Asked(NamedTuple):
-    """A call that the actors have. `began` is a time of `perf_counter`."""
+class PendingCall(NamedTuple):
+    """A call that was submitted to the actors, and the future of its answer. `began` is a time of `perf_counter`."""
 
     call: Track
     answer: asyncio.Future[Tracked | Rejected | Aborted]
@@ -33,7 +33,10 @@ class Asked(NamedTuple):
 
 
 class TrackEndpoint:
-    """An ASGI application of its own: it answers its errors itself, without Starlette around it."""
+    """An ASGI application for this one route. It answers errors itself, without Starlette's middleware.
+
+    The fast path uses `submit` and `build_answer` alone.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class TrackEndpoint:
             return
         except HttpError as error:
             refusal = self._errors.answer(error)
-        except asyncio.CancelledError:  # the server stops, and has waited for the disk as long as it may
+        except asyncio.CancelledError:  # at a stop, when the commit takes longer than `stop_timeout_s`
             refusal = self._errors.answer(stopping())
         except Exception as error:
             refusal, fault = self._errors.fault(), error
@@ -76,35 +79,35 @@ class TrackEndpoint:
             raise fault
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        asked: Asked = scope.get(ASKED) or await self._ask(scope, receive)
-        match await asked.answer:
+        pending: PendingCall = scope.get(PENDING_CALL) or await self._receive(scope, receive)
+        match await pending.answer:
             case Tracked() as tracked:
                 return answer_body(tracked)
             case Refused() as refusal:
-                raise refused(refusal, asked.call)
+                raise refused(refusal, pending.call)
             case Rejected() as rejection:
                 raise rejected(rejection)
             case Failed() as failure:
                 raise failed(failure)
 
-    async def _ask(self, scope: Scope, receive: Receive) -> Asked:
+    async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers: Headers = dict(scope["headers"])
         check_content_type(headers)
         body = await read_body(headers, receive, self._limits.max_body_bytes)
-        return self.ask(scope.get("client"), headers, body)
+        return self.submit(scope.get("client"), headers, body)
 
-    def ask(self, client: Client | None, headers: Headers, body: bytes) -> Asked:
-        """The body of a call that was taken so far. Raises HttpError."""
+    def submit(self, client: Client | None, headers: Headers, body: bytes) -> PendingCall:
+        """Decode the body of a call and hand the call to the actors. Raises HttpError."""
         began = time.perf_counter()
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(client, headers, body)
-        return Asked(call, self._tracker.ask(call, len(body)), began)
+        return PendingCall(call, self._tracker.ask(call, len(body)), began)
 
-    def tracked(self, asked: Asked, answer: Tracked) -> tuple[bytes, float]:
-        """The body of a 200, and how long it took in seconds."""
-        body, took = answer_body(answer), time.perf_counter() - asked.began
-        self._tally.call_answered(200, took)
-        return body, took
+    def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
+        """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""
+        body, seconds = answer_body(answer), time.perf_counter() - pending.began
+        self._tally.call_answered(200, seconds)
+        return body, seconds
 
     def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
         origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
@@ -120,10 +123,10 @@ class TrackEndpoint:
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    said = headers.get(b"idempotency-key")
-    if said is None:
+    value = headers.get(b"idempotency-key")
+    if value is None:
         return None
-    key = said.decode("latin-1").strip()
+    key = value.decode("latin-1").strip()
     if len(key) > MAX_KEY_LENGTH:
         message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
         raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])

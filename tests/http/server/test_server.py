@@ -10,7 +10,8 @@ import pytest
 from tests.support import SOURCE_ID, payload, serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
-from trackd.http.server.connection import Connection, HeadWithBody
+from trackd.http.server.answer_writer import AnswerWriter
+from trackd.http.server.connection import Connection
 from trackd.storage.memory import MemoryStore
 
 BODY = json.dumps(payload("s", "page-view")).encode()
@@ -188,7 +189,7 @@ class Written:
 
 def test_the_head_of_an_answer_leaves_with_the_beginning_of_its_body_and_the_rest_at_once() -> None:
     transport = Written()
-    answer = HeadWithBody(transport)
+    answer = AnswerWriter(transport)
     for part in (b"HTTP/1.1 100 Continue", b"head ", b"body", b"more"):
         answer.write(part)
     assert transport.writes == [b"HTTP/1.1 100 Continue", b"head body", b"more"]

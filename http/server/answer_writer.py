@@ -1,0 +1,39 @@
+"""The transport of one answer: status line and headers are sent together with the first bytes of the body."""
+
+from typing import Any
+
+CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
+
+
+class AnswerWriter:
+    """Stands in for the transport of a `RequestResponseCycle`, with the three methods that uvicorn calls there.
+
+    uvicorn writes head and body apart. Each write is a packet for which the client wakes up.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self._has_begun = False
+
+    def write(self, data: bytes) -> None:
+        if not self._has_begun and not data.startswith(CONTINUE):
+            self._has_begun = True
+            self._head = data
+            return
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send the head of an answer that has no body."""
+        if self._head is not None:
+            self._transport.write(self._head)
+            self._head = None
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return bool(self._transport.is_closing())

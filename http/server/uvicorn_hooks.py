@@ -1,0 +1,59 @@
+"""The parts of uvicorn without a promise of stability that trackd depends on. They are checked at import.
+
+A method that trackd overrides and a later uvicorn renames would never be called, and nothing would report it.
+The same holds for an attribute that trackd assigns.
+"""
+
+from importlib.metadata import version
+
+import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+Hooks = dict[type, tuple[str, ...]]
+
+OVERRIDDEN: Hooks = {
+    HttpToolsProtocol: (
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "resume_writing",
+        "on_message_begin",
+        "on_headers_complete",
+        "on_message_complete",
+        "on_response_complete",
+        "send_400_response",
+        "shutdown",
+        "_start_asgi_task",
+        "_unsupported_upgrade_warning",
+    ),
+    FlowControl: ("resume_reading",),
+    uvicorn.Server: ("capture_signals", "on_tick", "shutdown", "startup"),
+}
+ASSIGNED: Hooks = {
+    HttpToolsProtocol: ("flow",),
+    RequestResponseCycle: ("transport", "disconnected", "keep_alive", "response_complete", "response_started"),
+    ServerState: ("default_headers", "total_requests"),
+    uvicorn.Server: ("should_exit",),
+}
+
+
+def check_uvicorn_hooks() -> None:
+    """Raises ImportError when uvicorn lacks a method of `OVERRIDDEN` or an attribute of `ASSIGNED`."""
+    for owner, methods in OVERRIDDEN.items():
+        for name in methods:
+            if not callable(vars(owner).get(name)):
+                raise _missing(owner, name, "overrides")
+    for owner, attributes in ASSIGNED.items():
+        made_by_constructor = vars(owner)["__init__"].__code__.co_names
+        for name in attributes:
+            if name not in made_by_constructor:
+                raise _missing(owner, name, "assigns")
+
+
+def _missing(owner: type, name: str, use: str) -> ImportError:
+    return ImportError(
+        f"uvicorn {version('uvicorn')} has no {owner.__name__}.{name}, which trackd {use}: "
+        "install the version of uvicorn that trackd requires."
+    )
