@@ -3,16 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 
 .PHONY: run test simulate bench profile check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
 
-test: $(READY)  ## run the tests; ARGS="-k track" passes flags
+test: $(DEV)  ## run the tests; ARGS="-k track" passes flags
 	$(BIN)/python -m pytest $(ARGS)
 
-simulate: $(READY)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
+simulate: $(DEV)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput --rounds 3" passes flags
@@ -21,12 +22,12 @@ bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput 
 profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables
 	$(BIN)/python -m tests.bench profile $(ARGS)
 
-check: $(READY) build/typing/trackd  ## formatting, lint and types
+check: $(DEV) build/typing/trackd  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd
 
-format: $(READY)  ## let ruff format the code and mend what it can
+format: $(DEV)  ## let ruff format the code and mend what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -41,8 +42,13 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The tools for tests, checks and builds, in the same environment.
+$(DEV): requirements-dev.txt $(READY)
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
 # What only measuring needs. Without it (no network, say) what needs it is left out, and says so.
-$(VENV)/.bench: $(READY)
+$(VENV)/.bench: $(DEV)
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]' && touch $@ || \
 	  echo "PostgreSQL's driver and py-spy could not be installed: what needs them is left out."
 
