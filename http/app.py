@@ -27,9 +27,8 @@ from trackd.http.ops.info import Info
 from trackd.http.ops.metrics import Metrics
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import Listings
+from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
-from trackd.storage.workers.query_pool import QueryPool
 
 
 class Application(NamedTuple):

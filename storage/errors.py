@@ -1,12 +1,12 @@
-"""What was asked of the database file by a person, and cannot be done: sentences for them."""
+"""The errors of a store and of its administration. Each message is a sentence for a person."""
 
 
 class SourceError(Exception):
-    pass
+    """A source cannot be added, changed or removed as requested: it exists already, or does not exist."""
 
 
 class TokenError(Exception):
-    pass
+    """A token cannot be added or revoked as requested: it exists already, or does not exist."""
 
 
 class StoreError(Exception):

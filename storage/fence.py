@@ -1,18 +1,40 @@
-"""Which changes of a batch still stand on what is stored, and what is to be written for them."""
+"""The fence: a change is written only if the state that it was built on is still the stored one.
 
-from collections.abc import Mapping, Sequence
+The rules, which every backend applies in the transaction of the commit:
+
+1. The profile's stored `seq` and `revision` are those of the change's fence; (0, 0) stands for a profile that is not
+   stored.
+2. If the change has a session, the stored session belongs to `previous_owner` (None: it is not stored). Where
+   `previous_updated` is not None, the session's stored `updated` is equal to it.
+3. No earlier change of the profile in the same transaction was stale, and none of the previous owner. The numbers do
+   not show this: another server may have written the profile as often as the lost change would have.
+
+A change that breaks a rule is stale: nothing of it is written, and the actors decide its call again on what is stored.
+Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 3. Other administration and
+deletions have no fence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import cast
 
-from trackd.core.changes import Changes, Outcome
+from trackd.core.changes import Administration, Change, Changes, Deletion, Erasure, Outcome
 from trackd.core.documents import Event, Profile, Session
 
-Standing = tuple[int, int]
-NOT_STORED: Standing = (0, 0)
+ProfileState = tuple[int, int]
+"""The `seq` and `revision` of a profile."""
+SessionState = tuple[str, str]
+"""The profile id and the `updated` of a session."""
+NOT_STORED: ProfileState = (0, 0)
 
 
 @dataclass(slots=True)
 class Verdict:
-    """The outcomes of a batch, and its writes: each profile and session once, in its last state."""
+    """The outcomes of some changes, and the rows to write for them: each profile and session once, in its last state.
+
+    `event_ids` are rows of profile id, event id and `seq`.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -21,34 +43,29 @@ class Verdict:
     event_ids: list[tuple[str, str, int | None]] = field(default_factory=list)
 
 
-Link = tuple[str, str]
-
-
 def judge(
     batch: Sequence[Changes],
-    standing: Mapping[str, Standing],
-    links: Mapping[str, Link],
+    stored_profiles: Mapping[str, ProfileState],
+    stored_sessions: Mapping[str, SessionState],
     stale: set[str] | None = None,
 ) -> Verdict:
-    """Compare each change with what is stored and with the changes before it in the batch.
+    """Apply the rules to changes that follow each other in a batch.
 
-    `standing` maps the id of each stored profile to its (seq, revision), `links` that of each stored session to
-    its profile's id and its `updated`. What comes after a stale change of its profile is stale with it, whatever the
-    numbers say: another node may have written just as much as the change that was lost. So `stale` are the profiles
-    of which a change before these was stale in the same transaction; those of these are added. A change that takes a
-    session from a profile is built on that profile too.
+    `stored_profiles` and `stored_sessions` are the states, by id, of those profiles and sessions of the batch that are
+    stored. `stale` are the ids of the profiles that have had a stale change in this transaction; those of this batch
+    are added to it.
     """
     verdict = Verdict()
-    now_standing, now_links = dict(standing), dict(links)
+    profiles, sessions = dict(stored_profiles), dict(stored_sessions)
     stale = set() if stale is None else stale
     for changes in batch:
         fence, session, profile = changes.fence, changes.session, changes.profile
         if (
             fence.profile_id in stale
-            or now_standing.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
+            or profiles.get(fence.profile_id, NOT_STORED) != (fence.seq, fence.revision)
             or (
                 session is not None
-                and (changes.previous_owner in stale or not _fits(changes, now_links.get(session.id)))
+                and (changes.previous_owner in stale or not _session_matches(changes, sessions.get(session.id)))
             )
         ):
             stale.add(fence.profile_id)
@@ -56,10 +73,10 @@ def judge(
             continue
         verdict.outcomes.append(Outcome.STORED)
         if profile is not None:
-            now_standing[profile.id] = (profile.seq, profile.revision)
+            profiles[profile.id] = (profile.seq, profile.revision)
             verdict.profiles[profile.id] = profile
         if session is not None and changes.writes_session:
-            now_links[session.id] = (session.profile_id, session.updated)
+            sessions[session.id] = (session.profile_id, session.updated)
             verdict.sessions[session.id] = session
         verdict.events += changes.events
         if changes.event_ids:
@@ -67,6 +84,28 @@ def judge(
     return verdict
 
 
-def _fits(changes: Changes, link: Link | None) -> bool:
-    profile_id, updated = link or (None, None)
+def write_in_order(
+    batch: Sequence[Change],
+    write_calls: Callable[[Sequence[Changes], set[str]], list[Outcome]],
+    write_other: Callable[[Administration | Deletion], Outcome],
+) -> list[Outcome]:
+    """Write a batch in its order, consecutive calls together and every other change alone; return all outcomes.
+
+    `write_calls` receives the ids of the profiles that have had a stale change, and passes them to `judge`. An erasure
+    of such a profile is stale without being written.
+    """
+    outcomes: list[Outcome] = []
+    stale: set[str] = set()
+    for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
+        if are_calls:
+            outcomes += write_calls(cast(list[Changes], list(group)), stale)
+            continue
+        for change in cast(list[Administration | Deletion], list(group)):
+            is_stale = isinstance(change, Erasure) and change.fence.profile_id in stale
+            outcomes.append(Outcome.STALE if is_stale else write_other(change))
+    return outcomes
+
+
+def _session_matches(changes: Changes, stored: SessionState | None) -> bool:
+    profile_id, updated = stored or (None, None)
     return profile_id == changes.previous_owner and changes.previous_updated in (None, updated)

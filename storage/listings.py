@@ -1,15 +1,22 @@
-"""What can be asked of the stored documents beyond single reads by key: lists, page by page, the newest first."""
+"""The read side of a store: stored documents by key, and lists of them, newest first, a page at a time.
 
-from typing import Protocol
+A backend implements `Listings`, with plain blocking methods. The HTTP side calls the lists through a `QueryPool`, which
+runs them outside of the event loop; there are two for any backend, `QueryThreads` and `QueryProcess`.
+
+Documents are bytes or text of JSON in the shapes of the HTTP API, ready to send. Times are UTC, as
+`2026-01-31T12:00:00.000000Z`, so that they compare as text.
+"""
+
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 
 class Page(Struct, frozen=True):
-    """`documents` is a JSON array, ready to answer; `next` is the cursor of the page after it, None for the last.
+    """One page of a list: `documents` is a JSON array, `next` the cursor of the following page, None on the last one.
 
-    A page may hold fewer documents than it may, also none, and not be the last: a search looks at a bounded number
-    of rows at a time.
+    A page may hold fewer documents than its limit, even none, without being the last: a search examines a bounded
+    number of rows for each page.
     """
 
     documents: bytes
@@ -17,14 +24,20 @@ class Page(Struct, frozen=True):
 
 
 class PageRequest(Struct, frozen=True):
-    """Which page: the one after `cursor` (None: the first), of at most `limit` documents."""
+    """The page of a list that begins at `cursor` (None: the newest document), with at most `limit` documents.
+
+    Cursors are those of `Page.next`, from the same list; a backend chooses what the number means.
+    """
 
     cursor: int | None = None
     limit: int = 100
 
 
 class EventFilter(Struct, frozen=True):
-    """Which events; None takes all. `after` and `before` are times of arrival: from the first on, up to the second."""
+    """The events that a list contains: those that match all fields; None matches any event.
+
+    `after` and `before` bound the time of arrival: `after` is included, `before` is not.
+    """
 
     type: str | None = None
     source: str | None = None
@@ -34,9 +47,10 @@ class EventFilter(Struct, frozen=True):
 
 
 class ProfileFilter(Struct, frozen=True):
-    """Which profiles; None takes all. `trait` is the path of a trait, public or private, `value` its value as text.
+    """The profiles that a list contains: those that match all fields; None matches any profile.
 
-    `seen_after`: the time of its last call.
+    `trait` is the path of a trait, public or private. `value` is the trait's value as text or as JSON; without it the
+    trait only has to exist. `seen_after` is the earliest time of the profile's last call.
     """
 
     segment: str | None = None
@@ -46,27 +60,44 @@ class ProfileFilter(Struct, frozen=True):
 
 
 class Listings(Protocol):
-    """Each read sees what is committed. `session` and `event` are for the event loop's thread, as point reads by key.
+    """The documents of a store, read by key or as lists.
 
-    The others may take longer than the loop can spare: call them in threads. Documents are JSON text, as the contract
-    has them; None stands for one that is not there. All raise StoreError.
+    Every read sees all commits that have returned. `session` and `event` are fast reads by key, called on the event
+    loop's thread. All others may take longer: they are called in other threads, several at once, and must not share a
+    connection that cannot bear it. A method returns None when the document that it starts from is not stored. All
+    raise StoreError when the store cannot be read.
     """
 
-    def session(self, session_id: str) -> str | None: ...
+    def session(self, session_id: str) -> str | None:
+        """The document of a session, as JSON text."""
 
     def event(self, event_id: str) -> str | None:
-        """The newest of this id: clients choose ids that are unique within a profile."""
+        """The document of an event, as JSON text; the newest one if several profiles have an event with this id."""
 
-    def profile_events(self, profile_id: str, wanted: PageRequest) -> Page | None: ...
+    def profile_events(self, profile_id: str, request: PageRequest) -> Page | None:
+        """The events of a profile. The id of a merged profile stands for the profile that it was merged into."""
 
-    def profile_sessions(self, profile_id: str, wanted: PageRequest) -> Page | None: ...
+    def profile_sessions(self, profile_id: str, request: PageRequest) -> Page | None:
+        """The sessions of a profile, newest first by their first call. Ids of merged profiles: as `profile_events`."""
 
-    def session_events(self, session_id: str, wanted: PageRequest) -> Page | None:
-        """Of the profile that the session belongs to now."""
+    def session_events(self, session_id: str, request: PageRequest) -> Page | None:
+        """The events of a session that belong to the session's present profile."""
 
-    def events(self, which: EventFilter, wanted: PageRequest) -> Page: ...
+    def events(self, matching: EventFilter, request: PageRequest) -> Page:
+        """The events of all profiles that match a filter."""
 
-    def profiles(self, which: ProfileFilter, wanted: PageRequest) -> Page: ...
+    def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
+        """The profiles that match a filter."""
 
     def count(self, kind: str) -> int:
-        """How many are stored; `kind` is "profile", "session" or "event"."""
+        """The number of stored documents of a kind: "profile", "session" or "event"."""
+
+
+class QueryPool(Protocol):
+    """Runs the methods of `Listings` without blocking the event loop. Used on the event loop's thread only."""
+
+    async def read(self, name: str, *arguments: Any) -> Any:
+        """Call the method of `Listings` with this name, and return its result. Raises StoreError."""
+
+    async def close(self) -> None:
+        """Release the threads or the process. Called once, when the server stops."""

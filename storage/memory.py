@@ -1,9 +1,9 @@
-"""A store without a file: the second implementation of the seam, for tests and for measuring without a disk."""
+"""A store in memory: the second backend, for tests and for measurements without a disk."""
 
 import uuid
 from collections.abc import Iterable, Sequence
-from itertools import groupby, takewhile
-from typing import Any, cast
+from itertools import takewhile
+from typing import Any
 
 from trackd.core.changes import (
     Administration,
@@ -18,10 +18,12 @@ from trackd.core.changes import (
     RemoveSource,
 )
 from trackd.core.documents import Event, Profile, Session, Source, Token
-from trackd.storage.fence import judge
+from trackd.storage.fence import judge, write_in_order
 
 
 class MemoryStore:
+    """See `Store`. The attributes are its content, for tests to read and to prepare."""
+
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self.profiles: dict[str, Profile] = {}
         self.merged: dict[str, str] = {}
@@ -31,7 +33,7 @@ class MemoryStore:
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
         self._tokens: dict[str, Token] = {}
-        self._sessions_looked_at = 0
+        self._sessions_examined = 0  # by the steps of the deletion that is under way
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
@@ -73,14 +75,7 @@ class MemoryStore:
         return {}
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        stale: set[str] = set()
-        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
-            if are_calls:
-                outcomes += self._write_calls(cast(list[Changes], list(group)), stale)
-            else:
-                outcomes += [self._administer(cast(Administration | Deletion, change), stale) for change in group]
-        return outcomes
+        return write_in_order(batch, self._write_calls, self._write_other)
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         profiles = (self.profiles.get(changes.fence.profile_id) for changes in calls)
@@ -97,9 +92,7 @@ class MemoryStore:
         self.event_ids |= {(profile_id, key): seq for profile_id, key, seq in verdict.event_ids}
         return verdict.outcomes
 
-    def _administer(self, change: Administration | Deletion, stale: set[str]) -> Outcome:
-        if isinstance(change, Erasure) and change.fence.profile_id in stale:
-            return Outcome.STALE
+    def _write_other(self, change: Administration | Deletion) -> Outcome:
         match change:
             case DeleteEvents():
                 return self._delete_events(change)
@@ -130,20 +123,20 @@ class MemoryStore:
         return Outcome.STORED
 
     def _delete_events(self, step: DeleteEvents) -> Outcome:
-        first = self.events[: step.limit]
-        old = list(takewhile(lambda event: event.inserted < step.before, first))
-        self.events = self.events[len(old) :]
-        for event in old:
+        examined = self.events[: step.limit]
+        expired = list(takewhile(lambda event: event.inserted < step.before, examined))
+        self.events = self.events[len(expired) :]
+        for event in expired:
             self.event_ids.pop((event.profile_id, event.id), None)
-        return Outcome.STORED if len(old) == step.limit else Outcome.DONE
+        return Outcome.STORED if len(expired) == step.limit else Outcome.DONE
 
     def _delete_sessions(self, step: DeleteSessions) -> Outcome:
-        begin = self._sessions_looked_at
-        looked_at = list(self.sessions.values())[begin : begin + step.limit]
-        old = {session.id for session in looked_at if session.updated < step.before}
-        self.sessions = {key: session for key, session in self.sessions.items() if key not in old}
-        is_end = len(looked_at) < step.limit
-        self._sessions_looked_at = 0 if is_end else begin + len(looked_at) - len(old)
+        begin = self._sessions_examined
+        examined = list(self.sessions.values())[begin : begin + step.limit]
+        expired = {session.id for session in examined if session.updated < step.before}
+        self.sessions = {key: session for key, session in self.sessions.items() if key not in expired}
+        is_end = len(examined) < step.limit
+        self._sessions_examined = 0 if is_end else begin + len(examined) - len(expired)
         return Outcome.DONE if is_end else Outcome.STORED
 
     def close(self) -> None:
@@ -151,7 +144,7 @@ class MemoryStore:
 
 
 def _anonymous(event: Event) -> Event:
-    nobody: dict[str, Any] = {
+    no_person: dict[str, Any] = {
         "id": uuid.uuid4().hex,
         "profile_id": "",
         "session_id": "",
@@ -159,4 +152,4 @@ def _anonymous(event: Event) -> Event:
         "ip": None,
         "reasons": None,
     }
-    return event._replace(**nobody, properties="{}", context="{}", config="{}")
+    return event._replace(**no_person, properties="{}", context="{}", config="{}")

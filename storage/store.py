@@ -1,8 +1,14 @@
-"""The seam between what the actors decide and where it is kept.
+"""The seam between the actors, which decide, and a backend, which stores.
 
-`Store` has two implementations, `SqliteStore` and `MemoryStore`, and one set of contract tests for both
-(tests/storage/test_store.py). A commit's outcome is told per call, so that a store shared by many nodes can take
-SQLite's place: whoever loses a race learns that its change is stale, and nothing of it is written.
+A backend is a class with the methods of `Store`. There are two: `SqliteStore` (sqlite/store.py), and `MemoryStore`
+(memory.py) for tests and measurements. The contract tests in tests/storage/test_store.py run on both. Nothing outside
+of `storage/` and the commands may depend on which one is in use.
+
+Several servers may share a store. So a commit is a compare-and-swap for each change: the change names the state that it
+was built on, its fence, and is written only if that state is still stored. fence.py has the rules, ready to use.
+
+Threads: the methods of `Reads` are called on the event loop's thread and must return at once. `commit` is called from
+one thread at a time, usually another one or another process; it must not disturb reads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,38 +19,57 @@ from trackd.core.documents import Profile, Session, Source, Token
 
 
 class Reads(Protocol):
-    """Point reads by key: fast enough for the event loop. Each sees every commit that was answered before it."""
+    """Reads by key, for the actors. Each sees all commits that have returned. All raise StoreError."""
 
     def profile(self, profile_id: str) -> Profile | None:
-        """The living profile of this id, or the one that it was merged into."""
+        """The profile with this id, or else the one that it was merged into. None when neither is stored."""
 
-    def session(self, session_id: str) -> Session | None: ...
+    def session(self, session_id: str) -> Session | None:
+        """The session with this id, or None."""
 
     def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
-        """Both in one read. No profile: it is erased, or merged into another."""
+        """A session and its profile, in one read; None when the session is not stored.
+
+        The profile is None when it is not stored under the id that the session names: it was erased, or merged.
+        """
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
-        """Those of the client-made ids that the profile already has, each with its `seq`."""
+        """The ids among `event_ids` that clients have used before for events of this profile.
+
+        Each with the event's `seq`, or None when the event was processed but not stored.
+        """
 
     def sources_version(self) -> int:
-        """A number that changes with every change to any source."""
+        """A number that is different after every change of any source; polled twice a second. 0 before the first."""
 
-    def sources(self) -> list[Source]: ...
+    def sources(self) -> list[Source]:
+        """All sources, disabled ones included, in any order."""
 
     def tokens(self) -> list[Token]:
-        """The tokens that hold at this moment."""
+        """All administration tokens that are not revoked, in any order."""
 
     def sizes(self) -> Mapping[str, int]:
-        """Bytes that the store takes, by part. Which parts there are is its own affair."""
+        """The bytes that the store takes, by part. The names of the parts become labels of a metric."""
 
 
 class Store(Reads, Protocol):
-    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        """Write a batch in one transaction; on return it is on disk. One outcome for each change, in order.
+    """A backend: reads by key, and commits."""
 
-        Called by one thread at a time, which need not be the reading one. An empty batch writes a heartbeat: it
-        shows whether the store can write at all. Raises StoreError when nothing of the batch was written.
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Write a batch in one transaction; what is STORED is on disk when this returns.
+
+        Returns one outcome for each change, in the order of the batch. A change is written as a whole or not at all:
+
+        - STORED: it is written. For a deletion: a step is written, and the next one is due.
+        - DONE: only for deletions: the last step is written.
+        - STALE: its fence does not match what is stored, or it builds on an earlier change that is not written. Not
+          written either.
+        - FAILED: it cannot be stored, and would fail again. Not written; the other changes are.
+
+        Later changes of a batch see the earlier ones. An empty batch tests whether the store can write: it writes and
+        commits something, a heartbeat. Raises StoreError when the transaction failed; then nothing of the batch is
+        written.
         """
 
     def close(self) -> None:
-        """Called once, after the last commit."""
+        """Release files and connections. Called once, after the last commit."""

@@ -1,4 +1,8 @@
-"""What stands between the event loop and who commits: a process (writer_process.py), or a thread (writer_thread.py)."""
+"""The seam between the event loop and commits, which block: a `BatchWriter` commits elsewhere and reports the results.
+
+There are two, for any backend: a process (workers/writer_process.py), which `trackd serve` uses, and a thread
+(workers/writer_thread.py).
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,9 +15,9 @@ from trackd.storage.errors import StoreError
 
 
 class BatchResult(Struct, frozen=True):
-    """What became of the batch that was submitted: an outcome for each change, or the error that undid them all.
+    """The result of one batch: an outcome for each change in its order, or the error because of which none is written.
 
-    `seconds` is how long the commit took, None when none was tried.
+    `seconds` is the duration of the commit, None when there was no attempt.
     """
 
     outcomes: Sequence[Outcome] = ()
@@ -22,32 +26,38 @@ class BatchResult(Struct, frozen=True):
 
 
 Committed = Callable[[BatchResult], None]
+"""A callback that receives the result of each batch, on the event loop's thread."""
 
 
 class Commits(Protocol):
-    """What `commit` needs of a store."""
+    """The method of a store that `commit` uses."""
 
-    def commit(self, batch: Sequence[Change]) -> list[Outcome]: ...
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        """See `Store.commit`."""
 
 
 class BatchWriter(Protocol):
-    """Commits one batch at a time, elsewhere. Made with `committed`, which is called on the loop's thread.
+    """Commits one batch at a time, in another thread or process. Used on the event loop's thread only.
 
-    An error may be handed back without a batch: nothing can be committed now.
+    It is constructed with a callback, `Committed`. The callback receives one result for each submitted batch. It may
+    also receive an error without a batch, when the writer learns that it cannot commit at present.
     """
 
     async def start(self) -> None:
-        """Raises StoreError when there is nothing to start."""
+        """Start the thread or process; return when it is ready. Raises StoreError when it does not start."""
 
     def submit(self, batch: Sequence[Change]) -> None:
-        """Begin to commit. The result is handed to `committed`; then the next. Raises StoreError when it cannot."""
+        """Begin to commit a batch, and return at once. The next batch may follow after the result of this one.
+
+        Raises StoreError when the writer is not running; then there is no result.
+        """
 
     async def close(self, timeout_s: float) -> bool:
-        """Wait for what was submitted, then end. Returns whether it ended in time."""
+        """Wait for the submitted batch, then end the thread or process. Returns whether it ended in time."""
 
 
 def commit(store: Commits, batch: Sequence[Change]) -> BatchResult:
-    """Commit a batch; whatever goes wrong becomes a result, so that its callers get an answer."""
+    """Commit a batch to a store, and return the result. Every exception becomes an error in it."""
     began = time.perf_counter()
     outcomes: Sequence[Outcome] = ()
     failed: StoreError | None = None
@@ -55,6 +65,6 @@ def commit(store: Commits, batch: Sequence[Change]) -> BatchResult:
         outcomes = store.commit(batch)
     except StoreError as error:
         failed = error
-    except Exception as error:  # a fault of ours must not end the only one that answers
+    except Exception as error:  # a bug must not end the writer: without a result the batch's callers get no answer
         failed = StoreError(f"{type(error).__name__}: {error}")
     return BatchResult(outcomes, failed, time.perf_counter() - began)

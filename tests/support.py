@@ -25,11 +25,11 @@ from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
 from trackd.http.server.server import Server, listen
 from trackd.http.track.endpoint import TrackEndpoint
-from trackd.storage.listings import Listings
+from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
-from trackd.storage.workers.query_pool import QueryPool, QueryThreads
+from trackd.storage.workers.query_pool import QueryThreads
 
 TRACKD = Path(sys.executable).with_name("trackd")
 SOURCE_ID = "test-source"

@@ -11,8 +11,7 @@ from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
 from trackd.http.errors import aborted
-from trackd.storage.listings import Listings, Page, PageRequest
-from trackd.storage.workers.query_pool import QueryPool
+from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 
 EXPORT_PAGE = 500
 

@@ -1,10 +1,8 @@
-"""Sources in the database file, as `trackd source` manages them, beside a running server or without one."""
+"""The sources of a database file, for `trackd source`; works while a server runs on the file, and without one."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,7 +10,7 @@ from trackd.core.documents import Source, timestamp
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import explained, transaction
 from trackd.storage.sqlite.database import open_for_writing
-from trackd.storage.sqlite.sources import PUT_SOURCE, source_row
+from trackd.storage.sqlite.source_rows import put_source, remove_source
 
 
 class Sources:
@@ -37,7 +35,7 @@ class Sources:
         with explained(self._path), transaction(self._db):
             if self._db.execute("SELECT 1 FROM source WHERE id = ?", [source.id]).fetchone():
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
-            self._db.execute(PUT_SOURCE, source_row(source))
+            put_source(self._db, source)
         return source
 
     def all(self) -> list[Source]:
@@ -54,17 +52,17 @@ class Sources:
 
     def enable(self, source_id: str, enabled: bool) -> None:
         now = timestamp(datetime.now(UTC))
-        self._change("UPDATE source SET enabled = ?, updated = ? WHERE id = ?", [enabled, now, source_id])
+        with explained(self._path):
+            sql = "UPDATE source SET enabled = ?, updated = ? WHERE id = ?"
+            exists = self._db.execute(sql, [enabled, now, source_id]).rowcount > 0
+        if not exists:
+            raise self._unknown(source_id)
 
     def remove(self, source_id: str) -> None:
-        self._change("DELETE FROM source WHERE id = ?", [source_id])
-
-    def _change(self, sql: str, parameters: Sequence[Any]) -> None:
-        """The last of the parameters is the id."""
         with explained(self._path):
-            changed = self._db.execute(sql, parameters).rowcount
-        if changed == 0:
-            raise self._unknown(parameters[-1])
+            exists = remove_source(self._db, source_id)
+        if not exists:
+            raise self._unknown(source_id)
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")

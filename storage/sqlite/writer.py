@@ -1,12 +1,11 @@
-"""What commits batches to an SQLite file: one connection, fixed SQL.
+"""Commits batches of changes to an SQLite file: one connection, fixed SQL.
 
-It checkpoints the write-ahead log too; in a server most of that is done beside it, see checkpointer.py.
+SQLite copies the write-ahead log into the file after some commits; in a server checkpointer.py does most of that
+meanwhile, on another connection.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import cast
 
 import pysqlite3 as sqlite3
 from msgspec.json import Decoder
@@ -20,20 +19,23 @@ from trackd.core.changes import (
     Deletion,
     Erasure,
     Outcome,
+    PutSource,
+    RemoveSource,
 )
 from trackd.core.encoding import json_again
 from trackd.storage.errors import StoreError
-from trackd.storage.fence import Verdict, judge
+from trackd.storage.fence import Verdict, judge, write_in_order
 from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
-from trackd.storage.sqlite.erasure import administer
+from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.retention import Retention
+from trackd.storage.sqlite.source_rows import put_source, remove_source
 
 log = logging.getLogger(__name__)
 
-# One row for a whole batch, see bulk.py.
-STANDING = """
+# One row with lists in JSON: each row that Python fetches takes the interpreter once more.
+STORED_STATES = """
 SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
         WHERE id IN (SELECT value FROM json_each(:profiles))),
        (SELECT json_group_array(json_array(id, profile_id, updated)) FROM session
@@ -57,8 +59,8 @@ PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
 JSON = Decoder()
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
-# One change is at fault, not the disk: the others of its batch are committed without it.
-FAULTS_OF_ONE = (
+# Errors of one change, not of the disk: the other changes of its batch are committed without it.
+ERRORS_OF_ONE_CHANGE = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.InterfaceError,
@@ -76,9 +78,10 @@ class SqliteWriter:
         self._retention = Retention()
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        """See `Store.commit`."""
         try:
-            return self._transaction(batch)
-        except FAULTS_OF_ONE as error:
+            return self._commit_together(batch)
+        except ERRORS_OF_ONE_CHANGE as error:
             if len(batch) > 1:
                 return self._commit_one_by_one(batch)
             if not batch:
@@ -88,16 +91,29 @@ class SqliteWriter:
         except sqlite3.Error as error:
             raise StoreError(f"cannot commit: {error}") from error
 
+    def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
+        position = self._retention.position
+        try:
+            with transaction(self._db):
+                outcomes = write_in_order(batch, self._write_calls, self._write_other)
+                if not batch:
+                    self._db.execute(HEARTBEAT)
+        except BaseException:
+            self._retention.position = position
+            raise
+        return outcomes
+
     def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Commit each change in a transaction of its own. Those that build on one that is not written are stale."""
         outcomes = []
-        undone: set[str] = set()
+        not_written: set[str] = set()  # ids of profiles
         for change in batch:
             profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            came_from = change.previous_owner if isinstance(change, Changes) else None
-            is_stale = profile_id in undone or came_from in undone
+            previous_owner = change.previous_owner if isinstance(change, Changes) else None
+            is_stale = profile_id in not_written or previous_owner in not_written
             outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
             if outcomes[-1] is not Outcome.STORED and profile_id is not None:
-                undone.add(profile_id)
+                not_written.add(profile_id)
         return outcomes
 
     def _commit_alone(self, change: Change) -> Outcome:
@@ -107,48 +123,30 @@ class SqliteWriter:
             log.error("a change was not stored: %s", error)
             return Outcome.FAILED
 
-    def _transaction(self, batch: Sequence[Change]) -> list[Outcome]:
-        position = self._retention.position
-        try:
-            with transaction(self._db):
-                outcomes = self._write(batch)
-                if not batch:
-                    self._db.execute(HEARTBEAT)
-        except BaseException:
-            self._retention.position = position
-            raise
-        return outcomes
-
-    def _write(self, batch: Sequence[Change]) -> list[Outcome]:
-        """Calls are written together, as far as no other change stands between them."""
-        outcomes: list[Outcome] = []
-        stale: set[str] = set()
-        for are_calls, group in groupby(batch, lambda change: isinstance(change, Changes)):
-            if are_calls:
-                outcomes += self._write_calls(cast(list[Changes], list(group)), stale)
-            else:
-                outcomes += [self._administer(cast(Administration | Deletion, change), stale) for change in group]
-        return outcomes
-
-    def _administer(self, change: Administration | Deletion, stale: set[str]) -> Outcome:
-        if isinstance(change, Erasure) and change.fence.profile_id in stale:
-            return Outcome.STALE
-        if isinstance(change, DeleteEvents | DeleteSessions):
-            return self._retention.delete(self._db, change)
-        return administer(self._db, change)
+    def _write_other(self, change: Administration | Deletion) -> Outcome:
+        match change:
+            case Erasure():
+                return erase(self._db, change)
+            case PutSource():
+                put_source(self._db, change.source)
+            case RemoveSource():
+                remove_source(self._db, change.source_id)
+            case DeleteEvents() | DeleteSessions():
+                return self._retention.delete(self._db, change)
+        return Outcome.STORED
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
-        profiles = json_again(list({changes.fence.profile_id for changes in calls}))
-        sessions = json_again(list({changes.session.id for changes in calls if changes.session}))
-        row = self._db.execute(STANDING, {"profiles": profiles, "sessions": sessions}).fetchone()
-        standing, links = JSON.decode(row[0]), JSON.decode(row[1])
+        profile_ids = json_again(list({changes.fence.profile_id for changes in calls}))
+        session_ids = json_again(list({changes.session.id for changes in calls if changes.session}))
+        row = self._db.execute(STORED_STATES, {"profiles": profile_ids, "sessions": session_ids}).fetchone()
+        profiles, sessions = JSON.decode(row[0]), JSON.decode(row[1])
         verdict = judge(
             calls,
-            {key: (seq, revision) for key, seq, revision, _ in standing},
-            {key: (profile_id, updated) for key, profile_id, updated in links},
+            {key: (seq, revision) for key, seq, revision, _ in profiles},
+            {key: (profile_id, updated) for key, profile_id, updated in sessions},
             stale,
         )
-        self._put(verdict, {key: last_event for key, _, _, last_event in standing}, row[2])
+        self._put(verdict, {key: last_event for key, _, _, last_event in profiles}, row[2])
         return verdict.outcomes
 
     def _put(self, verdict: Verdict, last_events: Mapping[str, int | None], last_number: int) -> None:
@@ -171,8 +169,9 @@ class SqliteWriter:
         )
 
     def close(self) -> None:
+        """Copy the write-ahead log into the file, and close the connection."""
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:  # the disk is full, say
+        except sqlite3.Error as error:  # for example a full disk
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
         self._db.close()

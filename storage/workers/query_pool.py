@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
@@ -15,15 +15,8 @@ THREADS = 4
 END_TIMEOUT_S = 1.0
 
 
-class QueryPool(Protocol):
-    async def read(self, name: str, *arguments: Any) -> Any:
-        """What that method of `Listings` returns. Raises StoreError."""
-
-    async def close(self) -> None: ...
-
-
 class QueryThreads:
-    """See `Lists`. Of any `Listings`."""
+    """See `QueryPool`. Of any `Listings`."""
 
     def __init__(self, listings: Listings) -> None:
         self._listings = listings
@@ -39,7 +32,7 @@ class QueryThreads:
 
 
 class QueryProcess:
-    """See `Lists`. `command` starts what runs `read_frames`; it is started for the first list.
+    """See `QueryPool`. `command` starts what runs `read_frames`; it is started for the first list.
 
     A thread that reads takes the interpreter from the event loop again and again: 100 reads a second beside a full
     load cost 17 % of the calls, with the process 6 to 8 %.
