@@ -1,10 +1,9 @@
-"""README, the dashboard and the alert rules name metrics that exist, and README all of them."""
+"""The page on metrics, the dashboard and the alert rules name existing metrics, and the page all of them."""
 
 import asyncio
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import promql_parser
@@ -12,13 +11,12 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.docs.pages import ROOT, page
 from tests.support import SOURCE_ID, payload, serving
 from trackd.core.calls import EventOutcome
 from trackd.storage.sqlite.store import SqliteStore
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-SECTION = README[README.index("## Watching it") :].split("\n## ")[0]
+PAGE = page("operating/metrics")
 DASHBOARD = json.loads((ROOT / "docs" / "grafana.json").read_text())
 ALERTS = [
     rule for group in yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"] for rule in group["rules"]
@@ -28,74 +26,74 @@ BY_PROMETHEUS = {"job", "instance"}  # labels that each sample gets when it is s
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is scraped after a call."""
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The answer of `GET /metrics` after a call."""
     store = SqliteStore(tmp_path_factory.mktemp("metrics") / "trackd.db")
 
-    async def story() -> str:
+    async def scrape() -> str:
         async with serving(store, admin=True) as client:
             source = await client.post("/event-source", json={"id": SOURCE_ID, "name": "test"})
             assert source.status_code == 200, source.text
             assert (await client.post("/track", json=payload("s", "page-view"))).status_code == 200
             return (await client.get("/metrics")).text
 
-    return asyncio.run(asyncio.wait_for(story(), 30))
+    return asyncio.run(asyncio.wait_for(scrape(), 30))
 
 
 @pytest.fixture(scope="module")
-def samples(page: str) -> dict[str, set[str]]:
+def samples(scraped: str) -> dict[str, set[str]]:
     """Labels by the name of the sample."""
     found: dict[str, set[str]] = {"up": set()}
-    for family in text_string_to_metric_families(page):
+    for family in text_string_to_metric_families(scraped):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found
 
 
-def named_in_readme() -> dict[str, set[str]]:
+def documented() -> dict[str, set[str]]:
     """The metrics of the table, each with its labels."""
-    rows = re.findall(r"^\| (`.+?`) \| (.*?) ?\| ", SECTION, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \| (.*?) ?\| ", PAGE, re.MULTILINE)
     return {name: set(re.findall("`(.+?)`", labels)) for names, labels in rows for name in re.findall("`(.+?)`", names)}
 
 
-def test_prometheus_own_parser_accepts_the_page_and_every_family_has_help_and_type(page: str) -> None:
-    families = list(text_string_to_metric_families(page))
+def test_prometheus_own_parser_accepts_the_page_and_every_family_has_help_and_type(scraped: str) -> None:
+    families = list(text_string_to_metric_families(scraped))
     assert len(families) == len({family.name for family in families}) > 20
     for family in families:
         assert family.documentation, family.name
         assert family.type in ("counter", "gauge", "histogram"), family.name
         assert family.samples, family.name
-    typed, helped = (re.findall(rf"^# {kind} (\S+)", page, re.MULTILINE) for kind in ("TYPE", "HELP"))
+    typed, helped = (re.findall(rf"^# {kind} (\S+)", scraped, re.MULTILINE) for kind in ("TYPE", "HELP"))
     assert typed == helped
     assert len(set(typed)) == len(families)
 
 
-def test_the_readme_names_every_metric_with_its_labels_and_no_other(page: str, samples: dict[str, set[str]]) -> None:
-    there = {name: samples.get(name, set()) for name in re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)}
-    named = named_in_readme()
+def test_the_page_names_every_metric_with_its_labels_and_no_other(scraped: str, samples: dict[str, set[str]]) -> None:
+    existing = {name: samples.get(name, set()) for name in re.findall(r"^# TYPE (\S+)", scraped, re.MULTILINE)}
+    named = documented()
     assert {name: labels for name, labels in named.items() if name.startswith("trackd_")} == {
-        name: labels for name, labels in there.items() if name.startswith("trackd_")
+        name: labels for name, labels in existing.items() if name.startswith("trackd_")
     }
-    # Those of the process are there where /proc is.
-    assert {name for name in there if not name.startswith("trackd_")} <= named.keys()
+    # The metrics of the process exist on Linux only.
+    assert {name for name in existing if not name.startswith("trackd_")} <= named.keys()
 
 
-def test_the_names_are_as_prometheus_wants_them(page: str) -> None:
-    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)", page, re.MULTILINE):
+def test_the_names_are_as_prometheus_wants_them(scraped: str) -> None:
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)", scraped, re.MULTILINE):
         assert re.fullmatch(r"(trackd|process)_[a-z_]+", name)
         assert name.endswith("_total") == (kind == "counter")
 
 
 @pytest.mark.parametrize("outcome", get_args(EventOutcome))
-def test_the_readme_explains_every_outcome(outcome: str) -> None:
-    assert f"`{outcome}`" in SECTION
+def test_the_page_explains_every_outcome(outcome: str) -> None:
+    assert f"`{outcome}`" in PAGE
 
 
 # Queries
 
 
 def selectors(query: str) -> Iterator[tuple[str, set[str]]]:
-    """The samples that a query asks for, each with the labels that it looks at. ValueError: it is no query."""
+    """The samples that a query asks for, each with the labels that it uses. Raises ValueError for an invalid query."""
     found: list[Any] = []
     expression = promql_parser.parse(query.replace("$__rate_interval", "1m"))
     promql_parser.walk(expression, found.append)
@@ -118,7 +116,7 @@ def assert_can_be_answered(query: str, samples: dict[str, set[str]]) -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_the_dashboard_asks_for_what_is_there(panel: dict[str, Any], samples: dict[str, set[str]]) -> None:
+def test_the_dashboard_asks_for_existing_metrics(panel: dict[str, Any], samples: dict[str, set[str]]) -> None:
     assert panel["targets"]
     for target in panel["targets"]:
         assert target["datasource"] == panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
@@ -130,7 +128,7 @@ def test_the_dashboard_asks_for_what_is_there(panel: dict[str, Any], samples: di
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
-def test_the_alerts_ask_for_what_is_there_and_say_what_is_wrong(
+def test_the_alerts_ask_for_existing_metrics_and_describe_the_fault(
     alert: dict[str, Any], samples: dict[str, set[str]]
 ) -> None:
     assert alert.keys() <= {"alert", "expr", "for", "labels", "annotations"}
@@ -140,7 +138,7 @@ def test_the_alerts_ask_for_what_is_there_and_say_what_is_wrong(
     assert alert["annotations"].keys() == {"summary", "description"}
 
 
-def test_a_query_that_is_none_or_asks_for_something_else_is_noticed(samples: dict[str, set[str]]) -> None:
+def test_an_invalid_query_or_an_unknown_metric_is_found(samples: dict[str, set[str]]) -> None:
     with pytest.raises(ValueError, match="rate"):
         assert_can_be_answered("rate(trackd_calls_total)", samples)
     for wrong in ("trackd_nothing", 'trackd_calls_total{outcome="stored"}', "sum by (part) (trackd_ready)"):
@@ -153,7 +151,7 @@ def test_a_query_that_is_none_or_asks_for_something_else_is_noticed(samples: dic
 
 def test_each_group_of_metrics_has_a_panel() -> None:
     asked = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
-    for name in named_in_readme():
+    for name in documented():
         if name.startswith("trackd_"):
             assert name in asked, name
 
