@@ -1,4 +1,4 @@
-"""The base of all actors: one guard around every handler."""
+"""The base class of all actors. It catches exceptions around every handler."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,21 +6,9 @@ from typing import Any, ClassVar
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
-from trackd.actors.messages import (
-    Administer,
-    Admitted,
-    Answer,
-    Answered,
-    Commit,
-    Deliver,
-    Erase,
-    Failed,
-    Fetch,
-    Reason,
-    Refused,
-)
+from trackd.actors.messages import Answered, Failed, Reason, Refused
 from trackd.actors.wiring import Wiring
-from trackd.core.calls import Track
+from trackd.core.calls import Answer, Request
 from trackd.storage.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -28,29 +16,29 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 1.0
 
 Handler = Callable[[Any, Any], None]
-"""A method, not bound: of the actor and its message."""
+"""An unbound method: it takes the actor and the message."""
 
 
 class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
-    """An actor whose handler may raise: its caller gets an answer, and Thespian does not run it again.
+    """An actor whose handlers may raise: the caller gets an answer, and the message is handled once.
 
-    Thespian repeats a message whose handler raised, three times in all, and would apply half of it each time.
-    A handler changes its actor's state only once nothing can fail any more.
+    Thespian itself runs a handler that raised again, three times in all, and half of its work would be done each time.
+    So that nothing is half done here, a handler changes its actor's state only after everything that can fail.
     """
 
     wiring: Wiring
-    _handlers: ClassVar[Mapping[type, Handler]]  # there are as many actors as active profiles
+    _handlers: ClassVar[Mapping[type, Handler]]  # of the class: there are as many actors as active profiles
 
     def __init_subclass__(cls) -> None:
         cls._handlers = {Wiring: cls._wire, **cls.handlers()}
 
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
-        """What the actor takes: a handler for each type of message."""
+        """The actor's handler for each type of message that it takes."""
         raise NotImplementedError
 
     def wired(self) -> None:
-        """Called when `self.wiring` is there, before the first message."""
+        """Called once, before the first message: `self.wiring` is set."""
 
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
@@ -62,40 +50,30 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
             self._handlers[type(message)](self, message)
             self._messages[type(self)] += 1
         except Exception as error:
-            self._report(message, error)
+            self._handle_fault(message, error)
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name
-        """As Thespian's, without a look at what an address is: each call is sent three times."""
+        """As Thespian's, without its checks of the address, which cost time in each of a call's messages."""
         self._myRef._system._systemBase.actor_send(self._myRef._addr, targetAddr, msg)
 
     @property
     def reports_to(self) -> ActorAddress:
-        """Who hears of calls that this actor ends by itself."""
+        """The actor that receives the answers of this one."""
         return self.wiring.guardian
 
     def answer(self, *answers: Answer) -> None:
         self.send(self.reports_to, Answered(answers))
 
-    def _report(self, message: Any, error: Exception) -> None:
+    def _handle_fault(self, message: Any, error: Exception) -> None:
+        """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""
         if isinstance(message, ActorSystemMessage):
             return
-        number = _number(message)
-        if isinstance(error, StoreError):
+        store_failed = isinstance(error, StoreError)
+        if store_failed:
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
-            answer: Answer = Refused(number or 0, Reason.STORE_FAILED, RETRY_AFTER_S)
         else:
             log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=error)
             self.wiring.dependencies.tally.faults[type(self)] += 1
-            answer = Failed(number or 0)
-        if number is not None:
-            self.answer(answer)
-
-
-def _number(message: Any) -> int | None:
-    """The number of the call that a message asks something for. An answer has none: no Failed answers a Failed."""
-    match message:
-        case Track() | Commit() | Erase() | Fetch() | Administer():
-            return message.number
-        case Admitted() | Deliver():
-            return message.call.number
-    return None
+        if isinstance(message, Request):
+            number = message.number
+            self.answer(Refused(number, Reason.STORE_FAILED, RETRY_AFTER_S) if store_failed else Failed(number))

@@ -32,7 +32,6 @@ from trackd.actors.actor_pool import ActiveProfile, ActorPool
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import (
     Admitted,
-    Answer,
     Answered,
     Commit,
     CommitsFinished,
@@ -48,6 +47,7 @@ from trackd.actors.messages import (
 )
 from trackd.actors.profile import ProfileActor
 from trackd.actors.session_owners import SessionOwner, SessionOwners
+from trackd.core.calls import Answer
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
 from trackd.core.resolution import Named, resolve

@@ -1,4 +1,4 @@
-"""Many calls in one transaction: whatever arrives while one batch commits is the next batch."""
+"""Group commit: everything that arrives while one batch commits is the next batch."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,28 +17,29 @@ from trackd.actors.messages import (
     StoreHealth,
     Tick,
 )
-from trackd.core.changes import Change, Changes, Outcome
+from trackd.core.changes import Changes, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)
 
-Waiting = Commit | Administer
+Queued = Commit | Administer
+Finished = tuple[Queued | Delete, Outcome]
 
-# Bounds how long the next call waits for its turn: about 0.1 s of writing.
-MAX_BATCH_CALLS = 1_000
+MAX_BATCH_CALLS = 1_000  # bounds the time of a commit, for which the next call waits
 
 
 class EventWriter(BaseActor):
-    """Knows what waits for the disk. When a commit fails, what was built on it fails with it.
+    """Queues changes and commits them in batches.
 
-    Deletions are nobody's call: each has a batch of its own, and only when no call waits.
+    A commit that is not stored cascades: the queued commits that depend on it get its outcome and are not tried. A
+    deletion is a batch of its own, and waits until the queue is empty.
     """
 
     def wired(self) -> None:
-        self._waiting: list[Waiting] = []
+        self._queue: list[Queued] = []
         self._deletions: list[Delete] = []
-        self._committing: list[Waiting | Delete] | None = None
+        self._batch: list[Queued | Delete] | None = None  # under way; empty for a heartbeat
         self._writable = True
 
     @classmethod
@@ -46,100 +47,102 @@ class EventWriter(BaseActor):
         return {
             Commit: cls._enqueue,
             Administer: cls._enqueue,
-            Delete: cls._defer,
-            BatchCommitted: cls._committed,
-            Tick: cls._try_again,
+            Delete: cls._enqueue_deletion,
+            BatchCommitted: cls._batch_committed,
+            Tick: cls._retry,
         }
 
-    def _enqueue(self, message: Waiting) -> None:
-        self._waiting.append(message)
-        self._submit()
+    def _enqueue(self, message: Queued) -> None:
+        self._queue.append(message)
+        self._begin_commits()
 
-    def _defer(self, deletion: Delete) -> None:
+    def _enqueue_deletion(self, deletion: Delete) -> None:
         self._deletions.append(deletion)
-        self._submit()
+        self._begin_commits()
 
-    def _committed(self, committed: BatchCommitted) -> None:
-        self._settle(committed.result)
-        self._submit()
+    def _batch_committed(self, committed: BatchCommitted) -> None:
+        self._finish(committed.result)
+        self._begin_commits()
+
+    def _begin_commits(self) -> None:
+        """Begin to commit the next batch, if none is under way; more than one only if it cannot be submitted."""
+        while self._batch is None and (self._queue or self._deletions):
+            if self._queue:
+                self._batch = [*self._queue[:MAX_BATCH_CALLS]]
+                self._queue = self._queue[MAX_BATCH_CALLS:]
+            else:
+                self._batch = [self._deletions.pop(0)]
+            self._submit()
+
+    def _retry(self, _: Tick) -> None:
+        """Commit an empty batch, a heartbeat, to a store that failed: calls may no longer arrive to try it."""
+        if not self._writable and self._batch is None:
+            self._batch = []
+            self._submit()
 
     def _submit(self) -> None:
-        while self._committing is None and (self._waiting or self._deletions):
-            if self._waiting:
-                self._committing = [*self._waiting[:MAX_BATCH_CALLS]]
-                self._waiting = self._waiting[MAX_BATCH_CALLS:]
-            else:
-                self._committing = [self._deletions.pop(0)]
-            self._hand_over()
-
-    def _try_again(self, _: Tick) -> None:
-        """A store that failed gets no calls once /ready says so: a heartbeat finds out when it is well."""
-        if not self._writable and self._committing is None:
-            self._committing = []
-            self._hand_over()
-
-    def _hand_over(self) -> None:
         try:
-            self.wiring.dependencies.submit([_change(message) for message in self._committing or ()])
+            self.wiring.dependencies.submit([message.change for message in self._batch or ()])
         except Exception as error:
-            self._settle(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
+            self._finish(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
 
-    def _settle(self, result: BatchResult) -> None:
-        batch, self._committing = self._committing or [], None
+    def _finish(self, result: BatchResult) -> None:
+        batch, self._batch = self._batch or [], None
         if result.error is None and len(result.outcomes) != len(batch):
             result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
         self._count(result, batch)
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
-        ended = list(zip(batch, outcomes, strict=True))
-        undone: dict[str | None, Outcome] = {
-            _profile_id(message): outcome for message, outcome in reversed(ended) if outcome is not Outcome.STORED
+        finished: list[Finished] = list(zip(batch, outcomes, strict=True))
+        not_stored: dict[str | None, Outcome] = {
+            _profile_id(message): outcome for message, outcome in reversed(finished) if outcome is not Outcome.STORED
         }
-        if undone:
-            ended += self._taken_out(undone)
-        settled = tuple([(message, outcome) for message, outcome in ended if isinstance(message, Commit)])
-        if settled:
-            self.send(self.wiring.directory, CommitsFinished(settled))
-        self._answer_administration(ended)
-        for message, outcome in ended:
+        if not_stored:
+            finished += self._cascade(not_stored)
+        commits = tuple([(message, outcome) for message, outcome in finished if isinstance(message, Commit)])
+        if commits:
+            self.send(self.wiring.directory, CommitsFinished(commits))
+        self._answer_administration(finished)
+        for message, outcome in finished:
             if isinstance(message, Delete):
-                self.send(self.wiring.housekeeper, Deleted(message.step, outcome))
-        self._note_health(result.error)
+                self.send(self.wiring.housekeeper, Deleted(message.change, outcome))
+        self._report_health(result.error)
 
-    def _taken_out(self, undone: dict[str | None, Outcome]) -> list[tuple[Waiting | Delete, Outcome]]:
-        """What waits and was built on a profile that is undone, or on what is taken out before it."""
-        taken_out: list[tuple[Waiting | Delete, Outcome]] = []
-        left: list[Waiting] = []
-        for message in self._waiting:
-            outcome = _undone_with(message, undone)
+    def _cascade(self, not_stored: dict[str | None, Outcome]) -> list[Finished]:
+        """Remove the commits that depend on a profile in `not_stored` from the queue, and add their profiles to it."""
+        removed: list[Finished] = []
+        kept: list[Queued] = []
+        for message in self._queue:
+            outcome = _outcome_of_dependency(message, not_stored)
             if outcome is None:
-                left.append(message)
+                kept.append(message)
             else:
-                taken_out.append((message, outcome))
-                undone.setdefault(_profile_id(message), outcome)
-        self._waiting = left
-        return taken_out
+                removed.append((message, outcome))
+                not_stored.setdefault(_profile_id(message), outcome)
+        self._queue = kept
+        return removed
 
-    def _count(self, result: BatchResult, batch: Sequence[Waiting | Delete]) -> None:
+    def _count(self, result: BatchResult, batch: Sequence[Queued | Delete]) -> None:
         tally = self.wiring.dependencies.tally
-        if batch and not isinstance(batch[0], Delete):  # neither a heartbeat nor a deletion, which is alone
+        if batch and not isinstance(batch[0], Delete):  # neither a heartbeat nor a deletion
             tally.batch_calls.observe(len(batch))
         if result.seconds is not None:
             tally.commit_seconds.observe(result.seconds)
         if result.error is not None:
             tally.failed_commits += 1
 
-    def _answer_administration(self, ended: Sequence[tuple[Waiting | Delete, Outcome]]) -> None:
-        administered = [(message, outcome) for message, outcome in ended if isinstance(message, Administer)]
+    def _answer_administration(self, finished: Sequence[Finished]) -> None:
+        administered = [(message, outcome) for message, outcome in finished if isinstance(message, Administer)]
         if not administered:
             return
-        self.send(self.wiring.source_auth, Tick())  # a source is in force when it is answered
+        self.send(self.wiring.source_auth, Tick())  # it reads the sources before the answers leave
         for message, outcome in administered:
-            failed = outcome is not Outcome.STORED
-            refused = Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S)
-            self.answer(refused if failed else Administered(message.number))
+            if outcome is Outcome.STORED:
+                self.answer(Administered(message.number))
+            else:
+                self.answer(Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S))
 
-    def _note_health(self, error: StoreError | None) -> None:
-        """One line when the store begins to fail and one when it is well again, however many calls are refused."""
+    def _report_health(self, error: StoreError | None) -> None:
+        """Log and report when the store begins to fail and when it works again, not for each commit."""
         writable = error is None
         if writable != self._writable:
             if error:
@@ -150,24 +153,17 @@ class EventWriter(BaseActor):
             self.send(self.wiring.guardian, StoreHealth(writable))
 
 
-def _change(message: Waiting | Delete) -> Change:
-    match message:
-        case Commit():
-            return message.changes
-        case Administer():
-            return message.change
-        case Delete():
-            return message.step
+def _profile_id(message: Queued | Delete) -> str | None:
+    return message.change.fence.profile_id if isinstance(message, Commit) else None
 
 
-def _profile_id(message: Waiting | Delete) -> str | None:
-    return message.changes.fence.profile_id if isinstance(message, Commit) else None
+def _outcome_of_dependency(message: Queued, not_stored: Mapping[str | None, Outcome]) -> Outcome | None:
+    """The outcome of the commit that this one depends on; None if that is stored or there is none.
 
-
-def _undone_with(message: Waiting, undone: Mapping[str | None, Outcome]) -> Outcome | None:
-    """A call that takes a session from a profile is built on that profile too: on whether it lives."""
+    A commit depends on the commits of its profile before it, and on those of the profile that its session comes from.
+    """
     if not isinstance(message, Commit):
         return None
-    changes = message.changes
-    came_from = changes.previous_owner if isinstance(changes, Changes) else None
-    return undone.get(changes.fence.profile_id) or (undone.get(came_from) if came_from is not None else None)
+    change = message.change
+    previous_owner = change.previous_owner if isinstance(change, Changes) else None
+    return not_stored.get(change.fence.profile_id) or (not_stored.get(previous_owner) if previous_owner else None)

@@ -1,4 +1,4 @@
-"""The actor that creates the others, and through which answers leave."""
+"""The root actor: it creates the others, and the answers leave through it."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,7 @@ from trackd.actors.housekeeper import Housekeeper
 from trackd.actors.messages import Answered, StoreHealth, Tick
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.wiring import Dependencies, Wiring
+from trackd.core.calls import Request
 
 
 class Guardian(BaseActor):
@@ -17,19 +18,27 @@ class Guardian(BaseActor):
         return {Dependencies: cls._create, Answered: cls._answered, StoreHealth: cls._store_health, Tick: cls._tick}
 
     def _create(self, dependencies: Dependencies) -> None:
+        classes = (SourceAuth, ProfileDirectory, EventWriter, Housekeeper)
+        addresses = {actor: self.createActor(actor) for actor in classes}
+        routes = {
+            message: address
+            for actor, address in addresses.items()
+            for message in actor.handlers()
+            if issubclass(message, Request)
+        }
         self._wire(
             Wiring(
                 guardian=self.myAddress,
-                source_auth=self.createActor(SourceAuth),
-                directory=self.createActor(ProfileDirectory),
-                event_writer=self.createActor(EventWriter),
-                housekeeper=self.createActor(Housekeeper),
+                source_auth=addresses[SourceAuth],
+                directory=addresses[ProfileDirectory],
+                event_writer=addresses[EventWriter],
+                housekeeper=addresses[Housekeeper],
+                routes=routes,
                 dependencies=dependencies,
             )
         )
-        wiring = self.wiring
-        for address in (wiring.directory, wiring.event_writer, wiring.housekeeper, wiring.source_auth):
-            self.send(address, wiring)
+        for address in addresses.values():
+            self.send(address, self.wiring)
         dependencies.frontend.started(self.wiring)
 
     def _answered(self, answered: Answered) -> None:

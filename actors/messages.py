@@ -1,74 +1,35 @@
-"""Every message between the actors. All are immutable; who asks uses a verb, who tells uses a participle.
+"""Every message between the actors. All are frozen; a request is named by a verb, a result by a participle.
 
     Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Evict ─▶ ProfileActor
        ▲                     │                      ▲          │                                       │
-       │                  Answered               Settled    Answered                                Commit
+       │                  Answered        CommitsFinished   Answered                                Commit
        │                     ▼                      │          ▼                                       ▼
        └──────────────── Guardian ◀─────────────────│──── Guardian                                EventWriter
                                                     └──────────────────────────────────────────────────┘
 
 Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
-EventWriter. The Housekeeper asks the EventWriter with Delete, and is told with Deleted. The writer's result
-reaches the EventWriter as BatchCommitted. A handler that raises becomes Failed: of a ProfileActor to the
-ProfileDirectory, which lets go of the call, of all others to the Guardian. New rules come to the SourceAuth as
-RulesChanged, and travel with each call that it admits.
+EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches the
+EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it admits.
+
+A handler that raises on a `Request` is answered with Failed or Refused: a ProfileActor sends it to the
+ProfileDirectory, which ends the call, every other actor to the Guardian. The Tracker sends a `Request` to the actor
+among the Guardian's children that has a handler for it. So a new request takes its structs here (or in core/calls.py),
+a handler, and a caller.
 """
 
 from enum import Enum
 
 from msgspec import Struct
 
-from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.changes import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.writer import BatchResult
 
 
-class Admitted(Struct, frozen=True):
-    """A call that its source may make, and the rules that it came under.
-
-    `attempt` counts how often it was found stale and sent again.
-    """
-
-    call: Track
-    source: Source
-    rules: RuleSet
-    attempt: int = 0
-
-
-class Activate(Struct, frozen=True):
-    """Be this profile from now on. `stored` is None for one that is not stored yet."""
-
-    profile_id: str
-    stored: Profile | None
-
-
-class Evict(Struct, frozen=True):
-    """Forget the profile, and wait for the next one."""
-
-
-class Deliver(Struct, frozen=True):
-    """Apply a call to the profile.
-
-    `settled`: this activation's commits up to that ordinal are on disk. `session_of`: the profile that the session
-    belongs to as far as the directory knows, None when there is no such session. `session` is as it is stored, if that
-    had to be read. `orphan`: the session's profile is gone, so that its visit is counted nowhere. `activation`
-    comes before the call.
-    """
-
-    call: Track
-    source: Source
-    rules: RuleSet
-    durable_up_to: int
-    session_owner: str | None
-    orphan: bool = False
-    session: Session | None = None
-    activation: Activate | None = None
-
-
 class Reason(Enum):
-    """Why a call was refused."""
+    """Why a request was refused."""
 
     UNKNOWN_SOURCE = "unknown source"
     DISABLED_SOURCE = "disabled source"
@@ -81,123 +42,171 @@ class Reason(Enum):
     TIMED_OUT = "timed out"
 
 
-class Refused(Struct, frozen=True):
-    """A call of which nothing is kept. `retry_after_s` is None when sending it again cannot help."""
+class Refused(Answer, frozen=True):
+    """The request was not carried out. After TIMED_OUT it may be carried out later all the same."""
 
-    number: int
     reason: Reason
     retry_after_s: float | None = None
+    """In how many seconds the client may send it again; None when that cannot help."""
 
 
-class Failed(Struct, frozen=True):
-    """A call whose handler raised: a fault of trackd. Nothing of it is kept."""
-
-    number: int
+class Failed(Answer, frozen=True):
+    """A handler raised on the request: a fault of trackd. Nothing of the request is stored."""
 
 
-class Erase(Struct, frozen=True):
-    """Remove a profile, with all that is known of it; `erased` is the time. See `Erasure` for `keep_events`.
+Aborted = Refused | Failed
+"""The answers that any request can have, in place of its own."""
 
-    `attempt` counts how often the erasure was found stale and sent again.
-    """
+
+class Answered(Struct, frozen=True):
+    """Answers on their way out."""
+
+    answers: tuple[Answer, ...]
+
+
+class Admitted(Request[Tracked | Rejected], frozen=True):
+    """A call that its source may make."""
+
+    call: Track
+    source: Source
+    rules: RuleSet
+    """The rules at the moment when the call was admitted: the call keeps them."""
+    attempt: int = 0
+    """How often the call was stale and handed over again."""
+
+    @property
+    def number(self) -> int:
+        return self.call.number
+
+
+class Activate(Struct, frozen=True):
+    """Hold this profile from now on."""
+
+    profile_id: str
+    stored: Profile | None
+    """The stored profile, None for a new one."""
+
+
+class Evict(Struct, frozen=True):
+    """Drop the profile, and hold none until the next Activate."""
+
+
+class Deliver(Request[Tracked | Rejected], frozen=True):
+    """Apply a call to the profile."""
+
+    call: Track
+    source: Source
+    rules: RuleSet
+    durable_up_to: int
+    """The ordinal of the profile's last commit that is on disk, 0 for none since its activation."""
+    session_owner: str | None
+    """The id of the profile that owns the session before the call; None if there is no such session."""
+    orphan: bool = False
+    """Whether the session's owner is gone, so that the visit counts for the profile that takes the session over."""
+    session: Session | None = None
+    """The stored session, if the directory had to read it."""
+    activation: Activate | None = None
+    """The profile to hold before the call is applied; None if the actor holds it already."""
+
+    @property
+    def number(self) -> int:
+        return self.call.number
+
+
+class Erased(Answer, frozen=True):
+    """The profile is no longer on disk."""
+
+    profile_id: str | None
+    """The id of the erased profile; None if there was no such profile."""
+
+
+class Erase(Request[Erased], frozen=True):
+    """Remove a profile and everything that belongs to it."""
 
     number: int
     profile_id: str
     erased: str
+    """The time of the erasure, a timestamp."""
     keep_events: bool = False
+    """See `Erasure`."""
     attempt: int = 0
+    """How often the erasure was stale and handed over again."""
 
 
-class Erased(Struct, frozen=True):
-    """The profile is gone from the disk; `profile_id` is None when there was none."""
+class Fetched(Answer, frozen=True):
+    """A profile as it is committed."""
 
-    number: int
-    profile_id: str | None
+    profile: Profile | None
+    """None if there is no such profile."""
 
 
-class Fetch(Struct, frozen=True):
-    """Tell what is committed of a profile."""
+class Fetch(Request[Fetched], frozen=True):
+    """Return what is committed of a profile."""
 
     number: int
     profile_id: str
 
 
-class Fetched(Struct, frozen=True):
-    """The profile, None when there is none."""
-
-    number: int
-    profile: Profile | None
+class Administered(Answer, frozen=True):
+    """The change is on disk, and in force."""
 
 
-class Administer(Struct, frozen=True):
-    """Write a change that is no profile's."""
+class Administer(Request[Administered], frozen=True):
+    """Write a change to the sources."""
 
     number: int
     change: PutSource | RemoveSource
 
 
-class Administered(Struct, frozen=True):
-    """The change is on disk."""
+class Commit(Request[Tracked | Erased], frozen=True):
+    """Write the decision of a profile's actor."""
 
     number: int
-
-
-Request = Track | Erase | Fetch | Administer
-Aborted = Refused | Failed
-Answer = Tracked | Rejected | Erased | Fetched | Administered | Aborted
-
-
-class Answered(Struct, frozen=True):
-    """Answers for the callers outside."""
-
-    answers: tuple[Answer, ...]
-
-
-class Commit(Struct, frozen=True):
-    """Write what a profile's actor decided; `answer` is for the caller once it is on disk."""
-
-    number: int
+    """The number of the call or erasure."""
     ordinal: int
-    changes: Changes | Erasure
+    """The position among the commits of this activation, from 1."""
+    change: Changes | Erasure
     answer: Tracked | Erased
+    """Sent to the caller once the change is on disk."""
+
+
+class CommitsFinished(Struct, frozen=True):
+    """The outcomes of commits."""
+
+    commits: tuple[tuple[Commit, Outcome], ...]
+    """In the order of their arrival at the EventWriter."""
 
 
 class Delete(Struct, frozen=True):
-    """Take a step of a deletion once nothing else waits for the disk."""
+    """Write one step of a deletion when no other change waits."""
 
-    step: Deletion
+    change: Deletion
 
 
 class Deleted(Struct, frozen=True):
-    """What became of the step."""
+    """The outcome of a step."""
 
-    step: Deletion
+    change: Deletion
     outcome: Outcome
 
 
 class BatchCommitted(Struct, frozen=True):
-    """The batch under way has ended."""
+    """The commit under way has ended."""
 
     result: BatchResult
 
 
-class CommitsFinished(Struct, frozen=True):
-    """What became of commits, in their order."""
-
-    commits: tuple[tuple[Commit, Outcome], ...]
-
-
 class RulesChanged(Struct, frozen=True):
-    """From now on calls come under these rules."""
+    """Admit calls under these rules from now on."""
 
     rules: RuleSet
 
 
 class StoreHealth(Struct, frozen=True):
-    """Whether the store could write when it was last tried."""
+    """The store began to fail, or works again."""
 
     writable: bool
 
 
 class Tick(Struct, frozen=True):
-    """Time passes: look what changed outside or is too old, try a store again that failed."""
+    """Time passes: retry a store that failed, read sources that changed, delete old data, report sizes."""

@@ -1,4 +1,4 @@
-"""One profile's actor: takes its calls one at a time, and hands on what they decide."""
+"""The actor of one profile. It applies the profile's calls one at a time, and sends the decisions to be committed."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ from trackd.core.processing import Snapshot
 
 
 class ProfileActor(BaseActor):
-    """A shell around `decide`. Between two activations it is nobody."""
+    """A shell around `decide`. It holds one profile after another, and none between Evict and Activate."""
 
     def wired(self) -> None:
-        self._become("", None)
+        self._hold("", None)
 
     @property
     def reports_to(self) -> ActorAddress:
@@ -35,12 +35,12 @@ class ProfileActor(BaseActor):
         }
 
     def _activate(self, message: Activate) -> None:
-        self._become(message.profile_id, message.stored)
+        self._hold(message.profile_id, message.stored)
 
     def _evict(self, _: Evict) -> None:
-        self._become("", None)
+        self._hold("", None)
 
-    def _become(self, profile_id: str, stored: Profile | None) -> None:
+    def _hold(self, profile_id: str, stored: Profile | None) -> None:
         self._profile_id = profile_id
         self._profile = stored
         self._ordinal = 0
@@ -52,7 +52,7 @@ class ProfileActor(BaseActor):
         call = delivered.call
         self._uncommitted.mark_durable(delivered.durable_up_to)
         session, event_ids = self._session(delivered), self._known_event_ids(call)
-        known = Snapshot(
+        snapshot = Snapshot(
             self._profile_id,
             self._profile,
             session,
@@ -60,7 +60,7 @@ class ProfileActor(BaseActor):
             delivered.orphan,
             delivered.session_owner,
         )
-        decision = decide(known, call, delivered.source, delivered.rules, self.wiring.dependencies.limits)
+        decision = decide(snapshot, call, delivered.source, delivered.rules, self.wiring.dependencies.limits)
         if isinstance(decision, Rejected):
             self.answer(decision)
             return
@@ -70,7 +70,7 @@ class ProfileActor(BaseActor):
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))
 
     def _erase(self, erase: Erase) -> None:
-        """The directory holds back what comes after it until it is on disk, or not."""
+        """Until the erasure ends, the directory sends nothing else."""
         profile = self._profile
         if profile is None:
             self.answer(Erased(erase.number, None))
@@ -86,13 +86,15 @@ class ProfileActor(BaseActor):
         self.send(self.wiring.guardian, Answered((Fetched(fetch.number, self._profile),)))
 
     def _session(self, delivered: Deliver) -> Session | None:
+        """The session before the call, None if there is none or the call does not belong to it."""
         call = delivered.call
         if not call.save_session or delivered.session_owner is None:
             return None
-        unsettled = self._uncommitted.session(call.session_id)
-        return unsettled or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
+        uncommitted = self._uncommitted.session(call.session_id)
+        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
 
     def _known_event_ids(self, call: Track) -> Mapping[str, int | None]:
+        """The call's client-made event ids that the profile has processed before, each with its `seq`."""
         own = [event.id for event in call.events if event.own_id]
         if not own or self._profile is None:
             return {}

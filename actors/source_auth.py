@@ -1,4 +1,4 @@
-"""The guard at the door: does this source exist, is it enabled, from this origin, not too often?"""
+"""Admits the calls of sources that exist, are enabled, allow the origin, and are within their rate limit."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,10 @@ from trackd.core.rate_limit import Bucket, take
 
 
 class SourceAuth(BaseActor):
-    """Knows the sources and their limits, and reads them again when they changed in the store; knows the rules."""
+    """Holds the sources and the state of their rate limits, and the rules that calls are admitted under.
+
+    It reads the sources again when they have changed in the store.
+    """
 
     def wired(self) -> None:
         self._version = -1
@@ -31,21 +34,22 @@ class SourceAuth(BaseActor):
             self.answer(Refused(call.number, Reason.DISABLED_SOURCE))
         elif source.origins and call.origin is not None and call.origin not in source.origins:
             self.answer(Refused(call.number, Reason.FOREIGN_ORIGIN))
-        elif wait := self._wait(source):
-            self.answer(Refused(call.number, Reason.RATE_LIMITED, wait))
+        elif retry_after_s := self._take(source):
+            self.answer(Refused(call.number, Reason.RATE_LIMITED, retry_after_s))
         else:
             self.send(self.wiring.directory, Admitted(call, source, self._rules))
 
-    def _wait(self, source: Source) -> float:
+    def _take(self, source: Source) -> float:
+        """Take one call from the source's rate limit; returns the seconds to wait, 0 if the call may pass."""
         if source.rate_limit is None:
             return 0.0
         if source.rate_limit <= 0:  # `trackd source` does not write that, another tool may
             return RETRY_AFTER_S
-        bucket, wait = take(
+        bucket, wait_s = take(
             self._buckets.get(source.id, Bucket()), source.rate_limit, self.wiring.dependencies.monotonic()
         )
         self._buckets[source.id] = bucket
-        return wait
+        return wait_s
 
     def _change_rules(self, changed: RulesChanged) -> None:
         self._rules = changed.rules

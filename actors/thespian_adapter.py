@@ -1,4 +1,4 @@
-"""Thespian's actor system on the thread that calls it, without what no actor here asks for."""
+"""Thespian's actor system on the calling thread, without the features that no actor here uses."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from thespian.system.simpleSystemBase import ActorSystemBase
 from trackd.actors.base import BaseActor
 
 
-class Sent(Struct):
-    """A message on its way: Thespian's `PendingSend`."""
+class PendingMessage(Struct):
+    """A message that was sent and not handled yet, in place of Thespian's slower `PendingSend`."""
 
     toActor: ActorAddress  # noqa: N815  Thespian's name
     msg: Any
@@ -19,33 +19,33 @@ class Sent(Struct):
 
 
 class DirectSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has no types
-    """`simpleSystemBase`, where a message to a guarded actor is handed over in a third of the time.
+    """`simpleSystemBase` that hands a message to a `BaseActor` by a plain method call.
 
-    A guarded actor does not raise, so it is neither called again nor sent its message back; it does not ask who sent a
-    message; nobody ends one, so no message is for the system; no actor asks to be woken up, so no list of sleepers is
-    looked through before each message; and only one thread sends.
+    That leaves out what Thespian does for each message: a second try when a handler raises (a BaseActor never raises),
+    system messages (nothing ends an actor), a scan of the wake-up timers (no actor has one), and a lock (all messages
+    are sent on one thread).
     """
 
     def tell(self, anActor: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name
-        self._pendingSends.append(Sent(anActor, msg))
+        self._pendingSends.append(PendingMessage(anActor, msg))
         self._runSends()
 
     def _runSends(self, timeout: Any = None, stop_on_available: Any = False) -> None:  # noqa: N802  Thespian's name
         pending, actors = self._pendingSends, self.actorRegistry
         while pending:
-            send = pending.pop(0)
-            actor = actors[send.toActor.addressDetails].instance
+            message = pending.pop(0)
+            actor = actors[message.toActor.addressDetails].instance
             if isinstance(actor, BaseActor):
-                actor.receiveMessage(send.msg, send.sender)
+                actor.receiveMessage(message.msg, message.sender)
             else:
-                self._runSingleSend(send)
+                self._runSingleSend(message)
 
     def actor_send(self, fromActor: ActorAddress, toActor: ActorAddress, msg: Any) -> None:  # noqa: N803
-        self._pendingSends.append(Sent(toActor, msg, fromActor))
+        self._pendingSends.append(PendingMessage(toActor, msg, fromActor))
 
 
 def actor_system() -> ActorSystem:
-    # Without transientUnique the system would be the process's one and only; logDefs would take over logging.
+    # transientUnique: a system of its own, not the process-wide singleton. logDefs: leave logging alone.
     system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
-    system._systemBase = DirectSystemBase(system, logDefs=False)  # it can be made only once there is a system
+    system._systemBase = DirectSystemBase(system, logDefs=False)  # needs the system, so it is replaced afterwards
     return system

@@ -1,4 +1,4 @@
-"""The actor system on the event loop's thread: calls go in, answers come out."""
+"""The actors for the code outside of them: requests go in, futures of their answers come out."""
 
 import asyncio
 import contextlib
@@ -6,34 +6,18 @@ import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, overload
+from typing import Any, TypeVar
 
 import uuid_utils
 from msgspec import Struct
-from thespian.actors import ActorAddress
 
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import (
-    Aborted,
-    Administer,
-    Administered,
-    Answer,
-    BatchCommitted,
-    Erase,
-    Erased,
-    Fetch,
-    Fetched,
-    Reason,
-    Refused,
-    Request,
-    RulesChanged,
-    Tick,
-)
+from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Actors, Limits, Retention
-from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Store
 from trackd.storage.workers.writer_thread import WriterThread
@@ -46,31 +30,37 @@ TICK_S = 0.5
 MakeWriter = Callable[[Store, Committed], BatchWriter]
 
 
-class _Waiting(Struct):
-    """What the actors have not answered yet. `deadline` is in seconds of the monotonic clock."""
+A = TypeVar("A", bound=Answer)
 
-    request: Request
-    future: asyncio.Future[Answer]
+
+class _Pending(Struct):
+    """A request without an answer yet."""
+
+    request: Request[Any]
+    future: asyncio.Future[Any]
     size: int
+    """Of the request's body, in bytes."""
     deadline: float
+    """In seconds of the event loop's clock."""
 
 
 class Queue(Struct, frozen=True):
-    """How much waits for an answer, and how much may: past it calls are refused."""
+    """The requests without an answer, and the limits from which on requests are refused."""
 
     calls: int
     size: int
+    """Of the bodies, in bytes."""
     max_calls: int
     max_size: int
 
 
 def new_id() -> str:
-    """A UUIDv7: time-ordered, so that an index grows at its end."""
+    """A new UUIDv7, which is ordered by time, so that indexes grow at their end."""
     return str(uuid_utils.uuid7())
 
 
 class Tracker:
-    """What the HTTP side asks. Start it inside the running event loop; every call that it takes gets an answer."""
+    """Owns the actor system and the writer. Start it in the running event loop; each request gets one answer."""
 
     def __init__(
         self,
@@ -88,19 +78,19 @@ class Tracker:
         self._retention = retention or Retention()
         self._make_writer = make_writer
         self._numbers = itertools.count(1)
-        self._calls: dict[int, _Waiting] = {}
+        self._pending: dict[int, _Pending] = {}  # by number, the oldest first
         self._queued_bytes = 0
         self._wiring: Wiring | None = None
         self._stopping = False
         self._store_writable = True
-        self.writer_ended = True  # as long as none was started
+        self.writer_ended = True  # no writer was started
         self._idle = asyncio.Event()
         self.dropped_events = DroppedEvents()
         self.tally = Tally()
 
     @property
     def ready(self) -> bool:
-        """Whether calls are taken and the store takes writes."""
+        """Whether calls are accepted and the store takes writes."""
         return self._wiring is not None and not self._stopping and self._store_writable
 
     @property
@@ -114,7 +104,7 @@ class Tracker:
     @property
     def queue(self) -> Queue:
         limits = self._limits
-        return Queue(len(self._calls), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
+        return Queue(len(self._pending), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
 
     def next_number(self) -> int:
         return next(self._numbers)
@@ -144,62 +134,59 @@ class Tracker:
             raise RuntimeError("the actors did not start")
         self._ticking = self._loop.call_later(TICK_S, self._tick)
 
-    @overload
-    def ask(self, request: Track, size: int) -> asyncio.Future[Tracked | Rejected | Aborted]: ...
-    @overload
-    def ask(self, request: Erase) -> asyncio.Future[Erased | Aborted]: ...
-    @overload
-    def ask(self, request: Fetch) -> asyncio.Future[Fetched | Aborted]: ...
-    @overload
-    def ask(self, request: Administer) -> asyncio.Future[Administered | Aborted]: ...
-    def ask(self, request: Request, size: int = 0) -> asyncio.Future[Any]:
-        """Ask the actors; `size` is that of a call's body in bytes. The future always ends with an answer."""
+    def ask(self, request: Request[A], size: int = 0) -> asyncio.Future[A | Aborted]:
+        """Send a request to the actors. The future always gets an answer, never an exception.
+
+        `size` is that of the request's body in bytes; it counts towards `max_queued_bytes`.
+        """
         refusal = self._refusal(request, size)
         if refusal is not None or self._wiring is None:
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            future.set_result(refusal or Refused(request.number, Reason.STOPPING, RETRY_AFTER_S))
-            return future
-        future = self._loop.create_future()  # Python asks the system for its process id to find the running loop
-        self._calls[request.number] = _Waiting(request, future, size, self._loop.time() + self._limits.call_timeout_s)
+            refused: asyncio.Future[A | Aborted] = asyncio.get_running_loop().create_future()
+            refused.set_result(refusal or Refused(request.number, Reason.STOPPING, RETRY_AFTER_S))
+            return refused
+        future: asyncio.Future[A | Aborted] = self._loop.create_future()  # faster than to look for the running loop
+        deadline = self._loop.time() + self._limits.call_timeout_s
+        self._pending[request.number] = _Pending(request, future, size, deadline)
         self._queued_bytes += size
-        self._system.tell(_addressee(request, self._wiring), request)
+        self._system.tell(self._wiring.routes[type(request)], request)
         return future
 
-    def _refusal(self, request: Request, size: int) -> Refused | None:
+    def _refusal(self, request: Request[Any], size: int) -> Refused | None:
         if self._stopping:
             return Refused(request.number, Reason.STOPPING, RETRY_AFTER_S)
         if (
-            len(self._calls) >= self._limits.max_queued_calls
+            len(self._pending) >= self._limits.max_queued_calls
             or self._queued_bytes + size > self._limits.max_queued_bytes
         ):
             return Refused(request.number, Reason.OVERLOADED, RETRY_AFTER_S)
         return None
 
     def use_rules(self, rules: RuleSet) -> None:
-        """Calls that come from now on come under these rules."""
+        """Admit calls under these rules from now on."""
         self._rules = rules
         if self._wiring is not None:
             self._system.tell(self._wiring.source_auth, RulesChanged(rules))
 
     def refuse_calls(self) -> None:
-        """From now on refuse new calls, because trackd is stopping."""
+        """Refuse requests from now on, because trackd is stopping."""
         self._stopping = True
 
     async def stop(self, timeout_s: float = 10.0) -> None:
-        """Wait for the calls that were taken, then end the writer and the actors.
+        """Wait for the answers to pending requests, then end the writer and the actors.
 
-        When the disk hangs, the calls that wait for it are refused, and `writer_ended` stays False.
+        After the timeout pending requests are refused. If the writer does not end either, because the disk hangs,
+        `writer_ended` stays False.
         """
         self.refuse_calls()
         deadline = self._loop.time() + timeout_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                while self._calls:
+                while self._pending:
                     self._idle.clear()
                     await self._idle.wait()
         self._ticking.cancel()
-        for number, waiting in self._calls.items():
-            _answer(waiting, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
+        for number, pending in self._pending.items():
+            _resolve(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
         left_s = max(1.0, deadline - self._loop.time())
         self.writer_ended = await self._writer.close(left_s)
         self._wiring = None
@@ -209,16 +196,16 @@ class Tracker:
         self._wiring = wiring
 
     def answered(self, answer: Answer) -> None:
-        waiting = self._calls.pop(answer.number)
-        self._queued_bytes -= waiting.size
+        pending = self._pending.pop(answer.number)
+        self._queued_bytes -= pending.size
         if isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
-            self._count_events(waiting.request, answer)
-        _answer(waiting, answer)
-        if not self._calls:
+            self._count_events(pending.request, answer)
+        _resolve(pending, answer)
+        if not self._pending:
             self._idle.set()
 
-    def _count_events(self, call: Request, answer: Tracked | Rejected) -> None:
-        """Only sources that are known get here: the calls of others are refused."""
+    def _count_events(self, call: Request[Any], answer: Tracked | Rejected) -> None:
+        """By source: all sources here exist, calls of others are refused."""
         assert isinstance(call, Track)
         if isinstance(answer, Rejected):
             self.tally.events[call.source_id, "rejected"] += len(call.events)
@@ -241,22 +228,12 @@ class Tracker:
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         if self._wiring is not None:
             self._system.tell(self._wiring.guardian, Tick())
-        for number, waiting in self._calls.items():
-            if waiting.deadline > self._loop.time():
+        for number, pending in self._pending.items():
+            if pending.deadline > self._loop.time():
                 break
-            _answer(waiting, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
+            _resolve(pending, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
 
 
-def _addressee(request: Request, wiring: Wiring) -> ActorAddress:
-    match request:
-        case Track():
-            return wiring.source_auth
-        case Administer():
-            return wiring.event_writer
-        case Erase() | Fetch():
-            return wiring.directory
-
-
-def _answer(waiting: _Waiting, answer: Answer) -> None:
-    if not waiting.future.done():  # the caller may be gone, or was told that it takes too long
-        waiting.future.set_result(answer)
+def _resolve(pending: _Pending, answer: Answer) -> None:
+    if not pending.future.done():  # the caller went away, or was refused after the time-out
+        pending.future.set_result(answer)

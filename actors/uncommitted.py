@@ -1,4 +1,4 @@
-"""What a profile's actor decided and does not yet know to be on disk, and a few sessions kept for speed."""
+"""The decisions of one profile that may not be on disk yet, and a few of its sessions as a cache."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ SESSIONS_KEPT = 8
 
 
 class Uncommitted:
-    """Sessions and client-made event ids of one profile, each under the ordinal of the commit that wrote it."""
+    """Sessions and client-made event ids of one profile, each with the ordinal of the commit that wrote it."""
 
     __slots__ = ("_event_ids", "_ids_by_ordinal", "_sessions")  # there is one for each active profile
 
@@ -22,9 +22,11 @@ class Uncommitted:
         return kept[1] if kept else None
 
     def event_ids(self, event_ids: Iterable[str]) -> dict[str, int | None]:
+        """Those of the ids that are uncommitted, each with its `seq`; None for an event that is not stored."""
         return {event_id: self._event_ids[event_id] for event_id in event_ids if event_id in self._event_ids}
 
     def add(self, ordinal: int, session: Session | None, event_ids: Mapping[str, int | None] | None) -> None:
+        """Add the session and the event ids of the commit with this ordinal."""
         if session is not None:
             self._sessions.pop(session.id, None)
             self._sessions[session.id] = (ordinal, session)
@@ -33,27 +35,27 @@ class Uncommitted:
             self._ids_by_ordinal.append((ordinal, tuple(event_ids)))
 
     def mark_durable(self, ordinal: int) -> None:
-        """All commits up to this one are on disk: forget what can be read there."""
+        """Forget what the commits up to this ordinal wrote, but for the last SESSIONS_KEPT sessions."""
         if self._ids_by_ordinal:
             self._forget_event_ids(ordinal)
         if len(self._sessions) > SESSIONS_KEPT:
             self._forget_sessions(ordinal)
 
     def _forget_event_ids(self, ordinal: int) -> None:
-        settled = 0
+        durable = 0
         for number, event_ids in self._ids_by_ordinal:
             if number > ordinal:
                 break
-            settled += 1
+            durable += 1
             for event_id in event_ids:
                 del self._event_ids[event_id]
-        del self._ids_by_ordinal[:settled]
+        del self._ids_by_ordinal[:durable]
 
     def _forget_sessions(self, ordinal: int) -> None:
         old: list[str] = []
         for session_id, (number, _) in self._sessions.items():
             if number > ordinal or len(self._sessions) - len(old) <= SESSIONS_KEPT:
-                break  # those after it are younger still
+                break  # the sessions after it are younger
             old.append(session_id)
         for session_id in old:
             del self._sessions[session_id]

@@ -1,14 +1,14 @@
-"""What the actors work with: each other's addresses, and the seams to the outside."""
+"""What every actor works with: the addresses of the other actors, and the dependencies from outside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 from thespian.actors import ActorAddress
 
-from trackd.actors.messages import Answer
 from trackd.config.settings import Limits, Retention
+from trackd.core.calls import Answer, Request
 from trackd.core.changes import Change
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Reads
@@ -16,42 +16,48 @@ from trackd.telemetry.tally import Tally
 
 
 class Frontend(Protocol):
-    """Whoever puts the calls in."""
+    """The object outside of the actors that sends them requests: its methods are called back."""
 
-    def started(self, wiring: "Wiring") -> None: ...
+    def started(self, wiring: "Wiring") -> None:
+        """All actors are wired."""
 
-    def answered(self, answer: Answer) -> None: ...
+    def answered(self, answer: Answer) -> None:
+        """A request has ended; called once for each."""
 
-    def store_writable(self, writable: bool) -> None: ...
+    def store_writable(self, writable: bool) -> None:
+        """The store began to fail, or works again."""
 
 
 class Dependencies(Struct, frozen=True):
-    """The seams, the bounds, the rules to begin with, and where to count.
-
-    `submit` begins to commit a batch; `monotonic` is a clock in seconds, `now` tells the time
-    of day with its zone.
-    """
+    """Everything that the actors get from outside. As the first message it makes the Guardian create the others."""
 
     reads: Reads
     submit: Callable[[Sequence[Change]], None]
+    """Begins to commit a batch. The result comes back as BatchCommitted."""
     frontend: Frontend
     monotonic: Callable[[], float]
+    """The monotonic clock, in seconds."""
     now: Callable[[], datetime]
+    """The time of day, with its zone."""
     new_id: Callable[[], str]
     max_active_profiles: int
     max_cached_sessions: int
     limits: Limits
     retention: Retention
     rules: RuleSet
+    """The rules until the first RulesChanged."""
     tally: Tally
+    """Where the actors count."""
 
 
 class Wiring(Struct, frozen=True):
-    """Sent to each actor once, before anything else."""
+    """The addresses of the actors, and their dependencies. Each actor receives it before any other message."""
 
     guardian: ActorAddress
     source_auth: ActorAddress
     directory: ActorAddress
     event_writer: ActorAddress
     housekeeper: ActorAddress
+    routes: Mapping[type[Request[Any]], ActorAddress]
+    """The actor that receives each type of request."""
     dependencies: Dependencies

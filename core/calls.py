@@ -1,7 +1,7 @@
-"""A call of `/track` as the actors take it, and what they answer: plain data, frozen."""
+"""A call of `/track`, its answers, and the bases of all requests and answers. All are frozen structs of plain data."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -9,118 +9,158 @@ from trackd.core.documents import JsonObject
 from trackd.core.rules.schemas import Fault
 
 
+class Answer(Struct, frozen=True):
+    """The answer to a request."""
+
+    number: int
+    """The number of the request."""
+
+
+A = TypeVar("A", bound=Answer, covariant=True)
+
+
+class Request(Struct, Generic[A], frozen=True):
+    """A message that gets an answer of type `A`, or is refused. A class of its own has to give the number."""
+
+    @property
+    def number(self) -> int:
+        """Each request that enters trackd has a number of its own."""
+        raise NotImplementedError
+
+
+EventOutcome = Literal["stored", "invalid", "not_kept", "duplicate", "unwanted", "without_consent", "rejected"]
+"""Each event of an answered call ends in one of these. `not_kept`: applied, and by its own option not stored."""
+
+
+class TrackedEvent(Struct, frozen=True):
+    """One event of a call, decoded. Fields that end in `_json` are JSON text, ready to store."""
+
+    id: str
+    """Given by the client, derived from its Idempotency-Key, or made by trackd."""
+    own_id: bool
+    """Whether the client gave the id or the key, so that the event may arrive more than once."""
+    type: str
+    created: str
+    """When the event happened, a timestamp."""
+    properties: JsonObject = {}
+    context: JsonObject = {}
+    properties_json: str = "{}"
+    context_json: str = "{}"
+    config_json: str = "{}"
+    """The event's options, as the client sent them."""
+    store: bool = True
+    """Whether the event is stored; it is applied to the profile in each case."""
+    debug: bool = True
+    """Whether the answer reports on the event."""
+    log: bool = True
+    """Whether the answer has log entries of the event."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the log of the answer, for example on a time that cannot be used."""
+
+
 class LogEntry(Struct, frozen=True):
-    """One entry of `debugging.logs`. `type` is "error", "warning" or "info"."""
+    """One entry of `debugging.logs`."""
 
     type: str
+    """One of error, warning, info."""
     message: str
     event_id: str | None = None
     rule: str | None = None
 
 
 class Report(Struct, frozen=True):
-    """What the events of a call have to tell.
-
-    `execution`: event type to the rules that ran, each with the paths of the profile that it changed. `segments`:
-    those that were entered or left. `dropped`: the reason for each event that was neither stored nor applied.
-    """
+    """What the answer reports on the events of a call."""
 
     execution: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    """Event type to the ids of the rules that ran, each with the paths of the profile that it changed."""
     segments: tuple[str, ...] = ()
+    """The segments that the profile entered or left."""
     segment_errors: tuple[str, ...] = ()
+    """A sentence for each segment whose condition failed."""
     logs: tuple[LogEntry, ...] = ()
     dropped: tuple[str, ...] = ()
+    """The reason for each event that was neither stored nor applied."""
 
 
 EMPTY_REPORT = Report()
 
 
-# What became of an event: each ends in one of them. `not_kept`: it was applied, and by its option not stored.
-EventOutcome = Literal["stored", "invalid", "not_kept", "duplicate", "unwanted", "without_consent", "rejected"]
-
-
-class TrackedEvent(Struct, frozen=True):
-    """One event of a call, decoded. What ends in `_json` is text, ready to store; `config` are the event's options.
-
-    `own_id`: the id is the client's (or derived from its idempotency key), so the event may come again.
-    `store`, `debug`, `log`: the options of the event, the payload's defaults included. `notes` are for the log.
-    """
+class NumberedEvent(Struct, frozen=True):
+    """A stored event, as the answer lists it."""
 
     id: str
-    own_id: bool
     type: str
-    created: str
-    properties: JsonObject = {}
-    context: JsonObject = {}
-    properties_json: str = "{}"
-    context_json: str = "{}"
-    config_json: str = "{}"
-    store: bool = True
+    seq: int
+    """The event's number in its profile, from 1."""
+    saved: bool
+    """Whether this call stored it; False for a duplicate, which an earlier call stored."""
+
+
+class Tracked(Answer, frozen=True):
+    """A call that is on disk."""
+
+    profile_id: str
+    session_id: str
+    consent: bool
+    """Whether the source requires consent."""
+    profile: JsonObject | None = None
+    """The profile's document after the call, if the answer shows it."""
     debug: bool = True
-    log: bool = True
-    notes: tuple[str, ...] = ()
+    """Whether the answer has the part `debugging`."""
+    events: tuple[NumberedEvent, ...] = ()
+    profile_saved: bool = False
+    """Whether the call made the profile or changed its content; counters alone are no such change."""
+    session_saved: bool = False
+    """Whether the call made the session or changed its content."""
+    session_kept: bool = True
+    """Whether the call belongs to its session; False if its options keep the session out."""
+    logs: tuple[LogEntry, ...] = ()
+    """The log entries of the call itself; `report` has those of its events."""
+    report: Report = EMPTY_REPORT
+    outcomes: Mapping[EventOutcome, int] | None = None
+    """How many events had each outcome; None when all are stored and valid."""
 
 
-class Track(Struct, frozen=True):
-    """One call of `/track`. `number` is the call's own; `received` a timestamp; `profile_id` what the client knows."""
+class InvalidEvent(Struct, frozen=True):
+    """An event whose properties do not match their schema."""
+
+    position: int
+    """The event's place in the call, from 0."""
+    faults: tuple[Fault, ...]
+
+
+class Rejected(Answer, frozen=True):
+    """A call that has invalid events, of a source whose invalid events are refused. Nothing of it is stored."""
+
+    events: tuple[InvalidEvent, ...]
+
+
+class Track(Request[Tracked | Rejected], frozen=True):
+    """One call of `/track`."""
 
     number: int
     source_id: str
     session_id: str
     received: str
+    """When the call arrived, a timestamp."""
     profile_id: str | None = None
+    """The profile that the client claims to be."""
     events: tuple[TrackedEvent, ...] = ()
     context: JsonObject | None = None
+    """Merged into the context of the session."""
     properties: JsonObject | None = None
+    """Merged into the properties of the session."""
     origin: str | None = None
+    """The header Origin."""
     ip: str | None = None
+    """The client's address."""
     user_agent: str | None = None
+    """The header User-Agent."""
     save_session: bool = True
+    """Whether the call belongs to its session: makes it, counts its visit, updates it."""
     wants_profile: bool = False
+    """Whether the client asks for the profile's document in the answer; the source must allow it too."""
     debug: bool = True
+    """Whether the answer has the part `debugging`."""
     log: bool = True
-
-
-class NumberedEvent(Struct, frozen=True):
-    """An event as the answer lists it. `saved`: stored by this call, not by an earlier one."""
-
-    id: str
-    type: str
-    seq: int
-    saved: bool
-
-
-class Tracked(Struct, frozen=True):
-    """A call that is on disk. `profile` is the document when the answer carries it; without `debug` it has no rest.
-
-    `logs` are of the call itself; those of its events are in `told`. `outcomes` say how many of them ended how, None
-    that all are stored and valid.
-    """
-
-    number: int
-    profile_id: str
-    session_id: str
-    consent: bool
-    profile: JsonObject | None = None
-    debug: bool = True
-    events: tuple[NumberedEvent, ...] = ()
-    profile_saved: bool = False
-    session_saved: bool = False
-    session_kept: bool = True
-    logs: tuple[LogEntry, ...] = ()
-    report: Report = EMPTY_REPORT
-    outcomes: Mapping[EventOutcome, int] | None = None
-
-
-class InvalidEvent(Struct, frozen=True):
-    """An event whose properties do not match their schema; `position` is its place in the call."""
-
-    position: int
-    faults: tuple[Fault, ...]
-
-
-class Rejected(Struct, frozen=True):
-    """A call with invalid events, of a source that has them refused. Nothing of it is kept."""
-
-    number: int
-    events: tuple[InvalidEvent, ...]
+    """Whether the answer has log entries of the call itself."""

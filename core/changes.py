@@ -1,4 +1,7 @@
-"""What a call, an erasure or an administrator writes, and what became of it: plain data, frozen."""
+"""What a call, an erasure, an administrator or the retention writes, and the outcome. Frozen structs of plain data.
+
+`Change` lists all kinds of change. Each has a tag, by which the writer process recognizes it.
+"""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -9,94 +12,104 @@ from trackd.core.documents import Event, Profile, Session, Source
 
 
 class Outcome(Enum):
-    """What became of one call's changes."""
+    """The outcome of one change in a commit."""
 
-    STORED = "stored"  # on disk
-    DONE = "done"  # on disk, and nothing is left to do: only of deletions, which go step by step
-    STALE = "stale"  # nothing written: somebody else moved the profile or the session
-    FAILED = "failed"  # nothing written: the store could not
+    STORED = "stored"
+    """It is on disk."""
+    DONE = "done"
+    """It is on disk, and was the last step of its deletion. Other changes are STORED."""
+    STALE = "stale"
+    """Not written: the profile or the session is not as the change expects it, another node wrote in between."""
+    FAILED = "failed"
+    """Not written: the store failed."""
 
 
 class Fence(Struct, frozen=True):
-    """The state that a change was built on; `seq` and `revision` are 0 for a profile that was not there."""
+    """The stored state that a change was decided on. The change is STALE if the store has another one."""
 
     profile_id: str
     seq: int
+    """The profile's number of events; 0 for a profile that is not stored."""
     revision: int
+    """The profile's number of writes; 0 for a profile that is not stored."""
 
 
 class Changes(Struct, frozen=True, tag=True):
-    """What one call writes, whole or not at all.
-
-    `profile` and `session` are None when the call leaves them alone; a session that is only looked at has
-    `writes_session` False, and is fenced all the same. `session_was` is the id of the profile that
-    the stored session must belong to, None when no such session may be stored yet. `session_seen` is for a session that
-    comes from another profile, whose standing guards it no more: its `updated` must be this. `event_ids` maps each
-    client-made id of an event that was processed now to its `seq`, None when the event itself is not stored.
-    """
+    """What one call writes, whole or not at all."""
 
     fence: Fence
     profile: Profile | None = None
+    """The profile after the call, None if the call does not change it."""
     session: Session | None = None
+    """The session after the call, None if the call does not belong to it."""
     previous_owner: str | None = None
+    """The id of the profile that must own the stored session; None if no such session may be stored."""
     previous_updated: str | None = None
+    """The `updated` that the stored session must have, None for any.
+
+    Given for a session that comes from another profile: the fence, which is of this profile, does not guard it.
+    """
     writes_session: bool = True
+    """Whether the session is written; if not, it is compared with the stored one all the same."""
     events: tuple[Event, ...] = ()
+    """The events to store, in their order."""
     event_ids: Mapping[str, int | None] | None = None
+    """The client-made ids of the call's new events, each with its `seq`; None for an event that is not stored."""
 
 
 class Erasure(Struct, frozen=True, tag=True):
-    """Removes a profile with its sessions and event ids, and leaves a tombstone; its events go too.
-
-    `keep_events`: they stay, without anything that says whose they were. `erased` is the time.
-    """
+    """Removes a profile with its sessions, events and event ids, and leaves a tombstone."""
 
     fence: Fence
     erased: str
+    """The time of the erasure, a timestamp."""
     keep_events: bool = False
+    """Whether the events stay, without their ids, properties and everything else that could lead to the person."""
 
 
 class PutSource(Struct, frozen=True, tag=True):
-    """Adds a source, or puts it in the place of the one that has its id."""
+    """Adds a source, or replaces the one with its id."""
 
     source: Source
 
 
 class RemoveSource(Struct, frozen=True, tag=True):
-    """Removes a source, if it is there; what it sent stays."""
+    """Removes a source, if it exists. The events that it sent stay."""
 
     source_id: str
 
 
-DELETED_AT_ONCE = 1_000  # rows: about 20 ms in which calls wait
+STEP_ROWS = 1_000  # calls wait while one step is written
 
 
 class DeleteEvents(Struct, frozen=True, tag=True):
-    """One step of deleting the events that arrived before a time, with their ids.
+    """One step in the deletion of old events and their ids.
 
-    From the first event on, at most `limit`, and none after one that is younger: what is left of a profile's events
-    is without gaps. DONE when the first event that is left is younger.
+    Deletes in the order of arrival and stops at the first event that is not old, so that the events which a profile
+    keeps have no gaps. DONE when it stopped there, or no event is left.
     """
 
     before: str
-    limit: int = DELETED_AT_ONCE
+    """Events that arrived before this timestamp are old."""
+    limit: int = STEP_ROWS
+    """At most so many events are deleted."""
 
 
 class DeleteSessions(Struct, frozen=True, tag=True):
-    """One step of deleting the sessions whose last call was before a time.
+    """One step in the deletion of old sessions.
 
-    Goes through all sessions, whose times are in no order: looks at `limit` of them, and begins where the step
-    before stopped. DONE at the end; the next step begins from the start.
+    The last calls of sessions are in no order, so all sessions are scanned: each step begins where the step before
+    ended. DONE at the end of the scan; the next step begins from the start.
     """
 
     before: str
-    limit: int = DELETED_AT_ONCE
+    """Sessions whose last call came before this timestamp are old."""
+    limit: int = STEP_ROWS
+    """At most so many sessions are scanned."""
 
 
 Administration = Erasure | PutSource | RemoveSource
 
-
 Deletion = DeleteEvents | DeleteSessions
 
-
-Change = Changes | Administration | Deletion  # tagged: each says which it is when it is encoded, see wire.py
+Change = Changes | Administration | Deletion

@@ -55,14 +55,14 @@ def no_fence() -> Iterator[None]:
 
     Each change is given what is stored when its batch is handed over: whatever the writer is, it finds that it fits.
     """
-    hand_over = EventWriter._hand_over
+    hand_over = EventWriter._submit
 
     def hand_over_unfenced(self: Any) -> None:
-        if self._committing:
-            self._committing = list(unfenced(self._committing, self.wiring.dependencies.reads))
+        if self._batch:
+            self._batch = list(unfenced(self._batch, self.wiring.dependencies.reads))
         hand_over(self)
 
-    with put(EventWriter, _hand_over=hand_over_unfenced):
+    with put(EventWriter, _submit=hand_over_unfenced):
         yield
 
 
@@ -74,7 +74,7 @@ def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
         if not isinstance(message, Commit):
             yield message
             continue
-        changes, profile_id = message.changes, message.changes.fence.profile_id
+        changes, profile_id = message.change, message.change.fence.profile_id
         if profile_id not in profiles:
             profiles[profile_id] = stored(reads.profile, profile_id)
         profile = profiles[profile_id]
@@ -90,7 +90,7 @@ def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
                     changes, previous_owner=session.profile_id if session else None, previous_updated=None
                 )
                 sessions[session_id] = changes.session
-        yield replace(message, changes=changes)
+        yield replace(message, change=changes)
 
 
 def stored(read: Callable[[str], Any], key: str) -> Any:
@@ -168,15 +168,15 @@ def no_reset() -> Iterator[None]:
 @contextmanager
 def failing_commits(every: int = FAILS_EVERY) -> Iterator[None]:
     """Of the batches with calls in them, each n-th is not written."""
-    hand_over, numbers = EventWriter._hand_over, itertools.count(1)
+    hand_over, numbers = EventWriter._submit, itertools.count(1)
 
     def hand_over_or_fail(self: Any) -> None:
-        if any(isinstance(message, Commit) for message in self._committing) and next(numbers) % every == 0:
-            self._settle(BatchResult(error=StoreError("a mutant fails on purpose")))
+        if any(isinstance(message, Commit) for message in self._batch) and next(numbers) % every == 0:
+            self._finish(BatchResult(error=StoreError("a mutant fails on purpose")))
         else:
             hand_over(self)
 
-    with put(EventWriter, _hand_over=hand_over_or_fail):
+    with put(EventWriter, _submit=hand_over_or_fail):
         yield
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from msgspec import MsgspecError, Struct
 from msgspec import json as msgspec_json
 
-from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome, PutSource, RemoveSource
+from trackd.core.changes import Change, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
@@ -24,9 +24,7 @@ class _Result(Struct, frozen=True):
 
 
 ENCODER = msgspec_json.Encoder()
-BATCHES = msgspec_json.Decoder(
-    list[Changes | Erasure | PutSource | RemoveSource | DeleteEvents | DeleteSessions],
-)
+BATCHES = msgspec_json.Decoder(list[Change])
 RESULTS = msgspec_json.Decoder(_Result)
 
 
