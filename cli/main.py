@@ -12,7 +12,6 @@ from trackd.cli.errors import CommandError
 from trackd.cli.load import load
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.verify import verify
-from trackd.cli.version import versions
 from trackd.config.errors import RulesError, SettingsError
 from trackd.load.errors import LoadError
 from trackd.storage.errors import SourceError, StoreError, TokenError
@@ -36,6 +35,8 @@ app.command()(load)
 
 def _print_versions(asked: bool) -> None:
     if asked:
+        from trackd.telemetry.versions import versions
+
         typer.echo("trackd {version}, Python {python}, SQLite {sqlite}, Thespian {thespian}".format(**versions()))
         raise typer.Exit
 

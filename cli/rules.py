@@ -62,12 +62,12 @@ def try_rules(
 ) -> None:
     """Print what the rules do with an event: what ran, what was skipped and why, and how the profile changed."""
     settings = load_settings(config).settings
-    from trackd.cli.rules_loading import load_rules
     from trackd.core.calls import Rejected
     from trackd.core.decision import decide
     from trackd.core.documents import Source, timestamp
     from trackd.core.processing import EventReport, Snapshot
     from trackd.core.profile_document import new_profile
+    from trackd.http.rules_loading import load_rules
 
     rules = load_rules(str(file), settings.limits)
     now = timestamp(datetime.now(UTC))

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from trackd.actors.tracker import Tracker
 from trackd.cli.errors import CommandError
-from trackd.cli.rules_loading import load_rules
-from trackd.cli.version import VERSION, versions
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
+from trackd.core.version import __version__
 from trackd.http.app import create_app
 from trackd.http.authentication import Authenticator
+from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.source_list import Sources
@@ -30,6 +30,7 @@ from trackd.storage.workers.query_pool import QueryProcess
 from trackd.storage.workers.writer_process import WriterProcess
 from trackd.storage.writer import Committed
 from trackd.telemetry.logs import configure_logging
+from trackd.telemetry.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings) -> None:
     """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
     configure_logging(settings.log.level, settings.log.format)
-    log.info("trackd %s starts: pid %d, Python %s", VERSION, os.getpid(), platform.python_version())
+    log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     _open_as_many_files_as_allowed()
     path = settings.database.path
     rules = load_rules(settings.rules.path, settings.limits)
@@ -133,7 +134,7 @@ def _announce(url: str, path: Path, source: Source | None, secret: str | None) -
     if secret is not None:
         print("Made an administration token. Keep it: it is shown only now, trackd keeps no more than its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
-    print(f"trackd {VERSION} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
+    print(f"trackd {__version__} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
 
 
 def _open_as_many_files_as_allowed() -> None:

@@ -11,7 +11,7 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
     from rich.table import Table
 
     from trackd.cli.progress import progress_bar
-    from trackd.cli.rules_loading import load_rules  # these take 0.2 s to load
+    from trackd.http.rules_loading import load_rules  # these take 0.2 s to load
     from trackd.storage.sqlite.audit import audit, checks
 
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings

@@ -15,14 +15,13 @@ import pysqlite3 as sqlite3  # one SQLite in one process: two would let go of ea
 from starlette.routing import Route
 
 from trackd.actors.tracker import Tracker
-from trackd.cli.rules_loading import load_rules
-from trackd.cli.version import versions
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app, routes
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
+from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings, QueryPool
@@ -30,6 +29,7 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
 from trackd.storage.workers.query_pool import QueryThreads
+from trackd.telemetry.versions import versions
 
 TRACKD = Path(sys.executable).with_name("trackd")
 SOURCE_ID = "test-source"

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from tests.bench.payloads import SOURCE_ID, body
 from trackd.actors.tracker import new_id
-from trackd.cli.rules_loading import load_rules
 from trackd.config.settings import Settings
 from trackd.core.changes import Changes, Outcome
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Source, timestamp
 from trackd.core.encoding import json_raw
 from trackd.core.processing import Snapshot
+from trackd.http.rules_loading import load_rules
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 from trackd.storage.sqlite.store import SqliteStore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from trackd.cli.version import versions
+from trackd.telemetry.versions import versions
 
 IN_MEMORY = {"tmpfs", "ramfs"}
 

@@ -26,12 +26,12 @@ from tests.bench.servers import trackd
 from tests.bench.wrk import Running
 from trackd.actors import profile
 from trackd.actors.tracker import Tracker
-from trackd.cli.rules_loading import load_rules
 from trackd.config.settings import Settings
 from trackd.core.calls import Track, Tracked
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.http.body import check_nesting
+from trackd.http.rules_loading import load_rules
 from trackd.http.track.answer import answer_body
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser

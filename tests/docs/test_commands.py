@@ -12,9 +12,9 @@ import httpx
 
 from tests.docs.pages import README, ROOT, block, blocks, page, run
 from tests.support import SOURCE_ID, TRACKD, Process, payload, rows
-from trackd.cli.rules_loading import load_rules
 from trackd.config.settings import Limits
 from trackd.core.rules.ruleset import RuleSet
+from trackd.http.rules_loading import load_rules
 from trackd.storage.sqlite.store import SqliteStore
 
 LOCAL = "http://127.0.0.1:8686"

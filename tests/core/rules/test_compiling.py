@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from trackd.cli import rules_loading
-from trackd.cli.rules_loading import load_rules
 from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 from trackd.core.rules.memo import Memo
+from trackd.http import rules_loading
+from trackd.http.rules_loading import load_rules
 
 STEP = '{ target = "traits.public.a", value = 1 }'
 
@@ -178,5 +178,5 @@ def test_numbers_are_those_of_the_rules_the_schemas_the_limits_and_no_others(tmp
 
     schema.write_text("{}")
     assert number(loaded(tmp_path, text)) == before
-    monkeypatch.setattr(rules_loading, "VERSION", "another")
+    monkeypatch.setattr(rules_loading, "__version__", "another")
     assert number(loaded(tmp_path, text)) != before
