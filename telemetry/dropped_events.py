@@ -1,4 +1,4 @@
-"""Events that were neither stored nor applied: counted by reason, and never dropped in silence."""
+"""Counts the events that were neither stored nor applied, by reason, and logs them at a limited rate."""
 
 import logging
 from collections import Counter
@@ -10,19 +10,21 @@ log = logging.getLogger(__name__)
 
 
 class DroppedEvents:
+    """Totals by reason since the start."""
+
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
-        self._sparse = RateLimitedLog()
+        self._rate_limited = RateLimitedLog()
 
     def add(self, reasons: Iterable[str]) -> None:
-        """The events of one answered call, a reason for each."""
+        """Count the events of one call, given a reason for each."""
         for reason, times in Counter(reasons).items():
             self.totals[reason] += times
-            if number := self._sparse.due(reason, times):
+            if number := self._rate_limited.due(reason, times):
                 log.info("events dropped, %s: %d, %d since the start", reason, number, self.totals[reason])
 
     def log_totals(self) -> None:
-        """One line at the end, when there were any."""
+        """Log one line with all totals, if there are any."""
         if self.totals:
             parts = ", ".join(f"{reason}: {number}" for reason, number in self.totals.most_common())
             log.info("events dropped since the start: %s", parts)

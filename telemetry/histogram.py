@@ -1,14 +1,14 @@
-"""How often values fell below each of a few bounds."""
+"""A histogram in plain numbers, cheaper to observe than prometheus-client's."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 
 class Histogram:
-    """Plain numbers: to observe takes 0.2 µs, prometheus-client's own histogram 2."""
+    """Counts values by the first bound that they do not exceed, and adds them up in `total`."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds` rise; a value belongs to the first that it does not exceed, or to what is above them all."""
+        """`bounds` are in ascending order. A value above the last one is counted at infinity."""
         self._bounds = tuple(bounds)
         self._counts = [0] * (len(bounds) + 1)
         self.total = 0.0
@@ -18,7 +18,7 @@ class Histogram:
         self.total += value
 
     def cumulative(self) -> Iterator[tuple[float, int]]:
-        """Each bound, infinity at last, with the number of values up to it."""
+        """Each bound and at last infinity, with the number of values up to it."""
         number = 0
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             number += count

@@ -1,4 +1,4 @@
-"""Log lines on stderr: text for a person at a terminal, JSON for everything else."""
+"""Configures log lines on stderr: text on a terminal, JSON elsewhere."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ TEXT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:
 
 
 def configure_logging(level: str, line_format: str) -> None:
-    """See the settings `log.level` and `log.format`."""
+    """`level` and `line_format` are the settings `log.level` and `log.format`."""
     text = line_format == "text" or (line_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(
@@ -22,5 +22,5 @@ def configure_logging(level: str, line_format: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Thespian logs each message at debug level, and what the guard has logged already at warning.
+    # Thespian logs every message at debug level, and at warning what BaseActor has logged already.
     logging.getLogger("Thespian").setLevel(logging.ERROR)

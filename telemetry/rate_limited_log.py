@@ -1,4 +1,4 @@
-"""For what may come often: one log line for each kind, and again at most once a minute, with the number since then."""
+"""Limits the rate of log lines for things that may happen often."""
 
 import math
 import time
@@ -8,14 +8,14 @@ EVERY_S = 60.0
 
 
 class RateLimitedLog:
-    """Tells when a line is due. Its kinds must be few: each is remembered."""
+    """Allows one log line a minute for each kind of line. Kinds must be few: they are never forgotten."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._last: dict[Hashable, tuple[float, int]] = {}
+        self._last: dict[Hashable, tuple[float, int]] = {}  # by kind: the time of its last line, and the count since
 
     def due(self, kind: Hashable, times: int = 1) -> int | None:
-        """How many of this kind came since its last line, these included; None when no line is due yet."""
+        """Count `times` more of this kind. Returns the count since its last line if a line is due, else None."""
         now = self._monotonic()
         last, unlogged = self._last.get(kind, (-math.inf, 0))
         if now - last < EVERY_S:

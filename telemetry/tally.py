@@ -1,4 +1,4 @@
-"""What happened since the start, as numbers that grow; `http/metrics.py` shows them."""
+"""Counts of what happened since the start. `http/ops/metrics.py` exposes them."""
 
 from collections import defaultdict
 
@@ -10,24 +10,25 @@ BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
 class Tally:
-    """Filled where things happen, by whoever runs on the event loop's thread, at about 1 µs a call in all.
-
-    `calls` are those of `/track` by status, `events` those of calls that were answered, by source. `messages` are
-    those that actors handled, `faults` those on which they raised. `active_profiles` and `cached_sessions` are what
-    the directory held at its last tick.
-    """
+    """Plain attributes, which the actors and the HTTP side increment on the event loop's thread."""
 
     def __init__(self) -> None:
         self.calls: defaultdict[int, int] = defaultdict(int)
+        """Calls of `/track`, by status code."""
         self.call_seconds = Histogram(SECONDS)
         self.events: defaultdict[tuple[str, EventOutcome], int] = defaultdict(int)
+        """Events of answered calls, by source id and outcome."""
         self.batch_calls = Histogram(BATCH_CALLS)
         self.commit_seconds = Histogram(SECONDS)
         self.failed_commits = 0
         self.messages: defaultdict[type, int] = defaultdict(int)
+        """Messages handled, by class of actor."""
         self.faults: defaultdict[type, int] = defaultdict(int)
+        """Messages on which a handler raised, by class of actor."""
         self.active_profiles = 0
+        """Active profiles at the directory's last tick."""
         self.cached_sessions = 0
+        """Session owners in memory at the directory's last tick."""
 
     def call_answered(self, status: int, seconds: float) -> None:
         self.calls[status] += 1
