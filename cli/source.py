@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from msgspec import to_builtins
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.core.documents import Source
@@ -112,7 +113,7 @@ def list_sources(
 def show(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print a source as JSON."""
     with _open(db, config) as sources:
-        typer.echo(json.dumps(sources.get(id).document(), indent=2))
+        typer.echo(json.dumps(to_builtins(sources.get(id)), indent=2))
 
 
 @app.command()

@@ -1,19 +1,20 @@
-"""The documents that trackd keeps: source, token, profile, session, event.
+"""What trackd stores: source, token, profile, session, event.
 
-All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`.
+All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`. The JSON documents of profiles, sessions and
+events, as clients see them, are in `document_shapes.py`.
 """
 
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from msgspec import Raw, Struct
-from msgspec.structs import asdict
+from msgspec import Meta, Raw, Struct
 
 from trackd.core.encoding import json_object
 
 JsonObject = dict[str, Any]
+TimeText = Annotated[str, Meta(examples=["2026-01-31T12:00:00.000000Z"], extra_json_schema={"format": "date-time"})]
 NO_MEMO = 0
 
 
@@ -26,8 +27,17 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+class SourceTimes(Struct, frozen=True):
+    insert: TimeText = ""
+    update: TimeText = ""
+
+
+class SourceMetadata(Struct, frozen=True):
+    time: SourceTimes = SourceTimes()
+
+
 class Source(Struct, frozen=True):
-    """Who may send events. `rate_limit` is in calls per second, None for no limit; no `origins` means any."""
+    """A sender of events. `rate_limit` is in calls per second, None for no limit; no `origins` means any."""
 
     id: str
     name: str
@@ -39,24 +49,23 @@ class Source(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     rate_limit: float | None = None
     tags: tuple[str, ...] = ()
-    inserted: str = ""
-    updated: str = ""
+    metadata: SourceMetadata = SourceMetadata()
 
     @classmethod
     def of_row(cls, row: Any) -> Self:
-        """Of the table `source`, which has these columns in this order."""
-        columns = dict(zip(cls.__struct_fields__, row, strict=True))
+        """From a row of the table `source`: its columns are the fields in their order, the two times at the end."""
+        *values_of_fields, inserted, updated = row
+        columns = dict(zip(cls.__struct_fields__[:-1], values_of_fields, strict=True))
+        columns["metadata"] = source_metadata(inserted, updated)
         for flag in ("enabled", "consent", "returns_profile", "permanent_profile_id"):
             columns[flag] = bool(columns[flag])
         for values in ("origins", "tags"):
             columns[values] = tuple(json.loads(columns[values]))
         return cls(**columns)
 
-    def document(self) -> JsonObject:
-        """As in the contract: times lie under `metadata`."""
-        document = asdict(self)
-        times = {"insert": document.pop("inserted"), "update": document.pop("updated")}
-        return document | {"metadata": {"time": times}}
+
+def source_metadata(inserted: str, updated: str) -> SourceMetadata:
+    return SourceMetadata(SourceTimes(inserted, updated))
 
 
 class TokenScope(StrEnum):

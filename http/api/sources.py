@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
 from trackd.core.changes import PutSource, RemoveSource
-from trackd.core.documents import Source, timestamp
+from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
-from trackd.http.api.documents import not_found
+from trackd.http.api.documents import json_answer, not_found
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import aborted, conflict, invalid
@@ -59,7 +60,7 @@ class SourceBody(BaseModel):
     def source(self, source_id: str, inserted: str, updated: str) -> Source:
         said: dict[str, Any] = self.model_dump(exclude={"id", "metadata"})
         said |= {"origins": tuple(self.origins), "tags": tuple(self.tags)}
-        return Source(id=source_id, inserted=inserted, updated=updated, **said)
+        return Source(id=source_id, metadata=source_metadata(inserted, updated), **said)
 
 
 class EventSources:
@@ -72,17 +73,18 @@ class EventSources:
 
     async def list(self, request: Request) -> Response:
         page = query(request, PageQuery)
-        sources = sorted(self._reads.sources(), key=lambda source: (source.inserted, source.id), reverse=True)
+        sources = sorted(
+            self._reads.sources(), key=lambda source: (source.metadata.time.insert, source.id), reverse=True
+        )
         first = page.cursor or 0
         shown = sources[first : first + page.limit]
         following = str(first + page.limit) if first + page.limit < len(sources) else None
-        documents = [source.document() for source in shown]
-        return JSONResponse({"total": len(sources), "result": documents, "next": following})
+        return json_answer(msgspec.json.encode({"total": len(sources), "result": shown, "next": following}))
 
     async def get(self, request: Request) -> Response:
         query(request, Query)
         source = self._source(path_id(request))
-        return not_found() if source is None else JSONResponse(source.document())
+        return not_found() if source is None else json_answer(msgspec.json.encode(source))
 
     async def add(self, request: Request) -> Response:
         query(request, Query)
@@ -103,7 +105,7 @@ class EventSources:
         before = self._source(source_id)
         if before is None:
             return not_found()
-        return await self._put(body.source(source_id, before.inserted, timestamp(self._now())))
+        return await self._put(body.source(source_id, before.metadata.time.insert, timestamp(self._now())))
 
     async def remove(self, request: Request) -> Response:
         query(request, Query)
@@ -118,7 +120,7 @@ class EventSources:
 
     async def _put(self, source: Source) -> Response:
         await self._administer(PutSource(source))
-        return JSONResponse(source.document())
+        return json_answer(msgspec.json.encode(source))
 
     async def _administer(self, change: PutSource | RemoveSource) -> None:
         answer = await self._tracker.ask(Administer(self._tracker.next_number(), change))

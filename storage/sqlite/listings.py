@@ -8,7 +8,7 @@ from typing import Any
 
 import pysqlite3 as sqlite3
 
-from trackd.core.documents import Event, JsonObject, timestamp
+from trackd.core.documents import Event, timestamp
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite.connection import Connection, connect, explained
@@ -16,6 +16,7 @@ from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
     SESSION_COLUMNS,
+    Document,
     array,
     encoded,
     event_document,
@@ -207,7 +208,7 @@ def _start(wanted: PageRequest) -> int:
     return 2**62 if wanted.cursor is None else wanted.cursor
 
 
-def _page(rows: Sequence[Any], document: Callable[[Any], JsonObject], limit: int) -> Page:
+def _page(rows: Sequence[Any], document: Callable[[Sequence[Any]], Document], limit: int) -> Page:
     """Rows end with their number."""
     following = rows[limit][-1] if len(rows) > limit else None
     return Page(encoded([document(row) for row in rows[:limit]]), following)

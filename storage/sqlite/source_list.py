@@ -6,7 +6,7 @@ from types import TracebackType
 
 from msgspec.structs import replace
 
-from trackd.core.documents import Source, timestamp
+from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import explained, transaction
 from trackd.storage.sqlite.database import open_for_writing
@@ -31,7 +31,7 @@ class Sources:
 
     def add(self, source: Source) -> Source:
         now = timestamp(datetime.now(UTC))
-        source = replace(source, inserted=now, updated=now)
+        source = replace(source, metadata=source_metadata(now, now))
         with explained(self._path), transaction(self._db):
             if self._db.execute("SELECT 1 FROM source WHERE id = ?", [source.id]).fetchone():
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")

@@ -4,12 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import asdict
-
 from trackd.core.documents import Source
 from trackd.storage.sqlite.connection import Connection
 
-COLUMNS = Source.__struct_fields__
+COLUMNS = (*Source.__struct_fields__[:-1], "inserted", "updated")  # `metadata` holds the two times
 PUT_SOURCE = (
     f"INSERT INTO source ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{column}' for column in COLUMNS)})"
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[1:])}"
@@ -28,4 +26,6 @@ def remove_source(db: Connection, source_id: str) -> bool:
 
 
 def _row(source: Source) -> Mapping[str, Any]:
-    return {**asdict(source), "origins": json.dumps(source.origins), "tags": json.dumps(source.tags)}
+    fields = {name: getattr(source, name) for name in Source.__struct_fields__[:-1]}
+    times = {"inserted": source.metadata.time.insert, "updated": source.metadata.time.update}
+    return {**fields, "origins": json.dumps(source.origins), "tags": json.dumps(source.tags), **times}

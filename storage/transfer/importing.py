@@ -1,7 +1,7 @@
-"""Loading an export into a database file, in one transaction and in constant memory.
+"""Import of an export into a database file, in one transaction and in constant memory.
 
-Lines are checked as they come; the transaction is committed when the last one says that all were there. Events keep
-the order of their numbers, and are numbered after those that are there already.
+Each line is checked when it is read; the transaction commits when the last line confirms the number of records. Events
+keep their order and get numbers after those of the stored events.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from trackd.storage.sqlite.connection import explained
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.transfer import version_1
 from trackd.storage.transfer.event_check import EventCheck
 from trackd.storage.transfer.fault import FaultError
 from trackd.storage.transfer.records import (
@@ -72,6 +73,7 @@ class _Loading:
         self._file = file
         self._name = name
         self._on_bytes = on_bytes
+        self._upgraded: Callable[[bytes], bytes] | None = None
         self._line = 0
         self._read_bytes = 0
         self._counts = {record.table(): 0 for record in RECORDS}
@@ -105,9 +107,12 @@ class _Loading:
             known = False
         if not known:
             raise FaultError("this is no file that `trackd export` wrote without --table")
-        if header.version != VERSION:
+        if header.version == version_1.VERSION:
+            self._upgraded = version_1.upgraded
+        elif header.version != VERSION:
             raise FaultError(
-                f"it has version {header.version} of the format, this trackd knows {VERSION}: install its trackd"
+                f"it has version {header.version} of the format, this trackd reads versions {version_1.VERSION} to "
+                f"{VERSION}: import it with the trackd that wrote it"
             )
 
     def _next(self) -> bytes | None:
@@ -146,7 +151,7 @@ class _Loading:
 
     def _decoded(self, line: bytes) -> Line:
         try:
-            record: Line = record_of(line)
+            record: Line = record_of(self._upgraded(line) if self._upgraded else line)
         except msgspec.ValidationError as error:
             raise FaultError(str(error)) from error
         except (ValueError, RecursionError) as error:

@@ -1,38 +1,24 @@
-"""The lines of an export that can be imported: one record for each row, its document as in the contract.
+"""The lines of a whole export: one record for each row, with the document that the server answers for it.
 
-Each table of such an export has one class here, with its columns and both ways between row and record. JSON is carried
-as the text that is stored, so a row comes back as it was, byte for byte.
+Each table has a class here, with its columns and the conversion between row and record in both directions. JSON stays
+the text that is stored, so that an import writes the same row, byte for byte.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from pydantic_core import from_json
 
+from trackd.core.document_shapes import NO_TEXTS, Count, EventDocument, Id, ProfileDocument, SessionDocument, Time
 from trackd.storage.sqlite import event_chain
-from trackd.storage.transfer.document_shapes import (
-    Anyone,
-    Count,
-    EventDocument,
-    EventMetadata,
-    EventTime,
-    Id,
-    Named,
-    Number,
-    ProfileDocument,
-    SessionDocument,
-    SessionMetadata,
-    SessionTime,
-    Time,
-)
 
-FORMAT, VERSION = "trackd-export", 1
+FORMAT, VERSION = "trackd-export", 2  # lines of version 1: see version_1.py
 
 Row = Sequence[Any]
-NULL = Raw(b"null")
-EMPTY: dict[str, Any] = {"{}": {}, "[]": []}  # most are: no need to parse them
+Number = Annotated[int, Meta(ge=1, le=2**62)]  # as `Count`, from 1 on
+EMPTY: dict[str, Any] = {"{}": {}, "[]": []}  # most columns hold one of these: they need no parsing
 
 
 class Header(Struct, frozen=True):
@@ -41,7 +27,9 @@ class Header(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table"):
-    """One row. `changed` is SQL for the time of its last change; `links` are columns that hold numbers of events."""
+    """One row of a table. `order`: SQL for the order of the rows, `changed`: SQL for the time of a row's last change,
+    `links`: the columns that hold numbers of events.
+    """
 
     columns: ClassVar[tuple[str, ...]]
     order: ClassVar[str]
@@ -54,11 +42,11 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table")
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
-        """Raises ValueError for a row that could not be imported: another tool may have written it."""
+        """Raises TypeError or ValueError for a row that an import would refuse: another tool may have written it."""
         return cls(*row)
 
     def row(self, after: int) -> Row:
-        """The row, its events numbered after a number. Raises ValueError for JSON that is not what it should be."""
+        """The row. Numbers of events are moved up by `after`. Raises ValueError for JSON of another kind."""
         return msgspec.structs.astuple(self)
 
 
@@ -103,9 +91,7 @@ class SessionRecord(Record, frozen=True, tag="session"):
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
-        session_id, profile_id, inserted, updated, context, properties = row
-        time = SessionMetadata(SessionTime(inserted, updated))
-        return cls(SessionDocument(session_id, Named(profile_id), time, _raw(context, dict), _raw(properties, dict)))
+        return cls(SessionDocument.of_row(row, _raw))
 
     def row(self, after: int) -> Row:
         it = self.document
@@ -142,23 +128,8 @@ class EventRecord(Record, frozen=True, tag="event"):
 
     @classmethod
     def of_row(cls, row: Row) -> Self:
-        number, event_id, profile_id, seq, session_id, source_id, event_type, *times, status, ip = row[:11]
-        properties, context, config, tags, reasons, previous = row[11:]
-        document = EventDocument(
-            event_id,
-            seq,
-            event_type,
-            Anyone(profile_id),
-            Anyone(session_id),
-            Named(source_id),
-            EventMetadata(EventTime(*times), status, ip),
-            _raw(properties, dict),
-            _raw(context, dict),
-            _raw(config, dict),
-            _raw(tags, list),
-            NULL if reasons is None else _raw(reasons, list),
-        )
-        return cls(number, previous, document)
+        number, *columns, previous = row
+        return cls(number, previous, EventDocument.of_row(columns, _raw))
 
     def row(self, after: int) -> Row:
         it, metadata = self.document, self.document.metadata
@@ -182,18 +153,18 @@ class EventRecord(Record, frozen=True, tag="event"):
             _text(it.context, dict),
             _text(it.config, dict),
             _text(it.tags, list),
-            None if bytes(it.reasons) == b"null" else _text(it.reasons, list),
+            None if metadata.reasons == NO_TEXTS else _text(metadata.reasons, list),
             _moved(self.previous, after),
         )
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table", tag="end"):
-    """The last line: how many records of each table are before it."""
+    """The last line: how many records of each table precede it."""
 
     counts: dict[str, int]
 
 
-# In the order of the lines. What changes is read before events, which are only added to.
+# In the order of the lines. Events stand last: they are only added, the rows of the other tables change.
 RECORDS: tuple[type[Record], ...] = (
     ProfileRecord,
     MergedRecord,
@@ -216,7 +187,7 @@ def _moved(number: int | None, after: int) -> int | None:
 
 def _raw(text: str, kind: type) -> Raw:
     _check(text, kind)
-    return Raw(text.replace("\n", " ").replace("\r", " "))  # another tool may have broken the line between two values
+    return Raw(text.replace("\n", " ").replace("\r", " "))  # a record is one line; another tool may have used several
 
 
 def _text(raw: Raw, kind: type) -> str:
@@ -226,6 +197,6 @@ def _text(raw: Raw, kind: type) -> str:
 
 
 def _check(text: str, kind: type) -> None:
-    """By what reads it in the server, which also refuses half a character and nesting without end."""
+    """With the parser of the server, which also refuses lone surrogates and too deep nesting."""
     if type(EMPTY[text] if text in EMPTY else from_json(text, allow_inf_nan=False)) is not kind:
         raise ValueError(f"{text[:40]!r} is not JSON of {'an object' if kind is dict else 'a list'}")

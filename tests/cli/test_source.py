@@ -64,7 +64,7 @@ def test_a_source_that_is_given_only_a_name_gets_an_id_and_the_defaults(trackd: 
     source_id = done(trackd("source", "add", "--name", "Shop")).strip()
     assert uuid.UUID(source_id)
     [source] = stored(tmp_path / "trackd.db")
-    assert source == Source(source_id, "Shop", inserted=source.inserted, updated=source.updated)
+    assert source == Source(source_id, "Shop", metadata=source.metadata)
 
 
 def test_sources_are_listed_the_oldest_first(trackd: Trackd, db: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_source_can_be_disabled_enabled_and_removed(trackd: Trackd, db: Path) 
     assert done(trackd("source", "disable", "shop")) == ""
     disabled = stored(db)[0]
     assert not disabled.enabled
-    assert disabled.updated > disabled.inserted
+    assert disabled.metadata.time.update > disabled.metadata.time.insert
     assert done(trackd("source", "enable", "shop")) == ""
     assert stored(db)[0].enabled
     assert done(trackd("source", "remove", "shop")) == ""

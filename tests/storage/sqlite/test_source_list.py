@@ -37,14 +37,14 @@ def test_a_source_comes_back_with_every_setting(sources):
     added = sources.add(FULL)
 
     assert sources.get("shop") == added
-    assert replace(added, inserted="", updated="") == FULL
-    assert added.inserted == added.updated != ""
+    assert replace(added, metadata=FULL.metadata) == FULL
+    assert added.metadata.time.insert == added.metadata.time.update != ""
 
 
 def test_a_source_with_nothing_but_a_name_has_the_defaults(sources):
     sources.add(Source("s", "name"))
 
-    assert replace(sources.get("s"), inserted="", updated="") == Source("s", "name")
+    assert replace(sources.get("s"), metadata=FULL.metadata) == Source("s", "name")
 
 
 def test_flags_are_booleans_again(sources):
@@ -78,8 +78,8 @@ def test_a_source_can_be_disabled_and_enabled(sources):
     sources.enable("s", True)
 
     assert not disabled.enabled
-    assert disabled.inserted == added.inserted
-    assert disabled.updated >= added.updated
+    assert disabled.metadata.time.insert == added.metadata.time.insert
+    assert disabled.metadata.time.update >= added.metadata.time.update
     assert sources.get("s").enabled
 
 

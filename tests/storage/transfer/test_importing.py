@@ -72,7 +72,7 @@ FAULTS = {
     "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is no file that `trackd export` wrote"),
     "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is no file that `trackd export` wrote"),
     "nested": (lambda it: [b"[" * 100_000], "line 1: this is no file that `trackd export` wrote"),
-    "newer": (lambda it: edited(it, 0, version=2), "line 1: it has version 2 of the format, this trackd k"),
+    "newer": (lambda it: edited(it, 0, version=3), "line 1: it has version 3 of the format, this trackd r"),
     "cut off in a line": (lambda it: [*it[:8], it[8][:50]], "line 9: the file ends within the line: it was cut off"),
     "cut off after a line": (lambda it: it[:9], "line 9: the file ends here, without its last line: it"),
     "only a header": (lambda it: it[:1], "line 1: the file ends here, without its last line"),

@@ -1,0 +1,82 @@
+"""Exports that an older trackd wrote, in version 1 of the format."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.exports import contents, exported, load_lines
+from tests.support import execute
+from trackd.storage.transfer.importing import LoadError
+
+REASONS = '["total is missing",  "é"]'
+
+
+def in_version_1(line: bytes) -> bytes:
+    record: dict[str, Any] = json.loads(line)
+    if "version" in record:
+        record["version"] = 1
+    if record.get("table") == "session":
+        del record["document"]["metadata"]["time"]["duration"]
+    if record.get("table") == "event":
+        record["document"]["reasons"] = record["document"]["metadata"].pop("reasons") or None
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.fixture
+def lines(stored: Path) -> list[bytes]:
+    """A whole export in version 1, with an event that is invalid."""
+    execute(
+        stored, "UPDATE event SET status = 'invalid', reasons = ? WHERE id = 'A-2'", json.dumps(json.loads(REASONS))
+    )
+    return [in_version_1(line) for line in exported(stored)]
+
+
+def test_an_import_of_version_1_makes_the_rows_of_the_exported_file(
+    tmp_path: Path, stored: Path, lines: list[bytes]
+) -> None:
+    load_lines(tmp_path / "new.db", lines)
+
+    assert json.loads(lines[0])["version"] == 1
+    imported = contents(tmp_path / "new.db")
+    reasons = [row[-2] for row in imported["event"]]
+    assert [None if text is None else json.loads(text) for text in reasons] == [
+        None if row[-2] is None else json.loads(row[-2]) for row in contents(stored)["event"]
+    ]
+    assert sum(text is not None for text in reasons) == 1
+    assert imported.keys() == contents(stored).keys()
+    assert [exported(tmp_path / "new.db")[0], *map(in_version_1, exported(tmp_path / "new.db"))][1:] == lines
+
+
+def test_json_of_version_1_is_imported_byte_for_byte(tmp_path: Path, lines: list[bytes]) -> None:
+    spaced = [line.replace(b'"reasons":["total is missing","', b'"reasons":["total is missing",  "') for line in lines]
+    assert spaced != lines
+
+    load_lines(tmp_path / "new.db", spaced)
+
+    assert REASONS in [row[-2] for row in contents(tmp_path / "new.db")["event"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (b'"reasons":null', b'"reason":null', "Object missing required field `reasons`"),
+        (b'"metadata":{', b'"metadatum":{', "Object missing required field `metadata`"),
+        (b'"metadata":{', b'"metadata":[],"more":{', "Expected `object`, got `array`"),
+        (b"{", b"[", "Expected `object`, got `array`"),
+        (b'"reasons":null', b'"reasons":{}', "'{}' is not JSON of a list"),
+        (b'"seq":', b'"seq":"', "it is not sound JSON"),
+    ],
+)
+def test_a_damaged_line_of_version_1_is_named(
+    tmp_path: Path, lines: list[bytes], old: bytes, new: bytes, fault: str
+) -> None:
+    place = next(place for place, line in enumerate(lines) if b'"table":"event"' in line)
+    assert old in lines[place]
+
+    with pytest.raises(LoadError) as refused:
+        load_lines(tmp_path / "new.db", [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
+
+    assert f"line {place + 1}: {fault}" in str(refused.value)
+    assert not (tmp_path / "new.db").exists()
