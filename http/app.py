@@ -1,4 +1,4 @@
-"""The application: routes, error answers, and what every answer carries."""
+"""The application: its routes with their scopes, its error answers and its lifespan."""
 
 import contextlib
 import itertools
@@ -14,15 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
-from trackd.http.api.documents import StoredDocuments
-from trackd.http.api.erasure import Erasing
-from trackd.http.api.sources import EventSources
+from trackd.http.api.documents import DocumentEndpoints
+from trackd.http.api.erasure import ErasureEndpoint
+from trackd.http.api.sources import SourceEndpoints
 from trackd.http.authentication import Authenticator
-from trackd.http.errors import ErrorAnswers, unreadable
+from trackd.http.errors import ErrorAnswers, method_not_allowed, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.openapi import swagger
 from trackd.http.openapi.endpoint import ApiDescription
-from trackd.http.ops.health import Ready, healthcheck
+from trackd.http.ops.health import Readiness, healthcheck
 from trackd.http.ops.info import Info
 from trackd.http.ops.metrics import Metrics
 from trackd.http.track.endpoint import TrackEndpoint
@@ -32,7 +32,7 @@ from trackd.storage.store import Reads
 
 
 class Application(NamedTuple):
-    """The ASGI application, and what connections take from it past ASGI."""
+    """The ASGI application, and the two parts that connections call without ASGI."""
 
     asgi: ASGIApp
     track: TrackEndpoint
@@ -48,9 +48,10 @@ def create_app(
     lists: QueryPool,
     versions: Mapping[str, str],
 ) -> Application:
-    """The application. Its lifespan starts the tracker, and stops it once the last answer is out.
+    """Build the application. Its lifespan starts the tracker, and stops it after the last answer.
 
-    Of `documents` only those by key are read, in the event loop. `versions` are what `/info/version` answers.
+    `documents` reads single documents by key, in the event loop; `lists` reads lists outside of it.
+    `versions` is the answer of `/info/version`.
     """
 
     @contextlib.asynccontextmanager
@@ -72,8 +73,8 @@ def create_app(
     async def fault(_: Request, __: Exception) -> Response:
         return errors.fault()
 
-    async def gone(_: Request, __: Exception) -> Response:
-        """Nobody reads this: it spares the log a traceback for each caller that leaves within its body."""
+    async def client_disconnected(_: Request, __: Exception) -> Response:
+        """Nobody reads this answer. Without it, each client that leaves within its body would log a traceback."""
         return Response()
 
     async def store_error(_: Request, error: Exception) -> Response:
@@ -82,11 +83,16 @@ def create_app(
 
     app = Starlette(
         routes=list(with_not_allowed(routes(track, tracker, guard, reads, documents, lists, versions))),
-        exception_handlers={HTTPException: http_error, StoreError: store_error, ClientDisconnect: gone, 500: fault},
+        exception_handlers={
+            HTTPException: http_error,
+            StoreError: store_error,
+            ClientDisconnect: client_disconnected,
+            Exception: fault,
+        },
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a redirect is no answer in JSON, and loses the body of a POST
-    # Outside of Starlette's own error handling, so that a 500 has these headers too.
+    app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
+    # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     return Application(CommonHeaders(HotPath(track, app)), track, errors)
 
 
@@ -99,17 +105,18 @@ def routes(
     lists: QueryPool,
     versions: Mapping[str, str],
 ) -> list[Route]:
-    """What there is to ask, and the scope that it needs; no guard: anyone may ask. An id may have slashes in it."""
-    stored, erasing, sources = (
-        StoredDocuments(tracker, documents, lists),
-        Erasing(tracker),
-        EventSources(tracker, reads),
-    )
+    """All routes. `read(...)` and `admin(...)` name the scope that an endpoint requires; the others are public.
+
+    `{id:path}` accepts ids with slashes in them.
+    """
+    stored = DocumentEndpoints(tracker, documents, lists)
+    erasure = ErasureEndpoint(tracker)
+    sources = SourceEndpoints(tracker, reads)
     read, admin = guard.read, guard.admin
     return [
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
-        Route("/ready", Ready(tracker).get),
+        Route("/ready", Readiness(tracker).get),
         Route("/openapi.json", ApiDescription(versions).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
@@ -121,7 +128,7 @@ def routes(
         Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
         Route("/profile/{id:path}/export", read(stored.export)),
         Route("/profile/{id:path}", read(stored.profile)),
-        Route("/profile/{id:path}", admin(erasing.erase), methods=["DELETE"]),
+        Route("/profile/{id:path}", admin(erasure.erase), methods=["DELETE"]),
         Route("/session/count", read(stored.count("session"))),
         Route("/session/{id:path}", read(stored.session)),
         Route("/events", read(stored.events)),
@@ -138,9 +145,9 @@ def routes(
 
 
 def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
-    """After those of each path one for all other methods.
+    """The routes, and after those of each path one that answers 405 to all other methods.
 
-    Starlette alone would name in `Allow` the methods of one route, and would take `DELETE /profile/1/events` for the
+    Starlette alone would list the methods of one route in `Allow`, and would route `DELETE /profile/1/events` to the
     erasure of a profile with the id `1/events`.
     """
     for path, group in itertools.groupby(routes, lambda route: route.path):
@@ -151,14 +158,14 @@ def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
 
 class NotAllowed:
     def __init__(self, methods: Iterable[str]) -> None:
-        self._allow = ", ".join(sorted(methods))
+        self._allowed = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise HTTPException(405, headers={"Allow": self._allow})
+        raise method_not_allowed(self._allowed)
 
 
 class HotPath:
-    """Takes `POST /track` past Starlette's router and middleware: 126 µs a call in place of 145."""
+    """Routes `POST /track` to its endpoint at once: it bypasses Starlette's router and middleware, for speed."""
 
     def __init__(self, track: TrackEndpoint, app: ASGIApp) -> None:
         self._track = track

@@ -1,7 +1,6 @@
-"""Who may ask what: `Authorization: Bearer TOKEN`.
+"""Authentication by `Authorization: Bearer TOKEN`, and the scope that each endpoint requires.
 
-Tokens are read from the store now and then. To read them for each request took a switch of the GIL to the writer's
-thread and back: with 100 requests a second, several percent of the throughput of `/track`.
+Tokens are cached for half a second: reading them from the store for each request would slow down `/track`.
 """
 
 import functools
@@ -18,44 +17,48 @@ from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rate_limit import Bucket, take
 from trackd.http.errors import failed_too_often, lacks_scope, unauthenticated
 
-KEPT_S = 0.5
+KEPT_S = 0.5  # a revoked token is accepted for at most this long
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
 MAX_ADDRESSES = 10_000
-MAX_ADDRESS_LENGTH = 64  # of an IPv6 address with its zone; what a trusted proxy forwards may be any text
+MAX_ADDRESS_LENGTH = 64  # an IPv6 address with its zone fits; a trusted proxy may forward any text as an address
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class RequireScope(functools.partial[Awaitable[Response]]):
-    """An endpoint behind a guard. Starlette takes a partial as it takes a function: a route without methods is GET."""
+    """An endpoint that requires a token with a scope.
+
+    It is a partial because Starlette treats one as it treats a function: a route without methods is GET.
+    """
 
     @property
-    def needs(self) -> TokenScope:
+    def required_scope(self) -> TokenScope:
         scope: TokenScope = self.args[0]
         return scope
 
 
 class Authenticator:
-    """Stands before routes: `guard.read(endpoint)` lets in who has a token with that scope.
+    """Wraps endpoints: `read(endpoint)` and `admin(endpoint)` run it for requests with a token of that scope.
 
-    `tokens` reads those that hold at the moment. A right token always passes, whoever fails from the same address.
+    `tokens` reads the valid tokens from the store. Failures are limited by address, but never requests with a
+    valid token.
     """
 
     def __init__(self, tokens: Callable[[], Iterable[Token]], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
         self._monotonic = monotonic
-        self._kept: tuple[Token, ...] = ()
-        self._read_again = -math.inf
+        self._cached: tuple[Token, ...] = ()
+        self._cached_until = -math.inf
         self._failures = Failures(monotonic)
 
     def read(self, endpoint: Endpoint) -> RequireScope:
-        return RequireScope(self._ask, TokenScope.READ, endpoint)
+        return RequireScope(self._authorize, TokenScope.READ, endpoint)
 
     def admin(self, endpoint: Endpoint) -> RequireScope:
-        return RequireScope(self._ask, TokenScope.ADMIN, endpoint)
+        return RequireScope(self._authorize, TokenScope.ADMIN, endpoint)
 
-    async def _ask(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
+    async def _authorize(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
         token = self._authenticate(request)
         if not token.opens(scope):
             raise lacks_scope(scope, token.name)
@@ -63,41 +66,41 @@ class Authenticator:
 
     def _authenticate(self, request: Request) -> Token:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        bears = scheme.lower() == "bearer" and secret.strip() != ""
-        token = self._token(secret.strip()) if bears else None
+        has_secret = scheme.lower() == "bearer" and secret.strip() != ""
+        token = self._token(secret.strip()) if has_secret else None
         if token is not None:
             return token
         address = request.client.host[:MAX_ADDRESS_LENGTH] if request.client else "an unknown address"
         if wait := self._failures.wait(address):
             raise failed_too_often(wait, address)
-        raise unauthenticated("unknown token" if bears else "no token", address)
+        raise unauthenticated("unknown token" if has_secret else "no token", address)
 
     def _token(self, secret: str) -> Token | None:
-        """A token that was made just now is known at once, one that was revoked for `KEPT_S` at most."""
-        if self._monotonic() < self._read_again and (token := self._among_kept(secret)):
+        """The token of a secret. Tokens are read from the store again when none matches: a new one works at once."""
+        if self._monotonic() < self._cached_until and (token := self._find_cached(secret)):
             return token
-        self._kept = tuple(self._tokens())
-        self._read_again = self._monotonic() + KEPT_S
-        return self._among_kept(secret)
+        self._cached = tuple(self._tokens())
+        self._cached_until = self._monotonic() + KEPT_S
+        return self._find_cached(secret)
 
-    def _among_kept(self, secret: str) -> Token | None:
-        """Looks at all tokens, whichever it is: how long it takes tells nothing."""
+    def _find_cached(self, secret: str) -> Token | None:
+        """Compares with all tokens in constant time: the duration gives no hint about a secret."""
         shown, found = secret_hash(secret).encode(), None
-        for token in self._kept:
+        for token in self._cached:
             if hmac.compare_digest(token.hash.encode(), shown):
                 found = token
         return found
 
 
 class Failures:
-    """How often each address may fail. Remembers the `MAX_ADDRESSES` that failed last."""
+    """Limits failures by address. Only the `MAX_ADDRESSES` addresses that failed last are kept."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def wait(self, address: str) -> float:
-        """Counts a failure. Returns the seconds to wait when there were too many, else 0."""
+        """Count a failure. Returns the seconds to wait when there were too many, otherwise 0."""
         before = self._buckets.pop(address, Bucket())
         self._buckets[address], wait = take(before, FAILURES_PER_S, self._monotonic(), FAILURES_BURST)
         if len(self._buckets) > MAX_ADDRESSES:

@@ -1,4 +1,4 @@
-"""The bytes of a request's body: counted as they arrive, unpacked, and measured before they are parsed."""
+"""Reading a request's body: bytes are counted as they arrive, gzip is decoded, nesting is measured before parsing."""
 
 import re
 import zlib
@@ -13,15 +13,15 @@ from trackd.http.errors import HttpError, invalid, too_large, unsupported
 Headers = Mapping[bytes, bytes]
 
 GZIP = 16 + zlib.MAX_WBITS
-GZIP_OVERHEAD = 65_536  # what packing may add: the header, and five bytes to each block that cannot be packed
-# Possessive, and content without a closing quote: one pass, however the text is made.
+GZIP_OVERHEAD = 65_536  # the most that gzip adds: a header, and five bytes for each block that it cannot compress
+# Possessive quantifiers and an optional closing quote: one pass over any text, without backtracking.
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def check_content_type(headers: Headers) -> None:
-    """JSON, text (beacons) or nothing said. Raises HttpError."""
+    """Accept JSON, plain text (beacons send it) and a missing content type. Raises HttpError for others."""
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type in (b"application/json", b"text/plain", b"") or (
         media_type.startswith(b"application/") and media_type.endswith(b"+json")
@@ -34,7 +34,11 @@ def check_content_type(headers: Headers) -> None:
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
-    """The whole body, decoded. Raises HttpError, and ClientDisconnect when the client went away before its end."""
+    """The complete body, decoded.
+
+    Raises HttpError when it is over `max_bytes` or badly encoded, ClientDisconnect when the client leaves before its
+    end.
+    """
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding in (b"", b"identity"):
         body: _Body = _Body(max_bytes)
@@ -50,25 +54,25 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
             raise ClientDisconnect
         more = message.get("more_body", False)
         body.add(message.get("body", b""))
-    return body.whole()
+    return body.decoded()
 
 
 class _Body:
-    """What has arrived of a body."""
+    """The chunks of a body, at most `max_encoded_bytes` of them and `max_bytes` once decoded."""
 
-    def __init__(self, max_bytes: int, max_arriving: int | None = None) -> None:
+    def __init__(self, max_bytes: int, max_encoded_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
-        self._max_arriving = max_bytes if max_arriving is None else max_arriving
+        self._max_encoded_bytes = max_bytes if max_encoded_bytes is None else max_encoded_bytes
         self._parts: list[bytes] = []
         self._size = 0
 
     def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        if self._size > self._max_arriving:
+        if self._size > self._max_encoded_bytes:
             raise self._too_large()
         self._parts.append(chunk)
 
-    def whole(self) -> bytes:
+    def decoded(self) -> bytes:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def _too_large(self) -> HttpError:
@@ -76,35 +80,35 @@ class _Body:
 
 
 class _GzipBody(_Body):
-    """Unpacks no more than one byte over the limit, however much a bomb would unpack to, or pack into nothing.
+    """A gzip body, decoded up to one byte over the limit: a bomb takes no more memory than that.
 
-    And not before its end is here: 1 KB that waits for the rest would hold 1 MB that nobody counts.
+    It is decoded when it is complete: the inbound budget counts the bytes that arrived, not those decoded from them.
     """
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, max_bytes + GZIP_OVERHEAD)
 
-    def whole(self) -> bytes:
+    def decoded(self) -> bytes:
         unzip = zlib.decompressobj(GZIP)
         try:
-            body = unzip.decompress(super().whole(), self._max_bytes + 1)
+            body = unzip.decompress(super().decoded(), self._max_bytes + 1)
         except zlib.error as error:
-            raise _unsound(str(error)) from None
+            raise _invalid_gzip(str(error)) from None
         if len(body) > self._max_bytes:
             raise self._too_large()
         if not unzip.eof:
-            raise _unsound("it ends too early")
+            raise _invalid_gzip("it ends too early")
         if unzip.unused_data:
-            raise _unsound("there are bytes after its end")
+            raise _invalid_gzip("there are bytes after its end")
         return body
 
 
-def _unsound(why: str) -> HttpError:
+def _invalid_gzip(why: str) -> HttpError:
     return invalid([{"loc": ["body"], "msg": f"The body is not sound gzip: {why}", "type": "gzip"}])
 
 
 def check_nesting(body: bytes, max_nesting: int) -> None:
-    """Raises HttpError when objects and lists are nested deeper, without parsing them."""
+    """Raises HttpError when objects and lists are nested deeper than that. The body is not parsed."""
     if body.count(b"[") + body.count(b"{") <= max_nesting:
         return
     brackets = STRING.sub(b"", body).translate(None, NOT_BRACKETS)

@@ -1,10 +1,13 @@
-"""The one place that knows status codes: everything that is not a 200 becomes an answer here."""
+"""Every answer that is not 200: no other module of `http/` chooses a status code.
+
+`openapi/refusals.py` describes these answers for clients. Starlette answers unknown paths with its own 404.
+"""
 
 import http
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -32,7 +35,7 @@ STATUS = {
     Reason.CONTENDED: 503,
     Reason.TIMED_OUT: 503,
 }
-CALL_STATUSES = sorted({200, 413, 415, 422, 500, *STATUS.values()})  # that /track answers
+CALL_STATUSES = sorted({200, 413, 415, 422, 500, *STATUS.values()})  # of /track
 DETAIL = {
     Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
     Reason.DISABLED_SOURCE: "Event source disabled.",
@@ -47,9 +50,9 @@ DETAIL = {
 
 
 class HttpError(HTTPException):
-    """An answer that is not 200. `detail` is what the client reads.
+    """An error answer. The client receives `detail`.
 
-    In the log `kind` names its class, and `note`, when there is one, stands in place of the detail.
+    The log gets `kind`, the class of the error, and `note`, or `detail` when there is no note.
     """
 
     def __init__(
@@ -90,18 +93,18 @@ def failed(_: Failed) -> HttpError:
 
 
 def aborted(answer: Aborted) -> HttpError:
-    """Of requests that name no source."""
+    """For requests that concern no source."""
     if isinstance(answer, Failed):
         return failed(answer)
     return HttpError(STATUS[answer.reason], answer.reason.value, DETAIL[answer.reason], answer.retry_after_s)
 
 
 def conflict(detail: str) -> HttpError:
-    return HttpError(409, "already there", detail)
+    return HttpError(409, "conflict", detail)
 
 
 def unauthenticated(kind: str, address: str) -> HttpError:
-    """Whoever asks is told the same whatever was wrong; `kind` says it in the log."""
+    """The answer gives no reason; `kind` is the reason for the log."""
     return HttpError(
         401, kind, "Not authenticated", headers={"WWW-Authenticate": "Bearer"}, note=f"a request from {address}"
     )
@@ -127,9 +130,9 @@ def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:
 
 
 def unreadable(error: StoreError) -> HttpError:
-    """Why is for the log."""
+    """The store cannot be read. The cause goes to the log, not to the client."""
     detail = "The store cannot be read now: send this request again later."
-    return HttpError(503, "store not read", detail, retry_after_s=1, note=str(error))
+    return HttpError(503, "store unreadable", detail, retry_after_s=1, note=str(error))
 
 
 def too_large(what: str, limit: str) -> HttpError:
@@ -141,7 +144,7 @@ def unsupported(detail: str) -> HttpError:
 
 
 def invalid(faults: list[dict[str, Any]]) -> HttpError:
-    """`faults`: each with `loc` (from "body" or "header" on), `msg` and `type`."""
+    """Each of `faults` has `loc` (its first item is "body", "query", "path" or "header"), `msg` and `type`."""
     return HttpError(422, "invalid", faults)
 
 
@@ -155,7 +158,7 @@ def upgrade_with_body() -> HttpError:
 
 
 def too_slow(timeout_s: int) -> HttpError:
-    detail = f"The request was not here in whole after {timeout_s} s: send it again, over a faster line or in parts."
+    detail = f"The request was still incomplete after {timeout_s} s: send it again, over a faster line or in parts."
     return HttpError(408, "too slow", detail)
 
 
@@ -163,9 +166,9 @@ def head_too_large(max_bytes: int) -> HttpError:
     return HttpError(431, "head too large", f"The head of the request is over the limit of {max_bytes} bytes.")
 
 
-def too_much_arrives() -> HttpError:
+def inbound_budget_exceeded() -> HttpError:
     detail = "Too many bytes of requests are still on their way to the server: send this request again later."
-    return HttpError(503, "too much arrives", detail, retry_after_s=1)
+    return HttpError(503, "inbound budget exceeded", detail, retry_after_s=1)
 
 
 def too_many_pipelined(limit: int) -> HttpError:
@@ -173,30 +176,43 @@ def too_many_pipelined(limit: int) -> HttpError:
     return HttpError(503, "too many pipelined", detail, retry_after_s=1)
 
 
+def not_found() -> Response:
+    """The document does not exist: the body is `null`."""
+    return Response(b"null", 404, media_type="application/json")
+
+
+def unknown_path() -> HTTPException:
+    return HTTPException(404)
+
+
+def method_not_allowed(allowed: Iterable[str]) -> HTTPException:
+    return HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+
+
 def not_ready(detail: str) -> HttpError:
     return HttpError(503, NOT_READY, detail, retry_after_s=1)
 
 
 class ErrorAnswers:
-    """Errors as answers. Logs one line for each class of refusal, and again at most once a minute."""
+    """Turns errors into answers, and logs each class of them at most once a minute."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._sparse = RateLimitedLog(monotonic)
+        self._limited_log = RateLimitedLog(monotonic)
 
     def answer(self, error: HTTPException) -> Response:
         kind, note = http.HTTPStatus(error.status_code).phrase, None
         if isinstance(error, HttpError):
             kind, note = error.kind, error.note
-        if kind != NOT_READY:  # whoever asks that asks often, and the log has the reason
-            self._note(error.status_code, kind, note or error.detail)
+        if kind != NOT_READY:  # it is polled often, and the log has the cause already
+            self._log(error.status_code, kind, note or error.detail)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     def fault(self) -> Response:
-        """For what nobody expected: it is raised again, so that it is logged with its traceback."""
+        """The answer to an unexpected exception. The caller raises it again, which logs its traceback."""
         return JSONResponse({"detail": "Internal Server Error"}, 500)
 
-    def _note(self, status: int, kind: str, detail: Any) -> None:
-        number = self._sparse.due((status, kind))
+    def _log(self, status: int, kind: str, detail: Any) -> None:
+        number = self._limited_log.due((status, kind))
         if number is None:
             return
         more = f" ({number - 1} more since the last such line)" if number > 1 else ""

@@ -10,13 +10,13 @@ from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
-from trackd.http.errors import aborted
+from trackd.http.errors import aborted, not_found
 from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 
 EXPORT_PAGE = 500
 
 
-class StoredDocuments:
+class DocumentEndpoints:
     """Endpoints. A document that is not there is 404 with the body `null`."""
 
     def __init__(self, tracker: Tracker, documents: Listings, lists: QueryPool) -> None:
@@ -111,10 +111,6 @@ class StoredDocuments:
 
 def json_answer(body: bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def not_found() -> Response:
-    return Response(b"null", 404, media_type="application/json")
 
 
 def page_answer(page: Page) -> Response:

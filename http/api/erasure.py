@@ -1,4 +1,4 @@
-"""DELETE /profile/{id}: what a person may ask for."""
+"""DELETE /profile/{id}: erases a profile with its sessions and events."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,18 +9,17 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Erase, Erased
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import timestamp
-from trackd.http.api.documents import not_found
 from trackd.http.api.parameters import ErasureQuery, path_id, query
-from trackd.http.errors import aborted
+from trackd.http.errors import aborted, not_found
 
 
-class Erasing:
+class ErasureEndpoint:
     def __init__(self, tracker: Tracker, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tracker = tracker
         self._now = now
 
     async def erase(self, request: Request) -> Response:
-        """Answered when profile, sessions and events are gone from the disk."""
+        """Answers when profile, sessions and events are deleted from the disk. `keep=events` keeps anonymous events."""
         keep_events = query(request, ErasureQuery).keep == "events"
         erase = Erase(self._tracker.next_number(), path_id(request), timestamp(self._now()), keep_events)
         answer = await self._tracker.ask(erase)

@@ -1,4 +1,4 @@
-"""What requests for documents may say in their path and their query. What they may not is a 422 with all faults."""
+"""Ids in paths and query parameters, validated. Invalid ones are 422 with all faults at once."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 
 MAX_LIMIT = 1_000
 MAX_TRAIT_KEYS = 16
-NOT_IN_TRAITS = frozenset('"\\\0')  # with these in it, a path of keys is no longer what it was
+NOT_IN_TRAITS = frozenset('"\\\0')  # they would end a key early in a path of JSON keys
 
 
 def _moment(value: str) -> str:
@@ -47,10 +47,10 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """Which page of a list."""
+    """The parameters of every list."""
 
     cursor: int | None = Field(None, ge=0, lt=2**62, description="The `next` of the page before.")
-    limit: int = Field(100, ge=1, le=MAX_LIMIT, description="Most documents in the page.")
+    limit: int = Field(100, ge=1, le=MAX_LIMIT, description="The most documents in the page.")
 
     def page(self) -> PageRequest:
         return PageRequest(self.cursor, self.limit)
@@ -60,8 +60,8 @@ class EventsQuery(PageQuery):
     type: Text | None = None
     source: Text | None = None
     status: Literal["collected", "validated", "invalid"] | None = None
-    after: Moment | None = Field(None, description="Those that arrived then or later.")
-    before: Moment | None = Field(None, description="Those that arrived earlier.")
+    after: Moment | None = Field(None, description="Events that arrived then or later.")
+    before: Moment | None = Field(None, description="Events that arrived earlier.")
 
     def events(self) -> EventFilter:
         return EventFilter(self.type, self.source, self.status, self.after, self.before)
@@ -70,7 +70,7 @@ class EventsQuery(PageQuery):
 class ProfilesQuery(PageQuery):
     segment: Text | None = None
     trait: Trait | None = Field(None, description="`name`, or `name:value`; dots lead into objects.")
-    seen_after: Moment | None = Field(None, description="Those whose last call came then or later.")
+    seen_after: Moment | None = Field(None, description="Profiles whose last call arrived then or later.")
 
     def profiles(self) -> ProfileFilter:
         path, colon, value = (self.trait or "").partition(":")
@@ -80,7 +80,9 @@ class ProfilesQuery(PageQuery):
 
 
 class ErasureQuery(Query):
-    keep: Literal["events"] | None = Field(None, description="`events`: they stay, without anything of the person.")
+    keep: Literal["events"] | None = Field(
+        None, description="`events`: the events are kept, without anything that identifies the person."
+    )
 
 
 Q = TypeVar("Q", bound=Query)
@@ -88,7 +90,7 @@ _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def query(request: Request, kind: type[Q]) -> Q:
-    """Raises HttpError."""
+    """The validated query parameters. Raises HttpError."""
     try:
         return kind.model_validate(dict(request.query_params))
     except ValidationError as error:
@@ -96,7 +98,7 @@ def query(request: Request, kind: type[Q]) -> Q:
 
 
 def path_id(request: Request) -> str:
-    """Raises HttpError."""
+    """The validated id in the path. Raises HttpError."""
     try:
         return _ID.validate_python(request.path_params["id"])
     except ValidationError as error:

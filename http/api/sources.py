@@ -1,4 +1,4 @@
-"""Sources over HTTP: who may send events. A change is in force when it is answered."""
+"""The endpoints that manage event sources. A change is in force when it is answered."""
 
 import uuid
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from trackd.actors.tracker import Tracker
 from trackd.core.changes import PutSource, RemoveSource
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
-from trackd.http.api.documents import json_answer, not_found
+from trackd.http.api.documents import json_answer
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
-from trackd.http.errors import aborted, conflict, invalid
+from trackd.http.errors import aborted, conflict, invalid, not_found
 from trackd.storage.store import Reads
 
 MAX_BODY_BYTES = 65_536
 MAX_NESTING = 8
 
-# Nothing that JSON Schema has says "printable": its users may take the format as a remark.
+# JSON Schema has no notion of printable text: `format` names it, and readers of the schema may ignore it.
 SOURCE_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S", "format": "printable"}
 ORIGIN = {
     "type": "string",
@@ -37,7 +37,7 @@ Text = Annotated[str, StringConstraints(max_length=1_000)]
 
 
 class SourceBody(BaseModel):
-    """A source as it is sent. Without `id` one is made; `metadata` is the server's, what is sent of it is ignored."""
+    """The body that adds or replaces a source. Without `id` the server makes one; `metadata` is ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,9 +45,9 @@ class SourceBody(BaseModel):
     name: Annotated[Text, StringConstraints(min_length=1)]
     description: Text = ""
     enabled: bool = True
-    consent: bool = Field(False, description="It requires consent.")
-    returns_profile: bool = Field(False, description="Answers may carry the profile.")
-    permanent_profile_id: bool = Field(False, description="New profiles take the id that the client sends.")
+    consent: bool = Field(False, description="Whether its events need consent.")
+    returns_profile: bool = Field(False, description="Whether answers may carry the profile.")
+    permanent_profile_id: bool = Field(False, description="Whether new profiles take the id that the client sends.")
     origins: Annotated[list[Annotated[Text, WithJsonSchema(ORIGIN)]], AfterValidator(checked_origins)] = Field(
         default_factory=list, max_length=1_000, description="Origins that browsers may send from; none means any."
     )
@@ -58,13 +58,13 @@ class SourceBody(BaseModel):
     metadata: Any = None
 
     def source(self, source_id: str, inserted: str, updated: str) -> Source:
-        said: dict[str, Any] = self.model_dump(exclude={"id", "metadata"})
-        said |= {"origins": tuple(self.origins), "tags": tuple(self.tags)}
-        return Source(id=source_id, metadata=source_metadata(inserted, updated), **said)
+        fields: dict[str, Any] = self.model_dump(exclude={"id", "metadata"})
+        fields |= {"origins": tuple(self.origins), "tags": tuple(self.tags)}
+        return Source(id=source_id, metadata=source_metadata(inserted, updated), **fields)
 
 
-class EventSources:
-    """Endpoints."""
+class SourceEndpoints:
+    """Lists, adds, replaces and removes sources. A source that does not exist is 404 with the body `null`."""
 
     def __init__(self, tracker: Tracker, reads: Reads, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tracker = tracker
@@ -91,12 +91,12 @@ class EventSources:
         body = await _body(request)
         source_id = body.id or str(uuid.uuid4())
         if self._source(source_id) is not None:
-            raise conflict(f"There is a source {source_id} already: PUT /event-source/{source_id} changes it.")
+            raise conflict(f"The source {source_id} exists already: PUT /event-source/{source_id} changes it.")
         now = timestamp(self._now())
         return await self._put(body.source(source_id, now, now))
 
     async def change(self, request: Request) -> Response:
-        """All of it: what the body leaves out is as for a new source."""
+        """Replaces all fields: those that the body leaves out get their defaults."""
         query(request, Query)
         source_id, body = path_id(request), await _body(request)
         if body.id is not None and body.id != source_id:

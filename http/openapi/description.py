@@ -1,4 +1,7 @@
-"""From routes and their words to OpenAPI 3.1. The schemas are those of the models that validate."""
+"""Builds the OpenAPI 3.1 description from routes, `OPERATIONS` and `REFUSALS`.
+
+The schemas of requests come from the models that validate them.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -40,11 +43,11 @@ HEADERS = {
 
 
 def describe(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """The whole description. `version` is that of trackd."""
+    """The complete description. `version` is trackd's version."""
     paths: dict[str, dict[str, Any]] = {}
-    for method, path, needs in operations_of(routes):
+    for method, path, scope in operations_of(routes):
         operation = OPERATIONS[method, path]
-        paths.setdefault(path, {})[method.lower()] = _described(operation, path, needs)
+        paths.setdefault(path, {})[method.lower()] = _described(operation, path, scope)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,46 +69,48 @@ def describe(routes: Iterable[Route], version: str) -> dict[str, Any]:
 
 
 def operations_of(routes: Iterable[Route]) -> list[tuple[str, str, TokenScope | None]]:
-    """Method, path as OpenAPI writes it, and the scope that is needed. HEAD goes without saying."""
+    """Method, path in OpenAPI's notation, and required scope of each operation. HEAD is left out."""
     return [
-        (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path), _needs(route))
+        (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path), _required_scope(route))
         for route in routes
         for method in METHODS
         if method in (route.methods or ())
     ]
 
 
-def _needs(route: Route) -> TokenScope | None:
-    return route.endpoint.needs if isinstance(route.endpoint, RequireScope) else None
+def _required_scope(route: Route) -> TokenScope | None:
+    return route.endpoint.required_scope if isinstance(route.endpoint, RequireScope) else None
 
 
-def _described(operation: Operation, path: str, needs: TokenScope | None) -> dict[str, Any]:
+def _described(operation: Operation, path: str, scope: TokenScope | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": _in_words(operation, needs),
-        "security": [] if needs is None else [{"token": [needs.value]}],
+        "description": _description(operation, scope),
+        "security": [] if scope is None else [{"token": [scope.value]}],
         "parameters": [*_path_parameters(path), *_query_parameters(operation), *_header_parameters(operation)],
         "responses": {"200": _success(operation)},
     }
     if operation.body is not None:
         content = {media_type: {"schema": _reference(operation.body)} for media_type in BODY_TYPES}
         described["requestBody"] = {"required": True, "content": content}
-    for name in _refusals(operation, path, needs):
+    for name in _refusals(operation, scope):
         described["responses"][str(REFUSALS[name].status)] = {"$ref": f"#/components/responses/{name}"}
     return described
 
 
-def _in_words(operation: Operation, needs: TokenScope | None) -> str:
-    scope = [] if needs is None else [f"Needs a token with the scope `{needs.value}`."]
-    return " ".join([*([operation.description] if operation.description else []), *scope])
+def _description(operation: Operation, scope: TokenScope | None) -> str:
+    sentences = [operation.description] if operation.description else []
+    if scope is not None:
+        sentences.append(f"Needs a token with the scope `{scope.value}`.")
+    return " ".join(sentences)
 
 
-def _refusals(operation: Operation, path: str, needs: TokenScope | None) -> list[str]:
+def _refusals(operation: Operation, scope: TokenScope | None) -> list[str]:
     return [
         *ANY,
-        *(GUARDED if needs is not None else ()),
+        *(GUARDED if scope is not None else ()),
         *(WITH_BODY if operation.body is not None else ()),
         *(("Invalid",) if operation.query is not None else ()),
         *(("DocumentAbsent",) if operation.absent else ()),
@@ -120,7 +125,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    """All may be left out: in a query that is how to say null."""
+    """All are optional: a query has no other way to write null."""
     if operation.query is None:
         return []
     return [
@@ -129,38 +134,38 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    said = {key: value for key, value in schema.items() if key not in ("title", "description", "anyOf", "default")}
+    shown = {key: value for key, value in schema.items() if key not in ("title", "description", "anyOf", "default")}
     if schema.get("default") is not None:
-        said["default"] = schema["default"]
+        shown["default"] = schema["default"]
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    said |= choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else {}
-    words = {"description": schema["description"]} if "description" in schema else {}
-    return {"name": name, "in": "query", "schema": said, **words}
+    shown |= choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else {}
+    description = {"description": schema["description"]} if "description" in schema else {}
+    return {"name": name, "in": "query", "schema": shown, **description}
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     schema = {"type": "string", "maxLength": MAX_KEY_LENGTH}
     return [
-        {"name": name, "in": "header", "description": words, "schema": schema}
-        for name, words in operation.headers.items()
+        {"name": name, "in": "header", "description": description, "schema": schema}
+        for name, description in operation.headers.items()
     ]
 
 
 def _success(operation: Operation) -> dict[str, Any]:
-    anything = {"type": "object" if operation.answer_types == (JSON,) else "string"}
-    schema = anything if operation.answer is None else _reference(operation.answer)
+    any_content = {"type": "object" if operation.answer_types == (JSON,) else "string"}
+    schema = any_content if operation.answer is None else _reference(operation.answer)
     answer: dict[str, Any] = {
         "description": operation.summary,
         "headers": _headers("X-Process-Time"),
         "content": {media_type: {"schema": schema} for media_type in operation.answer_types},
     }
     if operation.links:
-        answer["links"] = {name: _link(name, place) for name, place in operation.links.items()}
+        answer["links"] = {name: _link(name, pointer) for name, pointer in operation.links.items()}
     return answer
 
 
-def _link(name: str, place: str) -> dict[str, Any]:
-    return {"operationId": name, "parameters": {"path.id": f"$response.body#{place}"}}
+def _link(name: str, pointer: str) -> dict[str, Any]:
+    return {"operationId": name, "parameters": {"path.id": f"$response.body#{pointer}"}}
 
 
 def _refusal(name: str) -> dict[str, Any]:

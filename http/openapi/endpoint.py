@@ -12,9 +12,9 @@ from trackd.http.api.documents import json_answer
 
 
 class ApiDescription:
-    """Made when it is first asked for, which takes 80 ms: neither the start nor the calls wait for that.
+    """The endpoint. The description is built in a thread at the first request, not at the start: it takes long.
 
-    `versions` has that of trackd as `version`.
+    `versions` has trackd's own version as `version`.
     """
 
     def __init__(self, versions: Mapping[str, str]) -> None:
@@ -27,6 +27,8 @@ class ApiDescription:
         return json_answer(self._body)
 
     def _describe(self, routes: Sequence[Route]) -> bytes:
-        from trackd.http.openapi.description import describe  # its models are half of the time
+        from trackd.http.openapi.description import (
+            describe,
+        )  # not at the top: its models take time and memory that most processes never need
 
         return to_json(describe(routes, self._versions["version"]))

@@ -1,6 +1,6 @@
-"""What can be asked of trackd, in words: an entry for each method and path of `routes` in `http/app.py`.
+"""Descriptions of the operations, for the OpenAPI description: one for each method and path in `http/app.py`.
 
-What a route needs (nothing, or a token with `read` or `admin`) is not said here: the description asks its guard.
+The scope that an operation requires is not repeated here: it comes from the route.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,26 @@ from trackd.http.openapi import answers, refusals
 from trackd.http.track.payload import TrackerPayload
 
 JSON = "application/json"
-PAGES = "Page by page, the newest first: the `next` of a page is the `cursor` of the one after it."
-SEARCH = f"{PAGES} A search looks at 10,000 documents at a time: a page may be short or empty and still have a `next`."
-TRACKING = """Finds out which profile the events belong to, applies them to it and stores them. Take `profile.id` of the
-answer for the next call. A call that got no answer, or 503, can always be sent again. `Content-Encoding: gzip` is fine,
-as is JSON without a content type."""
+PAGES = "In pages, the newest document first: the `next` of a page is the `cursor` of the page after it."
+SEARCH = (
+    f"{PAGES} A search reads at most 10,000 documents for a page: it may be short or empty and still have a `next`."
+)
+TRACKING = """Resolves the profile of the events, applies them to it and stores them. Use `profile.id` of the answer in
+the next call. A call without an answer, or with 503, can be sent again. `Content-Encoding: gzip` is accepted, and so is
+JSON without a content type."""
 
 ID_OF_FIRST = "/result/0/id"
 
 
 class Operation(Struct, frozen=True):
-    """`name` is its id in the description; `answer` describes a 200, without one it is anything of the media type.
+    """A method and path of the API.
 
-    `query`: what the query may say; None does not look at it. `absent`: what is not there is 404 with the body `null`.
-    `refuses`: names of `REFUSALS` beyond those that follow from the rest. `links`: operations that take an id, and
-    where in the answer it stands.
+    - `name` is its `operationId`.
+    - `answer` models the body of a 200; without a model it is any content of `answer_types`.
+    - `query` models the query parameters; None ignores them.
+    - `absent`: it answers 404 with the body `null` when the document does not exist.
+    - `refuses` are names of `REFUSALS`, beyond those that follow from the other fields.
+    - `links` are operations that take an id of the answer, with the JSON pointer to it.
     """
 
     name: str
@@ -47,11 +52,11 @@ class Operation(Struct, frozen=True):
 
 TAGS = {
     "tracking": "Sending events.",
-    "profiles": "Persons: look inside, hand out and erase what is known of them.",
+    "profiles": "Persons: read, export and erase their data.",
     "sessions": "Visits of profiles.",
     "events": "What happened.",
-    "sources": "Who may send events.",
-    "server": "Is it well, and what is it?",
+    "sources": "The sources that may send events.",
+    "server": "Health, metrics, versions and documentation.",
 }
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
@@ -101,7 +106,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "profiles",
         "Erase a profile",
         answers.DocumentReference,
-        "When it is answered, profile, sessions and events are gone from the disk. Later calls get a new profile.",
+        "A 200 means that profile, sessions and events are deleted from the disk. Later calls get a new profile.",
         query=ErasureQuery,
         absent=True,
     ),
@@ -130,7 +135,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "profiles",
         "Everything about a profile",
         answers.Export,
-        "One JSON document, however much it is.",
+        "One JSON document of any size, sent as it is read.",
         query=Query,
         absent=True,
     ),
@@ -155,7 +160,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "event_count", "events", "How many events there are", answers.Count, query=Query
     ),
     ("GET", "/event/{id}"): Operation(
-        "event", "events", "An event", answers.Event, "The newest one of this id.", query=Query, absent=True
+        "event", "events", "An event", answers.Event, "The newest event with this id.", query=Query, absent=True
     ),
     ("GET", "/event-sources"): Operation(
         "sources", "sources", "The sources", answers.Sources, PAGES, query=PageQuery, links={"source": ID_OF_FIRST}
@@ -168,10 +173,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "sources",
         "Add a source",
         answers.Source,
-        "It may send events when it is answered.",
+        "A 200 means that it may send events.",
         query=Query,
         body=SourceBody,
-        refuses=("AlreadyThere",),
+        refuses=("Conflict",),
         links={"source": "/id", "change_source": "/id", "remove_source": "/id"},
     ),
     ("GET", "/event-source/{id}"): Operation("source", "sources", "A source", answers.Source, query=Query, absent=True),
@@ -180,7 +185,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "sources",
         "Change a source",
         answers.Source,
-        "All of it: what is left out is as for a new source. An `id` in the body has to be that of the path.",
+        "Replaces all fields: those left out get their defaults. An `id` in the body must equal the one in the path.",
         query=Query,
         body=SourceBody,
         absent=True,
@@ -191,15 +196,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/healthcheck"): Operation("healthcheck", "server", "Is the process alive?", answers.Status),
     ("GET", "/ready"): Operation("ready", "server", "Are calls taken?", answers.Status, refuses=("Unavailable",)),
     ("GET", "/metrics"): Operation(
-        "metrics", "server", "Numbers of this process, for Prometheus", answer_types=("text/plain",)
+        "metrics", "server", "Metrics, in Prometheus' text format", answer_types=("text/plain",)
     ),
-    ("GET", "/info/version"): Operation("version", "server", "What runs here", answers.Versions),
+    ("GET", "/info/version"): Operation("version", "server", "Versions", answers.Versions),
     ("GET", "/openapi.json"): Operation("openapi", "server", "This description"),
-    ("GET", "/docs"): Operation("docs", "server", "This description, to read and try", answer_types=("text/html",)),
+    ("GET", "/docs"): Operation(
+        "docs", "server", "This description as a page to read and try", answer_types=("text/html",)
+    ),
     ("GET", "/docs/{name}"): Operation(
         "docs_file",
         "server",
-        "What the page `/docs` is made of",
+        "A file of the page `/docs`",
         answer_types=("text/css", "text/javascript", "image/png"),
         refuses=("PathUnknown",),
     ),

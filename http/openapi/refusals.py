@@ -1,4 +1,4 @@
-"""The answers that are not 200, in words. README's table of errors says more of each."""
+"""Descriptions of the error answers, for the OpenAPI description. `http/errors.py` makes the answers themselves."""
 
 from msgspec import Struct
 from pydantic import BaseModel
@@ -7,7 +7,7 @@ from trackd.http.openapi.answers import ErrorAnswer, Faults
 
 
 class Refusal(Struct, frozen=True):
-    """`answer` is None for the body `null`. `headers`: those that it always has."""
+    """An error answer. `answer` models its body, None for the body `null`; `headers` are those that it always has."""
 
     status: int
     description: str
@@ -17,26 +17,28 @@ class Refusal(Struct, frozen=True):
 
 REFUSALS = {
     "NotHttp": Refusal(400, "It is not HTTP, or a request with a body offers an `Upgrade`."),
-    "NotAuthenticated": Refusal(401, "No valid token is shown.", headers=("WWW-Authenticate",)),
+    "NotAuthenticated": Refusal(401, "The request has no valid token.", headers=("WWW-Authenticate",)),
     "SourceUnknown": Refusal(401, "The event source is unknown or disabled."),
     "ScopeLacking": Refusal(403, "The token lacks the scope that `detail` names."),
     "OriginForeign": Refusal(403, "The source takes no events from that origin."),
-    "DocumentAbsent": Refusal(404, "There is no such document.", answer=None),
-    "PathUnknown": Refusal(404, "There is no such path."),
-    "AlreadyThere": Refusal(409, "There is a source with that id already."),
-    "TooSlow": Refusal(408, "The request was not here in whole in time."),
+    "DocumentAbsent": Refusal(404, "The document does not exist.", answer=None),
+    "PathUnknown": Refusal(404, "The path does not exist."),
+    "Conflict": Refusal(409, "A source with that id exists already."),
+    "TooSlow": Refusal(408, "The request was still incomplete after `limits.request_timeout_s`."),
     "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
-    "Unsupported": Refusal(415, "The content type is another, or the content encoding neither gzip nor identity."),
+    "Unsupported": Refusal(
+        415, "The content type is not JSON or plain text, or the content encoding is neither gzip nor identity."
+    ),
     "Invalid": Refusal(422, "Not JSON, or values missing, unknown or of the wrong type.", answer=Faults),
     "RateLimited": Refusal(429, "The source sends more calls than its rate limit allows.", headers=("Retry-After",)),
     "TooManyFailures": Refusal(
         429, "Too many requests without a valid token came from this address.", headers=("Retry-After",)
     ),
     "HeadTooLarge": Refusal(431, "The head of the request is over 64 KiB."),
-    "Fault": Refusal(500, "A fault of trackd; nothing of the call is kept."),
+    "Fault": Refusal(500, "A fault of trackd; nothing of the call is stored."),
     "Unavailable": Refusal(
         503,
-        "Too much waits or is on its way, the disk refuses, or the server stops or starts: send the same call again.",
+        "The queue is full, too much is incomplete, the disk refuses, or the server stops or starts: send it again.",
         headers=("Retry-After",),
     ),
 }

@@ -1,14 +1,15 @@
-"""GET /docs: Swagger UI for `/openapi.json`, with the files that the package flask-swagger-ui brings.
+"""GET /docs: Swagger UI for `/openapi.json`, with the files of the package flask-swagger-ui.
 
-Flask is not imported. The page asks nothing of another host, and its policy says so.
+Flask is not imported. The page loads nothing from other hosts, and its Content-Security-Policy forbids it.
 """
 
 import importlib.util
 from pathlib import Path
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
+
+from trackd.http.errors import unknown_path
 
 START = "start.js"
 FILES = {
@@ -39,12 +40,14 @@ SCRIPT = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-# Swagger UI sets styles of single elements; its icons are data in the style sheet.
+# Swagger UI sets styles on elements, and its style sheet has icons as data URLs.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-FOR_A_YEAR = {"cache-control": "public, max-age=31536000, immutable"}  # the page names them with their version
+FOR_A_YEAR = {
+    "cache-control": "public, max-age=31536000, immutable"
+}  # the page requests them with their version in the query
 FRESH = {"cache-control": "no-cache"}
 
 
@@ -56,7 +59,7 @@ async def page(request: Request) -> Response:
 async def file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in FILES:
-        raise HTTPException(404)
+        raise unknown_path()
     if name == START:
         return Response(SCRIPT, media_type=FILES[name], headers=FRESH)
     return FileResponse(_folder() / name, media_type=FILES[name], headers=FOR_A_YEAR)

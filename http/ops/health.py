@@ -1,4 +1,4 @@
-"""For those who watch: is trackd alive, and does it take calls?"""
+"""GET /healthcheck and GET /ready, for load balancers and monitoring."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,12 +8,12 @@ from trackd.http.errors import not_ready
 
 
 async def healthcheck(request: Request) -> Response:
-    """200 as long as the process answers at all."""
+    """200 as long as the process runs."""
     return JSONResponse({"status": "alive"})
 
 
-class Ready:
-    """200 while calls are taken; 503 while starting, stopping, or when the store does not take writes."""
+class Readiness:
+    """200 while calls are accepted; 503 at the start, at the stop, and while the store does not take writes."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker

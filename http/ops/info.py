@@ -1,4 +1,4 @@
-"""What runs here."""
+"""GET /info/version: the versions of trackd and of the software under it."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class Info:
-    """`versions`: of trackd as `version`, and of what it stands on, by name."""
+    """`versions` maps names to versions; trackd's own is `version`."""
 
     def __init__(self, versions: Mapping[str, str]) -> None:
         self._versions = versions

@@ -1,4 +1,4 @@
-"""GET /metrics: the numbers of this process, in Prometheus' text format."""
+"""GET /metrics: the metrics of the server, in Prometheus' text format."""
 
 from collections.abc import Callable, Iterator, Mapping
 from math import isinf
@@ -22,7 +22,7 @@ from trackd.telemetry.histogram import Histogram
 
 
 class Metrics:
-    """`sizes` are the store's, `versions` those that `/info/version` answers."""
+    """The endpoint. `sizes` reads the bytes of the store by part, `versions` are those of `/info/version`."""
 
     def __init__(self, tracker: Tracker, sizes: Callable[[], Mapping[str, int]], versions: Mapping[str, str]) -> None:
         self._registry = CollectorRegistry()
@@ -34,7 +34,7 @@ class Metrics:
 
 
 class TrackdCollector(Collector):
-    """Reads plain numbers when it is asked: prometheus-client's own counters cost microseconds in each call."""
+    """Reads trackd's tally at each scrape. prometheus-client's own counters would slow down each call."""
 
     def __init__(self, tracker: Tracker, sizes: Callable[[], Mapping[str, int]], versions: Mapping[str, str]) -> None:
         self._tracker = tracker
@@ -42,7 +42,9 @@ class TrackdCollector(Collector):
         self._versions = versions
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("trackd_build", "What runs here.", value=dict(self._versions))
+        yield InfoMetricFamily(
+            "trackd_build", "Versions of trackd and of the software under it.", value=dict(self._versions)
+        )
         yield from self._calls()
         yield from self._waiting()
         yield from self._commits()
@@ -55,9 +57,11 @@ class TrackdCollector(Collector):
         for status, number in sorted({**dict.fromkeys(CALL_STATUSES, 0), **tally.calls}.items()):
             calls.add_metric([str(status)], number)
         yield calls
-        yield _histogram("trackd_call_duration_seconds", "From a call's head to its answer.", tally.call_seconds)
+        yield _histogram(
+            "trackd_call_duration_seconds", "Seconds from a call's head to its answer.", tally.call_seconds
+        )
         events = CounterMetricFamily(
-            "trackd_events", "Events of answered calls, by what became of them.", labels=["source", "outcome"]
+            "trackd_events", "Events of answered calls, by source and outcome.", labels=["source", "outcome"]
         )
         for (source, outcome), number in tally.events.items():
             events.add_metric([source, outcome], number)
@@ -66,19 +70,19 @@ class TrackdCollector(Collector):
     def _waiting(self) -> Iterator[Metric]:
         queue = self._tracker.queue
         yield _gauge(
-            "trackd_ready", "1 when calls are taken and the store takes writes, as /ready.", self._tracker.ready
+            "trackd_ready", "1 when calls are accepted and the store takes writes, as /ready.", self._tracker.ready
         )
         yield _gauge("trackd_queued_calls", "Calls that wait to be stored.", queue.calls)
         yield _gauge("trackd_queued_calls_limit", "limits.max_queued_calls.", queue.max_calls)
-        yield _gauge("trackd_queued_bytes", "Bodies of the calls that wait.", queue.size)
+        yield _gauge("trackd_queued_bytes", "Bytes of the bodies of the calls that wait to be stored.", queue.size)
         yield _gauge("trackd_queued_bytes_limit", "limits.max_queued_bytes.", queue.max_size)
 
     def _commits(self) -> Iterator[Metric]:
         tally = self._tracker.tally
         yield _histogram("trackd_batch_calls", "Calls that were committed together.", tally.batch_calls)
-        yield _histogram("trackd_commit_duration_seconds", "How long a commit took.", tally.commit_seconds)
+        yield _histogram("trackd_commit_duration_seconds", "Seconds of a commit.", tally.commit_seconds)
         yield CounterMetricFamily(
-            "trackd_commit_failures", "Commits of which nothing was written.", value=tally.failed_commits
+            "trackd_commit_failures", "Commits that failed: nothing of them was written.", value=tally.failed_commits
         )
 
     def _actors(self) -> Iterator[Metric]:
@@ -90,7 +94,7 @@ class TrackdCollector(Collector):
         yield _by_actor("trackd_actor_faults", "Messages on which an actor raised: faults of trackd.", faults)
 
     def _storage(self) -> Iterator[Metric]:
-        sizes = GaugeMetricFamily("trackd_store_bytes", "What the store takes on disk, by part.", labels=["part"])
+        sizes = GaugeMetricFamily("trackd_store_bytes", "Bytes of the store on disk, by part.", labels=["part"])
         for part, size in self._sizes().items():
             sizes.add_metric([part], size)
         yield sizes

@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from trackd.http.errors import (
     ErrorAnswers,
     head_too_large,
+    inbound_budget_exceeded,
     not_http,
     too_many_pipelined,
-    too_much_arrives,
     too_slow,
     upgrade_with_body,
 )
@@ -165,7 +165,7 @@ class Connection(HttpToolsProtocol):
     def _take_budget(self, size: int) -> None:
         self._budgeted_bytes += size
         if not self._budget.take(size):
-            self._refuse(too_much_arrives())
+            self._refuse(inbound_budget_exceeded())
 
     def _release_budget(self) -> None:
         self._budget.release(self._budgeted_bytes)

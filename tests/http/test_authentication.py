@@ -287,13 +287,13 @@ def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest
         assert "disk" not in answer.json()["detail"]
 
     run(test, UnreadableStore())
-    assert "refused with 503, store not read: cannot read: disk I/O error" in caplog.messages
+    assert "refused with 503, store unreadable: cannot read: disk I/O error" in caplog.messages
 
 
 def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     """Each method and path of the application, with the scope that it needs."""
     return [
-        (method, route.path, route.endpoint.needs if isinstance(route.endpoint, RequireScope) else None)
+        (method, route.path, route.endpoint.required_scope if isinstance(route.endpoint, RequireScope) else None)
         for route in application_routes()
         for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
     ]
