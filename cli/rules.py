@@ -23,7 +23,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check rules
 
 RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
 SOURCE_ID = "rules-try"
-SHAPES = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
 
 
 @app.command()
@@ -115,58 +114,34 @@ def _first_fault(detail: Any) -> str:
 
 
 def _profile(path: Path, now: str) -> "Profile":
-    """A profile as trackd stores it; what the file leaves out is as in a new one."""
+    """The profile of the file. What the file leaves out, or gives as null, is as in a new profile."""
+    import msgspec
+
+    from trackd.core.document_shapes import ProfileDocument
     from trackd.core.documents import Profile
     from trackd.core.encoding import json_raw
     from trackd.core.profile_document import new_profile
+    from trackd.core.rules.draft import json_size
 
-    said = _read_json(path)
+    doc = _completed(new_profile("given-profile", now), _read_json(path))
     try:
-        doc = _completed(new_profile("given-profile", now), said, "")
-        _check_parts(doc)
-    except ValueError as error:
-        raise CommandError(f"{path}: {error}.") from None
+        msgspec.convert(doc, ProfileDocument)
+        json_size(doc)
+    except msgspec.ValidationError as error:
+        raise CommandError(f"{path} is not a profile of trackd: {error}.") from None
+    except ValueError:
+        raise CommandError(f"{path} is nested too deep.") from None
     return Profile(doc["id"], doc["seq"], 1, json_raw(doc))
 
 
-def _completed(model: Any, said: Any, place: str) -> Any:
-    """What is said, with what it leaves out or says with null. Raises ValueError for another shape than a profile's."""
-    if said is None:
-        return model
-    if isinstance(model, dict) and isinstance(said, dict):
-        parts = {key: _completed(value, said[key], f"{place}.{key}") for key, value in model.items() if key in said}
-        return {**model, **said, **parts}
-    if model is None or type(model) is type(said):
-        return said
-    raise ValueError(f"{place.lstrip('.') or 'it'} should be {SHAPES[type(model)]}, as in a profile of trackd")
-
-
-def _check_parts(doc: Any) -> None:
-    """What a new profile has no example of."""
-    from trackd.core.json_values import is_number
-    from trackd.core.rules.draft import json_size
-
-    history = doc["metadata"].get("consents", [])
-    sound = {
-        "seq": doc["seq"] >= 0,
-        "stats.counters": all(map(is_number, doc["stats"]["counters"].values())),
-        "segments": all(isinstance(segment, str) for segment in doc["segments"]),
-        "consents": all(map(_is_consent, doc["consents"].values())),
-        "metadata.consents": isinstance(history, list)
-        and all(isinstance(entry, dict) and {"id", "change", "time"} <= entry.keys() for entry in history),
-    }
-    try:
-        json_size(doc)
-    except ValueError:
-        raise ValueError("it is nested too deep") from None
-    for place, is_sound in sound.items():
-        if not is_sound:
-            raise ValueError(f"{place} is not as in a profile of trackd")
-
-
-def _is_consent(value: Any) -> bool:
-    texts = [value.get("granted"), value.get("expires", "")] if isinstance(value, dict) else [None]
-    return all(isinstance(text, str) for text in texts)
+def _completed(default: Any, given: Any) -> Any:
+    """`given` with the values of `default` where it has none or null, objects merged with objects."""
+    if given is None:
+        return default
+    if isinstance(default, dict) and isinstance(given, dict):
+        parts = {key: _completed(value, given[key]) for key, value in default.items() if key in given}
+        return {**default, **given, **parts}
+    return given
 
 
 def _read_json(path: Path) -> Any:

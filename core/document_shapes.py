@@ -100,7 +100,7 @@ class SharedProfile(Struct, frozen=True):
 
 
 class ProfileDocument(SharedProfile, frozen=True):
-    """A person. Stored as JSON text, which may have more fields than these: they stay as they are."""
+    """A person. Fields that another tool added to the stored document are answered and exported unchanged."""
 
     traits: Traits
     pii: Object

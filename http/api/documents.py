@@ -1,8 +1,8 @@
-"""What is stored, for those who may read it. Documents are as the contract has them; lists come in pages."""
+"""Reading endpoints for profiles, sessions and events: single documents, lists in pages, exports of a profile."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from pydantic_core import to_json
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -15,12 +15,14 @@ from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 
 EXPORT_PAGE = 500
 
+_checked = msgspec.json.Decoder(msgspec.Raw).decode
+
 
 class DocumentEndpoints:
-    """Endpoints. A document that is not there is 404 with the body `null`."""
+    """The endpoints. A document that does not exist is answered with 404 and the body `null`."""
 
     def __init__(self, tracker: Tracker, documents: Listings, lists: QueryPool) -> None:
-        """Of `documents` only those by key are read, in the event loop."""
+        """`documents` answers single reads in the event loop; `lists` answers the others outside of it."""
         self._tracker = tracker
         self._documents = documents
         self._lists = lists
@@ -28,7 +30,7 @@ class DocumentEndpoints:
     async def profile(self, request: Request) -> Response:
         query(request, Query)
         profile = await self._profile(path_id(request))
-        return not_found() if profile is None else json_answer(to_json(profile.doc))
+        return not_found() if profile is None else json_answer(_text(profile))
 
     async def _profile(self, profile_id: str) -> Profile | None:
         answer = await self._tracker.ask(Fetch(self._tracker.next_number(), profile_id))
@@ -70,7 +72,7 @@ class DocumentEndpoints:
         return page_answer(await self._lists.read("profiles", asked.profiles(), asked.page()))
 
     def count(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        """How many there are; `kind` is "profile", "session" or "event"."""
+        """An endpoint that counts the stored documents of a `kind`: "profile", "session" or "event"."""
 
         async def count(request: Request) -> Response:
             query(request, Query)
@@ -79,7 +81,7 @@ class DocumentEndpoints:
         return count
 
     async def export(self, request: Request) -> Response:
-        """All that is known of a profile, as one JSON document, however much it is."""
+        """A profile with all its sessions and events, streamed as one JSON document."""
         query(request, Query)
         profile = await self._profile(path_id(request))
         if profile is None:
@@ -88,7 +90,7 @@ class DocumentEndpoints:
         return StreamingResponse(self._export(profile), media_type="application/json", headers=headers)
 
     async def _export(self, profile: Profile) -> AsyncIterator[bytes]:
-        yield b'{"profile":' + to_json(profile.doc)
+        yield b'{"profile":' + _text(profile)
         for name, read in (("sessions", "profile_sessions"), ("events", "profile_events")):
             yield f',"{name}":['.encode()
             before = b""
@@ -99,7 +101,7 @@ class DocumentEndpoints:
         yield b"}"
 
     async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
-        """The documents of all pages, each page without its brackets, those with nothing left out."""
+        """The documents of each page, without the brackets of the array; empty pages are skipped."""
         wanted = PageRequest(limit=EXPORT_PAGE)
         while page := await self._lists.read(name, profile_id, wanted):
             if len(page.documents) > 2:
@@ -107,6 +109,11 @@ class DocumentEndpoints:
             if page.next is None:
                 return
             wanted = PageRequest(page.next, EXPORT_PAGE)
+
+
+def _text(profile: Profile) -> bytes:
+    """The document as it is stored. Raises ValueError when another tool stored what is not JSON."""
+    return bytes(_checked(profile.doc_json))
 
 
 def json_answer(body: bytes) -> Response:

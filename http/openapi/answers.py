@@ -1,252 +1,123 @@
-"""What a 200 carries, for the description of the API only: these models are never filled.
+"""The bodies of answers, for the API description only: trackd writes them as JSON without filling these structs.
 
-The documents that are answered come as text from the store, or from the actors as they are.
+The documents in them are the structs of `core/document_shapes.py`, and `Source`.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-31T12:00:00.000000Z"])]
-Object = dict[str, Any]
+from trackd.core.document_shapes import (
+    DocumentReference,
+    EventDocument,
+    ProfileDocument,
+    SessionDocument,
+    SharedProfile,
+)
+from trackd.core.documents import Source
 
-
-class DocumentReference(BaseModel):
-    """A document by its id."""
-
-    id: str
-
-
-class Visits(BaseModel):
-    count: int
-    last: Time | None
-    current: Time | None
+SCHEMAS = "#/components/schemas/{name}"
+# Structs without a tag cannot stand in a union; `description.py` adds the schemas of both.
+EITHER = [{"$ref": SCHEMAS.format(name=shape.__name__)} for shape in (SharedProfile, DocumentReference)]
 
 
-class ProfileTimes(BaseModel):
-    insert: Time
-    update: Time
-    visit: Visits
+class Page(Struct, frozen=True):
+    next: Annotated[str | None, Meta(description="The `cursor` of the next page; null for the last one.")]
 
 
-class ConsentChange(BaseModel):
-    id: str
-    change: Literal["granted", "withdrawn", "expired"]
-    time: Time
+class Profiles(Page, frozen=True):
+    result: list[ProfileDocument]
 
 
-class ProfileMetadata(BaseModel):
-    time: ProfileTimes
-    consents: list[ConsentChange] = Field(
-        default_factory=list, description="What was granted, withdrawn and expired, the oldest first."
-    )
+class Sessions(Page, frozen=True):
+    result: list[SessionDocument]
 
 
-class ProfileStats(BaseModel):
-    visits: int
-    views: int
-    counters: Object = Field(description="Processed events by type.")
+class Events(Page, frozen=True):
+    result: list[EventDocument]
 
 
-class Consent(BaseModel):
-    granted: Time
-    expires: Time | None = None
-
-
-class PublicTraits(BaseModel):
-    public: Object
-
-
-class Traits(PublicTraits):
-    private: Object
-
-
-class SharedProfile(BaseModel):
-    """A profile without `pii` and `traits.private`."""
-
-    id: str
-    seq: int = Field(description="The number of its last stored event.")
-    metadata: ProfileMetadata
-    stats: ProfileStats
-    traits: PublicTraits
-    consents: dict[str, Consent]
-    segments: list[str]
-    interests: Object
-    ids: list[str]
-    active: bool
-
-
-class Profile(SharedProfile):
-    """All that is known of a person."""
-
-    traits: Traits
-    pii: Object
-
-
-class SessionTimes(BaseModel):
-    insert: Time
-    update: Time
-    duration: float = Field(description="In seconds.")
-
-
-class SessionMetadata(BaseModel):
-    time: SessionTimes
-
-
-class Session(BaseModel):
-    id: str
-    profile: DocumentReference
-    metadata: SessionMetadata
-    context: Object
-    properties: Object
-
-
-class EventTimes(BaseModel):
-    create: Time = Field(description="When it happened.")
-    insert: Time = Field(description="When it arrived.")
-
-
-class EventMetadata(BaseModel):
-    time: EventTimes
-    status: Literal["collected", "validated", "invalid"]
-    ip: str | None
-    reasons: list[str] = Field(description="Why it is invalid.")
-
-
-class Event(BaseModel):
-    """Of an erased profile whose events stay, `profile.id` and `session.id` are empty and `seq` is 0."""
-
-    id: str
-    seq: int = Field(description="Its number among the stored events of its profile: 1, 2, 3, ... without gap.")
-    type: str
-    profile: DocumentReference
-    session: DocumentReference
-    source: DocumentReference
-    metadata: EventMetadata
-    properties: Object
-    context: Object
-    config: Object = Field(description="The options it was sent with.")
-    tags: list[str]
-
-
-class SourceTimes(BaseModel):
-    insert: Time
-    update: Time
-
-
-class SourceMetadata(BaseModel):
-    time: SourceTimes
-
-
-class Source(BaseModel):
-    """Who may send events."""
-
-    id: str
-    name: str
-    description: str
-    enabled: bool
-    consent: bool
-    returns_profile: bool
-    permanent_profile_id: bool
-    origins: list[str]
-    rate_limit: float | None
-    tags: list[str]
-    metadata: SourceMetadata
-
-
-class Page(BaseModel):
-    next: str | None = Field(description="The `cursor` of the next page; null for the last one.")
-
-
-class Profiles(Page):
-    result: list[Profile]
-
-
-class Sessions(Page):
-    result: list[Session]
-
-
-class Events(Page):
-    result: list[Event]
-
-
-class Sources(Page):
+class Sources(Page, frozen=True):
     total: int
     result: list[Source]
 
 
-class Count(BaseModel):
+class Count(Struct, frozen=True):
     count: int
 
 
-class Export(BaseModel):
+class Export(Struct, frozen=True):
     """Everything about a profile."""
 
-    profile: Profile
-    sessions: list[Session]
-    events: list[Event]
+    profile: ProfileDocument
+    sessions: list[SessionDocument]
+    events: list[EventDocument]
 
 
-class Saved(BaseModel):
+class Saved(Struct, frozen=True):
     saved: int
     errors: list[str]
     ids: list[str]
     types: list[str]
 
 
-class SavedEvents(Saved):
+class SavedEvents(Saved, frozen=True):
     """`ids`, `types` and `seq` are aligned: the stored events, in the order of the payload."""
 
     seq: list[int]
 
 
-class RuleRun(BaseModel):
+class RuleRun(Struct, frozen=True):
     rule: str
-    changed: list[str] = Field(description="The paths of the profile that it changed.")
+    changed: Annotated[list[str], Meta(description="The paths of the profile that it changed.")]
 
 
-class Segmentation(BaseModel):
-    errors: list[str] = Field(description="The segments whose condition failed.")
-    ids: list[str] = Field(description="The segments that were entered or left.")
+class Segmentation(Struct, frozen=True):
+    errors: Annotated[list[str], Meta(description="The segments whose condition failed.")]
+    ids: Annotated[list[str], Meta(description="The segments that were entered or left.")]
 
 
-class LogEntry(BaseModel):
+class LogEntry(Struct, frozen=True):
     type: Literal["error", "warning", "info"]
     event_id: str | None
     rule: str | None
     message: str
 
 
-class Debugging(BaseModel):
+class Debugging(Struct, frozen=True):
+    """Left out with the option `debugger: false`."""
+
     session: Saved
     events: SavedEvents
     profile: Saved
-    execution: dict[str, list[RuleRun]] = Field(description="The rules that ran, by event type.")
+    execution: Annotated[dict[str, list[RuleRun]], Meta(description="The rules that ran, by event type.")]
     segmentation: Segmentation
     logs: list[LogEntry]
 
 
-class SourceConsent(BaseModel):
-    consent: bool = Field(description="Whether the source requires consent.")
+class SourceConsent(Struct, frozen=True):
+    consent: Annotated[bool, Meta(description="Whether the source requires consent.")]
 
 
-class TrackAnswer(BaseModel):
+class TrackAnswer(Struct, frozen=True):
     """What it reports as saved is committed and synced to disk."""
 
-    debugging: Debugging | None = Field(None, description="Left out with the option `debugger: false`.")
-    profile: SharedProfile | DocumentReference = Field(description="Another id than was sent: use it from now on.")
+    profile: Annotated[
+        Raw, Meta(description="Another id than was sent: use it from now on.", extra_json_schema={"anyOf": EITHER})
+    ]
     session: DocumentReference
     source: SourceConsent
     ux: list[Any]
-    response: Object
+    response: dict[str, Any]
+    debugging: Debugging | UnsetType = UNSET
 
 
-class Status(BaseModel):
+class Status(Struct, frozen=True):
     status: str
 
 
-class Versions(BaseModel):
-    """Of trackd as `version`, and of what it stands on."""
+class Versions(Struct, frozen=True):
+    """`version` is that of trackd; the others are what it runs on."""
 
     version: str
     python: str
@@ -254,17 +125,19 @@ class Versions(BaseModel):
     thespian: str
 
 
-class ErrorAnswer(BaseModel):
-    detail: str = Field(description="What was wrong, and what to do.")
+class ErrorAnswer(Struct, frozen=True):
+    detail: Annotated[str, Meta(description="What was wrong, and what to do.")]
 
 
-class Fault(BaseModel):
-    loc: list[str | int] = Field(description="Where: `body`, `query`, `path` or `header`, and the way from there.")
+class Fault(Struct, frozen=True):
+    loc: Annotated[
+        list[str | int], Meta(description="Where: `body`, `query`, `path` or `header`, and the way from there.")
+    ]
     msg: str
     type: str
 
 
-class Faults(BaseModel):
+class Faults(Struct, frozen=True):
     """All faults at once."""
 
     detail: list[Fault]

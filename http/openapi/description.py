@@ -1,25 +1,30 @@
 """Builds the OpenAPI 3.1 description from routes, `OPERATIONS` and `REFUSALS`.
 
-The schemas of requests come from the models that validate them.
+The schemas of request bodies come from the pydantic models that validate them, the schemas of answers from structs: for
+documents, those that build and import them.
 """
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec import Struct
+from msgspec.json import schema_components
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
+from trackd.core.document_shapes import SharedProfile
 from trackd.core.documents import TokenScope
 from trackd.http.authentication import RequireScope
+from trackd.http.openapi.answers import SCHEMAS
 from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
 from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
 from trackd.http.openapi.swagger import FILES
 from trackd.http.track.endpoint import MAX_KEY_LENGTH
 from trackd.http.track.payload import TEXT_ID
 
-SCHEMAS = "#/components/schemas/{model}"
 METHODS = ("GET", "POST", "PUT", "DELETE")
 BODY_TYPES = (JSON, "text/plain")
 
@@ -182,16 +187,39 @@ def _headers(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _reference(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": SCHEMAS.format(model=model.__name__)}
+def _reference(model: type[BaseModel | Struct]) -> dict[str, str]:
+    return {"$ref": SCHEMAS.format(name=model.__name__)}
 
 
 def _schemas() -> dict[str, Any]:
-    models = {operation.body for operation in OPERATIONS.values()} | {
-        operation.answer for operation in OPERATIONS.values()
-    }
-    models |= {refusal.answer for refusal in REFUSALS.values()}
-    by_name = sorted((model for model in models if model is not None), key=lambda model: model.__name__)
-    _, definitions = models_json_schema([(model, "validation") for model in by_name], ref_template=SCHEMAS)
+    return _body_schemas() | _answer_schemas()
+
+
+def _body_schemas() -> dict[str, Any]:
+    models = {operation.body for operation in OPERATIONS.values() if operation.body is not None}
+    by_name = sorted(models, key=lambda model: model.__name__)
+    template = SCHEMAS.replace("{name}", "{model}")
+    _, definitions = models_json_schema([(model, "validation") for model in by_name], ref_template=template)
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas
+
+
+def _answer_schemas() -> dict[str, Any]:
+    answers = {operation.answer for operation in OPERATIONS.values()}
+    answers |= {refusal.answer for refusal in REFUSALS.values()}
+    structs = {answer for answer in answers if answer is not None} | {SharedProfile}
+    by_name = sorted(structs, key=lambda struct: struct.__name__)
+    _, schemas = schema_components(by_name, ref_template=SCHEMAS)
+    for schema in schemas.values():
+        _require_fields_with_default(schema)
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return schemas
+
+
+def _require_fields_with_default(schema: dict[str, Any]) -> None:
+    """A default is for code that makes the struct: an answer has the field, unless its default is UNSET."""
+    for name, field in schema["properties"].items():
+        if "default" in field:
+            del field["default"]
+            schema["required"] = [*schema.get("required", ()), name]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 from pydantic import BaseModel
 
+from trackd.core.document_shapes import DocumentReference, EventDocument, ProfileDocument, SessionDocument
+from trackd.core.documents import Source
 from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
 from trackd.http.api.sources import SourceBody
 from trackd.http.openapi import answers, refusals
@@ -39,7 +41,7 @@ class Operation(Struct, frozen=True):
     name: str
     tag: str
     summary: str
-    answer: type[BaseModel] | None = None
+    answer: type[Struct] | None = None
     description: str = ""
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
@@ -96,7 +98,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "profile",
         "profiles",
         "A profile",
-        answers.Profile,
+        ProfileDocument,
         "Also by an id that was merged into it.",
         query=Query,
         absent=True,
@@ -105,7 +107,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "erase",
         "profiles",
         "Erase a profile",
-        answers.DocumentReference,
+        DocumentReference,
         "A 200 means that profile, sessions and events are deleted from the disk. Later calls get a new profile.",
         query=ErasureQuery,
         absent=True,
@@ -142,7 +144,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/session/count"): Operation(
         "session_count", "sessions", "How many sessions there are", answers.Count, query=Query
     ),
-    ("GET", "/session/{id}"): Operation("session", "sessions", "A session", answers.Session, query=Query, absent=True),
+    ("GET", "/session/{id}"): Operation("session", "sessions", "A session", SessionDocument, query=Query, absent=True),
     ("GET", "/events"): Operation(
         "events", "events", "Search events", answers.Events, SEARCH, query=EventsQuery, links={"event": ID_OF_FIRST}
     ),
@@ -160,7 +162,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "event_count", "events", "How many events there are", answers.Count, query=Query
     ),
     ("GET", "/event/{id}"): Operation(
-        "event", "events", "An event", answers.Event, "The newest event with this id.", query=Query, absent=True
+        "event", "events", "An event", EventDocument, "The newest event with this id.", query=Query, absent=True
     ),
     ("GET", "/event-sources"): Operation(
         "sources", "sources", "The sources", answers.Sources, PAGES, query=PageQuery, links={"source": ID_OF_FIRST}
@@ -172,26 +174,26 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "add_source",
         "sources",
         "Add a source",
-        answers.Source,
+        Source,
         "A 200 means that it may send events.",
         query=Query,
         body=SourceBody,
         refuses=("Conflict",),
         links={"source": "/id", "change_source": "/id", "remove_source": "/id"},
     ),
-    ("GET", "/event-source/{id}"): Operation("source", "sources", "A source", answers.Source, query=Query, absent=True),
+    ("GET", "/event-source/{id}"): Operation("source", "sources", "A source", Source, query=Query, absent=True),
     ("PUT", "/event-source/{id}"): Operation(
         "change_source",
         "sources",
         "Change a source",
-        answers.Source,
+        Source,
         "Replaces all fields: those left out get their defaults. An `id` in the body must equal the one in the path.",
         query=Query,
         body=SourceBody,
         absent=True,
     ),
     ("DELETE", "/event-source/{id}"): Operation(
-        "remove_source", "sources", "Remove a source", answers.DocumentReference, query=Query, absent=True
+        "remove_source", "sources", "Remove a source", DocumentReference, query=Query, absent=True
     ),
     ("GET", "/healthcheck"): Operation("healthcheck", "server", "Is the process alive?", answers.Status),
     ("GET", "/ready"): Operation("ready", "server", "Are calls taken?", answers.Status, refuses=("Unavailable",)),

@@ -1,7 +1,6 @@
 """Descriptions of the error answers, for the OpenAPI description. `http/errors.py` makes the answers themselves."""
 
 from msgspec import Struct
-from pydantic import BaseModel
 
 from trackd.http.openapi.answers import ErrorAnswer, Faults
 
@@ -11,7 +10,7 @@ class Refusal(Struct, frozen=True):
 
     status: int
     description: str
-    answer: type[BaseModel] | None = ErrorAnswer
+    answer: type[Struct] | None = ErrorAnswer
     headers: tuple[str, ...] = ()
 
 

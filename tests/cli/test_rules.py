@@ -36,6 +36,7 @@ types = ["debug-*"]
 """
 STEP = '[[rule]]\nname = "a"\nevent = "b"\nsteps = [{ %s }]\n'
 SEGMENT = '[[segment]]\nname = "%s"\nwhen = "%s"\n'
+NO_PROFILE = "profile.json is not a profile of trackd: Expected "
 PURCHASE = {"type": "purchase-order", "properties": {"total": 34.43}}
 
 
@@ -287,14 +288,20 @@ def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], wr
         (7, None, "event.json: events: Input should be a valid array."),
         ("\ud800".encode("unicode_escape").decode(), None, "event.json is not JSON: "),
         (PURCHASE, "[", "profile.json is not JSON: "),
-        (PURCHASE, [], "profile.json: it should be an object, as in a profile of trackd."),
-        (PURCHASE, {"stats": {"counters": []}}, "profile.json: stats.counters should be an object, as in a profile"),
-        (PURCHASE, {"seq": True}, "profile.json: seq should be a whole number, as in a profile of trackd."),
-        (PURCHASE, {"seq": -5}, "profile.json: seq "),
-        (PURCHASE, {"segments": [{}]}, "profile.json: segments "),
-        (PURCHASE, {"consents": {"general": True}}, "profile.json: consents "),
-        (PURCHASE, {"stats": {"counters": {"page-view": "many"}}}, "profile.json: stats.counters "),
-        (PURCHASE, {"metadata": {"consents": [1]}}, "profile.json: metadata.consents "),
+        (PURCHASE, [], f"{NO_PROFILE}`object`, got `array`."),
+        (PURCHASE, {"stats": {"counters": []}}, f"{NO_PROFILE}`object`, got `array` - at `$.stats.counters`."),
+        (PURCHASE, {"seq": True}, f"{NO_PROFILE}`int`, got `bool` - at `$.seq`."),
+        (PURCHASE, {"seq": -5}, f"{NO_PROFILE}`int` >= 0 - at `$.seq`."),
+        (PURCHASE, {"segments": [{}]}, f"{NO_PROFILE}`str`, got `object` - at `$.segments[0]`."),
+        (PURCHASE, {"consents": {"general": True}}, f"{NO_PROFILE}`object`, got `bool` - at `$.consents[...]`."),
+        (
+            PURCHASE,
+            {"stats": {"counters": {"page-view": "many"}}},
+            f"{NO_PROFILE}`int | float`, got `str` - at `$.stats.",
+        ),
+        (PURCHASE, {"metadata": {"consents": [1]}}, f"{NO_PROFILE}`object`, got `int` - at `$.metadata.consents[0]`."),
+        (PURCHASE, {"metadata": {"time": {"insert": "today"}}}, f"{NO_PROFILE}`str` matching regex "),
+        (PURCHASE, '{"pii":' + '{"a":' * 300 + "1" + "}" * 301, "profile.json is nested too deep."),
     ],
 )
 def test_what_try_cannot_use_ends_it_with_a_sentence(
