@@ -1,4 +1,4 @@
-"""The body of a 200, as Tracardi's clients read it (contract 2.4)."""
+"""Builds the body of a 200 (contract 2.4)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From a payload to the call that the actors take."""
+"""Turns a payload into a `Track`, the message that the actors handle."""
 
 import uuid
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from trackd.http.track.options import EventOptions, event_options, wants_profile
 from trackd.http.track.payload import EventPayload, Payload
 from trackd.http.track.times import event_time
 
-# The namespace of the ids that are derived from an Idempotency-Key; never change it.
+# The namespace of ids derived from an Idempotency-Key. It must never change: retries would be stored twice.
 NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
 PLAIN = EventOptions()
 
@@ -26,19 +26,19 @@ def decode(
     ip: str | None = None,
     user_agent: str | None = None,
 ) -> Track:
-    """`received` is a timestamp."""
-    said: Sequence[EventPayload | FastEvent] = payload.events
+    """The call of a payload. `received` is the timestamp of its arrival, `ip` the client's address."""
+    event_payloads: Sequence[EventPayload | FastEvent] = payload.events
     defaults = event_options(payload.options, PLAIN)
-    keeps_session = not said and defaults.save_session
-    debugs, shows_profile = defaults.debugger, wants_profile(payload.options)
+    save_session = not event_payloads and defaults.save_session
+    debug, shows_profile = defaults.debugger, wants_profile(payload.options)
     events = []
-    for position, event in enumerate(said):
+    for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
             options = event_options(event.options, defaults)
             shows_profile = shows_profile or wants_profile(event.options)
-        keeps_session = keeps_session or options.save_session
-        debugs = debugs or options.debugger
+        save_session = save_session or options.save_session
+        debug = debug or options.debugger
         own_id = event.id
         if own_id is None and idempotency_key is not None:
             own_id = _derived_id(payload, idempotency_key, position)
@@ -55,9 +55,9 @@ def decode(
         origin=origin,
         ip=ip,
         user_agent=user_agent,
-        save_session=keeps_session,
+        save_session=save_session,
         wants_profile=shows_profile,
-        debug=debugs,
+        debug=debug,
         log=defaults.logs,
     )
 
@@ -84,6 +84,6 @@ def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOp
 
 
 def _derived_id(payload: Payload, idempotency_key: str, position: int) -> str:
-    """The same for the same request: a key counts within its source and session."""
+    """An id that is the same for a retry. A key is valid within its source and session."""
     name = json_text([payload.source.id, payload.session.id, idempotency_key, position])
     return str(uuid.uuid5(NAMESPACE, name))

@@ -1,6 +1,6 @@
-"""The payloads of most clients, parsed and checked in a seventh of the time that pydantic's models take.
+"""The fast payload: the payload of most clients, parsed by msgspec, much faster than by pydantic's models.
 
-What is not plain and valid is left to `payload.py`, which knows all that clients may say and what to answer them.
+A payload that is invalid or unusual is left to `payload.py`, which accepts every form of it and reports all faults.
 """
 
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ class FastEvent(Struct, frozen=True):
 
 
 class FastPayload(Struct, frozen=True):
-    """Reads as a `TrackerPayload` does. JSON can say all numbers in it."""
+    """Has the same fields as a `TrackerPayload`. It has no infinite numbers and no NaN."""
 
     source: FastReference
     session: FastReference
@@ -47,16 +47,16 @@ _DECODER = msgspec.json.Decoder(FastPayload)
 
 
 def fast_payload(body: bytes) -> FastPayload | None:
-    """None when it is not usual, whatever the reason."""
+    """The parsed payload, or None when only `payload.py` can parse it or find its faults."""
     try:
-        body.decode()  # the decoder passes over the bytes of fields that are ignored
+        body.decode()  # the decoder does not check the encoding of fields that it ignores
         payload = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     ids = [payload.source.id, payload.session.id, *[event.id for event in payload.events if event.id is not None]]
     if payload.profile is not None and payload.profile.id is not None:
         ids.append(payload.profile.id)
-    for one in ids:
-        if one[0].isspace() or one[-1].isspace():
+    for text in ids:
+        if text[0].isspace() or text[-1].isspace():  # `payload.py` strips them
             return None
     return payload

@@ -9,7 +9,7 @@ Options = Mapping[str, Any]
 
 
 class EventOptions(Struct, frozen=True):
-    """What holds for one event. `save_session` counts only when it is false for every event of the call."""
+    """The options of one event. `save_session` has an effect only when it is false for every event of the call."""
 
     save_event: bool = True
     save_session: bool = True
@@ -18,7 +18,7 @@ class EventOptions(Struct, frozen=True):
 
 
 def option(options: Options, *names: str) -> bool | None:
-    """The first of the names that has a boolean; anything else says nothing."""
+    """The value of the first name that has a boolean. Other values are ignored."""
     for name in names:
         value = options.get(name)
         if value is True or value is False:
@@ -27,7 +27,7 @@ def option(options: Options, *names: str) -> bool | None:
 
 
 def event_options(options: Options, default: EventOptions) -> EventOptions:
-    """The options of an event whose payload says `default`; of a payload, when `default` is plain."""
+    """The options with `default` for those that are missing. An event's default are the options of its payload."""
     if not options:
         return default
     save_event = option(options, "saveEvent", "saveEvents", "save")
@@ -43,5 +43,5 @@ def event_options(options: Options, default: EventOptions) -> EventOptions:
 
 
 def wants_profile(options: Options) -> bool:
-    """`profile` is no default: true for the payload or any event asks for it, false says nothing."""
+    """Whether the answer shall carry the profile. True for the payload or for any event is enough (contract 2.2)."""
     return options.get("profile") is True

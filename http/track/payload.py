@@ -1,4 +1,4 @@
-"""The tracker payload as clients send it. Unknown fields are ignored; an id may be a number."""
+"""The payload of /track as clients send it (contract 2.1). Unknown fields are ignored; an id may be a number."""
 
 import json
 import math
@@ -60,7 +60,7 @@ class EventPayload(BaseModel):
     context: Object = Field(default_factory=dict)
     options: Object = Field(default_factory=dict, description="Win over those of the payload.")
     time: Any = Field(None, description="`create`: when it happened, in ISO 8601 or as epoch in (milli)seconds.")
-    metadata: Any = Field(None, description="`time`: when it happened, unless `time` says it.")
+    metadata: Any = Field(None, description="`time`: when it happened, for an event without `time`.")
 
 
 class TrackerPayload(BaseModel):
@@ -68,7 +68,7 @@ class TrackerPayload(BaseModel):
     session: Reference
     profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = Field(
         None,
-        description="When the client knows it.",
+        description="The profile, when the client has its id.",
         json_schema_extra=_or_empty_list,
     )
     events: list[EventPayload]
@@ -83,7 +83,7 @@ Payload = TrackerPayload | FastPayload
 
 
 class PayloadParser:
-    """Body to payload, with at most so many events."""
+    """Parses the body of a call, which may have at most `max_events` events."""
 
     def __init__(self, max_events: int) -> None:
         self._max_events = max_events
@@ -91,14 +91,14 @@ class PayloadParser:
         self._model = create_model("TrackerPayload", __base__=TrackerPayload, events=(limited, ...))
 
     def parse(self, body: bytes) -> Payload:
-        """Raises HttpError with all faults at once. JSON can say all that is in the payload."""
-        usual = fast_payload(body)
-        if usual is not None and len(usual.events) <= self._max_events:
-            return usual
-        return self.parse_unusual(body)
+        """Raises HttpError with all faults at once. All values of the payload can be written as JSON again."""
+        fast = fast_payload(body)
+        if fast is not None and len(fast.events) <= self._max_events:
+            return fast
+        return self.parse_general(body)
 
-    def parse_unusual(self, body: bytes) -> TrackerPayload:
-        """As `parse`, whatever the payload is."""
+    def parse_general(self, body: bytes) -> TrackerPayload:
+        """Parse any payload with pydantic. Raises HttpError as `parse` does."""
         if b"NaN" in body or b"Infinity" in body:
             _refuse_constants(body)
         try:
@@ -120,7 +120,7 @@ def fault_at(loc: tuple[str | int, ...], message: str, kind: str) -> dict[str, A
 
 
 def _refuse_constants(body: bytes) -> None:
-    """Python's parsers read NaN and Infinity, JSON has no such numbers. Other faults are found later."""
+    """Raises HttpError for NaN and Infinity: Python's parsers read them, but JSON has no such numbers."""
 
     def refuse(constant: str) -> NoReturn:
         raise invalid([fault_at((), f"Invalid JSON: {constant} is not a JSON value", "json_invalid")])
@@ -132,7 +132,7 @@ def _refuse_constants(body: bytes) -> None:
 
 
 def _refuse_large_numbers(payload: TrackerPayload) -> None:
-    """Python's parsers read 1e999 as an infinite number, which cannot be written again."""
+    """Raises HttpError for numbers such as 1e999: Python's parsers read it as infinity, which JSON cannot hold."""
     objects: list[tuple[tuple[str | int, ...], JsonObject]] = [
         (("context",), payload.context),
         (("properties",), payload.properties),

@@ -1,4 +1,4 @@
-"""When an event happened, as clients say it."""
+"""The time at which an event happened, in the forms that clients send."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,10 +13,10 @@ _DATETIME = TypeAdapter(datetime)
 
 
 class Clock:
-    """The time of day as a timestamp. What is the same for a second is made once: each call asks for the time."""
+    """The present time as a timestamp. The part that is the same for a second is cached, as every call needs it."""
 
     def __init__(self, microseconds: Callable[[], int] = lambda: time_ns() // 1_000) -> None:
-        """`microseconds` since 1970."""
+        """`microseconds` returns the microseconds since 1970."""
         self._microseconds = microseconds
         self._second = -1
         self._prefix = ""
@@ -30,11 +30,11 @@ class Clock:
 
 
 def event_time(time: Any, metadata: Any) -> tuple[str | None, str | None]:
-    """The time that `time.create` or `metadata.time` names, and a note when it cannot be read.
+    """The time in `time.create` or `metadata.time` as a timestamp, and a note when it cannot be read.
 
-    ISO 8601, or epoch in seconds or milliseconds; without a zone it is UTC.
+    It is ISO 8601, or epoch in seconds or milliseconds; a time without a zone is UTC.
     """
-    value = _said(time, metadata)
+    value = _raw_time(time, metadata)
     if value is None:
         return None, None
     try:
@@ -45,12 +45,12 @@ def event_time(time: Any, metadata: Any) -> tuple[str | None, str | None]:
         return None, f"The event's time {str(value)[:64]!r} cannot be read: the server's time is used."
 
 
-def _said(time: Any, metadata: Any) -> Any:
+def _raw_time(time: Any, metadata: Any) -> Any:
     if isinstance(time, dict):
         time = time.get("create")
     if time is not None and time != []:
         return time
-    said = metadata.get("time") if isinstance(metadata, dict) else None
-    if isinstance(said, dict):
-        return said["create"] if said.get("create") is not None else said.get("insert")
-    return None if said == [] else said
+    value = metadata.get("time") if isinstance(metadata, dict) else None
+    if isinstance(value, dict):
+        return value["create"] if value.get("create") is not None else value.get("insert")
+    return None if value == [] else value

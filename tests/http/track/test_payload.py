@@ -16,7 +16,7 @@ def encoded(body: Any) -> bytes:
 
 
 def parse(body: Any, max_events: int = 1000) -> TrackerPayload:
-    return PayloadParser(max_events).parse_unusual(encoded(body))
+    return PayloadParser(max_events).parse_general(encoded(body))
 
 
 def refused(body: Any, max_events: int = 1000) -> HttpError:
