@@ -17,20 +17,14 @@ from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
-from trackd.http.app import create_app
-from trackd.http.authentication import Authenticator
+from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
-from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.source_list import Sources
-from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
-from trackd.storage.workers.main import READER, WRITER, command
-from trackd.storage.workers.query_pool import QueryProcess
-from trackd.storage.workers.writer_process import WriterProcess
-from trackd.storage.writer import Committed
+from trackd.storage.store import Reads
 from trackd.telemetry.logs import configure_logging
-from trackd.telemetry.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -41,51 +35,25 @@ def serve(settings: Settings) -> None:
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     _open_as_many_files_as_allowed()
     path = settings.database.path
-    rules = load_rules(settings.rules.path, settings.limits)
-    with DatabaseLock(path) as lock:
-        store = SqliteStore(path, settings.database.synchronous)
-        documents, lists = store.listings(), QueryProcess(_command(READER, settings))
-        tracker = Tracker(
-            store,
-            settings.actors,
-            settings.limits,
-            rules,
-            make_writer=lambda _, committed: _writer(settings, committed, lock),
-            retention=settings.retention,
-        )
-        try:
-            with _listen(settings) as listening:
-                host, port = listening.getsockname()[:2]
-                url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-                server = Server(
-                    create_app(settings, tracker, Authenticator(store.tokens), store, documents, lists, versions()),
-                    settings.server,
-                    on_stop=tracker.refuse_calls,
-                    on_reload=lambda: _reload_rules(settings, tracker),
-                    limits=settings.limits,
-                )
-                source, secret = _first_source(path, store), _first_token(path)
-                server.on_started = lambda: _announce(url, path, source, secret)
-                _tune_interpreter()
+    with assemble(settings, load_rules(settings.rules.path, settings.limits)) as assembly:
+        tracker = assembly.tracker
+        with _listen(settings) as listening:
+            host, port = listening.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            server = Server(
+                assembly.application,
+                settings.server,
+                on_stop=tracker.refuse_calls,
+                on_reload=lambda: _reload_rules(settings, tracker),
+                limits=settings.limits,
+            )
+            source, secret = _first_source(path, assembly.store), _first_token(path)
+            server.on_started = lambda: _announce(url, path, source, secret)
+            _tune_interpreter()
+            try:
                 server.run(sockets=[listening])
-        finally:
-            documents.close()
-            if tracker.writer_ended:
-                store.close()
-    if not tracker.writer_ended:
-        raise CommandError("The disk did not take the last calls in time: they were answered 503.")
-    tracker.dropped_events.log_totals()
-    log.info("trackd stopped: every call that was answered is on disk")
-
-
-def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
-    """It has the lock too: when the server is killed, the file is free once the last batch is written."""
-    return WriterProcess(_command(WRITER, settings), committed, inherited=[lock.descriptor])
-
-
-def _command(kind: str, settings: Settings) -> list[str]:
-    database, log = settings.database, settings.log
-    return command(kind, database.path, database.synchronous, log.level, log.format)
+            except StoreError as error:
+                raise CommandError(f"The server cannot start: {error}.") from error
 
 
 def _reload_rules(settings: Settings, tracker: Tracker) -> None:
@@ -112,7 +80,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _first_source(path: Path, store: SqliteStore) -> Source | None:
+def _first_source(path: Path, store: Reads) -> Source | None:
     """Made when there never was a source in this file."""
     if store.sources_version() != 0:
         return None

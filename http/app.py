@@ -2,7 +2,8 @@
 
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -32,9 +33,13 @@ from trackd.storage.store import Reads
 
 
 class Application(NamedTuple):
-    """The ASGI application, and the two parts that connections call without ASGI."""
+    """The ASGI application; `lifespan` has to be entered before its first request, in the same event loop.
+
+    `track` and `errors` serve the connections that bypass ASGI.
+    """
 
     asgi: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
     track: TrackEndpoint
     errors: ErrorAnswers
 
@@ -55,7 +60,7 @@ def create_app(
     """
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         await tracker.start()
         try:
             yield
@@ -89,11 +94,10 @@ def create_app(
             ClientDisconnect: client_disconnected,
             Exception: fault,
         },
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
-    return Application(CommonHeaders(HotPath(track, app)), track, errors)
+    return Application(CommonHeaders(HotPath(track, app)), lifespan, track, errors)
 
 
 def routes(

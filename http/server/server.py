@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
             loop="uvloop",
             http=cast(type[asyncio.Protocol], make_connection),
             ws="none",
-            lifespan="on",
+            lifespan="off",  # `startup` and `shutdown` enter and leave it: an error at the start ends `run`
             log_config=None,
             access_log=False,
             server_header=False,
@@ -62,6 +62,8 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=settings.stop_timeout_s,
         )
         super().__init__(config)
+        self._enter_lifespan = app.lifespan
+        self._running = contextlib.AsyncExitStack()
         self._drain_s = settings.drain_ms / 1000
         self._on_stop = on_stop
         self._on_reload = on_reload
@@ -100,6 +102,7 @@ class Server(uvicorn.Server):
         self._on_stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._running.enter_async_context(self._enter_lifespan())
         await super().startup(sockets)
         self.on_started()
 
@@ -117,6 +120,7 @@ class Server(uvicorn.Server):
             listening.close()
         await self._drain()
         await super().shutdown(sockets)
+        await self._running.aclose()
 
     async def _drain(self) -> None:
         """Answer requests for `drain_ms` with `connection: close`; idle connections are closed only after that.

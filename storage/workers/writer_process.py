@@ -29,7 +29,10 @@ class WriterProcess:
         return self._process.pid
 
     async def start(self) -> None:
-        await self._process.start()
+        try:
+            await self._process.start()
+        except OSError as error:
+            raise StoreError(f"the writer process does not start: {error}") from error
 
     def submit(self, batch: Sequence[Change]) -> None:
         payload, unsaid = encode_batch(batch)

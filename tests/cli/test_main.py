@@ -36,11 +36,18 @@ def test_a_server_loads_nothing_that_makes_tables_when_its_file_has_them(tmp_pat
     """3.5 MB, and 60 ms of its start."""
     with Sources(tmp_path / "trackd.db", create=True):
         pass
-    first = "store = serve.SqliteStore(path); assert serve._first_source(path, store) and serve._first_token(path)"
-    code = f"import sys, pathlib, trackd.cli.serve as serve; path = pathlib.Path(sys.argv[1]); {first}; store.close()"
-    modules = subprocess.check_output(
-        [sys.executable, "-c", f"{code}; print(*sys.modules)", tmp_path / "trackd.db"], text=True
-    ).split()
+    code = """
+import pathlib, sys
+import trackd.cli.serve as serve
+from trackd.http.assembly import SqliteStore
+
+path = pathlib.Path(sys.argv[1])
+store = SqliteStore(path)
+assert serve._first_source(path, store) and serve._first_token(path)
+store.close()
+print(*sys.modules)
+"""
+    modules = subprocess.check_output([sys.executable, "-c", code, tmp_path / "trackd.db"], text=True).split()
     assert "trackd.storage.sqlite.database" in modules
     assert not {"sqlite_utils", "sqlite3", "trackd.storage.sqlite.schema"} & set(modules)
 

@@ -1,0 +1,69 @@
+"""All parts of a server put together on a database file. `trackd serve` and `trackd.http.embedding` share this."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from trackd.actors.tracker import Tracker
+from trackd.config.settings import Settings
+from trackd.core.rules.ruleset import RuleSet
+from trackd.http.app import Application, create_app
+from trackd.http.authentication import Authenticator
+from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.workers.main import READER, WRITER, command
+from trackd.storage.workers.query_pool import QueryProcess
+from trackd.storage.workers.writer_process import WriterProcess
+from trackd.storage.writer import Committed
+from trackd.telemetry.versions import versions
+
+log = logging.getLogger(__name__)
+
+
+class Assembly(NamedTuple):
+    application: Application
+    tracker: Tracker
+    store: SqliteStore
+
+
+@contextlib.contextmanager
+def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
+    """Lock and open the database file, and build the application on it; close the file at the end.
+
+    The actors and the writer process run only within `application.lifespan()`, in the running event loop. Raises
+    DatabaseError when the file cannot be used, and StoreError at the end when the disk did not take all calls in time.
+    """
+    with DatabaseLock(settings.database.path) as lock:
+        store = SqliteStore(settings.database.path, settings.database.synchronous)
+        listings, queries = store.listings(), QueryProcess(_command(READER, settings))
+        tracker = Tracker(
+            store,
+            settings.actors,
+            settings.limits,
+            rules,
+            make_writer=lambda _, committed: _writer(settings, committed, lock),
+            retention=settings.retention,
+        )
+        guard = Authenticator(store.tokens)
+        try:
+            yield Assembly(create_app(settings, tracker, guard, store, listings, queries, versions()), tracker, store)
+        finally:
+            listings.close()
+            if tracker.writer_ended:
+                store.close()
+    if not tracker.writer_ended:
+        raise StoreError("The disk did not take the last calls in time: they were answered 503.")
+    tracker.dropped_events.log_totals()
+    log.info("trackd stopped: every call that was answered is on disk")
+
+
+def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
+    """The process inherits the lock: after a kill of the server the file is free once the last batch is written."""
+    return WriterProcess(_command(WRITER, settings), committed, inherited=[lock.descriptor])
+
+
+def _command(kind: str, settings: Settings) -> list[str]:
+    database, log_settings = settings.database, settings.log
+    return command(kind, database.path, database.synchronous, log_settings.level, log_settings.format)

@@ -1,0 +1,108 @@
+"""trackd as an ASGI application in another program: the examples of docs/embedding.md."""
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from tests.support import TRACKD, bearer, payload, rows
+from trackd.config.errors import RulesError
+from trackd.http.embedding import Settings, create_app
+from trackd.storage.errors import StoreError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+PLAIN, MOUNTED, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+UNDER_UVICORN, COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> str:
+    """The commands of the page are run: the source `shop`, and a token that is returned."""
+    script = COMMANDS.replace("trackd ", f"{TRACKD} ")
+    lines = subprocess.check_output(["sh", "-ec", script], cwd=tmp_path, stderr=subprocess.DEVNULL, text=True)
+    return lines.splitlines()[-1]
+
+
+@contextlib.contextmanager
+def uvicorn_running(folder: Path, module: str) -> Iterator[str]:
+    """The page's command on a free port, with `module` as example.py; yields the URL."""
+    (folder / "example.py").write_text(module)
+    arguments = UNDER_UVICORN.replace("8686", "0").split()[1:]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr is not None
+    try:
+        yield next(match[1] for line in server.stderr if (match := re.search(r"running on (http://\S+)", line)))
+        server.terminate()
+        server.communicate(timeout=30)
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.parametrize(("module", "prefix"), [(PLAIN, ""), (MOUNTED, "/collect")])
+def test_an_example_of_the_page_stores_an_event_under_uvicorn(
+    module: str, prefix: str, token: str, tmp_path: Path
+) -> None:
+    with uvicorn_running(tmp_path, module) as url, httpx.Client(base_url=url + prefix, timeout=30) as client:
+        answer = client.post("/track", json=payload("a-session", "page-view", source="shop"))
+        assert (answer.status_code, answer.json()["debugging"]["events"]["saved"]) == (200, 1)
+        assert client.get("/healthcheck").status_code == 200
+        assert client.get("/events", headers=bearer(token)).json()["result"][0]["type"] == "page-view"
+        assert client.get("/openapi.json").json()["info"]["title"] == "trackd"
+        assert client.get("/session/a-session").status_code == 401
+        with pytest.raises(StoreError, match="is in use by another trackd"):
+            _start(tmp_path / "trackd.db")
+    assert [row["type"] for row in rows(tmp_path / "trackd.db", "SELECT type FROM event")] == ["page-view"]
+    _start(tmp_path / "trackd.db")
+
+
+def _start(db: Path, **groups: object) -> None:
+    async def start() -> None:
+        async with create_app(Settings.model_validate({"database": {"path": db}, **groups})).lifespan():
+            pass
+
+    asyncio.run(start())
+
+
+def test_an_application_can_be_started_again_after_its_end(tmp_path: Path) -> None:
+    _start(tmp_path / "trackd.db")
+    _start(tmp_path / "trackd.db")
+
+
+def test_rules_that_cannot_be_used_fail_the_start(tmp_path: Path) -> None:
+    with pytest.raises(RulesError):
+        _start(tmp_path / "trackd.db", rules={"path": str(tmp_path / "no-rules.toml")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_a_request_before_the_start_is_an_error_that_names_the_lifespan(tmp_path: Path) -> None:
+    app = create_app(Settings.model_validate({"database": {"path": tmp_path / "trackd.db"}}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trackd") as client:
+        with pytest.raises(RuntimeError, match="enter the application's lifespan"):
+            await client.get("/healthcheck")
+
+
+@pytest.mark.anyio
+async def test_requests_are_answered_within_the_lifespan_of_an_outer_application(tmp_path: Path) -> None:
+    trackd = create_app(Settings.model_validate({"database": {"path": tmp_path / "trackd.db"}}))
+    outer = Starlette(lifespan=trackd.lifespan)
+    async with (
+        outer.router.lifespan_context(outer),
+        httpx.AsyncClient(transport=httpx.ASGITransport(trackd), base_url="http://trackd") as client,
+    ):
+        assert (await client.get("/ready")).status_code == 200
