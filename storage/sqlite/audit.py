@@ -1,7 +1,7 @@
-"""What must be true of every trackd database, as queries that find where it is not.
+"""The audit of a database file: checks of trackd's promises, each a query that finds the documents which break one.
 
-They read one moment of the file, beside a running server too. Where retention has deleted events, all events below some
-number are gone: a chain may end there, and nowhere else.
+All checks read the same snapshot of the file, also while a server runs on it. Retention deletes all events below some
+number, so a chain of events may end there, and nowhere else.
 """
 
 import contextlib
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trackd.storage.sqlite.connection import explained
+from trackd.storage.sqlite.connection import database_errors
 from trackd.storage.sqlite.database import open_for_reading
 from trackd.storage.sqlite.erasure import tombstone
 
-MAX_SHOWN = 100  # of one check; the others are only counted
+MAX_SHOWN = 100  # documents for each check; further ones are only counted
 
 
 class Check(Struct, frozen=True):
-    """`sql` gives the id of each document at fault and what is wrong with it."""
+    """One promise. `sql` selects the id of each document that breaks it, and a sentence on how."""
 
     name: str
     promise: str
@@ -27,7 +27,7 @@ class Check(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """What a check found: how many documents at fault, and of the first of them the id and what is wrong with it."""
+    """The result of a check: the number of documents at fault, and the ids and faults of the first MAX_SHOWN."""
 
     check: Check
     number: int
@@ -102,29 +102,29 @@ CHECKS = (
         AND NOT (last_event IS NULL AND profile.seq = 0)
         AND NOT (event.number IS NULL AND last_event IS NOT NULL
                  AND last_event < (SELECT coalesce(min(number), last_event + 1) FROM event))
-        UNION ALL SELECT profile.id, printf('it has seq %d, and there are events up to %d', profile.seq, max(event.seq))
+        UNION ALL SELECT profile.id, printf('it has seq %d, and events up to %d', profile.seq, max(event.seq))
         FROM event JOIN profile ON profile.id = profile_id GROUP BY profile_id HAVING max(event.seq) > profile.seq
         """,
     ),
     Check(
         "living",
-        "events, sessions and ids belong to profiles that are there",
+        "events, sessions and ids belong to profiles that exist",
         """
-        SELECT profile_id, printf('%d events of it are there, the profile is not', count(*)) FROM event
+        SELECT profile_id, printf('%d events belong to it, and it does not exist', count(*)) FROM event
         WHERE profile_id <> '' AND profile_id NOT IN (SELECT id FROM profile) GROUP BY profile_id
-        UNION ALL SELECT profile_id, printf('session %s is of it, the profile is not there', id) FROM session
+        UNION ALL SELECT profile_id, printf('session %s belongs to it, and it does not exist', id) FROM session
         WHERE profile_id NOT IN (SELECT id FROM profile)
-        UNION ALL SELECT profile_id, printf('%d event ids of it are there, the profile is not', count(*)) FROM event_id
+        UNION ALL SELECT profile_id, printf('%d event ids belong to it, and it does not exist', count(*)) FROM event_id
         WHERE profile_id NOT IN (SELECT id FROM profile) GROUP BY profile_id
-        UNION ALL SELECT into_id, printf('%s was merged into it, the profile is not there', id) FROM merged
+        UNION ALL SELECT into_id, printf('%s was merged into it, and it does not exist', id) FROM merged
         WHERE into_id NOT IN (SELECT id FROM profile)
         """,
     ),
     Check(
         "event ids",
-        "an id that a client gave is of the event with its seq",
+        "an id that a client chose belongs to the event with its seq",
         """
-        SELECT event_id.profile_id, printf('id %s is remembered with seq %d, and that event is %s', event_id.id,
+        SELECT event_id.profile_id, printf('id %s is stored with seq %d, and its event is %s', event_id.id,
                event_id.seq, coalesce(event.id, 'missing'))
         FROM event_id JOIN event ON event.id = event_id.id AND event.profile_id = event_id.profile_id
         WHERE event_id.seq IS NOT event.seq
@@ -132,7 +132,7 @@ CHECKS = (
     ),
     Check(
         "erased",
-        "no erased profile is there as it was before",
+        "no erased profile exists as it was before",
         """
         SELECT id, printf('it was erased at %s', erased) FROM profile JOIN erased ON hash = tombstone(id)
         WHERE json_valid(doc) AND doc ->> '$.metadata.time.insert' < erased
@@ -142,12 +142,13 @@ CHECKS = (
 
 
 def checks(*, rules_change_counters: bool) -> tuple[Check, ...]:
+    """All checks, without that of the counters when the rules change counters."""
     return (INTEGRITY, *CHECKS, *(() if rules_change_counters else (COUNTERS,)))
 
 
 def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
-    """Look for what must not be, check by check, all in one moment of the file. Raises DatabaseError."""
-    with contextlib.closing(open_for_reading(path)) as db, explained(path):
+    """Run the checks on a file, and yield the findings of each. Raises DatabaseError."""
+    with contextlib.closing(open_for_reading(path)) as db, database_errors(path):
         db.create_function("tombstone", 1, tombstone, deterministic=True)
         db.execute("BEGIN")
         for check in which:

@@ -1,7 +1,8 @@
-"""Many rows in few statements.
+"""Inserts of many rows with few statements.
 
-Rows are written many at a time, in as few statements as their number has bits: `VALUES` with 512, 256, ... 1 rows, each
-prepared once. Against that `executemany` makes a step of each row, and `json_each` takes five times the processor time.
+A statement is `VALUES` with 512, 256, ... or 1 rows, so a number of rows takes about as many statements as it has bits,
+and each text is prepared once. `executemany` takes and releases the interpreter at every row, and `json_each` takes
+five times the processor time.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ SIZES = tuple(2**power for power in range(9, -1, -1))
 
 
 class BulkInsert:
-    """`INSERT INTO table (columns) VALUES ...`, with an optional ON CONFLICT clause."""
+    """`INSERT INTO table (columns) VALUES ...`, with an optional ON CONFLICT clause, for any number of rows."""
 
     def __init__(self, table: str, columns: Sequence[str], on_conflict: str = "") -> None:
         row = f"({', '.join('?' * len(columns))})"

@@ -1,7 +1,7 @@
-"""Checkpoints beside the commits: on a connection and a thread of its own.
+"""Checkpoints, which copy the write-ahead log into the database file, on a thread and a connection of their own.
 
-By itself SQLite checkpoints after the commit that makes the write-ahead log long enough, and nothing is committed
-meanwhile: 40 ms for 16 MB. Most of the log is copied before that here, so that little is left for SQLite to do.
+SQLite itself checkpoints after a commit that makes the log long enough, and no commit can follow until it is done. Here
+most of the log is copied earlier, beside the commits, so that little is left for SQLite to copy.
 """
 
 import logging
@@ -15,41 +15,44 @@ from trackd.storage.sqlite.connection import AUTOCHECKPOINT, Connection
 log = logging.getLogger(__name__)
 
 LONG = AUTOCHECKPOINT * 3 // 4  # pages
-WORTH_IT = AUTOCHECKPOINT // 16  # pages more than at the checkpoint before
+WORTH_IT = AUTOCHECKPOINT // 16  # pages more than at the previous checkpoint
 
 
 class Checkpointer:
-    """Copies the log that `writer` fills. Owns `connection`, which is to the same file, and writes nothing else."""
+    """Checkpoints the log to which the connection `writer` appends.
+
+    Owns `connection`, a second one to the same file, and writes nothing else with it.
+    """
 
     def __init__(self, writer: Connection, connection: Connection) -> None:
         self._writer = writer
         self._db = connection
-        self._seen = 0  # pages in the log
-        self._wanted: SimpleQueue[bool] = SimpleQueue()
+        self._requested_at = 0  # pages of the log
+        self._requests: SimpleQueue[bool] = SimpleQueue()  # False: end
         self._thread = threading.Thread(target=self._run, name="trackd-checkpointer", daemon=True)
         self._thread.start()
 
-    def look(self) -> None:
-        """After a commit, by the thread that commits: whether there is enough to copy."""
+    def request_if_due(self) -> None:
+        """Request a checkpoint when the log is long enough. To be called after each commit, by the same thread."""
         try:
             _, pages, _ = self._writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
         except sqlite3.Error as error:
             log.warning("the length of the write-ahead log cannot be read: %s", error)
             return
-        # At its full length the log is SQLite's: only what ends between two commits lets it begin anew.
-        if LONG <= pages < AUTOCHECKPOINT and not self._seen <= pages < self._seen + WORTH_IT:
-            self._seen = pages
-            self._wanted.put(True)
+        # A log of full length is left to SQLite: only a checkpoint between two commits lets the log start over.
+        if LONG <= pages < AUTOCHECKPOINT and not self._requested_at <= pages < self._requested_at + WORTH_IT:
+            self._requested_at = pages
+            self._requests.put(True)
 
     def close(self) -> None:
-        """After the checkpoints that are wanted."""
-        self._wanted.put(False)
+        """Finish the requested checkpoints, then end the thread and close its connection."""
+        self._requests.put(False)
         self._thread.join()
         self._db.close()
 
     def _run(self) -> None:
-        while self._wanted.get():
+        while self._requests.get():
             try:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            except sqlite3.Error as error:  # the log keeps what it has, and SQLite checkpoints by itself later
+            except sqlite3.Error as error:  # the log stays complete, and SQLite checkpoints later by itself
                 log.warning("a checkpoint failed: %s", error)

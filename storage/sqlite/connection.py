@@ -1,4 +1,4 @@
-"""Connections to a database file: how they are set, and one sentence when the file cannot be used."""
+"""Connections to a database file: their settings, transactions, and sentences for SQLite's errors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from trackd.storage.errors import StoreError
 
 Connection = Any  # of pysqlite3, which has no types
 BUSY_TIMEOUT_S = 10.0
-AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's 4 MB a commit takes a tenth more of the processor
+AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
 
 
 class DatabaseError(StoreError):
-    """The file cannot be used: a sentence that says what is wrong and what to do."""
+    """The database file cannot be used. The message is a sentence that names the fault and what to do about it."""
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a DatabaseError that a person can act on."""
+def database_errors(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors as DatabaseError, with a sentence about the file at `path`."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -29,14 +29,14 @@ def explained(path: Path) -> Iterator[None]:
             raise DatabaseError(f"{path} is not a sound SQLite database ({reason}): name another file.") from error
         if "unable to open" in reason or "readonly" in reason:
             raise DatabaseError(
-                f"{path} cannot be opened for writing ({reason}): check that its folder is there and that "
+                f"{path} cannot be opened for writing ({reason}): check that its folder exists and that "
                 "this user may write to both."
             ) from error
         raise DatabaseError(f"{path} cannot be used: {reason}.") from error
 
 
 def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -> Connection:
-    """A connection in explicit-transaction mode that may be used by another thread than the opening one."""
+    """Open a connection without implicit transactions, which threads other than the opening one may use."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -46,14 +46,14 @@ def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -
     )
 
 
-def writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str = "FULL") -> Connection:
-    """As `connect`, set for commits that are on disk when they return."""
+def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str = "FULL") -> Connection:
+    """Open a connection with a write-ahead log, whose commits are on disk when they return (`synchronous` FULL)."""
     connection = connect(path, mode=mode)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
-        # What is rewritten leaves no copy in its page; pages that are let go of: see `overwriting`.
+        # Rewritten rows leave no copy in their page. Pages that become free are overwritten only in `overwriting`.
         connection.execute("PRAGMA secure_delete = FAST")
     except BaseException:
         connection.close()
@@ -63,7 +63,7 @@ def writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str =
 
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """What is done within is committed whole or not at all; no other writes meanwhile."""
+    """Commit the statements of the block together, or none of them. No other connection can write meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -76,7 +76,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def overwriting(connection: Connection) -> Iterator[None]:
-    """Pages that are let go of are overwritten, not only marked as free."""
+    """Within the block, overwrite the pages that become free with zeros; otherwise SQLite only marks them as free."""
     connection.execute("PRAGMA secure_delete = ON")
     try:
         yield

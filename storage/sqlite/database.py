@@ -1,4 +1,4 @@
-"""Opening a trackd database file: what it must be, and its tables brought up to date."""
+"""Opens a trackd database file: checks that it is one, and brings its tables up to date."""
 
 import contextlib
 import time
@@ -12,44 +12,48 @@ from trackd.storage.sqlite.connection import (
     Connection,
     DatabaseError,
     connect,
-    explained,
+    connect_for_writing,
+    database_errors,
     transaction,
-    writing,
 )
-from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, tables
+from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, table_names
 
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
-    """Open the file, check that it is trackd's and not from a newer trackd, and bring its tables up to date.
+    """Open a database file to read and write, after bringing its tables up to date.
 
-    Raises DatabaseError; a file that is refused is left as it was.
+    Raises DatabaseError for a missing file (unless `create`), a file of another program, and a file that a newer trackd
+    has written. A refused file stays as it was.
     """
     if not create:
-        _check_there(path)
+        _check_exists(path)
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    with explained(path):
+    with database_errors(path):
         while True:
             try:
                 return _open(path, "rwc" if create else "rw", synchronous)
             except sqlite3.OperationalError as error:
-                # SQLite itself does not wait for another process that makes the file at the same moment.
+                # SQLite's own timeout does not cover another process that creates the file at the same moment.
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
 
 def open_for_reading(path: Path) -> Connection:
-    """Open a trackd database beside a server: what reads only never checkpoints. Raises DatabaseError."""
-    _check_there(path)
-    with explained(path):
-        _check_ours(path)
+    """Open a database file to read, also while a server runs on it: a read-only connection never checkpoints.
+
+    Raises DatabaseError.
+    """
+    _check_exists(path)
+    with database_errors(path):
+        _check_format(path)
         return connect(path, mode="ro")
 
 
 def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connection:
     if path.is_file():
-        _check_ours(path)
-    connection = writing(path, mode=mode, synchronous=synchronous)
+        _check_format(path)
+    connection = connect_for_writing(path, mode=mode, synchronous=synchronous)
     try:
         _migrate(connection)
     except BaseException:
@@ -58,19 +62,19 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
     return connection
 
 
-def _check_there(path: Path) -> None:
+def _check_exists(path: Path) -> None:
     if not path.is_file():
         raise DatabaseError(f"There is no database {path}: start `trackd serve` first, or name another with --db.")
 
 
-def _check_ours(path: Path) -> None:
-    """Reads only: what belongs to another program keeps its write-ahead log, and gets no files beside it."""
+def _check_format(path: Path) -> None:
+    """Only reads, so that the file of another program keeps its write-ahead log, and gets no files beside it."""
     log = path.with_name(f"{path.name}-wal")
     complete = not log.exists() or log.stat().st_size == 0
     with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
-        connection.execute("BEGIN")  # one view: another trackd may be making the tables at this moment
+        connection.execute("BEGIN")  # one snapshot: another trackd may be creating the tables at this moment
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-        if application_id != APPLICATION_ID and (application_id != 0 or tables(connection)):
+        if application_id != APPLICATION_ID and (application_id != 0 or table_names(connection)):
             raise DatabaseError(f"{path} is a database of another program: name another file.")
         unknown = applied_migrations(connection) - MIGRATIONS
     if unknown:
@@ -81,9 +85,9 @@ def _check_ours(path: Path) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    """Also where nothing is pending: the transaction shows that the file may be written."""
+    """Apply the pending migrations. The transaction shows, even when there are none, that the file can be written."""
     with transaction(connection):  # two processes may start at the same moment
         if applied_migrations(connection) != MIGRATIONS:
-            from trackd.storage.sqlite.schema import migrate
+            from trackd.storage.sqlite.schema import migrate  # loads sqlite-utils
 
             migrate(connection)

@@ -1,8 +1,9 @@
-"""How the events of one profile are found: each row of `event` names the one before it, the profile names the last.
+"""Chains of events: each row of `event` names the profile's event before it, and the profile names its last event.
 
-The rows of a profile are written anyway, so the chain costs two integers where an index would cost a page for each
-profile in a batch. Numbers fall along a chain, and all are the same profile's: where that ends the older events are
-gone, even if their numbers were given away again.
+The events of a profile are found by following its chain backwards. Those rows are written anyway, so the chain costs
+two integers for each event; an index would cost a page for each profile of a batch. Numbers fall along a chain, and all
+its events are of one profile. A chain ends where this is not so: the older events are deleted there, even if later
+events were given their numbers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,11 @@ COLUMNS = ("number", *Event._fields, "previous")
 
 
 def walk(profile: str, start: str, depth: str, counted: str = "0", most: str = "0") -> str:
-    """The beginning of a statement: `walk` has at most `depth` events of a profile, from number `start` on backwards.
+    """The beginning of a statement that follows a chain: the table `walk` has `number`, `previous` and `found`.
 
-    It ends once more than `most` of them are `counted`. The arguments are SQL expressions, `counted` of an event. A
-    common table expression may follow.
+    It has at most `depth` events of a profile, from the event with the number `start` backwards. It ends early when
+    more than `most` of its events fulfil the condition `counted`. All arguments are SQL expressions; `counted` is about
+    a row of `event`, and is 0 or 1. Another common table expression may follow.
     """
     return f"""
 WITH RECURSIVE walk (number, previous, found) AS (
@@ -34,7 +36,11 @@ WITH RECURSIVE walk (number, previous, found) AS (
 def chained(
     events: Iterable[Event], last_events: Mapping[str, int | None], last_number: int
 ) -> tuple[list[Row], dict[str, int | None]]:
-    """Rows with the columns COLUMNS, numbered after `last_number`, and the last event of each profile after them."""
+    """Append events to the chains of their profiles; return their rows, and the number of each profile's last event.
+
+    `last_events` are those numbers before, None or missing for a profile without events. The rows have the columns
+    COLUMNS and the numbers after `last_number`.
+    """
     rows: list[Row] = []
     last = dict(last_events)
     for number, event in enumerate(events, last_number + 1):

@@ -1,9 +1,9 @@
-"""What tells that a file is trackd's, and which migrations it has. Those themselves are in schema.py."""
+"""Marks of a trackd database file: its application id, and the names of its migrations, which are in schema.py."""
 
 from trackd.storage.sqlite.connection import Connection
 
-APPLICATION_ID = 0x74726B64  # "trkd", in the file's header: tells our files from foreign ones
-# The names in schema.py. A file that has them all is opened without it, and without sqlite-utils: 3.5 MB and 60 ms.
+APPLICATION_ID = 0x74726B64  # "trkd", in the header of the file
+# As in schema.py. A file that has them all is opened without loading schema.py and sqlite-utils.
 MIGRATIONS = frozenset(
     {
         "first_tables",
@@ -14,15 +14,16 @@ MIGRATIONS = frozenset(
         "what_a_server_remembers_of_profiles",
     }
 )
-APPLIED = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"
+APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"
 
 
-def tables(connection: Connection) -> set[str]:
+def table_names(connection: Connection) -> set[str]:
+    """The names of all tables in the file."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def applied_migrations(connection: Connection) -> set[str]:
-    """Their names."""
-    if "_sqlite_migrations" not in tables(connection):
+    """The names of the migrations that the file has."""
+    if "_sqlite_migrations" not in table_names(connection):
         return set()
-    return {name for (name,) in connection.execute(APPLIED)}
+    return {name for (name,) in connection.execute(APPLIED_MIGRATIONS)}

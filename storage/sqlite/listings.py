@@ -1,4 +1,7 @@
-"""Lists from an SQLite file, a page at a time, with what it takes to find the page after it."""
+"""`Listings` of an SQLite file.
+
+A cursor is the number of the first event, or the rowid of the first session or profile, that its page may contain.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +14,7 @@ import pysqlite3 as sqlite3
 from trackd.core.documents import Event, timestamp
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
-from trackd.storage.sqlite.connection import Connection, connect, explained
+from trackd.storage.sqlite.connection import Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
@@ -23,12 +26,14 @@ from trackd.storage.sqlite.row_documents import (
     session_document,
 )
 
-MAX_EXAMINED = 10_000  # rows that one page looks at: about 20 ms
+MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
-SLACK_S = 1  # numbers follow the times of arrival, but for calls that were sent to their actor again
+# Numbers follow the times of arrival, except for calls that were sent to their actor once more after a stale commit.
+SLACK_S = 1
 
-# One document more than the page holds is looked for: that is where the next page begins.
-PROFILE = """
+# The queries of a profile's and a session's documents select one document more than the page: the next page begins
+# there.
+PROFILE_OR_MERGED = """
 SELECT id, last_event FROM profile WHERE id = :profile UNION ALL
 SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile) LIMIT 1
 """
@@ -57,15 +62,15 @@ SESSION_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event USING (number)
 WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
 """
-EVENTS = f"""
+SEARCH_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM event
 WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
 AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
 AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
 ORDER BY number DESC LIMIT :limit
 """
-# Most documents without a segment do not have its name in them: to look for the text takes a tenth of reading them.
-PROFILES = """
+# `instr` skips most profiles that are not in the segment without parsing their documents.
+SEARCH_PROFILES = """
 SELECT doc, rowid FROM profile WHERE rowid <= :start AND rowid > :floor
 AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
 AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
@@ -75,15 +80,15 @@ AND (:public IS NULL OR iif(:value IS NULL,
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
 ORDER BY rowid DESC LIMIT :limit
 """
-# Both in one SELECT would read the whole table.
-FIRST_AND_NEWEST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
-# The first number whose event arrived at that time or later, by halving: there is no index on times.
-EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
-ARRIVED = f"""
+# `SELECT min(number), max(number)` would read the whole table.
+FIRST_AND_LAST_NUMBER = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
+# The number of the first event that arrived at `:time` or later, by bisection: there is no index on times.
+ARRIVED_EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
+NUMBER_AT_TIME = f"""
 WITH RECURSIVE between_numbers (low, high) AS (
     SELECT coalesce((SELECT min(number) FROM event), 0), coalesce((SELECT max(number) FROM event), 0) + 1
     UNION ALL
-    SELECT iif({EARLIER}, (low + high) / 2 + 1, low), iif({EARLIER}, high, (low + high) / 2)
+    SELECT iif({ARRIVED_EARLIER}, (low + high) / 2 + 1, low), iif({ARRIVED_EARLIER}, high, (low + high) / 2)
     FROM between_numbers WHERE low < high
 )
 SELECT max(low) FROM between_numbers
@@ -92,22 +97,22 @@ COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session"
 
 
 class SqliteListings:
-    """See `Listings`. Reads the file on connections of its own."""
+    """See `Listings`. Reads on connections of its own, one for each thread that reads at the same time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._idle: list[Connection] = []
-        with explained(path):
-            self._by_key = connect(path, mode="ro")  # nobody waits for it
+        with database_errors(path):
+            self._by_key = connect(path, mode="ro")  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
-        """Once no read is under way."""
+        """Close the connections. No read may be under way."""
         for connection in (self._by_key, *self._idle):
             connection.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
-        """A connection. What is read in several statements must bear what is committed between them."""
+        """Lend a connection. Other commits may happen between two of its statements: there is no transaction."""
         try:
             connection = self._connection()
             try:
@@ -120,7 +125,7 @@ class SqliteListings:
     def _connection(self) -> Connection:
         try:
             return self._idle.pop()
-        except IndexError:  # as many as there are threads
+        except IndexError:
             return connect(self._path, mode="ro")
 
     def session(self, session_id: str) -> str | None:
@@ -137,66 +142,66 @@ class SqliteListings:
         except sqlite3.Error as error:
             raise StoreError(f"cannot read: {error}") from error
 
-    def profile_events(self, profile_id: str, wanted: PageRequest) -> Page | None:
+    def profile_events(self, profile_id: str, request: PageRequest) -> Page | None:
         with self._reading() as db:
-            profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
+            profile = db.execute(PROFILE_OR_MERGED, {"profile": profile_id}).fetchone()
             if profile is None:
                 return None
-            own_id, last = profile
-            start = last if wanted.cursor is None else wanted.cursor
-            rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": wanted.limit}).fetchall()
-            return _page(rows, event_document, wanted.limit)
+            own_id, last_event = profile
+            start = last_event if request.cursor is None else request.cursor
+            rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": request.limit}).fetchall()
+            return _page(rows, event_document, request.limit)
 
-    def profile_sessions(self, profile_id: str, wanted: PageRequest) -> Page | None:
+    def profile_sessions(self, profile_id: str, request: PageRequest) -> Page | None:
         with self._reading() as db:
-            profile = db.execute(PROFILE, {"profile": profile_id}).fetchone()
+            profile = db.execute(PROFILE_OR_MERGED, {"profile": profile_id}).fetchone()
             if profile is None:
                 return None
-            asked = {"profile": profile[0], "start": _start(wanted), "limit": wanted.limit}
-            return _page(db.execute(PROFILE_SESSIONS, asked).fetchall(), session_document, wanted.limit)
+            parameters = {"profile": profile[0], "start": _start(request), "limit": request.limit}
+            return _page(db.execute(PROFILE_SESSIONS, parameters).fetchall(), session_document, request.limit)
 
-    def session_events(self, session_id: str, wanted: PageRequest) -> Page | None:
-        """An event that is older than the session is the end: nothing of the session comes before it."""
+    def session_events(self, session_id: str, request: PageRequest) -> Page | None:
+        """See `Listings`. The profile's chain of events is followed down to the first event older than the session."""
         with self._reading() as db:
             session = db.execute(PROFILE_OF_SESSION, (session_id,)).fetchone()
             if session is None:
                 return None
-            profile_id, last, inserted = session
-            start = last if wanted.cursor is None else wanted.cursor
-            asked = {"profile": profile_id, "start": start, "session": session_id}
-            rows = db.execute(SESSION_EVENTS, {**asked, "limit": wanted.limit, "depth": MAX_EXAMINED}).fetchall()
+            profile_id, last_event, inserted = session
+            start = last_event if request.cursor is None else request.cursor
+            parameters = {"profile": profile_id, "start": start, "session": session_id}
+            rows = db.execute(SESSION_EVENTS, {**parameters, "limit": request.limit, "depth": MAX_EXAMINED}).fetchall()
         of_session = [row for row in rows if row[SESSION_ID] == session_id]
-        *_, walked, begins = rows[-1] if rows else (0, None)
-        if walked <= MAX_EXAMINED or len(of_session) > wanted.limit:
-            return _page(of_session, event_document, wanted.limit)
-        page = _page([row for row in of_session if row[-1] != begins], event_document, wanted.limit)
-        return Page(page.documents, begins if rows[-1][INSERTED] >= inserted else None)
+        *_, examined, last_examined = rows[-1] if rows else (0, None)
+        if examined <= MAX_EXAMINED or len(of_session) > request.limit:
+            return _page(of_session, event_document, request.limit)
+        page = _page([row for row in of_session if row[-1] != last_examined], event_document, request.limit)
+        return Page(page.documents, last_examined if rows[-1][INSERTED] >= inserted else None)
 
-    def events(self, which: EventFilter, wanted: PageRequest) -> Page:
+    def events(self, matching: EventFilter, request: PageRequest) -> Page:
         with self._reading() as db:
-            first, newest = db.execute(FIRST_AND_NEWEST).fetchone()
-            start = min(_start(wanted), newest or 0)
+            first, last = db.execute(FIRST_AND_LAST_NUMBER).fetchone()
+            start = min(_start(request), last or 0)
             lowest = (first or 1) - 1
-            if which.before is not None:
-                start = min(start, _arrived(db, which.before, SLACK_S) - 1)
-            if which.after is not None:
-                lowest = max(lowest, _arrived(db, which.after, -SLACK_S) - 1)
-            filters = {name: getattr(which, name) for name in which.__struct_fields__}
-            rows, following = _search(db, EVENTS, filters, (start, lowest), wanted.limit)
-            return Page(encoded([event_document(row) for row in rows]), following)
+            if matching.before is not None:
+                start = min(start, _number_at(db, matching.before, SLACK_S) - 1)
+            if matching.after is not None:
+                lowest = max(lowest, _number_at(db, matching.after, -SLACK_S) - 1)
+            filters = {name: getattr(matching, name) for name in matching.__struct_fields__}
+            rows, next_cursor = _search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
+            return Page(encoded([event_document(row) for row in rows]), next_cursor)
 
-    def profiles(self, which: ProfileFilter, wanted: PageRequest) -> Page:
+    def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
         with self._reading() as db:
             newest = db.execute("SELECT max(rowid) FROM profile").fetchone()[0] or 0
             filters = {
-                "segment": which.segment,
-                "public": _path("public", which.trait),
-                "private": _path("private", which.trait),
-                "value": which.value,
-                "seen_after": which.seen_after,
+                "segment": matching.segment,
+                "public": _path("public", matching.trait),
+                "private": _path("private", matching.trait),
+                "value": matching.value,
+                "seen_after": matching.seen_after,
             }
-            rows, following = _search(db, PROFILES, filters, (min(_start(wanted), newest), 0), wanted.limit)
-            return Page(array(doc for doc, _ in rows), following)
+            rows, next_cursor = _search(db, SEARCH_PROFILES, filters, (min(_start(request), newest), 0), request.limit)
+            return Page(array(doc for doc, _ in rows), next_cursor)
 
     def count(self, kind: str) -> int:
         with self._reading() as db:
@@ -204,22 +209,22 @@ class SqliteListings:
             return number
 
 
-def _start(wanted: PageRequest) -> int:
-    return 2**62 if wanted.cursor is None else wanted.cursor
+def _start(request: PageRequest) -> int:
+    return 2**62 if request.cursor is None else request.cursor
 
 
 def _page(rows: Sequence[Any], document: Callable[[Sequence[Any]], Document], limit: int) -> Page:
-    """Rows end with their number."""
-    following = rows[limit][-1] if len(rows) > limit else None
-    return Page(encoded([document(row) for row in rows[:limit]]), following)
+    """A page of rows that end with their number; a row past the limit is where the next page begins."""
+    next_cursor = rows[limit][-1] if len(rows) > limit else None
+    return Page(encoded([document(row) for row in rows[:limit]]), next_cursor)
 
 
 def _search(
     db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int
 ) -> tuple[Sequence[Any], int | None]:
-    """Look through the rows from the first number down to (not including) the second, as far as one page may.
+    """Run a search for one page. `numbers` are the first number to examine, and the one before the last.
 
-    Returns those that were found, each with its number at the end, and where the next page begins.
+    Returns the matching rows, which end with their number, and the cursor of the next page.
     """
     start, lowest = numbers
     floor = max(start - MAX_EXAMINED, lowest)
@@ -228,12 +233,14 @@ def _search(
     return rows, below if below > lowest else None
 
 
-def _arrived(db: Any, time: str, slack_s: int) -> int:
+def _number_at(db: Any, time: str, slack_s: int) -> int:
+    """The number of the first event that arrived `slack_s` seconds after a time, or later."""
     with contextlib.suppress(OverflowError):
         time = timestamp(datetime.fromisoformat(time) + timedelta(seconds=slack_s))
-    number: int = db.execute(ARRIVED, {"time": time}).fetchone()[0]
+    number: int = db.execute(NUMBER_AT_TIME, {"time": time}).fetchone()[0]
     return number
 
 
 def _path(part: str, trait: tuple[str, ...] | None) -> str | None:
+    """The JSON path of a trait in the part `public` or `private` of a profile's traits."""
     return None if trait is None else f"$.traits.{part}" + "".join(f'."{key}"' for key in trait)

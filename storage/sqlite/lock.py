@@ -1,4 +1,4 @@
-"""One server for each database file: a lock that the kernel lets go of when its processes end, however they end."""
+"""A lock that keeps a second server off a database file. The kernel releases it when the server's processes end."""
 
 import fcntl
 import os
@@ -13,16 +13,16 @@ POLL_S = 0.02
 
 
 class DatabaseLock:
-    """Held as a context. It lies beside the file (`NAME-lock`) and names the pid of its holder.
+    """A context manager that holds the lock of a database file.
 
-    A process that inherits `descriptor` holds it too: when a server is killed, its writer process still commits what
-    it was given. That is waited for. Raises DatabaseError when another server holds it, or when the folder cannot be
-    written to.
+    The lock is a file beside the database, `NAME-lock`, which contains the pid of the holder. A process that inherits
+    `descriptor` holds the lock too: when a server is killed, its writer process first commits the last batch. Another
+    server waits for that. Raises DatabaseError when another server holds the lock, or when the folder is not writable.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        real = database.resolve()  # two names of one file are one file
+        real = database.resolve()  # a link and its target have one lock
         self._path = real.with_name(f"{real.name}-lock")
         self.descriptor = -1
 
@@ -33,11 +33,11 @@ class DatabaseLock:
             self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise DatabaseError(
-                f"{self._database} cannot be used ({error.strerror}: {self._path.parent}): check that the folder is "
-                "there and that this user may write to it."
+                f"{self._database} cannot be used ({error.strerror}: {self._path.parent}): check that the folder "
+                "exists and that this user may write to it."
             ) from error
         deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
-        while not self._is_taken():
+        while not self._acquire():
             holder = os.pread(self.descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             if _is_running(holder) or time.monotonic() > deadline:
                 os.close(self.descriptor)
@@ -55,7 +55,7 @@ class DatabaseLock:
     ) -> None:
         os.close(self.descriptor)
 
-    def _is_taken(self) -> bool:
+    def _acquire(self) -> bool:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -64,7 +64,7 @@ class DatabaseLock:
 
 
 def _is_running(pid: str) -> bool:
-    """Also where that cannot be told."""
+    """Whether a process with this pid runs; True when the pid is unreadable or the kernel does not answer."""
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

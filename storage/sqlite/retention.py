@@ -1,11 +1,9 @@
-"""What is too old is deleted step by step, in the writer's transaction."""
-
-from typing import Any
+"""Retention: the deletion of old events and sessions, one bounded step per transaction of the writer."""
 
 from trackd.core.changes import DeleteEvents, DeleteSessions, Deletion, Outcome
-from trackd.storage.sqlite.connection import overwriting
+from trackd.storage.sqlite.connection import Connection, overwriting
 
-FIRST_EVENTS = """
+EXAMINE_EVENTS = """
 SELECT min(number) FILTER (WHERE inserted >= :before), max(number), count(*)
 FROM (SELECT number, inserted FROM event ORDER BY number LIMIT :limit)
 """
@@ -13,42 +11,43 @@ DELETE_EVENT_IDS = """
 DELETE FROM event_id WHERE (profile_id, id) IN (SELECT profile_id, id FROM event WHERE number < ?)
 """
 DELETE_EVENTS = "DELETE FROM event WHERE number < ?"
-NEXT_SESSIONS = """
+EXAMINE_SESSIONS = """
 SELECT max(rowid), count(*) FROM (SELECT rowid FROM session WHERE rowid > :after ORDER BY rowid LIMIT :limit)
 """
 DELETE_SESSIONS = "DELETE FROM session WHERE rowid > :after AND rowid <= :last AND updated < :before"
 
 
 class Retention:
-    """Deletes on a connection that is in a transaction. `position`: where the walk through the sessions stopped.
+    """Deletes on a connection that is in a transaction. `position` is the row up to which sessions are examined.
 
-    The times of sessions are rewritten with their calls: an index on them would cost each commit a page for each
-    session. So all sessions are looked at, one after the other; a step that deletes nothing writes nothing.
+    A call rewrites its session's time, so an index on that time would cost each commit a page for each session. Instead
+    the steps examine all sessions in the order of their rows; a step that finds nothing to delete writes nothing.
     """
 
     def __init__(self) -> None:
         self.position = 0
 
-    def delete(self, db: Any, deletion: Deletion) -> Outcome:
+    def delete(self, db: Connection, deletion: Deletion) -> Outcome:
+        """Run one step. Returns STORED when another step is due, DONE after the last one."""
         with overwriting(db):
             match deletion:
                 case DeleteEvents():
-                    return self._events(db, deletion)
+                    return self._delete_events(db, deletion)
                 case DeleteSessions():
-                    return self._sessions(db, deletion)
+                    return self._delete_sessions(db, deletion)
 
-    def _events(self, db: Any, step: DeleteEvents) -> Outcome:
-        which = {"before": step.before, "limit": step.limit}
-        younger, last, count = db.execute(FIRST_EVENTS, which).fetchone()
+    def _delete_events(self, db: Connection, step: DeleteEvents) -> Outcome:
+        examined = {"before": step.before, "limit": step.limit}
+        first_kept, last, count = db.execute(EXAMINE_EVENTS, examined).fetchone()
         if count > 0:
-            end = last + 1 if younger is None else younger
+            end = last + 1 if first_kept is None else first_kept
             db.execute(DELETE_EVENT_IDS, (end,))
             db.execute(DELETE_EVENTS, (end,))
-        return Outcome.STORED if younger is None and count == step.limit else Outcome.DONE
+        return Outcome.STORED if first_kept is None and count == step.limit else Outcome.DONE
 
-    def _sessions(self, db: Any, step: DeleteSessions) -> Outcome:
-        after = {"after": self.position, "limit": step.limit}
-        last, count = db.execute(NEXT_SESSIONS, after).fetchone()
+    def _delete_sessions(self, db: Connection, step: DeleteSessions) -> Outcome:
+        examined = {"after": self.position, "limit": step.limit}
+        last, count = db.execute(EXAMINE_SESSIONS, examined).fetchone()
         db.execute(DELETE_SESSIONS, {"after": self.position, "last": last, "before": step.before})
         is_end = count < step.limit
         self.position = 0 if is_end else last

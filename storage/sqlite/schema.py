@@ -1,6 +1,7 @@
 """The tables of a trackd database, as migrations.
 
-A landed migration is never changed: add another, and its name to file_format.py.
+A migration that has landed never changes, nor its name, which every file contains. Add another one at the end, and its
+name to file_format.py.
 """
 
 from sqlite_utils import Database, Migrations
@@ -12,12 +13,12 @@ migrations = Migrations("trackd")
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables up to date, in the transaction that the connection is in."""
+    """Apply the pending migrations, within the transaction of the caller."""
     migrations.apply(Database(connection))
 
 
-# `event` is kept in order of arrival under an integer key. What a client's own event ids cost (they are random) is
-# paid only by calls that bring one, in `event_id`.
+# `event` is in the order of arrival, with an integer key. Event ids of clients are random, which makes them expensive
+# to index: only those are in `event_id`.
 TABLES = """
 CREATE TABLE source (
     id TEXT PRIMARY KEY,
@@ -86,7 +87,7 @@ CREATE TABLE sources_version (
 INSERT INTO sources_version VALUES (1, 0);
 """
 
-# By trigger, so that a change made with any SQLite tool reaches a running server too.
+# Triggers, so that a running server also sees a change that was made with another SQLite tool.
 SOURCE_CHANGED = """
 CREATE TRIGGER source_{verb} AFTER {verb} ON source
 BEGIN
@@ -109,9 +110,8 @@ def reasons_of_invalid_events(db: Database) -> None:
     db.execute("ALTER TABLE event ADD COLUMN reasons TEXT")
 
 
-# How the events of one profile are found, see chain.py: an index on (profile_id, seq) made a commit of 64 calls write
-# 159 pages in place of 68, and cost 15 % of the throughput. Ids of events are time-ordered: their index grows at its
-# end.
+# See event_chain.py. An index on (profile_id, seq) in place of the chain made a commit of 64 calls write 159 pages, not
+# 68. The ids that trackd gives to events are time-ordered, so that the index on them grows at its end.
 CHAIN = """
 ALTER TABLE event ADD COLUMN previous INTEGER;
 ALTER TABLE profile ADD COLUMN last_event INTEGER;
@@ -144,8 +144,8 @@ def tombstones_of_erased_profiles(db: Database) -> None:
     db.execute(ERASED)
 
 
-# `scopes` is text with blanks between them. `tokens_made` remembers revoked tokens too: only a file that never had one
-# gets a first token by itself.
+# `scopes` are separated by spaces. `tokens_made` also counts revoked tokens: `trackd serve` makes a first token only in
+# a file that never had one.
 TOKENS = """
 CREATE TABLE token (
     name TEXT PRIMARY KEY,
@@ -174,7 +174,7 @@ def tokens(db: Database) -> None:
     db.execute(COUNT_TOKENS)
 
 
-# A number for the server, see `Profile`. It is right as long as who changes `doc` changes it too, or no server runs.
+# `Profile.memo`. A tool that changes `doc` while the server runs must change this number too.
 REMEMBERED = "ALTER TABLE profile ADD COLUMN remembered INTEGER NOT NULL DEFAULT 0"
 
 

@@ -8,18 +8,18 @@ from msgspec.structs import replace
 
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.storage.errors import SourceError
-from trackd.storage.sqlite.connection import explained, transaction
+from trackd.storage.sqlite.connection import database_errors, transaction
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.source_rows import put_source, remove_source
 
 
 class Sources:
-    """The table `source` of one file. Raises DatabaseError and SourceError."""
+    """The sources of one file: a context manager that closes it. Methods raise DatabaseError and SourceError."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
         self._db = open_for_writing(path, create=create)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
 
     def __enter__(self) -> "Sources":
         return self
@@ -30,36 +30,41 @@ class Sources:
         self._db.close()
 
     def add(self, source: Source) -> Source:
+        """Add a source, and return it with its times. `source.id` must be new."""
         now = timestamp(datetime.now(UTC))
         source = replace(source, metadata=source_metadata(now, now))
-        with explained(self._path), transaction(self._db):
+        with database_errors(self._path), transaction(self._db):
             if self._db.execute("SELECT 1 FROM source WHERE id = ?", [source.id]).fetchone():
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
             put_source(self._db, source)
         return source
 
     def all(self) -> list[Source]:
-        with explained(self._path):
+        """All sources, oldest first."""
+        with database_errors(self._path):
             rows = self._db.execute("SELECT * FROM source ORDER BY inserted, id").fetchall()
         return [Source.of_row(row) for row in rows]
 
     def get(self, source_id: str) -> Source:
-        with explained(self._path):
+        """The source with this id. Raises SourceError when there is none."""
+        with database_errors(self._path):
             row = self._db.execute("SELECT * FROM source WHERE id = ?", [source_id]).fetchone()
         if row is None:
             raise self._unknown(source_id)
         return Source.of_row(row)
 
     def enable(self, source_id: str, enabled: bool) -> None:
+        """Enable or disable a source; calls with a disabled source are refused."""
         now = timestamp(datetime.now(UTC))
-        with explained(self._path):
+        with database_errors(self._path):
             sql = "UPDATE source SET enabled = ?, updated = ? WHERE id = ?"
             exists = self._db.execute(sql, [enabled, now, source_id]).rowcount > 0
         if not exists:
             raise self._unknown(source_id)
 
     def remove(self, source_id: str) -> None:
-        with explained(self._path):
+        """Remove a source; its events stay."""
+        with database_errors(self._path):
             exists = remove_source(self._db, source_id)
         if not exists:
             raise self._unknown(source_id)

@@ -1,4 +1,4 @@
-"""The store in an SQLite file: a connection that reads, and a writer (sqlite_writer.py); fixed SQL."""
+"""The backend for an SQLite file: a connection for reads by key, and the writer of writer.py."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -12,58 +12,61 @@ from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import connect, explained
+from trackd.storage.sqlite.connection import connect, database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.writer import SqliteWriter
 
 log = logging.getLogger(__name__)
 
-PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
-MERGED_PROFILE = """
+SELECT_PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
+SELECT_PROFILE_MERGED_INTO = """
 SELECT id, seq, revision, doc, remembered FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)
 """
-SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
-SESSION_AND_PROFILE = """
+SELECT_SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
+SELECT_SESSION_AND_PROFILE = """
 SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc, remembered
 FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
-KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
-SOURCES = "SELECT * FROM source"
-TOKENS = "SELECT * FROM token"
+SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
+SELECT_SOURCES = "SELECT * FROM source"
+SELECT_TOKENS = "SELECT * FROM token"
 
 
 class SqliteStore:
-    """See `Store`. Raises DatabaseError when the file cannot be used."""
+    """See `Store`. Opens the file at `path`, and creates it when it is missing. Raises DatabaseError.
+
+    `synchronous` is SQLite's setting for durability, FULL or NORMAL.
+    """
 
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
         self._writer = SqliteWriter(open_for_writing(path, synchronous=synchronous))
-        with explained(path):
+        with database_errors(path):
             self._reader = connect(path, mode="ro")
 
     def listings(self) -> SqliteListings:
-        """Of the same file, on connections of their own: close them before the store."""
+        """Listings of the same file. They have connections of their own: close them before the store."""
         return SqliteListings(self._path)
 
     def profile(self, profile_id: str) -> Profile | None:
-        for sql in (PROFILE, MERGED_PROFILE):
+        for sql in (SELECT_PROFILE, SELECT_PROFILE_MERGED_INTO):
             for row in self._read(sql, profile_id):
                 return _profile(*row)
         return None
 
     def session(self, session_id: str) -> Session | None:
-        for row in self._read(SESSION, session_id):
+        for row in self._read(SELECT_SESSION, session_id):
             return _session(*row)
         return None
 
     def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
-        for row in self._read(SESSION_AND_PROFILE, session_id):
+        for row in self._read(SELECT_SESSION_AND_PROFILE, session_id):
             return _session(*row[:6]), None if row[6] is None else _profile(*row[6:])
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
-        return dict(self._read(KNOWN_EVENTS, profile_id, json_text(list(event_ids))))
+        return dict(self._read(SELECT_KNOWN_EVENTS, profile_id, json_text(list(event_ids))))
 
     def sources_version(self) -> int:
         version: int = self._read("SELECT version FROM sources_version")[0][0]
@@ -71,15 +74,15 @@ class SqliteStore:
 
     def sources(self) -> list[Source]:
         sources = []
-        for row in self._read(SOURCES):
+        for row in self._read(SELECT_SOURCES):
             try:
                 sources.append(Source.of_row(row))
-            except (TypeError, ValueError) as error:  # written by another tool; the others are as good as before
+            except (TypeError, ValueError) as error:  # another tool wrote it; the other sources are sound
                 log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
         return sources
 
     def tokens(self) -> list[Token]:
-        return [Token.of_row(row) for row in self._read(TOKENS)]
+        return [Token.of_row(row) for row in self._read(SELECT_TOKENS)]
 
     def sizes(self) -> dict[str, int]:
         log = self._path.with_name(f"{self._path.name}-wal")

@@ -1,4 +1,4 @@
-"""Administration tokens in the database file, as `trackd token` manages them, beside a running server too."""
+"""The administration tokens of a database file, for `trackd token`; works while a server runs on the file."""
 
 import secrets
 from collections.abc import Iterable
@@ -8,20 +8,20 @@ from types import TracebackType
 
 from trackd.core.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.storage.errors import TokenError
-from trackd.storage.sqlite.connection import explained, transaction
+from trackd.storage.sqlite.connection import database_errors, transaction
 from trackd.storage.sqlite.database import open_for_writing
 
-PREFIX = "trackd_"  # so that a secret that leaked is recognised, by people and by scanners
+PREFIX = "trackd_"  # makes a leaked secret recognisable, for people and for scanners
 SECRET_BYTES = 32
 
 
 class Tokens:
-    """The table `token` of one file. Raises DatabaseError and TokenError."""
+    """The tokens of one file: a context manager that closes it. Methods raise DatabaseError and TokenError."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
         self._db = open_for_writing(path, create=create)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # beside a server, that is the server's work
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
 
     def __enter__(self) -> "Tokens":
         return self
@@ -32,28 +32,30 @@ class Tokens:
         self._db.close()
 
     def add(self, name: str, scopes: Iterable[TokenScope]) -> str:
-        """Returns the new token's secret, which nobody can read again."""
+        """Add a token, and return its secret. The file has only its hash: the secret cannot be read again."""
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)))
-        with explained(self._path), transaction(self._db):
+        with database_errors(self._path), transaction(self._db):
             if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
                 raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
             self._db.execute("INSERT INTO token (name, hash, scopes, inserted) VALUES (?, ?, ?, ?)", row)
         return secret
 
     def all(self) -> list[Token]:
-        with explained(self._path):
+        """All tokens, oldest first."""
+        with database_errors(self._path):
             rows = self._db.execute("SELECT * FROM token ORDER BY inserted, name").fetchall()
         return [Token.of_row(row) for row in rows]
 
     def revoke(self, name: str) -> None:
-        with explained(self._path):
+        """Delete a token; requests with it are refused from then on."""
+        with database_errors(self._path):
             revoked = self._db.execute("DELETE FROM token WHERE name = ?", [name]).rowcount
         if revoked == 0:
             raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
 
     def ever_made(self) -> bool:
-        """Whether the file ever had a token; one that was revoked counts too."""
-        with explained(self._path):
+        """Whether the file has or had a token, a revoked one included."""
+        with database_errors(self._path):
             number: int = self._db.execute("SELECT number FROM tokens_made").fetchone()[0]
         return number > 0

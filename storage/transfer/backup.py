@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlite_utils.utils import sqlite3
 
-from trackd.storage.sqlite.connection import DatabaseError, explained
+from trackd.storage.sqlite.connection import DatabaseError, database_errors
 from trackd.storage.sqlite.database import open_for_reading
 from trackd.storage.transfer.atomic_file import atomic_file
 
@@ -20,7 +20,7 @@ def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, i
     """
     with contextlib.closing(open_for_reading(path)) as reader:
         _check_target(path, copy, replace)
-        with explained(path), atomic_file(copy) as temporary:
+        with database_errors(path), atomic_file(copy) as temporary:
             temporary.unlink(missing_ok=True)  # of a process that was killed
             with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as target:
                 target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once

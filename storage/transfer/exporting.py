@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from sqlite_utils import Database
 
-from trackd.storage.sqlite.connection import DatabaseError, explained
+from trackd.storage.sqlite.connection import DatabaseError, database_errors
 from trackd.storage.sqlite.database import open_for_reading
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
@@ -33,7 +33,7 @@ class Export:
         self._db = open_for_reading(path)
         with contextlib.ExitStack() as at_fault:
             at_fault.callback(self._db.close)
-            with explained(path):
+            with database_errors(path):
                 pending = migrations.pending(Database(self._db))
             if pending:
                 raise DatabaseError(
@@ -52,7 +52,7 @@ class Export:
 
     def size(self, *records: type[Record]) -> int:
         """How many rows there are about now."""
-        with explained(self._path):
+        with database_errors(self._path):
             return sum(self._one(f"SELECT count(*) FROM {record.table()}") for record in records or RECORDS)
 
     def lines(self) -> Iterator[bytes]:
@@ -83,7 +83,7 @@ class Export:
 
     @contextlib.contextmanager
     def _one_moment(self) -> Iterator[None]:
-        with explained(self._path):
+        with database_errors(self._path):
             self._db.execute("BEGIN")
             yield
             self._db.execute("ROLLBACK")
@@ -97,11 +97,11 @@ class Export:
     def _events(self, since: str | None) -> Iterator[Row]:
         where, *changed = _changed(EventRecord, since)
         in_range = f"{where or 'WHERE TRUE'} AND number > ? AND number <= ?"
-        with explained(self._path):
+        with database_errors(self._path):
             first, last = self._db.execute(FIRST_AND_LAST).fetchone()
         for before in range(first - 1, last, RANGE) if last else ():
             upto = min(before + RANGE, last)
-            with explained(self._path):
+            with database_errors(self._path):
                 rows = list(self._rows(EventRecord, in_range, *changed, before, upto))  # ends the read transaction
             yield from rows
 

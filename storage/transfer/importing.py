@@ -16,7 +16,7 @@ from sqlite_utils.utils import sqlite3
 from trackd.core.encoding import json_text
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.bulk import BulkInsert
-from trackd.storage.sqlite.connection import explained
+from trackd.storage.sqlite.connection import database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
@@ -59,7 +59,7 @@ def load(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int], None])
     with DatabaseLock(path):
         made = not path.exists()
         try:
-            with contextlib.closing(open_for_writing(path)) as db, explained(path):
+            with contextlib.closing(open_for_writing(path)) as db, database_errors(path):
                 return _Loading(db, file, name, on_bytes).run()
         except BaseException:
             if made:

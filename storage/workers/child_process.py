@@ -1,7 +1,8 @@
-"""A process of the server: started and ended with it, started again when it ends by itself.
+"""A child process of the server, which is started again when it ends by itself.
 
-They talk in frames over its stdin and stdout. Its first frame says that it is ready (nothing in it), or why not. It
-ends when its stdin does, so also when the server is killed.
+Server and child exchange frames (framing.py) over the child's stdin and stdout, which must carry nothing else. The
+child's first frame is empty when it is ready, or contains the reason why it is not. The child ends when its stdin ends,
+and so also when the server is killed.
 """
 
 import asyncio
@@ -17,15 +18,17 @@ from trackd.storage.workers.framing import Frames, framed
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
-KILL_TIMEOUT_S = 1.0  # a disk that hangs holds a killed process too
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0  # before it is started again, doubled each time that it says nothing
+KILL_TIMEOUT_S = 1.0  # a disk that hangs keeps even a killed process
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0  # between starts; doubled until a frame arrives
 
 
 class ChildProcess:
-    """`name` is what it is called in errors, `command` starts it, `inherited` are file descriptors that it keeps open.
+    """A process that is kept running. Used on the event loop's thread only.
 
-    `on_payload` is called with each frame after the first, and ends the process when it raises StoreError. `on_end` is
-    called with a sentence when it has ended, by itself or not.
+    `name` is its name in errors and log lines, `command` its command line. `on_payload` is called with the payload of
+    each frame after the first; when it raises StoreError the process is killed. `on_end` is called with a
+    sentence each time that the process has ended. `inherited` are file descriptors that it keeps
+    open.
     """
 
     def __init__(
@@ -47,21 +50,22 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
+        """The id of the process, None while it is not running."""
         return self._running.pid if self._running else None
 
     async def start(self) -> None:
-        """Raises StoreError, and OSError when there is no such command."""
-        self._running = await self._started()
+        """Start the process, and return when it is ready. Raises StoreError, or OSError for a missing command."""
+        self._running = await self._launch()
         self._keeping = asyncio.create_task(self._keep_running(self._running))
 
     def send(self, payload: bytes) -> None:
-        """Raises StoreError when it is not running now."""
+        """Send a payload as a frame. Raises StoreError while the process is not running."""
         if self._running is None:
             raise StoreError(f"the {self._name} is not running")
         self._running.send(payload)
 
     async def close(self, timeout_s: float) -> bool:
-        """Let it end; returns whether it did in time. Else it is killed."""
+        """End the stdin of the process, and wait for its end; return whether it came in time. If not, kill it."""
         self.closing = True
         running = self._running
         if running is None:
@@ -81,27 +85,27 @@ class ChildProcess:
             self._on_end(f"the {self._name} {how}")
             if self.closing:
                 return
-            running = self._running = await self._restarted()
+            running = self._running = await self._relaunch()
 
-    async def _restarted(self) -> "_Running":
+    async def _relaunch(self) -> "_Running":
         while True:
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
             try:
-                return await self._started()
+                return await self._launch()
             except (OSError, StoreError) as error:
-                log.error("the %s does not start, it is tried again: %s", self._name, error)
+                log.error("the %s does not start, trying again: %s", self._name, error)
 
-    async def _started(self) -> "_Running":
+    async def _launch(self) -> "_Running":
         _, running = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Running(self._payload),
+            lambda: _Running(self._receive),
             *self._command,
             stderr=None,
             pass_fds=self._inherited,
             start_new_session=True,  # Ctrl+C is for the server
         )
-        signs: list[asyncio.Future[Any]] = [running.first, running.ended]
-        await asyncio.wait(signs, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        first_or_end: list[asyncio.Future[Any]] = [running.first, running.ended]
+        await asyncio.wait(first_or_end, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         if running.first.done() and not running.first.result():
             return running
         running.kill()
@@ -111,7 +115,7 @@ class ChildProcess:
             raise StoreError(running.first.result().decode())
         raise StoreError(f"the {self._name} was not ready within {START_TIMEOUT_S:.0f} s")
 
-    def _payload(self, payload: bytes) -> None:
+    def _receive(self, payload: bytes) -> None:
         self._pause_s = FIRST_PAUSE_S
         try:
             self._on_payload(payload)
@@ -122,7 +126,7 @@ class ChildProcess:
 
 
 class _Running(asyncio.SubprocessProtocol):
-    """`first` becomes its first frame, `ended` how it ended."""
+    """A started process. The result of `first` is the payload of its first frame, that of `ended` how it ended."""
 
     def __init__(self, on_payload: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +162,7 @@ class _Running(asyncio.SubprocessProtocol):
                 self.first.set_result(payload)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """After its end, and after its last word."""
+        """Called when the process has ended and its output is read to the end."""
         self.ended.set_result(_how_it_ended(self._transport.get_returncode()))
         self._transport.close()
 

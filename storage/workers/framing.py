@@ -1,6 +1,7 @@
-"""What the server and its writer process send each other: frames of JSON.
+"""The frames between the server and its processes, and the batches and results that it exchanges with the writer.
 
-Documents are encoded once, by the server; the writer stores that text as it is.
+A frame is the length of its payload, four bytes with the lowest first, and the payload. Batches and results are JSON;
+the documents in them are encoded once, by the server, and the writer stores that text unchanged.
 """
 
 import struct
@@ -29,35 +30,37 @@ RESULTS = msgspec_json.Decoder(_Result)
 
 
 def framed(payload: bytes) -> bytes:
+    """A payload as a frame."""
     return LENGTH.pack(len(payload)) + payload
 
 
 class Frames:
-    """Payloads out of bytes that arrive in pieces."""
+    """Splits bytes that arrive in pieces into the payloads of their frames."""
 
     def __init__(self) -> None:
-        self._arrived = bytearray()
+        self._incomplete = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The payloads that are complete now."""
-        self._arrived += data
+        """Add a piece; return the payloads that it completes."""
+        self._incomplete += data
         payloads = []
-        while len(self._arrived) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(self._arrived)[0]
-            if len(self._arrived) < end:
+        while len(self._incomplete) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._incomplete)[0]
+            if len(self._incomplete) < end:
                 break
-            payloads.append(bytes(self._arrived[LENGTH.size : end]))
-            del self._arrived[:end]
+            payloads.append(bytes(self._incomplete[LENGTH.size : end]))
+            del self._incomplete[:end]
         return payloads
 
 
 def send(stream: BinaryIO, payload: bytes) -> None:
+    """Write a payload as a frame, and flush it."""
     stream.write(framed(payload))
     stream.flush()
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
-    """Waits for the next payload; None when the stream has ended, also in the middle of one."""
+    """Wait for the next payload, and return it; None at the end of the stream, which may be within a frame."""
     length = stream.read(LENGTH.size)
     if len(length) < LENGTH.size:
         return None
@@ -66,16 +69,16 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
 
 def encode_batch(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
-    """The batch without the changes that UTF-8 cannot say, and the positions of those.
+    """Encode a batch without its unencodable changes, which contain a lone surrogate; return their positions too.
 
-    Numbers that are not finite would become null: the door refuses them, and rules make none.
+    Numbers that are not finite would become null: requests with them are refused, and rules do not produce them.
     """
     try:
         return ENCODER.encode(batch), frozenset()
     except UnicodeEncodeError:
-        alone = [_encode_alone(change) for change in batch]
-    unsaid = frozenset(position for position, encoded in enumerate(alone) if encoded is None)
-    return b"[%s]" % b",".join(encoded for encoded in alone if encoded is not None), unsaid
+        encoded = [_encode_alone(change) for change in batch]
+    unencodable = frozenset(position for position, change in enumerate(encoded) if change is None)
+    return b"[%s]" % b",".join(change for change in encoded if change is not None), unencodable
 
 
 def _encode_alone(change: Change) -> bytes | None:
@@ -95,19 +98,19 @@ def encode_result(result: BatchResult) -> bytes:
 
 
 def decode_result(payload: bytes) -> BatchResult:
-    """Raises StoreError for what is no result."""
+    """Raises StoreError when the payload is not a result."""
     try:
         result = RESULTS.decode(payload)
     except MsgspecError as error:
-        raise StoreError(f"this is no result of a commit: {error}") from error
+        raise StoreError(f"the writer process sent a frame that is not a result: {error}") from error
     return BatchResult(result.outcomes, StoreError(result.error) if result.error else None, result.seconds)
 
 
-def with_unsaid(result: BatchResult, unsaid: frozenset[int]) -> BatchResult:
-    """With an outcome for each change that was left out of the batch too."""
-    if result.error or not unsaid:
+def with_failed(result: BatchResult, unencodable: frozenset[int]) -> BatchResult:
+    """Add the outcome FAILED at the positions that `encode_batch` left out."""
+    if result.error or not unencodable:
         return result
     outcomes = [*result.outcomes]
-    for position in sorted(unsaid):
+    for position in sorted(unencodable):
         outcomes.insert(position, Outcome.FAILED)
     return BatchResult(outcomes, seconds=result.seconds)

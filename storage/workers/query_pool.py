@@ -1,4 +1,4 @@
-"""Lists for the event loop, which cannot wait for them: they are read in a process, or in threads."""
+"""The two `QueryPool`s, for any backend: lists are read in threads, or in a process of their own."""
 
 import asyncio
 import itertools
@@ -9,14 +9,14 @@ from typing import Any
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.workers.child_process import ChildProcess
-from trackd.storage.workers.query_protocol import Answer, decode_answer, encode_question
+from trackd.storage.workers.query_protocol import Answer, decode_answer, encode_query
 
 THREADS = 4
 END_TIMEOUT_S = 1.0
 
 
 class QueryThreads:
-    """See `QueryPool`. Of any `Listings`."""
+    """A `QueryPool` of threads."""
 
     def __init__(self, listings: Listings) -> None:
         self._listings = listings
@@ -32,17 +32,16 @@ class QueryThreads:
 
 
 class QueryProcess:
-    """See `QueryPool`. `command` starts what runs `read_frames`; it is started for the first list.
+    """A `QueryPool` in a process, which does not compete with the event loop for the interpreter as threads do.
 
-    A thread that reads takes the interpreter from the event loop again and again: 100 reads a second beside a full
-    load cost 17 % of the calls, with the process 6 to 8 %.
+    `command` starts a process that runs `answer_frames` on its stdin and stdout. It is started for the first list.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = ChildProcess("reader process", command, self._answered, self._ended)
+        self._process = ChildProcess("reader process", command, self._on_answer, self._on_end)
         self._starting: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
-        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._pending: dict[int, asyncio.Future[Answer]] = {}
 
     async def read(self, name: str, *arguments: Any) -> Any:
         if self._starting is None:
@@ -53,12 +52,12 @@ class QueryProcess:
             self._starting = None
             raise
         number = next(self._numbers)
-        answered = self._asked[number] = asyncio.get_running_loop().create_future()
+        pending = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
-            self._process.send(encode_question(number, name, *arguments))
-            answer = await answered
+            self._process.send(encode_query(number, name, *arguments))
+            answer = await pending
         finally:
-            del self._asked[number]
+            del self._pending[number]
         if answer.error is not None:
             raise StoreError(answer.error)
         return answer.page if answer.count is None else answer.count
@@ -74,13 +73,13 @@ class QueryProcess:
             await asyncio.wait([self._starting])
             await self._process.close(END_TIMEOUT_S)
 
-    def _answered(self, payload: bytes) -> None:
+    def _on_answer(self, payload: bytes) -> None:
         answer = decode_answer(payload)
-        asked = self._asked.get(answer.number)
-        if asked is not None and not asked.done():  # its caller may be gone
-            asked.set_result(answer)
+        pending = self._pending.get(answer.number)
+        if pending is not None and not pending.done():  # the reader may have been cancelled
+            pending.set_result(answer)
 
-    def _ended(self, how: str) -> None:
-        for number, asked in self._asked.items():
-            if not asked.done():
-                asked.set_result(Answer(number, error=how))
+    def _on_end(self, how: str) -> None:
+        for number, pending in self._pending.items():
+            if not pending.done():
+                pending.set_result(Answer(number, error=how))

@@ -1,4 +1,7 @@
-"""What the server and its reader process send each other: which list of `Listings` is asked for, and its page."""
+"""The frames between the server and its reader process: a query names a method of `Listings`, an answer has its result.
+
+A query's number is repeated by its answer: answers come in any order.
+"""
 
 from typing import Any
 
@@ -8,7 +11,7 @@ from msgspec import MsgspecError, Struct, msgpack
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter
 
-ARGUMENTS: dict[str, tuple[type, ...]] = {
+ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "profile_events": (str, PageRequest),
     "profile_sessions": (str, PageRequest),
     "session_events": (str, PageRequest),
@@ -18,14 +21,16 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
 }
 
 
-class Question(Struct, frozen=True, array_like=True):
+class Query(Struct, frozen=True, array_like=True):
+    """A call of a method of `Listings`, one of ARGUMENT_TYPES."""
+
     number: int
-    read: str
+    method: str
     arguments: tuple[Any, ...]
 
 
 class Answer(Struct, frozen=True, array_like=True):
-    """`error` says why there is neither a page nor a count; all three are None for a document that is not there."""
+    """The result of a query: a page, a count or an error. All three are None when the method returned None."""
 
     number: int
     page: Page | None = None
@@ -34,34 +39,34 @@ class Answer(Struct, frozen=True, array_like=True):
 
 
 ENCODER = msgpack.Encoder()
-QUESTIONS = msgpack.Decoder(Question)
+QUERIES = msgpack.Decoder(Query)
 ANSWERS = msgpack.Decoder(Answer)
 
 
-def encode_question(number: int, read: str, *arguments: Any) -> bytes:
-    return ENCODER.encode(Question(number, read, arguments))
+def encode_query(number: int, method: str, *arguments: Any) -> bytes:
+    return ENCODER.encode(Query(number, method, arguments))
 
 
-def answer_of(listings: Listings, question: Question) -> bytes:
-    """Read what is asked for; whatever goes wrong becomes an answer."""
+def run_query(listings: Listings, query: Query) -> bytes:
+    """Call the method, and return the encoded answer. Every exception becomes an error in it."""
     try:
-        types = ARGUMENTS[question.read]
+        types = ARGUMENT_TYPES[query.method]
         arguments: list[Any] = [
-            msgspec.convert(value, kind) for value, kind in zip(question.arguments, types, strict=True)
+            msgspec.convert(value, kind) for value, kind in zip(query.arguments, types, strict=True)
         ]
-        found = getattr(listings, question.read)(*arguments)
+        result = getattr(listings, query.method)(*arguments)
     except StoreError as error:
-        return ENCODER.encode(Answer(question.number, error=str(error)))
-    except Exception as error:  # a fault of ours must not leave its caller without an answer
-        return ENCODER.encode(Answer(question.number, error=f"{type(error).__name__}: {error}"))
-    if isinstance(found, int):
-        return ENCODER.encode(Answer(question.number, count=found))
-    return ENCODER.encode(Answer(question.number, page=found))
+        return ENCODER.encode(Answer(query.number, error=str(error)))
+    except Exception as error:  # a bug must not leave the query without an answer
+        return ENCODER.encode(Answer(query.number, error=f"{type(error).__name__}: {error}"))
+    if isinstance(result, int):
+        return ENCODER.encode(Answer(query.number, count=result))
+    return ENCODER.encode(Answer(query.number, page=result))
 
 
 def decode_answer(payload: bytes) -> Answer:
-    """Raises StoreError for what is no answer."""
+    """Raises StoreError when the payload is not an answer."""
     try:
         return ANSWERS.decode(payload)
     except MsgspecError as error:
-        raise StoreError(f"this is no answer to a question: {error}") from error
+        raise StoreError(f"the reader process sent a frame that is not an answer: {error}") from error

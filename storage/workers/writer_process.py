@@ -1,31 +1,35 @@
-"""The writer as a process: the event loop keeps its interpreter to itself. The other end is committing.py."""
+"""A `BatchWriter` in a process of its own, so that commits do not compete with the event loop for the interpreter.
+
+The program of the process is in writer_worker.py.
+"""
 
 from collections.abc import Sequence
 
 from trackd.core.changes import Change
 from trackd.storage.errors import StoreError
 from trackd.storage.workers.child_process import ChildProcess
-from trackd.storage.workers.framing import decode_result, encode_batch, with_unsaid
+from trackd.storage.workers.framing import decode_result, encode_batch, with_failed
 from trackd.storage.writer import BatchResult, Committed
 
 
 class WriterProcess:
-    """See `BatchWriter`. As long as the process is not running nothing is committed.
+    """See `BatchWriter`. `command` starts a process that runs `commit_frames` on its stdin and stdout.
 
-    Nobody can know whether the disk has the batch of a process that ended by itself: those calls are answered 503 and
-    may be sent again, and whatever the actors build on is compared with what is stored. That it ended is handed back
-    as an error also when there was no batch.
+    A process that ends by itself is started again; until then nothing is committed. Whether its last batch is on disk
+    is unknown: the callers are answered 503 and may repeat their calls, and the fence compares later changes with what
+    is stored. `committed` receives an error even if the process had no batch when it ended.
 
-    `command` starts what runs `commit_frames` on its stdin and stdout.
+    `inherited` are file descriptors that the process keeps open, such as that of the database lock.
     """
 
     def __init__(self, command: Sequence[str], committed: Committed, inherited: Sequence[int] = ()) -> None:
-        self._process = ChildProcess("writer process", command, self._answered, self._ended, inherited)
+        self._process = ChildProcess("writer process", command, self._on_result, self._on_end, inherited)
         self._committed = committed
-        self._in_flight: frozenset[int] | None = None  # the positions of what was left out of the batch
+        self._in_flight: frozenset[int] | None = None  # the unencodable positions of the submitted batch
 
     @property
     def pid(self) -> int | None:
+        """The id of the process, None while it is not running."""
         return self._process.pid
 
     async def start(self) -> None:
@@ -35,20 +39,20 @@ class WriterProcess:
             raise StoreError(f"the writer process does not start: {error}") from error
 
     def submit(self, batch: Sequence[Change]) -> None:
-        payload, unsaid = encode_batch(batch)
+        payload, unencodable = encode_batch(batch)
         self._process.send(payload)
-        self._in_flight = unsaid
+        self._in_flight = unencodable
 
     async def close(self, timeout_s: float) -> bool:
         return await self._process.close(timeout_s)
 
-    def _answered(self, payload: bytes) -> None:
-        self._hand_back(with_unsaid(decode_result(payload), self._in_flight or frozenset()))
+    def _on_result(self, payload: bytes) -> None:
+        self._finish(with_failed(decode_result(payload), self._in_flight or frozenset()))
 
-    def _ended(self, how: str) -> None:
+    def _on_end(self, how: str) -> None:
         if self._in_flight is not None or not self._process.closing:
-            self._hand_back(BatchResult(error=StoreError(how)))
+            self._finish(BatchResult(error=StoreError(how)))
 
-    def _hand_back(self, result: BatchResult) -> None:
+    def _finish(self, result: BatchResult) -> None:
         self._in_flight = None
         self._committed(result)

@@ -1,4 +1,4 @@
-"""A thread that commits: to any store, one in memory too, where the server's own writer is a process."""
+"""A `BatchWriter` in a thread, for tests and for programs that embed trackd: it commits to any store."""
 
 import asyncio
 import contextlib
@@ -35,5 +35,5 @@ class WriterThread:
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
             result = commit(self._store, batch)
-            with contextlib.suppress(RuntimeError):  # a hanging disk may come back when the loop is closed
+            with contextlib.suppress(RuntimeError):  # a disk that hung may answer after the loop is closed
                 self._loop.call_soon_threadsafe(self._committed, result)

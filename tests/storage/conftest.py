@@ -17,7 +17,7 @@ from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Store
-from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_unsaid
+from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_failed
 from trackd.storage.writer import commit
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -123,7 +123,7 @@ class WiredStore(SqliteStore):
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         payload, unsaid = encode_batch(batch)
         committed = commit(self._writer, decode_batch(payload))
-        result = with_unsaid(decode_result(encode_result(committed)), unsaid)
+        result = with_failed(decode_result(encode_result(committed)), unsaid)
         if result.error:
             raise result.error
         return [*result.outcomes]

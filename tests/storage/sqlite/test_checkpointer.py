@@ -4,7 +4,7 @@ import pysqlite3 as sqlite3
 import pytest
 
 from trackd.storage.sqlite.checkpointer import LONG, WORTH_IT, Checkpointer
-from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect, writing
+from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect, connect_for_writing
 
 PAGE = 4096
 
@@ -14,9 +14,9 @@ class Log:
 
     def __init__(self, path):
         self.path = path
-        self.writer = writing(path, mode="rwc", synchronous="OFF")
+        self.writer = connect_for_writing(path, mode="rwc", synchronous="OFF")
         self.writer.execute("CREATE TABLE t (page BLOB)")
-        self.own = writing(path, synchronous="OFF")
+        self.own = connect_for_writing(path, synchronous="OFF")
         self.checkpoints = []
         self.own.set_trace_callback(self.checkpoints.append)
         self.checkpointer = Checkpointer(self.writer, self.own)
@@ -25,7 +25,7 @@ class Log:
         self.writer.execute("BEGIN")
         self.writer.executemany("INSERT INTO t VALUES (zeroblob(?))", [(PAGE * 3 // 4,)] * pages)  # a page each
         self.writer.execute("COMMIT")
-        self.checkpointer.look()
+        self.checkpointer.request_if_due()
 
     def state(self):
         """Pages in the log, and those of them that are in the file too."""
@@ -94,7 +94,7 @@ def test_a_length_that_cannot_be_read_is_told(log, caplog):
     closed = sqlite3.connect(":memory:")
     closed.close()
 
-    Checkpointer(closed, sqlite3.connect(":memory:")).look()
+    Checkpointer(closed, sqlite3.connect(":memory:")).request_if_due()
 
     assert "the length of the write-ahead log cannot be read" in caplog.text
     log.checkpointer.close()

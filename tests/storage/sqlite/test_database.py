@@ -160,7 +160,7 @@ def test_migrations_of_somebody_else_in_the_file_do_no_harm(path):
 
 
 def test_a_missing_folder_is_told(tmp_path):
-    with pytest.raises(DatabaseError, match="check that its folder is there"):
+    with pytest.raises(DatabaseError, match="check that its folder exists"):
         open_for_writing(tmp_path / "nowhere" / "trackd.db")
     assert content(tmp_path) == {}
 

@@ -80,7 +80,7 @@ def test_two_files_are_locked_apart(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DatabaseError, match=r"nowhere.*check that the folder is there"):
+    with pytest.raises(DatabaseError, match=r"nowhere.*check that the folder exists"):
         DatabaseLock(tmp_path / "nowhere" / "trackd.db").__enter__()
 
 

@@ -16,7 +16,7 @@ from trackd.storage.workers.framing import (
     encode_result,
     framed,
     read_frame,
-    with_unsaid,
+    with_failed,
 )
 from trackd.storage.writer import BatchResult
 
@@ -60,7 +60,7 @@ def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make):
     batch = [make.change("A"), make.change("B", events=1, event={"type": "\ud800"}), make.change("C")]
 
     payload, unsaid = encode_batch(batch)
-    result = with_unsaid(BatchResult([Outcome.STORED, Outcome.STALE], seconds=0.5), unsaid)
+    result = with_failed(BatchResult([Outcome.STORED, Outcome.STALE], seconds=0.5), unsaid)
 
     assert [change.fence.profile_id for change in decode_batch(payload)] == ["A", "C"]
     assert result == BatchResult([Outcome.STORED, Outcome.FAILED, Outcome.STALE], seconds=0.5)

@@ -112,7 +112,7 @@ def test_a_list_whose_process_is_killed_is_an_error_and_the_next_ones_are_read(s
 
     async def story(lists):
         asked = asyncio.create_task(lists.read("count", "event"))
-        while lists._process.pid is None or not lists._asked:
+        while lists._process.pid is None or not lists._pending:
             await asyncio.sleep(0)
         lists._process._command = command(READER, sqlite_shelf.path, "FULL", "info", "text")
         os.kill(lists._process.pid, signal.SIGKILL)
