@@ -5,11 +5,23 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-from tests.support import SOURCE_ID, TRACKD, Process
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
+
+# The same examples in each run, and no deadline: machines of CI are noisy. `make fuzz` draws others, for longer.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of tests that are `async def`."""
+    return "asyncio"
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.support import SOURCE_ID, Process, rows
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import Process
 
 CLIENTS, PROFILES = 24, 7
 

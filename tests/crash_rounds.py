@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 from tests.crash_load import Load, check_file
-from tests.support import SOURCE_ID, TRACKD, Process
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 

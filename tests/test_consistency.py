@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 
-from tests.support import Process, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import payload
+from tests.support.process import Process
 
 Serve = Callable[..., Process]
 
@@ -24,7 +26,7 @@ def _client(server: Process, connections: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60)
 
 
-def test_200_rounds_of_20_simultaneous_first_calls_give_one_profile_each(serve: Serve) -> None:
+async def test_200_rounds_of_20_simultaneous_first_calls_give_one_profile_each(serve: Serve) -> None:
     server = serve()
 
     async def first_calls(client: httpx.AsyncClient, session: str) -> None:
@@ -33,69 +35,57 @@ def test_200_rounds_of_20_simultaneous_first_calls_give_one_profile_each(serve: 
         assert sorted(answer["debugging"]["events"]["seq"][0] for answer in answers) == list(range(1, 21))
         assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
 
-    async def rounds() -> None:
-        async with _client(server, 20) as client:
-            for number in range(200):
-                await first_calls(client, f"s-{number}")
-
-    asyncio.run(rounds())
+    async with _client(server, 20) as client:
+        for number in range(200):
+            await first_calls(client, f"s-{number}")
     assert rows(server.db, "SELECT count(*) AS n FROM session") == [{"n": 200}]
     assert rows(server.db, "SELECT count(*) AS n FROM profile") == [{"n": 200}]
     counts = rows(server.db, "SELECT min(seq) a, max(seq) b, count(DISTINCT seq) c FROM event GROUP BY profile_id")
     assert counts == [{"a": 1, "b": 20, "c": 20}] * 200
 
 
-def test_8_simultaneous_new_sessions_of_a_known_profile_are_8_visits(serve: Serve) -> None:
+async def test_8_simultaneous_new_sessions_of_a_known_profile_are_8_visits(serve: Serve) -> None:
     server = serve()
 
-    async def visits() -> str:
-        async with _client(server, 8) as client:
-            profile_id = (await _post(client, payload("first", "page-view")))["profile"]["id"]
-            calls = [payload(f"s-{number}", "page-view", profile=profile_id) for number in range(8)]
-            answers = await asyncio.gather(*(_post(client, call) for call in calls))
-            assert {answer["profile"]["id"] for answer in answers} == {profile_id}
-            return str(profile_id)
-
-    profile_id = asyncio.run(visits())
+    async with _client(server, 8) as client:
+        profile_id = (await _post(client, payload("first", "page-view")))["profile"]["id"]
+        calls = [payload(f"s-{number}", "page-view", profile=profile_id) for number in range(8)]
+        answers = await asyncio.gather(*(_post(client, call) for call in calls))
+        assert {answer["profile"]["id"] for answer in answers} == {profile_id}
+        profile_id = str(profile_id)
     [profile] = rows(server.db, "SELECT doc FROM profile WHERE id = ?", profile_id)
     document = json.loads(profile["doc"])
     assert document["metadata"]["time"]["visit"]["count"] == document["stats"]["visits"] == 1 + 8
 
 
-def test_many_profiles_through_few_actors_lose_nothing(serve: Serve) -> None:
+async def test_many_profiles_through_few_actors_lose_nothing(serve: Serve) -> None:
     server = serve(TRACKD_ACTORS_MAX_ACTIVE_PROFILES="5", TRACKD_ACTORS_MAX_CACHED_SESSIONS="5")
 
-    async def load() -> None:
-        async with _client(server, 32) as client:
-            for _ in range(4):
-                calls = [payload(f"s-{number}", "a", "b") for number in range(100)]
-                await asyncio.gather(*(_post(client, call) for call in calls))
-
-    asyncio.run(load())
+    async with _client(server, 32) as client:
+        for _ in range(4):
+            calls = [payload(f"s-{number}", "a", "b") for number in range(100)]
+            await asyncio.gather(*(_post(client, call) for call in calls))
     assert rows(server.db, "SELECT count(*) AS n, min(seq) AS seq FROM profile") == [{"n": 100, "seq": 8}]
     counts = rows(server.db, "SELECT max(seq) a, count(DISTINCT seq) b FROM event GROUP BY profile_id")
     assert counts == [{"a": 8, "b": 8}] * 100
 
 
-def test_a_caller_that_goes_away_changes_nothing_for_others(serve: Serve) -> None:
+async def test_a_caller_that_goes_away_changes_nothing_for_others(serve: Serve) -> None:
     server = serve()
 
-    async def load() -> None:
-        host, port = server.url.removeprefix("http://").split(":")
-        body = json.dumps(payload("s", "page-view")).encode()
-        head = f"POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        request = head + body
-        for length in (1, len(head) - 1, len(head), len(head) + 10, len(request) - 1, len(request)):
-            _, writer = await asyncio.open_connection(host, int(port))
-            writer.write(request[:length])
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-        async with _client(server, 1) as client:
-            answer = await _post(client, payload("s", "page-view"))
-        assert answer["debugging"]["events"]["seq"] in ([1], [2])  # the one that was sent whole may be there
-
-    asyncio.run(load())
+    host, port = server.url.removeprefix("http://").split(":")
+    body = json.dumps(payload("s", "page-view")).encode()
+    head = f"POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    request = head + body
+    for length in (1, len(head) - 1, len(head), len(head) + 10, len(request) - 1, len(request)):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request[:length])
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    async with _client(server, 1) as client:
+        answer = await _post(client, payload("s", "page-view"))
+    assert answer["debugging"]["events"]["seq"] in ([1], [2])  # the one that was sent whole may be there
     assert server.stop() == 0
     [count] = rows(server.db, "SELECT count(*) AS n, max(seq) AS seq FROM event")
     assert count["n"] == count["seq"]

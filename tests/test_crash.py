@@ -12,34 +12,32 @@ import httpx
 import pytest
 
 from tests.crash_load import Load, check_file
-from tests.support import Process, payload
+from tests.support.payloads import payload
+from tests.support.process import Process
 from trackd.storage.sqlite.lock import DatabaseLock
 
 Serve = Callable[..., Process]
 
 
 @pytest.mark.parametrize("round_number", range(3))
-def test_after_kill_9_under_load_every_answered_event_is_there_once(serve: Serve, round_number: int) -> None:
+async def test_after_kill_9_under_load_every_answered_event_is_there_once(serve: Serve, round_number: int) -> None:
     load = Load(serve())
-    asyncio.run(load.run(load.server.process.kill))
+    await load.run(load.server.process.kill)
     assert load.server.process.wait() == -signal.SIGKILL
     serve()  # starts on what is left
     check_file(load)
 
 
 @pytest.mark.parametrize("round_number", range(3))
-def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_event_is_there_once(
+async def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_event_is_there_once(
     serve: Serve, round_number: int
 ) -> None:
     load = Load(serve())
 
-    async def run() -> None:
-        clients = asyncio.create_task(load.run(load.server.process.terminate))
-        await asyncio.wait_for(load.some.wait(), 30)
-        os.kill(load.server.writer_pid(), signal.SIGKILL)
-        await clients
-
-    asyncio.run(run())
+    clients = asyncio.create_task(load.run(load.server.process.terminate))
+    await asyncio.wait_for(load.some.wait(), 30)
+    os.kill(load.server.writer_pid(), signal.SIGKILL)
+    await clients
     _, log = load.server.process.communicate(timeout=30)
     assert load.server.process.returncode == 0, log
     assert log.count("calls are answered 503: the writer process was ended by SIGKILL") == 1
@@ -48,19 +46,16 @@ def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_event_
     check_file(load)
 
 
-def test_ready_says_503_while_the_writer_is_gone(serve: Serve) -> None:
+async def test_ready_says_503_while_the_writer_is_gone(serve: Serve) -> None:
     server = serve()
 
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(base_url=server.url) as client:
-            os.kill(server.writer_pid(), signal.SIGKILL)
-            while (answer := await client.get("/ready")).status_code == 200:
-                pass
-            while (await client.get("/ready")).status_code != 200:
-                pass
-            return answer
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        os.kill(server.writer_pid(), signal.SIGKILL)
+        while (answer := await client.get("/ready")).status_code == 200:
+            pass
+        while (await client.get("/ready")).status_code != 200:
+            pass
 
-    answer = asyncio.run(asyncio.wait_for(ask(), 30))
     assert (answer.status_code, answer.json()) == (503, {"detail": "The store does not take writes."})
     assert httpx.post(f"{server.url}/track", json=payload("s", "page-view")).status_code == 200
 
@@ -75,9 +70,9 @@ def test_the_writer_is_gone_when_the_server_was_killed(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_under_load_answers_what_it_took_and_resets_nobody(serve: Serve, number: signal.Signals) -> None:
+async def test_a_stop_under_load_answers_what_it_took_and_resets_nobody(serve: Serve, number: signal.Signals) -> None:
     load = Load(serve())
-    asyncio.run(load.run(lambda: load.server.process.send_signal(number)))
+    await load.run(lambda: load.server.process.send_signal(number))
     _, log = load.server.process.communicate(timeout=30)
     assert load.server.process.returncode == 0, log
     assert "Traceback" not in log
@@ -85,39 +80,32 @@ def test_a_stop_under_load_answers_what_it_took_and_resets_nobody(serve: Serve, 
     check_file(load)
 
 
-def test_ready_says_503_while_the_server_stops(serve: Serve) -> None:
+async def test_ready_says_503_while_the_server_stops(serve: Serve) -> None:
     server = serve()
 
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(base_url=server.url) as client:
-            assert (await client.get("/ready")).status_code == 200
-            assert (await client.get("/healthcheck")).json() == {"status": "alive"}
-            server.process.terminate()
-            while (answer := await client.get("/ready")).status_code == 200:
-                pass
-            return answer
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/ready")).status_code == 200
+        assert (await client.get("/healthcheck")).json() == {"status": "alive"}
+        server.process.terminate()
+        while (answer := await client.get("/ready")).status_code == 200:
+            pass
 
-    answer = asyncio.run(asyncio.wait_for(ask(), 30))
     assert (answer.status_code, answer.json()) == (503, {"detail": "The server is stopping."})
     assert server.process.wait(30) == 0
 
 
-def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> None:
+async def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> None:
     server = serve(TRACKD_SERVER_STOP_TIMEOUT_S="600")
 
-    async def half_a_request() -> bytes:
-        host, port = server.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(
-            b'POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n{"source"'
-        )
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the rest
-        server.process.terminate()
-        rest = await reader.read()
-        writer.close()
-        return rest
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b'POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n{"source"')
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"  # it waits for the rest
+    server.process.terminate()
+    rest = await reader.read()
+    writer.close()
 
-    assert asyncio.run(asyncio.wait_for(half_a_request(), 30)) == b""
+    assert rest == b""
     _, log = server.process.communicate(timeout=30)
     assert (server.process.returncode, "Traceback" in log) == (0, False)
 

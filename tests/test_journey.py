@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.support import SOURCE_ID, Process, bearer, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.process import TRACKD, Process
 
 Serve = Callable[..., Process]
 
@@ -99,11 +101,10 @@ def test_a_stop_loses_nothing_and_the_next_start_goes_on(serve: Serve) -> None:
 
 def test_a_source_added_beside_the_running_server_may_send_soon(serve: Serve) -> None:
     server = serve()
-    trackd = Path(server.process.args[0])  # type: ignore[index]
-    subprocess.run([trackd, "source", "add", "--name", "shop", "--id", "shop", "--db", server.db], check=True)
+    subprocess.run([TRACKD, "source", "add", "--name", "shop", "--id", "shop", "--db", server.db], check=True)
     answer = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop")), 200)
     assert answer.json()["profile"]["id"]
-    subprocess.run([trackd, "source", "disable", "shop", "--db", server.db], check=True)
+    subprocess.run([TRACKD, "source", "disable", "shop", "--db", server.db], check=True)
     refused = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop")), 401)
     assert refused.json() == {"detail": "Event source disabled."}
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.mutants import FAILS_EVERY, SERVED
-from tests.support import SOURCE_ID, Process, payload
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 
@@ -56,11 +57,11 @@ async def numbers(server: Process, calls: int, clients: int, ids: Callable[[int]
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_a_served_mutant_breaks_what_clients_rely_on(name: str, tmp_path: Path) -> None:
+async def test_a_served_mutant_breaks_what_clients_rely_on(name: str, tmp_path: Path) -> None:
     calls = 50 * FAILS_EVERY
     with mutant(name, tmp_path / "trackd.db") as server:
-        once = asyncio.run(numbers(server, calls, 8, str))
-        again = asyncio.run(numbers(server, 3, 1, lambda _: "again"))
+        once = await numbers(server, calls, 8, str)
+        again = await numbers(server, 3, 1, lambda _: "again")
     twice = len(set(once)) < len(once)
     gap = sorted(set(once)) != list(range(1, len(set(once)) + 1))
     broken = {
@@ -73,8 +74,8 @@ def test_a_served_mutant_breaks_what_clients_rely_on(name: str, tmp_path: Path) 
     assert broken[name], (once, again)
 
 
-def test_the_same_calls_find_trackd_itself_unbroken(serve: Callable[..., Process]) -> None:
+async def test_the_same_calls_find_trackd_itself_unbroken(serve: Callable[..., Process]) -> None:
     server = serve()
-    once = asyncio.run(numbers(server, 100, 8, str))
+    once = await numbers(server, 100, 8, str)
     assert sorted(once) == list(range(1, 101))
-    assert set(asyncio.run(numbers(server, 3, 1, lambda _: "again"))) == {101}
+    assert set(await numbers(server, 3, 1, lambda _: "again")) == {101}

@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, Process, execute, payload, rows, serving
+from tests.support.database import execute, rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.process import Process
+from tests.support.serving import serving
 from trackd.core.changes import Change, DeleteSessions, Outcome
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
@@ -25,7 +28,7 @@ async def _track(client: httpx.AsyncClient, session: str, *types: str, **more: A
     return answer
 
 
-def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(serve: Serve) -> None:
+async def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(serve: Serve) -> None:
     server = serve()
     idle, busy = ([f"{kind}-{number}" for number in range(3)] for kind in ("idle", "busy"))
 
@@ -34,7 +37,7 @@ def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(ser
             answers = [await _track(client, session, *["page-view"] * 400) for session in (*idle, *busy)]
             return {answer["session"]["id"]: answer["profile"]["id"] for answer in answers}
 
-    profiles = asyncio.run(fill())
+    profiles = await fill()
     server.stop()
     execute(server.db, "UPDATE event SET inserted = ?", OLD)
     execute(server.db, "UPDATE session SET updated = ?", OLD)
@@ -44,23 +47,20 @@ def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(ser
         old = "SELECT 1 FROM event WHERE inserted = ?1 UNION ALL SELECT 1 FROM session WHERE updated = ?1 LIMIT 1"
         return bool(rows(server.db, old, OLD))
 
-    async def load_until_they_are_gone() -> None:
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(60):
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(60):
 
-            async def call(session: str) -> None:
-                while True:
-                    await _track(client, session, "page-view", profile=profiles[session])
-                    if not old_ones():
-                        return
+        async def call(session: str) -> None:
+            while True:
+                await _track(client, session, "page-view", profile=profiles[session])
+                if not old_ones():
+                    return
 
-            await asyncio.gather(*(call(session) for session in busy for _ in range(4)))
-            for session in idle:
-                again = await _track(client, session, "page-view", profile=profiles[session])
-                assert again["profile"]["id"] == profiles[session]
-                assert again["debugging"]["events"]["seq"] == [401]
-                assert again["debugging"]["session"]["saved"] == 1
-
-    asyncio.run(load_until_they_are_gone())
+        await asyncio.gather(*(call(session) for session in busy for _ in range(4)))
+        for session in idle:
+            again = await _track(client, session, "page-view", profile=profiles[session])
+            assert again["profile"]["id"] == profiles[session]
+            assert again["debugging"]["events"]["seq"] == [401]
+            assert again["debugging"]["session"]["saved"] == 1
     assert server.stop() == 0
     kept = rows(server.db, "SELECT min(seq) first, max(seq) last, count(DISTINCT seq) n FROM event GROUP BY profile_id")
     assert len(kept) == 6
@@ -83,28 +83,25 @@ class SweptStore(SqliteStore):
 
 @pytest.mark.parametrize("simultaneous", [1, 20])
 @pytest.mark.parametrize("knows_profile", [True, False])
-def test_calls_whose_session_is_deleted_under_them_are_answered_200_and_begin_it_again(
+async def test_calls_whose_session_is_deleted_under_them_are_answered_200_and_begin_it_again(
     tmp_path: Path, simultaneous: int, knows_profile: bool
 ) -> None:
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
 
-    async def play() -> None:
-        store = SweptStore(path)
-        async with serving(store) as client:
-            first = (await _track(client, "s", "page-view"))["profile"]["id"]
-            store.sweep = True
-            known = {"profile": first} if knows_profile else {}
-            calls = [_track(client, "s", "page-view", **known) for _ in range(simultaneous)]
-            answers = await asyncio.gather(*calls)
-            assert not store.sweep
-            [profile_id] = {answer["profile"]["id"] for answer in answers}
-            assert (profile_id == first) is knows_profile
-            seqs = sorted(answer["debugging"]["events"]["seq"][0] for answer in answers)
-            assert seqs == list(range(seqs[0], seqs[0] + simultaneous))
-            assert seqs[0] == (2 if knows_profile else 1)
-            assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
-            assert rows(path, "SELECT id, profile_id FROM session") == [{"id": "s", "profile_id": profile_id}]
-
-    asyncio.run(play())
+    store = SweptStore(path)
+    async with serving(store) as client:
+        first = (await _track(client, "s", "page-view"))["profile"]["id"]
+        store.sweep = True
+        known = {"profile": first} if knows_profile else {}
+        calls = [_track(client, "s", "page-view", **known) for _ in range(simultaneous)]
+        answers = await asyncio.gather(*calls)
+        assert not store.sweep
+        [profile_id] = {answer["profile"]["id"] for answer in answers}
+        assert (profile_id == first) is knows_profile
+        seqs = sorted(answer["debugging"]["events"]["seq"][0] for answer in answers)
+        assert seqs == list(range(seqs[0], seqs[0] + simultaneous))
+        assert seqs[0] == (2 if knows_profile else 1)
+        assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
+        assert rows(path, "SELECT id, profile_id FROM session") == [{"id": "s", "profile_id": profile_id}]

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, Process, execute, payload, rows
+from tests.support.database import execute, rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.process import Process
 
 Serve = Callable[..., Process]
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -67,17 +69,14 @@ def document(server: Process) -> dict[str, Any]:
     return doc
 
 
-def at_once(server: Process, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def at_once(server: Process, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers to calls that are sent simultaneously."""
 
-    async def send() -> list[dict[str, Any]]:
-        limits = httpx.Limits(max_connections=len(calls), max_keepalive_connections=len(calls))
-        async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
-            answers = await asyncio.gather(*(client.post("/track", json=call) for call in calls))
-        assert {answer.status_code for answer in answers} == {200}
-        return [answer.json() for answer in answers]
-
-    return asyncio.run(send())
+    limits = httpx.Limits(max_connections=len(calls), max_keepalive_connections=len(calls))
+    async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
+        answers = await asyncio.gather(*(client.post("/track", json=call) for call in calls))
+    assert {answer.status_code for answer in answers} == {200}
+    return [answer.json() for answer in answers]
 
 
 def replace(path: str, text: str) -> None:
@@ -136,23 +135,23 @@ def test_the_full_payload_of_the_source_page_leaves_views_consents_and_counters(
     ]
 
 
-def test_20_simultaneous_views_between_two_others_are_22_views_of_one_profile(serve: Serve) -> None:
+async def test_20_simultaneous_views_between_two_others_are_22_views_of_one_profile(serve: Serve) -> None:
     server = serve()
     answers = [track(server, "page-view")]
-    answers += at_once(server, [payload("s", "page-view")] * 20)
+    answers += await at_once(server, [payload("s", "page-view")] * 20)
     answers.append(track(server, "page-view"))
     assert len({answer["profile"]["id"] for answer in answers}) == 1
     assert document(server)["stats"]["views"] == 22
 
 
 @pytest.mark.parametrize("prices", [["34.43"] * 22, [f"{n}.{n:02}" for n in range(22)]], ids=["one price", "many"])
-def test_simultaneous_increments_give_the_exact_sum(
+async def test_simultaneous_increments_give_the_exact_sum(
     serve: Serve, rules: Callable[[str], str], prices: list[str]
 ) -> None:
     server = serve(TRACKD_RULES_PATH=rules(SUMS))
     events = [{"type": "page-view", "properties": {"price": float(price)}} for price in prices]
     track(server, events[0])
-    at_once(server, [payload("s", events=[event]) for event in events[1:-1]])
+    await at_once(server, [payload("s", events=[event]) for event in events[1:-1]])
     track(server, events[-1])
     total = float(sum(map(Decimal, prices)))
     doc = document(server)
@@ -184,7 +183,7 @@ def test_events_that_are_sent_again_after_kill_9_are_applied_once(serve: Serve, 
     assert document(server)["traits"]["private"]["spent"] == 0.3
 
 
-def test_simultaneous_calls_cut_off_by_kill_9_and_sent_again_are_applied_once(
+async def test_simultaneous_calls_cut_off_by_kill_9_and_sent_again_are_applied_once(
     serve: Serve, rules: Callable[[str], str]
 ) -> None:
     path = rules(SUMS)
@@ -217,14 +216,11 @@ def test_simultaneous_calls_cut_off_by_kill_9_and_sent_again_are_applied_once(
         if len(answered) == 10:
             server.stop(signal.SIGKILL)
 
-    async def load() -> None:
-        limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
-        async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
-            await asyncio.gather(*(send(client, call) for call in calls))
-
-    asyncio.run(load())
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+    async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
+        await asyncio.gather(*(send(client, call) for call in calls))
     assert 10 <= len(answered) < len(calls)
-    again = at_once(serve(TRACKD_RULES_PATH=path), calls)
+    again = await at_once(serve(TRACKD_RULES_PATH=path), calls)
     assert len({*answered, *(answer["profile"]["id"] for answer in again)}) == 1
     assert sorted(answer["debugging"]["events"]["seq"][0] for answer in again) == list(range(1, 61))
     doc = document(server)
@@ -301,22 +297,19 @@ def test_the_built_in_rules_are_read_again_too(serve: Serve) -> None:
     assert document(server)["pii"] == {"email": "a@b.example"}
 
 
-def test_rules_that_change_under_load_lose_no_call(serve: Serve, rules: Callable[[str], str]) -> None:
+async def test_rules_that_change_under_load_lose_no_call(serve: Serve, rules: Callable[[str], str]) -> None:
     path = rules(SUMS)
     others = SUMS.replace("private.spent", "private.others")
     server = serve(TRACKD_RULES_PATH=path)
     call = payload("s", events=[{"type": "page-view", "properties": {"price": 0.1}}])
 
-    async def load() -> None:
-        limits = httpx.Limits(max_connections=16, max_keepalive_connections=16)
-        async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
-            for text in (others, "broken", SUMS, others, others + others, SUMS) * 2:
-                calls = [asyncio.create_task(client.post("/track", json=call)) for _ in range(25)]
-                replace(path, text)
-                server.process.send_signal(signal.SIGHUP)
-                assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
-
-    asyncio.run(load())
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=16)
+    async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=60) as client:
+        for text in (others, "broken", SUMS, others, others + others, SUMS) * 2:
+            calls = [asyncio.create_task(client.post("/track", json=call)) for _ in range(25)]
+            replace(path, text)
+            server.process.send_signal(signal.SIGHUP)
+            assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
     sums = document(server)["traits"]["private"]
     assert sum(Decimal(str(total)) for total in sums.values()) == 30
     assert document(server)["stats"]["counters"] == {"page-view": 300, "spent": 30}
@@ -411,19 +404,18 @@ def test_a_source_may_have_its_invalid_events_refused(serve: Serve, rules: Calla
     assert track(server, "other")["debugging"]["events"]["seq"] == [1]
 
 
-def test_refused_calls_among_simultaneous_first_calls_leave_no_trace(serve: Serve, rules: Callable[[str], str]) -> None:
+async def test_refused_calls_among_simultaneous_first_calls_leave_no_trace(
+    serve: Serve, rules: Callable[[str], str]
+) -> None:
     server = serve(TRACKD_RULES_PATH=rules(ORDERS + '[validation]\nrefuse = ["*"]\n'))
 
-    async def send() -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-            orders = [
-                {"type": "purchase-order", "id": f"e-{number}", "properties": {"total": 1 if number % 2 else -1}}
-                for number in range(20)
-            ]
-            calls = [payload("s", events=[{"type": "other"}, order]) for order in orders]
-            return await asyncio.gather(*(client.post("/track", json=call) for call in calls))
-
-    answers = asyncio.run(send())
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        orders = [
+            {"type": "purchase-order", "id": f"e-{number}", "properties": {"total": 1 if number % 2 else -1}}
+            for number in range(20)
+        ]
+        calls = [payload("s", events=[{"type": "other"}, order]) for order in orders]
+        answers = await asyncio.gather(*(client.post("/track", json=call) for call in calls))
     assert [answer.status_code for answer in answers] == [422, 200] * 10
     taken = [answer.json() for answer in answers[1::2]]
     assert len({answer["profile"]["id"] for answer in taken}) == 1

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
-from tests.exports import contents
-from tests.support import TRACKD, Process, payload
+from tests.support.exports import contents
+from tests.support.payloads import payload
+from tests.support.process import TRACKD, Process
 
 Serve = Callable[..., Process]
 CLIENTS, PROFILES = 16, 40
@@ -58,7 +59,7 @@ def _seqs(events: list[dict[str, Any]]) -> dict[str, list[int]]:
     return seqs
 
 
-def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_its_last(serve: Serve) -> None:
+async def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_its_last(serve: Serve) -> None:
     server = serve()
     folder = server.db.parent
 
@@ -68,7 +69,7 @@ def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_its_la
             await _trackd(server, "export", "--table", "event", "--output", f"events-{number}.jsonl")
             await _trackd(server, "import", f"all-{number}.jsonl", "--db", f"new-{number}.db")
 
-    assert asyncio.run(_beside_load(server, work)) > 50
+    assert await _beside_load(server, work) > 50
     assert server.stop() == 0
     for number in range(3):
         records = [json.loads(line) for line in (folder / f"all-{number}.jsonl").read_text().splitlines()[1:-1]]
@@ -83,14 +84,14 @@ def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_its_la
         assert moment == contents(server.db)["event"][: len(moment)]
 
 
-def test_backups_beside_a_busy_server_are_sound_and_show_one_moment(serve: Serve) -> None:
+async def test_backups_beside_a_busy_server_are_sound_and_show_one_moment(serve: Serve) -> None:
     server = serve()
 
     async def work() -> None:
         for number in range(5):
             await _trackd(server, "backup", f"copy-{number}.db")
 
-    assert asyncio.run(_beside_load(server, work)) > 50
+    assert await _beside_load(server, work) > 50
     for number in range(5):
         copy = server.db.with_name(f"copy-{number}.db")
         with contextlib.closing(sqlite3.connect(copy)) as db:

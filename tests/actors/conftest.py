@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.making import NOW, Make
+from tests.support.making import NOW, Make
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Answer, BatchCommitted, Refused, Tick
 from trackd.actors.thespian_adapter import actor_system

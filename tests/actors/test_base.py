@@ -1,3 +1,11 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from thespian.actors import ActorAddress
+
+from tests.actors.conftest import Troupe
+from tests.support.making import Make
 from trackd.actors.base import BaseActor
 from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick
 from trackd.core.calls import Track
@@ -10,10 +18,10 @@ class Fragile(BaseActor):
     seen: list
 
     @classmethod
-    def handlers(cls):
+    def handlers(cls) -> dict[Any, Callable[..., Any]]:
         return {Track: cls.track, Tick: cls.tick, Answered: cls.tick}
 
-    def track(self, call):
+    def track(self, call: Track) -> None:
         self.seen.append(call.number)
         if call.session_id == "fault":
             raise ZeroDivisionError("ours")
@@ -21,12 +29,12 @@ class Fragile(BaseActor):
             raise StoreError("the disk's")
         self.answer(Refused(call.number, Reason.OVERLOADED))
 
-    def tick(self, message):
+    def tick(self, message: Answered | Tick) -> None:
         self.seen.append(message)
         raise ZeroDivisionError("ours")
 
 
-def fragile(make, troupe):
+def fragile(make: type[Make], troupe: Callable[..., Any]) -> tuple[Troupe, ActorAddress, list[Any]]:
     """A troupe, the address of a fragile actor in it, and the list of what the actor was given."""
     seen = []
     actors = troupe(make.store())
@@ -35,7 +43,9 @@ def fragile(make, troupe):
     return actors, address, seen
 
 
-def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(make, troupe, caplog):
+def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     actors, address, seen = fragile(make, troupe)
     call = make.call("fault")
 
@@ -46,7 +56,9 @@ def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(make, tro
     assert "ZeroDivisionError: ours" in caplog.text
 
 
-def test_a_store_that_fails_is_told_apart_from_a_fault(make, troupe, caplog):
+def test_a_store_that_fails_is_told_apart_from_a_fault(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     actors, address, seen = fragile(make, troupe)
     call = make.call("store")
 
@@ -58,7 +70,7 @@ def test_a_store_that_fails_is_told_apart_from_a_fault(make, troupe, caplog):
     assert "Traceback" not in caplog.text
 
 
-def test_an_actor_that_raised_takes_the_next_message(make, troupe):
+def test_an_actor_that_raised_takes_the_next_message(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors, address, _ = fragile(make, troupe)
     calls = [make.call(session) for session in ("fault", "well", "fault", "well")]
 
@@ -69,7 +81,9 @@ def test_an_actor_that_raised_takes_the_next_message(make, troupe):
     assert kinds == [Failed, Refused, Failed, Refused]
 
 
-def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(make, troupe, caplog):
+def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     actors, address, seen = fragile(make, troupe)
 
     actors.tell(address, Tick())
@@ -79,7 +93,7 @@ def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(make, troupe, ca
     assert "Fragile raised on Tick" in caplog.text
 
 
-def test_a_failed_answers_no_failed(make, troupe):
+def test_a_failed_answers_no_failed(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors, address, seen = fragile(make, troupe)
     failed = Answered((Failed(7),))
 
@@ -89,7 +103,9 @@ def test_a_failed_answers_no_failed(make, troupe):
     assert actors.answers == {}
 
 
-def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(make, troupe, caplog):
+def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     actors, _, _ = fragile(make, troupe)
     call = make.call()
 
@@ -100,7 +116,9 @@ def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
     assert "EventWriter raised on str" in caplog.text
 
 
-def test_an_actor_ends_with_its_system_without_a_word(make, troupe, caplog):
+def test_an_actor_ends_with_its_system_without_a_word(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     actors, _, seen = fragile(make, troupe)
 
     actors.close()

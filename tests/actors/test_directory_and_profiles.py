@@ -1,19 +1,23 @@
 """Calls through a real Tracker, step by step: who answers, with which numbers, whatever fails."""
 
-import asyncio
 import gc
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.actors.conftest import Scene
+from tests.support.making import Make
+from trackd.actors.directory import ProfileDirectory
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.actors.profile import ProfileActor
-from trackd.actors.session_owners import SessionOwners
+from trackd.actors.session_owners import SessionOwner, SessionOwners
 from trackd.config.settings import Actors
 from trackd.core.calls import Tracked
 from trackd.core.changes import Changes, Fence, Outcome
+from trackd.core.documents import Profile, Session, Source
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 
@@ -21,25 +25,25 @@ from trackd.storage.memory import MemoryStore
 class FaultyStore(MemoryStore):
     """Raises when it is asked for these keys, and remembers what it was asked."""
 
-    def __init__(self, sources=()):
+    def __init__(self, sources: list[Source] = ()) -> None:
         super().__init__(sources)
         self.faults = {}
         self.asked = []
 
-    def _check(self, key):
+    def _check(self, key: str) -> None:
         self.asked.append(key)
         if key in self.faults:
             raise self.faults[key]
 
-    def profile(self, profile_id):
+    def profile(self, profile_id: str) -> Profile | None:
         self._check(profile_id)
         return super().profile(profile_id)
 
-    def session(self, session_id):
+    def session(self, session_id: str) -> Session | None:
         self._check(session_id)
         return super().session(session_id)
 
-    def known_events(self, profile_id, event_ids):
+    def known_events(self, profile_id: str, event_ids: list[str]) -> dict[str, Any] | None:
         event_ids = list(event_ids)
         for event_id in event_ids:
             self._check(event_id)
@@ -52,27 +56,27 @@ class ContendedStore(MemoryStore):
     contended = "A"
     commits = 0
 
-    def commit(self, batch):
+    def commit(self, batch: list[Changes]) -> list[Outcome]:
         self.commits += any(change.fence.profile_id == self.contended for change in batch)
         kept = [change for change in batch if change.fence.profile_id != self.contended]
         outcomes = iter(super().commit(kept))
         return [Outcome.STALE if c.fence.profile_id == self.contended else next(outcomes) for c in batch]
 
 
-def one_profile(make, **store):
+def one_profile(make: type[Make], **store: Any) -> ContendedStore | FaultyStore | MemoryStore:
     """Profile A, whose last event is number 5, with the session S."""
     return make.store(make.profile("A", 5, 5), sessions=[make.session("S", "A")], **store)
 
 
-def seqs(answer):
+def seqs(answer: Tracked) -> list[int]:
     return [event.seq for event in answer.events]
 
 
-def reason(answer):
+def reason(answer: Refused) -> Reason:
     return answer.reason if isinstance(answer, Refused) else None
 
 
-def profile_actors():
+def profile_actors() -> int:
     gc.collect()
     return sum(isinstance(thing, ProfileActor) for thing in gc.get_objects())
 
@@ -80,16 +84,15 @@ def profile_actors():
 # Who answers
 
 
-def test_simultaneous_first_calls_of_a_session_agree_on_one_profile_and_one_session(make, scene):
+async def test_simultaneous_first_calls_of_a_session_agree_on_one_profile_and_one_session(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = make.store()
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call("S")) for _ in range(20)]
-            await stage.commit_all()
-            return [future.result() for future in asked]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call("S")) for _ in range(20)]
+        await stage.commit_all()
+        answers = [future.result() for future in asked]
 
     assert len({answer.profile_id for answer in answers}) == 1
     assert list(store.profiles) == [answers[0].profile_id]
@@ -126,7 +129,15 @@ NEW = "new"
     ],
 )
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_the_profile_that_answers_is_that_of_the_contract(make, scene, session_id, claimed, permanent, answering, warm):
+async def test_the_profile_that_answers_is_that_of_the_contract(
+    make: type[Make],
+    scene: type[Scene],
+    session_id: str,
+    claimed: str | None,
+    permanent: bool,
+    answering: str,
+    warm: bool,
+) -> None:
     """M was merged into B, E is erased, X never was. Warm: the profiles and sessions are in memory already."""
     store = make.store(
         make.profile("A"),
@@ -136,15 +147,12 @@ def test_the_profile_that_answers_is_that_of_the_contract(make, scene, session_i
         permanent_profile_id=permanent,
     )
 
-    async def story():
-        async with scene(store) as stage:
-            if warm:
-                for known in ("A", "B"):
-                    await stage.answer(make.call(f"warm-{known}", profile_id=known))
-                await stage.answer(make.call("of-A"))
-            return await stage.answer(make.call(session_id, profile_id=claimed))
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        if warm:
+            for known in ("A", "B"):
+                await stage.answer(make.call(f"warm-{known}", profile_id=known))
+            await stage.answer(make.call("of-A"))
+        answer = await stage.answer(make.call(session_id, profile_id=claimed))
 
     if answering == NEW:
         assert answer.profile_id not in {"A", "B", "E", "M", "X"}
@@ -155,16 +163,15 @@ def test_the_profile_that_answers_is_that_of_the_contract(make, scene, session_i
     assert store.profile(answer.profile_id).seq == seqs(answer)[0]
 
 
-def test_a_session_of_an_erased_profile_gets_a_new_profile_and_stays_with_it(make, scene):
+async def test_a_session_of_an_erased_profile_gets_a_new_profile_and_stays_with_it(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = make.store(sessions=[make.session("S", "erased", kept=1)])
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call("S")) for _ in range(3)]
-            await stage.commit_all()
-            return [future.result() for future in asked] + [await stage.answer(make.call("S"))]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call("S")) for _ in range(3)]
+        await stage.commit_all()
+        answers = [future.result() for future in asked] + [await stage.answer(make.call("S"))]
 
     assert len({answer.profile_id for answer in answers}) == 1
     assert store.session("S").profile_id == answers[0].profile_id
@@ -172,75 +179,62 @@ def test_a_session_of_an_erased_profile_gets_a_new_profile_and_stays_with_it(mak
     assert store.profile(answers[0].profile_id).doc["stats"]["visits"] == 1
 
 
-def test_a_session_that_was_linked_again_keeps_its_new_profile(make, scene):
+async def test_a_session_that_was_linked_again_keeps_its_new_profile(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(sessions=[make.session("S", "erased")])
 
-    async def story():
-        async with scene(store) as stage:
-            return [await stage.answer(make.call("S")) for _ in range(3)]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        answers = [await stage.answer(make.call("S")) for _ in range(3)]
 
     assert len({answer.profile_id for answer in answers}) == 1
     assert [seqs(answer) for answer in answers] == [[1], [2], [3]]
 
 
-def test_two_sessions_that_bring_the_same_new_id_share_its_profile(make, scene):
+async def test_two_sessions_that_bring_the_same_new_id_share_its_profile(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(permanent_profile_id=True)
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call(f"S{n}", profile_id="X")) for n in range(5)]
-            await stage.commit_all()
-            return [future.result() for future in asked]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call(f"S{n}", profile_id="X")) for n in range(5)]
+        await stage.commit_all()
+        answers = [future.result() for future in asked]
 
     assert [(answer.profile_id, seqs(answer)) for answer in answers] == [("X", [n]) for n in range(1, 6)]
     assert store.profile("X").doc["stats"]["visits"] == 5
 
 
-def test_as_many_visits_as_sessions_are_counted(make, scene):
+async def test_as_many_visits_as_sessions_are_counted(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(make.profile("A"))
     sessions = [f"S{n % 7}" for n in range(30)]
 
-    async def story():
-        async with scene(store) as stage:
-            for n, session in enumerate(sessions):
-                stage.ask(make.call(session, profile_id="A"))
-                if n % 4 == 3:
-                    await stage.step()
-            await stage.commit_all()
-
-    asyncio.run(story())
+    async with scene(store) as stage:
+        for n, session in enumerate(sessions):
+            stage.ask(make.call(session, profile_id="A"))
+            if n % 4 == 3:
+                await stage.step()
+        await stage.commit_all()
 
     assert store.profile("A").doc["stats"]["visits"] == 7
     assert store.profile("A").doc["metadata"]["time"]["visit"]["count"] == 7
     assert store.profile("A").seq == 30
 
 
-def test_a_session_that_was_never_written_is_not_known_to_the_next_call(make, scene):
+async def test_a_session_that_was_never_written_is_not_known_to_the_next_call(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = make.store()
 
-    async def story():
-        async with scene(store) as stage:
-            return [await stage.answer(make.call("S", save_session=False)) for _ in range(2)]
-
-    first, second = asyncio.run(story())
+    async with scene(store) as stage:
+        first, second = [await stage.answer(make.call("S", save_session=False)) for _ in range(2)]
 
     assert first.profile_id != second.profile_id
     assert store.sessions == {}
     assert len(store.events) == 2
 
 
-def test_a_stored_session_decides_though_a_call_does_not_save_it(make, scene):
+async def test_a_stored_session_decides_though_a_call_does_not_save_it(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            return await stage.answer(make.call("S", save_session=False, context={"new": 1}))
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        answer = await stage.answer(make.call("S", save_session=False, context={"new": 1}))
 
     assert (answer.profile_id, seqs(answer)) == ("A", [6])
     assert store.session("S") == make.session("S", "A")
@@ -249,21 +243,18 @@ def test_a_stored_session_decides_though_a_call_does_not_save_it(make, scene):
 # Retries
 
 
-def test_a_retry_is_answered_only_once_the_first_copy_is_on_disk(make, scene):
+async def test_a_retry_is_answered_only_once_the_first_copy_is_on_disk(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            first = stage.ask(make.call("S", [make.event("e")]))
-            retry = stage.ask(make.call("S", [make.event("e")]))
-            await stage.rest()
-            assert (first.done(), retry.done()) == (False, False)
-            await stage.step()
-            assert (first.done(), retry.done()) == (True, False)
-            await stage.step()
-            return first.result(), retry.result()
-
-    first, retry = asyncio.run(story())
+    async with scene(store) as stage:
+        first = stage.ask(make.call("S", [make.event("e")]))
+        retry = stage.ask(make.call("S", [make.event("e")]))
+        await stage.rest()
+        assert (first.done(), retry.done()) == (False, False)
+        await stage.step()
+        assert (first.done(), retry.done()) == (True, False)
+        await stage.step()
+        first, retry = first.result(), retry.result()
 
     assert [(event.seq, event.saved) for event in first.events] == [(6, True)]
     assert [(event.seq, event.saved) for event in retry.events] == [(6, False)]
@@ -271,27 +262,24 @@ def test_a_retry_is_answered_only_once_the_first_copy_is_on_disk(make, scene):
     assert store.profile("A").doc["stats"]["counters"] == {"t": 1}
 
 
-def test_a_retry_whose_first_copy_fails_is_refused_with_it(make, scene):
+async def test_a_retry_whose_first_copy_fails_is_refused_with_it(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call("S", [make.event("e")])) for _ in range(2)]
-            await stage.fail()
-            refused = [future.result() for future in asked]
-            return refused, await stage.answer(make.call("S", [make.event("e")]))
-
-    refused, later = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call("S", [make.event("e")])) for _ in range(2)]
+        await stage.fail()
+        refused = [future.result() for future in asked]
+        refused, later = refused, await stage.answer(make.call("S", [make.event("e")]))
 
     assert [reason(answer) for answer in refused] == [Reason.STORE_FAILED] * 2
     assert [(event.seq, event.saved) for event in later.events] == [(6, True)]
 
 
-def test_a_retry_finds_its_first_copy_on_disk(make, scene):
+async def test_a_retry_finds_its_first_copy_on_disk(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
     call = [make.event("e1"), make.event("e2", store=False)]
 
-    async def story():
+    async def story() -> tuple[Tracked, Tracked]:
         async with scene(store, actors=Actors(max_active_profiles=1)) as stage:
             await stage.answer(make.call("S", call))
             warm = await stage.answer(make.call("S", call))
@@ -299,24 +287,21 @@ def test_a_retry_finds_its_first_copy_on_disk(make, scene):
             cold = await stage.answer(make.call("S", call))
             return warm, cold
 
-    for answer in asyncio.run(story()):
+    for answer in await story():
         assert [(event.id, event.seq, event.saved) for event in answer.events] == [("e1", 6, False)]
     assert store.profile("A").doc["stats"]["counters"] == {"t": 2}
 
 
-def test_what_is_on_disk_is_looked_up_there_and_not_kept_in_memory(make, scene):
+async def test_what_is_on_disk_is_looked_up_there_and_not_kept_in_memory(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make, kind=FaultyStore)
     own = [[make.event(f"e{n}")] for n in range(3)]
 
-    async def story():
-        async with scene(store) as stage:
-            for call in own:
-                await stage.answer(make.call("S", call))
-            await stage.answer(make.call("S"))
-            store.asked.clear()
-            return [await stage.answer(make.call("S", call)) for call in own]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        for call in own:
+            await stage.answer(make.call("S", call))
+        await stage.answer(make.call("S"))
+        store.asked.clear()
+        answers = [await stage.answer(make.call("S", call)) for call in own]
 
     assert [seqs(answer) for answer in answers] == [[6], [7], [8]]
     assert [key for key in store.asked if key.startswith("e")] == ["e0", "e1", "e2"]
@@ -325,17 +310,16 @@ def test_what_is_on_disk_is_looked_up_there_and_not_kept_in_memory(make, scene):
 # A commit that fails
 
 
-def test_after_a_failed_commit_calls_work_and_continue_from_what_is_stored(make, scene):
+async def test_after_a_failed_commit_calls_work_and_continue_from_what_is_stored(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            await stage.answer(make.call("S", 2))
-            lost, behind = stage.ask(make.call("S", 3)), stage.ask(make.call("S", 1))
-            await stage.fail()
-            return lost.result(), behind.result(), await stage.answer(make.call("S", 2))
-
-    lost, behind, later = asyncio.run(story())
+    async with scene(store) as stage:
+        await stage.answer(make.call("S", 2))
+        lost, behind = stage.ask(make.call("S", 3)), stage.ask(make.call("S", 1))
+        await stage.fail()
+        lost, behind, later = lost.result(), behind.result(), await stage.answer(make.call("S", 2))
 
     assert (reason(lost), reason(behind)) == (Reason.STORE_FAILED, Reason.STORE_FAILED)
     assert seqs(later) == [8, 9]
@@ -343,17 +327,16 @@ def test_after_a_failed_commit_calls_work_and_continue_from_what_is_stored(make,
     assert store.profile("A").doc["stats"]["counters"] == {"t": 4}
 
 
-def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other(make, scene):
+async def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call(session)) for session in ("S", "T", "S", "U", "S", "T")]
-            await stage.fail()
-            await stage.commit_all()
-            return [future.result() for future in asked]
-
-    answers = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call(session)) for session in ("S", "T", "S", "U", "S", "T")]
+        await stage.fail()
+        await stage.commit_all()
+        answers = [future.result() for future in asked]
 
     of_s = [answers[n] for n in (0, 2, 4)]
     assert [reason(answer) for answer in of_s] == [Reason.STORE_FAILED] * 3
@@ -361,39 +344,35 @@ def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other(make,
     assert store.profile("A").seq == 5
 
 
-def test_who_takes_a_session_from_a_profile_that_fails_fails_with_it(make, scene):
+async def test_who_takes_a_session_from_a_profile_that_fails_fails_with_it(
+    make: type[Make], scene: type[Scene]
+) -> None:
     """Whether that profile lives tells if the session's visit is to be counted again."""
     sessions = [make.session("lost", "gone")]
     store = make.store(make.profile("A", 5, 5), sessions=sessions, merged={"M": "A"}, permanent_profile_id=True)
 
-    async def story():
-        async with scene(store) as stage:
-            begun_anew = stage.ask(make.call("T", profile_id="gone"))
-            takes = stage.ask(make.call("lost", profile_id="M"))
-            built_on_that = stage.ask(make.call("lost"))
-            other = stage.ask(make.call("U"))
-            await stage.fail()
-            await stage.commit_all()
-            answers = [future.result() for future in (begun_anew, takes, built_on_that, other)]
-            return answers, await stage.answer(make.call("lost", profile_id="A"))
-
-    answers, later = asyncio.run(story())
+    async with scene(store) as stage:
+        begun_anew = stage.ask(make.call("T", profile_id="gone"))
+        takes = stage.ask(make.call("lost", profile_id="M"))
+        built_on_that = stage.ask(make.call("lost"))
+        other = stage.ask(make.call("U"))
+        await stage.fail()
+        await stage.commit_all()
+        answers = [future.result() for future in (begun_anew, takes, built_on_that, other)]
+        answers, later = answers, await stage.answer(make.call("lost", profile_id="A"))
 
     assert [reason(answer) for answer in answers[:3]] == [Reason.STORE_FAILED] * 3
     assert seqs(answers[3]) == [1]
     assert (later.profile_id, later.profile_saved) == ("A", True)
 
 
-def test_a_session_whose_first_commit_failed_is_new_again(make, scene):
+async def test_a_session_whose_first_commit_failed_is_new_again(make: type[Make], scene: type[Scene]) -> None:
     store = make.store()
 
-    async def story():
-        async with scene(store) as stage:
-            lost = stage.ask(make.call("S"))
-            await stage.fail()
-            return lost.result(), await stage.answer(make.call("S"))
-
-    lost, later = asyncio.run(story())
+    async with scene(store) as stage:
+        lost = stage.ask(make.call("S"))
+        await stage.fail()
+        lost, later = lost.result(), await stage.answer(make.call("S"))
 
     assert reason(lost) is Reason.STORE_FAILED
     assert (later.session_saved, later.profile_saved, seqs(later)) == (True, True, [1])
@@ -401,136 +380,125 @@ def test_a_session_whose_first_commit_failed_is_new_again(make, scene):
     assert store.profile(later.profile_id).doc["stats"]["visits"] == 1
 
 
-def test_a_call_that_arrives_between_failure_and_recovery_is_not_built_on_what_was_lost(make, scene):
+async def test_a_call_that_arrives_between_failure_and_recovery_is_not_built_on_what_was_lost(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            for _ in range(3):
-                lost = stage.ask(make.call("S", 2, context={"lost": 1}))
-                await stage.fail()
-                assert reason(lost.result()) is Reason.STORE_FAILED
-            return await stage.answer(make.call("S"))
-
-    assert seqs(asyncio.run(story())) == [6]
+    async with scene(store) as stage:
+        for _ in range(3):
+            lost = stage.ask(make.call("S", 2, context={"lost": 1}))
+            await stage.fail()
+            assert reason(lost.result()) is Reason.STORE_FAILED
+        result = await stage.answer(make.call("S"))
+    assert seqs(result) == [6]
     assert store.session("S").context == {}
 
 
 # A change that is stale
 
 
-def test_a_stale_call_is_run_again_on_what_is_stored_now(make, scene):
+async def test_a_stale_call_is_run_again_on_what_is_stored_now(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            await stage.answer(make.call("S"))
-            asked = stage.ask(make.call("S", 2))
-            make.move(store, "A")
-            await stage.step()
-            assert not asked.done()
-            await stage.step()
-            return asked.result()
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        await stage.answer(make.call("S"))
+        asked = stage.ask(make.call("S", 2))
+        make.move(store, "A")
+        await stage.step()
+        assert not asked.done()
+        await stage.step()
+        answer = asked.result()
 
     assert seqs(answer) == [7, 8]
     assert [event.seq for event in store.events] == [6, 7, 8]
     assert store.profile("A").revision == 8
 
 
-def test_another_node_that_wrote_just_as_much_meanwhile_loses_nothing(make, scene):
+async def test_another_node_that_wrote_just_as_much_meanwhile_loses_nothing(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as one, scene(store) as two:
-            one.ask(make.call("elsewhere"))
-            mine = [one.ask(make.call("S")) for _ in range(2)]
-            theirs = await two.answer(make.call("S"))
-            await one.commit_all()
-            return [seqs(theirs), *(seqs(future.result()) for future in mine)]
-
-    assert asyncio.run(story()) == [[6], [7], [8]]
+    async with scene(store) as one, scene(store) as two:
+        one.ask(make.call("elsewhere"))
+        mine = [one.ask(make.call("S")) for _ in range(2)]
+        theirs = await two.answer(make.call("S"))
+        await one.commit_all()
+        result = [seqs(theirs), *(seqs(future.result()) for future in mine)]
+    assert result == [[6], [7], [8]]
     assert store.profile("A").doc["stats"]["counters"] == {"t": 3}
 
 
-def test_calls_behind_a_stale_one_are_run_again_behind_it(make, scene):
+async def test_calls_behind_a_stale_one_are_run_again_behind_it(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            asked = [stage.ask(make.call("S")) for _ in range(5)]
-            make.move(store, "A")
-            await stage.commit_all()
-            return [future.result() for future in asked]
-
-    assert [seqs(answer) for answer in asyncio.run(story())] == [[6], [7], [8], [9], [10]]
+    async with scene(store) as stage:
+        asked = [stage.ask(make.call("S")) for _ in range(5)]
+        make.move(store, "A")
+        await stage.commit_all()
+        result = [future.result() for future in asked]
+    assert [seqs(answer) for answer in result] == [[6], [7], [8], [9], [10]]
     assert store.profile("A").doc["stats"]["counters"] == {"t": 5}
 
 
-def test_a_call_that_loses_the_race_for_its_session_answers_with_the_winner(make, scene):
+async def test_a_call_that_loses_the_race_for_its_session_answers_with_the_winner(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = make.store()
 
-    async def story():
-        async with scene(store) as stage:
-            asked = stage.ask(make.call("S"))
-            winner = Changes(Fence("W", 0, 0), make.profile("W"), make.session("S", "W"))
-            store.commit([winner])
-            await stage.commit_all()
-            return asked.result()
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        asked = stage.ask(make.call("S"))
+        winner = Changes(Fence("W", 0, 0), make.profile("W"), make.session("S", "W"))
+        store.commit([winner])
+        await stage.commit_all()
+        answer = asked.result()
 
     assert (answer.profile_id, seqs(answer)) == ("W", [1])
     assert list(store.profiles) == ["W"]
 
 
-def test_a_profile_erased_meanwhile_is_not_brought_back(make, scene):
+async def test_a_profile_erased_meanwhile_is_not_brought_back(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
 
-    async def story():
-        async with scene(store) as stage:
-            await stage.answer(make.call("S"))
-            asked = stage.ask(make.call("S"))
-            del store.profiles["A"]
-            await stage.commit_all()
-            return asked.result()
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        await stage.answer(make.call("S"))
+        asked = stage.ask(make.call("S"))
+        del store.profiles["A"]
+        await stage.commit_all()
+        answer = asked.result()
 
     assert answer.profile_id != "A"
     assert list(store.profiles) == [answer.profile_id]
     assert store.session("S").profile_id == answer.profile_id
 
 
-def test_a_profile_merged_meanwhile_answers_as_the_one_that_took_it_in(make, scene):
+async def test_a_profile_merged_meanwhile_answers_as_the_one_that_took_it_in(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make)
     store.profiles["B"] = make.profile("B", 2, 2)
 
-    async def story():
-        async with scene(store) as stage:
-            await stage.answer(make.call("S"))
-            asked = stage.ask(make.call("S"))
-            del store.profiles["A"]
-            store.merged["A"] = "B"
-            await stage.commit_all()
-            return asked.result()
-
-    answer = asyncio.run(story())
+    async with scene(store) as stage:
+        await stage.answer(make.call("S"))
+        asked = stage.ask(make.call("S"))
+        del store.profiles["A"]
+        store.merged["A"] = "B"
+        await stage.commit_all()
+        answer = asked.result()
 
     assert (answer.profile_id, seqs(answer)) == ("B", [3])
 
 
-def test_a_call_that_stays_stale_is_run_three_times_more_and_then_refused(make, scene):
+async def test_a_call_that_stays_stale_is_run_three_times_more_and_then_refused(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make, kind=ContendedStore)
 
-    async def story():
-        async with scene(store) as stage:
-            contended, other = stage.ask(make.call("S")), stage.ask(make.call("T"))
-            await stage.commit_all()
-            return contended.result(), other.result()
-
-    contended, other = asyncio.run(story())
+    async with scene(store) as stage:
+        contended, other = stage.ask(make.call("S")), stage.ask(make.call("T"))
+        await stage.commit_all()
+        contended, other = contended.result(), other.result()
 
     assert reason(contended) is Reason.CONTENDED
     assert contended.retry_after_s is not None
@@ -539,16 +507,14 @@ def test_a_call_that_stays_stale_is_run_three_times_more_and_then_refused(make, 
     assert store.profile("A").seq == 5
 
 
-def test_after_contention_calls_work(make, scene):
+async def test_after_contention_calls_work(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make, kind=ContendedStore)
 
-    async def story():
-        async with scene(store) as stage:
-            await stage.answer(make.call("S"))
-            store.contended = None
-            return await stage.answer(make.call("S"))
-
-    assert seqs(asyncio.run(story())) == [6]
+    async with scene(store) as stage:
+        await stage.answer(make.call("S"))
+        store.contended = None
+        result = await stage.answer(make.call("S"))
+    assert seqs(result) == [6]
 
 
 # A handler that raises
@@ -561,23 +527,22 @@ FAULTS = pytest.mark.parametrize(
 
 @FAULTS
 @pytest.mark.parametrize("broken", ["S", "P"], ids=["session", "profile"])
-def test_a_read_that_fails_answers_its_caller_once_and_disturbs_nobody(make, scene, fault, kind, broken):
+async def test_a_read_that_fails_answers_its_caller_once_and_disturbs_nobody(
+    make: type[Make], scene: type[Scene], fault: Exception, kind: type[Any], broken: str
+) -> None:
     store = one_profile(make, kind=FaultyStore)
     store.faults[broken] = fault
 
-    async def story():
-        async with scene(store) as stage:
-            other = stage.ask(make.call("T"))
-            bad = stage.ask(make.call("S" if broken == "S" else "new", profile_id="P"))
-            await stage.rest()
-            assert bad.done()
-            await stage.commit_all()
-            asked_once = store.asked.count(broken)
-            store.faults.clear()
-            again = await stage.answer(make.call("S"))
-            return bad.result(), other.result(), asked_once, again
-
-    bad, other, asked, again = asyncio.run(story())
+    async with scene(store) as stage:
+        other = stage.ask(make.call("T"))
+        bad = stage.ask(make.call("S" if broken == "S" else "new", profile_id="P"))
+        await stage.rest()
+        assert bad.done()
+        await stage.commit_all()
+        asked_once = store.asked.count(broken)
+        store.faults.clear()
+        again = await stage.answer(make.call("S"))
+        bad, other, asked, again = bad.result(), other.result(), asked_once, again
 
     assert isinstance(bad, kind)
     assert asked == 1
@@ -587,22 +552,21 @@ def test_a_read_that_fails_answers_its_caller_once_and_disturbs_nobody(make, sce
 
 
 @FAULTS
-def test_a_profile_whose_handler_raises_is_as_it_was(make, scene, fault, kind):
+async def test_a_profile_whose_handler_raises_is_as_it_was(
+    make: type[Make], scene: type[Scene], fault: Exception, kind: type[Any]
+) -> None:
     store = one_profile(make, kind=FaultyStore)
     store.faults["bad"] = fault
 
-    async def story():
-        async with scene(store) as stage:
-            before = stage.ask(make.call("S"))
-            bad = stage.ask(make.call("S", [make.event(), make.event("bad")], context={"bad": 1}))
-            after = stage.ask(make.call("S"))
-            await stage.rest()
-            assert (before.done(), bad.done(), after.done()) == (False, True, False)
-            await stage.commit_all()
-            later = await stage.answer(make.call("S"))
-            return before.result(), bad.result(), after.result(), later
-
-    before, bad, after, later = asyncio.run(story())
+    async with scene(store) as stage:
+        before = stage.ask(make.call("S"))
+        bad = stage.ask(make.call("S", [make.event(), make.event("bad")], context={"bad": 1}))
+        after = stage.ask(make.call("S"))
+        await stage.rest()
+        assert (before.done(), bad.done(), after.done()) == (False, True, False)
+        await stage.commit_all()
+        later = await stage.answer(make.call("S"))
+        before, bad, after, later = before.result(), bad.result(), after.result(), later
 
     assert isinstance(bad, kind)
     assert store.asked.count("bad") == 1
@@ -611,16 +575,13 @@ def test_a_profile_whose_handler_raises_is_as_it_was(make, scene, fault, kind):
     assert store.profile("A").doc["stats"]["counters"] == {"t": 3}
 
 
-def test_a_new_session_whose_only_call_raised_is_new_again(make, scene):
+async def test_a_new_session_whose_only_call_raised_is_new_again(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make, kind=FaultyStore)
     store.faults["bad"] = ZeroDivisionError("ours")
 
-    async def story():
-        async with scene(store) as stage:
-            bad = await stage.answer(make.call("new", [make.event("bad")], profile_id="A"))
-            return bad, await stage.answer(make.call("new"))
-
-    bad, later = asyncio.run(story())
+    async with scene(store) as stage:
+        bad = await stage.answer(make.call("new", [make.event("bad")], profile_id="A"))
+        bad, later = bad, await stage.answer(make.call("new"))
 
     assert isinstance(bad, Failed)
     assert later.profile_id != "A"
@@ -628,35 +589,31 @@ def test_a_new_session_whose_only_call_raised_is_new_again(make, scene):
     assert store.profile("A").seq == 5
 
 
-def test_a_profile_whose_first_call_raised_is_unknown_as_before(make, scene):
+async def test_a_profile_whose_first_call_raised_is_unknown_as_before(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(permanent_profile_id=True)
     store.put_source(make.source("plain"))
 
-    async def story():
-        async with scene(store) as stage:
-            bad = await stage.answer(make.call("S", profile_id="X", context={"not JSON": object()}))
-            return bad, await stage.answer(make.call("T", source_id="plain", profile_id="X"))
-
-    bad, later = asyncio.run(story())
+    async with scene(store) as stage:
+        bad = await stage.answer(make.call("S", profile_id="X", context={"not JSON": object()}))
+        bad, later = bad, await stage.answer(make.call("T", source_id="plain", profile_id="X"))
 
     assert isinstance(bad, Failed)
     assert later.profile_id != "X"
     assert list(store.profiles) == [later.profile_id]
 
 
-def test_a_call_that_raised_does_not_move_a_session_that_is_in_flight(make, scene):
+async def test_a_call_that_raised_does_not_move_a_session_that_is_in_flight(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = one_profile(make, kind=FaultyStore, merged={"M": "B"})
     store.profiles["B"] = make.profile("B")
     store.faults["bad"] = ZeroDivisionError("ours")
 
-    async def story():
-        async with scene(store) as stage:
-            in_flight = stage.ask(make.call("S"))
-            bad = stage.ask(make.call("S", [make.event("bad")], profile_id="M"))
-            await stage.commit_all()
-            return in_flight.result(), bad.result(), await stage.answer(make.call("S"))
-
-    in_flight, bad, later = asyncio.run(story())
+    async with scene(store) as stage:
+        in_flight = stage.ask(make.call("S"))
+        bad = stage.ask(make.call("S", [make.event("bad")], profile_id="M"))
+        await stage.commit_all()
+        in_flight, bad, later = in_flight.result(), bad.result(), await stage.answer(make.call("S"))
 
     assert isinstance(bad, Failed)
     assert (in_flight.profile_id, later.profile_id) == ("A", "A")
@@ -666,30 +623,24 @@ def test_a_call_that_raised_does_not_move_a_session_that_is_in_flight(make, scen
 # Activation and passivation
 
 
-def test_what_is_in_flight_is_never_evicted(make, scene):
+async def test_what_is_in_flight_is_never_evicted(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(*[make.profile(f"P{n}", 10, 10) for n in range(20)])
 
-    async def story():
-        async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as stage:
-            asked = [stage.ask(make.call(f"S{n}", profile_id=f"P{n}")) for n in range(20)]
-            asked += [stage.ask(make.call(f"S{n}")) for n in range(20)]
-            await stage.commit_all()
-            return [future.result() for future in asked]
-
-    answers = asyncio.run(story())
+    async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as stage:
+        asked = [stage.ask(make.call(f"S{n}", profile_id=f"P{n}")) for n in range(20)]
+        asked += [stage.ask(make.call(f"S{n}")) for n in range(20)]
+        await stage.commit_all()
+        answers = [future.result() for future in asked]
 
     assert [answer.profile_id for answer in answers] == [f"P{n}" for n in range(20)] * 2
     assert [seqs(answer) for answer in answers] == [[11]] * 20 + [[12]] * 20
 
 
-def test_a_profile_that_was_passivated_continues_where_it_was(make, scene):
+async def test_a_profile_that_was_passivated_continues_where_it_was(make: type[Make], scene: type[Scene]) -> None:
     store = make.store()
 
-    async def story():
-        async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as stage:
-            return [[await stage.answer(make.call(f"S{n}")) for n in range(5)] for _ in range(3)]
-
-    rounds = asyncio.run(story())
+    async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as stage:
+        rounds = [[await stage.answer(make.call(f"S{n}")) for n in range(5)] for _ in range(3)]
 
     assert len({answer.profile_id for answer in rounds[0]}) == 5
     for number, answers in enumerate(rounds, start=1):
@@ -698,40 +649,39 @@ def test_a_profile_that_was_passivated_continues_where_it_was(make, scene):
 
 
 @pytest.mark.parametrize("sessions_in_memory", [1, 10])
-def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(make, scene, sessions_in_memory):
+async def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(
+    make: type[Make], scene: type[Scene], sessions_in_memory: int
+) -> None:
     sessions = [make.session("S", "A"), make.session("T", "B")]
     store = make.store(make.profile("A"), make.profile("B"), sessions=sessions, kind=FaultyStore)
     bounds = Actors(max_active_profiles=1, max_cached_sessions=sessions_in_memory)
 
-    async def story():
-        async with scene(store, actors=bounds) as stage:
-            answers = [await stage.answer(make.call(session_id)) for session_id in ("S", "T", "S", "S")]
-            return [answer.profile_id for answer in answers]
-
-    assert asyncio.run(story()) == ["A", "B", "A", "A"]
+    async with scene(store, actors=bounds) as stage:
+        answers = [await stage.answer(make.call(session_id)) for session_id in ("S", "T", "S", "S")]
+        result = [answer.profile_id for answer in answers]
+    assert result == ["A", "B", "A", "A"]
     assert store.asked == ["S", "T", "S"]
 
 
-def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(make, scene, monkeypatch):
+async def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(
+    make: type[Make], scene: type[Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = make.store(make.profile("A", 5, 5), make.profile("B", 7, 7))
     assign = SessionOwners.assign
     fails = {"bad"}
 
-    def faulty(self, session_id, *others):
+    def faulty(self: ProfileDirectory, session_id: str, *others: str | None) -> SessionOwner | None:
         if session_id in fails:
             raise ZeroDivisionError
         return assign(self, session_id, *others)
 
     monkeypatch.setattr(SessionOwners, "assign", faulty)
 
-    async def story():
-        async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=10)) as stage:
-            await stage.answer(make.call("S", profile_id="A"))
-            bad = await stage.answer(make.call("bad", profile_id="B"))
-            fetched = await stage.answer(make.fetch("B"))
-            return bad, fetched, await stage.answer(make.call("T", profile_id="B"))
-
-    bad, fetched, later = asyncio.run(story())
+    async with scene(store, actors=Actors(max_active_profiles=1, max_cached_sessions=10)) as stage:
+        await stage.answer(make.call("S", profile_id="A"))
+        bad = await stage.answer(make.call("bad", profile_id="B"))
+        fetched = await stage.answer(make.fetch("B"))
+        bad, fetched, later = bad, fetched, await stage.answer(make.call("T", profile_id="B"))
 
     assert isinstance(bad, Failed)
     assert (fetched.profile.id, fetched.profile.seq) == ("B", 7)
@@ -739,52 +689,46 @@ def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(make, sc
     assert store.profile("A").seq == 6
 
 
-def test_actors_are_reused_for_the_profiles_that_pass_through(make, scene):
+async def test_actors_are_reused_for_the_profiles_that_pass_through(make: type[Make], scene: type[Scene]) -> None:
     store = make.store()
 
-    async def story():
-        before = profile_actors()
-        async with scene(store, actors=Actors(max_active_profiles=5, max_cached_sessions=5)) as stage:
-            for n in range(300):
-                await stage.answer(make.call(f"S{n}"))
-            return profile_actors() - before
-
-    assert asyncio.run(story()) <= 6
+    before = profile_actors()
+    async with scene(store, actors=Actors(max_active_profiles=5, max_cached_sessions=5)) as stage:
+        for n in range(300):
+            await stage.answer(make.call(f"S{n}"))
+        result = profile_actors() - before
+    assert result <= 6
     assert len(store.profiles) == 300
 
 
-def test_actors_that_a_rush_needed_serve_the_calls_after_it(make, scene):
+async def test_actors_that_a_rush_needed_serve_the_calls_after_it(make: type[Make], scene: type[Scene]) -> None:
     store = make.store()
 
-    async def story():
-        before = profile_actors()
-        async with scene(store, actors=Actors(max_active_profiles=5, max_cached_sessions=5)) as stage:
-            for rush in range(3):
-                for n in range(50):
-                    stage.ask(make.call(f"S{rush}-{n}"))
-                await stage.commit_all()
-            for n in range(100):
-                await stage.answer(make.call(f"T{n}"))
-            return profile_actors() - before
-
-    assert asyncio.run(story()) <= 55
+    before = profile_actors()
+    async with scene(store, actors=Actors(max_active_profiles=5, max_cached_sessions=5)) as stage:
+        for rush in range(3):
+            for n in range(50):
+                stage.ask(make.call(f"S{rush}-{n}"))
+            await stage.commit_all()
+        for n in range(100):
+            await stage.answer(make.call(f"T{n}"))
+        result = profile_actors() - before
+    assert result <= 55
 
 
-def test_a_failed_activation_does_not_use_up_actors(make, scene):
+async def test_a_failed_activation_does_not_use_up_actors(make: type[Make], scene: type[Scene]) -> None:
     store = make.store(kind=FaultyStore)
     store.faults["bad"] = ZeroDivisionError("ours")
     store.profiles["A"] = make.profile("A")
 
-    async def story():
-        before = profile_actors()
-        async with scene(store) as stage:
-            for n in range(50):
-                await stage.answer(make.call(f"S{n}", [make.event("bad")], profile_id="A"))
-                stage.ask(make.call(f"T{n}"))
-                await stage.fail()
-            return profile_actors() - before
-
-    assert asyncio.run(story()) <= 2
+    before = profile_actors()
+    async with scene(store) as stage:
+        for n in range(50):
+            await stage.answer(make.call(f"S{n}", [make.event("bad")], profile_id="A"))
+            stage.ask(make.call(f"T{n}"))
+            await stage.fail()
+        result = profile_actors() - before
+    assert result <= 2
 
 
 # Everything at once
@@ -804,13 +748,15 @@ acts = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(acts, st.sampled_from([1, 2, 100]))
-def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_gap(make, scene, acts, size):
+async def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_gap(
+    make: type[Make], scene: type[Scene], acts: list[tuple[str, int, int, int]], size: int
+) -> None:
     """Two nodes on one store; batches are committed and fail in any order."""
     store = make.store(make.profile("A"), make.profile("B"))
     bounds = Actors(max_active_profiles=size, max_cached_sessions=size)
     report = []
 
-    async def story():
+    async def story() -> list[Any]:
         async with scene(store, actors=bounds) as one, scene(store, actors=bounds) as two:
             for act, node, number, more in acts:
                 stage = (one, two)[node]
@@ -826,7 +772,7 @@ def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_ga
             await two.commit_all()
             return [(call, future.result()) for call, future in report]
 
-    answers = asyncio.run(story())
+    answers = await story()
 
     stored = {(event.profile_id, event.seq): event for event in store.events}
     assert len(stored) == len(store.events)
@@ -850,18 +796,15 @@ def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_ga
     assert len(own) == len(set(own))
 
 
-def test_numbers_follow_the_order_of_the_answers(make, scene):
+async def test_numbers_follow_the_order_of_the_answers(make: type[Make], scene: type[Scene]) -> None:
     store = one_profile(make)
     dice = random.Random(7)
 
-    async def story():
-        highest = 5
-        async with scene(store) as stage:
-            for _ in range(50):
-                asked = [stage.ask(make.call("S", dice.randint(1, 3))) for _ in range(dice.randint(1, 4))]
-                await stage.commit_all()
-                numbers = [seq for future in asked for seq in seqs(future.result())]
-                assert min(numbers) > highest
-                highest = max(numbers)
-
-    asyncio.run(story())
+    highest = 5
+    async with scene(store) as stage:
+        for _ in range(50):
+            asked = [stage.ask(make.call("S", dice.randint(1, 3))) for _ in range(dice.randint(1, 4))]
+            await stage.commit_all()
+            numbers = [seq for future in asked for seq in seqs(future.result())]
+            assert min(numbers) > highest
+            highest = max(numbers)

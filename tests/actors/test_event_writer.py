@@ -1,8 +1,14 @@
 import logging
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from tests.actors.conftest import Troupe
+from tests.support.making import Make
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.core.calls import Tracked
-from trackd.core.changes import Outcome
+from trackd.core.changes import Changes, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.writer import BatchResult
@@ -13,13 +19,13 @@ class PickyStore(MemoryStore):
 
     picked = "A"
 
-    def commit(self, batch):
+    def commit(self, batch: list[Changes]) -> list[Outcome]:
         kept = [change for change in batch if change.fence.profile_id != self.picked]
         outcomes = iter(super().commit(kept))
         return [Outcome.FAILED if c.fence.profile_id == self.picked else next(outcomes) for c in batch]
 
 
-def two_profiles(make, **store):
+def two_profiles(make: type[Make], **store: Any) -> MemoryStore | PickyStore:
     """Each with a session that has its name in small."""
     return make.store(
         make.profile("A", seq=1),
@@ -29,7 +35,7 @@ def two_profiles(make, **store):
     )
 
 
-def test_a_first_call_is_written_at_once(make, troupe):
+def test_a_first_call_is_written_at_once(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
 
     actors.track(make.call("a"))
@@ -37,7 +43,9 @@ def test_a_first_call_is_written_at_once(make, troupe):
     assert [len(batch) for batch in actors.batches] == [1]
 
 
-def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(make, troupe):
+def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call(session)) for session in "abaabb"]
     assert [len(batch) for batch in actors.batches] == [1]
@@ -50,7 +58,7 @@ def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(make, tro
     assert list(actors.answers) == numbers[:1]
 
 
-def test_nobody_is_answered_before_the_commit(make, troupe):
+def test_nobody_is_answered_before_the_commit(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call("a", events)) for events in (1, 0, 2)]
     assert actors.answers == {}
@@ -63,7 +71,7 @@ def test_nobody_is_answered_before_the_commit(make, troupe):
     assert all(isinstance(answer, Tracked) for answer in actors.answers.values())
 
 
-def test_without_calls_nothing_is_written(make, troupe):
+def test_without_calls_nothing_is_written(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
     actors.track(make.call("a"))
     actors.commit()
@@ -73,7 +81,7 @@ def test_without_calls_nothing_is_written(make, troupe):
     assert not actors.batches
 
 
-def test_a_batch_is_bounded(make, troupe):
+def test_a_batch_is_bounded(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call("a", 0)) for _ in range(2500)]
 
@@ -87,7 +95,9 @@ def test_a_batch_is_bounded(make, troupe):
     assert list(actors.answers) == numbers
 
 
-def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(make, troupe):
+def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     first, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
 
@@ -102,7 +112,7 @@ def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(make, troupe):
     assert [event.profile_id for event in actors.reads.events] == ["B"]
 
 
-def test_one_failed_call_takes_only_its_own_profile_with_it(make, troupe):
+def test_one_failed_call_takes_only_its_own_profile_with_it(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make, kind=PickyStore))
     numbers = [actors.track(make.call(session)) for session in ("b", "a", "b", "a")]
 
@@ -115,7 +125,9 @@ def test_one_failed_call_takes_only_its_own_profile_with_it(make, troupe):
     assert actors.reads.profile("A").seq == 1
 
 
-def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_are_of_a_later_batch(make, troupe):
+def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_are_of_a_later_batch(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make, kind=PickyStore))
     bad, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
 
@@ -127,7 +139,9 @@ def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_ar
     assert isinstance(actors.answers[other], Tracked)
 
 
-def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(make, troupe, caplog):
+def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     actors = troupe(two_profiles(make))
     for _ in range(3):
@@ -142,7 +156,9 @@ def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(make, troup
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(make, troupe):
+def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make, kind=PickyStore))
     actors.track(make.call("b"))
     actors.track(make.call("a"))
@@ -154,7 +170,9 @@ def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(mak
     assert actors.health == []
 
 
-def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(make, troupe):
+def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     actors.track(make.call("a"))
     actors.fail()
@@ -173,7 +191,9 @@ def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(make, troupe
     assert not actors.batches
 
 
-def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(make, troupe):
+def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     actors.track(make.call("a"))
     actors.fail()
@@ -187,7 +207,9 @@ def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(make, troupe):
     assert [event.seq for event in actors.answers[number].events] == [2]
 
 
-def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(make, troupe):
+def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     actors.takes_batches = False
 
@@ -202,7 +224,7 @@ def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(make, 
     assert actors.health == [False, True]
 
 
-def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make, troupe):
+def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call(session)) for session in "abb"]
     actors.takes_batches = False
@@ -212,7 +234,9 @@ def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make, troupe):
     assert [actors.reason(number) for number in numbers] == [None, Reason.STORE_FAILED, Reason.STORE_FAILED]
 
 
-def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(make, troupe):
+def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call(session, 0)) for session in "a" * 1500 + "b"]
     actors.takes_batches = False
@@ -222,7 +246,9 @@ def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(make
     assert [number for number in numbers if number not in actors.answers] == []
 
 
-def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(make, troupe):
+def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(two_profiles(make))
     numbers = [actors.track(make.call("a"))]
     actors.batches.popleft()
@@ -235,7 +261,7 @@ def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(make, t
     assert isinstance(actors.answers[later], Tracked)
 
 
-def test_a_failure_of_the_store_is_not_told_to_callers(make, troupe):
+def test_a_failure_of_the_store_is_not_told_to_callers(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(two_profiles(make))
     number = actors.track(make.call("a"))
     actors.batches.popleft()

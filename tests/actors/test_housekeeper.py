@@ -1,10 +1,12 @@
 """Old events and sessions go in the writer's idle moments, and calls whose session is gone begin another."""
 
-import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.actors.conftest import Scene
+from tests.actors.conftest import Scene, Troupe
+from tests.support.making import Make
 from trackd.config.settings import Actors, Retention
 from trackd.core.calls import Tracked
 from trackd.core.changes import Changes, DeleteEvents, DeleteSessions
@@ -14,19 +16,19 @@ OLD = "2025-12-01T12:00:00.000000Z"
 AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the troupe's time
 
 
-def kinds(actors):
+def kinds(actors: Troupe) -> list[Any]:
     """What is handed to the writer and not committed yet."""
     return [[type(change) for change in batch] for batch in actors.batches]
 
 
-def with_old_events(make, actors, count):
+def with_old_events(make: type[Make], actors: Troupe, count: int) -> None:
     """Stored in calls of 500; none is under way after it."""
     for _ in range(count // 500):
         actors.track(make.call(events=500, received=OLD))
         actors.commit()
 
 
-def test_without_a_limit_nothing_is_asked_of_the_writer(make, troupe):
+def test_without_a_limit_nothing_is_asked_of_the_writer(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store())
 
     actors.tick()
@@ -34,7 +36,9 @@ def test_without_a_limit_nothing_is_asked_of_the_writer(make, troupe):
     assert not actors.batches
 
 
-def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(make, troupe):
+def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
 
     actors.tick()
@@ -44,7 +48,7 @@ def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(make
     assert list(actors.batches) == [[DeleteSessions(AT_LIMIT)]]
 
 
-def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make, troupe):
+def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     with_old_events(make, actors, 2500)
 
@@ -62,7 +66,7 @@ def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make, troupe):
     assert not actors.batches
 
 
-def test_when_nothing_is_left_the_next_look_is_a_minute_later(make, troupe):
+def test_when_nothing_is_left_the_next_look_is_a_minute_later(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     actors.tick()
     actors.commit()
@@ -76,7 +80,7 @@ def test_when_nothing_is_left_the_next_look_is_a_minute_later(make, troupe):
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_what_is_too_old_is_said_by_the_time_of_day(make, troupe):
+def test_what_is_too_old_is_said_by_the_time_of_day(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     actors.time_of_day = actors.time_of_day.replace(year=2027)
 
@@ -85,7 +89,7 @@ def test_what_is_too_old_is_said_by_the_time_of_day(make, troupe):
     assert list(actors.batches) == [[DeleteEvents(AT_LIMIT.replace("2026", "2027"))]]
 
 
-def test_a_deletion_waits_until_no_call_does(make, troupe):
+def test_a_deletion_waits_until_no_call_does(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     numbers = [actors.track(make.call()), actors.track(make.call())]
 
@@ -102,7 +106,7 @@ def test_a_deletion_waits_until_no_call_does(make, troupe):
     assert all(isinstance(actors.answers[number], Tracked) for number in numbers)
 
 
-def test_calls_that_come_during_a_deletion_are_the_next_batch(make, troupe):
+def test_calls_that_come_during_a_deletion_are_the_next_batch(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
     actors.tick()
     number = actors.track(make.call())
@@ -115,7 +119,9 @@ def test_calls_that_come_during_a_deletion_are_the_next_batch(make, troupe):
     assert kinds(actors) == [[DeleteSessions]]
 
 
-def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(make, troupe):
+def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     actors.tick()
     number = actors.track(make.call())
@@ -131,7 +137,9 @@ def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(m
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_a_deletion_that_the_writer_does_not_take_is_tried_again(make, troupe):
+def test_a_deletion_that_the_writer_does_not_take_is_tried_again(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     actors.takes_batches = False
     actors.tick()
@@ -146,7 +154,9 @@ def test_a_deletion_that_the_writer_does_not_take_is_tried_again(make, troupe):
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(make, troupe):
+def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(make.store(), retention=EVENTS)
     with_old_events(make, actors, 500)
     actors.tick()
@@ -159,63 +169,58 @@ def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(make, troup
     assert [event.seq for event in actors.answers[number].events] == [501]
 
 
-def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it(make):
+async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it(
+    make: type[Make],
+) -> None:
     store = make.store()
 
-    async def play():
-        async with Scene(store) as scene:
-            first = await scene.answer(make.call())
-            store.commit([DeleteSessions("2027")])
-            assert store.sessions == {}
+    async with Scene(store) as scene:
+        first = await scene.answer(make.call())
+        store.commit([DeleteSessions("2027")])
+        assert store.sessions == {}
 
-            again = await scene.answer(make.call(profile_id=first.profile_id, context={"a": 1}))
+        again = await scene.answer(make.call(profile_id=first.profile_id, context={"a": 1}))
 
-            assert again.profile_id == first.profile_id
-            assert [event.seq for event in again.events] == [2]
-            assert again.session_saved
-            assert store.sessions["S"].context == {"a": 1}
-            assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
-
-    asyncio.run(play())
+        assert again.profile_id == first.profile_id
+        assert [event.seq for event in again.events] == [2]
+        assert again.session_saved
+        assert store.sessions["S"].context == {"a": 1}
+        assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
 
 
-def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered(make):
+async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered(make: type[Make]) -> None:
     store = make.store()
 
-    async def play():
-        async with Scene(store, actors=Actors(max_active_profiles=1)) as scene:
-            first = await scene.answer(make.call())
-            await scene.answer(make.call("other"))
-            store.commit([DeleteSessions("2027")])
+    async with Scene(store, actors=Actors(max_active_profiles=1)) as scene:
+        first = await scene.answer(make.call())
+        await scene.answer(make.call("other"))
+        store.commit([DeleteSessions("2027")])
 
-            again = await scene.answer(make.call())
+        again = await scene.answer(make.call())
 
-            assert (again.profile_id, again.session_saved) == (first.profile_id, True)
-            assert store.sessions["S"].profile_id == first.profile_id
-            assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
-
-    asyncio.run(play())
+        assert (again.profile_id, again.session_saved) == (first.profile_id, True)
+        assert store.sessions["S"].profile_id == first.profile_id
+        assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["who know no profile", "who know their profile"])
-def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(make, known):
+async def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(
+    make: type[Make], known: bool
+) -> None:
     store = make.store()
 
-    async def play():
-        async with Scene(store) as scene:
-            first = await scene.answer(make.call())
-            profile_id = first.profile_id if known else None
-            calls = [scene.ask(make.call(profile_id=profile_id)) for _ in range(20)]
-            store.commit([DeleteSessions("2027")])
-            await scene.commit_all()
+    async with Scene(store) as scene:
+        first = await scene.answer(make.call())
+        profile_id = first.profile_id if known else None
+        calls = [scene.ask(make.call(profile_id=profile_id)) for _ in range(20)]
+        store.commit([DeleteSessions("2027")])
+        await scene.commit_all()
 
-            answers = [call.result() for call in calls]
-            assert {type(answer) for answer in answers} == {Tracked}
-            [answering] = {answer.profile_id for answer in answers}
-            assert (answering == first.profile_id) is known
-            assert store.sessions["S"].profile_id == answering
-            begin = 2 if known else 1
-            assert sorted(answer.events[0].seq for answer in answers) == list(range(begin, begin + 20))
-            assert sum(answer.session_saved for answer in answers) == 1
-
-    asyncio.run(play())
+        answers = [call.result() for call in calls]
+        assert {type(answer) for answer in answers} == {Tracked}
+        [answering] = {answer.profile_id for answer in answers}
+        assert (answering == first.profile_id) is known
+        assert store.sessions["S"].profile_id == answering
+        begin = 2 if known else 1
+        assert sorted(answer.events[0].seq for answer in answers) == list(range(begin, begin + 20))
+        assert sum(answer.session_saved for answer in answers) == 1

@@ -1,75 +1,76 @@
 """A session that goes from one profile to another while calls of it are in flight, here or on another node."""
 
-import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
+from tests.actors.conftest import Scene, Troupe
+from tests.support.making import Make
 from trackd.actors.messages import Erased, Reason
 from trackd.config.settings import Actors
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.errors import StoreError
+from trackd.storage.memory import MemoryStore
 from trackd.storage.writer import BatchResult, commit
 
 
-def two_profiles(make, **store):
+def two_profiles(make: type[Make], **store: Any) -> MemoryStore:
     """A with the session S, and B, into which M was merged."""
     sessions = [make.session("S", "A")]
     return make.store(make.profile("A"), make.profile("B"), sessions=sessions, merged={"M": "B"}, **store)
 
 
-def move_elsewhere(make, store, session_id, profile_id):
+def move_elsewhere(make: type[Make], store: MemoryStore, session_id: str, profile_id: str) -> None:
     """Another node links the session to another profile."""
     was = store.session(session_id)
     session = replace(was, profile_id=profile_id, updated=make.later)
     make.move(store, profile_id, session=session, previous_owner=was.profile_id)
 
 
-def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves(make, scene):
+async def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves(
+    make: type[Make], scene: type[Scene]
+) -> None:
     store = two_profiles(make)
 
-    async def story():
-        async with scene(store) as stage:
-            says = stage.ask(make.call("S", context={"said": 1}, received=make.later))
-            moves = stage.ask(make.call("S", profile_id="M"))
-            await stage.commit_all()
-            return says.result().profile_id, moves.result().profile_id
-
-    assert asyncio.run(story()) == ("A", "B")
+    async with scene(store) as stage:
+        says = stage.ask(make.call("S", context={"said": 1}, received=make.later))
+        moves = stage.ask(make.call("S", profile_id="M"))
+        await stage.commit_all()
+        result = says.result().profile_id, moves.result().profile_id
+    assert result == ("A", "B")
     assert store.session("S").profile_id == "B"
     assert store.session("S").context == {"said": 1}
 
 
-def test_a_session_that_began_in_flight_is_one_visit_when_it_moves(make, scene):
+async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves(make: type[Make], scene: type[Scene]) -> None:
     store = two_profiles(make)
 
-    async def story():
-        async with scene(store) as stage:
-            stage.ask(make.call("new", profile_id="A", context={"said": 1}))
-            stage.ask(make.call("new", profile_id="M"))
-            await stage.commit_all()
-
-    asyncio.run(story())
+    async with scene(store) as stage:
+        stage.ask(make.call("new", profile_id="A", context={"said": 1}))
+        stage.ask(make.call("new", profile_id="M"))
+        await stage.commit_all()
 
     assert [store.profiles[one].doc["stats"]["visits"] for one in "AB"] == [1, 0]
     assert store.session("new").context == {"said": 1}
 
 
-def test_a_session_that_another_node_moved_stays_where_it_is(make, scene):
+async def test_a_session_that_another_node_moved_stays_where_it_is(make: type[Make], scene: type[Scene]) -> None:
     """This one still knows whose it was, and reads the session itself again."""
     store = two_profiles(make)
 
-    async def story():
-        async with scene(store, actors=Actors(max_active_profiles=1)) as stage:
-            await stage.answer(make.call("S"))
-            await stage.answer(make.call("other"))
-            move_elsewhere(make, store, "S", "B")
-            return (await stage.answer(make.call("S"))).profile_id
-
-    assert asyncio.run(story()) == "B"
+    async with scene(store, actors=Actors(max_active_profiles=1)) as stage:
+        await stage.answer(make.call("S"))
+        await stage.answer(make.call("other"))
+        move_elsewhere(make, store, "S", "B")
+        result = (await stage.answer(make.call("S"))).profile_id
+    assert result == "B"
     assert store.session("S").profile_id == "B"
 
 
-def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_their_session(make, troupe):
+def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_their_session(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     """The first is of a new profile, the second of B: only the first is undone."""
     store = two_profiles(make)
     actors = troupe(store)
@@ -85,7 +86,9 @@ def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_thei
     assert actors.answers[last].profile_id == "B"
 
 
-def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session_behind(make, troupe):
+def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session_behind(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     store = two_profiles(make, permanent_profile_id=True)
     actors = troupe(store)
     actors.track(make.call("S"))
@@ -102,7 +105,9 @@ def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session
     assert actors.answers[again].profile_id == "A", "a source with ids of its own begins it anew"
 
 
-def test_an_erasure_that_another_node_was_faster_with_finds_nobody(make, troupe):
+def test_an_erasure_that_another_node_was_faster_with_finds_nobody(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     store = two_profiles(make)
     actors = troupe(store)
     actors.track(make.call("S"))

@@ -1,22 +1,27 @@
 """However events come (one by one, all at once, with a crash and a retry in between), they make the same profile."""
 
-import asyncio
 import itertools
 import json
 import shutil
 import tempfile
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.actors.conftest import Scene
+from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.calls import Tracked
+from trackd.core.calls import Tracked, TrackedEvent
 from trackd.core.decision import decide
+from trackd.core.documents import Profile, Source
 from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
+from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.writer import commit
@@ -58,7 +63,7 @@ VALUE_AT = [
 OBJECT_AT = ["properties", "properties.a", "event.properties", "profile.traits.public", "profile.stats.counters"]
 
 
-def of(target, op, operand):
+def of(target: str, op: str, operand: dict[str, Any]) -> dict[str, Any]:
     """A step; a literal that can never do, which no rules file may have, is one that does."""
     value = operand.get("value")
     if "value" in operand and not target.endswith("*"):
@@ -107,13 +112,13 @@ conditions = st.sampled_from(
 )
 
 
-def rule(event, taken, when, days):
+def rule(event: list[str], taken: list[dict[str, Any]], when: str | None, days: int | None) -> dict[str, Any]:
     consents = any(step["target"].startswith("consents") for step in taken)
     entry = {"event": event, "steps": taken, "valid_for_days": days if consents else None}
     return entry | ({"when": when} if when else {})
 
 
-def named(prefix, entries):
+def named(prefix: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**entry, "name": f"{prefix}{n}"} for n, entry in enumerate(entries)]
 
 
@@ -167,24 +172,26 @@ histories = st.fixed_dictionaries(
 )
 
 
-def compiled(file):
+def compiled(file: dict[str, Any]) -> RuleSet:
     return compile_rules(file, Limits())
 
 
-def split(events, cuts):
+def split(events: list[TrackedEvent], cuts: range | set[int]) -> list[list[TrackedEvent]]:
     """Into calls, between the events at these places."""
     places = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
     return [events[begin:end] for begin, end in itertools.pairwise(places)]
 
 
-def said(doc):
+def said(doc: dict[str, Any]) -> str:
     """The document without what depends on when and how often calls came."""
     time = doc["metadata"]["time"]
     metadata = {**doc["metadata"], "time": {"visits": time["visit"]["count"]}}
     return json.dumps({**doc, "id": None, "metadata": metadata}, sort_keys=True)
 
 
-def decided(make, calls, source, ruleset, limits):
+def decided(
+    make: type[Make], calls: list[list[TrackedEvent]], source: Source, ruleset: RuleSet, limits: Limits
+) -> Profile:
     """The profile after these calls, decided one after the other."""
     profile, session, event_ids = None, None, {}
     for events in calls:
@@ -196,7 +203,7 @@ def decided(make, calls, source, ruleset, limits):
 
 
 @asynccontextmanager
-async def running(scene, store, **dependencies):
+async def running(scene: type[Scene], store: SqliteStore, **dependencies: Any) -> AsyncIterator[Any]:
     """As a scene, but at the end calls may still wait for a disk that does not come back."""
     stage = scene(store, **dependencies)
     await stage.tracker.start()
@@ -206,7 +213,9 @@ async def running(scene, store, **dependencies):
         await stage.tracker.stop(timeout_s=0)
 
 
-async def until_the_crash(make, stage, calls, history):
+async def until_the_crash(
+    make: type[Make], stage: Scene, calls: list[list[TrackedEvent]], history: dict[str, Any]
+) -> None:
     """The last call of all is asked for, and either is on disk when nobody has heard of it, or is not."""
     for events, committed in zip(calls, history["committed"], strict=False):
         stage.ask(make.call("S", events))
@@ -216,13 +225,22 @@ async def until_the_crash(make, stage, calls, history):
         commit(stage.store, stage.writer.batches.popleft())
 
 
-def crashed(make, scene, empty, folder, source, history, calls, **dependencies):
+async def crashed(
+    make: type[Make],
+    scene: type[Scene],
+    empty: Callable[..., Any],
+    folder: Path,
+    source: Source,
+    history: dict[str, Any],
+    calls: list[list[TrackedEvent]],
+    **dependencies: Any,
+) -> Profile:
     """The profile after a crash: what is on disk then is opened anew, and the same calls are sent again."""
     for name in ("before", "after"):
         (folder / name).mkdir()
     shutil.copy(empty(source), folder / "before" / "trackd.db")
 
-    async def lost():
+    async def lost() -> None:
         store = SqliteStore(folder / "before" / "trackd.db")
         async with running(scene, store, **dependencies) as stage:
             await until_the_crash(make, stage, calls[: history["crash"] + 1], history)
@@ -230,26 +248,23 @@ def crashed(make, scene, empty, folder, source, history, calls, **dependencies):
                 shutil.copy(folder / "before" / name, folder / "after" / name)
         store.close()
 
-    async def again():
-        store = SqliteStore(folder / "after" / "trackd.db")
-        async with running(scene, store, **dependencies) as stage:
-            answers = [await stage.answer(make.call("S", events)) for events in calls]
-            assert {type(answer) for answer in answers} == {Tracked}
-            (profile_id,) = {answer.profile_id for answer in answers}
-        profile = store.profile(profile_id)
-        store.close()
-        return profile
-
-    asyncio.run(lost())
-    return asyncio.run(again())
+    await lost()
+    store = SqliteStore(folder / "after" / "trackd.db")
+    async with running(scene, store, **dependencies) as stage:
+        answers = [await stage.answer(make.call("S", events)) for events in calls]
+        assert {type(answer) for answer in answers} == {Tracked}
+        (profile_id,) = {answer.profile_id for answer in answers}
+    profile = store.profile(profile_id)
+    store.close()
+    return profile
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory):
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Makes an empty database file that has this source, once for each."""
     made = {}
 
-    def path(source):
+    def path(source: Source) -> Path:
         if source not in made:
             made[source] = tmp_path_factory.mktemp("empty") / "trackd.db"
             with Sources(made[source], create=True) as sources:
@@ -272,9 +287,16 @@ RETRY_AFTER_CONSENT = {
 @example(**RETRY_AFTER_CONSENT)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(files, events, histories, st.booleans(), st.sampled_from([Limits(), TIGHT]))
-def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
-    make, scene, empty, file, events, history, consent, limits
-):
+async def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
+    make: type[Make],
+    scene: type[Scene],
+    empty: Callable[..., Any],
+    file: dict[str, Any],
+    events: list[tuple[str, dict[str, Any], bool, int]],
+    history: dict[str, Any],
+    consent: bool,
+    limits: Limits,
+) -> None:
     ruleset, source = compiled(file), make.source(consent=consent)
     made = [
         make.event(f"e{number}", event_type, properties=properties, store=store)
@@ -286,7 +308,7 @@ def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
     calls = split(made, history["cuts"])
     with tempfile.TemporaryDirectory() as folder:
         dependencies = {"rules": ruleset, "limits": limits}
-        after_a_crash = crashed(make, scene, empty, Path(folder), source, history, calls, **dependencies)
+        after_a_crash = await crashed(make, scene, empty, Path(folder), source, history, calls, **dependencies)
 
     assert said(one_by_one.doc) == said(all_at_once.doc) == said(after_a_crash.doc)
     assert one_by_one.seq == all_at_once.seq == after_a_crash.seq

@@ -1,7 +1,13 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from tests.actors.conftest import Troupe
+from tests.support.making import Make
 from trackd.actors.messages import Reason
 from trackd.core.calls import Tracked
+from trackd.core.documents import Source
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 
@@ -9,13 +15,13 @@ from trackd.storage.memory import MemoryStore
 class UnreadableSources(MemoryStore):
     readable = True
 
-    def sources(self):
+    def sources(self) -> list[Source] | None:
         if not self.readable:
             raise StoreError("cannot read")
         return super().sources()
 
 
-def test_an_unknown_source_is_refused(make, troupe):
+def test_an_unknown_source_is_refused(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store())
 
     number = actors.track(make.call(source_id="nobody"))
@@ -25,7 +31,7 @@ def test_an_unknown_source_is_refused(make, troupe):
     assert not actors.batches
 
 
-def test_a_disabled_source_is_refused(make, troupe):
+def test_a_disabled_source_is_refused(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(enabled=False))
 
     assert actors.reason(actors.track(make.call())) is Reason.DISABLED_SOURCE
@@ -44,13 +50,17 @@ def test_a_disabled_source_is_refused(make, troupe):
         (("https://shop.example",), "", Reason.FOREIGN_ORIGIN),
     ],
 )
-def test_a_source_that_names_origins_takes_browsers_from_there_alone(make, troupe, origins, origin, reason):
+def test_a_source_that_names_origins_takes_browsers_from_there_alone(
+    make: type[Make], troupe: Callable[..., Troupe], origins: tuple[Any, ...], origin: str | None, reason: Reason | None
+) -> None:
     actors = troupe(make.store(origins=origins))
 
     assert actors.reason(actors.track(make.call(origin=origin))) is reason
 
 
-def test_past_its_rate_limit_a_source_is_refused_until_its_time_has_come(make, troupe):
+def test_past_its_rate_limit_a_source_is_refused_until_its_time_has_come(
+    make: type[Make], troupe: Callable[..., Troupe]
+) -> None:
     actors = troupe(make.store(rate_limit=2.0))
 
     numbers = [actors.track(make.call(f"S{n}")) for n in range(3)]
@@ -62,13 +72,13 @@ def test_past_its_rate_limit_a_source_is_refused_until_its_time_has_come(make, t
     assert actors.reason(actors.track(make.call("S4"))) is Reason.RATE_LIMITED
 
 
-def test_each_source_has_its_own_rate_limit(make, troupe):
+def test_each_source_has_its_own_rate_limit(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     store = make.store(rate_limit=1.0)
     store.put_source(make.source("other", rate_limit=1.0))
     store.put_source(make.source("free"))
     actors = troupe(store)
 
-    def reasons(source_id):
+    def reasons(source_id: str) -> list[None]:
         return [actors.reason(actors.track(make.call(source_id=source_id))) for _ in range(2)]
 
     assert reasons("source") == [None, Reason.RATE_LIMITED]
@@ -76,7 +86,7 @@ def test_each_source_has_its_own_rate_limit(make, troupe):
     assert reasons("free") == [None, None]
 
 
-def test_a_foreign_origin_does_not_use_up_the_rate(make, troupe):
+def test_a_foreign_origin_does_not_use_up_the_rate(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(rate_limit=1.0, origins=("https://shop.example",)))
 
     for _ in range(5):
@@ -85,7 +95,7 @@ def test_a_foreign_origin_does_not_use_up_the_rate(make, troupe):
     assert actors.reason(actors.track(make.call(origin="https://shop.example"))) is None
 
 
-def test_a_change_of_a_source_is_seen_at_the_next_tick(make, troupe):
+def test_a_change_of_a_source_is_seen_at_the_next_tick(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     store = make.store()
     actors = troupe(store)
     assert actors.reason(actors.track(make.call())) is None
@@ -98,7 +108,9 @@ def test_a_change_of_a_source_is_seen_at_the_next_tick(make, troupe):
     assert actors.reason(actors.track(make.call(source_id="new"))) is None
 
 
-def test_sources_are_read_again_only_when_they_changed(make, troupe, caplog):
+def test_sources_are_read_again_only_when_they_changed(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     store = make.store(kind=UnreadableSources)
     actors = troupe(store)
 
@@ -109,7 +121,7 @@ def test_sources_are_read_again_only_when_they_changed(make, troupe, caplog):
     assert caplog.records == []
 
 
-def test_a_change_of_a_source_does_not_fill_its_bucket(make, troupe):
+def test_a_change_of_a_source_does_not_fill_its_bucket(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     store = make.store(rate_limit=1.0)
     actors = troupe(store)
     actors.track(make.call())
@@ -120,7 +132,9 @@ def test_a_change_of_a_source_does_not_fill_its_bucket(make, troupe):
     assert actors.reason(actors.track(make.call())) is Reason.RATE_LIMITED
 
 
-def test_sources_that_cannot_be_read_stay_as_they_were_and_are_read_later(make, troupe, caplog):
+def test_sources_that_cannot_be_read_stay_as_they_were_and_are_read_later(
+    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+) -> None:
     store = make.store(kind=UnreadableSources)
     actors = troupe(store)
 
@@ -135,7 +149,7 @@ def test_sources_that_cannot_be_read_stay_as_they_were_and_are_read_later(make, 
     assert actors.reason(actors.track(make.call())) is Reason.DISABLED_SOURCE
 
 
-def test_the_answer_says_what_the_source_is_set_to(make, troupe):
+def test_the_answer_says_what_the_source_is_set_to(make: type[Make], troupe: Callable[..., Troupe]) -> None:
     actors = troupe(make.store(consent=True, returns_profile=True))
 
     number = actors.track(make.call(wants_profile=True))

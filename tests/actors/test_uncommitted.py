@@ -3,10 +3,11 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.making import Make
 from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
 
 
-def test_what_was_added_is_found_until_it_is_settled(make):
+def test_what_was_added_is_found_until_it_is_settled(make: type[Make]) -> None:
     unsettled = Uncommitted()
     unsettled.add(1, None, {"e1": 1})
     unsettled.add(2, None, {"e2": None, "e3": 2})
@@ -18,7 +19,7 @@ def test_what_was_added_is_found_until_it_is_settled(make):
     assert unsettled.event_ids(["e1", "e2", "e3"]) == {}
 
 
-def test_a_session_is_found_in_its_last_state(make):
+def test_a_session_is_found_in_its_last_state(make: type[Make]) -> None:
     unsettled = Uncommitted()
     unsettled.add(1, make.session("S", "A", step=1), None)
     unsettled.add(2, make.session("S", "A", step=2), None)
@@ -27,7 +28,7 @@ def test_a_session_is_found_in_its_last_state(make):
     assert unsettled.session("T") is None
 
 
-def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make):
+def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make: type[Make]) -> None:
     unsettled = Uncommitted()
     for n in range(1, 3 * SESSIONS_KEPT + 1):
         unsettled.add(n, make.session(f"S{n}", "A"), None)
@@ -39,7 +40,7 @@ def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make):
     assert kept == list(range(2 * SESSIONS_KEPT + 1, 3 * SESSIONS_KEPT + 1))
 
 
-def test_a_session_in_use_does_not_keep_those_that_passed_by(make):
+def test_a_session_in_use_does_not_keep_those_that_passed_by(make: type[Make]) -> None:
     unsettled = Uncommitted()
     for n in range(1, 31):
         unsettled.add(2 * n - 1, make.session(f"S{n}", "A"), None)
@@ -55,7 +56,9 @@ settles = st.tuples(st.just("settle"), st.integers(0, 12), st.just(0))
 
 
 @given(st.lists(st.one_of(adds, adds, settles), max_size=80))
-def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(make, steps):
+def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(
+    make: type[Make], steps: list[tuple[str, int, int]]
+) -> None:
     unsettled, ordinal, durable_up_to = Uncommitted(), 0, 0
     sessions, ids, fresh = {}, {}, itertools.count()
     for act, number, new_ids in steps:

@@ -11,7 +11,7 @@ from tests.bench.payloads import EVENTS, SOURCE_ID
 from tests.bench.plan import Plan
 from tests.bench.processes import cpu_s
 from tests.bench.servers import Server, trackd
-from tests.support import TRACKD
+from tests.support.process import TRACKD
 
 LONGER = 2  # rounds than others: of 1,000 calls only one is slower than p99.9
 

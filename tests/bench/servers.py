@@ -15,7 +15,7 @@ import psutil
 
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
-from tests.support import TRACKD, Process
+from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 

@@ -14,7 +14,7 @@ from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Target
 from tests.bench.plan import Plan
 from tests.bench.servers import READY_S, free_port
-from tests.support import TRACKD
+from tests.support.process import TRACKD
 
 POLL_S = 0.002
 SERVE_S, VERSION_S = 0.7, 0.3

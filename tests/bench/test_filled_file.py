@@ -4,7 +4,9 @@ from pathlib import Path
 import httpx
 
 from tests.bench.filled_file import Filling, fill
-from tests.support import Process, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import payload
+from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.audit import audit, checks
 from trackd.storage.sqlite.source_list import Sources

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.payloads import body
 from tests.bench.peers import peer
-from tests.support import rows
+from tests.support.database import rows
 
 
 async def answers(name: str, sessions: list[str]) -> list[str]:

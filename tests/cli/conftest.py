@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import TRACKD
+from tests.support.process import TRACKD
 
 Result = subprocess.CompletedProcess[str]
 

@@ -4,21 +4,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, TRACKD
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import TRACKD, Process
 
 FEW = ["--calls", "200", "--clients", "8", "--profiles", "10"]
 
 
 @pytest.fixture
-def server(serve):
+def server(serve: Callable[..., Process]) -> Process:
     return serve()
 
 
-def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(trackd, server, tmp_path):
+def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], server: Process, tmp_path: Path
+) -> None:
     files = ["--json", "run.json", "--report", "run.html", "--history", "run.jsonl"]
     run = trackd("load", server.url, "--source", SOURCE_ID, *FEW, *files, TRACKD_TOKEN=server.token)
 
@@ -32,13 +37,17 @@ def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(trackd, server, 
     assert sum(len(line["value"]["events"]) for line in lines if line.get("f") == "read") == 600
 
 
-def test_without_a_token_the_verdict_says_that_nothing_was_read_back(trackd, server):
+def test_without_a_token_the_verdict_says_that_nothing_was_read_back(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], server: Process
+) -> None:
     run = trackd("load", server.url, "--source", SOURCE_ID, *FEW)
     assert run.returncode == 0
     assert "not looked at: no token was given" in run.stdout
 
 
-def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(trackd):
+def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(
+    trackd: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     raw = ["-m", "tests.load.raw_server", "0", "doubled"]
     with subprocess.Popen([sys.executable, *raw], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -50,7 +59,7 @@ def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(trackd)
     assert '"seq": [1, 2, 3]' in run.stdout
 
 
-def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server):
+def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server: Process) -> None:
     command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "60"]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -66,7 +75,9 @@ def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server):
     assert time.monotonic() - began < 30
 
 
-def test_what_cannot_begin_is_a_sentence_and_exit_code_2(trackd, sentence, server):
+def test_what_cannot_begin_is_a_sentence_and_exit_code_2(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], sentence: Callable[..., str], server: Process
+) -> None:
     source = ["--source", SOURCE_ID]
 
     assert "start one with `trackd serve`" in sentence(trackd("load", "http://127.0.0.1:1", *source), 2)
@@ -95,18 +106,22 @@ def test_what_cannot_begin_is_a_sentence_and_exit_code_2(trackd, sentence, serve
         ("--report", "/nowhere/run.html"),
     ],
 )
-def test_a_wrong_value_names_its_option(trackd, option, value):
+def test_a_wrong_value_names_its_option(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], option: str, value: str
+) -> None:
     run = trackd("load", "http://127.0.0.1:1", "--source", "any", option, value)
     assert run.returncode == 2
     assert f"Invalid value for '{option}'" in run.stderr
 
 
-def test_the_version_does_not_wait_for_what_only_the_load_test_needs():
+def test_the_version_does_not_wait_for_what_only_the_load_test_needs() -> None:
     loaded = subprocess.check_output(
         [TRACKD.with_name("python"), "-c", "import sys, trackd.cli.main; print(*sys.modules)"], text=True
     ).split()
     assert {"uvloop", "pygal", "hdrh.histogram", "trackd.load.run"}.isdisjoint(loaded)
 
 
-def test_the_variable_with_the_token_is_no_unknown_setting(trackd):
+def test_the_variable_with_the_token_is_no_unknown_setting(
+    trackd: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     assert trackd("config", TRACKD_TOKEN="any").returncode == 0

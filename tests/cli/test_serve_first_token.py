@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import Process, bearer
+from tests.support.payloads import bearer
+from tests.support.process import Process
 from trackd.core.documents import TokenScope, secret_hash
 from trackd.storage.sqlite.tokens import Tokens
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Process, execute
+from tests.support.database import execute
+from tests.support.process import Process
 from trackd.storage.sqlite.source_list import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]

@@ -14,8 +14,10 @@ import httpx
 import pytest
 from pyarrow import parquet
 
-from tests.exports import contents, exported
-from tests.support import TRACKD, Process, execute, payload
+from tests.support.database import execute
+from tests.support.exports import contents, exported
+from tests.support.payloads import payload
+from tests.support.process import TRACKD, Process
 from trackd.storage.transfer.formats import FormatError, check_parquet
 
 Result = subprocess.CompletedProcess[str]

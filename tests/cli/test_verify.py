@@ -1,3 +1,5 @@
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sound_file_ends_with_exit_code_0_and_names_each_promise(trackd, file):
+def test_a_sound_file_ends_with_exit_code_0_and_names_each_promise(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], file: Path
+) -> None:
     run = trackd("verify", "--db", file)
 
     assert run.returncode == 0, run.stderr
@@ -21,7 +25,9 @@ def test_a_sound_file_ends_with_exit_code_0_and_names_each_promise(trackd, file)
     assert "a profile's seq is that of its last event" in run.stdout
 
 
-def test_faults_are_listed_and_end_with_exit_code_1(trackd, file):
+def test_faults_are_listed_and_end_with_exit_code_1(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], file: Path
+) -> None:
     doc = '{"id":"A","seq":2}'
     Database(file).table("profile").insert({"id": "A", "seq": 1, "revision": 1, "doc": doc, "last_event": 7})
 
@@ -32,7 +38,9 @@ def test_faults_are_listed_and_end_with_exit_code_1(trackd, file):
     assert "has 1 fault" in run.stdout
 
 
-def test_counters_are_left_alone_where_rules_change_them(trackd, file, tmp_path):
+def test_counters_are_left_alone_where_rules_change_them(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], file: Path, tmp_path: Path
+) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text(
         '[[rule]]\nname = "r"\nevent = "t"\nsteps = [{target = "stats.counters.t", op = "decrement", value = 1}]\n'
@@ -44,7 +52,9 @@ def test_counters_are_left_alone_where_rules_change_them(trackd, file, tmp_path)
     assert "counters are not looked at" in run.stdout
 
 
-def test_a_file_that_is_not_there_is_a_sentence(trackd, tmp_path):
+def test_a_file_that_is_not_there_is_a_sentence(
+    trackd: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     run = trackd("verify", "--db", tmp_path / "none.db")
 
     assert run.returncode == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.making import Make
+from tests.support.making import Make
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,16 @@
 import copy
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.calls import NumberedEvent
+from trackd.core.calls import NumberedEvent, Track
 from trackd.core.changes import Fence
+from trackd.core.decision import Decision
 from trackd.core.decision import decide as decide_under
 from trackd.core.documents import Event, Source
 from trackd.core.processing import Snapshot
@@ -18,19 +21,19 @@ NO_RULES = RuleSet()
 
 
 @pytest.fixture(scope="session")
-def plain():
+def plain() -> Source:
     return Source("source", "source")
 
 
-def decide(known, call, source, limits=Limits()):  # noqa: B008  frozen
+def decide(known: Snapshot, call: Track, source: Source, limits: Limits = Limits()) -> Decision:  # noqa: B008  frozen
     return decide_under(known, call, source, NO_RULES, limits)
 
 
-def unknown(profile_id="A"):
+def unknown(profile_id: str = "A") -> Snapshot:
     return Snapshot(profile_id, None, None, {})
 
 
-def test_a_first_call_makes_profile_and_session(make, plain):
+def test_a_first_call_makes_profile_and_session(make: type[Make], plain: Source) -> None:
     call = make.call("S", [make.event("e1"), make.event()], ip="::1", context={"a": 1})
 
     decision = decide(unknown(), call, plain)
@@ -47,7 +50,7 @@ def test_a_first_call_makes_profile_and_session(make, plain):
     assert (answer.profile_saved, answer.session_saved) == (True, True)
 
 
-def test_a_stored_event_has_everything_that_the_call_says(make, plain):
+def test_a_stored_event_has_everything_that_the_call_says(make: type[Make], plain: Source) -> None:
     event = make.event("e", "purchase", properties_json='{"p":1}', context_json='{"c":2}', config_json='{"o":3}')
     call = make.call("S", [event], source_id="shop", ip="::1", received=make.later)
 
@@ -71,7 +74,7 @@ def test_a_stored_event_has_everything_that_the_call_says(make, plain):
     )
 
 
-def test_a_later_call_continues_the_numbers(make, plain):
+def test_a_later_call_continues_the_numbers(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A", seq=7, revision=3), make.session("S", "A"), {}, session_owner="A")
 
     decision = decide(known, make.call("S", 2), plain)
@@ -84,7 +87,9 @@ def test_a_later_call_continues_the_numbers(make, plain):
 
 
 @pytest.mark.parametrize("session_owner", [None, "erased"])
-def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_owner):
+def test_a_session_that_is_new_to_the_profile_is_a_visit(
+    make: type[Make], plain: Source, session_owner: str | None
+) -> None:
     session = make.session("S", session_owner, kept=1) if session_owner else None
 
     known = Snapshot("A", make.profile("A"), session, {}, orphan=session is not None, session_owner=session_owner)
@@ -97,7 +102,7 @@ def test_a_session_that_is_new_to_the_profile_is_a_visit(make, plain, session_ow
     assert decision.answer.session_saved
 
 
-def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make, plain):
+def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A"), make.session("S", "merged"), {})
 
     decision = decide(known, make.call("S", 0), plain)
@@ -106,7 +111,9 @@ def test_a_session_that_comes_over_from_a_living_profile_was_counted_there(make,
     assert (decision.changes.session.profile_id, decision.answer.session_saved) == ("A", True)
 
 
-def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_it(make, plain):
+def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_it(
+    make: type[Make], plain: Source
+) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"more": 1}), plain)
@@ -115,7 +122,7 @@ def test_a_session_that_says_more_raises_the_revision_so_that_the_fence_guards_i
     assert not decision.answer.profile_saved
 
 
-def test_a_call_without_events_writes_the_session_alone(make, plain):
+def test_a_call_without_events_writes_the_session_alone(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 0, received="2026-01-31T12:00:10.000000Z"), plain)
@@ -127,7 +134,7 @@ def test_a_call_without_events_writes_the_session_alone(make, plain):
     assert (decision.answer.profile_saved, decision.answer.session_saved) == (False, False)
 
 
-def test_a_change_that_only_json_can_tell_is_saved(make, plain):
+def test_a_change_that_only_json_can_tell_is_saved(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A", on=1), {})
 
     decision = decide(known, msgspec.structs.replace(make.call("S", 0), context={"on": True}), plain)
@@ -136,7 +143,9 @@ def test_a_change_that_only_json_can_tell_is_saved(make, plain):
     assert decision.changes.session.context["on"] is True
 
 
-def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(make, plain):
+def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written_just_now(
+    make: type[Make], plain: Source
+) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"), plain)
@@ -145,7 +154,7 @@ def test_a_session_that_says_no_more_is_only_looked_at_when_its_time_was_written
     assert decision.changes.session is known.session
 
 
-def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
+def test_bookkeeping_alone_does_not_count_as_saved(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(known, make.call("S", 1), plain)
@@ -155,13 +164,13 @@ def test_bookkeeping_alone_does_not_count_as_saved(make, plain):
 
 
 @pytest.mark.parametrize("what", ["context", "properties"])
-def test_a_session_that_says_more_counts_as_saved(make, plain, what):
+def test_a_session_that_says_more_counts_as_saved(make: type[Make], plain: Source, what: str) -> None:
     known = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     assert decide(known, make.call("S", 0, **{what: {"new": 1}}), plain).answer.session_saved
 
 
-def test_a_session_that_is_not_to_be_saved_is_left_alone(make, plain):
+def test_a_session_that_is_not_to_be_saved_is_left_alone(make: type[Make], plain: Source) -> None:
     decision = decide(unknown(), make.call("S", 1, save_session=False), plain)
 
     assert decision.changes.session is None
@@ -172,7 +181,7 @@ def test_a_session_that_is_not_to_be_saved_is_left_alone(make, plain):
     assert decision.answer.profile_saved
 
 
-def test_an_event_that_is_not_stored_changes_the_profile_without_a_number(make, plain):
+def test_an_event_that_is_not_stored_changes_the_profile_without_a_number(make: type[Make], plain: Source) -> None:
     call = make.call("S", [make.event("e1", store=False), make.event("e2", "page-view")])
 
     decision = decide(unknown(), call, plain)
@@ -183,7 +192,7 @@ def test_an_event_that_is_not_stored_changes_the_profile_without_a_number(make, 
     assert [event.id for event in decision.answer.events] == ["e2"]
 
 
-def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make, plain):
+def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make: type[Make], plain: Source) -> None:
     known = Snapshot("A", make.profile("A", 5, 5), make.session("S", "A"), {"old": 2, "unstored": None})
     call = make.call("S", [make.event("old"), make.event("unstored"), make.event("new")])
 
@@ -198,7 +207,7 @@ def test_a_known_event_changes_nothing_and_is_listed_with_its_first_number(make,
     )
 
 
-def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make, plain):
+def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make: type[Make], plain: Source) -> None:
     call = make.call("S", [make.event("e"), make.event("e"), make.event("u", store=False), make.event("u")])
 
     decision = decide(unknown(), call, plain)
@@ -209,7 +218,7 @@ def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make, plain):
     assert decision.profile.doc["stats"]["counters"] == {"t": 2}
 
 
-def test_a_retry_of_a_whole_call_changes_nothing(make, plain):
+def test_a_retry_of_a_whole_call_changes_nothing(make: type[Make], plain: Source) -> None:
     events = [make.event("e1"), make.event("e2")]
     first = decide(unknown(), make.call("S", events), plain)
     known = Snapshot("A", first.profile, first.changes.session, first.changes.event_ids)
@@ -223,14 +232,14 @@ def test_a_retry_of_a_whole_call_changes_nothing(make, plain):
     assert (duplicate.answer.profile_saved, duplicate.answer.session_saved) == (False, False)
 
 
-def test_an_event_left_out_of_debugging_is_stored_all_the_same(make, plain):
+def test_an_event_left_out_of_debugging_is_stored_all_the_same(make: type[Make], plain: Source) -> None:
     decision = decide(unknown(), make.call("S", [make.event(debug=False), make.event("e")]), plain)
 
     assert len(decision.changes.events) == 2
     assert [(event.id, event.seq) for event in decision.answer.events] == [("e", 2)]
 
 
-def test_the_answer_carries_the_profile_without_private_data(make):
+def test_the_answer_carries_the_profile_without_private_data(make: type[Make]) -> None:
     source = make.source(returns_profile=True)
 
     decision = decide(unknown(), make.call("S", 1, wants_profile=True), source)
@@ -240,13 +249,13 @@ def test_the_answer_carries_the_profile_without_private_data(make):
     assert decision.answer.logs == ()
 
 
-def test_the_answer_carries_no_profile_unasked(make):
+def test_the_answer_carries_no_profile_unasked(make: type[Make]) -> None:
     decision = decide(unknown(), make.call("S", 1), make.source(returns_profile=True))
 
     assert decision.answer.profile is None
 
 
-def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make, plain):
+def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make: type[Make], plain: Source) -> None:
     decision = decide(unknown(), make.call("S", 1, wants_profile=True), plain)
     silent = decide(unknown(), make.call("S", 1, wants_profile=True, log=False), plain)
 
@@ -255,7 +264,7 @@ def test_a_source_that_may_not_return_the_profile_says_so_in_the_logs(make, plai
     assert silent.answer.logs == ()
 
 
-def test_notes_of_an_event_are_logged_with_its_id_unless_it_wants_none(make, plain):
+def test_notes_of_an_event_are_logged_with_its_id_unless_it_wants_none(make: type[Make], plain: Source) -> None:
     call = make.call("S", [make.event("e", notes=("odd time",)), make.event(notes=("odder",), log=False)])
 
     (entry,) = decide(unknown(), call, plain).answer.report.logs
@@ -263,7 +272,7 @@ def test_notes_of_an_event_are_logged_with_its_id_unless_it_wants_none(make, pla
     assert (entry.message, entry.event_id) == ("odd time", "e")
 
 
-def test_a_session_that_would_be_too_large_keeps_what_it_has_and_says_so(make, plain):
+def test_a_session_that_would_be_too_large_keeps_what_it_has_and_says_so(make: type[Make], plain: Source) -> None:
     call = make.call("S", 1, context={"big": "x" * 1024})
 
     decision = decide(unknown(), call, plain, Limits(max_session_bytes=1024))
@@ -274,7 +283,7 @@ def test_a_session_that_would_be_too_large_keeps_what_it_has_and_says_so(make, p
 
 
 @pytest.mark.parametrize("consent", [True, False])
-def test_the_answer_says_whether_the_source_requires_consent(make, consent):
+def test_the_answer_says_whether_the_source_requires_consent(make: type[Make], consent: bool) -> None:
     assert decide(unknown(), make.call("S"), make.source(consent=consent)).answer.consent is consent
 
 
@@ -283,7 +292,7 @@ calls = st.lists(st.tuples(st.sampled_from("ST"), st.booleans(), events), max_si
 
 
 @given(calls)
-def test_any_calls_number_their_events_without_gap_or_repeat(make, plain, calls):
+def test_any_calls_number_their_events_without_gap_or_repeat(make: type[Make], plain: Source, calls: list[Any]) -> None:
     profile, sessions, event_ids, numbers, counted = None, {}, {}, [], 0
     for session_id, save_session, made in calls:
         call = make.call(

@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,40 +14,40 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(t
 
 
 @given(st.dictionaries(texts, values))
-def test_an_object_comes_back_as_it_was(value):
+def test_an_object_comes_back_as_it_was(value: dict[str, Any]) -> None:
     assert json_object(json_text(value)) == value
 
 
 @given(values)
-def test_what_is_stored_is_json_to_everybody(value):
+def test_what_is_stored_is_json_to_everybody(value: dict[str, Any] | list[Any] | None) -> None:
     text = json_text(value)
 
     assert json.loads(text, parse_constant=pytest.fail) == value
 
 
-def test_the_text_is_compact_and_not_escaped():
+def test_the_text_is_compact_and_not_escaped() -> None:
     assert json_text({"a": [1, None, "é🙂"]}) == '{"a":[1,null,"é🙂"]}'
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"a": [x]}, lambda x: {"NaN": "Infinity", "b": {"c": x}}])
-def test_a_number_that_json_does_not_have_is_refused(number, wrap):
+def test_a_number_that_json_does_not_have_is_refused(number: float, wrap: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="not a JSON number"):
         json_text(wrap(number))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", 'a "NaN" b', "\\NaN"])
-def test_a_text_that_only_looks_like_one_is_kept(text):
+def test_a_text_that_only_looks_like_one_is_kept(text: str) -> None:
     assert json_object(json_text({text: text})) == {text: text}
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"a": ["x\udfff"]}, {"\ud83d": 1}])
-def test_half_a_character_is_refused(value):
+def test_half_a_character_is_refused(value: dict[str, Any] | str) -> None:
     with pytest.raises(ValueError, match="surrogate"):
         json_text(value)
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", '"{}"', "{", ""])
-def test_what_is_not_a_json_object_is_not_read_as_one(text):
+def test_what_is_not_a_json_object_is_not_read_as_one(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  the words are the parser's
         json_object(text)

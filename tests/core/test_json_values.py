@@ -1,5 +1,6 @@
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,34 +15,34 @@ UNLIKE = [1, 1.0, True, "1", None, 0, False, "", [], {}, [1], [True], {"a": 1}, 
 
 @pytest.mark.parametrize("one", UNLIKE, ids=repr)
 @pytest.mark.parametrize("other", UNLIKE, ids=repr)
-def test_values_are_the_same_when_their_json_is(one, other):
+def test_values_are_the_same_when_their_json_is(one: Any, other: Any) -> None:
     assert same(one, other) is (one is other)
     assert (identity(one) == identity(other)) is (one is other)
 
 
 @given(values, values)
-def test_what_is_the_same_has_one_identity(one, other):
+def test_what_is_the_same_has_one_identity(one: Any, other: Any) -> None:
     assert same(one, one)
     assert same(one, other) == (identity(one) == identity(other))
 
 
-def test_there_is_one_zero():
+def test_there_is_one_zero() -> None:
     assert same([0.0], [-0.0])
     assert identity([0.0]) == identity([-0.0])
 
 
-def test_the_order_of_keys_does_not_matter():
+def test_the_order_of_keys_does_not_matter() -> None:
     assert same({"a": 1, "b": [2]}, {"b": [2], "a": 1})
     assert identity({"a": 1, "b": [2]}) == identity({"b": [2], "a": 1})
 
 
 @pytest.mark.parametrize(("value", "number"), [(1, True), (0.5, True), (True, False), ("1", False), (None, False)])
-def test_true_is_no_number(value, number):
+def test_true_is_no_number(value: Any, number: bool) -> None:
     assert is_number(value) is number
 
 
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), min_size=1, max_size=4))
-def test_decimals_add_up_exactly_in_any_order(prices):
+def test_decimals_add_up_exactly_in_any_order(prices: list[Decimal]) -> None:
     for order in permutations(prices):
         total = 0
         for price in order:
@@ -49,19 +50,19 @@ def test_decimals_add_up_exactly_in_any_order(prices):
         assert Decimal(repr(total)) == sum(prices, Decimal())
 
 
-def test_whole_numbers_stay_whole():
+def test_whole_numbers_stay_whole() -> None:
     assert repr(exact_sum(1, 2)) == "3"
     assert repr(exact_sum(1, 2.0)) == "3.0"
     assert repr(exact_sum(0.1, 0.2)) == "0.3"
 
 
 @pytest.mark.parametrize(("one", "other"), [(MAX_INTEGER, 1), (-MAX_INTEGER, -1), (1e308, 1e308), (-1e308, -1e308)])
-def test_what_no_column_can_hold_is_no_sum(one, other):
+def test_what_no_column_can_hold_is_no_sum(one: float, other: float) -> None:
     with pytest.raises(OverflowError):
         exact_sum(one, other)
 
 
-def test_numbers_far_apart_add_up_without_a_fault():
+def test_numbers_far_apart_add_up_without_a_fault() -> None:
     assert exact_sum(1e308, 5e-324) == 1e308
 
 
@@ -76,5 +77,5 @@ def test_numbers_far_apart_add_up_without_a_fault():
         ("9", False),
     ],
 )
-def test_a_large_whole_number_is_found_wherever_it_is(value, large):
+def test_a_large_whole_number_is_found_wherever_it_is(value: dict[str, Any] | float | str, large: bool) -> None:
     assert has_large_integer(value) is large

@@ -1,20 +1,24 @@
 """What calls do to a profile under rules: decisions one after the other, as a profile's actor makes them."""
 
 import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected
-from trackd.core.decision import decide
+from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected, Track, TrackedEvent
+from trackd.core.decision import Decision, decide
 from trackd.core.documents import NO_MEMO, Profile, Source
 from trackd.core.encoding import json_raw, size_of
 from trackd.core.processing import NO_CONSENT, Processing, Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.rule import Rule
+from trackd.core.rules.ruleset import RuleSet
 from trackd.core.rules.schemas import Fault
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -23,11 +27,11 @@ PLAIN = Source("source", "source")
 WARY = Source("source", "source", consent=True)
 
 
-def rules(**content):
+def rules(**content: Any) -> RuleSet:
     return compile_rules(content, Limits())
 
 
-def adds_price(event="buy", target="traits.private.revenue"):
+def adds_price(event: str = "buy", target: str = "traits.private.revenue") -> dict[str, Any]:
     return {
         "name": "revenue",
         "event": event,
@@ -35,7 +39,7 @@ def adds_price(event="buy", target="traits.private.revenue"):
     }
 
 
-def grants(**settings):
+def grants(**settings: Any) -> dict[str, Any]:
     return {
         "name": "consents",
         "event": "consent",
@@ -54,15 +58,15 @@ CHECKED = rules(rule=[adds_price()], event={"buy": {"schema": NUMBER, "tags": ["
 class Person:
     """Profile A and its sessions from call to call, nothing forgotten but what the test wants forgotten."""
 
-    def __init__(self, source=PLAIN, limits=None, remembers=True):
+    def __init__(self, source: Source = PLAIN, limits: Limits | None = None, remembers: bool = True) -> None:
         self.source, self.limits, self.remembers = source, limits or Limits(), remembers
         self.profile, self.sessions, self.event_ids = None, {}, {}
 
     @property
-    def doc(self):
+    def doc(self) -> dict[str, Any]:
         return self.profile.doc
 
-    def send(self, call, rules):
+    def send(self, call: Track, rules: RuleSet) -> Decision | Rejected:
         session = self.sessions.get(call.session_id)
         known = Snapshot("A", self.profile, session, dict(self.event_ids))
         decision = decide(known, call, self.source, rules, self.limits)
@@ -76,18 +80,18 @@ class Person:
         return decision
 
 
-def messages(decision):
+def messages(decision: Decision) -> list[str]:
     return [entry.message for entry in decision.answer.report.logs]
 
 
-def statuses(decision):
+def statuses(decision: Decision) -> list[tuple[str, int, str]]:
     return [(event.id, event.seq, event.status) for event in decision.changes.events]
 
 
 # Known already
 
 
-def test_an_event_that_came_before_runs_no_rules(make):
+def test_an_event_that_came_before_runs_no_rules(make: type[Make]) -> None:
     person, price = Person(), {"price": 5}
     person.send(make.call("S", [make.event("e", "buy", properties=price)]), REVENUE)
     before = person.profile
@@ -101,7 +105,7 @@ def test_an_event_that_came_before_runs_no_rules(make):
     assert not duplicate.answer.profile_saved
 
 
-def test_an_event_that_comes_twice_in_one_call_is_applied_once(make):
+def test_an_event_that_comes_twice_in_one_call_is_applied_once(make: type[Make]) -> None:
     person = Person()
     twice = [make.event("e", "buy", properties={"price": 5}), make.event("e", "buy", properties={"price": 70})]
 
@@ -112,7 +116,7 @@ def test_an_event_that_comes_twice_in_one_call_is_applied_once(make):
     assert [(event.seq, event.saved) for event in decision.answer.events] == [(1, True), (1, False)]
 
 
-def test_thirty_events_of_one_call_are_applied_once_each_and_in_order(make):
+def test_thirty_events_of_one_call_are_applied_once_each_and_in_order(make: type[Make]) -> None:
     person = Person()
     noted = {
         "name": "note",
@@ -158,7 +162,9 @@ UNWANTED = rules(
         ("buy", "source", None, None),
     ],
 )
-def test_an_unwanted_event_is_dropped_with_its_reason(make, event_type, source_id, user_agent, reason):
+def test_an_unwanted_event_is_dropped_with_its_reason(
+    make: type[Make], event_type: str, source_id: str, user_agent: str | None, reason: str | None
+) -> None:
     person = Person(make.source(source_id))
     call = make.call("S", [make.event("e", event_type)], source_id=source_id, user_agent=user_agent)
 
@@ -170,7 +176,7 @@ def test_an_unwanted_event_is_dropped_with_its_reason(make, event_type, source_i
     assert messages(decision) == ([f"The event is dropped: {reason}."] if reason else [])
 
 
-def test_an_unwanted_event_is_not_remembered(make):
+def test_an_unwanted_event_is_not_remembered(make: type[Make]) -> None:
     person = Person()
     unwanted = person.send(make.call("S", [make.event("e", "debug-click"), make.event("f")]), UNWANTED)
 
@@ -183,7 +189,7 @@ def test_an_unwanted_event_is_not_remembered(make):
 # Without consent
 
 
-def test_without_consent_only_events_that_change_consents_pass(make):
+def test_without_consent_only_events_that_change_consents_pass(make: type[Make]) -> None:
     person = Person(WARY)
     events = [
         make.event("e1", "page-view"),
@@ -201,7 +207,7 @@ def test_without_consent_only_events_that_change_consents_pass(make):
     assert [event.id for event in decision.answer.events] == ["e2"]
 
 
-def test_a_retry_of_what_was_dropped_without_consent_changes_nothing_once_there_is_one(make):
+def test_a_retry_of_what_was_dropped_without_consent_changes_nothing_once_there_is_one(make: type[Make]) -> None:
     person = Person(WARY)
     dropped = person.send(make.call("S", [make.event("e", "page-view"), make.event(None, "page-view")]), CONSENTS)
     person.send(make.call("S", [make.event("c", "consent", properties={"general": True})]), CONSENTS)
@@ -214,7 +220,7 @@ def test_a_retry_of_what_was_dropped_without_consent_changes_nothing_once_there_
     assert (duplicate.changes.events, duplicate.answer.events, duplicate.answer.report.dropped) == ((), (), ())
 
 
-def test_a_consent_lets_the_events_behind_it_pass_and_its_withdrawal_stops_them(make):
+def test_a_consent_lets_the_events_behind_it_pass_and_its_withdrawal_stops_them(make: type[Make]) -> None:
     person = Person(WARY)
     events = [
         make.event("e1", "page-view"),
@@ -232,7 +238,7 @@ def test_a_consent_lets_the_events_behind_it_pass_and_its_withdrawal_stops_them(
     assert decision.answer.report.dropped == (NO_CONSENT, NO_CONSENT)
 
 
-def test_a_source_that_requires_no_consent_takes_everything(make):
+def test_a_source_that_requires_no_consent_takes_everything(make: type[Make]) -> None:
     person = Person(PLAIN)
 
     decision = person.send(make.call("S", [make.event("e", "page-view")]), CONSENTS)
@@ -240,7 +246,7 @@ def test_a_source_that_requires_no_consent_takes_everything(make):
     assert statuses(decision) == [("e", 1, "collected")]
 
 
-def test_a_rule_set_without_consents_lets_nothing_pass_where_consent_is_required(make):
+def test_a_rule_set_without_consents_lets_nothing_pass_where_consent_is_required(make: type[Make]) -> None:
     person = Person(WARY)
 
     decision = person.send(make.call("S", [make.event("e", "consent", properties={"general": True})]), NO_RULES)
@@ -249,7 +255,7 @@ def test_a_rule_set_without_consents_lets_nothing_pass_where_consent_is_required
     assert decision.answer.report.dropped == (NO_CONSENT,)
 
 
-def test_a_session_says_nothing_of_a_profile_without_consent(make):
+def test_a_session_says_nothing_of_a_profile_without_consent(make: type[Make]) -> None:
     person, said = Person(WARY), {"context": {"ip": "::1"}, "properties": {"a": 1}}
 
     decision = person.send(make.call("S", [make.event()], **said), CONSENTS)
@@ -259,7 +265,7 @@ def test_a_session_says_nothing_of_a_profile_without_consent(make):
     assert (entry.type, "no consent" in entry.message) == ("info", True)
 
 
-def test_a_session_says_what_it_has_to_say_once_there_is_consent(make):
+def test_a_session_says_what_it_has_to_say_once_there_is_consent(make: type[Make]) -> None:
     person, said = Person(WARY), {"context": {"ip": "::1"}, "properties": {"a": 1}}
     consent = make.event(event_type="consent", properties={"general": True})
 
@@ -269,7 +275,7 @@ def test_a_session_says_what_it_has_to_say_once_there_is_consent(make):
     assert decision.answer.logs == ()
 
 
-def test_a_session_keeps_what_it_said_before_the_consent_was_withdrawn(make):
+def test_a_session_keeps_what_it_said_before_the_consent_was_withdrawn(make: type[Make]) -> None:
     person = Person(WARY)
     granted, withdrawn = ([make.event(event_type="consent", properties={"general": on})] for on in (True, False))
     person.send(make.call("S", granted, context={"a": 1}), CONSENTS)
@@ -280,7 +286,7 @@ def test_a_session_keeps_what_it_said_before_the_consent_was_withdrawn(make):
 
 
 @pytest.mark.parametrize("fields", [{"save_session": False, "context": {"a": 1}}, {}], ids=["unsaved", "silent"])
-def test_nothing_is_logged_of_a_session_that_had_nothing_to_add(make, fields):
+def test_nothing_is_logged_of_a_session_that_had_nothing_to_add(make: type[Make], fields: dict[str, Any]) -> None:
     assert Person(WARY).send(make.call("S", **fields), CONSENTS).answer.logs == ()
 
 
@@ -300,22 +306,24 @@ WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean
     schema=st.booleans(),
     wary=st.booleans(),
 )
-def test_consents_that_are_said_again_are_remembered_without_a_difference(make, said, schema, wary):
+def test_consents_that_are_said_again_are_remembered_without_a_difference(
+    make: type[Make], said: list[tuple[str, dict[str, Any], int]], schema: bool, wary: bool
+) -> None:
     ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
     forgetful, mindful = (Person(WARY if wary else PLAIN, remembers=remembers) for remembers in (False, True))
-    day = 1
+    received = datetime(2026, 3, 1, tzinfo=UTC)
     for event_type, properties, days in said:
-        day += days
+        received += timedelta(days=days)
         calls = make.call(
             events=[make.event(event_type=event_type, properties=properties)],
-            received=f"2026-03-{day:02}T00:00:00.000000Z",
+            received=f"{received:%Y-%m-%dT%H:%M:%S.%fZ}",
         )
         one, other = forgetful.send(calls, ruleset), mindful.send(calls, ruleset)
         assert without_number(one) == without_number(other)
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_consent_that_is_said_again_after_its_withdrawal_is_granted_again(make, at_once):
+def test_a_consent_that_is_said_again_after_its_withdrawal_is_granted_again(make: type[Make], at_once: bool) -> None:
     ruleset, person = rules(rule=[grants(), REVOKES]), Person()
     grant, revoke = [make.event(event_type=kind, properties={"a": True}) for kind in ("consent", "revoke")]
     for _ in range(3):
@@ -330,7 +338,7 @@ def test_a_consent_that_is_said_again_after_its_withdrawal_is_granted_again(make
     assert list(person.doc["consents"]) == ["a"]
 
 
-def test_a_consent_that_is_said_again_need_not_run_its_rules(make, monkeypatch):
+def test_a_consent_that_is_said_again_need_not_run_its_rules(make: type[Make], monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person()
     call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": False})])
     first, second = person.send(call, CONSENTS), person.send(call, CONSENTS)
@@ -344,7 +352,7 @@ def test_a_consent_that_is_said_again_need_not_run_its_rules(make, monkeypatch):
     assert third.answer.report.execution == {"consent": {"consents": ()}}
 
 
-def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make):
+def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make: type[Make]) -> None:
     person = Person()
     events = [
         replace(make.event(event_type="consent", properties={"ahead": True}), created="2031-01-01T00:00:00.000000Z"),
@@ -359,7 +367,7 @@ def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make):
     }
 
 
-def test_a_consent_whose_time_is_over_goes_with_the_next_call(make):
+def test_a_consent_whose_time_is_over_goes_with_the_next_call(make: type[Make]) -> None:
     person, thirty_days = Person(WARY), rules(rule=[grants(valid_for_days=30)])
     person.send(make.call("S", [make.event(event_type="consent", properties={"general": True})]), thirty_days)
     over = "2026-03-02T12:00:00.000001Z"
@@ -378,7 +386,7 @@ def test_a_consent_whose_time_is_over_goes_with_the_next_call(make):
     assert [decision.answer.profile_saved for decision in (at_the_end, without_events, after)] == [False, True, False]
 
 
-def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make):
+def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make: type[Make]) -> None:
     gives = {**grants(), "event": ["consent", "also"]}
     gives["steps"] = [*gives["steps"], {"target": "pii.note", "from": "properties.note"}]
     fill = {"target": "traits.public.text", "op": "set_if_absent", "from": "properties.text"}
@@ -399,7 +407,7 @@ def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make):
     assert decision.answer.report.execution["consent"] == {gives["name"]: ("consents.general",)}
 
 
-def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not_run(make):
+def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not_run(make: type[Make]) -> None:
     takes = {"name": "takes", "event": "*", "steps": [{"target": "pii.email", "from": "properties.email"}]}
     booleans = {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}}
     ruleset = rules(rule=[grants(), takes])
@@ -417,7 +425,7 @@ def test_without_consent_an_invalid_consent_is_not_stored_and_other_rules_do_not
     assert person.doc["pii"] == {"email": "a@b.example"}
 
 
-def test_a_condition_is_charged_for_what_it_looks_at_alone(make):
+def test_a_condition_is_charged_for_what_it_looks_at_alone(make: type[Make]) -> None:
     buys = {**adds_price(), "when": "event.properties.price > 0"}
     person = Person(limits=Limits(max_condition_bytes=262_144))
     person.send(make.call("S", 0), NO_RULES)
@@ -431,7 +439,7 @@ def test_a_condition_is_charged_for_what_it_looks_at_alone(make):
     assert person.doc["traits"]["private"]["revenue"] == 1000
 
 
-def test_the_history_of_consents_keeps_its_youngest_entries(make):
+def test_the_history_of_consents_keeps_its_youngest_entries(make: type[Make]) -> None:
     person = Person(limits=Limits(max_consent_history=3))
     events = [make.event(event_type="consent", properties={"general": n % 2 == 0}) for n in range(9)]
 
@@ -445,7 +453,7 @@ def test_the_history_of_consents_keeps_its_youngest_entries(make):
 # Valid or not
 
 
-def test_an_invalid_event_is_stored_with_its_reasons_and_changes_nothing(make):
+def test_an_invalid_event_is_stored_with_its_reasons_and_changes_nothing(make: type[Make]) -> None:
     person = Person()
     events = [
         make.event("e1", "buy", properties={"price": "much"}, properties_json='{"price":"much"}'),
@@ -472,7 +480,7 @@ def test_an_invalid_event_is_stored_with_its_reasons_and_changes_nothing(make):
     assert [event.seq for event in decision.answer.events] == [1, 2, 3]
 
 
-def test_an_invalid_event_alone_is_bookkeeping(make):
+def test_an_invalid_event_alone_is_bookkeeping(make: type[Make]) -> None:
     person = Person()
     person.send(make.call("S", 0), CHECKED)
 
@@ -483,7 +491,7 @@ def test_an_invalid_event_alone_is_bookkeeping(make):
     assert not decision.answer.profile_saved
 
 
-def test_an_invalid_event_turns_no_segment(make):
+def test_an_invalid_event_turns_no_segment(make: type[Make]) -> None:
     person = Person()
     content = {"segment": [{"name": "Seen", "when": "true"}], "event": {"buy": {"schema": NUMBER}}}
 
@@ -493,7 +501,7 @@ def test_an_invalid_event_turns_no_segment(make):
     assert decision.answer.report.segments == ()
 
 
-def test_an_invalid_event_that_is_not_to_be_stored_is_remembered_all_the_same(make):
+def test_an_invalid_event_that_is_not_to_be_stored_is_remembered_all_the_same(make: type[Make]) -> None:
     person = Person()
 
     first = person.send(make.call("S", [make.event("e", "buy", store=False)]), CHECKED)
@@ -505,7 +513,7 @@ def test_an_invalid_event_that_is_not_to_be_stored_is_remembered_all_the_same(ma
     assert (duplicate.changes.profile, duplicate.answer.events) == (None, ())
 
 
-def test_a_valid_event_that_is_not_stored_is_applied(make):
+def test_a_valid_event_that_is_not_stored_is_applied(make: type[Make]) -> None:
     person = Person()
 
     decision = person.send(make.call("S", [make.event("e", "buy", store=False, properties={"price": 4})]), CHECKED)
@@ -516,7 +524,7 @@ def test_a_valid_event_that_is_not_stored_is_applied(make):
 
 
 @pytest.mark.parametrize("refuse", ["source", "*"])
-def test_a_call_with_invalid_events_is_rejected_with_all_of_their_faults(make, refuse):
+def test_a_call_with_invalid_events_is_rejected_with_all_of_their_faults(make: type[Make], refuse: str) -> None:
     content = {"event": {"buy": {"schema": NUMBER}}, "validation": {"refuse": [refuse]}}
     person = Person()
     events = [
@@ -538,7 +546,7 @@ def test_a_call_with_invalid_events_is_rejected_with_all_of_their_faults(make, r
     )
 
 
-def test_a_rejected_call_leaves_the_profile_as_it_was(make):
+def test_a_rejected_call_leaves_the_profile_as_it_was(make: type[Make]) -> None:
     content = {"rule": [adds_price()], "event": {"buy": {"schema": NUMBER}}, "validation": {"refuse": "source"}}
     person, refusing = Person(), rules(**content)
     person.send(make.call("S", [make.event("e1", "buy", properties={"price": 1})]), refusing)
@@ -556,7 +564,7 @@ def test_a_rejected_call_leaves_the_profile_as_it_was(make):
     assert person.doc["traits"]["private"] == {"revenue": 2}
 
 
-def test_invalid_events_of_other_sources_are_stored(make):
+def test_invalid_events_of_other_sources_are_stored(make: type[Make]) -> None:
     content = {"event": {"buy": {"schema": NUMBER}}, "validation": {"refuse": ["shop"]}}
 
     decision = Person().send(make.call("S", [make.event("e", "buy")]), rules(**content))
@@ -564,7 +572,7 @@ def test_invalid_events_of_other_sources_are_stored(make):
     assert statuses(decision) == [("e", 1, "invalid")]
 
 
-def test_what_is_dropped_or_known_is_not_looked_at_by_its_schema(make):
+def test_what_is_dropped_or_known_is_not_looked_at_by_its_schema(make: type[Make]) -> None:
     content = {
         "event": {"buy": {"schema": NUMBER}},
         "validation": {"refuse": "*"},
@@ -585,7 +593,7 @@ def test_what_is_dropped_or_known_is_not_looked_at_by_its_schema(make):
 # Limits
 
 
-def test_past_its_counters_a_profile_goes_on_without_and_says_so(make):
+def test_past_its_counters_a_profile_goes_on_without_and_says_so(make: type[Make]) -> None:
     person = Person(limits=Limits(max_profile_counters=2))
     events = [make.event("e1", "a"), make.event("e2", "b"), make.event("e3", "page-view"), make.event("e4", "a")]
 
@@ -598,7 +606,7 @@ def test_past_its_counters_a_profile_goes_on_without_and_says_so(make):
     assert "limits.max_profile_counters" in entry.message
 
 
-def test_a_rule_may_not_add_a_counter_past_the_limit_either(make):
+def test_a_rule_may_not_add_a_counter_past_the_limit_either(make: type[Make]) -> None:
     person = Person(limits=Limits(max_profile_counters=1))
 
     decision = person.send(
@@ -610,7 +618,7 @@ def test_a_rule_may_not_add_a_counter_past_the_limit_either(make):
     assert ["limits.max_profile_counters" in message for message in messages(decision)] == [True]
 
 
-def test_a_list_does_not_grow_past_its_limit_and_the_other_steps_are_taken(make):
+def test_a_list_does_not_grow_past_its_limit_and_the_other_steps_are_taken(make: type[Make]) -> None:
     person = Person(limits=Limits(max_list_items=2))
     steps = [
         {"target": "pii.seen", "op": "append", "from": "properties.n"},
@@ -629,7 +637,7 @@ def test_a_list_does_not_grow_past_its_limit_and_the_other_steps_are_taken(make)
     assert all("limits.max_list_items" in entry.message for entry in logs)
 
 
-def test_a_rule_that_would_make_the_document_too_large_is_left_out_whole(make):
+def test_a_rule_that_would_make_the_document_too_large_is_left_out_whole(make: type[Make]) -> None:
     person = Person(limits=Limits(max_profile_bytes=4096))
     steps = [
         {"target": "traits.public.kept.n", "op": "increment"},
@@ -647,7 +655,7 @@ def test_a_rule_that_would_make_the_document_too_large_is_left_out_whole(make):
     assert "limits.max_profile_bytes" in entry.message
 
 
-def test_a_profile_at_its_largest_counts_no_new_types_and_is_made_smaller_by_rules(make):
+def test_a_profile_at_its_largest_counts_no_new_types_and_is_made_smaller_by_rules(make: type[Make]) -> None:
     person = Person(limits=Limits(max_profile_bytes=4096))
     doc = {**make.profile("A").doc, "pii": {"text": "x" * 5000}}
     person.profile = Profile("A", 0, 1, json_raw(doc))
@@ -665,7 +673,7 @@ def test_a_profile_at_its_largest_counts_no_new_types_and_is_made_smaller_by_rul
 # Steps that cannot be taken
 
 
-def test_a_missing_value_skips_its_step_in_silence_and_a_clash_of_types_says_so(make):
+def test_a_missing_value_skips_its_step_in_silence_and_a_clash_of_types_says_so(make: type[Make]) -> None:
     person = Person()
     steps = [
         {"target": "traits.public.missing", "from": "properties.missing"},
@@ -688,7 +696,7 @@ def test_a_missing_value_skips_its_step_in_silence_and_a_clash_of_types_says_so(
     assert entry.message == "Skipped increment traits.public.text: a text cannot be incremented."
 
 
-def test_an_expression_that_runs_too_long_fails_its_rule_and_its_segment_and_no_call(make):
+def test_an_expression_that_runs_too_long_fails_its_rule_and_its_segment_and_no_call(make: type[Make]) -> None:
     person = Person()
     long = "event.properties.l.all(a, event.properties.l.all(b, event.properties.l.all(c, a + b + c >= 0)))"
     content = {
@@ -707,7 +715,7 @@ def test_an_expression_that_runs_too_long_fails_its_rule_and_its_segment_and_no_
 # What conditions and steps look at
 
 
-def test_rules_see_event_session_source_and_the_profile_as_the_rules_before_them_left_it(make):
+def test_rules_see_event_session_source_and_the_profile_as_the_rules_before_them_left_it(make: type[Make]) -> None:
     person = Person(make.source(tags=("web",)))
     steps = [
         {"target": "pii.first", "op": "set_if_absent", "from": "event.id"},
@@ -759,7 +767,7 @@ FANS = {
 }
 
 
-def test_segments_are_looked_at_after_each_event(make):
+def test_segments_are_looked_at_after_each_event(make: type[Make]) -> None:
     person, fans = Person(), rules(**FANS)
 
     steps = [
@@ -777,7 +785,7 @@ def test_segments_are_looked_at_after_each_event(make):
     assert [decision.answer.report.segments for decision in steps] == [(), ("big-fans",), (), (), ("big-fans",)]
 
 
-def test_a_segment_that_is_entered_and_left_within_one_call_is_told(make):
+def test_a_segment_that_is_entered_and_left_within_one_call_is_told(make: type[Make]) -> None:
     person = Person()
 
     decision = person.send(
@@ -789,7 +797,7 @@ def test_a_segment_that_is_entered_and_left_within_one_call_is_told(make):
     assert [[turn.entered for turn in report.turns] for report in decision.reports] == [[], [True], [False]]
 
 
-def test_a_segment_with_event_types_is_looked_at_after_those_alone(make):
+def test_a_segment_with_event_types_is_looked_at_after_those_alone(make: type[Make]) -> None:
     person = Person()
     ruleset = rules(segment=[{"name": "Viewers", "when": "profile.stats.views >= 1", "event": ["look"]}])
 
@@ -799,7 +807,7 @@ def test_a_segment_with_event_types_is_looked_at_after_those_alone(make):
     assert (before.answer.report.segments, after.answer.report.segments) == ((), ("viewers",))
 
 
-def test_segments_see_the_segments_before_them(make):
+def test_segments_see_the_segments_before_them(make: type[Make]) -> None:
     person = Person()
     segments = [
         {"name": "viewers", "when": "profile.stats.views >= 1"},
@@ -813,7 +821,7 @@ def test_segments_see_the_segments_before_them(make):
     assert [decision.profile.doc["segments"] for decision in decisions] == [["others"], ["viewers"]]
 
 
-def test_a_segment_alone_makes_the_profile_say_something_else(make):
+def test_a_segment_alone_makes_the_profile_say_something_else(make: type[Make]) -> None:
     person = Person()
     ruleset = rules(segment=[{"name": "Regulars", "when": "profile.stats.views >= 2"}])
 
@@ -834,7 +842,7 @@ VIP = {
 }
 
 
-def looked_at(make, event, ruleset, then=None):
+def looked_at(make: type[Make], event: TrackedEvent, ruleset: RuleSet, then: RuleSet | None = None) -> bool:
     """Whether the segment `vip` is looked at again: its condition is made true behind its back."""
     person = Person()
     person.send(make.call("S", 1), ruleset)
@@ -844,26 +852,26 @@ def looked_at(make, event, ruleset, then=None):
     return person.doc["segments"] == ["vip"]
 
 
-def test_a_segment_is_not_looked_at_again_while_its_inputs_are_as_they_were(make):
+def test_a_segment_is_not_looked_at_again_while_its_inputs_are_as_they_were(make: type[Make]) -> None:
     assert not looked_at(make, make.event(), rules(**VIP))
     assert not looked_at(make, make.event(event_type="page-view"), rules(**VIP))
 
 
-def test_a_segment_is_looked_at_again_when_its_inputs_changed(make):
+def test_a_segment_is_looked_at_again_when_its_inputs_changed(make: type[Make]) -> None:
     assert looked_at(make, make.event(event_type="set", properties={"other": 1}), rules(**VIP))
 
 
-def test_a_segment_is_looked_at_again_under_other_rules(make):
+def test_a_segment_is_looked_at_again_under_other_rules(make: type[Make]) -> None:
     assert looked_at(make, make.event(), rules(**VIP), then=rules(**VIP))
 
 
-def test_a_segment_that_looks_at_the_event_is_looked_at_each_time(make):
+def test_a_segment_that_looks_at_the_event_is_looked_at_each_time(make: type[Make]) -> None:
     also = [{"name": "vip", "when": "profile.traits.public.vip == true && event.type == 't'"}]
 
     assert looked_at(make, make.event(), rules(**{**VIP, "segment": also}))
 
 
-def test_a_segment_that_failed_is_looked_at_again(make):
+def test_a_segment_that_failed_is_looked_at_again(make: type[Make]) -> None:
     person = Person()
     person.send(make.call("S", 0), NO_RULES)
     ruleset = rules(segment=[{"name": "Odd", "when": "profile.interests.n > 1"}])
@@ -874,7 +882,7 @@ def test_a_segment_that_failed_is_looked_at_again(make):
     assert failed[0] == failed[1] != ()
 
 
-def test_a_segment_is_looked_at_again_when_a_call_comes_late_under_other_rules(make):
+def test_a_segment_is_looked_at_again_when_a_call_comes_late_under_other_rules(make: type[Make]) -> None:
     yes, no = (rules(segment=[{"name": "s", "when": f"profile.stats.visits {op} 1"}]) for op in ("==", "!="))
     person = Person()
     for ruleset, after in [(yes, ["s"]), (yes, ["s"]), (no, []), (yes, ["s"])]:
@@ -882,7 +890,7 @@ def test_a_segment_is_looked_at_again_when_a_call_comes_late_under_other_rules(m
         assert person.doc["segments"] == after
 
 
-def test_of_segments_that_are_not_in_the_rules_any_more_a_profile_is_in_none(make):
+def test_of_segments_that_are_not_in_the_rules_any_more_a_profile_is_in_none(make: type[Make]) -> None:
     person = Person()
     person.send(make.call("S", 1), rules(segment=[{"name": "old", "when": "true"}]))
     assert person.doc["segments"] == ["old"]
@@ -893,7 +901,7 @@ def test_of_segments_that_are_not_in_the_rules_any_more_a_profile_is_in_none(mak
     assert decision.answer.report.segments == ("old",)
 
 
-def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make):
+def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make: type[Make]) -> None:
     person = Person(WARY)
     now = make.event(event_type="consent", properties={"a": True})
     late = replace(now, created="2020-01-01T00:00:00.000000Z")
@@ -906,7 +914,9 @@ def test_a_consent_that_is_over_when_it_comes_lets_nothing_pass(make):
 
 
 @pytest.mark.parametrize(("agrees", "city"), [(False, {}), (True, {"city": "Brno"})])
-def test_a_rule_sees_nothing_of_the_session_as_long_as_there_is_no_consent(make, agrees, city):
+def test_a_rule_sees_nothing_of_the_session_as_long_as_there_is_no_consent(
+    make: type[Make], agrees: bool, city: dict[str, Any]
+) -> None:
     where = {"name": "city", "event": "*", "steps": [{"target": "pii.city", "from": "session.context.city"}]}
     ruleset = rules(rule=[grants(), where])
     person = Person(WARY)
@@ -921,7 +931,9 @@ def test_a_rule_sees_nothing_of_the_session_as_long_as_there_is_no_consent(make,
     ("start", "after", "counted"),
     [(-10, -9, True), (-1, 0, True), (0, 1, True), (9, 10, True), (0.5, 1.5, True), (2**63 - 1, 2**63 - 1, False)],
 )
-def test_a_counter_that_a_rule_made_another_number_is_counted_on(make, start, after, counted):
+def test_a_counter_that_a_rule_made_another_number_is_counted_on(
+    make: type[Make], start: float, after: float, counted: bool
+) -> None:
     sets = {"name": "sets", "event": "set", "steps": [{"target": "stats.counters.t", "value": start}]}
     person = Person()
 
@@ -931,7 +943,7 @@ def test_a_counter_that_a_rule_made_another_number_is_counted_on(make, start, af
     assert (messages(decision) == []) is counted
 
 
-def test_conditions_look_through_so_much_in_a_call_and_no_more(make):
+def test_conditions_look_through_so_much_in_a_call_and_no_more(make: type[Make]) -> None:
     fills = {"name": "fills", "event": "t", "steps": [{"target": "traits.public.*", "from": "properties"}]}
     ruleset = rules(rule=[fills], segment=[{"name": "s", "when": "has(profile.traits.public.a)"}])
     person = Person(limits=Limits(max_condition_bytes=262_144))
@@ -944,7 +956,7 @@ def test_conditions_look_through_so_much_in_a_call_and_no_more(make):
     assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.report.segments == ("s",)
 
 
-def many_rules(more=()):
+def many_rules(more: Any = ()) -> Any:
     return rules(
         rule=[
             {"name": "traits", "event": "set", "steps": [{"target": "traits.public.*", "from": "properties"}]},
@@ -991,10 +1003,10 @@ events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consen
 calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.sampled_from([ONE, SAME, OTHER])), max_size=8)
 
 
-def without_number(decision):
+def without_number(decision: Decision) -> Decision:
     """What was decided, but for the number under which the rest is found."""
 
-    def unnumbered(profile):
+    def unnumbered(profile: Profile | None) -> Profile | None:
         return profile and replace(profile, memo=NO_MEMO)
 
     changes = replace(decision.changes, profile=unnumbered(decision.changes.profile))
@@ -1003,7 +1015,9 @@ def without_number(decision):
 
 @settings(max_examples=150, deadline=None)
 @given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
-def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, limits):
+def test_what_is_remembered_changes_neither_answers_nor_profiles(
+    make: type[Make], calls: list[Any], limits: Limits
+) -> None:
     forgetful, mindful = Person(limits=limits, remembers=False), Person(limits=limits)
     for number, (session_id, made, ruleset) in enumerate(calls):
         events = [make.event(event_type=event_type, properties=said) for event_type, said in made]
@@ -1015,7 +1029,7 @@ def test_what_is_remembered_changes_neither_answers_nor_profiles(make, calls, li
         assert without_number(one) == without_number(other)
 
 
-def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembered(make):
+def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembered(make: type[Make]) -> None:
     people = [Person(), Person()]
     for person in people:
         for _ in range(3):
@@ -1025,8 +1039,10 @@ def test_what_is_remembered_is_shared_by_profiles_of_which_the_same_is_remembere
     assert CONSENTS.memos.recall(people[0].profile.memo).repetitions
 
 
-def test_what_is_remembered_of_one_profile_holds_for_others_from_before_a_restart(make, monkeypatch):
-    def server():
+def test_what_is_remembered_of_one_profile_holds_for_others_from_before_a_restart(
+    make: type[Make], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def server() -> RuleSet:
         views = {"name": "views", "when": "profile.stats.views > 0"}
         return rules(segment=[views, {"name": "buyer", "when": "profile.stats.counters.buy > 0"}])
 

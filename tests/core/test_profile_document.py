@@ -1,6 +1,10 @@
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.profile_document import count, new_profile, shareable, stamp, visit
 from trackd.core.rules.draft import Draft, json_size
@@ -8,7 +12,7 @@ from trackd.core.rules.draft import Draft, json_size
 LIMITS = Limits()
 
 
-def changed(doc, *acts):
+def changed(doc: dict[str, Any], *acts: Callable[..., Any]) -> dict[str, Any]:
     """The document after the acts, each a function of a draft."""
     draft = Draft(doc)
     for act in acts:
@@ -17,7 +21,7 @@ def changed(doc, *acts):
     return draft.doc
 
 
-def test_a_new_profile_is_the_document_of_the_contract(make):
+def test_a_new_profile_is_the_document_of_the_contract(make: type[Make]) -> None:
     assert new_profile("A", make.now) == {
         "id": "A",
         "seq": 0,
@@ -39,7 +43,7 @@ def test_a_new_profile_is_the_document_of_the_contract(make):
     }
 
 
-def test_new_profiles_share_nothing(make):
+def test_new_profiles_share_nothing(make: type[Make]) -> None:
     one, two = new_profile("A", make.now), new_profile("B", make.now)
     one["segments"].append("x")
     one["stats"]["counters"]["t"] = 1
@@ -47,7 +51,7 @@ def test_new_profiles_share_nothing(make):
     assert two == new_profile("B", make.now)
 
 
-def test_a_visit_is_counted_and_the_one_before_becomes_the_last():
+def test_a_visit_is_counted_and_the_one_before_becomes_the_last() -> None:
     doc = changed(new_profile("A", "t0"), lambda draft: visit(draft, "t1"), lambda draft: visit(draft, "t2"))
 
     assert doc["metadata"]["time"]["visit"] == {"count": 2, "last": "t1", "current": "t2"}
@@ -55,7 +59,7 @@ def test_a_visit_is_counted_and_the_one_before_becomes_the_last():
 
 
 @given(st.lists(st.sampled_from(["page-view", "purchase", "Page-View", "t"])))
-def test_events_are_counted_by_type_and_page_views_as_views(types):
+def test_events_are_counted_by_type_and_page_views_as_views(types: list[str]) -> None:
     doc = changed(
         new_profile("A", "now"),
         *(lambda draft, event_type=event_type: count(draft, event_type, LIMITS) for event_type in types),
@@ -66,14 +70,14 @@ def test_events_are_counted_by_type_and_page_views_as_views(types):
     assert doc["stats"]["visits"] == 0
 
 
-def test_a_stamp_numbers_and_dates_the_document_and_keeps_when_it_was_made():
+def test_a_stamp_numbers_and_dates_the_document_and_keeps_when_it_was_made() -> None:
     doc = changed(new_profile("A", "made"), lambda draft: stamp(draft, 7, "now"))
 
     assert doc["seq"] == 7
     assert doc["metadata"]["time"] == {**new_profile("A", "made")["metadata"]["time"], "update": "now"}
 
 
-def test_what_is_shared_has_no_private_data(make):
+def test_what_is_shared_has_no_private_data(make: type[Make]) -> None:
     doc = new_profile("A", make.now) | {
         "pii": {"name": "Žofie"},
         "traits": {"public": {"likes": "tea"}, "private": {"owes": 1}, "other": 2},
@@ -86,7 +90,7 @@ def test_what_is_shared_has_no_private_data(make):
     assert {**shared, "pii": doc["pii"], "traits": doc["traits"]} == doc
 
 
-def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on():
+def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on() -> None:
     limits = Limits(max_profile_counters=2)
     draft = Draft(new_profile("A", "now"))
 
@@ -97,7 +101,7 @@ def test_a_type_past_the_limit_of_counters_gets_none_and_those_before_go_on():
     assert "limits.max_profile_counters" in answers[2]
 
 
-def test_a_type_for_which_the_document_has_no_room_gets_no_counter():
+def test_a_type_for_which_the_document_has_no_room_gets_no_counter() -> None:
     limits = Limits(max_profile_bytes=4096)
     draft = Draft(new_profile("A", "now"))
 

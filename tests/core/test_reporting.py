@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 
+from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT, LogEntry
 from trackd.core.decision import decide
@@ -15,14 +18,14 @@ ENTERED = SegmentChange("fans", entered=True)
 FAILED = SegmentChange("odd", failed="division by zero")
 
 
-def test_calls_of_which_nothing_is_reported_have_nothing_to_tell():
+def test_calls_of_which_nothing_is_reported_have_nothing_to_tell() -> None:
     assert build_report([]) is EMPTY_REPORT
 
 
 # Execution
 
 
-def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make):
+def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make: type[Make]) -> None:
     first = RuleRun("r", changed=("pii.a", "pii.b"))
     second = RuleRun("r", changed=("pii.b", "pii.c"))
 
@@ -32,7 +35,7 @@ def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make):
 
 
 @pytest.mark.parametrize("changing", [0, 1])
-def test_a_rule_that_changed_something_only_once_is_told_with_that(make, changing):
+def test_a_rule_that_changed_something_only_once_is_told_with_that(make: type[Make], changing: int) -> None:
     runs = [RuleRun("r"), RuleRun("r")]
     runs[changing] = RUN
 
@@ -41,7 +44,7 @@ def test_a_rule_that_changed_something_only_once_is_told_with_that(make, changin
     assert report.execution == {"t": {"r": ("pii.a",)}}
 
 
-def test_execution_is_told_by_event_type_and_in_the_order_of_the_rules(make):
+def test_execution_is_told_by_event_type_and_in_the_order_of_the_rules(make: type[Make]) -> None:
     runs = (RuleRun("z", changed=("pii.z",)), RuleRun("a"))
 
     report = build_report([EventReport(make.event(event_type=event_type), runs=runs) for event_type in ("buy", "look")])
@@ -51,7 +54,7 @@ def test_execution_is_told_by_event_type_and_in_the_order_of_the_rules(make):
     assert [list(rules) for rules in report.execution.values()] == [["z", "a"], ["z", "a"]]
 
 
-def test_a_rule_whose_condition_did_not_hold_did_not_run(make):
+def test_a_rule_whose_condition_did_not_hold_did_not_run(make: type[Make]) -> None:
     unmet = RuleRun("r", unmet=Unmet("the condition does not hold"))
 
     report = build_report([EventReport(make.event(), runs=(unmet,))])
@@ -62,7 +65,7 @@ def test_a_rule_whose_condition_did_not_hold_did_not_run(make):
 # Segments
 
 
-def test_segments_are_told_once_in_the_order_in_which_they_turned(make):
+def test_segments_are_told_once_in_the_order_in_which_they_turned(make: type[Make]) -> None:
     turns = [SegmentChange("b", entered=True), SegmentChange("a", entered=True), SegmentChange("b")]
 
     report = build_report([EventReport(make.event(), turns=(turn,)) for turn in turns])
@@ -70,7 +73,7 @@ def test_segments_are_told_once_in_the_order_in_which_they_turned(make):
     assert (report.segments, report.segment_errors) == (("b", "a"), ())
 
 
-def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(make):
+def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(make: type[Make]) -> None:
     report = build_report([EventReport(make.event(), turns=(FAILED, ENTERED)) for _ in range(3)])
 
     assert report.segments == ("fans",)
@@ -80,7 +83,7 @@ def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(mak
 # Options of events
 
 
-def test_an_event_without_debug_has_no_part_in_debugging(make):
+def test_an_event_without_debug_has_no_part_in_debugging(make: type[Make]) -> None:
     report = build_report(
         [EventReport(make.event("e", debug=False, notes=("odd",)), runs=(RUN,), turns=(ENTERED, FAILED))]
     )
@@ -89,7 +92,7 @@ def test_an_event_without_debug_has_no_part_in_debugging(make):
     assert report.logs == ()
 
 
-def test_an_event_without_log_has_no_part_in_the_logs(make):
+def test_an_event_without_log_has_no_part_in_the_logs(make: type[Make]) -> None:
     event = make.event("e", log=False, notes=("odd",))
 
     report = build_report([EventReport(event, uncounted="full", runs=(RUN,), turns=(ENTERED,))])
@@ -99,7 +102,7 @@ def test_an_event_without_log_has_no_part_in_the_logs(make):
     assert report.segments == ("fans",)
 
 
-def test_a_dropped_event_is_counted_though_it_wants_no_logs(make):
+def test_a_dropped_event_is_counted_though_it_wants_no_logs(make: type[Make]) -> None:
     silent = make.event(debug=False, log=False)
 
     report = build_report([EventReport(silent, dropped=NO_CONSENT), EventReport(silent, dropped="unwanted (bots)")])
@@ -132,7 +135,9 @@ def test_a_dropped_event_is_counted_though_it_wants_no_logs(make):
         ({"runs": (RuleRun("r", skipped=(Skipped("", "too large"),)),)}, "warning", "r", "Skipped too large."),
     ],
 )
-def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(make, report, kind, rule, words):
+def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(
+    make: type[Make], report: dict[str, Any], kind: str, rule: str | None, words: str
+) -> None:
     (entry,) = build_report([EventReport(make.event("e"), **report)]).logs
 
     assert (entry.type, entry.event_id, entry.rule) == (kind, "e", rule)
@@ -150,11 +155,11 @@ def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(make, repo
     ],
     ids=["known", "ran", "unmet", "missing", "turned"],
 )
-def test_what_is_as_it_should_be_is_not_logged(make, report):
+def test_what_is_as_it_should_be_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
     assert build_report([EventReport(make.event(), **report)]).logs == ()
 
 
-def test_entries_come_in_the_order_of_events_and_of_rules(make):
+def test_entries_come_in_the_order_of_events_and_of_rules(make: type[Make]) -> None:
     skipping = tuple(RuleRun(name, skipped=(Skipped("set pii.a", "no object"),)) for name in ("one", "two"))
     reports = [
         EventReport(make.event(name, notes=("odd time",)), uncounted="full", runs=skipping) for name in ("e", "f")
@@ -169,7 +174,7 @@ def test_entries_come_in_the_order_of_events_and_of_rules(make):
 
 
 @pytest.mark.parametrize("more", [0, 1, 500])
-def test_logs_are_bounded_and_say_how_many_are_left_out(make, more):
+def test_logs_are_bounded_and_say_how_many_are_left_out(make: type[Make], more: int) -> None:
     reports = [EventReport(make.event(f"e{n}", notes=("odd",))) for n in range(MAX_LOGS + more)]
 
     logs = build_report(reports).logs
@@ -189,7 +194,9 @@ def test_logs_are_bounded_and_say_how_many_are_left_out(make, more):
         (True, True, False, True, ["warning", "warning", "info"]),
     ],
 )
-def test_a_call_says_what_of_it_was_left_out(make, wants_profile, save_session, session_fits, withheld, kinds):
+def test_a_call_says_what_of_it_was_left_out(
+    make: type[Make], wants_profile: bool, save_session: bool, session_fits: bool, withheld: bool, kinds: list[str]
+) -> None:
     call = make.call(wants_profile=wants_profile, save_session=save_session)
 
     entries = call_logs(call, make.source(), Limits(), session_fits=session_fits, withheld=withheld)
@@ -214,11 +221,11 @@ def test_a_call_says_what_of_it_was_left_out(make, wants_profile, save_session, 
         ({"turns": (FAILED,)}, False),
     ],
 )
-def test_counters_alone_are_bookkeeping(make, report, content_changed):
+def test_counters_alone_are_bookkeeping(make: type[Make], report: dict[str, Any], content_changed: bool) -> None:
     assert is_visible_change(EventReport(make.event(), **report)) is content_changed
 
 
-def test_an_answer_tells_what_rules_did(make):
+def test_an_answer_tells_what_rules_did(make: type[Make]) -> None:
     """Through a whole decision: two rules, one of which skips a step and raises a counter only."""
     content = {
         "rule": [

@@ -41,7 +41,9 @@ ERASED = Named("E", None)
         (MERGED, UNKNOWN, True, "B"),
     ],
 )
-def test_each_row_of_the_table(session_owner, claimed, permanent, answer):
+def test_each_row_of_the_table(
+    session_owner: Named | None, claimed: Named | None, permanent: bool, answer: str | None
+) -> None:
     assert resolve(session_owner, claimed, permanent_profile_id=permanent) == answer
 
 
@@ -50,13 +52,13 @@ named = st.builds(Named, ids, st.none() | ids)
 
 
 @given(st.none() | named, st.none() | named, st.booleans())
-def test_every_case_is_as_the_table_says(session_owner, claimed, permanent):
+def test_every_case_is_as_the_table_says(session_owner: Named | None, claimed: Named | None, permanent: bool) -> None:
     answer = resolve(session_owner, claimed, permanent_profile_id=permanent)
 
     assert answer == answer_by_table(session_owner, claimed, permanent)
 
 
-def answer_by_table(session_owner, claimed, permanent):
+def answer_by_table(session_owner: Named | None, claimed: Named | None, permanent: bool) -> str | None:
     """The rows of the table, its special row first."""
     if claimed and claimed.living and claimed.living != claimed.id:
         return claimed.living
@@ -77,7 +79,7 @@ def answer_by_table(session_owner, claimed, permanent):
     }[stored, payload]
 
 
-def test_an_answer_is_a_living_profile_or_one_that_the_source_may_bring():
+def test_an_answer_is_a_living_profile_or_one_that_the_source_may_bring() -> None:
     everyone = [None, UNKNOWN, KNOWN_A, KNOWN_B, MERGED, ERASED]
 
     for session_owner, claimed in itertools.product(everyone, everyone):

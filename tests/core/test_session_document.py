@@ -1,11 +1,13 @@
 import copy
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.support.making import Make
 from trackd.core.documents import Session
 from trackd.core.encoding import json_raw, json_text
 from trackd.core.session_document import merged, session_after
@@ -22,12 +24,12 @@ values = st.recursive(
 objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
-def text(value):
+def text(value: dict[str, Any]) -> str:
     """Equal for the same JSON only: 1, 1.0 and true are three values."""
     return json.dumps(value, sort_keys=True)
 
 
-def merged_by_hand(old, new):
+def merged_by_hand(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(old)
     for key, value in new.items():
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
@@ -36,12 +38,12 @@ def merged_by_hand(old, new):
 
 
 @given(objects, objects)
-def test_the_new_value_wins_and_objects_are_merged(old, new):
+def test_the_new_value_wins_and_objects_are_merged(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert text(merged(old, new)) == text(merged_by_hand(old, new))
 
 
 @given(objects, objects)
-def test_merging_changes_neither_of_the_two(old, new):
+def test_merging_changes_neither_of_the_two(old: dict[str, Any], new: dict[str, Any]) -> None:
     before = text(old), text(new)
 
     merged(old, new)
@@ -50,14 +52,14 @@ def test_merging_changes_neither_of_the_two(old, new):
 
 
 @given(objects, objects)
-def test_merging_twice_is_merging_once_and_makes_no_new_object(old, new):
+def test_merging_twice_is_merging_once_and_makes_no_new_object(old: dict[str, Any], new: dict[str, Any]) -> None:
     once = merged(old, new)
 
     assert merged(once, new) is once
 
 
 @given(objects)
-def test_an_empty_side_gives_the_other(value):
+def test_an_empty_side_gives_the_other(value: dict[str, Any]) -> None:
     assert merged(value, {}) is value
     assert text(merged({}, value)) == text(value)
 
@@ -73,11 +75,11 @@ def test_an_empty_side_gives_the_other(value):
     ],
     ids=["boolean", "float", "boolean in a list", "null", "boolean in an object"],
 )
-def test_values_that_only_python_calls_equal_are_different(old, new):
+def test_values_that_only_python_calls_equal_are_different(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert text(merged(old, new)) == text(new)
 
 
-def test_a_first_call_makes_the_session(make):
+def test_a_first_call_makes_the_session(make: type[Make]) -> None:
     call = make.call("S", context={"a": 1}, properties={"b": 2})
 
     assert session_after(None, call, "A", LARGE) == (
@@ -86,7 +88,7 @@ def test_a_first_call_makes_the_session(make):
     )
 
 
-def test_a_later_call_merges_into_it_and_moves_the_time(make):
+def test_a_later_call_merges_into_it_and_moves_the_time(make: type[Make]) -> None:
     session = Session("S", "A", THEN, THEN, json_raw({"a": {"x": 1, "y": 1}}), json_raw({"b": 2}))
     call = make.call("S", context={"a": {"y": 2}}, properties={"c": 3})
 
@@ -97,7 +99,7 @@ def test_a_later_call_merges_into_it_and_moves_the_time(make):
     assert session == Session("S", "A", THEN, THEN, json_raw({"a": {"x": 1, "y": 1}}), json_raw({"b": 2}))
 
 
-def test_a_call_that_says_nothing_leaves_what_the_session_says(make):
+def test_a_call_that_says_nothing_leaves_what_the_session_says(make: type[Make]) -> None:
     session = Session("S", "A", THEN, THEN, json_raw({"a": 1}), json_raw({"b": 2}))
 
     after, fits = session_after(session, make.call("S"), "A", 0)
@@ -106,13 +108,13 @@ def test_a_call_that_says_nothing_leaves_what_the_session_says(make):
     assert after.updated == make.now
 
 
-def test_a_session_can_change_hands(make):
+def test_a_session_can_change_hands(make: type[Make]) -> None:
     after, _ = session_after(make.session("S", "A", kept=1), make.call("S"), "B", LARGE)
 
     assert (after.profile_id, after.context) == ("B", {"kept": 1})
 
 
-def test_what_would_make_it_too_large_is_left_out(make):
+def test_what_would_make_it_too_large_is_left_out(make: type[Make]) -> None:
     session = make.session("S", "A", a=1)
     call = make.call("S", context={"big": "x" * 100}, properties={"b": 1})
 
@@ -123,14 +125,14 @@ def test_what_would_make_it_too_large_is_left_out(make):
     assert after.updated == make.now
 
 
-def test_a_first_call_that_is_too_large_makes_an_empty_session(make):
+def test_a_first_call_that_is_too_large_makes_an_empty_session(make: type[Make]) -> None:
     after, fits = session_after(None, make.call("S", context={"big": "x" * 100}), "A", 50)
 
     assert (after, fits) == (Session("S", "A", make.now, make.now, json_raw({}), json_raw({})), False)
 
 
 @given(objects.map(lambda value: {**value, "é": "🙂"}))
-def test_the_bound_is_kept_to_the_byte(make, context):
+def test_the_bound_is_kept_to_the_byte(make: type[Make], context: dict[str, Any]) -> None:
     size = 2 * len(json_text(context).encode())
     call = make.call("S", context=context, properties=context)
 
@@ -138,7 +140,7 @@ def test_the_bound_is_kept_to_the_byte(make, context):
     assert not session_after(None, call, "A", size - 1)[1]
 
 
-def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(make):
+def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(make: type[Make]) -> None:
     session = make.session("S", "A", big="x" * 100)
 
     after, fits = session_after(session, make.call("S", context={"big": "x" * 100}), "A", 50)
@@ -147,7 +149,7 @@ def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(
     assert after.context == session.context
 
 
-def test_a_session_that_says_more_at_the_same_moment_has_another_time(make):
+def test_a_session_that_says_more_at_the_same_moment_has_another_time(make: type[Make]) -> None:
     before = replace(make.session("S", "A", page=1), updated=make.later)
     same, more = (
         make.call("S", received=make.later, context={"page": 1}),

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support import TRACKD
+from tests.support.process import TRACKD
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

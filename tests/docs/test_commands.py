@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 
 from tests.docs.pages import README, ROOT, block, blocks, page, run
-from tests.support import SOURCE_ID, TRACKD, Process, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.process import TRACKD, Process
 from trackd.config.settings import Limits
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.rules_loading import load_rules

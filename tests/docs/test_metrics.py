@@ -12,7 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.docs.pages import ROOT, page
-from tests.support import SOURCE_ID, payload, serving
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.core.calls import EventOutcome
 from trackd.storage.sqlite.store import SqliteStore
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, README, ROOT, blocks, page
-from tests.support import TRACKD, application_routes
+from tests.support.process import TRACKD
+from tests.support.serving import application_routes
 from trackd.config.load import load
 from trackd.core.rules.conditions import VARIABLES
 from trackd.core.rules.operations import OPERATIONS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.real_server import RealServer
-from tests.support import Process
+from tests.support.process import Process
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 
-from tests.support import Process, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import payload
+from tests.support.process import Process
 
 MEMORY_SLACK_KB = 16_000  # what allocators keep; what a fault leaves behind is provoked until it would be more
 POLLS = 2_000

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 
 from tests.faults.real_server import RealServer
-from tests.support import bearer, execute, rows
+from tests.support.database import execute, rows
+from tests.support.payloads import bearer
 
 Start = Callable[..., RealServer]
 AHEAD = "2099-01-01T00:00:00.000000Z"

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from tests.faults.real_server import RealServer, raw_call
-from tests.support import SOURCE_ID, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID, payload
 
 Start = Callable[..., RealServer]
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: a reset in place of an orderly end

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from tests.faults.real_server import RealServer
-from tests.support import SOURCE_ID, execute, payload
+from tests.support.database import execute
+from tests.support.payloads import SOURCE_ID, payload
 
 Start = Callable[..., RealServer]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.real_server import RealServer, raw_call, statuses
-from tests.support import SOURCE_ID, rows
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID
 
 Start = Callable[..., RealServer]
 CLOSE = "Connection: close"

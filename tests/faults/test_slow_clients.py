@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.faults.real_server import RealServer, raw_call, statuses
-from tests.support import payload
+from tests.support.payloads import payload
 
 Start = Callable[..., RealServer]
 
@@ -32,20 +32,17 @@ async def load(server: RealServer, calls: int) -> None:
         assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
 
 
-def test_2000_idle_connections_are_in_nobodys_way_and_are_closed_in_the_end(start: Start) -> None:
+async def test_2000_idle_connections_are_in_nobodys_way_and_are_closed_in_the_end(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3")
 
-    async def run() -> None:
+    with server.unharmed():
         async with connections(server, 2_000) as idle:
             await load(server, 300)
             assert await asyncio.gather(*(reader.read() for reader, _ in idle)) == [b""] * 2_000
-
-    with server.unharmed():
-        asyncio.run(asyncio.wait_for(run(), 60))
     assert sum(event["type"] == "load" for event in server.events()) == 300
 
 
-def test_bodies_that_trickle_are_in_nobodys_way_and_get_408(start: Start) -> None:
+async def test_bodies_that_trickle_are_in_nobodys_way_and_get_408(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -57,18 +54,15 @@ def test_bodies_that_trickle_are_in_nobodys_way_and_get_408(start: Start) -> Non
             await asyncio.wait([answer], timeout=0.05)
         return answer.result()
 
-    async def run() -> list[bytes]:
+    with server.unharmed():
         async with connections(server, 200) as slow:
             answers = [asyncio.create_task(trickle(*one)) for one in slow]
             await load(server, 300)
-            return await asyncio.gather(*answers)
-
-    with server.unharmed():
-        answers = asyncio.run(asyncio.wait_for(run(), 60))
+            answers = await asyncio.gather(*answers)
     assert [statuses(answer) for answer in answers] == [[408]] * 200
 
 
-def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_little_and_is_closed(start: Start) -> None:
+async def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_little_and_is_closed(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
     requests = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000  # 100 MB of answers
     clients = 20
@@ -97,45 +91,39 @@ def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_little_an
             connection.close()
         return most - before
 
-    heaped = asyncio.run(asyncio.wait_for(run(), 60))
+    heaped = await run()
     with server.unharmed():  # what the allocator kept of the first round is enough for the second
-        asyncio.run(asyncio.wait_for(run(), 60))
+        await run()
     assert heaped < clients * 5_000  # a chunk read, what was parsed of it (3 kB for each request), and an answer
     assert "Traceback" not in server.log()
 
 
-def test_bodies_that_stand_still_cannot_take_more_memory_than_their_bound(start: Start) -> None:
+async def test_bodies_that_stand_still_cannot_take_more_memory_than_their_bound(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3", TRACKD_LIMITS_MAX_ARRIVING_BYTES="4000000")
     most = raw_call("still", body=b" " * 1_000_000)[:-1]
 
-    async def run() -> list[bytes]:
+    with server.unharmed():
         async with connections(server, 100) as standing:
             for _, writer in standing:
                 writer.write(most)
             await load(server, 100)
-            return await asyncio.gather(*(reader.read() for reader, _ in standing))
-
-    with server.unharmed():
-        answers = asyncio.run(asyncio.wait_for(run(), 60))
+            answers = await asyncio.gather(*(reader.read() for reader, _ in standing))
     assert {tuple(statuses(answer)) for answer in answers} == {(408,), (503,)}
     assert sum(statuses(answer) == [408] for answer in answers) <= 4
 
 
-def test_a_server_out_of_open_files_serves_who_is_there_and_is_well_again_afterwards(start: Start) -> None:
+async def test_a_server_out_of_open_files_serves_who_is_there_and_is_well_again_afterwards(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
     limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     client = httpx.Client(base_url=server.url, timeout=30)
 
-    async def run() -> None:
+    with server.unharmed(), client:
+        client.get("/healthcheck")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + 20, limits[1]))
         async with connections(server, 100) as idle:
             for _ in range(20):
                 assert client.post("/track", json=payload("there", "there")).status_code == 200
             await asyncio.gather(*(reader.read() for reader, _ in idle), return_exceptions=True)
-
-    with server.unharmed(), client:
-        client.get("/healthcheck")
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + 20, limits[1]))
-        asyncio.run(asyncio.wait_for(run(), 60))
         assert server.call("new", session="new").status_code == 200
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
     assert [event["seq"] for event in server.events() if event["type"] == "there"] == list(range(1, 21))

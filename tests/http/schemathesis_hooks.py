@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies
 
-from tests.support import SOURCE_ID
+from tests.support.payloads import SOURCE_ID
 
 SESSION_ID = "a session that is there"
 addresses = itertools.count()

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.support import ADMIN_SECRET, application_routes, bearer, payload, serving
+from tests.support.payloads import bearer, payload
+from tests.support.serving import ADMIN_SECRET, application_routes, serving
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Authenticator, Failures, RequireScope
 from trackd.http.errors import HttpError
@@ -40,21 +39,21 @@ class Door:
     async def _endpoint(self, request: Request) -> Response:
         return JSONResponse("inside")
 
-    def knock(
+    async def knock(
         self, authorization: str | None = None, scope: str = "read", address: str = "10.0.0.1"
     ) -> HttpError | None:
         """What refuses the request; None when it passes."""
         headers = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
         request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers, "client": (address, 1)})
         try:
-            response = asyncio.run(_awaited(self._ways[scope](request)))
+            response = await self._ways[scope](request)
         except HttpError as error:
             return error
         assert response.body == b'"inside"'
         return None
 
-    def status(self, *arguments: Any, **more: Any) -> int:
-        refusal = self.knock(*arguments, **more)
+    async def status(self, *arguments: Any, **more: Any) -> int:
+        refusal = await self.knock(*arguments, **more)
         return refusal.status_code if refusal else 200
 
 
@@ -77,15 +76,15 @@ def door() -> Door:
         (ADMIN_SECRET, "admin", 200),
     ],
 )
-def test_a_token_opens_what_its_scope_says_and_admin_includes_read(
+async def test_a_token_opens_what_its_scope_says_and_admin_includes_read(
     door: Door, secret: str, scope: str, status: int
 ) -> None:
-    assert door.status(f"Bearer {secret}", scope=scope) == status
+    assert await door.status(f"Bearer {secret}", scope=scope) == status
 
 
 @pytest.mark.parametrize("shown", ["bearer {}", "BEARER {}", "Bearer  {} "])
-def test_the_scheme_may_be_written_in_any_case(door: Door, shown: str) -> None:
-    assert door.knock(shown.format(READ_SECRET)) is None
+async def test_the_scheme_may_be_written_in_any_case(door: Door, shown: str) -> None:
+    assert await door.knock(shown.format(READ_SECRET)) is None
 
 
 @pytest.mark.parametrize(
@@ -104,69 +103,69 @@ def test_the_scheme_may_be_written_in_any_case(door: Door, shown: str) -> None:
         "Bearer \xe9\x00",
     ],
 )
-def test_what_is_no_right_token_is_refused_with_the_same_words(door: Door, shown: str | None) -> None:
-    refusal = door.knock(shown)
+async def test_what_is_no_right_token_is_refused_with_the_same_words(door: Door, shown: str | None) -> None:
+    refusal = await door.knock(shown)
     assert refusal is not None
     assert (refusal.status_code, refusal.detail) == (401, "Not authenticated")
     assert refusal.headers == {"WWW-Authenticate": "Bearer"}
 
 
-def test_without_any_tokens_nobody_passes(door: Door) -> None:
+async def test_without_any_tokens_nobody_passes(door: Door) -> None:
     door.tokens = []
-    assert door.status(f"Bearer {ADMIN_SECRET}") == 401
+    assert await door.status(f"Bearer {ADMIN_SECRET}") == 401
 
 
-def test_a_revoked_token_stops_working_within_half_a_second(door: Door) -> None:
-    assert door.status(f"Bearer {READ_SECRET}") == 200
+async def test_a_revoked_token_stops_working_within_half_a_second(door: Door) -> None:
+    assert await door.status(f"Bearer {READ_SECRET}") == 200
     door.tokens = [OPERATOR]
     door.now += KEPT_S
-    assert door.status(f"Bearer {READ_SECRET}") == 401
+    assert await door.status(f"Bearer {READ_SECRET}") == 401
 
 
-def test_a_revoked_token_does_not_go_on_because_it_is_used(door: Door) -> None:
-    door.status(f"Bearer {READ_SECRET}")
+async def test_a_revoked_token_does_not_go_on_because_it_is_used(door: Door) -> None:
+    await door.status(f"Bearer {READ_SECRET}")
     door.tokens = [OPERATOR]
     for _ in range(3):
         door.now += KEPT_S / 2
-        door.status(f"Bearer {READ_SECRET}")
-    assert door.status(f"Bearer {READ_SECRET}") == 401
+        await door.status(f"Bearer {READ_SECRET}")
+    assert await door.status(f"Bearer {READ_SECRET}") == 401
 
 
-def test_a_new_token_works_at_once(door: Door) -> None:
+async def test_a_new_token_works_at_once(door: Door) -> None:
     door.tokens = [OPERATOR]
-    assert door.status(f"Bearer {READ_SECRET}") == 401
+    assert await door.status(f"Bearer {READ_SECRET}") == 401
     door.tokens = [OPERATOR, READER]
-    assert door.status(f"Bearer {READ_SECRET}") == 200
+    assert await door.status(f"Bearer {READ_SECRET}") == 200
 
 
-def test_a_token_that_opens_too_little_is_told_the_scope_that_is_needed(door: Door) -> None:
-    refusal = door.knock(f"Bearer {READ_SECRET}", scope="admin")
+async def test_a_token_that_opens_too_little_is_told_the_scope_that_is_needed(door: Door) -> None:
+    refusal = await door.knock(f"Bearer {READ_SECRET}", scope="admin")
     assert refusal is not None
     assert "scope `admin`" in refusal.detail
 
 
-def test_an_address_may_fail_ten_times_and_then_once_a_second(door: Door) -> None:
-    assert [door.status("Bearer wrong") for _ in range(12)] == [401] * 10 + [429] * 2
-    refusal = door.knock()
+async def test_an_address_may_fail_ten_times_and_then_once_a_second(door: Door) -> None:
+    assert [await door.status("Bearer wrong") for _ in range(12)] == [401] * 10 + [429] * 2
+    refusal = await door.knock()
     assert refusal is not None
     assert refusal.headers == {"Retry-After": "1"}
     door.now += 1
-    assert [door.status() for _ in range(2)] == [401, 429]
+    assert [await door.status() for _ in range(2)] == [401, 429]
     door.now += 3600
-    assert [door.status() for _ in range(11)] == [401] * 10 + [429]
+    assert [await door.status() for _ in range(11)] == [401] * 10 + [429]
 
 
-def test_a_right_token_passes_from_an_address_that_fails_and_other_addresses_notice_nothing(door: Door) -> None:
-    while door.status("Bearer wrong") != 429:
+async def test_a_right_token_passes_from_an_address_that_fails_and_other_addresses_notice_nothing(door: Door) -> None:
+    while await door.status("Bearer wrong") != 429:
         pass
-    assert door.status(f"Bearer {READ_SECRET}") == 200
-    assert door.status("Bearer wrong") == 429
-    assert door.status("Bearer wrong", address="10.0.0.2") == 401
+    assert await door.status(f"Bearer {READ_SECRET}") == 200
+    assert await door.status("Bearer wrong") == 429
+    assert await door.status("Bearer wrong", address="10.0.0.2") == 401
 
 
-def test_a_right_token_that_opens_too_little_is_no_failure_to_authenticate(door: Door) -> None:
-    assert {door.status(f"Bearer {READ_SECRET}", scope="admin") for _ in range(50)} == {403}
-    assert door.status("Bearer wrong") == 401
+async def test_a_right_token_that_opens_too_little_is_no_failure_to_authenticate(door: Door) -> None:
+    assert {await door.status(f"Bearer {READ_SECRET}", scope="admin") for _ in range(50)} == {403}
+    assert await door.status("Bearer wrong") == 401
 
 
 def test_of_the_addresses_that_fail_only_the_last_are_remembered() -> None:
@@ -182,21 +181,10 @@ def test_of_the_addresses_that_fail_only_the_last_are_remembered() -> None:
     assert failures.wait("first") == 0
 
 
-def test_a_forwarded_address_of_any_length_is_remembered_short(door: Door) -> None:
-    refusal = door.knock(address="x" * 60_000)
+async def test_a_forwarded_address_of_any_length_is_remembered_short(door: Door) -> None:
+    refusal = await door.knock(address="x" * 60_000)
     assert refusal is not None
     assert refusal.note == f"a request from {'x' * 64}"
-
-
-Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
-
-
-def run(test: Test, store: MemoryStore | SqliteStore, **options: Any) -> None:
-    async def with_client() -> None:
-        async with serving(store, **options) as client:
-            await test(client)
-
-    asyncio.run(asyncio.wait_for(with_client(), 60))
 
 
 def memory() -> MemoryStore:
@@ -207,21 +195,19 @@ def memory() -> MemoryStore:
 
 
 @pytest.mark.parametrize("headers", [{}, WRONG, {"Authorization": "Basic eDp5"}], ids=["none", "wrong", "basic"])
-def test_a_refusal_has_the_shape_and_headers_of_every_error(headers: dict[str, str]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_refusal_has_the_shape_and_headers_of_every_error(headers: dict[str, str]) -> None:
+    async with serving(memory()) as client:
         answer = await client.get("/info/version", headers=headers | {"origin": "https://shop.example"})
         assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert "x-process-time" in answer.headers
 
-    run(test, memory())
 
-
-def test_a_token_made_beside_the_running_server_works_at_once_and_revoked_stops_soon(tmp_path: Path) -> None:
+async def test_a_token_made_beside_the_running_server_works_at_once_and_revoked_stops_soon(tmp_path: Path) -> None:
     path = tmp_path / "trackd.db"
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with serving(SqliteStore(path)) as client:
         with Tokens(path) as tokens:
             for _ in range(3):
                 secret = tokens.add("viewer", [TokenScope.READ])
@@ -232,11 +218,9 @@ def test_a_token_made_beside_the_running_server_works_at_once_and_revoked_stops_
                     assert time.monotonic() < asked + 10
                 assert (await client.get("/info/version", headers=bearer(secret))).status_code == 401
 
-    run(test, SqliteStore(path))
 
-
-def test_a_flood_of_wrong_tokens_is_told_to_wait_and_a_right_one_still_passes() -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_flood_of_wrong_tokens_is_told_to_wait_and_a_right_one_still_passes() -> None:
+    async with serving(memory()) as client:
         flood = await asyncio.gather(*(client.get("/info/version", headers=WRONG) for _ in range(200)))
         statuses = [answer.status_code for answer in flood]
         assert set(statuses) == {401, 429}
@@ -249,30 +233,26 @@ def test_a_flood_of_wrong_tokens_is_told_to_wait_and_a_right_one_still_passes() 
             "detail": "Invalid event source `test-source`."
         }
 
-    run(test, memory())
 
-
-def test_refused_tokens_are_logged_once_for_each_class_and_never_themselves(caplog: pytest.LogCaptureFixture) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
-        for number in range(4):
-            await client.get("/info/version", headers=bearer(f"trackd_wrong-{number}"))
-            await client.get("/info/version")
-
+async def test_refused_tokens_are_logged_once_for_each_class_and_never_themselves(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.INFO, "trackd"):
-        run(test, memory())
+        async with serving(memory()) as client:
+            for number in range(4):
+                await client.get("/info/version", headers=bearer(f"trackd_wrong-{number}"))
+                await client.get("/info/version")
     assert caplog.messages == [
         "refused with 401, unknown token: a request from 127.0.0.1",
         "refused with 401, no token: a request from 127.0.0.1",
     ]
 
 
-def test_the_version_says_what_runs() -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_the_version_says_what_runs() -> None:
+    async with serving(MemoryStore(), admin=True) as client:
         answer = await client.get("/info/version")
         assert answer.status_code == 200
         assert set(answer.json()) == {"version", "python", "sqlite", "thespian"}
-
-    run(test, MemoryStore(), admin=True)
 
 
 class UnreadableStore(MemoryStore):
@@ -280,13 +260,11 @@ class UnreadableStore(MemoryStore):
         raise StoreError("cannot read: disk I/O error")
 
 
-def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_503_when_the_store_cannot_be_read_and_why_is_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(UnreadableStore()) as client:
         answer = await client.get("/info/version", headers=bearer(READ_SECRET))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "disk" not in answer.json()["detail"]
-
-    run(test, UnreadableStore())
     assert "refused with 503, store unreadable: cannot read: disk I/O error" in caplog.messages
 
 
@@ -309,10 +287,11 @@ def test_what_changes_something_needs_an_admin_token() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "needs"), [route for route in all_routes() if route[2] is not None])
-def test_no_token_a_wrong_one_and_one_that_opens_too_little_are_refused_on_every_route(
+async def test_no_token_a_wrong_one_and_one_that_opens_too_little_are_refused_on_every_route(
     method: str, path: str, needs: TokenScope
 ) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+
+    async with serving(memory()) as client:
         url = path.replace("{", "").replace("}", "")
         for headers in ({}, WRONG, {"Authorization": READ_SECRET}):
             answer = await client.request(method, url, headers=headers)
@@ -322,5 +301,3 @@ def test_no_token_a_wrong_one_and_one_that_opens_too_little_are_refused_on_every
         assert (answer.status_code == 403) == (needs is TokenScope.ADMIN)
         answer = await client.request(method, url, headers=bearer(ADMIN_SECRET))
         assert answer.status_code not in (401, 403, 405)
-
-    run(test, memory())

@@ -1,6 +1,5 @@
 """The bytes of a body: what arrives is counted, whatever was announced."""
 
-import asyncio
 import contextlib
 import gzip
 import itertools
@@ -50,13 +49,13 @@ class Client:
         return self._messages[self.taken - 1]
 
 
-def read(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> bytes:
-    return asyncio.run(read_body(headers, Client(*chunks).receive, max_bytes))
+async def read(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> bytes:
+    return await read_body(headers, Client(*chunks).receive, max_bytes)
 
 
-def refused(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> HttpError:
+async def refused(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> HttpError:
     with pytest.raises(HttpError) as error:
-        read(*chunks, headers=headers, max_bytes=max_bytes)
+        await read(*chunks, headers=headers, max_bytes=max_bytes)
     return error.value
 
 
@@ -128,86 +127,86 @@ def test_another_content_type_is_refused_by_name(content_type: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.integers(0, 200))
 @settings(deadline=None)
-def test_a_body_is_read_whole_up_to_the_limit_and_refused_past_it(chunks: list[bytes], max_bytes: int) -> None:
+async def test_a_body_is_read_whole_up_to_the_limit_and_refused_past_it(chunks: list[bytes], max_bytes: int) -> None:
     body = b"".join(chunks)
     if len(body) <= max_bytes:
-        assert read(*chunks, max_bytes=max_bytes) == body
+        assert await read(*chunks, max_bytes=max_bytes) == body
     else:
-        error = refused(*chunks, max_bytes=max_bytes)
+        error = await refused(*chunks, max_bytes=max_bytes)
         assert (error.status_code, error.detail) == (413, f"The body is over the limit of {max_bytes} bytes.")
 
 
 @given(st.binary(max_size=300), st.integers(0, 300), st.lists(st.integers(0, 400), max_size=6))
 @settings(deadline=None)
-def test_a_packed_body_is_read_whole_however_it_is_cut_and_refused_past_the_limit(
+async def test_a_packed_body_is_read_whole_however_it_is_cut_and_refused_past_the_limit(
     body: bytes, max_bytes: int, cuts: list[int]
 ) -> None:
     packed = gzip.compress(body)
     places = [0, *sorted(cuts), len(packed)]
     chunks = [packed[start:end] for start, end in itertools.pairwise(places)]
     if len(body) <= max_bytes:
-        assert read(*chunks, headers=GZIP, max_bytes=max_bytes) == body
+        assert await read(*chunks, headers=GZIP, max_bytes=max_bytes) == body
     else:
-        assert refused(*chunks, headers=GZIP, max_bytes=max_bytes).status_code == 413
+        assert (await refused(*chunks, headers=GZIP, max_bytes=max_bytes)).status_code == 413
 
 
 @pytest.mark.parametrize("encoding", [b"", b"identity", b"Identity"])
-def test_a_body_without_an_encoding_is_taken_as_it_is(encoding: bytes) -> None:
-    assert read(b"{", b"", b"}", headers={b"content-encoding": encoding}) == b"{}"
+async def test_a_body_without_an_encoding_is_taken_as_it_is(encoding: bytes) -> None:
+    assert await read(b"{", b"", b"}", headers={b"content-encoding": encoding}) == b"{}"
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b" x-gzip "])
-def test_a_packed_body_is_unpacked(encoding: bytes) -> None:
-    assert read(PACKED, headers={b"content-encoding": encoding}) == b"{}"
+async def test_a_packed_body_is_unpacked(encoding: bytes) -> None:
+    assert await read(PACKED, headers={b"content-encoding": encoding}) == b"{}"
 
 
 @pytest.mark.parametrize("encoding", [b"br", b"deflate", b"gzip, gzip", b"zstd"])
-def test_another_encoding_is_refused_by_name(encoding: bytes) -> None:
-    error = refused(b"{}", headers={b"content-encoding": encoding})
+async def test_another_encoding_is_refused_by_name(encoding: bytes) -> None:
+    error = await refused(b"{}", headers={b"content-encoding": encoding})
     assert error.status_code == 415
     assert f"`{encoding.decode()}`" in error.detail
 
 
 @pytest.mark.parametrize("announced", [b"1", b"-1", b"much", b"99999999999"])
-def test_the_announced_length_is_not_trusted(announced: bytes) -> None:
+async def test_the_announced_length_is_not_trusted(announced: bytes) -> None:
     headers = {b"content-length": announced}
-    assert read(b"x" * 100, headers=headers) == b"x" * 100
-    assert refused(b"x" * 101, headers=headers).status_code == 413
+    assert await read(b"x" * 100, headers=headers) == b"x" * 100
+    assert (await refused(b"x" * 101, headers=headers)).status_code == 413
 
 
-def test_reading_ends_with_the_chunk_that_passes_the_limit() -> None:
+async def test_reading_ends_with_the_chunk_that_passes_the_limit() -> None:
     client = Client(*[b"x" * 60] * 5)
     with pytest.raises(HttpError):
-        asyncio.run(read_body(PLAIN, client.receive, 100))
+        await read_body(PLAIN, client.receive, 100)
     assert client.taken == 2
 
 
-def test_a_bomb_is_refused_without_being_unpacked() -> None:
+async def test_a_bomb_is_refused_without_being_unpacked() -> None:
     bomb = gzip.compress(bytes(20_000_000), compresslevel=1)
     max_bytes = 100_000
     tracemalloc.start()
     try:
-        assert refused(bomb, headers=GZIP, max_bytes=max_bytes).status_code == 413
+        assert (await refused(bomb, headers=GZIP, max_bytes=max_bytes)).status_code == 413
         assert tracemalloc.get_traced_memory()[1] < 5 * max_bytes + len(bomb)
     finally:
         tracemalloc.stop()
 
 
-def test_a_bomb_in_a_bomb_is_unpacked_once() -> None:
+async def test_a_bomb_in_a_bomb_is_unpacked_once() -> None:
     inner = gzip.compress(bytes(1_000_000))
-    assert read(gzip.compress(inner), headers=GZIP, max_bytes=len(inner)) == inner
+    assert await read(gzip.compress(inner), headers=GZIP, max_bytes=len(inner)) == inner
 
 
 @pytest.mark.parametrize("lost", [1, 4, 8, 9, 15, 22])
-def test_a_packed_body_that_ends_too_early_is_unsound(lost: int) -> None:
-    error = refused(gzip.compress(b'{"events": []}')[:-lost], headers=GZIP)
+async def test_a_packed_body_that_ends_too_early_is_unsound(lost: int) -> None:
+    error = await refused(gzip.compress(b'{"events": []}')[:-lost], headers=GZIP)
     assert error.status_code == 422
     assert error.detail == [{"loc": ["body"], "msg": "The body is not sound gzip: it ends too early", "type": "gzip"}]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", PACKED[:-8] + bytes(8), zlib.compress(b"{}"), b"\x1f\x8b" + bytes(20)])
-def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
-    error = refused(body, headers=GZIP)
+async def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
+    error = await refused(body, headers=GZIP)
     assert error.status_code == 422
     [fault] = error.detail
     assert (fault["loc"], fault["type"]) == (["body"], "gzip")
@@ -223,22 +222,24 @@ def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
     ],
     ids=["in its chunk", "in the next chunk", "in both", "another member"],
 )
-def test_bytes_after_the_end_of_a_packed_body_are_unsound(chunks: list[bytes]) -> None:
-    error = refused(*chunks, headers=GZIP)
+async def test_bytes_after_the_end_of_a_packed_body_are_unsound(chunks: list[bytes]) -> None:
+    error = await refused(*chunks, headers=GZIP)
     assert error.status_code == 422
     assert error.detail[0]["msg"] == "The body is not sound gzip: there are bytes after its end"
 
 
-def test_an_empty_chunk_after_the_end_of_a_packed_body_is_nothing() -> None:
-    assert read(PACKED, b"", headers=GZIP) == b"{}"
+async def test_an_empty_chunk_after_the_end_of_a_packed_body_is_nothing() -> None:
+    assert await read(PACKED, b"", headers=GZIP) == b"{}"
 
 
 @pytest.mark.parametrize("headers", [PLAIN, GZIP])
 @pytest.mark.parametrize("chunks", [[], [PACKED[:15]]])
-def test_a_client_that_leaves_before_the_end_is_told_apart(headers: dict[bytes, bytes], chunks: list[bytes]) -> None:
+async def test_a_client_that_leaves_before_the_end_is_told_apart(
+    headers: dict[bytes, bytes], chunks: list[bytes]
+) -> None:
     client = Client(*chunks, leaves=True)
     with pytest.raises(ClientDisconnect):
-        asyncio.run(read_body(headers, client.receive, 100))
+        await read_body(headers, client.receive, 100)
 
 
 @given(JSON, st.booleans(), st.none() | st.just(1))

@@ -1,48 +1,37 @@
 """Contract 2.3, row by row: which profile answers."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, execute, payload, rows, serving
+from tests.support.database import execute, rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 PERMANENT = "permanent-source"
 
-Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
-
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
+async def db(tmp_path: Path) -> Path:
     """Profiles A and B, session `of-a` of A, session `of-erased` of a profile that is gone, M merged into B."""
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
         sources.add(Source(PERMANENT, "brings ids of its own", permanent_profile_id=True))
 
-    async def prepare(client: httpx.AsyncClient) -> None:
+    async with serving(SqliteStore(path)) as client:
         for profile, session in (("A", "of-a"), ("B", "of-b"), ("erased", "of-erased"), ("M", "of-merged")):
             answer = await track(client, payload(session, "page-view", profile=profile, source=PERMANENT))
             assert answer["profile"]["id"] == profile
 
-    run(path, prepare)
     execute(path, "DELETE FROM profile WHERE id IN ('erased', 'M')")
     execute(path, "INSERT INTO merged VALUES ('M', 'B')")
     return path
-
-
-def run(db: Path, test: Test) -> None:
-    async def with_client() -> None:
-        async with serving(SqliteStore(db)) as client:
-            await test(client)
-
-    asyncio.run(with_client())
 
 
 async def track(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
@@ -52,14 +41,12 @@ async def track(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, An
     return answer
 
 
-def answering(db: Path, session: str, profile: str | None = None, source: str = SOURCE_ID) -> dict[str, Any]:
+async def answering(db: Path, session: str, profile: str | None = None, source: str = SOURCE_ID) -> dict[str, Any]:
     """The answer to one call, after which the session is the answering profile's, in the file too."""
     answers: list[dict[str, Any]] = []
 
-    async def once(client: httpx.AsyncClient) -> None:
+    async with serving(SqliteStore(db)) as client:
         answers.append(await track(client, payload(session, "page-view", profile=profile, source=source)))
-
-    run(db, once)
     [answer] = answers
     profile_id = answer["profile"]["id"]
     assert rows(db, "SELECT profile_id FROM session WHERE id = ?", session) == [{"profile_id": profile_id}]
@@ -81,74 +68,72 @@ def is_new(answer: dict[str, Any]) -> bool:
     )
 
 
-def test_a_new_session_without_a_profile_gets_a_new_profile(db: Path) -> None:
-    answer = answering(db, "new")
+async def test_a_new_session_without_a_profile_gets_a_new_profile(db: Path) -> None:
+    answer = await answering(db, "new")
     assert is_new(answer)
     assert answer["debugging"]["session"]["saved"] == 1
     assert visits(db, answer["profile"]["id"]) == 1
 
 
-def test_a_new_session_with_an_unknown_profile_gets_a_new_one_not_that_id(db: Path) -> None:
-    assert is_new(answering(db, "new", "X"))
+async def test_a_new_session_with_an_unknown_profile_gets_a_new_one_not_that_id(db: Path) -> None:
+    assert is_new(await answering(db, "new", "X"))
     assert rows(db, "SELECT 1 FROM profile WHERE id = 'X'") == []
 
 
-def test_a_source_with_permanent_profile_ids_brings_its_own(db: Path) -> None:
-    assert answering(db, "new", "X", PERMANENT)["profile"]["id"] == "X"
-    assert answering(db, "another", "X")["profile"]["id"] == "X"
+async def test_a_source_with_permanent_profile_ids_brings_its_own(db: Path) -> None:
+    assert (await answering(db, "new", "X", PERMANENT))["profile"]["id"] == "X"
+    assert (await answering(db, "another", "X"))["profile"]["id"] == "X"
 
 
-def test_a_new_session_of_a_known_profile_is_a_visit_of_it(db: Path) -> None:
+async def test_a_new_session_of_a_known_profile_is_a_visit_of_it(db: Path) -> None:
     before = visits(db, "A")
-    assert answering(db, "new", "A")["profile"]["id"] == "A"
+    assert (await answering(db, "new", "A"))["profile"]["id"] == "A"
     assert visits(db, "A") == before + 1
 
 
 @pytest.mark.parametrize("profile", [None, "A", "B", "X"])
 @pytest.mark.parametrize("source", [SOURCE_ID, PERMANENT])
-def test_the_profile_of_a_stored_session_answers_whatever_the_client_says(
+async def test_the_profile_of_a_stored_session_answers_whatever_the_client_says(
     db: Path, profile: str | None, source: str
 ) -> None:
     before = visits(db, "A")
-    answer = answering(db, "of-a", profile, source)
+    answer = await answering(db, "of-a", profile, source)
     assert answer["profile"]["id"] == "A"
     assert answer["debugging"]["session"]["saved"] == 0
     assert visits(db, "A") == before
 
 
-def test_the_session_of_an_erased_profile_goes_over_to_the_known_one(db: Path) -> None:
-    answer = answering(db, "of-erased", "A")
+async def test_the_session_of_an_erased_profile_goes_over_to_the_known_one(db: Path) -> None:
+    answer = await answering(db, "of-erased", "A")
     assert answer["profile"]["id"] == "A"
     assert answer["debugging"]["session"]["saved"] == 1
 
 
 @pytest.mark.parametrize("profile", [None, "X", "erased"])
-def test_the_session_of_an_erased_profile_gets_a_new_one(db: Path, profile: str | None) -> None:
-    answer = answering(db, "of-erased", profile)
+async def test_the_session_of_an_erased_profile_gets_a_new_one(db: Path, profile: str | None) -> None:
+    answer = await answering(db, "of-erased", profile)
     assert is_new(answer)
     assert answer["debugging"]["session"]["saved"] == 1
 
 
 @pytest.mark.parametrize("session", ["new", "of-a", "of-b", "of-erased", "of-merged"])
-def test_an_id_that_was_merged_leads_to_the_profile_it_was_merged_into(db: Path, session: str) -> None:
+async def test_an_id_that_was_merged_leads_to_the_profile_it_was_merged_into(db: Path, session: str) -> None:
     before = visits(db, "B")
-    assert answering(db, session, "M")["profile"]["id"] == "B"
+    assert (await answering(db, session, "M"))["profile"]["id"] == "B"
     assert visits(db, "B") == before + (session in ("new", "of-erased"))
 
 
-def test_the_session_of_a_merged_profile_leads_there_too(db: Path) -> None:
-    assert answering(db, "of-merged")["profile"]["id"] == "B"
+async def test_the_session_of_a_merged_profile_leads_there_too(db: Path) -> None:
+    assert (await answering(db, "of-merged"))["profile"]["id"] == "B"
 
 
-def test_a_session_that_is_not_saved_is_resolved_and_forgotten(db: Path) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_session_that_is_not_saved_is_resolved_and_forgotten(db: Path) -> None:
+    async with serving(SqliteStore(db)) as client:
         unsaved = payload("unsaved", "page-view", options={"saveSession": False})
         first, second = await track(client, unsaved), await track(client, unsaved)
         assert first["profile"]["id"] != second["profile"]["id"]
         assert first["debugging"]["session"] == {"saved": 0, "errors": [], "ids": [], "types": []}
         known = await track(client, payload("unsaved", profile="A", options={"saveSession": False}))
         assert known["profile"]["id"] == "A"
-
-    run(db, test)
     assert rows(db, "SELECT 1 FROM session WHERE id = 'unsaved'") == []
     assert visits(db, "A") == 1

@@ -1,15 +1,13 @@
 """Contract 2.1, 2.2, 2.4, 2.5 and 2.7 over a real socket: forms of the request, options, retries, browsers."""
 
-import asyncio
 import gzip
 import json
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.support import SOURCE_ID, payload, serving
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 
@@ -21,24 +19,14 @@ def store() -> MemoryStore:
     return MemoryStore([Source(SOURCE_ID, "test"), Source(GENEROUS, "test", returns_profile=True, consent=True)])
 
 
-def run(store: MemoryStore, test: Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]) -> None:
-    async def with_client() -> None:
-        async with serving(store) as client:
-            await test(client)
-
-    asyncio.run(with_client())
-
-
-def track(store: MemoryStore, *bodies: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
+async def track(store: MemoryStore, *bodies: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with serving(store) as client:
         for body in bodies:
             response = await client.post("/track", json=body, headers=headers)
             assert response.status_code == 200, response.text
             answers.append(response.json())
-
-    run(store, test)
     return answers
 
 
@@ -61,34 +49,32 @@ def call(*events: dict[str, Any], session: str = "s", source: str = SOURCE_ID, *
         {"content-encoding": "identity"},
     ],
 )
-def test_a_body_may_come_in_each_of_these_forms(store: MemoryStore, headers: dict[str, str]) -> None:
+async def test_a_body_may_come_in_each_of_these_forms(store: MemoryStore, headers: dict[str, str]) -> None:
     body = json.dumps(payload("s", "page-view")).encode()
     if headers.get("content-encoding") == "gzip":
         body = gzip.compress(body)
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with serving(store) as client:
         assert (await client.post("/track", content=body, headers=headers)).status_code == 200
-
-    run(store, test)
 
 
 @pytest.mark.parametrize("nothing", [None, {}, []])
-def test_null_and_phps_empty_list_are_an_empty_object(store: MemoryStore, nothing: Any) -> None:
+async def test_null_and_phps_empty_list_are_an_empty_object(store: MemoryStore, nothing: Any) -> None:
     bare = event("page-view", properties=nothing, context=nothing, options=nothing)
-    [answer] = track(store, call(bare, context=nothing, properties=nothing, options=nothing, profile=nothing))
+    [answer] = await track(store, call(bare, context=nothing, properties=nothing, options=nothing, profile=nothing))
     assert answer["debugging"]["events"]["saved"] == 1
     [stored] = store.events
     assert (stored.properties, stored.context, stored.config) == ("{}", "{}", "{}")
 
 
-def test_a_call_without_events_opens_session_and_profile(store: MemoryStore) -> None:
-    [answer] = track(store, call())
+async def test_a_call_without_events_opens_session_and_profile(store: MemoryStore) -> None:
+    [answer] = await track(store, call())
     assert answer["debugging"]["session"]["saved"] == answer["debugging"]["profile"]["saved"] == 1
     assert store.profiles[answer["profile"]["id"]].doc["stats"]["visits"] == 1
 
 
-def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: MemoryStore) -> None:
-    [first, second] = track(
+async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: MemoryStore) -> None:
+    [first, second] = await track(
         store,
         call(session=" 17 "),
         call(session=17),  # type: ignore[arg-type]
@@ -97,13 +83,13 @@ def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: MemoryStore)
     assert second["session"] == {"id": "17"}
 
 
-def test_everything_unknown_is_ignored(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("page-view", tags=["a"], device=1), device={}, request={}, tags=[]))
+async def test_everything_unknown_is_ignored(store: MemoryStore) -> None:
+    [answer] = await track(store, call(event("page-view", tags=["a"], device=1), device={}, request={}, tags=[]))
     assert answer["debugging"]["events"]["saved"] == 1
 
 
-def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logged(store: MemoryStore) -> None:
-    [answer] = track(
+async def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logged(store: MemoryStore) -> None:
+    [answer] = await track(
         store,
         call(
             event("a", time={"create": "2024-05-06T07:08:09+02:00"}),
@@ -120,34 +106,36 @@ def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logged(sto
     assert "'soon'" in entry["message"]
 
 
-def test_an_event_that_is_not_saved_changes_the_profile_all_the_same(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("page-view", options={"saveEvent": False}), event("sign-up")))
+async def test_an_event_that_is_not_saved_changes_the_profile_all_the_same(store: MemoryStore) -> None:
+    [answer] = await track(store, call(event("page-view", options={"saveEvent": False}), event("sign-up")))
     assert answer["debugging"]["events"]["types"] == ["sign-up"]
     assert answer["debugging"]["events"]["seq"] == [1]
     assert store.profiles[answer["profile"]["id"]].doc["stats"]["counters"] == {"page-view": 1, "sign-up": 1}
 
 
 @pytest.mark.parametrize("name", ["saveEvent", "saveEvents", "save"])
-def test_the_payloads_option_is_the_default_and_the_events_own_wins(store: MemoryStore, name: str) -> None:
-    [answer] = track(store, call(event("a"), event("b", options={name: True}), options={name: False}))
+async def test_the_payloads_option_is_the_default_and_the_events_own_wins(store: MemoryStore, name: str) -> None:
+    [answer] = await track(store, call(event("a"), event("b", options={name: True}), options={name: False}))
     assert answer["debugging"]["events"]["types"] == ["b"]
 
 
-def test_only_booleans_count_as_option_values(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("a", options={"saveEvent": 0, "debugger": "false"}), options={"save": None}))
+async def test_only_booleans_count_as_option_values(store: MemoryStore) -> None:
+    [answer] = await track(
+        store, call(event("a", options={"saveEvent": 0, "debugger": "false"}), options={"save": None})
+    )
     assert answer["debugging"]["events"]["types"] == ["a"]
 
 
-def test_the_session_is_not_written_when_every_event_says_so(store: MemoryStore) -> None:
+async def test_the_session_is_not_written_when_every_event_says_so(store: MemoryStore) -> None:
     no = {"saveSession": False}
-    track(store, call(event("a", options=no), event("b", options=no), session="unwritten"))
-    track(store, call(event("a", options=no), event("b"), session="written"))
+    await track(store, call(event("a", options=no), event("b", options=no), session="unwritten"))
+    await track(store, call(event("a", options=no), event("b"), session="written"))
     assert set(store.sessions) == {"written"}
 
 
-def test_the_answer_carries_the_profile_without_its_private_parts(store: MemoryStore) -> None:
+async def test_the_answer_carries_the_profile_without_its_private_parts(store: MemoryStore) -> None:
     granted = event("consent-granted", properties={"general": True})
-    [answer] = track(store, call(granted, event("a", options={"profile": True}), source=GENEROUS))
+    [answer] = await track(store, call(granted, event("a", options={"profile": True}), source=GENEROUS))
     profile = answer["profile"]
     assert profile["stats"]["counters"] == {"consent-granted": 1, "a": 1}
     assert "pii" not in profile
@@ -155,29 +143,29 @@ def test_the_answer_carries_the_profile_without_its_private_parts(store: MemoryS
     assert answer["source"] == {"consent": True}
 
 
-def test_a_source_that_returns_no_profile_says_so_in_the_logs(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("a"), options={"profile": True}))
+async def test_a_source_that_returns_no_profile_says_so_in_the_logs(store: MemoryStore) -> None:
+    [answer] = await track(store, call(event("a"), options={"profile": True}))
     assert set(answer["profile"]) == {"id"}
     [entry] = answer["debugging"]["logs"]
     assert "returns_profile" in entry["message"]
 
 
-def test_without_debugger_the_answer_has_no_debugging(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("a"), options={"debugger": False}))
+async def test_without_debugger_the_answer_has_no_debugging(store: MemoryStore) -> None:
+    [answer] = await track(store, call(event("a"), options={"debugger": False}))
     assert "debugging" not in answer
     assert len(store.events) == 1
 
 
-def test_an_event_without_debugger_is_left_out_of_debugging(store: MemoryStore) -> None:
-    [answer] = track(store, call(event("a", options={"debugger": False}), event("b")))
+async def test_an_event_without_debugger_is_left_out_of_debugging(store: MemoryStore) -> None:
+    [answer] = await track(store, call(event("a", options={"debugger": False}), event("b")))
     assert answer["debugging"]["events"]["types"] == ["b"]
     assert answer["debugging"]["events"]["seq"] == [2]
     assert answer["debugging"]["events"]["saved"] == 1
 
 
-def test_without_logs_there_are_no_log_entries(store: MemoryStore) -> None:
+async def test_without_logs_there_are_no_log_entries(store: MemoryStore) -> None:
     odd = {"time": {"create": "soon"}}
-    [none, one] = track(
+    [none, one] = await track(
         store,
         call(event("a", **odd), options={"logs": False, "profile": True}),
         call(event("a", id="a", **odd), event("b", options={"logs": False}, **odd)),
@@ -186,8 +174,8 @@ def test_without_logs_there_are_no_log_entries(store: MemoryStore) -> None:
     assert [entry["event_id"] for entry in one["debugging"]["logs"]] == ["a"]
 
 
-def test_later_calls_merge_into_the_sessions_context(store: MemoryStore) -> None:
-    [_, second, third] = track(
+async def test_later_calls_merge_into_the_sessions_context(store: MemoryStore) -> None:
+    [_, second, third] = await track(
         store,
         call(context={"client": {"browser": "x"}, "a": 1}),
         call(context={"client": {"language": "en"}, "a": 2}, properties={"p": 1}),
@@ -198,14 +186,14 @@ def test_later_calls_merge_into_the_sessions_context(store: MemoryStore) -> None
     assert (second["debugging"]["session"]["saved"], third["debugging"]["session"]["saved"]) == (1, 0)
 
 
-def test_counters_alone_do_not_make_a_profile_saved(store: MemoryStore) -> None:
-    [first, second] = track(store, call(event("a")), call(event("a")))
+async def test_counters_alone_do_not_make_a_profile_saved(store: MemoryStore) -> None:
+    [first, second] = await track(store, call(event("a")), call(event("a")))
     assert (first["debugging"]["profile"]["saved"], second["debugging"]["profile"]["saved"]) == (1, 0)
 
 
-def test_an_event_sent_again_is_recorded_once_and_answered_with_its_first_number(store: MemoryStore) -> None:
+async def test_an_event_sent_again_is_recorded_once_and_answered_with_its_first_number(store: MemoryStore) -> None:
     once, twice = event("a", id="e-1"), event("b", id="e-2")
-    [first, second] = track(store, call(once, twice), call(event("c", id="e-3"), twice, once, once))
+    [first, second] = await track(store, call(once, twice), call(event("c", id="e-3"), twice, once, once))
     assert first["debugging"]["events"] == second["debugging"]["events"] | {
         "saved": 2,
         "ids": ["e-1", "e-2"],
@@ -218,33 +206,33 @@ def test_an_event_sent_again_is_recorded_once_and_answered_with_its_first_number
     assert store.profiles[first["profile"]["id"]].doc["stats"]["counters"] == {"a": 1, "b": 1, "c": 1}
 
 
-def test_an_event_that_was_not_saved_is_not_applied_again_either(store: MemoryStore) -> None:
+async def test_an_event_that_was_not_saved_is_not_applied_again_either(store: MemoryStore) -> None:
     unsaved = event("a", id="e-1", options={"saveEvent": False})
-    [first, second] = track(store, call(unsaved), call(unsaved))
+    [first, second] = await track(store, call(unsaved), call(unsaved))
     assert second["debugging"]["events"]["ids"] == []
     assert store.profiles[first["profile"]["id"]].doc["stats"]["counters"] == {"a": 1}
 
 
-def test_the_same_id_in_another_profile_is_another_event(store: MemoryStore) -> None:
-    track(store, call(event("a", id="e-1"), session="s-1"), call(event("a", id="e-1"), session="s-2"))
+async def test_the_same_id_in_another_profile_is_another_event(store: MemoryStore) -> None:
+    await track(store, call(event("a", id="e-1"), session="s-1"), call(event("a", id="e-1"), session="s-2"))
     assert [(stored.id, stored.seq) for stored in store.events] == [("e-1", 1), ("e-1", 1)]
 
 
-def test_a_request_with_an_idempotency_key_is_recorded_once(store: MemoryStore) -> None:
+async def test_a_request_with_an_idempotency_key_is_recorded_once(store: MemoryStore) -> None:
     body = call(event("a"), event("a"), event("b", id="own"))
-    [first, second] = track(store, body, body, **{"idempotency-key": "k-1"})
+    [first, second] = await track(store, body, body, **{"idempotency-key": "k-1"})
     assert first["debugging"]["events"]["saved"] == 3
     assert second["debugging"]["events"]["saved"] == 0
     assert second["debugging"]["events"]["ids"] == first["debugging"]["events"]["ids"]
     assert second["debugging"]["events"]["seq"] == [1, 2, 3]
-    [other] = track(store, body, **{"idempotency-key": "k-2"})
+    [other] = await track(store, body, **{"idempotency-key": "k-2"})
     assert other["debugging"]["events"]["saved"] == 2
 
 
-def test_browsers_get_their_origin_echoed_on_every_answer(store: MemoryStore) -> None:
+async def test_browsers_get_their_origin_echoed_on_every_answer(store: MemoryStore) -> None:
     origin = {"origin": "https://shop.example"}
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with serving(store) as client:
         for answer in (
             await client.post("/track", json=call(event("a")), headers=origin),
             await client.post("/track", json=call(source="nobody"), headers=origin),
@@ -255,17 +243,15 @@ def test_browsers_get_their_origin_echoed_on_every_answer(store: MemoryStore) ->
             assert answer.headers["access-control-allow-credentials"] == "true"
             assert "Origin" in answer.headers["vary"]
 
-    run(store, test)
 
-
-def test_a_preflight_allows_what_is_asked_for(store: MemoryStore) -> None:
+async def test_a_preflight_allows_what_is_asked_for(store: MemoryStore) -> None:
     asked = {
         "origin": "https://shop.example",
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type, x-timestamp, idempotency-key",
     }
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with serving(store) as client:
         answer = await client.options("/track", headers=asked)
         assert (answer.status_code, answer.json()) == (200, {})
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
@@ -276,12 +262,8 @@ def test_a_preflight_allows_what_is_asked_for(store: MemoryStore) -> None:
         assert "Origin" in answer.headers["vary"]
         assert "x-process-time" in answer.headers
 
-    run(store, test)
 
-
-def test_an_answer_says_how_long_it_took(store: MemoryStore) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_an_answer_says_how_long_it_took(store: MemoryStore) -> None:
+    async with serving(store) as client:
         answer = await client.post("/track", json=call(event("a")))
         assert 0 < float(answer.headers["x-process-time"]) < 30
-
-    run(store, test)

@@ -1,6 +1,5 @@
 """trackd as an ASGI application in another program: the examples of docs/embedding.md."""
 
-import asyncio
 import contextlib
 import os
 import re
@@ -13,7 +12,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tests.support import TRACKD, bearer, payload, rows
+from tests.support.database import rows
+from tests.support.payloads import bearer, payload
+from tests.support.process import TRACKD
 from trackd.config.errors import RulesError
 from trackd.http.embedding import Settings, create_app
 from trackd.storage.errors import StoreError
@@ -54,7 +55,7 @@ def uvicorn_running(folder: Path, module: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("module", "prefix"), [(PLAIN, ""), (MOUNTED, "/collect")])
-def test_an_example_of_the_page_stores_an_event_under_uvicorn(
+async def test_an_example_of_the_page_stores_an_event_under_uvicorn(
     module: str, prefix: str, token: str, tmp_path: Path
 ) -> None:
     with uvicorn_running(tmp_path, module) as url, httpx.Client(base_url=url + prefix, timeout=30) as client:
@@ -65,27 +66,24 @@ def test_an_example_of_the_page_stores_an_event_under_uvicorn(
         assert client.get("/openapi.json").json()["info"]["title"] == "trackd"
         assert client.get("/session/a-session").status_code == 401
         with pytest.raises(StoreError, match="is in use by another trackd"):
-            _start(tmp_path / "trackd.db")
+            await _start(tmp_path / "trackd.db")
     assert [row["type"] for row in rows(tmp_path / "trackd.db", "SELECT type FROM event")] == ["page-view"]
-    _start(tmp_path / "trackd.db")
+    await _start(tmp_path / "trackd.db")
 
 
-def _start(db: Path, **groups: object) -> None:
-    async def start() -> None:
-        async with create_app(Settings.model_validate({"database": {"path": db}, **groups})).lifespan():
-            pass
-
-    asyncio.run(start())
+async def _start(db: Path, **groups: object) -> None:
+    async with create_app(Settings.model_validate({"database": {"path": db}, **groups})).lifespan():
+        pass
 
 
-def test_an_application_can_be_started_again_after_its_end(tmp_path: Path) -> None:
-    _start(tmp_path / "trackd.db")
-    _start(tmp_path / "trackd.db")
+async def test_an_application_can_be_started_again_after_its_end(tmp_path: Path) -> None:
+    await _start(tmp_path / "trackd.db")
+    await _start(tmp_path / "trackd.db")
 
 
-def test_rules_that_cannot_be_used_fail_the_start(tmp_path: Path) -> None:
+async def test_rules_that_cannot_be_used_fail_the_start(tmp_path: Path) -> None:
     with pytest.raises(RulesError):
-        _start(tmp_path / "trackd.db", rules={"path": str(tmp_path / "no-rules.toml")})
+        await _start(tmp_path / "trackd.db", rules={"path": str(tmp_path / "no-rules.toml")})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from tests.support import ADMIN_SECRET, application_routes, bearer, serving
+from tests.support.payloads import bearer
+from tests.support.serving import ADMIN_SECRET, application_routes, serving
 from trackd.core.documents import Token, secret_hash
 from trackd.http.api.parameters import ProfilesQuery
 from trackd.http.openapi.description import describe, operations_of
@@ -112,30 +112,24 @@ def test_every_operation_says_what_each_request_may_be_answered(
 
 
 @EACH
-def test_who_may_ask_is_as_described(method: str, path: str, operation: dict[str, Any]) -> None:
+async def test_who_may_ask_is_as_described(method: str, path: str, operation: dict[str, Any]) -> None:
     [[needed]] = [need["token"] for need in operation["security"]] or [["nothing"]]
 
-    async def statuses() -> list[tuple[int, str | None]]:
-        store = MemoryStore()
-        store.put_token(Token("reader", secret_hash(READ_SECRET), ("read",)))
-        store.put_token(Token("operator", secret_hash(ADMIN_SECRET), ("admin",)))
-        async with serving(store) as client:
-            ways = [{}, bearer("trackd_wrong"), bearer(READ_SECRET), bearer(ADMIN_SECRET)]
-            answers = [await client.request(method, path.format(id="x", name="x"), headers=way) for way in ways]
-        return [(answer.status_code, answer.headers.get("www-authenticate")) for answer in answers]
-
-    none, wrong, reader, operator = asyncio.run(statuses())
+    store = MemoryStore()
+    store.put_token(Token("reader", secret_hash(READ_SECRET), ("read",)))
+    store.put_token(Token("operator", secret_hash(ADMIN_SECRET), ("admin",)))
+    async with serving(store) as client:
+        ways = [{}, bearer("trackd_wrong"), bearer(READ_SECRET), bearer(ADMIN_SECRET)]
+        answers = [await client.request(method, path.format(id="x", name="x"), headers=way) for way in ways]
+    none, wrong, reader, operator = [(answer.status_code, answer.headers.get("www-authenticate")) for answer in answers]
     assert (none == wrong == (401, "Bearer")) == (needed != "nothing")
     assert (reader[0] == 403) == (needed == "admin")
     assert operator[0] not in (401, 403, 405)
 
 
-def test_the_description_is_answered_to_all_and_says_which_trackd_it_is_of() -> None:
-    async def ask() -> list[httpx.Response]:
-        async with serving(MemoryStore()) as client:
-            return await asyncio.gather(*(client.get("/openapi.json") for _ in range(3)))
-
-    first, *others = asyncio.run(ask())
+async def test_the_description_is_answered_to_all_and_says_which_trackd_it_is_of() -> None:
+    async with serving(MemoryStore()) as client:
+        first, *others = await asyncio.gather(*(client.get("/openapi.json") for _ in range(3)))
     assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
     assert {answer.content for answer in others} == {first.content}
     described = first.json()

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 
 from tests.http.schemathesis_hooks import SESSION_ID
-from tests.support import SOURCE_ID, Process
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import Process
 
 HERE = Path(__file__).parent
 PAYLOAD = json.loads((HERE.parent / "payloads" / "full.json").read_text())

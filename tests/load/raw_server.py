@@ -46,6 +46,10 @@ class BusyError(Exception):
     """A damage that raises it has the call answered 503."""
 
 
+class GoneError(Exception):
+    """A damage that raises it has the connection closed without an answer."""
+
+
 class MemoTable:
     """Which profile a session has, and the numbers that its events got."""
 
@@ -95,6 +99,9 @@ class Connection(asyncio.Protocol):
             body, self._received = self._received[end + 4 : end + 4 + length], self._received[end + 4 + length :]
             try:
                 self._send(self._memory.answer(body))
+            except GoneError:
+                self._transport.abort()
+                return
             except BusyError:
                 self._transport.write(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
 

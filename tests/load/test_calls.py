@@ -22,7 +22,7 @@ def _written(told: int = NONE, source: str = 'shop "1"') -> tuple[Call, bytes, b
     return call, head, body
 
 
-def test_a_call_is_a_payload_with_ids_of_its_own():
+def test_a_call_is_a_payload_with_ids_of_its_own() -> None:
     _, head, body = _written()
     payload = PayloadParser(1_000).parse(body)
     assert f"Content-Length: {len(body)}".encode() in head
@@ -30,12 +30,12 @@ def test_a_call_is_a_payload_with_ids_of_its_own():
     assert [event.id for event in payload.events] == IDS
 
 
-def test_a_call_names_the_profile_that_it_knows():
+def test_a_call_names_the_profile_that_it_knows() -> None:
     _, _, body = _written(told=0)
     assert PayloadParser(1_000).parse(body).profile.id == 'p"'
 
 
-def test_a_source_may_have_any_character():
+def test_a_source_may_have_any_character() -> None:
     for source in ("%d", "100 %", "%%b", "ü"):
         _, head, body = _written(source=source)
         assert PayloadParser(1_000).parse(body).source.id == source
@@ -48,19 +48,19 @@ def _read(space: str = "", **events: object) -> list[int]:
     return Reader(History("run", 2)).read(body, 7)[1]
 
 
-def test_numbers_are_those_of_the_ids_that_were_sent():
+def test_numbers_are_those_of_the_ids_that_were_sent() -> None:
     assert _read() == _read(space=" ") == [1, 2]
     assert _read(ids=IDS[::-1]) == [2, 1]
 
 
-def test_what_has_no_number_or_none_that_fits_is_0():
+def test_what_has_no_number_or_none_that_fits_is_0() -> None:
     assert _read(ids=IDS[:1], seq=[1]) == [1, 0]
     assert _read(seq=[1]) == [1, 0]
     assert _read(ids=[IDS[0], "run-8-1"]) == [1, 0]
     assert _read(seq=[1, 2**70]) == _read(seq=[1, -(2**70)]) == _read(saved=2**15) == [0, 0]
 
 
-def test_an_answer_that_is_none_numbers_nothing():
+def test_an_answer_that_is_none_numbers_nothing() -> None:
     for body in (b"", b"{}", b"\xff", b"[]", b'{"profile": {"id": "p"}}'):
         assert Reader(History("run", 2)).read(body, 7) == (None, [0, 0])
     assert _read(ids=[1, 2]) == _read(ids="ab") == [0, 0]

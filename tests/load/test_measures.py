@@ -1,7 +1,7 @@
 from trackd.load.measures import Measures
 
 
-def test_an_interval_has_what_happened_since_the_last_look():
+def test_an_interval_has_what_happened_since_the_last_look() -> None:
     measures = Measures()
     for latency_ms in range(1, 101):
         measures.took(latency_ms / 1e3)
@@ -17,7 +17,7 @@ def test_an_interval_has_what_happened_since_the_last_look():
     assert measures.throughput == 100 / 3
 
 
-def test_percentiles_are_of_the_whole_run_to_three_digits():
+def test_percentiles_are_of_the_whole_run_to_three_digits() -> None:
     measures = Measures()
     for latency_us in range(1, 10_001):
         measures.took(latency_us / 1e6)

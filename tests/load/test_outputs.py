@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from tests.load.raw_server import Answer, answering
 from tests.load.test_run import Silent
@@ -30,21 +29,18 @@ def _damage(answer: Answer) -> None:
 
 
 @pytest.fixture(scope="module")
-def result() -> Result:
-    async def load() -> Result:
-        async with answering(_damage) as url:
-            return await run(Plan(Target.at(url), "<source>", MIX, 2, calls=200), Silent())
-
-    return uvloop.run(load())
+async def result(anyio_backend: object) -> Result:
+    async with answering(_damage) as url:
+        return await run(Plan(Target.at(url), "<source>", MIX, 2, calls=200), Silent())
 
 
-def test_the_page_needs_nothing_from_elsewhere(result):
+def test_the_page_needs_nothing_from_elsewhere(result: Result) -> None:
     page = report(result)
 
     links = []
 
     class Links(HTMLParser):
-        def handle_starttag(self, tag, attributes):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str]]) -> None:
             assert tag not in ("script", "link", "img", "iframe")
             links.extend(value for name, value in attributes if name in ("src", "href", "xlink:href"))
 
@@ -56,13 +52,13 @@ def test_the_page_needs_nothing_from_elsewhere(result):
     assert "Shortest offending history" in page
 
 
-def test_the_page_of_a_day_is_as_short_as_that_of_a_minute(result):
+def test_the_page_of_a_day_is_as_short_as_that_of_a_minute(result: Result) -> None:
     day = [Interval(float(second), 1.0, 5_000, 0, 5.0, 9.0, 20.0) for second in range(86_400)]
     measures = dataclasses.replace(result.measures, intervals=day)
     assert len(report(dataclasses.replace(result, measures=measures))) < 1_000_000
 
 
-def test_the_figures_are_one_json_document(result):
+def test_the_figures_are_one_json_document(result: Result) -> None:
     document = json.loads(json.dumps(summary(result)))
     assert document["answers"] == result.measures.answers > 200
     assert document["options"]["seed"] == 1
@@ -71,14 +67,14 @@ def test_the_figures_are_one_json_document(result):
     assert document["verdict"]["shortest"]["attempts"][0]["events"]
 
 
-def test_the_lines_say_what_was_sent_again_and_what_failed(result):
+def test_the_lines_say_what_was_sent_again_and_what_failed(result: Result) -> None:
     result.measures.statuses[503] = 2
     said = "\n".join(lines(result))
     assert re.search(r"\d+ calls sent again, \d+ of them after a connection that was cut on purpose", said)
     assert "2 answers 503 (Service Unavailable)" in said
 
 
-def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_time(result):
+def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_time(result: Result) -> None:
     file = io.BytesIO()
     write_history(file, result)
     head, *entries, end = map(json.loads, file.getvalue().splitlines())
@@ -106,7 +102,7 @@ def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_ti
     assert under_way == {}
 
 
-def test_the_document_of_the_format_shows_entries_as_they_are_written(result):
+def test_the_document_of_the_format_shows_entries_as_they_are_written(result: Result) -> None:
     file = io.BytesIO()
     write_history(file, result)
     written = {_shape(json.loads(line)) for line in file.getvalue().splitlines()}

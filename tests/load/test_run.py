@@ -7,17 +7,22 @@ import gc
 import os
 import signal
 import time
+from asyncio.streams import StreamReader, StreamWriter
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-import httptools
 import pytest
-import uvloop
 
-from tests.load.raw_server import Answer, BusyError, Damage, answering, nothing
-from tests.support import SOURCE_ID, execute, rows
+from tests.load.raw_server import Answer, BusyError, Damage, GoneError, answering, nothing
+from tests.support.database import execute, rows
+from tests.support.payloads import SOURCE_ID
+from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.load.errors import LoadError
 from trackd.load.history import CUT, NONE, OK
+from trackd.load.measures import Interval, Measures
 from trackd.load.run import Plan, Result, run
 from trackd.load.target import Target
 from trackd.load.verdict import Rule
@@ -33,54 +38,48 @@ class Silent:
     def __init__(self) -> None:
         self.intervals = 0
 
-    def interval(self, interval, measures) -> None:
+    def interval(self, interval: Interval, measures: Measures) -> None:
         self.intervals += 1
 
     @contextlib.contextmanager
-    def reading(self, profiles):
+    def reading(self, profiles: int) -> Iterator[Any]:
         yield lambda done: None
 
 
-def plan(url: str, calls: int | None = 400, **more) -> Plan:
+def plan(url: str, calls: int | None = 400, **more: Any) -> Plan:
     return Plan(Target.at(url), SOURCE_ID, more.pop("mix", MIX), events_per_call=3, calls=calls, **more)
 
 
-def against(damage: Damage, calls: int = 400, **more) -> Result:
-    async def load() -> Result:
-        async with answering(damage) as url:
-            return await run(plan(url, calls, **more), Silent())
-
-    return uvloop.run(load())
+async def against(damage: Damage, calls: int = 400, **more: Any) -> Result:
+    async with answering(damage) as url:
+        return await run(plan(url, calls, **more), Silent())
 
 
 @pytest.fixture
-def on_trackd(serve):
+async def on_trackd(anyio_backend: object, serve: Callable[..., Process]) -> tuple[Result, Path]:
     """A result on the real server, read back with its token, and the file."""
     server = serve()
-    return uvloop.run(run(plan(server.url, 600, token=server.token), Silent())), server.db
+    return await run(plan(server.url, 600, token=server.token), Silent()), server.db
 
 
-def test_garbage_is_collected_before_and_after_the_load_and_not_within():
+async def test_garbage_is_collected_before_and_after_the_load_and_not_within() -> None:
     class Looking(Silent):
         def __init__(self) -> None:
             super().__init__()
             self.collects = set()
 
-        def interval(self, interval, measures) -> None:
+        def interval(self, interval: Interval, measures: Measures) -> None:
             self.collects.add(gc.isenabled())
 
     looking = Looking()
 
-    async def load() -> Result:
-        async with answering(nothing) as url:
-            return await run(plan(url, None, duration_s=1.2), looking)
-
-    uvloop.run(load())
+    async with answering(nothing) as url:
+        await run(plan(url, None, duration_s=1.2), looking)
     assert looking.collects == {False}
     assert gc.isenabled()
 
 
-def test_the_server_keeps_its_promises_under_every_kind_of_call(on_trackd):
+def test_the_server_keeps_its_promises_under_every_kind_of_call(on_trackd: tuple[Result, Path]) -> None:
     result, db = on_trackd
 
     assert result.verdict.counts == {}
@@ -93,7 +92,9 @@ def test_the_server_keeps_its_promises_under_every_kind_of_call(on_trackd):
     assert count["n"] == 3 * 600
 
 
-def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answer(on_trackd):
+def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answer(
+    on_trackd: tuple[Result, Path],
+) -> None:
     history = on_trackd[0].history
     first_answer = {}
     for attempt in sorted(range(len(history)), key=history.answered.__getitem__):
@@ -106,17 +107,18 @@ def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answe
     assert sum(count >= 5 for count in early.values()) > 5
 
 
-def test_an_event_that_goes_missing_after_its_answer_is_found_when_read_back(serve):
+async def test_an_event_that_goes_missing_after_its_answer_is_found_when_read_back(
+    serve: Callable[..., Process],
+) -> None:
     server = serve()
 
     class Erasing(Silent):
         @contextlib.contextmanager
-        def reading(self, profiles):
-
+        def reading(self, profiles: int) -> Iterator[Any]:
             execute(server.db, "DELETE FROM event WHERE number = (SELECT max(last_event) FROM profile)")
             yield lambda done: None
 
-    result = uvloop.run(run(plan(server.url, 100, token=server.token), Erasing()))
+    result = await run(plan(server.url, 100, token=server.token), Erasing())
 
     assert set(result.verdict.counts) == {Rule.READ_BACK}
 
@@ -155,22 +157,22 @@ def saved_again(answer: Answer) -> None:
         (saved_again, Rule.RETRIES),
     ],
 )
-def test_a_server_that_breaks_a_promise_is_found_out(damage, rule):
-    result = against(damage, mix=dataclasses.replace(MIX, profiles=5, sessions_per_profile=1))
+async def test_a_server_that_breaks_a_promise_is_found_out(damage: Callable[..., Any], rule: Rule) -> None:
+    result = await against(damage, mix=dataclasses.replace(MIX, profiles=5, sessions_per_profile=1))
     assert rule in result.verdict.counts
     assert 1 <= len(result.verdict.shortest.attempts) <= 2
 
 
-def test_the_raw_server_breaks_none_by_itself():
-    assert against(nothing).verdict.counts == {}
+async def test_the_raw_server_breaks_none_by_itself() -> None:
+    assert (await against(nothing)).verdict.counts == {}
 
 
-def test_a_server_that_asks_to_wait_is_waited_for_and_violates_nothing():
+async def test_a_server_that_asks_to_wait_is_waited_for_and_violates_nothing() -> None:
     def busy(answer: Answer) -> None:
         if answer.call in (10, 20):
             raise BusyError
 
-    result = against(busy, calls=100, mix=dataclasses.replace(MIX, retries=0))
+    result = await against(busy, calls=100, mix=dataclasses.replace(MIX, retries=0))
 
     assert result.verdict.counts == {}
     assert result.measures.statuses == {OK: 100, 503: 2}
@@ -178,35 +180,31 @@ def test_a_server_that_asks_to_wait_is_waited_for_and_violates_nothing():
     assert result.measures.duration_s >= 1
 
 
-def test_the_same_seed_draws_the_same_calls():
-    def sessions(seed: int) -> dict[int, int]:
-        history = against(nothing, mix=dataclasses.replace(MIX, clients=1, seed=seed)).history
+async def test_the_same_seed_draws_the_same_calls() -> None:
+    async def sessions(seed: int) -> dict[int, int]:
+        history = (await against(nothing, mix=dataclasses.replace(MIX, clients=1, seed=seed))).history
         return dict(zip(history.call, history.session, strict=True))
 
-    one, other, another = map(sessions, (7, 7, 8))
+    one, other, another = [await sessions(seed) for seed in (7, 7, 8)]
     assert one == other != another
 
 
-def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they_were_due():
+async def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they_were_due() -> None:
     """The server stalls once for 0.3 s: with one client all the calls that were due meanwhile wait."""
 
-    async def load() -> Result:
-        stalled = asyncio.Event()
+    stalled = asyncio.Event()
 
-        def stall(answer: Answer) -> None:
-            if answer.call == 20:
-                ends = time.perf_counter() + 0.3
-                while time.perf_counter() < ends:
-                    pass
-                stalled.set()
+    def stall(answer: Answer) -> None:
+        if answer.call == 20:
+            ends = time.perf_counter() + 0.3
+            while time.perf_counter() < ends:
+                pass
+            stalled.set()
 
-        async with answering(stall) as url:
-            mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
-            result = await run(plan(url, 150, mix=mix, rate=200.0), Silent())
-            assert stalled.is_set()
-            return result
-
-    result = uvloop.run(load())
+    async with answering(stall) as url:
+        mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
+        result = await run(plan(url, 150, mix=mix, rate=200.0), Silent())
+        assert stalled.is_set()
 
     assert result.measures.answers == 150
     assert result.measures.percentile_ms(100) > 250
@@ -214,7 +212,7 @@ def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they_were_
     assert result.measures.duration_s > 0.7
 
 
-def test_it_ends_after_its_time_and_says_what_was_never_sent():
+async def test_it_ends_after_its_time_and_says_what_was_never_sent() -> None:
     def slow(answer: Answer) -> None:
         ends = time.monotonic() + 0.02
 
@@ -222,25 +220,22 @@ def test_it_ends_after_its_time_and_says_what_was_never_sent():
             pass
 
     mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
-    result = against(slow, calls=None, mix=mix, duration_s=0.5, rate=200.0)
+    result = await against(slow, calls=None, mix=mix, duration_s=0.5, rate=200.0)
     assert 0.5 <= result.measures.duration_s < 5
     assert 50 < result.measures.late < 100
 
 
-def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch):
+async def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trackd.load.driver.SILENT_S", 0.3)
 
-    async def load() -> Result:
-        async with contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
 
-            def gone(answer: Answer) -> None:
-                if answer.call > 50:
-                    raise httptools.HttpParserError
+        def gone(answer: Answer) -> None:
+            if answer.call > 50:
+                raise GoneError
 
-            url = await stack.enter_async_context(answering(gone))
-            return await run(plan(url, 100, mix=dataclasses.replace(MIX, retries=0)), Silent())
-
-    result = uvloop.run(load())
+        url = await stack.enter_async_context(answering(gone))
+        result = await run(plan(url, 100, mix=dataclasses.replace(MIX, retries=0)), Silent())
     assert result.gone
     assert result.verdict.counts == {}
     assert 0 < result.measures.answers < 100
@@ -254,9 +249,9 @@ def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch):
         (b"SSH-2.0-OpenSSH_9.2\r\n", "No server answers"),
     ],
 )
-def test_what_is_no_trackd_is_said_before_anything_begins(answered, said):
+async def test_what_is_no_trackd_is_said_before_anything_begins(answered: bytes, said: str) -> None:
     async def load() -> None:
-        async def answer(reader, writer) -> None:
+        async def answer(reader: StreamReader, writer: StreamWriter) -> None:
             await reader.readuntil(b"]}")
             writer.write(answered)
             await reader.read()
@@ -266,10 +261,10 @@ def test_what_is_no_trackd_is_said_before_anything_begins(answered, said):
             await run(plan("http://{}:{}".format(*server.sockets[0].getsockname())), Silent())
 
     with pytest.raises(LoadError, match=said):
-        uvloop.run(load())
+        await load()
 
 
-def test_a_source_that_requires_consent_is_refused(serve):
+async def test_a_source_that_requires_consent_is_refused(serve: Callable[..., Process]) -> None:
     server = serve()
     with Sources(server.db) as sources:
         sources.add(Source("strict", "strict", consent=True))
@@ -286,18 +281,17 @@ def test_a_source_that_requires_consent_is_refused(serve):
                     raise
 
     with pytest.raises(LoadError, match="requires consent"):
-        uvloop.run(until_the_server_knows_it())
+        await until_the_server_knows_it()
 
 
-def test_an_interrupted_run_is_judged(serve):
+async def test_an_interrupted_run_is_judged(serve: Callable[..., Process]) -> None:
     server = serve()
 
     class Interrupting(Silent):
-        def interval(self, interval, measures) -> None:
-
+        def interval(self, interval: Interval, measures: Measures) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
-    result = uvloop.run(run(plan(server.url, None, duration_s=60.0, token=server.token), Interrupting()))
+    result = await run(plan(server.url, None, duration_s=60.0, token=server.token), Interrupting())
 
     assert result.measures.duration_s < 5
     assert result.verdict.read_back

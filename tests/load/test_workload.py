@@ -9,7 +9,7 @@ def _workload(**shares: float) -> Workload:
     return Workload(Mix(clients=8, profiles=10, sessions_per_profile=2, seed=1, **nothing | shares))
 
 
-def test_a_person_is_of_one_session_until_the_profile_is_known_and_names_it_then():
+def test_a_person_is_of_one_session_until_the_profile_is_known_and_names_it_then() -> None:
     workload = _workload()
     before = [call for _ in range(200) for call in workload.next(1)]
     for session in {call.session for call in before}:
@@ -22,7 +22,7 @@ def test_a_person_is_of_one_session_until_the_profile_is_known_and_names_it_then
     assert all(call.told == 100 + call.session // 2 * 2 for call in after)
 
 
-def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_profile():
+def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_profile() -> None:
     workload = _workload(first_calls=100)
     steps = [workload.next(100) for _ in range(300)]
     together = [step for step in steps if len(step) > 1]
@@ -31,11 +31,11 @@ def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_pr
     assert {call.told for step in together for call in step} == {NONE}
 
 
-def test_calls_that_start_together_are_no_more_than_are_wanted():
+def test_calls_that_start_together_are_no_more_than_are_wanted() -> None:
     assert len(_workload(first_calls=100).next(2)) == 2
 
 
-def test_shares_are_kept():
+def test_shares_are_kept() -> None:
     workload = _workload(hot=50, retries=20)
     calls = [call for _ in range(10_000) for call in workload.next(1)]
     hot = sum(call.session < 2 for call in calls)

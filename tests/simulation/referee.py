@@ -5,6 +5,7 @@ Which call a written change belongs to is told by its time: each call has one of
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.simulation.comparing import differences, says
 from tests.simulation.disk import Contents
@@ -14,7 +15,7 @@ from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused
-from trackd.core.calls import Track, Tracked
+from trackd.core.calls import Request, Track, Tracked
 from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Session
 
@@ -28,7 +29,7 @@ class Asked:
     its node decided, before another node wrote. `excused`: it may be refused and be there all the same.
     """
 
-    request: messages.Request
+    request: Request[Any]
     node: int
     rules: int
     failures: int
@@ -67,7 +68,7 @@ class Referee:
         model.merged |= MERGED
         model.ever |= {*model.people, *MERGED, model.seats[ORPHAN].profile_id}
 
-    def ask(self, node: Node, request: messages.Request) -> Asked:
+    def ask(self, node: Node, request: Request[Any]) -> Asked:
         """The node is about to be asked this."""
         floors = dict(self._answered_up_to)
         asked = Asked(request, node.number, node.rules, node.failures, self._moves[node.number], floors)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 MOST_SEEDS = 40  # about 9,000 steps
 
 
-def test_whole_histories_keep_every_promise():
+def test_whole_histories_keep_every_promise() -> None:
     played = play_seeds(1, number=100)
     assert played.failing is None, (
         f'seed {played.failing}: {played.why}: make simulate ARGS="--replay {played.failing}"'
@@ -26,24 +27,24 @@ def test_whole_histories_keep_every_promise():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_histories_in_a_real_file_keep_every_promise_and_pass_the_audit(seed):
+def test_histories_in_a_real_file_keep_every_promise_and_pass_the_audit(seed: Any) -> None:
     assert play(history(seed, in_file=True)) > 100
 
 
-def test_a_seed_makes_the_same_history_and_other_seeds_others():
+def test_a_seed_makes_the_same_history_and_other_seeds_others() -> None:
     assert history(7) == history(7)
     assert history(7).steps != history(8).steps
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_the_simulation_catches_the_mutant(mutant):
+def test_the_simulation_catches_the_mutant(mutant: Any) -> None:
     played = play_seeds(1, mutant, number=MOST_SEEDS)
     assert played.failing is not None
     assert play_seeds(played.failing, number=1).failing is None, "the mutant is gone again"
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
-def test_what_a_mutant_breaks_is_shown_in_a_few_steps(mutant):
+def test_what_a_mutant_breaks_is_shown_in_a_few_steps(mutant: Any) -> None:
     failing = play_seeds(1, mutant, number=MOST_SEEDS).failing
     assert failing is not None
     with MUTANTS[mutant]():
@@ -53,19 +54,19 @@ def test_what_a_mutant_breaks_is_shown_in_a_few_steps(mutant):
     assert violation_of(short) is None, "trackd itself does it right"
 
 
-def test_any_steps_can_be_left_out():
+def test_any_steps_can_be_left_out() -> None:
     whole = history(3)
     for every in (2, 3, 5):
         assert violation_of(whole._replace(steps=whole.steps[::every])) is None
 
 
-def test_a_violation_says_at_which_step_it_showed():
+def test_a_violation_says_at_which_step_it_showed() -> None:
     with MUTANTS["duplicates"](), pytest.raises(Violation) as raised:
         play(history(1))
     assert isinstance(raised.value.step, Commit)
 
 
-def test_the_command_prints_the_seed_how_to_replay_it_and_the_short_history():
+def test_the_command_prints_the_seed_how_to_replay_it_and_the_short_history() -> None:
     run = [sys.executable, "-m", "tests.simulation"]
     failed = subprocess.run([*run, "--mutant", "duplicates"], cwd=ROOT, text=True, capture_output=True, check=False)
     assert failed.returncode == 1

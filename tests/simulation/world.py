@@ -31,7 +31,7 @@ from tests.simulation.steps import (
 )
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
-from trackd.core.calls import Track, Tracked, TrackedEvent
+from trackd.core.calls import Request, Track, Tracked, TrackedEvent
 from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome, PutSource
 from trackd.core.documents import Source, timestamp
 from trackd.storage.errors import StoreError
@@ -143,7 +143,7 @@ class World:
             store=event.store,
         )
 
-    def _ask(self, node: Node, request: messages.Request) -> Asked:
+    def _ask(self, node: Node, request: Request[Any]) -> Asked:
         assert node.wiring is not None
         asked = self._referee.ask(node, request)
         match request:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import asdict
 from sqlite_utils import Database
 
-from tests.exports import PARTS
+from tests.support.exports import PARTS
 from trackd.core.changes import Change, Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Event, Profile, Session, Source, Token
 from trackd.core.encoding import json_raw

@@ -1,8 +1,10 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.storage.conftest import NOW
+from tests.storage.conftest import NOW, Make
 from trackd.core.changes import Changes, Fence, Outcome
 from trackd.storage.fence import NOT_STORED, judge
 
@@ -27,7 +29,9 @@ small = st.integers(0, 1)
     standing=st.dictionaries(st.sampled_from("AB"), st.tuples(small, small)),
     links=st.dictionaries(st.sampled_from("ST"), st.tuples(st.sampled_from("AB"), st.sampled_from([NOW, "before"]))),
 )
-def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standing, links):
+def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(
+    make: type[Make], batch: list[tuple[Any, ...]], standing: dict[str, Any], links: dict[str, Any]
+) -> None:
     todo = []
     for number, (profile_id, was, events, session, previous_owner, seen, writes) in enumerate(batch):
         change = make.change(
@@ -52,7 +56,7 @@ def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(make, batch, standi
     assert verdict.event_ids == event_ids
 
 
-def one_by_one(batch, standing, links):
+def one_by_one(batch: list[Changes], standing: dict[str, Any], links: dict[str, Any]) -> tuple[Any, ...]:
     """The rule as a person would say it, on a world that is changed after each change that fits it."""
     world = {"profiles": {**standing}, "sessions": {**links}}
     outcomes, profiles, sessions, events, event_ids = [], {}, {}, [], []
@@ -80,7 +84,7 @@ def one_by_one(batch, standing, links):
     return outcomes, profiles, sessions, events, event_ids
 
 
-def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_made_its_numbers_true(make):
+def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_made_its_numbers_true(make: type[Make]) -> None:
     mine = [make.change("A", (0, 1), events=1), make.change("A", (1, 2), events=1), make.change("B", events=1)]
 
     verdict = judge(mine, {"A": (1, 2)}, {})
@@ -89,7 +93,7 @@ def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_made_its_
     assert list(verdict.profiles) == ["B"]
 
 
-def test_a_profile_written_twice_is_written_in_its_last_state(make):
+def test_a_profile_written_twice_is_written_in_its_last_state(make: type[Make]) -> None:
     first, second = make.change("A", events=1), make.change("A", (1, 1), events=1)
 
     verdict = judge([first, second], {}, {})
@@ -98,13 +102,13 @@ def test_a_profile_written_twice_is_written_in_its_last_state(make):
     assert verdict.events == [*first.events, *second.events]
 
 
-def test_a_profile_that_is_not_stored_stands_at_zero(make):
+def test_a_profile_that_is_not_stored_stands_at_zero(make: type[Make]) -> None:
     assert NOT_STORED == (0, 0)
     assert judge([make.change("A", (0, 0))], {}, {}).outcomes == [STORED]
     assert judge([make.change("A", (0, 0))], {"A": (0, 1)}, {}).outcomes == [STALE]
 
 
-def test_judging_leaves_what_it_was_given_alone(make):
+def test_judging_leaves_what_it_was_given_alone(make: type[Make]) -> None:
     standing, links = {"A": (0, 1)}, {"S": ("A", NOW)}
 
     judge([make.change("A", (0, 1), events=1), make.change("B", session="S", previous_owner="A")], standing, links)
@@ -112,11 +116,11 @@ def test_judging_leaves_what_it_was_given_alone(make):
     assert (standing, links) == ({"A": (0, 1)}, {"S": ("A", NOW)})
 
 
-def test_a_change_without_a_session_does_not_look_at_links():
+def test_a_change_without_a_session_does_not_look_at_links() -> None:
     assert judge([Changes(Fence("A", 0, 0), previous_owner="B")], {}, {}).outcomes == [STORED]
 
 
-def test_who_takes_a_session_from_a_profile_is_built_on_it(make):
+def test_who_takes_a_session_from_a_profile_is_built_on_it(make: type[Make]) -> None:
     mine = [
         make.change("A", (0, 1)),
         make.change("B", session="S", previous_owner="A"),
@@ -127,7 +131,7 @@ def test_who_takes_a_session_from_a_profile_is_built_on_it(make):
     assert judge(mine[1:], {}, {"S": ("A", NOW)}).outcomes == [STORED, STORED]
 
 
-def test_what_was_stale_before_in_the_transaction_is_stale_still(make):
+def test_what_was_stale_before_in_the_transaction_is_stale_still(make: type[Make]) -> None:
     stale = {"A"}
 
     verdict = judge([make.change("A"), make.change("B"), make.change("C", (1, 1))], {}, {}, stale)

@@ -1,9 +1,13 @@
 import logging
 
+import pytest
+
 from trackd.telemetry.dropped_events import DroppedEvents
 
 
-def test_dropped_events_are_counted_by_reason_and_said_sparsely_and_in_the_end(caplog):
+def test_dropped_events_are_counted_by_reason_and_said_sparsely_and_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     dropped = DroppedEvents()
     dropped.add(["no consent", "unwanted (bots)", "no consent"])
@@ -17,7 +21,7 @@ def test_dropped_events_are_counted_by_reason_and_said_sparsely_and_in_the_end(c
     ]
 
 
-def test_nothing_is_said_when_nothing_was_dropped(caplog):
+def test_nothing_is_said_when_nothing_was_dropped(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     dropped = DroppedEvents()
     dropped.add([])

@@ -3,7 +3,7 @@ from math import inf
 from trackd.telemetry.histogram import Histogram
 
 
-def test_a_value_counts_for_each_bound_that_it_does_not_exceed():
+def test_a_value_counts_for_each_bound_that_it_does_not_exceed() -> None:
     histogram = Histogram([0.5, 1.0])
 
     for value in (0.1, 0.5, 0.75, 1.0, 7.0):
@@ -13,7 +13,7 @@ def test_a_value_counts_for_each_bound_that_it_does_not_exceed():
     assert histogram.total == 9.35
 
 
-def test_without_values_all_is_nothing():
+def test_without_values_all_is_nothing() -> None:
     histogram = Histogram([1.0])
 
     assert (list(histogram.cumulative()), histogram.total) == ([(1.0, 0), (inf, 0)], 0.0)

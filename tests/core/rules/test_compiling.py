@@ -5,27 +5,28 @@ import pytest
 from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 from trackd.core.rules.memo import Memo
+from trackd.core.rules.ruleset import RuleSet
 from trackd.http import rules_loading
 from trackd.http.rules_loading import load_rules
 
 STEP = '{ target = "traits.public.a", value = 1 }'
 
 
-def rule(step=STEP, event='"e"', more=""):
+def rule(step: str = STEP, event: str = '"e"', more: str = "") -> str:
     return f'[[rule]]\nname = "r"\nevent = {event}\n{more}\nsteps = [{step}]\n'
 
 
-def segment(when='"true"', name="s"):
+def segment(when: str = '"true"', name: str = "s") -> str:
     return f'[[segment]]\nname = "{name}"\nwhen = {when}\n'
 
 
-def loaded(tmp_path: Path, text: str):
+def loaded(tmp_path: Path, text: str) -> RuleSet | None:
     file = tmp_path / "rules.toml"
     file.write_text(text)
     return load_rules(str(file), Limits())
 
 
-def test_the_default_rules_are_sound_and_know_what_the_source_page_sends():
+def test_the_default_rules_are_sound_and_know_what_the_source_page_sends() -> None:
     rules = load_rules("", Limits())
     assert [one.name for one in rules.plan("consent-granted").rules] == ["consents granted"]
     assert rules.plan("consent-revoked").changes_consents
@@ -34,13 +35,13 @@ def test_the_default_rules_are_sound_and_know_what_the_source_page_sends():
     assert not rules.refuses_invalid("any")
 
 
-def test_a_schema_may_lie_beside_the_rules(tmp_path):
+def test_a_schema_may_lie_beside_the_rules(tmp_path: Path) -> None:
     (tmp_path / "order.json").write_text('{"required": ["total"]}')
     rules = loaded(tmp_path, '[event.order]\nschema_file = "order.json"\n')
     assert rules.plan("order").schema.faults({})
 
 
-def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
+def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path: Path) -> None:
     rules = loaded(tmp_path, segment(name="  Größte KÄUFER_2026! "))
     assert rules.segment_ids == {"größte-käufer-2026"}
 
@@ -115,7 +116,7 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path):
         (rule('{ target = "stats.counters.a", value = "x" }'), "a counter is a number"),
     ],
 )
-def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
+def test_a_fault_is_told_with_the_file_and_the_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(RulesError) as raised:
         loaded(tmp_path, text)
     sentence = str(raised.value)
@@ -125,21 +126,21 @@ def test_a_fault_is_told_with_the_file_and_the_place(tmp_path, text, said):
     assert "\n" not in sentence
 
 
-def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_bytes(b"\xef\xbb\xbf" + rule().encode())
     rules = load_rules(str(tmp_path / "rules.toml"), Limits())
     assert [one.name for one in rules.plan("e").rules] == ["r"]
 
 
 @pytest.mark.parametrize("content", ["null", "[" * 100_000, '{"minimum": NaN}'])
-def test_a_schema_file_that_holds_no_schema_is_told(tmp_path, content):
+def test_a_schema_file_that_holds_no_schema_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "schema.json").write_text(content)
     with pytest.raises(RulesError, match='event "a": its schema'):
         loaded(tmp_path, "[event.a]\nschema_file = 'schema.json'")
 
 
 @pytest.mark.parametrize("content", [b"\xff", None])
-def test_a_file_that_cannot_be_read_is_told(tmp_path, content):
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "rules.toml"
     if content is None:
         file.mkdir()
@@ -149,22 +150,24 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, content):
         load_rules(str(file), Limits())
 
 
-def test_rules_of_one_type_and_of_any_run_in_the_order_of_the_file(tmp_path):
+def test_rules_of_one_type_and_of_any_run_in_the_order_of_the_file(tmp_path: Path) -> None:
     kinds = {"1": '"a"', "2": '"*"', "3": '["b", "a"]', "4": '"*"'}
     rules = loaded(tmp_path, "".join(rule(event=event).replace('"r"', f'"{name}"') for name, event in kinds.items()))
 
-    def order(event_type):
+    def order(event_type: str) -> str:
         return "".join(one.name for one in rules.plan(event_type).rules)
 
     assert [order(event_type) for event_type in ("a", "b", "c")] == ["1234", "234", "24"]
 
 
-def number(rules):
+def number(rules: RuleSet) -> int:
     """That what is remembered under these rules is stored with."""
     return rules.memos.remember(Memo())
 
 
-def test_numbers_are_those_of_the_rules_the_schemas_the_limits_and_no_others(tmp_path, monkeypatch):
+def test_numbers_are_those_of_the_rules_the_schemas_the_limits_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     schema = tmp_path / "order.json"
     text = rule() + '[event.order]\nschema_file = "order.json"\n'
 

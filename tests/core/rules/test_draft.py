@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ acts = st.lists(
 )
 
 
-def put(doc, path, value):
+def put(doc: dict[str, Any], path: tuple[Any, ...], value: Any) -> bool:
     """What `Draft.put` does, in place; False when there is no way."""
     node = doc
     for key in path[:-1]:
@@ -35,7 +36,7 @@ def put(doc, path, value):
     return True
 
 
-def delete(doc, path):
+def delete(doc: dict[str, Any], path: tuple[Any, ...]) -> None:
     node = doc
     for key in path[:-1]:
         node = node.get(key) if isinstance(node, dict) else None
@@ -44,7 +45,9 @@ def delete(doc, path):
 
 
 @given(docs, acts)
-def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone(doc, acts):
+def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone(
+    doc: dict[str, Any], acts: list[Any]
+) -> None:
     said = copy.deepcopy(acts)
     draft, model, marks = Draft(copy.deepcopy(doc)), doc, []
     for act, path, value in acts:
@@ -70,7 +73,7 @@ def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone
     assert acts == said
 
 
-def test_a_value_that_was_put_is_never_changed_itself():
+def test_a_value_that_was_put_is_never_changed_itself() -> None:
     value = {"x": 1}
     draft = Draft({})
     draft.put(("a",), value)
@@ -79,7 +82,7 @@ def test_a_value_that_was_put_is_never_changed_itself():
     assert draft.doc == {"a": {"x": 1, "y": 2}}
 
 
-def test_a_null_is_a_value_and_no_way_is_none():
+def test_a_null_is_a_value_and_no_way_is_none() -> None:
     draft = Draft({"a": None, "b": {"c": 1}})
     assert draft.get(("a",)) is None
     assert draft.get(("b", "c")) == 1
@@ -87,7 +90,7 @@ def test_a_null_is_a_value_and_no_way_is_none():
     assert draft.get(("x",)) is MISSING
 
 
-def test_changes_are_known_by_the_first_two_keys_of_their_path():
+def test_changes_are_known_by_the_first_two_keys_of_their_path() -> None:
     draft = Draft({"traits": {"public": {}}, "stats": {"views": 0}})
     clock = draft.clock
     assert not draft.changed_since(clock, frozenset({"traits.public", "stats.views"}))
@@ -104,7 +107,7 @@ def test_changes_are_known_by_the_first_two_keys_of_their_path():
     assert draft.size == json_size(draft.doc)
 
 
-def test_a_part_is_the_same_object_for_rules_and_for_who_counts():
+def test_a_part_is_the_same_object_for_rules_and_for_who_counts() -> None:
     draft = Draft({"stats": {"counters": {"a": 1}}})
     draft.put(("stats", "counters", "b"), 1)
     draft.part(("stats", "counters"))["a"] = 2
@@ -113,5 +116,5 @@ def test_a_part_is_the_same_object_for_rules_and_for_who_counts():
 
 
 @given(values)
-def test_the_size_is_that_of_compact_json(value):
+def test_the_size_is_that_of_compact_json(value: Any) -> None:
     assert json_size(value) == len(to_json(value))

@@ -2,11 +2,11 @@ from trackd.core.rules.memo import MAX_REMEMBERED, Memo, MemoTable
 from trackd.core.rules.rule import Segment
 
 
-def memo(properties="{}"):
+def memo(properties: str = "{}") -> Memo:
     return Memo(repetitions=((("consent", properties), ()),))
 
 
-def test_what_is_equal_has_one_number():
+def test_what_is_equal_has_one_number() -> None:
     memos = MemoTable()
     number = memos.remember(memo())
 
@@ -14,7 +14,7 @@ def test_what_is_equal_has_one_number():
     assert memos.recall(number) == memo()
 
 
-def test_a_number_follows_from_the_content_and_the_rules():
+def test_a_number_follows_from_the_content_and_the_rules() -> None:
     numbers = [MemoTable(rules).remember(memo(str(n))) for rules in (b"a", b"b") for n in range(100)]
     duplicate = MemoTable(b"a")
 
@@ -26,7 +26,7 @@ def test_a_number_follows_from_the_content_and_the_rules():
     assert duplicate.recall(numbers[100]) is None
 
 
-def test_what_a_profile_was_remembered_with_before_it_repeated_anything_is_known_too():
+def test_what_a_profile_was_remembered_with_before_it_repeated_anything_is_known_too() -> None:
     looked_at = frozenset([Segment("a", condition=None)])
     before = MemoTable().remember(Memo(looked_at))
 
@@ -36,7 +36,7 @@ def test_what_a_profile_was_remembered_with_before_it_repeated_anything_is_known
     assert memos.recall(before) == Memo(looked_at)
 
 
-def test_a_number_follows_from_the_segments_too():
+def test_a_number_follows_from_the_segments_too() -> None:
     one, other = (Segment(name, condition=None) for name in "ab")
     alike = [Memo(frozenset(segments)) for segments in ([one, other], [other, one])]
     apart = [Memo(frozenset(segments)) for segments in ([one], [other], [])]
@@ -45,7 +45,7 @@ def test_a_number_follows_from_the_segments_too():
     assert len({MemoTable().remember(each) for each in apart}) == 3
 
 
-def test_what_is_remembered_is_bounded():
+def test_what_is_remembered_is_bounded() -> None:
     memos = MemoTable()
     numbers = [memos.remember(memo(str(n))) for n in range(MAX_REMEMBERED + 1)]
 

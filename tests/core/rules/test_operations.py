@@ -1,13 +1,16 @@
+from decimal import Decimal
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.core.json_values import MAX_INTEGER, same
 from trackd.core.rules.operations import OPERATIONS, Identities, StepError
-from trackd.core.rules.paths import MISSING
+from trackd.core.rules.paths import MISSING, Missing
 
 
-def operate(op, before, operand, max_items):
+def operate(op: str, before: Any, operand: Any, max_items: int) -> Any:
     return OPERATIONS[op](before, operand, max_items, Identities())
 
 
@@ -46,7 +49,9 @@ def operate(op, before, operand, max_items):
         ("remove", [1, True, 1.0, "1"], [1, "1"], [True, 1.0]),
     ],
 )
-def test_an_operation_makes_of_a_value_and_an_operand_another_value(op, before, operand, after):
+def test_an_operation_makes_of_a_value_and_an_operand_another_value(
+    op: str, before: Any, operand: Any, after: Any
+) -> None:
     result = operate(op, before, operand, 4)
     assert result is after or same(result, after)
 
@@ -74,20 +79,20 @@ def test_an_operation_makes_of_a_value_and_an_operand_another_value(op, before, 
         ("set", MISSING, [1, 2, 3, 4, 5], "more than 4 items (limits.max_list_items)"),
     ],
 )
-def test_what_cannot_be_done_says_why(op, before, operand, why):
+def test_what_cannot_be_done_says_why(op: str, before: Any, operand: Any, why: str) -> None:
     with pytest.raises(StepError) as raised:
         operate(op, before, operand, 4)
     assert why in str(raised.value)
     assert raised.value.notable
 
 
-def test_a_full_list_takes_what_it_has_already():
+def test_a_full_list_takes_what_it_has_already() -> None:
     full = [1, 2]
     assert operate("append_unique", full, [2, 1], 2) is full
 
 
 @given(st.sampled_from(["append", "append_unique", "remove"]), st.lists(st.integers(0, 3)), st.lists(st.integers(0, 3)))
-def test_lists_are_never_changed_in_place(op, before, operand):
+def test_lists_are_never_changed_in_place(op: str, before: list[int], operand: list[int]) -> None:
     kept, given_ = list(before), list(operand)
     operate(op, before, operand, 100)
     assert (before, operand) == (kept, given_)
@@ -108,18 +113,20 @@ def test_lists_are_never_changed_in_place(op, before, operand):
     ],
 )
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
-def test_a_null_before_is_as_good_as_none(op, operand, after, before):
+def test_a_null_before_is_as_good_as_none(
+    op: str, operand: Missing | int | list[int], after: Missing | int | list[int], before: Missing | None
+) -> None:
     result = operate(op, before, operand, 4)
     assert result is after or same(result, after)
 
 
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
-def test_where_there_is_no_list_nothing_is_removed(before):
+def test_where_there_is_no_list_nothing_is_removed(before: Missing | None) -> None:
     assert operate("remove", before, 1, 4) is before
 
 
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), max_size=6), st.randoms(use_true_random=False))
-def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts, random):
+def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts: list[Decimal], random: Any) -> None:
     total = MISSING
     shuffled = random.sample(amounts, len(amounts))
     for amount in shuffled:
@@ -130,7 +137,7 @@ def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts, ran
 
 
 @pytest.mark.parametrize("op", ["increment", "decrement"])
-def test_no_sum_is_larger_than_the_store_can_hold(op):
+def test_no_sum_is_larger_than_the_store_can_hold(op: str) -> None:
     before = MAX_INTEGER if op == "increment" else -MAX_INTEGER
     with pytest.raises(StepError, match="too large"):
         operate(op, before, 1, 4)

@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.rules.paths import MISSING, look_up, parse_path, path_text
+from trackd.core.rules.paths import MISSING, Missing, look_up, parse_path, path_text
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,7 @@ from trackd.core.rules.paths import MISSING, look_up, parse_path, path_text
         ("consents.*", ("consents", "*")),
     ],
 )
-def test_paths_are_written_as_toml_writes_keys(text, path):
+def test_paths_are_written_as_toml_writes_keys(text: str, path: tuple[Any, ...]) -> None:
     assert parse_path(text) == path
 
 
@@ -25,13 +27,13 @@ def test_paths_are_written_as_toml_writes_keys(text, path):
     "text",
     ["", ".", "a.", ".a", "a..b", "a b", "a = 1\nb", "a.*.b", "*", 'a."*"', "a = 0 #", "Größe", "[a]", "a#b", "a=0\nb"],
 )
-def test_what_is_no_path_is_refused(text):
+def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
         parse_path(text)
 
 
 @given(st.text())
-def test_any_text_is_a_path_or_is_refused(text):
+def test_any_text_is_a_path_or_is_refused(text: str) -> None:
     try:
         path = parse_path(text)
     except ValueError:
@@ -53,10 +55,10 @@ def test_any_text_is_a_path_or_is_refused(text):
         (("f",), False),
     ],
 )
-def test_a_null_or_no_way_to_a_value_is_no_value(path, value):
+def test_a_null_or_no_way_to_a_value_is_no_value(path: tuple[Any, ...], value: Missing | dict[str, Any] | int) -> None:
     assert look_up({"a": {"b": 1, "n": None}, "l": [1], "f": False}, path) == value
 
 
-def test_a_path_is_shown_with_dots():
+def test_a_path_is_shown_with_dots() -> None:
     assert path_text(("traits", "public", "city")) == "traits.public.city"
     assert repr(MISSING) == "MISSING"

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,11 @@ ORDER = {
 
 
 @pytest.mark.parametrize("properties", [{"total": 1}, {"total": 0.5, "items": [{"sku": 1}], "more": None}])
-def test_valid_properties_have_no_faults(properties):
+def test_valid_properties_have_no_faults(properties: dict[str, Any]) -> None:
     assert Schema(ORDER).faults(properties) == ()
 
 
-def test_each_fault_says_where_it_is():
+def test_each_fault_says_where_it_is() -> None:
     faults = Schema(ORDER).faults({"total": -1, "items": [{"sku": 1}, {}], "email": "x"})
     assert sorted(map(str, faults)) == [
         'properties.email: "x" is not a "email"',
@@ -29,14 +30,14 @@ def test_each_fault_says_where_it_is():
     ]
 
 
-def test_faults_are_bounded_in_number_and_length():
+def test_faults_are_bounded_in_number_and_length() -> None:
     schema = Schema({"additionalProperties": {"type": "integer"}})
     assert len(schema.faults({str(number): "x" for number in range(100)})) == MAX_FAULTS
     [fault] = schema.faults({"a": "x" * 1000})
     assert len(fault.message) == MAX_MESSAGE
 
 
-def test_what_a_client_calls_its_keys_is_cut():
+def test_what_a_client_calls_its_keys_is_cut() -> None:
     schema = Schema({"additionalProperties": {"additionalProperties": {"type": "boolean"}}})
     faults = schema.faults({"k" * 100_000: {str(number): "x" for number in range(20)}})
     assert sum(len(str(fault)) for fault in faults) < 4_000
@@ -53,20 +54,20 @@ def test_what_a_client_calls_its_keys_is_cut():
         ({"$schema": "http://schemas.example/meta"}, "meta-schema"),
     ],
 )
-def test_a_wrong_schema_is_refused_with_the_reason(schema, why):
+def test_a_wrong_schema_is_refused_with_the_reason(schema: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError) as raised:  # noqa: PT011  the sentence is looked at below
         Schema(schema)
     assert why in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_schema_may_refer_to_itself():
+def test_a_schema_may_refer_to_itself() -> None:
     schema = Schema({"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}})
     assert schema.faults({"a": 1}) == ()
     assert schema.faults({"a": "x"})
 
 
-def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
+def test_a_pattern_that_would_go_back_and_forth_takes_linear_time() -> None:
     assert Schema({"properties": {"a": {"pattern": "^(a+)+$"}}}).faults({"a": "a" * 10_000 + "b"})
 
 
@@ -81,7 +82,7 @@ def test_a_pattern_that_would_go_back_and_forth_takes_linear_time():
         ("uri", "https://example.com/", "example"),
     ],
 )
-def test_formats_are_checked(name, right, wrong):
+def test_formats_are_checked(name: str, right: str, wrong: str) -> None:
     schema = Schema({"properties": {"a": {"format": name}}})
     assert schema.faults({"a": right}) == ()
     assert [fault.path for fault in schema.faults({"a": wrong})] == [("a",)]
@@ -90,10 +91,10 @@ def test_formats_are_checked(name, right, wrong):
 @pytest.mark.parametrize(
     ("reference", "why"), [("other.json", "No base URI"), ("#/$defs/none", "'/$defs/none' does not exist")]
 )
-def test_a_reference_that_leads_nowhere_is_refused(reference, why):
+def test_a_reference_that_leads_nowhere_is_refused(reference: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         Schema({"$ref": reference})
 
 
-def test_a_schema_that_refers_to_itself_in_a_circle_ends():
+def test_a_schema_that_refers_to_itself_in_a_circle_ends() -> None:
     assert Schema({"$ref": "#"}).faults({"a": 1}) == ()

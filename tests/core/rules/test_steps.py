@@ -1,17 +1,21 @@
+from typing import Any
+
 import pytest
 
 from trackd.config.settings import Limits
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
-from trackd.core.rules.rule import Rule
+from trackd.core.rules.rule import Rule, RuleRun
 from trackd.core.rules.steps import ConsentStep, Operand, Step
 
 NOW = "2026-01-31T12:00:00.000000Z"
 PUBLIC = ("traits", "public")
 
 
-def run(*steps, roots=None, draft=None, **limits):
+def run(
+    *steps: ConsentStep | Step, roots: dict[str, Any] | None = None, draft: Draft | None = None, **limits: Any
+) -> tuple[RuleRun, dict[str, Any]]:
     """What a rule of these steps did, and the document after it."""
     draft = draft or Draft(new_profile("A", NOW))
     result = Rule("r", None, steps).run(
@@ -21,32 +25,32 @@ def run(*steps, roots=None, draft=None, **limits):
     return result, draft.doc
 
 
-def literal(target, value=MISSING, op="set"):
+def literal(target: tuple[Any, ...], value: Any = MISSING, op: str = "set") -> Step:
     return Step(target, op, Operand(value))
 
 
-def of_properties(target, *path, op="set"):
+def of_properties(target: tuple[Any, ...], *path: str, op: str = "set") -> Step:
     return Step(target, op, Operand(MISSING, ("properties", *path)))
 
 
-def skipped(result):
+def skipped(result: RuleRun) -> list[tuple[str, bool]]:
     return [(str(one), one.notable) for one in result.skipped]
 
 
-def test_a_step_changes_the_profile_and_says_where():
+def test_a_step_changes_the_profile_and_says_where() -> None:
     result, doc = run(literal((*PUBLIC, "a", "b"), 1), of_properties(("pii", "x"), "y"), roots={"properties": {"y": 2}})
     assert result.changed == ("traits.public.a.b", "pii.x")
     assert (doc["traits"]["public"], doc["pii"]) == ({"a": {"b": 1}}, {"x": 2})
 
 
-def test_a_step_that_changes_nothing_says_nothing():
+def test_a_step_that_changes_nothing_says_nothing() -> None:
     draft = Draft(new_profile("A", NOW))
     run(literal((*PUBLIC, "a"), [1]), draft=draft)
     result, _ = run(literal((*PUBLIC, "a"), [1]), literal((*PUBLIC, "b"), op="unset"), draft=draft)
     assert (result.changed, result.skipped) == ((), ())
 
 
-def test_what_cannot_be_done_is_skipped_and_the_rest_is_done():
+def test_what_cannot_be_done_is_skipped_and_the_rest_is_done() -> None:
     result, doc = run(
         literal((*PUBLIC, "a"), "text"),
         of_properties((*PUBLIC, "b"), "absent"),
@@ -65,7 +69,7 @@ def test_what_cannot_be_done_is_skipped_and_the_rest_is_done():
     ]
 
 
-def test_a_target_with_a_star_takes_each_key_of_an_object():
+def test_a_target_with_a_star_takes_each_key_of_an_object() -> None:
     roots = {"properties": {"shoes": 2, "bikes": "x", "null": None}}
     result, doc = run(of_properties(("interests", "*"), op="increment"), roots=roots)
     assert doc["interests"] == {"shoes": 2}
@@ -74,7 +78,7 @@ def test_a_target_with_a_star_takes_each_key_of_an_object():
     assert skipped(result) == [("set interests.*: it needs an object, this is a number", True)]
 
 
-def test_an_object_of_too_many_keys_is_skipped():
+def test_an_object_of_too_many_keys_is_skipped() -> None:
     roots = {"properties": {str(number): number for number in range(5)}}
     result, doc = run(of_properties((*PUBLIC, "*")), roots=roots, max_list_items=4)
     assert doc["traits"]["public"] == {}
@@ -82,7 +86,7 @@ def test_an_object_of_too_many_keys_is_skipped():
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
-def test_of_the_profile_a_step_takes_single_values_only(value):
+def test_of_the_profile_a_step_takes_single_values_only(value: dict[str, int] | list[int]) -> None:
     draft = Draft(new_profile("A", NOW))
     draft.put((*PUBLIC, "x"), value)
     source = ("profile", *PUBLIC, "x")
@@ -94,7 +98,7 @@ def test_of_the_profile_a_step_takes_single_values_only(value):
     assert doc["traits"]["public"] == {"x": 7, "y": 7}
 
 
-def test_a_counter_is_a_number_and_there_are_so_many():
+def test_a_counter_is_a_number_and_there_are_so_many() -> None:
     counters = ("stats", "counters")
     result, doc = run(
         literal((*counters, "a"), "x"),
@@ -112,7 +116,7 @@ def test_a_counter_is_a_number_and_there_are_so_many():
     ]
 
 
-def test_a_rule_that_would_make_the_profile_too_large_changes_nothing_and_one_that_makes_it_smaller_does():
+def test_a_rule_that_would_make_the_profile_too_large_changes_nothing_and_one_that_makes_it_smaller_does() -> None:
     draft = Draft(new_profile("A", NOW))
     draft.put((*PUBLIC, "large"), "x" * 5_000)
     before = draft.doc["traits"]["public"].copy()
@@ -135,7 +139,7 @@ def test_a_rule_that_would_make_the_profile_too_large_changes_nothing_and_one_th
         (ConsentStep("new", "set_if_absent", Operand(True)), {"new", "old"}, ["new"]),
     ],
 )
-def test_consents_are_granted_and_withdrawn(step, granted, changed):
+def test_consents_are_granted_and_withdrawn(step: ConsentStep, granted: set[str], changed: list[str]) -> None:
     draft = Draft(new_profile("A", NOW))
     run(ConsentStep("old", "set", Operand(True)), draft=draft)
     result, doc = run(step, draft=draft)
@@ -143,18 +147,18 @@ def test_consents_are_granted_and_withdrawn(step, granted, changed):
     assert result.changed == tuple(f"consents.{consent}" for consent in changed)
 
 
-def test_a_consent_that_is_neither_true_nor_false_is_skipped():
+def test_a_consent_that_is_neither_true_nor_false_is_skipped() -> None:
     result, doc = run(ConsentStep("*", "set", Operand({"a": "yes", "b": True})))
     assert list(doc["consents"]) == ["b"]
     assert skipped(result) == [("set consents.a: a consent is true or false, this is a text", True)]
 
 
-def test_a_consent_lasts_as_many_days_as_its_rule_says():
+def test_a_consent_lasts_as_many_days_as_its_rule_says() -> None:
     _, doc = run(ConsentStep("a", "set", Operand(True), valid_for_days=2))
     assert doc["consents"]["a"] == {"granted": NOW, "expires": "2026-02-02T12:00:00.000000Z"}
 
 
-def test_the_limit_of_the_profile_takes_consents_and_their_history_back_too():
+def test_the_limit_of_the_profile_takes_consents_and_their_history_back_too() -> None:
     draft = Draft(new_profile("A", NOW))
     before = draft.size
     result, doc = run(
@@ -168,7 +172,7 @@ def test_the_limit_of_the_profile_takes_consents_and_their_history_back_too():
     assert (result.changed, len(result.skipped)) == ((), 1)
 
 
-def test_a_star_unsets_the_keys_that_an_object_names():
+def test_a_star_unsets_the_keys_that_an_object_names() -> None:
     draft = Draft(new_profile("A", NOW))
     for key in "abc":
         draft.put((*PUBLIC, key), 1)
@@ -179,7 +183,7 @@ def test_a_star_unsets_the_keys_that_an_object_names():
     assert result.changed == ("traits.public.a",)
 
 
-def test_a_list_that_would_be_too_long_is_left_as_it_was():
+def test_a_list_that_would_be_too_long_is_left_as_it_was() -> None:
     draft = Draft(new_profile("A", NOW))
     draft.put((*PUBLIC, "l"), [1, 2])
     result, doc = run(

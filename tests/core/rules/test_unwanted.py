@@ -10,7 +10,7 @@ GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.htm
     ("event_type", "unwanted"),
     [("debug-1", True), ("debug-", True), ("test", True), ("tests", False), ("Test", False), ("a debug-1", False)],
 )
-def test_types_are_patterns_for_the_whole_type(event_type, unwanted):
+def test_types_are_patterns_for_the_whole_type(event_type: str, unwanted: bool) -> None:
     assert Unwanted("u", ["debug-*", "t?st"], False, []).wants_not(event_type, "source", None) is unwanted
 
 
@@ -25,15 +25,15 @@ def test_types_are_patterns_for_the_whole_type(event_type, unwanted):
         ("x" * 60_000 + "Googlebot", False),
     ],
 )
-def test_bots_are_known_by_their_user_agent(user_agent, unwanted):
+def test_bots_are_known_by_their_user_agent(user_agent: str | None, unwanted: bool) -> None:
     assert Unwanted("bots", [], True, []).wants_not("page-view", "source", user_agent) is unwanted
 
 
-def test_a_star_means_any_source():
+def test_a_star_means_any_source() -> None:
     assert Unwanted("u", ["a"], False, ["*"]).wants_not("a", "any", None)
 
 
-def test_all_that_is_said_must_be_so():
+def test_all_that_is_said_must_be_so() -> None:
     entry = Unwanted("u", ["page-*"], True, ["website"])
     assert entry.wants_not("page-view", "website", GOOGLE)
     assert not entry.wants_not("page-view", "website", CHROME)

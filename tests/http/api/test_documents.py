@@ -2,40 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, execute, payload, rows, serving
+from tests.support.database import execute, rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
 from trackd.core.documents import Source
 from trackd.http.api import documents
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
-Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
-
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[Test], Path]:
-    """Runs a test against a server on a file; returns the file."""
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
+    return path
 
-    def run(test: Test) -> Path:
-        db = tmp_path / "trackd.db"
-        with Sources(db, create=True) as sources:
-            sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
 
-        async def play() -> None:
-            async with serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True) as client:
-                await test(client)
-
-        asyncio.run(play())
-        return db
-
-    return run
+def client_of(db: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True)
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> dict[str, Any]:
@@ -52,8 +45,8 @@ async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
     return answer.json()
 
 
-def test_a_read_after_an_answered_call_shows_it(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_read_after_an_answered_call_shows_it(db: Path) -> None:
+    async with client_of(db) as client:
         for number in range(1, 30):
             answer = await track(client, "page-view", context={"n": number})
             profile_id = answer["profile"]["id"]
@@ -68,13 +61,12 @@ def test_a_read_after_an_answered_call_shows_it(run: Callable[[Test], Path]) -> 
             assert (event["seq"], event["profile"], event["type"]) == (number, {"id": profile_id}, "page-view")
             assert (session["profile"], session["context"]) == ({"id": profile_id}, {"n": number})
 
-    run(test)
 
-
-def test_reads_while_calls_of_the_profile_are_under_way_show_a_state_that_was_answered(
-    run: Callable[[Test], Path],
+async def test_reads_while_calls_of_the_profile_are_under_way_show_a_state_that_was_answered(
+    db: Path,
 ) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+
+    async with client_of(db) as client:
         profile_id = (await track(client, "t"))["profile"]["id"]
         seen: list[int] = []
 
@@ -93,11 +85,9 @@ def test_reads_while_calls_of_the_profile_are_under_way_show_a_state_that_was_an
         await asyncio.gather(tracking, *(watch() for _ in range(4)))
         assert len(seen) > 4
 
-    run(test)
 
-
-def test_lists_come_in_pages_with_a_cursor_to_the_next(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
+    async with client_of(db) as client:
         profile_id = (await track(client, *["t"] * 7))["profile"]["id"]
         await track(client, "u", session="other")
         for path, expected in [
@@ -114,11 +104,9 @@ def test_lists_come_in_pages_with_a_cursor_to_the_next(run: Callable[[Test], Pat
                 parameters["cursor"] = page["next"]
             assert found == expected
 
-    run(test)
 
-
-def test_filters_choose_events_and_profiles(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_filters_choose_events_and_profiles(db: Path) -> None:
+    async with client_of(db) as client:
         first = await track(client, "page-view", "purchase-order")
         bad = {"type": "purchase-order", "properties": {"total": -1}}
         await track(client, session="z", events=[bad])
@@ -139,32 +127,26 @@ def test_filters_choose_events_and_profiles(run: Callable[[Test], Path]) -> None
         assert len((await get(client, "/profiles", seen_after="2020-01-01"))["result"]) == 2
         assert (await get(client, "/profiles", trait="none:x"))["result"] == []
 
-    run(test)
 
-
-def test_counts_are_of_what_is_stored(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_counts_are_of_what_is_stored(db: Path) -> None:
+    async with client_of(db) as client:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [0, 0, 0]
         known = (await track(client, "t", "t"))["profile"]["id"]
         await track(client, session="other", profile=known)
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [1, 2, 2]
 
-    run(test)
 
-
-def test_what_is_not_there_is_404_with_null(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_what_is_not_there_is_404_with_null(db: Path) -> None:
+    async with client_of(db) as client:
         paths = ["/profile/x", "/profile/x/events", "/profile/x/sessions", "/profile/x/export"]
         for path in [*paths, "/session/x", "/events/session/x", "/event/x", "/event-source/x"]:
             answer = await client.get(path)
             assert (answer.status_code, answer.text) == (404, "null"), path
 
-    run(test)
-
 
 @pytest.mark.parametrize("odd", ["a/b", "a b", "é🙂", "a%2Fb", "count/1", "x?y", "a\tb"])
-def test_an_id_may_have_any_characters(run: Callable[[Test], Path], odd: str) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_an_id_may_have_any_characters(db: Path, odd: str) -> None:
+    async with client_of(db) as client:
         answer = await track(client, session=odd, profile=odd, events=[{"type": "t", "id": odd}])
         assert answer["profile"]["id"] == odd
         quoted = "".join(f"%{byte:02X}" for byte in odd.encode())
@@ -172,8 +154,6 @@ def test_an_id_may_have_any_characters(run: Callable[[Test], Path], odd: str) ->
             assert (await get(client, path))["id"] == odd
         assert len((await get(client, f"/profile/{quoted}/events"))["result"]) == 1
         assert len((await get(client, f"/events/session/{quoted}"))["result"]) == 1
-
-    run(test)
 
 
 @pytest.mark.parametrize(
@@ -202,21 +182,19 @@ def test_an_id_may_have_any_characters(run: Callable[[Test], Path], odd: str) ->
         ("/event/count?x=1", ["query", "x"]),
     ],
 )
-def test_422_names_the_fault_in_path_or_query(run: Callable[[Test], Path], path: str, loc: list[str]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_422_names_the_fault_in_path_or_query(db: Path, path: str, loc: list[str]) -> None:
+    async with client_of(db) as client:
         answer = await client.get(path)
         assert answer.status_code == 422, answer.text
         assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
 
-    run(test)
 
-
-def test_an_export_holds_everything_of_a_profile_however_many_pages(
-    run: Callable[[Test], Path], monkeypatch: pytest.MonkeyPatch
+async def test_an_export_holds_everything_of_a_profile_however_many_pages(
+    db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "EXPORT_PAGE", 3)
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with client_of(db) as client:
         known = (await track(client, *["t"] * 8))["profile"]["id"]
         for number in range(6):
             await track(client, session=f"s{number}", profile=known)
@@ -231,28 +209,22 @@ def test_an_export_holds_everything_of_a_profile_however_many_pages(
         alone = (await track(client, session="alone"))["profile"]["id"]
         assert (await get(client, f"/profile/{alone}/export"))["events"] == []
 
-    run(test)
 
-
-def test_a_merged_id_shows_the_profile_that_it_went_into(run: Callable[[Test], Path], tmp_path: Path) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_merged_id_shows_the_profile_that_it_went_into(db: Path, tmp_path: Path) -> None:
+    async with client_of(db) as client:
         known = (await track(client, "t"))["profile"]["id"]
         assert (await client.get("/profile/old")).status_code == 404
         execute(tmp_path / "trackd.db", "INSERT INTO merged VALUES ('old', ?)", known)
         assert (await get(client, "/profile/old"))["id"] == known
         assert len((await get(client, "/profile/old/events"))["result"]) == 1
 
-    run(test)
 
-
-def test_documents_in_lists_are_those_that_are_read_one_by_one(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_documents_in_lists_are_those_that_are_read_one_by_one(db: Path) -> None:
+    async with client_of(db) as client:
         known = (await track(client, "t", "u"))["profile"]["id"]
         assert (await get(client, "/profiles"))["result"] == [await get(client, f"/profile/{known}")]
         listed = (await get(client, f"/profile/{known}/sessions"))["result"]
         assert listed == [await get(client, "/session/s")]
         for event in (await get(client, "/events"))["result"]:
             assert event == await get(client, f"/event/{event['id']}")
-
-    db = run(test)
     assert json.loads(rows(db, "SELECT doc FROM profile")[0]["doc"])["seq"] == 2

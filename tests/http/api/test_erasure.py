@@ -2,39 +2,32 @@
 
 import asyncio
 import collections
-from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support import SOURCE_ID, payload, rows, serving
+from tests.support.database import rows
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
 from trackd.core.documents import Source
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
-Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
-
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[Test], Path]:
-    """Runs a test against a server on a file; returns the file."""
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test"))
+    return path
 
-    def run(test: Test) -> Path:
-        db = tmp_path / "trackd.db"
-        with Sources(db, create=True) as sources:
-            sources.add(Source(SOURCE_ID, "test"))
 
-        async def play() -> None:
-            async with serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True) as client:
-                await test(client)
-
-        asyncio.run(play())
-        return db
-
-    return run
+def client_of(db: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True)
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> str:
@@ -44,8 +37,9 @@ async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **mo
     return profile_id
 
 
-def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(db: Path) -> None:
+    found: list[str] = []
+    async with client_of(db) as client:
         known = await track(client, "t", "t", events=[{"type": "t", "id": "own"}])
         answer = await client.delete(f"/profile/{known}")
         assert (answer.status_code, answer.json()) == (200, {"id": known})
@@ -57,9 +51,6 @@ def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(run: C
         found.append(await track(client, "t", profile=known))
         assert found[1] != known
 
-    found: list[str] = []
-    db = run(test)
-
     assert [row["id"] for row in rows(db, "SELECT id FROM profile")] == [found[1]]
     assert [(row["profile_id"], row["seq"]) for row in rows(db, "SELECT * FROM event")] == [(found[1], 1)]
     assert rows(db, "SELECT * FROM event_id") == []
@@ -67,8 +58,8 @@ def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(run: C
     assert found[0] not in dump
 
 
-def test_events_that_are_kept_name_nobody(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_events_that_are_kept_name_nobody(db: Path) -> None:
+    async with client_of(db) as client:
         event = {"type": "sign-up", "id": "own", "properties": {"email": "a@b.example"}, "context": {"url": "/me"}}
         known = await track(client, events=[event, {"type": "t"}])
         assert (await client.delete(f"/profile/{known}?keep=events")).status_code == 200
@@ -80,28 +71,22 @@ def test_events_that_are_kept_name_nobody(run: Callable[[Test], Path]) -> None:
         for secret in (known, "own", "example", "/me"):
             assert secret not in str(listed)
 
-    run(test)
 
-
-def test_what_may_be_kept_is_events(run: Callable[[Test], Path]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_what_may_be_kept_is_events(db: Path) -> None:
+    async with client_of(db) as client:
         known = await track(client, "t")
         answer = await client.delete(f"/profile/{known}?keep=sessions")
         assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "keep"])
         assert (await client.get(f"/profile/{known}")).status_code == 200
 
-    run(test)
-
 
 @pytest.mark.parametrize("keep", ["", "?keep=events"])
-def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(
-    run: Callable[[Test], Path], keep: str
-) -> None:
+async def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(db: Path, keep: str) -> None:
     statuses: collections.Counter[int] = collections.Counter()
     erasures: collections.Counter[int] = collections.Counter()
     answered: list[tuple[str, int]] = []
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with client_of(db) as client:
         over, progress = asyncio.Event(), asyncio.Event()
         current = [await track(client, "t")]
 
@@ -124,8 +109,6 @@ def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(
             over.set()
 
         await asyncio.gather(erase(), *(call(number) for number in range(50)))
-
-    db = run(test)
 
     assert set(statuses) == {200}
     assert set(erasures) <= {200, 404}, "404: an answer of before the last erasure came late"

@@ -1,14 +1,14 @@
 """Sources over HTTP: what is answered is in force."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support import payload, serving
+from tests.support.payloads import payload
+from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
 from trackd.core.changes import Outcome
 from trackd.core.documents import Source
@@ -17,7 +17,6 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.source_list import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
-Test = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 DEFAULTS = {
     "description": "",
     "enabled": True,
@@ -30,12 +29,8 @@ DEFAULTS = {
 }
 
 
-def run(test: Test, store: Any) -> None:
-    async def play() -> None:
-        async with serving(store, Settings(server=Server(drain_ms=0)), admin=True) as client:
-            await test(client)
-
-    asyncio.run(play())
+def client_of(store: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return serving(store, Settings(server=Server(drain_ms=0)), admin=True)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -43,8 +38,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "trackd.db")
 
 
-def test_a_source_that_was_added_takes_calls_at_once_and_none_once_it_is_removed(store: Any) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_source_that_was_added_takes_calls_at_once_and_none_once_it_is_removed(store: Any) -> None:
+    async with client_of(store) as client:
         for number in range(10):
             body = payload(f"s{number}", "t", source=f"shop-{number}")
             assert (await client.post("/track", json=body)).status_code == 401
@@ -55,22 +50,18 @@ def test_a_source_that_was_added_takes_calls_at_once_and_none_once_it_is_removed
             assert (removed.status_code, removed.json()) == (200, {"id": f"shop-{number}"})
             assert (await client.post("/track", json=body)).status_code == 401
 
-    run(test, store)
 
-
-def test_a_source_is_the_document_of_the_contract(store: Any) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_source_is_the_document_of_the_contract(store: Any) -> None:
+    async with client_of(store) as client:
         added = (await client.post("/event-source", json={"name": "Shop"})).json()
         times = added["metadata"]["time"]
         assert added == {"id": added["id"], "name": "Shop", **DEFAULTS, "metadata": {"time": times}}
         assert times["insert"] == times["update"]
         assert (await client.get(f"/event-source/{added['id']}")).json() == added
 
-    run(test, store)
 
-
-def test_a_source_is_changed_as_a_whole_and_keeps_when_it_was_made(store: Any) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_source_is_changed_as_a_whole_and_keeps_when_it_was_made(store: Any) -> None:
+    async with client_of(store) as client:
         added = (await client.post("/event-source", json={"id": "s", "name": "Shop", "tags": ["x"]})).json()
         change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "origins": ["HTTPS://A.example/"]}
         del change["tags"]
@@ -84,22 +75,18 @@ def test_a_source_is_changed_as_a_whole_and_keeps_when_it_was_made(store: Any) -
         answer = await client.post("/track", json=payload("a", "t", source="s"))
         assert (answer.status_code, answer.json()["detail"]) == (401, "Event source disabled.")
 
-    run(test, store)
 
-
-def test_an_id_that_is_taken_is_409_and_changes_nothing(store: Any) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_an_id_that_is_taken_is_409_and_changes_nothing(store: Any) -> None:
+    async with client_of(store) as client:
         first = (await client.post("/event-source", json={"id": "s", "name": "Shop"})).json()
         second = await client.post("/event-source", json={"id": "s", "name": "Other"})
         assert second.status_code == 409
         assert "PUT /event-source/s" in second.json()["detail"]
         assert (await client.get("/event-source/s")).json() == first
 
-    run(test, store)
 
-
-def test_what_is_not_there_cannot_be_changed_or_removed(store: Any) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_what_is_not_there_cannot_be_changed_or_removed(store: Any) -> None:
+    async with client_of(store) as client:
         for answer in (
             await client.get("/event-source/s"),
             await client.put("/event-source/s", json={"name": "Shop"}),
@@ -108,12 +95,10 @@ def test_what_is_not_there_cannot_be_changed_or_removed(store: Any) -> None:
             assert (answer.status_code, answer.text) == (404, "null")
         assert (await client.get("/event-sources")).json() == {"total": 0, "result": [], "next": None}
 
-    run(test, store)
-
 
 @pytest.mark.parametrize("path", ["/event-sources", "/event-source"])
-def test_sources_are_listed_page_by_page_the_newest_first(store: Any, path: str) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_sources_are_listed_page_by_page_the_newest_first(store: Any, path: str) -> None:
+    async with client_of(store) as client:
         for number in range(5):
             await client.post("/event-source", json={"id": f"s{number}", "name": "Shop"})
         found: list[str] = []
@@ -124,8 +109,6 @@ def test_sources_are_listed_page_by_page_the_newest_first(store: Any, path: str)
             found += [source["id"] for source in page["result"]]
             cursor = page["next"]
         assert found == ["s4", "s3", "s2", "s1", "s0"]
-
-    run(test, store)
 
 
 @pytest.mark.parametrize(
@@ -145,21 +128,17 @@ def test_sources_are_listed_page_by_page_the_newest_first(store: Any, path: str)
         ([], ["body"]),
     ],
 )
-def test_422_names_the_fault(body: Any, loc: list[str | int]) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_422_names_the_fault(body: Any, loc: list[str | int]) -> None:
+    async with client_of(MemoryStore([Source("s", "test")])) as client:
         for answer in (await client.post("/event-source", json=body), await client.put("/event-source/s", json=body)):
             assert answer.status_code == 422, answer.text
             assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
 
-    run(test, MemoryStore([Source("s", "test")]))
 
-
-def test_the_id_of_a_source_cannot_be_changed() -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_the_id_of_a_source_cannot_be_changed() -> None:
+    async with client_of(MemoryStore([Source("s", "test")])) as client:
         answer = await client.put("/event-source/s", json={"id": "t", "name": "Shop"})
         assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "id"])
-
-    run(test, MemoryStore([Source("s", "test")]))
 
 
 @pytest.mark.parametrize(
@@ -172,20 +151,18 @@ def test_the_id_of_a_source_cannot_be_changed() -> None:
         (b"x", {"content-type": "application/json", "content-encoding": "br"}, 415),
     ],
 )
-def test_a_body_that_cannot_be_taken_is_refused(content: bytes, headers: dict[str, str], status: int) -> None:
-    async def test(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_cannot_be_taken_is_refused(content: bytes, headers: dict[str, str], status: int) -> None:
+    async with client_of(MemoryStore()) as client:
         answer = await client.post("/event-source", content=content, headers=headers)
         assert answer.status_code == status, answer.text
 
-    run(test, MemoryStore())
 
-
-def test_503_when_the_disk_refuses_and_the_source_is_as_before() -> None:
+async def test_503_when_the_disk_refuses_and_the_source_is_as_before() -> None:
     class FullDisk(MemoryStore):
         def commit(self, batch: Any) -> list[Outcome]:
             raise StoreError("the disk is full")
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with client_of(FullDisk([Source("s", "test")])) as client:
         for answer in (
             await client.post("/event-source", json={"name": "Shop"}),
             await client.delete("/event-source/s"),
@@ -193,16 +170,12 @@ def test_503_when_the_disk_refuses_and_the_source_is_as_before() -> None:
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert [source["id"] for source in (await client.get("/event-sources")).json()["result"]] == ["s"]
 
-    run(test, FullDisk([Source("s", "test")]))
 
-
-def test_a_source_that_the_command_line_made_is_shown(tmp_path: Path) -> None:
+async def test_a_source_that_the_command_line_made_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     with Sources(path) as sources:
         sources.add(Source("s", "by hand"))
 
-    async def test(client: httpx.AsyncClient) -> None:
+    async with client_of(store) as client:
         assert (await client.get("/event-source/s")).json()["name"] == "by hand"
-
-    run(test, store)

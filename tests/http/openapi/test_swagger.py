@@ -1,12 +1,11 @@
 """GET /docs, as a browser would load it."""
 
-import asyncio
 import re
 
 import httpx
 import pytest
 
-from tests.support import serving
+from tests.support.serving import serving
 from trackd.storage.memory import MemoryStore
 
 
@@ -21,8 +20,8 @@ async def load() -> dict[str, httpx.Response]:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> dict[str, httpx.Response]:
-    return asyncio.run(load())
+async def loaded(anyio_backend: object) -> dict[str, httpx.Response]:
+    return await load()
 
 
 def test_the_page_and_all_that_it_names_are_there_with_their_types(loaded: dict[str, httpx.Response]) -> None:
@@ -69,10 +68,7 @@ def test_files_that_change_with_swagger_ui_only_are_kept_for_long_under_the_name
 
 
 @pytest.mark.parametrize("name", ["VERSION", "swagger-ui.js", "index.html", "..%2Fflask_swagger_ui.py", ""])
-def test_no_other_file_is_there(name: str) -> None:
-    async def ask() -> httpx.Response:
-        async with serving(MemoryStore()) as client:
-            return await client.get(f"/docs/{name}")
-
-    answer = asyncio.run(ask())
+async def test_no_other_file_is_there(name: str) -> None:
+    async with serving(MemoryStore()) as client:
+        answer = await client.get(f"/docs/{name}")
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,16 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import SOURCE_ID, Process, bearer, payload, serving
+from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.process import Process
+from tests.support.serving import serving
 from trackd.config.settings import Limits
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
-from trackd.core.rules.ruleset import RuleSet
 from trackd.http.errors import CALL_STATUSES
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite.store import SqliteStore
-
-Story = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 
 class Page:
@@ -55,14 +53,6 @@ async def scrape(client: httpx.AsyncClient) -> Page:
     return Page(answer.text)
 
 
-def run(store: MemoryStore | SqliteStore, story: Story, rules: RuleSet | None = None) -> None:
-    async def with_client() -> None:
-        async with serving(store, rules=rules, admin=True) as client:
-            await story(client)
-
-    asyncio.run(asyncio.wait_for(with_client(), 30))
-
-
 def memory() -> MemoryStore:
     return MemoryStore([Source(SOURCE_ID, "test"), Source("off", "off", enabled=False)])
 
@@ -71,11 +61,11 @@ async def statuses(client: httpx.AsyncClient, *calls: dict[str, Any]) -> list[in
     return [(await client.post("/track", **call)).status_code for call in calls]
 
 
-def test_known_calls_give_known_numbers() -> None:
+async def test_known_calls_give_known_numbers() -> None:
     stored = payload("s", "page-view", "page-view")
     own = payload("s", events=[{"type": "page-view", "id": "e-1"}])
 
-    async def story(client: httpx.AsyncClient) -> None:
+    async with serving(memory(), admin=True) as client:
         calls = [
             {"json": stored},
             {"json": own},
@@ -101,28 +91,24 @@ def test_known_calls_give_known_numbers() -> None:
         assert page["trackd_commit_failures_total"] == 0
         assert (page["trackd_queued_calls"], page["trackd_queued_bytes"], page["trackd_ready"]) == (0, 0, 1)
 
-    run(memory(), story)
 
-
-def test_invalid_and_unwanted_events_are_told_apart() -> None:
+async def test_invalid_and_unwanted_events_are_told_apart() -> None:
     content = {
         "event": {"order": {"schema": {"type": "object", "required": ["total"]}}},
         "unwanted": [{"name": "scrolling", "types": ["scroll"]}],
     }
     rules = compile_rules(content, Limits())
 
-    async def story(client: httpx.AsyncClient) -> None:
+    async with serving(memory(), rules=rules, admin=True) as client:
         assert await statuses(client, {"json": payload("s", "order", "scroll", "page-view")}) == [200]
         outcomes = {
             outcome: value for (outcome, _), value in (await scrape(client)).nonzero("trackd_events_total").items()
         }
         assert outcomes == {"invalid": 1, "unwanted": 1, "stored": 1}
 
-    run(memory(), story, rules)
 
-
-def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
-    async def story(client: httpx.AsyncClient) -> None:
+async def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
+    async with serving(memory(), admin=True) as client:
         calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(200)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
         page = await scrape(client)
@@ -132,8 +118,6 @@ def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
             numbers = list(page.by_labels(f"{name}_bucket").values())
             assert numbers == sorted(numbers)
             assert numbers[-1] == page[f"{name}_count"] > 0
-
-    run(memory(), story)
 
 
 class FullStore(MemoryStore):
@@ -145,10 +129,10 @@ class FullStore(MemoryStore):
         return super().commit(batch)
 
 
-def test_a_full_disk_shows_as_failed_commits_and_503() -> None:
+async def test_a_full_disk_shows_as_failed_commits_and_503() -> None:
     store = FullStore([Source(SOURCE_ID, "test")])
 
-    async def story(client: httpx.AsyncClient) -> None:
+    async with serving(store, admin=True) as client:
         store.full = True
         assert await statuses(client, {"json": payload("s", "page-view")}) == [503]
         page = await scrape(client)
@@ -158,24 +142,20 @@ def test_a_full_disk_shows_as_failed_commits_and_503() -> None:
         assert page.by_labels("trackd_events_total") == {}
         assert page["trackd_ready"] == 0
 
-    run(store, story)
-
 
 class FailingStore(MemoryStore):
     def session(self, session_id: str) -> Any:
         raise ZeroDivisionError("ours")
 
 
-def test_an_actor_that_raises_shows_as_a_fault_and_500() -> None:
-    async def story(client: httpx.AsyncClient) -> None:
+async def test_an_actor_that_raises_shows_as_a_fault_and_500() -> None:
+    async with serving(FailingStore([Source(SOURCE_ID, "test")]), admin=True) as client:
         before = await scrape(client)
         assert set(before.by_labels("trackd_actor_faults_total").values()) == {0}
         assert await statuses(client, {"json": payload("s", "page-view")}) == [500]
         page = await scrape(client)
         assert page.nonzero("trackd_actor_faults_total") == {("ProfileDirectory",): 1}
         assert page.nonzero("trackd_calls_total") == {("500",): 1}
-
-    run(FailingStore([Source(SOURCE_ID, "test")]), story)
 
 
 class HeldStore(MemoryStore):
@@ -185,16 +165,16 @@ class HeldStore(MemoryStore):
         super().__init__([Source(SOURCE_ID, "test")])
         self.committing, self.let_go = threading.Event(), threading.Event()
 
-    def commit(self, batch: list[Change]) -> list[Outcome]:  # type: ignore[override]
+    def commit(self, batch: list[Change]) -> list[Outcome]:
         self.committing.set()
         self.let_go.wait(10)
         return super().commit(batch)
 
 
-def test_a_call_under_way_is_in_the_queue_and_not_yet_counted() -> None:
+async def test_a_call_under_way_is_in_the_queue_and_not_yet_counted() -> None:
     store = HeldStore()
 
-    async def story(client: httpx.AsyncClient) -> None:
+    async with serving(store, admin=True) as client:
         call = client.build_request("POST", "/track", json=payload("s", "page-view"))
         size = len(call.content)
         sending = asyncio.create_task(client.send(call))
@@ -205,26 +185,20 @@ def test_a_call_under_way_is_in_the_queue_and_not_yet_counted() -> None:
         assert (page["trackd_queued_calls"], page["trackd_queued_bytes"]) == (1, size)
         assert page["trackd_call_duration_seconds_count"] == 0
 
-    run(store, story)
 
-
-def test_every_status_that_track_may_answer_is_there_from_the_start() -> None:
-    async def story(client: httpx.AsyncClient) -> None:
+async def test_every_status_that_track_may_answer_is_there_from_the_start() -> None:
+    async with serving(memory(), admin=True) as client:
         calls = (await scrape(client)).by_labels("trackd_calls_total")
         assert calls == {(str(status),): 0 for status in CALL_STATUSES}
 
-    run(memory(), story)
 
-
-def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:
+async def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:
     odd = 'a "shop"\\\n{x="y"} Žofie'
     store = MemoryStore([Source(odd, "odd")])
 
-    async def story(client: httpx.AsyncClient) -> None:
+    async with serving(store, admin=True) as client:
         assert await statuses(client, {"json": payload("s", "page-view", source=odd)}) == [200]
         assert (await scrape(client)).by_labels("trackd_events_total") == {("stored", odd): 1}
-
-    run(store, story)
 
 
 def test_a_server_tells_of_its_file_its_memory_and_its_versions(serve: Callable[..., Process]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import SOURCE_ID, payload, serving
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
@@ -98,138 +99,115 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     return seen
 
 
-def test_a_head_that_came_before_is_not_parsed_again(parsed: list[Connection]) -> None:
-    async def run() -> None:
-        async with connected() as talk:
-            for number in range(1, 6):
-                assert await talk.ask(post(call(f"s-{number}"))) == (200, f"s-{number}")
-            assert len(parsed) == 1
-            assert await talk.ask(post(call("a longer one"))) == (200, "a longer one")
-            assert await talk.ask(post(call("s-6"), "User-Agent: another")) == (200, "s-6")
-            assert len(parsed) == 3
-
-    asyncio.run(run())
+async def test_a_head_that_came_before_is_not_parsed_again(parsed: list[Connection]) -> None:
+    async with connected() as talk:
+        for number in range(1, 6):
+            assert await talk.ask(post(call(f"s-{number}"))) == (200, f"s-{number}")
+        assert len(parsed) == 1
+        assert await talk.ask(post(call("a longer one"))) == (200, "a longer one")
+        assert await talk.ask(post(call("s-6"), "User-Agent: another")) == (200, "s-6")
+        assert len(parsed) == 3
 
 
 @pytest.mark.parametrize("header", ["Origin: https://shop.example", "Connection: close", "Expect: 100-continue"])
-def test_an_unusual_head_is_parsed_each_time(header: str, parsed: list[Connection]) -> None:
-    async def run() -> None:
-        async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
-            for _ in range(2):
-                reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-                writer.write(post(call(), header))
-                assert (await asyncio.wait_for(reader.readuntil(b"{"), 20)).count(b" 200 OK")
-                writer.close()
-
-    asyncio.run(run())
+async def test_an_unusual_head_is_parsed_each_time(header: str, parsed: list[Connection]) -> None:
+    async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            writer.write(post(call(), header))
+            assert (await asyncio.wait_for(reader.readuntil(b"{"), 20)).count(b" 200 OK")
+            writer.close()
     assert len(parsed) == 2
 
 
-def test_what_is_wrong_with_the_body_is_told_under_a_known_head(parsed: list[Connection]) -> None:
+async def test_what_is_wrong_with_the_body_is_told_under_a_known_head(parsed: list[Connection]) -> None:
     good = call()
     unknown = good.replace(SOURCE_ID.encode(), b"x" * len(SOURCE_ID))
 
-    async def run() -> list[tuple[int, str]]:
-        async with connected() as talk:
-            return [await talk.ask(post(body)) for body in (good, b"x" * len(good), unknown, good)]
-
-    assert [status for status, _ in asyncio.run(run())] == [200, 422, 401, 200]
+    async with connected() as talk:
+        result = [await talk.ask(post(body)) for body in (good, b"x" * len(good), unknown, good)]
+    assert [status for status, _ in result] == [200, 422, 401, 200]
     assert len(parsed) == 3  # the long way begins with the parser
 
 
-def test_a_request_after_one_that_waits_is_answered_after_it(parsed: list[Connection]) -> None:
+async def test_a_request_after_one_that_waits_is_answered_after_it(parsed: list[Connection]) -> None:
     store = SlowStore()
 
-    async def run() -> None:
-        async with connected(store) as talk:
-            await talk.ask(post(call()))
-            store.hold()
-            talk.send(post(call("s-2")))
-            await asyncio.to_thread(store.begun.wait, 20)
-            assert len(parsed) == 1
-            talk.send(post(call("s-3")), b"no HTTP\r\n\r\n")
-            while len(parsed) < 3:
-                await asyncio.sleep(0)
-            store.go_on.set()
-            assert await talk.answer() == (200, "s-2")
-            assert await talk.answer() == (200, "s-3")
-            assert (await talk.answer())[0] == 400
-
-    asyncio.run(run())
+    async with connected(store) as talk:
+        await talk.ask(post(call()))
+        store.hold()
+        talk.send(post(call("s-2")))
+        await asyncio.to_thread(store.begun.wait, 20)
+        assert len(parsed) == 1
+        talk.send(post(call("s-3")), b"no HTTP\r\n\r\n")
+        while len(parsed) < 3:
+            await asyncio.sleep(0)
+        store.go_on.set()
+        assert await talk.answer() == (200, "s-2")
+        assert await talk.answer() == (200, "s-3")
+        assert (await talk.answer())[0] == 400
     assert all(store.session(session) for session in ("s-1", "s-2", "s-3"))
 
 
 @pytest.mark.parametrize("first", [post(call()), post(call(), "Content-Encoding: identity")])
-def test_the_rest_of_a_request_that_waits_is_read_once_it_is_its_turn(first: bytes) -> None:
+async def test_the_rest_of_a_request_that_waits_is_read_once_it_is_its_turn(first: bytes) -> None:
     store = SlowStore()
     second = post(call("s-2"))
 
-    async def run() -> None:
-        async with connected(store) as talk:
-            store.hold()
-            talk.send(first + second[:-20])
-            await asyncio.to_thread(store.begun.wait, 20)
-            store.go_on.set()
-            assert await talk.ask(second[-20:]) == (200, "s-1")
-            assert await talk.answer() == (200, "s-2")
-
-    asyncio.run(run())
+    async with connected(store) as talk:
+        store.hold()
+        talk.send(first + second[:-20])
+        await asyncio.to_thread(store.begun.wait, 20)
+        store.go_on.set()
+        assert await talk.ask(second[-20:]) == (200, "s-1")
+        assert await talk.answer() == (200, "s-2")
 
 
-def test_a_call_that_waits_is_not_taken_for_silence_and_is_answered_once_the_disk_is_back() -> None:
+async def test_a_call_that_waits_is_not_taken_for_silence_and_is_answered_once_the_disk_is_back() -> None:
     store = SlowStore()
 
-    async def run() -> None:
-        async with connected(store, request_timeout_s=1) as first:
-            await first.ask(post(call()))
-            reader, writer = await asyncio.open_connection(*first.writer.get_extra_info("peername"))
-            second = Talk(reader, writer)
-            store.hold()
-            second.send(post(call("s-2")))
-            with pytest.raises(TimeoutError):  # it is looked at once a second
-                await asyncio.wait_for(reader.read(1), 3.5)
-            store.go_on.set()
-            assert await second.answer() == (200, "s-2")
-            writer.close()
-
-    asyncio.run(run())
+    async with connected(store, request_timeout_s=1) as first:
+        await first.ask(post(call()))
+        reader, writer = await asyncio.open_connection(*first.writer.get_extra_info("peername"))
+        second = Talk(reader, writer)
+        store.hold()
+        second.send(post(call("s-2")))
+        with pytest.raises(TimeoutError):  # it is looked at once a second
+            await asyncio.wait_for(reader.read(1), 3.5)
+        store.go_on.set()
+        assert await second.answer() == (200, "s-2")
+        writer.close()
 
 
-def test_a_call_whose_client_is_gone_is_applied_and_the_others_are_answered() -> None:
+async def test_a_call_whose_client_is_gone_is_applied_and_the_others_are_answered() -> None:
     store = SlowStore()
 
-    async def run() -> None:
-        async with connected(store) as talk:
-            await talk.ask(post(call()))
-            _, writer = await asyncio.open_connection(*talk.writer.get_extra_info("peername"))
-            store.hold()
-            writer.write(post(call("s-2")))
-            await asyncio.to_thread(store.begun.wait, 20)
-            writer.transport.abort()
-            store.go_on.set()
-            assert await talk.ask(post(call("s-3"))) == (200, "s-3")
-
-    asyncio.run(run())
+    async with connected(store) as talk:
+        await talk.ask(post(call()))
+        _, writer = await asyncio.open_connection(*talk.writer.get_extra_info("peername"))
+        store.hold()
+        writer.write(post(call("s-2")))
+        await asyncio.to_thread(store.begun.wait, 20)
+        writer.transport.abort()
+        store.go_on.set()
+        assert await talk.ask(post(call("s-3"))) == (200, "s-3")
     assert all(store.session(session) for session in ("s-1", "s-2", "s-3"))
 
 
-def test_a_stopping_server_answers_a_call_that_waits_and_closes() -> None:
+async def test_a_stopping_server_answers_a_call_that_waits_and_closes() -> None:
     store = SlowStore()
 
-    async def run() -> None:
-        async with serving(store) as client:
-            reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-            talk = Talk(reader, writer)
-            await talk.ask(post(call()))
-            store.hold()
-            talk.send(post(call("s-2")))
-            await asyncio.to_thread(store.begun.wait, 20)
-            asyncio.get_running_loop().call_later(0.3, store.go_on.set)
-        assert await talk.answer() == (200, "s-2")
-        assert await reader.read() == b""
-        writer.close()
-
-    asyncio.run(run())
+    async with serving(store) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        talk = Talk(reader, writer)
+        await talk.ask(post(call()))
+        store.hold()
+        talk.send(post(call("s-2")))
+        await asyncio.to_thread(store.begun.wait, 20)
+        asyncio.get_running_loop().call_later(0.3, store.go_on.set)
+    assert await talk.answer() == (200, "s-2")
+    assert await reader.read() == b""
+    writer.close()
 
 
 @pytest.mark.parametrize("sent", [b"\r\n\r\n" + post(call()), post(call(), end="\n"), b"\r\n" + post(call())])
@@ -291,23 +269,21 @@ REQUESTS = st.sampled_from(
     waits=st.lists(st.booleans(), min_size=8, max_size=8),
     cuts=st.lists(st.integers(1, 2_000), max_size=6),
 )
-def test_however_requests_arrive_each_has_its_answer(
+async def test_however_requests_arrive_each_has_its_answer(
     requests: list[tuple[bytes, tuple[int, str]]], waits: list[bool], cuts: list[int]
 ) -> None:
     """`waits`: for all answers so far, before the next is sent. `cuts` are where the network cuts what is sent."""
 
-    async def run() -> list[tuple[int, str]]:
-        async with connected() as talk:
-            answers, unanswered = [], 0
-            for (sent, _), wait in zip(requests, waits, strict=False):
-                places = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
-                for begin, end in pairwise(places):
-                    talk.send(sent[begin:end])
-                    await asyncio.sleep(0)
-                unanswered += 1
-                while wait and unanswered:
-                    answers.append(await talk.answer())
-                    unanswered -= 1
-            return [*answers, *[await talk.answer() for _ in range(unanswered)]]
-
-    assert asyncio.run(run()) == [answer for _, answer in requests]
+    async with connected() as talk:
+        answers, unanswered = [], 0
+        for (sent, _), wait in zip(requests, waits, strict=False):
+            places = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
+            for begin, end in pairwise(places):
+                talk.send(sent[begin:end])
+                await asyncio.sleep(0)
+            unanswered += 1
+            while wait and unanswered:
+                answers.append(await talk.answer())
+                unanswered -= 1
+        result = [*answers, *[await talk.answer() for _ in range(unanswered)]]
+    assert result == [answer for _, answer in requests]

@@ -1,8 +1,10 @@
 import hashlib
+from typing import Any
 
 import pytest
 
-from trackd.core.changes import DeleteEvents, Erasure, Fence
+from tests.storage.conftest import Make, SqliteShelf
+from trackd.core.changes import Changes, DeleteEvents, Erasure, Fence
 from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.store import SqliteStore
@@ -11,10 +13,10 @@ ALL = checks(rules_change_counters=False)
 
 
 @pytest.fixture
-def sound(sqlite_shelf, make):
+def sound(sqlite_shelf: SqliteShelf, make: type[Make]) -> SqliteShelf:
     """A file with two profiles, five and three events, sessions, ids, a merged profile and one that was erased."""
 
-    def change(profile_id, seq, revision, events, **more):
+    def change(profile_id: str, seq: int, revision: int, events: int, **more: Any) -> Changes:
         doc = {"stats": {"counters": {"t": seq + events}}, "metadata": {"time": {"insert": "2026-01-01"}}}
         return make.change(profile_id, (seq, revision), events=events, **doc, **more)
 
@@ -26,19 +28,19 @@ def sound(sqlite_shelf, make):
     return sqlite_shelf
 
 
-def found(shelf):
+def found(shelf: SqliteShelf) -> set[tuple[str, str]]:
     return {(findings.check.name, key) for findings in audit(shelf.path, ALL) for key, _ in findings.first}
 
 
-def test_a_sound_file_has_no_findings(sound):
+def test_a_sound_file_has_no_findings(sound: SqliteShelf) -> None:
     assert found(sound) == set()
 
 
-def test_an_empty_file_has_no_findings(sqlite_shelf):
+def test_an_empty_file_has_no_findings(sqlite_shelf: SqliteShelf) -> None:
     assert found(sqlite_shelf) == set()
 
 
-def test_events_that_retention_deleted_are_not_missed(sound):
+def test_events_that_retention_deleted_are_not_missed(sound: SqliteShelf) -> None:
     for _ in range(4):
         sound.store.commit([DeleteEvents("9999", 1)])
         assert found(sound) == set()
@@ -78,19 +80,19 @@ def test_events_that_retention_deleted_are_not_missed(sound):
         (f"INSERT INTO erased VALUES ('{tombstone('B')}', '2026-01-02')", {("erased", "B")}),
     ],
 )
-def test_what_is_not_as_promised_is_found(sound, damage, expected):
+def test_what_is_not_as_promised_is_found(sound: SqliteShelf, damage: str, expected: set[tuple[str, str]]) -> None:
     sound.db.execute(damage)
 
     assert found(sound) == expected
 
 
-def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound):
+def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound: SqliteShelf) -> None:
     sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31')", [hashlib.sha256(b"B").hexdigest()])
 
     assert found(sound) == set()
 
 
-def test_pages_that_are_broken_are_found(sound):
+def test_pages_that_are_broken_are_found(sound: SqliteShelf) -> None:
     sound.store.close()
     pages = bytearray(sound.path.read_bytes())
     root = sound.db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session_by_profile'").fetchone()[0]
@@ -101,7 +103,7 @@ def test_pages_that_are_broken_are_found(sound):
     assert {name for name, _ in found(sound)} == {"integrity"}
 
 
-def test_of_many_faults_the_first_are_shown_and_all_are_counted(sqlite_shelf, make):
+def test_of_many_faults_the_first_are_shown_and_all_are_counted(sqlite_shelf: SqliteShelf, make: type[Make]) -> None:
     sqlite_shelf.store.commit([make.change(f"P{n}", events=1) for n in range(MAX_SHOWN + 50)])
     sqlite_shelf.db.execute("DELETE FROM profile")
 

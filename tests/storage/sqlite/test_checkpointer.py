@@ -1,4 +1,7 @@
 import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pysqlite3 as sqlite3
 import pytest
@@ -12,7 +15,7 @@ PAGE = 4096
 class Log:
     """A database file whose log is filled by the page, and copied beside that."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.writer = connect_for_writing(path, mode="rwc", synchronous="OFF")
         self.writer.execute("CREATE TABLE t (page BLOB)")
@@ -21,25 +24,25 @@ class Log:
         self.own.set_trace_callback(self.checkpoints.append)
         self.checkpointer = Checkpointer(self.writer, self.own)
 
-    def fill(self, pages):
+    def fill(self, pages: int) -> None:
         self.writer.execute("BEGIN")
         self.writer.executemany("INSERT INTO t VALUES (zeroblob(?))", [(PAGE * 3 // 4,)] * pages)  # a page each
         self.writer.execute("COMMIT")
         self.checkpointer.request_if_due()
 
-    def state(self):
+    def state(self) -> tuple[int, int]:
         """Pages in the log, and those of them that are in the file too."""
         return self.writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1:]
 
 
 @pytest.fixture
-def log(tmp_path):
+def log(tmp_path: Path) -> Iterator[Any]:
     log = Log(tmp_path / "trackd.db")
     yield log
     log.writer.close()
 
 
-def test_a_long_log_is_copied_before_sqlite_does_it_itself(log):
+def test_a_long_log_is_copied_before_sqlite_does_it_itself(log: Log) -> None:
     log.fill(LONG + 100)
     log.checkpointer.close()
 
@@ -47,7 +50,7 @@ def test_a_long_log_is_copied_before_sqlite_does_it_itself(log):
     assert LONG <= copied == pages < AUTOCHECKPOINT
 
 
-def test_a_short_log_is_left_alone(log):
+def test_a_short_log_is_left_alone(log: Log) -> None:
     log.fill(LONG // 2)
     log.checkpointer.close()
 
@@ -56,7 +59,7 @@ def test_a_short_log_is_left_alone(log):
     assert log.checkpoints == []
 
 
-def test_after_its_checkpoints_the_log_begins_anew(log):
+def test_after_its_checkpoints_the_log_begins_anew(log: Log) -> None:
     for _ in range(150):
         log.fill(40)
     log.checkpointer.close()
@@ -66,7 +69,7 @@ def test_after_its_checkpoints_the_log_begins_anew(log):
     assert log.state()[0] < AUTOCHECKPOINT
 
 
-def test_a_log_at_its_full_length_is_left_to_sqlite(log):
+def test_a_log_at_its_full_length_is_left_to_sqlite(log: Log) -> None:
     """Or one checkpoint after the other would keep it from beginning anew; here a reader does."""
     with contextlib.closing(connect(log.path, mode="ro")) as reader:
         reader.execute("BEGIN")
@@ -79,7 +82,7 @@ def test_a_log_at_its_full_length_is_left_to_sqlite(log):
     assert 1 <= len(log.checkpoints) <= (AUTOCHECKPOINT - LONG) // WORTH_IT
 
 
-def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log, caplog):
+def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.own.close()
     log.fill(LONG + 100)
     log.fill(WORTH_IT)
@@ -90,7 +93,7 @@ def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log, caplog):
     assert log.writer.execute("SELECT count(*) FROM t").fetchone()[0] == LONG + 100 + WORTH_IT
 
 
-def test_a_length_that_cannot_be_read_is_told(log, caplog):
+def test_a_length_that_cannot_be_read_is_told(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     closed = sqlite3.connect(":memory:")
     closed.close()
 

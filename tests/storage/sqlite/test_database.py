@@ -1,5 +1,8 @@
 import shutil
 import threading
+from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
@@ -13,11 +16,11 @@ from trackd.storage.sqlite.store import SqliteStore
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "trackd.db"
 
 
-def content(folder):
+def content(folder: Path) -> dict[str, Any]:
     """Every file of the folder with its bytes. SQLite may lay beside one that it reads: memory and an empty log."""
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     return {
@@ -25,7 +28,7 @@ def content(folder):
     }
 
 
-def assert_refused_untouched(path, words):
+def assert_refused_untouched(path: Path, words: str) -> None:
     before = content(path.parent)
     for opens in (open_for_writing, SqliteStore):
         with pytest.raises(DatabaseError, match=words) as caught:
@@ -35,7 +38,7 @@ def assert_refused_untouched(path, words):
     assert content(path.parent) == before
 
 
-def make_foreign(path, *, wal=False, application_id=0):
+def make_foreign(path: Path, *, wal: bool = False, application_id: int = 0) -> Database:
     db = Database(path)
     if wal:
         db.enable_wal()
@@ -44,7 +47,7 @@ def make_foreign(path, *, wal=False, application_id=0):
     return db
 
 
-def test_a_new_file_becomes_a_trackd_database(path):
+def test_a_new_file_becomes_a_trackd_database(path: Path) -> None:
     connection = open_for_writing(path)
 
     assert connection.execute("PRAGMA application_id").fetchone() == (0x74726B64,)
@@ -54,7 +57,7 @@ def test_a_new_file_becomes_a_trackd_database(path):
     connection.close()
 
 
-def test_an_empty_file_is_taken(path):
+def test_an_empty_file_is_taken(path: Path) -> None:
     path.touch()
 
     open_for_writing(path).close()
@@ -63,21 +66,21 @@ def test_an_empty_file_is_taken(path):
 
 
 @pytest.mark.parametrize(("setting", "value"), [("NORMAL", 1), ("FULL", 2)])
-def test_the_durability_is_as_set(path, setting, value):
+def test_the_durability_is_as_set(path: Path, setting: str, value: int) -> None:
     connection = open_for_writing(path, synchronous=setting)
 
     assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
     connection.close()
 
 
-def test_every_commit_is_synced_unless_set_otherwise(path):
+def test_every_commit_is_synced_unless_set_otherwise(path: Path) -> None:
     connection = open_for_writing(path)
 
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     connection.close()
 
 
-def test_opening_again_changes_nothing(path):
+def test_opening_again_changes_nothing(path: Path) -> None:
     open_for_writing(path).close()
     before = path.read_bytes()
 
@@ -88,13 +91,13 @@ def test_opening_again_changes_nothing(path):
 
 @pytest.mark.parametrize("wal", [False, True], ids=["rollback journal", "wal"])
 @pytest.mark.parametrize("application_id", [0, 0x0F055112], ids=["unmarked", "marked"])
-def test_a_database_of_another_program_is_refused_and_left_alone(path, wal, application_id):
+def test_a_database_of_another_program_is_refused_and_left_alone(path: Path, wal: bool, application_id: int) -> None:
     make_foreign(path, wal=wal, application_id=application_id).close()
 
     assert_refused_untouched(path, "database of another program")
 
 
-def test_a_database_that_another_program_has_open_is_refused_and_left_alone(path):
+def test_a_database_that_another_program_has_open_is_refused_and_left_alone(path: Path) -> None:
     db = make_foreign(path, wal=True)
 
     assert_refused_untouched(path, "database of another program")
@@ -102,7 +105,7 @@ def test_a_database_that_another_program_has_open_is_refused_and_left_alone(path
     db.close()
 
 
-def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_path):
+def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "crashed").mkdir()
     db = make_foreign(tmp_path / "live" / "x.db", wal=True)
@@ -120,13 +123,13 @@ def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_pa
     [b"xy", b"not a database, though it is text\n", b"\x00" * 4096, bytes(range(256)) * 64, b"SQLite format 3\x00junk"],
     ids=["two bytes", "text", "zeros", "binary", "only the magic"],
 )
-def test_a_file_that_is_no_database_is_refused_and_left_alone(path, garbage):
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, garbage: bytes) -> None:
     path.write_bytes(garbage)
 
     assert_refused_untouched(path, "not a sound SQLite database")
 
 
-def test_a_torn_database_is_refused_with_a_sentence(path):
+def test_a_torn_database_is_refused_with_a_sentence(path: Path) -> None:
     open_for_writing(path).close()
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 8192)
     before = path.read_bytes()
@@ -136,7 +139,7 @@ def test_a_torn_database_is_refused_with_a_sentence(path):
     assert path.read_bytes() == before
 
 
-def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path):
+def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path: Path) -> None:
     open_for_writing(path).close()
     with Database(path) as db:
         db.table("_sqlite_migrations").insert(
@@ -146,12 +149,12 @@ def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path):
     assert_refused_untouched(path, "newer trackd .*tables_of_tomorrow")
 
 
-def test_the_names_of_all_migrations_are_known_without_them():
+def test_the_names_of_all_migrations_are_known_without_them() -> None:
     with Database(memory=True) as new:
         assert {migration.name for migration in migrations.pending(new)} == MIGRATIONS
 
 
-def test_migrations_of_somebody_else_in_the_file_do_no_harm(path):
+def test_migrations_of_somebody_else_in_the_file_do_no_harm(path: Path) -> None:
     open_for_writing(path).close()
     with Database(path) as db:
         db.table("_sqlite_migrations").insert({"migration_set": "plugin", "name": "theirs", "applied_at": "2099-01-01"})
@@ -159,32 +162,32 @@ def test_migrations_of_somebody_else_in_the_file_do_no_harm(path):
     open_for_writing(path).close()
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="check that its folder exists"):
         open_for_writing(tmp_path / "nowhere" / "trackd.db")
     assert content(tmp_path) == {}
 
 
-def test_a_folder_in_place_of_the_file_is_told(tmp_path):
+def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="cannot be opened"):
         open_for_writing(tmp_path)
 
 
-def test_a_file_that_must_be_there_is_not_made(path):
+def test_a_file_that_must_be_there_is_not_made(path: Path) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         open_for_writing(path, create=False)
     assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "x#y.db", "žluťoučký.db"])
-def test_any_file_name_will_do(tmp_path, name):
+def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
     open_for_writing(tmp_path / name).close()
 
     assert (tmp_path / name).stat().st_size > 0
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
-def test_a_reading_connection_cannot_write(path):
+def test_a_reading_connection_cannot_write(path: Path) -> None:
     open_for_writing(path).close()
     reader = connect(path, mode="ro")
 
@@ -193,10 +196,10 @@ def test_a_reading_connection_cannot_write(path):
     reader.close()
 
 
-def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
+def test_a_new_file_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
     errors = []
 
-    def open_together(path, barrier):
+    def open_together(path: Path, barrier: Barrier) -> None:
         barrier.wait(10)
         try:
             open_for_writing(path).close()
@@ -215,5 +218,5 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
     assert errors == []
 
 
-def test_whoever_handles_store_errors_handles_these():
+def test_whoever_handles_store_errors_handles_these() -> None:
     assert issubclass(DatabaseError, StoreError)

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from tests.storage.conftest import Make, MemoryShelf, SqliteShelf
 from trackd.core.changes import Erasure, Fence, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Source
 
@@ -12,7 +13,7 @@ THEN = "2026-02-01T00:00:00.000000Z"
 
 
 @pytest.fixture
-def two_people(shelf, make):
+def two_people(shelf: MemoryShelf | SqliteShelf, make: type[Make]) -> MemoryShelf | SqliteShelf:
     """A with 3 events and two sessions, one event id, and a merged id; B with one of each."""
     shelf.store.commit([make.change("A", events=2, session="S", event_ids={"e": 1}), make.change("B", events=1)])
     shelf.store.commit([make.change("A", (2, 1), events=1, session="T"), make.change("B", (1, 1), session="U")])
@@ -20,7 +21,7 @@ def two_people(shelf, make):
     return shelf
 
 
-def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people):
+def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people: MemoryShelf | SqliteShelf) -> None:
     store = two_people.store
 
     assert store.commit([Erasure(Fence("A", 3, 2), THEN)]) == [STORED]
@@ -31,7 +32,7 @@ def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people)
     assert [event.profile_id for event in two_people.events()] == ["B"]
 
 
-def test_nobody_else_is_touched_by_an_erasure(two_people):
+def test_nobody_else_is_touched_by_an_erasure(two_people: MemoryShelf | SqliteShelf) -> None:
     store = two_people.store
     before = store.profile("B"), store.session("U")
 
@@ -41,7 +42,9 @@ def test_nobody_else_is_touched_by_an_erasure(two_people):
 
 
 @pytest.mark.parametrize("fence", [Fence("A", 2, 2), Fence("A", 3, 1), Fence("nobody", 0, 0)])
-def test_an_erasure_that_was_asked_of_another_state_is_stale_and_erases_nothing(two_people, fence):
+def test_an_erasure_that_was_asked_of_another_state_is_stale_and_erases_nothing(
+    two_people: MemoryShelf | SqliteShelf, fence: Fence
+) -> None:
     before = two_people.events()
 
     assert two_people.store.commit([Erasure(fence, THEN)]) == [STALE]
@@ -50,7 +53,9 @@ def test_an_erasure_that_was_asked_of_another_state_is_stale_and_erases_nothing(
     assert two_people.events() == before
 
 
-def test_events_that_are_kept_say_nothing_of_whose_they_were(two_people, make):
+def test_events_that_are_kept_say_nothing_of_whose_they_were(
+    two_people: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     details = {"ip": "::1", "properties": '{"email":"a@b.c"}', "context": '{"url":"/a"}', "config": '{"x":1}'}
     two_people.store.commit(
         [make.change("A", (3, 2), events=1, event={**details, "reasons": '["a@b.c"]', "id": "own"})]
@@ -67,7 +72,9 @@ def test_events_that_are_kept_say_nothing_of_whose_they_were(two_people, make):
     assert len({event.id for event in kept} - {"own", "A-1", "A-2", "A-3"}) == 4
 
 
-def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins_anew(shelf, make):
+def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins_anew(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     batch = [
         make.change("A", events=2, session="S"),
         Erasure(Fence("A", 2, 1), THEN),
@@ -81,7 +88,7 @@ def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins
     assert [(event.profile_id, event.seq) for event in shelf.events()] == [("A", 1), ("B", 1)]
 
 
-def test_a_source_is_put_and_put_again_and_removed(shelf):
+def test_a_source_is_put_and_put_again_and_removed(shelf: MemoryShelf | SqliteShelf) -> None:
     version = shelf.store.sources_version()
 
     assert shelf.store.commit([PutSource(Source("s", "shop", origins=("https://a.b",), rate_limit=2.5))]) == [STORED]
@@ -94,7 +101,7 @@ def test_a_source_is_put_and_put_again_and_removed(shelf):
     assert shelf.store.sources() == []
 
 
-def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf, make):
+def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf: SqliteShelf, make: type[Make]) -> None:
     sqlite_shelf.store.commit([make.change("A", events=1), make.change("B")])
     sqlite_shelf.merge("Z", "A")
 
@@ -105,7 +112,9 @@ def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf, make):
 
 
 @pytest.mark.parametrize("keep_events", [False, True])
-def test_the_bytes_of_an_erased_profile_are_overwritten_in_the_file(sqlite_shelf, make, keep_events):
+def test_the_bytes_of_an_erased_profile_are_overwritten_in_the_file(
+    sqlite_shelf: SqliteShelf, make: type[Make], keep_events: bool
+) -> None:
     secret = {"properties": '{"email":"erase-me"}', "context": '{"c":"erase-me"}', "ip": "erase-me", "id": "erase-me"}
     for seq in range(50):
         batch = [make.change("erase-me-too", (seq, seq), events=1, event=secret, traits="erase-me")]

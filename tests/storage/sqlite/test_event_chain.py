@@ -1,21 +1,23 @@
 import random
 from collections import Counter
+from pathlib import Path
 
 from sqlite_utils import Database
 
+from tests.storage.conftest import Make, SqliteShelf
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
 
 
-def walked(db, profile_id, depth=-1):
+def walked(db: Database, profile_id: str, depth: int = -1) -> list[int]:
     start = db.execute("SELECT last_event FROM profile WHERE id = ?", [profile_id]).fetchone()[0]
     sql = f"{walk(':profile', ':start', ':depth')} SELECT event.seq FROM walk JOIN event USING (number)"
     return [row[0] for row in db.execute(sql, {"start": start, "profile": profile_id, "depth": depth})]
 
 
-def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make):
+def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make: type[Make]) -> None:
     events = [make.event("A", 5), make.event("B", 1), make.event("A", 6)]
 
     rows, last = chained(events, {"A": 7, "C": 3}, last_number=10)
@@ -25,7 +27,9 @@ def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make)
     assert last == {"A": 13, "B": 12, "C": 3}
 
 
-def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(sqlite_shelf, make):
+def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(
+    sqlite_shelf: SqliteShelf, make: type[Make]
+) -> None:
     dice, seqs, revisions = random.Random(1), Counter(), Counter()
     for _ in range(60):
         batch = []
@@ -41,7 +45,9 @@ def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(sqlite_
         assert walked(sqlite_shelf.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
 
 
-def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_given_away_again(sqlite_shelf, make):
+def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_given_away_again(
+    sqlite_shelf: SqliteShelf, make: type[Make]
+) -> None:
     store, db = sqlite_shelf.store, sqlite_shelf.db
     store.commit([make.change("A", events=3)])
     db.execute("DELETE FROM event WHERE seq < 4")
@@ -53,7 +59,7 @@ def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_giv
     assert [event.profile_id for event in sqlite_shelf.events()] == ["B"] * 5
 
 
-def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path, make):
+def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="chain_of_each_profiles_events")

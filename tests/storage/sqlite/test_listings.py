@@ -1,32 +1,35 @@
 import contextlib
 import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
+from tests.storage.conftest import Make, SqliteShelf
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
+from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite import listings as sqlite_listings
 from trackd.storage.sqlite.listings import SqliteListings
 
 
 @pytest.fixture
-def listings(sqlite_shelf):
+def listings(sqlite_shelf: SqliteShelf) -> Iterator[Any]:
     with contextlib.closing(SqliteListings(sqlite_shelf.path)) as listings:
         yield listings
 
 
 @pytest.fixture
-def few_rows_at_a_time(monkeypatch):
+def few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_listings, "MAX_EXAMINED", 10)
 
 
-def documents(page):
+def documents(page: Page) -> list[dict[str, Any]]:
     return json.loads(page.documents)
 
 
-def through(read, *arguments, limit=3):
+def through(read: Callable[..., Any], *arguments: EventFilter | ProfileFilter | str, limit: int = 3) -> tuple[Any, ...]:
     """All documents, page after page, and the sizes of the pages."""
     found, sizes, wanted = [], [], PageRequest(limit=limit)
     while True:
@@ -39,11 +42,11 @@ def through(read, *arguments, limit=3):
         wanted = PageRequest(page.next, limit)
 
 
-def day(number):
+def day(number: int) -> str:
     return f"2026-01-{number:02}T00:00:00.000000Z"
 
 
-def store_days(shelf, make, days, **event):
+def store_days(shelf: SqliteShelf, make: type[Make], days: range, **event: Any) -> None:
     """One event of A on each day, in one commit each, between those of B."""
     for seq, number in enumerate(days):
         for profile_id, revision in (("A", seq), ("B", seq)):
@@ -52,7 +55,9 @@ def store_days(shelf, make, days, **event):
             assert shelf.store.commit([change])
 
 
-def test_an_event_is_a_document_of_the_contract(sqlite_shelf, listings, make):
+def test_an_event_is_a_document_of_the_contract(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     event = {"ip": "::1", "properties": '{"a":1.50,"b":"\\u0000é"}', "context": '{"c":[]}', "config": '{"d":true}'}
     change = make.change(
         "A", events=1, event={**event, "tags": '["x"]', "reasons": '["no"]', "status": "invalid", "id": "e"}
@@ -80,7 +85,9 @@ def test_an_event_is_a_document_of_the_contract(sqlite_shelf, listings, make):
     }
 
 
-def test_texts_with_every_kind_of_character_come_out_as_they_went_in(sqlite_shelf, listings, make):
+def test_texts_with_every_kind_of_character_come_out_as_they_went_in(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     odd = "a\0b\"\\\n\u2028é🙂'"
     sqlite_shelf.store.commit([make.change("A", events=1, event={"type": odd, "id": odd})])
 
@@ -89,7 +96,9 @@ def test_texts_with_every_kind_of_character_come_out_as_they_went_in(sqlite_shel
     assert (document["id"], document["type"]) == (odd, odd)
 
 
-def test_a_session_is_a_document_of_the_contract(sqlite_shelf, listings, make):
+def test_a_session_is_a_document_of_the_contract(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("A", session="S")])
     sqlite_shelf.db.execute("UPDATE session SET updated = '2026-01-31T12:01:30.250000Z', context = '{\"c\":1}'")
 
@@ -108,7 +117,7 @@ def test_a_session_is_a_document_of_the_contract(sqlite_shelf, listings, make):
     }
 
 
-def test_what_is_not_there_is_none(listings):
+def test_what_is_not_there_is_none(listings: SqliteListings) -> None:
     assert listings.session("S") is None
     assert listings.event("e") is None
     assert listings.profile_events("A", PageRequest()) is None
@@ -116,13 +125,15 @@ def test_what_is_not_there_is_none(listings):
     assert listings.session_events("S", PageRequest()) is None
 
 
-def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings):
+def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings: SqliteListings) -> None:
     for page in (listings.events(EventFilter(), PageRequest()), listings.profiles(ProfileFilter(), PageRequest())):
         assert (page.documents, page.next) == (b"[]", None)
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [0, 0, 0]
 
 
-def test_json_that_another_tool_spoilt_spoils_its_own_field_only(sqlite_shelf, listings, make):
+def test_json_that_another_tool_spoilt_spoils_its_own_field_only(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("A", events=2, session="S")])
     sqlite_shelf.db.execute("UPDATE event SET properties = '{' WHERE seq = 1")
     sqlite_shelf.db.execute("UPDATE profile SET doc = 'x'")
@@ -134,7 +145,9 @@ def test_json_that_another_tool_spoilt_spoils_its_own_field_only(sqlite_shelf, l
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 100])
-def test_the_events_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, listings, make, limit):
+def test_the_events_of_a_profile_come_in_pages_the_newest_first(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make], limit: int
+) -> None:
     for seq in range(7):
         sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1), make.change("B", (seq, seq), events=1)])
 
@@ -145,7 +158,9 @@ def test_the_events_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, li
     assert 0 not in sizes
 
 
-def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_into(sqlite_shelf, listings, make):
+def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_into(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("B", events=2, session="S")])
     sqlite_shelf.merge("A", "B")
 
@@ -153,7 +168,9 @@ def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_int
     assert len(documents(listings.profile_sessions("A", PageRequest()))) == 1
 
 
-def test_a_cursor_of_another_profile_shows_nothing(sqlite_shelf, listings, make):
+def test_a_cursor_of_another_profile_shows_nothing(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("A", events=1), make.change("B", events=1)])
 
     page = listings.profile_events("A", PageRequest(cursor=2))
@@ -161,7 +178,9 @@ def test_a_cursor_of_another_profile_shows_nothing(sqlite_shelf, listings, make)
     assert (page.documents, page.next) == (b"[]", None)
 
 
-def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, listings, make):
+def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     for number in range(5):
         batch = [make.change(key, (0, number), session=f"{key}{number}") for key in "AB"]
         sqlite_shelf.store.commit(batch)
@@ -173,7 +192,9 @@ def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(sqlite_shelf, 
 
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
-def test_the_events_of_a_session_are_found_among_others_of_its_profile(sqlite_shelf, listings, make):
+def test_the_events_of_a_session_are_found_among_others_of_its_profile(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     for seq in range(40):
         moment = {"session_id": "S" if seq % 8 == 0 else "T", "inserted": make.event("A", 1).inserted}
         session = {"session": "S", "previous_owner": "A" if seq else None}
@@ -186,7 +207,9 @@ def test_the_events_of_a_session_are_found_among_others_of_its_profile(sqlite_sh
 
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
-def test_the_search_for_a_sessions_events_ends_where_the_session_began(sqlite_shelf, listings, make):
+def test_the_search_for_a_sessions_events_ends_where_the_session_began(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     for seq in range(40):
         moment = {"session_id": "T", "inserted": "2020-01-01T00:00:00.000000Z"}
         sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment)])
@@ -198,7 +221,9 @@ def test_the_search_for_a_sessions_events_ends_where_the_session_began(sqlite_sh
 
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
-def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(sqlite_shelf, listings, make):
+def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("A", events=25, session="S", event={"session_id": "S"})])
 
     found, sizes = through(listings.session_events, "S", limit=20)
@@ -207,7 +232,9 @@ def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(sq
     assert sizes == [10, 10, 5]
 
 
-def test_events_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
+def test_events_are_listed_the_newest_first_and_filtered(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     store_days(sqlite_shelf, make, range(1, 9))
 
     everything, _ = through(listings.events, EventFilter())
@@ -233,7 +260,14 @@ def test_events_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings,
         ("0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z", [8, 7, 6, 5, 4, 3, 2, 1]),
     ],
 )
-def test_events_are_found_by_time_without_looking_at_all_others(sqlite_shelf, listings, make, after, before, days):
+def test_events_are_found_by_time_without_looking_at_all_others(
+    sqlite_shelf: SqliteShelf,
+    listings: SqliteListings,
+    make: type[Make],
+    after: str | None,
+    before: str | None,
+    days: list[int],
+) -> None:
     store_days(sqlite_shelf, make, range(1, 9))
     sqlite_shelf.db.execute("DELETE FROM event WHERE number IN (1, 6, 16)")  # erased: numbers have gaps
 
@@ -245,7 +279,9 @@ def test_events_are_found_by_time_without_looking_at_all_others(sqlite_shelf, li
 
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
-def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(sqlite_shelf, listings, make):
+def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
     sqlite_shelf.store.commit([make.change("A", events=1, event={"type": "rare"})])
     sqlite_shelf.store.commit([make.change("A", (1, 1), events=35)])
 
@@ -255,8 +291,10 @@ def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(sqlite_shelf
     assert sizes == [0, 0, 0, 1]
 
 
-def test_profiles_are_listed_the_newest_first_and_filtered(sqlite_shelf, listings, make):
-    def seen(number):
+def test_profiles_are_listed_the_newest_first_and_filtered(
+    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+) -> None:
+    def seen(number: int) -> dict[str, Any]:
         return {"time": {"update": day(number)}}
 
     people = {
@@ -271,7 +309,7 @@ def test_profiles_are_listed_the_newest_first_and_filtered(sqlite_shelf, listing
     for key, doc in people.items():
         sqlite_shelf.store.commit([make.change(key, **doc)])
 
-    def ids(**which):
+    def ids(**which: Any) -> str:
         return "".join(profile["id"] for profile in through(listings.profiles, ProfileFilter(**which), limit=1)[0])
 
     assert ids() == "CBA"
@@ -283,7 +321,7 @@ def test_profiles_are_listed_the_newest_first_and_filtered(sqlite_shelf, listing
     assert ids(segment="vip", trait=("plan",), value="5", seen_after=day(3)) == "C"
 
 
-def test_counts_are_of_what_is_stored(sqlite_shelf, listings, make):
+def test_counts_are_of_what_is_stored(sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]) -> None:
     sqlite_shelf.store.commit([make.change("A", events=3, session="S"), make.change("B", session="T")])
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [2, 2, 3]
 
@@ -291,7 +329,7 @@ def test_counts_are_of_what_is_stored(sqlite_shelf, listings, make):
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [1, 1, 0]
 
 
-def test_a_file_that_cannot_be_read_is_a_store_error(sqlite_shelf, listings):
+def test_a_file_that_cannot_be_read_is_a_store_error(sqlite_shelf: SqliteShelf, listings: SqliteListings) -> None:
     Database(sqlite_shelf.path).execute("DROP TABLE event_id")  # the schema is read again, and then
     Database(sqlite_shelf.path).execute("ALTER TABLE event RENAME TO other")
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,14 +20,14 @@ with DatabaseLock(Path(sys.argv[1])):
 """
 
 
-def test_a_second_server_is_refused_with_the_pid_that_holds_the_file(tmp_path):
+def test_a_second_server_is_refused_with_the_pid_that_holds_the_file(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
 
     with DatabaseLock(database), pytest.raises(DatabaseError, match=rf"in use by another trackd \(pid {os.getpid()}\)"):
         DatabaseLock(database).__enter__()
 
 
-def test_a_refused_second_server_leaves_the_first_its_lock(tmp_path):
+def test_a_refused_second_server_leaves_the_first_its_lock(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
 
     with DatabaseLock(database):
@@ -35,7 +36,7 @@ def test_a_refused_second_server_leaves_the_first_its_lock(tmp_path):
                 DatabaseLock(database).__enter__()
 
 
-def test_the_file_is_free_once_its_holder_is_done(tmp_path):
+def test_the_file_is_free_once_its_holder_is_done(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
 
     for _ in range(2):
@@ -43,7 +44,7 @@ def test_the_file_is_free_once_its_holder_is_done(tmp_path):
             pass
 
 
-def test_the_file_is_free_when_its_server_stopped_with_an_error(tmp_path):
+def test_the_file_is_free_when_its_server_stopped_with_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), DatabaseLock(tmp_path / "trackd.db"):
         raise ZeroDivisionError
 
@@ -51,7 +52,7 @@ def test_the_file_is_free_when_its_server_stopped_with_an_error(tmp_path):
         pass
 
 
-def test_a_killed_holder_leaves_no_lock_behind(tmp_path):
+def test_a_killed_holder_leaves_no_lock_behind(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -67,41 +68,41 @@ def test_a_killed_holder_leaves_no_lock_behind(tmp_path):
             DatabaseLock(database).__enter__()
 
 
-def test_two_names_of_one_file_are_one_file(tmp_path):
+def test_two_names_of_one_file_are_one_file(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "trackd.db")
 
     with DatabaseLock(tmp_path / "trackd.db"), pytest.raises(DatabaseError, match="in use"):
         DatabaseLock(tmp_path / "link.db").__enter__()
 
 
-def test_two_files_are_locked_apart(tmp_path):
+def test_two_files_are_locked_apart(tmp_path: Path) -> None:
     with DatabaseLock(tmp_path / "one.db"), DatabaseLock(tmp_path / "two.db"):
         pass
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"nowhere.*check that the folder exists"):
         DatabaseLock(tmp_path / "nowhere" / "trackd.db").__enter__()
 
 
-def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="is a folder"):
         DatabaseLock(tmp_path).__enter__()
 
 
-def test_the_lock_does_not_make_the_database(tmp_path):
+def test_the_lock_does_not_make_the_database(tmp_path: Path) -> None:
     with DatabaseLock(tmp_path / "trackd.db"):
         assert not (tmp_path / "trackd.db").exists()
 
 
-def test_what_an_earlier_holder_left_in_the_lock_does_not_show(tmp_path):
+def test_what_an_earlier_holder_left_in_the_lock_does_not_show(tmp_path: Path) -> None:
     (tmp_path / "trackd.db-lock").write_text("4194304000000\n")
 
     with DatabaseLock(tmp_path / "trackd.db"), pytest.raises(DatabaseError, match=rf"\(pid {os.getpid()}\)"):
         DatabaseLock(tmp_path / "trackd.db").__enter__()
 
 
-def test_the_last_batch_of_a_server_that_was_killed_is_waited_for(tmp_path):
+def test_the_last_batch_of_a_server_that_was_killed_is_waited_for(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
     orphan = """
 import subprocess, sys

@@ -1,24 +1,31 @@
 """Old events and sessions are deleted step by step: told once for all stores."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
+from tests.storage.conftest import Make, MemoryShelf, SqliteShelf, WiredStore
 from tests.storage.sqlite.test_event_chain import walked
 from trackd.core.changes import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 from trackd.core.documents import Session
 from trackd.core.encoding import json_raw
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.store import SqliteStore
 
 STORED, DONE, STALE = Outcome.STORED, Outcome.DONE, Outcome.STALE
 OLD, LIMIT, NEW = (f"2026-01-{day}T12:00:00.000000Z" for day in (10, 20, 30))
 
 
-def arrived(make, profile_id, times, was=(0, 0), **fields):
+def arrived(
+    make: type[Make], profile_id: str, times: list[str], was: tuple[int, int] = (0, 0), **fields: Any
+) -> Changes:
     """A call whose events arrived at these times."""
     change = make.change(profile_id, was, events=len(times), **fields)
     events = [event._replace(inserted=time) for event, time in zip(change.events, times, strict=True)]
     return replace(change, events=tuple(events))
 
 
-def put_sessions(store, make, **updated):
+def put_sessions(store: MemoryStore | SqliteStore | WiredStore, make: type[Make], **updated: Any) -> None:
     """A session for each name, last called at that time."""
     for key, time in updated.items():
         session = Session(key, "A", OLD, time, json_raw({}), json_raw({}))
@@ -28,15 +35,17 @@ def put_sessions(store, make, **updated):
         assert store.commit([change]) == [STORED]
 
 
-def left(store, keys):
+def left(store: MemoryStore | SqliteStore | WiredStore, keys: str) -> str:
     return "".join(key for key in keys if store.session(key))
 
 
-def numbers(shelf, profile_id):
+def numbers(shelf: MemoryShelf | SqliteShelf, profile_id: str) -> list[int]:
     return [event.seq for event in shelf.events() if event.profile_id == profile_id]
 
 
-def test_old_events_are_deleted_and_those_that_are_left_keep_their_numbers(shelf, make):
+def test_old_events_are_deleted_and_those_that_are_left_keep_their_numbers(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     shelf.store.commit([arrived(make, "A", [OLD, OLD, NEW]), arrived(make, "B", [NEW])])
 
     assert shelf.store.commit([DeleteEvents(LIMIT)]) == [DONE]
@@ -46,7 +55,9 @@ def test_old_events_are_deleted_and_those_that_are_left_keep_their_numbers(shelf
     assert numbers(shelf, "A") == [3, 4]
 
 
-def test_a_step_deletes_no_more_than_its_limit_and_says_when_it_was_the_last(shelf, make):
+def test_a_step_deletes_no_more_than_its_limit_and_says_when_it_was_the_last(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     shelf.store.commit([arrived(make, "A", [OLD] * 5 + [NEW])])
 
     assert shelf.store.commit([DeleteEvents(LIMIT, limit=2)]) == [STORED]
@@ -57,7 +68,9 @@ def test_a_step_deletes_no_more_than_its_limit_and_says_when_it_was_the_last(she
     assert numbers(shelf, "A") == [6]
 
 
-def test_no_event_is_deleted_that_stands_after_a_younger_one(shelf, make):
+def test_no_event_is_deleted_that_stands_after_a_younger_one(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     shelf.store.commit([arrived(make, "A", [OLD, NEW, OLD])])
 
     assert shelf.store.commit([DeleteEvents(LIMIT)]) == [DONE]
@@ -65,7 +78,7 @@ def test_no_event_is_deleted_that_stands_after_a_younger_one(shelf, make):
     assert numbers(shelf, "A") == [2, 3]
 
 
-def test_an_event_that_is_as_old_as_the_limit_stays(shelf, make):
+def test_an_event_that_is_as_old_as_the_limit_stays(shelf: MemoryShelf | SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([arrived(make, "A", [LIMIT])])
 
     assert shelf.store.commit([DeleteEvents(LIMIT)]) == [DONE]
@@ -73,11 +86,13 @@ def test_an_event_that_is_as_old_as_the_limit_stays(shelf, make):
     assert numbers(shelf, "A") == [1]
 
 
-def test_in_an_empty_store_there_is_nothing_to_delete(shelf):
+def test_in_an_empty_store_there_is_nothing_to_delete(shelf: MemoryShelf | SqliteShelf) -> None:
     assert shelf.store.commit([DeleteEvents(LIMIT), DeleteSessions(LIMIT)]) == [DONE, DONE]
 
 
-def test_when_all_events_of_a_profile_are_deleted_its_next_one_has_the_next_number(shelf, make):
+def test_when_all_events_of_a_profile_are_deleted_its_next_one_has_the_next_number(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     shelf.store.commit([arrived(make, "A", [OLD, OLD])])
 
     shelf.store.commit([DeleteEvents(LIMIT)])
@@ -88,7 +103,9 @@ def test_when_all_events_of_a_profile_are_deleted_its_next_one_has_the_next_numb
     assert numbers(shelf, "A") == [3]
 
 
-def test_the_ids_of_deleted_events_go_with_them_and_no_others(shelf, make):
+def test_the_ids_of_deleted_events_go_with_them_and_no_others(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     ids = {"A-1": 1, "A-2": 2, "unstored": None}
     shelf.store.commit([arrived(make, "A", [OLD, NEW], event_ids=ids), arrived(make, "B", [NEW], event_ids={"A-1": 1})])
 
@@ -98,7 +115,7 @@ def test_the_ids_of_deleted_events_go_with_them_and_no_others(shelf, make):
     assert shelf.store.known_events("B", ["A-1"]) == {"A-1": 1}
 
 
-def test_events_of_nobody_are_deleted_too(shelf, make):
+def test_events_of_nobody_are_deleted_too(shelf: MemoryShelf | SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([arrived(make, "A", [OLD, NEW])])
     shelf.store.commit([Erasure(Fence("A", 2, 1), NEW, keep_events=True)])
     assert len(shelf.events()) == 2
@@ -108,7 +125,9 @@ def test_events_of_nobody_are_deleted_too(shelf, make):
     assert [(event.profile_id, event.inserted) for event in shelf.events()] == [("", NEW)]
 
 
-def test_sessions_are_deleted_by_the_time_of_their_last_call(shelf, make):
+def test_sessions_are_deleted_by_the_time_of_their_last_call(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     put_sessions(shelf.store, make, a=OLD, b=NEW, c=LIMIT, d=OLD)
 
     assert shelf.store.commit([DeleteSessions(LIMIT)]) == [DONE]
@@ -117,7 +136,9 @@ def test_sessions_are_deleted_by_the_time_of_their_last_call(shelf, make):
     assert shelf.store.profile("A") is not None
 
 
-def test_each_step_looks_at_the_sessions_after_those_of_the_step_before(shelf, make):
+def test_each_step_looks_at_the_sessions_after_those_of_the_step_before(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     put_sessions(shelf.store, make, a=NEW, b=OLD, c=OLD, d=OLD, e=OLD)
     step = DeleteSessions(LIMIT, limit=2)
 
@@ -129,7 +150,9 @@ def test_each_step_looks_at_the_sessions_after_those_of_the_step_before(shelf, m
     assert seen == [STORED, "acde", STORED, "ae", DONE, "a"]
 
 
-def test_after_its_end_the_walk_through_the_sessions_begins_again(shelf, make):
+def test_after_its_end_the_walk_through_the_sessions_begins_again(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     put_sessions(shelf.store, make, a=NEW, b=NEW, c=NEW)
     step = DeleteSessions(LIMIT, limit=2)
     assert [shelf.store.commit([step])[0] for _ in range(2)] == [STORED, DONE]
@@ -139,7 +162,9 @@ def test_after_its_end_the_walk_through_the_sessions_begins_again(shelf, make):
     assert left(shelf.store, "abc") == ""
 
 
-def test_a_call_of_a_session_that_was_deleted_meanwhile_is_stale_and_begins_it_again_when_it_has_read(shelf, make):
+def test_a_call_of_a_session_that_was_deleted_meanwhile_is_stale_and_begins_it_again_when_it_has_read(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     put_sessions(shelf.store, make, S=OLD)
     shelf.store.commit([DeleteSessions(LIMIT)])
 
@@ -149,7 +174,9 @@ def test_a_call_of_a_session_that_was_deleted_meanwhile_is_stale_and_begins_it_a
     assert shelf.store.session("S").profile_id == "A"
 
 
-def test_deletions_and_calls_of_one_batch_are_written_in_their_order(shelf, make):
+def test_deletions_and_calls_of_one_batch_are_written_in_their_order(
+    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+) -> None:
     batch = [arrived(make, "A", [OLD]), DeleteEvents(LIMIT), arrived(make, "A", [OLD, NEW], (1, 1))]
 
     assert shelf.store.commit(batch) == [STORED, DONE, STORED]
@@ -157,7 +184,9 @@ def test_deletions_and_calls_of_one_batch_are_written_in_their_order(shelf, make
     assert numbers(shelf, "A") == [2, 3]
 
 
-def test_the_chain_of_a_profile_ends_at_its_first_event_that_is_left(sqlite_shelf, make):
+def test_the_chain_of_a_profile_ends_at_its_first_event_that_is_left(
+    sqlite_shelf: SqliteShelf, make: type[Make]
+) -> None:
     store = sqlite_shelf.store
     store.commit([arrived(make, "B", [OLD]), arrived(make, "A", [OLD, OLD, NEW, NEW])])
 
@@ -166,7 +195,9 @@ def test_the_chain_of_a_profile_ends_at_its_first_event_that_is_left(sqlite_shel
     assert (walked(sqlite_shelf.db, "A"), walked(sqlite_shelf.db, "B")) == ([4, 3], [])
 
 
-def test_chains_lead_to_no_event_of_others_when_numbers_are_given_away_again(sqlite_shelf, make):
+def test_chains_lead_to_no_event_of_others_when_numbers_are_given_away_again(
+    sqlite_shelf: SqliteShelf, make: type[Make]
+) -> None:
     store, db = sqlite_shelf.store, sqlite_shelf.db
     store.commit([arrived(make, "A", [OLD] * 2), arrived(make, "B", [OLD] * 2)])
     store.commit([DeleteEvents(LIMIT)])
@@ -180,7 +211,7 @@ def test_chains_lead_to_no_event_of_others_when_numbers_are_given_away_again(sql
     assert numbers(sqlite_shelf, "B") == [3, 4, 5, 6]
 
 
-def test_a_walk_whose_step_was_not_committed_takes_that_step_again(sqlite_shelf, make):
+def test_a_walk_whose_step_was_not_committed_takes_that_step_again(sqlite_shelf: SqliteShelf, make: type[Make]) -> None:
     store = sqlite_shelf.store
     put_sessions(store, make, a=OLD, b=NEW, c=OLD)
     sqlite_shelf.db.execute(
@@ -196,7 +227,9 @@ def test_a_walk_whose_step_was_not_committed_takes_that_step_again(sqlite_shelf,
     assert left(store, "abc") == "b"
 
 
-def test_the_bytes_of_deleted_events_and_sessions_are_overwritten_in_the_file(sqlite_shelf, make):
+def test_the_bytes_of_deleted_events_and_sessions_are_overwritten_in_the_file(
+    sqlite_shelf: SqliteShelf, make: type[Make]
+) -> None:
     secret = {"properties": '{"email":"forget-me"}', "ip": "forget-me", "inserted": OLD}
     for seq in range(0, 200, 10):
         sqlite_shelf.store.commit([make.change("A", (seq, seq // 10), events=10, event=secret)])

@@ -1,3 +1,7 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from msgspec.structs import asdict, replace
 from sqlite_utils import Database
@@ -23,17 +27,17 @@ FULL = Source(
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "trackd.db"
 
 
 @pytest.fixture
-def sources(path):
+def sources(path: Path) -> Iterator[Any]:
     with Sources(path, create=True) as sources:
         yield sources
 
 
-def test_a_source_comes_back_with_every_setting(sources):
+def test_a_source_comes_back_with_every_setting(sources: Sources) -> None:
     added = sources.add(FULL)
 
     assert sources.get("shop") == added
@@ -41,13 +45,13 @@ def test_a_source_comes_back_with_every_setting(sources):
     assert added.metadata.time.insert == added.metadata.time.update != ""
 
 
-def test_a_source_with_nothing_but_a_name_has_the_defaults(sources):
+def test_a_source_with_nothing_but_a_name_has_the_defaults(sources: Sources) -> None:
     sources.add(Source("s", "name"))
 
     assert replace(sources.get("s"), metadata=FULL.metadata) == Source("s", "name")
 
 
-def test_flags_are_booleans_again(sources):
+def test_flags_are_booleans_again(sources: Sources) -> None:
     sources.add(FULL)
 
     flags = ("enabled", "consent", "returns_profile", "permanent_profile_id")
@@ -55,14 +59,14 @@ def test_flags_are_booleans_again(sources):
     assert all(type(asdict(sources.get("shop"))[flag]) is bool for flag in flags)
 
 
-def test_all_sources_are_listed_in_the_order_in_which_they_were_added(sources):
+def test_all_sources_are_listed_in_the_order_in_which_they_were_added(sources: Sources) -> None:
     for source_id in ("b", "c", "a"):
         sources.add(Source(source_id, source_id))
 
     assert [source.id for source in sources.all()] == ["b", "c", "a"]
 
 
-def test_an_id_is_given_once(sources):
+def test_an_id_is_given_once(sources: Sources) -> None:
     sources.add(Source("s", "first"))
 
     with pytest.raises(SourceError, match="There is a source s already"):
@@ -70,7 +74,7 @@ def test_an_id_is_given_once(sources):
     assert sources.get("s").name == "first"
 
 
-def test_a_source_can_be_disabled_and_enabled(sources):
+def test_a_source_can_be_disabled_and_enabled(sources: Sources) -> None:
     added = sources.add(Source("s", "name"))
 
     sources.enable("s", False)
@@ -83,7 +87,7 @@ def test_a_source_can_be_disabled_and_enabled(sources):
     assert sources.get("s").enabled
 
 
-def test_a_removed_source_is_gone_and_the_others_stay(sources):
+def test_a_removed_source_is_gone_and_the_others_stay(sources: Sources) -> None:
     sources.add(Source("s", "name"))
     sources.add(Source("t", "name"))
 
@@ -101,18 +105,18 @@ def test_a_removed_source_is_gone_and_the_others_stay(sources):
     ],
     ids=["get", "enable", "remove"],
 )
-def test_an_unknown_source_is_told_with_the_command_that_lists_all(sources, act):
+def test_an_unknown_source_is_told_with_the_command_that_lists_all(sources: Sources, act: Callable[..., Any]) -> None:
     with pytest.raises(SourceError, match=r"There is no source nobody in .*trackd source list"):
         act(sources)
 
 
-def test_without_a_database_the_answer_is_a_sentence_and_no_file(path):
+def test_without_a_database_the_answer_is_a_sentence_and_no_file(path: Path) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         Sources(path)
     assert not path.exists()
 
 
-def test_an_open_store_sees_each_change(path, sources):
+def test_an_open_store_sees_each_change(path: Path, sources: Sources) -> None:
     store = SqliteStore(path)
     versions = [store.sources_version()]
 
@@ -129,7 +133,7 @@ def test_an_open_store_sees_each_change(path, sources):
     store.close()
 
 
-def test_a_change_made_with_any_sqlite_tool_moves_the_version(path, sources):
+def test_a_change_made_with_any_sqlite_tool_moves_the_version(path: Path, sources: Sources) -> None:
     sources.add(Source("s", "name"))
     store = SqliteStore(path)
     before = store.sources_version()
@@ -142,7 +146,7 @@ def test_a_change_made_with_any_sqlite_tool_moves_the_version(path, sources):
     store.close()
 
 
-def test_a_refused_change_does_not_move_the_version(path, sources):
+def test_a_refused_change_does_not_move_the_version(path: Path, sources: Sources) -> None:
     sources.add(Source("s", "name"))
     store = SqliteStore(path)
     before = store.sources_version()
@@ -156,7 +160,7 @@ def test_a_refused_change_does_not_move_the_version(path, sources):
     store.close()
 
 
-def test_sources_are_there_when_the_file_is_opened_again(path):
+def test_sources_are_there_when_the_file_is_opened_again(path: Path) -> None:
     with Sources(path, create=True) as sources:
         added = sources.add(FULL)
 

@@ -1,9 +1,12 @@
 import logging
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
+from tests.storage.conftest import Make, SqliteShelf
 from trackd.core.changes import Outcome
 from trackd.core.documents import Event, Source
 from trackd.storage.errors import StoreError
@@ -13,12 +16,12 @@ STORED, STALE, FAILED = Outcome.STORED, Outcome.STALE, Outcome.FAILED
 
 
 @pytest.fixture
-def shelf(sqlite_shelf):
+def shelf(sqlite_shelf: SqliteShelf) -> SqliteShelf:
     return sqlite_shelf
 
 
 @pytest.fixture
-def picky(shelf):
+def picky(shelf: SqliteShelf) -> SqliteShelf:
     """The database itself refuses events of the type `bad`."""
     shelf.db.execute(
         "CREATE TRIGGER picky BEFORE INSERT ON event WHEN NEW.type = 'bad' BEGIN SELECT RAISE(ABORT, 'bad event'); END"
@@ -26,7 +29,9 @@ def picky(shelf):
     return shelf
 
 
-def test_one_bad_call_does_not_fail_its_batch(picky, make, caplog):
+def test_one_bad_call_does_not_fail_its_batch(
+    picky: SqliteShelf, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
     batch = [
         make.change("A", events=2, session="S"),
         make.change("B", events=1, session="T", event={"type": "bad"}, event_ids={"e": 1}),
@@ -42,7 +47,7 @@ def test_one_bad_call_does_not_fail_its_batch(picky, make, caplog):
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-def test_what_is_built_on_a_bad_call_is_stale(picky, make):
+def test_what_is_built_on_a_bad_call_is_stale(picky: SqliteShelf, make: type[Make]) -> None:
     batch = [
         make.change("A", events=1),
         make.change("A", (1, 1), events=1, event={"type": "bad"}),
@@ -54,7 +59,9 @@ def test_what_is_built_on_a_bad_call_is_stale(picky, make):
     assert picky.store.profile("A").seq == 1
 
 
-def test_what_is_built_on_a_bad_call_is_stale_though_somebody_else_wrote_as_much(picky, make):
+def test_what_is_built_on_a_bad_call_is_stale_though_somebody_else_wrote_as_much(
+    picky: SqliteShelf, make: type[Make]
+) -> None:
     """As if another process wrote the profile while the calls of a batch are committed one by one."""
     picky.db.execute(
         "CREATE TRIGGER other AFTER INSERT ON event WHEN NEW.type = 'next' BEGIN"
@@ -69,7 +76,7 @@ def test_what_is_built_on_a_bad_call_is_stale_though_somebody_else_wrote_as_much
     assert picky.store.commit(batch) == [FAILED, STORED, STALE]
 
 
-def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf, make):
+def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.db.execute(
         "CREATE TRIGGER t BEFORE INSERT ON event WHEN NEW.type = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'bad event'); END"
     )
@@ -99,7 +106,7 @@ def test_a_transaction_that_sqlite_itself_rolled_back_is_not_in_the_way(shelf, m
         "half a character in an event's id",
     ],
 )
-def test_what_cannot_be_stored_fails_alone(shelf, make, bad):
+def test_what_cannot_be_stored_fails_alone(shelf: SqliteShelf, make: type[Make], bad: dict[str, Any]) -> None:
     outcomes = shelf.store.commit([make.change("A", events=1), make.change("B", events=1, **bad)])
 
     assert outcomes == [STORED, FAILED]
@@ -107,7 +114,9 @@ def test_what_cannot_be_stored_fails_alone(shelf, make, bad):
     assert shelf.store.profile("B") is None
 
 
-def test_a_bad_call_alone_in_its_batch_fails_and_the_store_is_well(picky, make, caplog):
+def test_a_bad_call_alone_in_its_batch_fails_and_the_store_is_well(
+    picky: SqliteShelf, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
     assert picky.store.commit([make.change("A", events=1, event={"type": "bad"})]) == [FAILED]
 
     assert picky.store.profile("A") is None
@@ -115,7 +124,7 @@ def test_a_bad_call_alone_in_its_batch_fails_and_the_store_is_well(picky, make, 
     assert picky.store.commit([make.change("A", events=1)]) == [STORED]
 
 
-def test_a_full_disk_fails_the_whole_batch_and_nothing_of_it_stays(shelf, make):
+def test_a_full_disk_fails_the_whole_batch_and_nothing_of_it_stays(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([make.change("A", events=1)])
     batch = [make.change("A", (1, 1), events=1), make.change("B", events=100, event={"properties": "x" * 10_000})]
     shelf.fill_disk()
@@ -128,7 +137,7 @@ def test_a_full_disk_fails_the_whole_batch_and_nothing_of_it_stays(shelf, make):
     assert [event.id for event in shelf.events()] == ["A-1"]
 
 
-def test_a_batch_that_found_the_disk_full_is_stored_once_there_is_room(shelf, make):
+def test_a_batch_that_found_the_disk_full_is_stored_once_there_is_room(shelf: SqliteShelf, make: type[Make]) -> None:
     batch = [make.change("B", events=100, session="S", event={"properties": "x" * 10_000})]
     shelf.fill_disk()
     with pytest.raises(StoreError):
@@ -140,7 +149,7 @@ def test_a_batch_that_found_the_disk_full_is_stored_once_there_is_room(shelf, ma
     assert len(shelf.events()) == 100
 
 
-def test_a_heartbeat_writes_and_leaves_the_documents_alone(shelf, make):
+def test_a_heartbeat_writes_and_leaves_the_documents_alone(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([make.change("A", events=1)])
     beats = shelf.db.execute("SELECT beats FROM heartbeat").fetchone()[0]
 
@@ -150,14 +159,14 @@ def test_a_heartbeat_writes_and_leaves_the_documents_alone(shelf, make):
     assert shelf.store.profile("A") == make.profile("A", 1)
 
 
-def test_a_store_that_cannot_write_has_no_heartbeat(shelf):
+def test_a_store_that_cannot_write_has_no_heartbeat(shelf: SqliteShelf) -> None:
     shelf.db.execute("DROP TABLE heartbeat")
 
     with pytest.raises(StoreError, match="cannot commit"):
         shelf.store.commit([])
 
 
-def test_reopening_finds_everything(shelf, make):
+def test_reopening_finds_everything(shelf: SqliteShelf, make: type[Make]) -> None:
     change = make.change("A", events=2, session="S", event_ids={"e1": 1, "e2": None}, traits={"public": {"a": 1}})
     shelf.put_source(Source("shop", "The shop"))
     shelf.store.commit([change])
@@ -174,7 +183,7 @@ def test_reopening_finds_everything(shelf, make):
     assert store.commit([make.change("A", (2, 1), events=1, session="S", previous_owner="A")]) == [STORED]
 
 
-def test_what_was_committed_is_there_after_a_crash(shelf, make, tmp_path):
+def test_what_was_committed_is_there_after_a_crash(shelf: SqliteShelf, make: type[Make], tmp_path: Path) -> None:
     for n in range(5):
         shelf.store.commit([make.change("A", (n, n), events=1, session="S", previous_owner="A" if n else None)])
     crashed = tmp_path / "crashed"
@@ -189,7 +198,7 @@ def test_what_was_committed_is_there_after_a_crash(shelf, make, tmp_path):
     store.close()
 
 
-def test_after_closing_all_is_in_the_one_file(tmp_path, make):
+def test_after_closing_all_is_in_the_one_file(tmp_path: Path, make: type[Make]) -> None:
     store = SqliteStore(tmp_path / "trackd.db")
     store.commit([make.change("A", events=1)])
 
@@ -202,7 +211,7 @@ def test_after_closing_all_is_in_the_one_file(tmp_path, make):
     copy.close()
 
 
-def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_path, make):
+def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_path: Path, make: type[Make]) -> None:
     store = SqliteStore(tmp_path / "trackd.db")
     store.commit([make.change("A", events=1)])
 
@@ -216,7 +225,7 @@ def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_pat
     copy.close()
 
 
-def test_a_merged_profile_stays_merged(shelf, make):
+def test_a_merged_profile_stays_merged(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([make.change("A", events=1), make.change("B", events=2)])
     shelf.merge("A", "B")
 
@@ -227,7 +236,7 @@ def test_a_merged_profile_stays_merged(shelf, make):
     assert shelf.store.profile("A").seq == 3
 
 
-def test_two_servers_on_one_file_cannot_number_twice(shelf, make):
+def test_two_servers_on_one_file_cannot_number_twice(shelf: SqliteShelf, make: type[Make]) -> None:
     other = SqliteStore(shelf.path)
 
     assert shelf.store.commit([make.change("A", events=1)]) == [STORED]
@@ -238,7 +247,7 @@ def test_two_servers_on_one_file_cannot_number_twice(shelf, make):
     assert [event.seq for event in shelf.events()] == [1, 2]
 
 
-def test_a_read_that_fails_is_a_store_error(shelf):
+def test_a_read_that_fails_is_a_store_error(shelf: SqliteShelf) -> None:
     for table in ("profile", "session", "event_id"):
         shelf.db.execute(f"DROP TABLE {table}")
 
@@ -247,7 +256,7 @@ def test_a_read_that_fails_is_a_store_error(shelf):
             read("A")
 
 
-def test_the_tables_have_the_columns_that_the_contract_names(shelf):
+def test_the_tables_have_the_columns_that_the_contract_names(shelf: SqliteShelf) -> None:
     columns = {table: set(shelf.db.table(table).columns_dict) for table in ("event", "session", "profile")}
 
     assert {"id", "seq", "doc"} <= columns["profile"]
@@ -255,7 +264,7 @@ def test_the_tables_have_the_columns_that_the_contract_names(shelf):
     assert set(Event._fields) <= columns["event"]
 
 
-def test_documents_are_json_to_any_sqlite_tool(shelf, make):
+def test_documents_are_json_to_any_sqlite_tool(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([make.change("A", events=1, session="S", traits={"public": {"name": "Žofie"}})])
 
     name = shelf.db.execute("SELECT json_extract(doc, '$.traits.public.name') FROM profile").fetchone()
@@ -265,7 +274,9 @@ def test_documents_are_json_to_any_sqlite_tool(shelf, make):
     assert valid.fetchone() == (1, 1, 1)
 
 
-def test_a_source_that_cannot_be_read_leaves_the_others_as_they_are(shelf, caplog):
+def test_a_source_that_cannot_be_read_leaves_the_others_as_they_are(
+    shelf: SqliteShelf, caplog: pytest.LogCaptureFixture
+) -> None:
     shelf.store._writer._db.execute("INSERT INTO source VALUES ('good', '', '', 1, 0, 0, 0, '[]', NULL, '[]', '', '')")
     shelf.store._writer._db.execute("INSERT INTO source VALUES ('bad', '', '', 1, 0, 0, 0, 'nope', NULL, '[]', '', '')")
 
@@ -273,7 +284,7 @@ def test_a_source_that_cannot_be_read_leaves_the_others_as_they_are(shelf, caplo
     assert "the source bad is left out" in caplog.text
 
 
-def test_its_parts_are_the_file_and_the_write_ahead_log(shelf, make):
+def test_its_parts_are_the_file_and_the_write_ahead_log(shelf: SqliteShelf, make: type[Make]) -> None:
     shelf.store.commit([make.change("A", events=2)])
 
     log = shelf.path.with_name(f"{shelf.path.name}-wal")
@@ -281,7 +292,7 @@ def test_its_parts_are_the_file_and_the_write_ahead_log(shelf, make):
     assert log.stat().st_size > 0
 
 
-def test_a_write_ahead_log_that_is_not_there_takes_nothing(shelf):
+def test_a_write_ahead_log_that_is_not_there_takes_nothing(shelf: SqliteShelf) -> None:
     shelf.store.close()
 
     assert shelf.store.sizes()["wal"] == 0

@@ -1,13 +1,16 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from trackd.storage.transfer.atomic_file import atomic_file
 
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_path):
+def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
 
     with atomic_file(path) as temporary:
@@ -21,12 +24,12 @@ def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_p
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
-def test_at_a_fault_all_is_as_it_was(tmp_path, there, fault):
+def test_at_a_fault_all_is_as_it_was(tmp_path: Path, there: bool, fault: type[Any]) -> None:
     path = tmp_path / "out.txt"
     if there:
         path.write_text("before")
 
-    def fail():
+    def fail() -> None:
         with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise fault
@@ -38,7 +41,7 @@ def test_at_a_fault_all_is_as_it_was(tmp_path, there, fault):
     assert not there or path.read_text() == "before"
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "folder" / "out.txt")

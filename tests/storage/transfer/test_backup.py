@@ -2,10 +2,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tests.exports import contents
+from tests.storage.conftest import Make
+from tests.support.exports import contents
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import backup as backups
@@ -27,13 +29,13 @@ for number in count(1):
 """
 
 
-def copied(path, copy, replace=False):
+def copied(path: Path, copy: Path, replace: bool = False) -> list[tuple[int, int]] | None:
     told = []
     back_up(path, copy, replace=replace, on_bytes=lambda done, total: told.append((done, total)))
     return told
 
 
-def test_a_backup_has_every_row_and_needs_no_other_file(tmp_path, stored):
+def test_a_backup_has_every_row_and_needs_no_other_file(tmp_path: Path, stored: Path) -> None:
     (tmp_path / "out").mkdir()
     copy = tmp_path / "out" / "copy.db"
 
@@ -48,7 +50,9 @@ def test_a_backup_has_every_row_and_needs_no_other_file(tmp_path, stored):
     SqliteStore(copy).close()
 
 
-def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_moment(tmp_path, stored, monkeypatch):
+def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_moment(
+    tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backups, "PAGES_AT_ONCE", 1)
     writer = subprocess.Popen([sys.executable, "-c", WRITE, stored], stdout=subprocess.PIPE, text=True)
     try:
@@ -67,7 +71,7 @@ def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_m
         writer.communicate()
 
 
-def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path, stored):
+def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path, stored: Path) -> None:
     copy = tmp_path / "copy.db"
     copy.write_text("precious")
 
@@ -81,7 +85,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path, stored):
     assert contents(copy) == contents(stored)
 
 
-def test_the_database_itself_is_never_the_copy(tmp_path, stored):
+def test_the_database_itself_is_never_the_copy(tmp_path: Path, stored: Path) -> None:
     (tmp_path / "link.db").symlink_to(stored)
     before = contents(stored)
 
@@ -92,7 +96,7 @@ def test_the_database_itself_is_never_the_copy(tmp_path, stored):
     assert contents(stored) == before
 
 
-def test_a_database_in_use_is_not_replaced(tmp_path, stored, make):
+def test_a_database_in_use_is_not_replaced(tmp_path: Path, stored: Path, make: type[Make]) -> None:
     other = tmp_path / "other.db"
     store = SqliteStore(other)
     store.commit([make.change("A", events=1)])
@@ -105,8 +109,8 @@ def test_a_database_in_use_is_not_replaced(tmp_path, stored, make):
     assert contents(other) == contents(stored)
 
 
-def test_a_fault_leaves_no_copy(tmp_path, stored):
-    def fail(done, total):
+def test_a_fault_leaves_no_copy(tmp_path: Path, stored: Path) -> None:
+    def fail(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -119,7 +123,7 @@ def test_a_fault_leaves_no_copy(tmp_path, stored):
     assert list(tmp_path.glob("*copy*")) == []
 
 
-def test_what_cannot_be_copied_or_written_is_named(tmp_path, stored):
+def test_what_cannot_be_copied_or_written_is_named(tmp_path: Path, stored: Path) -> None:
     with pytest.raises(DatabaseError, match=r"There is no database .*missing\.db"):
         copied(tmp_path / "missing.db", tmp_path / "copy.db")
     with pytest.raises(DatabaseError, match=r"cannot be written: there is no folder"):

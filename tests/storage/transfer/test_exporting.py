@@ -2,15 +2,18 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from tests.exports import PARTS, contents, exported, load_lines
-from tests.support import execute
+from tests.storage.conftest import Make
+from tests.support.database import execute
+from tests.support.exports import PARTS, contents, exported, load_lines
 from trackd.core.documents import Event
 from trackd.core.encoding import json_text
 from trackd.storage.sqlite.connection import DatabaseError
@@ -35,7 +38,7 @@ reason_lists = st.lists(texts, min_size=1, max_size=2)
 
 
 @st.composite
-def databases(draw):
+def databases(draw: Callable[..., Any]) -> dict[str, Any] | None:
     """Rows of every table; profiles whose oldest events are gone, events whose profile was erased."""
     profiles = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     seqs = {profile_id: draw(st.integers(0, 3)) for profile_id in profiles}
@@ -76,7 +79,7 @@ def databases(draw):
     }
 
 
-def fill(path, database):
+def fill(path: Path, database: dict[str, Any]) -> None:
     db = Database(open_for_writing(path))
     for record in RECORDS:
         for row in database[record.table()]:
@@ -86,7 +89,7 @@ def fill(path, database):
 
 @settings(deadline=None, max_examples=100)
 @given(databases())
-def test_an_import_makes_the_same_rows_in_every_table(database):
+def test_an_import_makes_the_same_rows_in_every_table(database: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         old, new = Path(folder, "old.db"), Path(folder, "new.db")
         fill(old, database)
@@ -98,7 +101,7 @@ def test_an_import_makes_the_same_rows_in_every_table(database):
         assert exported(new) == exported(old)
 
 
-def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored):
+def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored: Path) -> None:
     lines = [json.loads(line) for line in exported(stored)]
 
     assert lines[0] == {"format": "trackd-export", "version": 2}
@@ -107,7 +110,7 @@ def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored):
     assert [line["table"] for line in lines[1:-1]] == [table for table in counts for _ in range(counts[table])]
 
 
-def test_events_are_exported_as_the_documents_of_the_contract(stored):
+def test_events_are_exported_as_the_documents_of_the_contract(stored: Path) -> None:
     with Export(stored) as export:
         first = json.loads(next(export.documents(EventRecord)))
 
@@ -128,7 +131,7 @@ def test_events_are_exported_as_the_documents_of_the_contract(stored):
 
 
 @pytest.mark.parametrize("size", [1, RANGE - 1, RANGE, RANGE + 1, 3 * RANGE + 7])
-def test_events_alone_are_read_in_ranges_and_none_is_left_out(tmp_path, make, size):
+def test_events_alone_are_read_in_ranges_and_none_is_left_out(tmp_path: Path, make: type[Make], size: int) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     store.commit([make.change("A", events=size)])
@@ -142,7 +145,9 @@ def test_events_alone_are_read_in_ranges_and_none_is_left_out(tmp_path, make, si
     store.close()
 
 
-def test_the_log_can_begin_anew_while_events_alone_are_exported_but_not_while_everything_is(tmp_path, make):
+def test_the_log_can_begin_anew_while_events_alone_are_exported_but_not_while_everything_is(
+    tmp_path: Path, make: type[Make]
+) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     store.commit([make.change("A", events=3 * RANGE, **PARTS)])
@@ -159,7 +164,7 @@ def test_the_log_can_begin_anew_while_events_alone_are_exported_but_not_while_ev
     store.close()
 
 
-def test_an_empty_database_is_exported_and_imported(tmp_path):
+def test_an_empty_database_is_exported_and_imported(tmp_path: Path) -> None:
     open_for_writing(tmp_path / "old.db").close()
     with Export(tmp_path / "old.db") as export:
         assert list(export.rows(EventRecord)) == []
@@ -173,7 +178,7 @@ def test_an_empty_database_is_exported_and_imported(tmp_path):
 @pytest.mark.parametrize(
     ("record", "table"), [(ProfileRecord, "profile"), (SessionRecord, "session"), (EventRecord, "event")]
 )
-def test_what_was_stored_or_changed_since_a_time_is_exported(stored, record, table):
+def test_what_was_stored_or_changed_since_a_time_is_exported(stored: Path, record: type[Any], table: str) -> None:
     later = "2026-03-01T00:00:00.000000Z"
     with Export(stored) as export:
         assert len(list(export.rows(record, "2026-01-31T12:00:00.000000Z"))) == len(contents(stored)[table])
@@ -189,7 +194,7 @@ def test_what_was_stored_or_changed_since_a_time_is_exported(stored, record, tab
         assert len(list(export.documents(record, later))) == 1
 
 
-def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_path, stored):
+def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_path: Path, stored: Path) -> None:
     execute(stored, "UPDATE event SET properties = ? WHERE id = 'A-1'", '{\n  "a": 1\r\n}')
 
     load_lines(tmp_path / "new.db", exported(stored))
@@ -210,7 +215,7 @@ def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_p
         ("UPDATE profile SET seq = 9 WHERE id = 'B'", "(id 'B': `doc` has another `id` or `seq`)"),
     ],
 )
-def test_a_row_that_could_not_be_imported_is_named(stored, change, told):
+def test_a_row_that_could_not_be_imported_is_named(stored: Path, change: str, told: str) -> None:
     execute(stored, change)
 
     with pytest.raises(DatabaseError) as refused:
@@ -219,7 +224,7 @@ def test_a_row_that_could_not_be_imported_is_named(stored, change, told):
     assert told in str(refused.value)
 
 
-def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_date(tmp_path):
+def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="reasons_of_invalid_events")
@@ -232,7 +237,7 @@ def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_da
     assert len(exported(path)) == 2
 
 
-def test_what_reads_cannot_write(stored):
+def test_what_reads_cannot_write(stored: Path) -> None:
     reader = open_for_reading(stored)
     with pytest.raises(Exception, match="readonly"):
         reader.execute("DELETE FROM event")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,18 +25,18 @@ rows = {
 tables = st.sampled_from(list(rows)).flatmap(lambda record: st.tuples(st.just(record), st.lists(rows[record])))
 
 
-def picked(record, row):
+def picked(record: type[Any], row: tuple[Any, ...]) -> list[str]:
     return [value for column, value in zip(record.columns, row, strict=True) if column not in record.links]
 
 
-def test_the_columns_are_those_of_the_table_but_for_the_links_between_events():
+def test_the_columns_are_those_of_the_table_but_for_the_links_between_events() -> None:
     assert columns_of(ProfileRecord) == ["id", "seq", "revision", "doc"]
     assert "previous" not in columns_of(EventRecord)
     assert columns_of(EventRecord)[:3] == ["id", "profile_id", "seq"]
 
 
 @given(tables)
-def test_csv_reads_back_equal_with_nulls_as_empty_text(table):
+def test_csv_reads_back_equal_with_nulls_as_empty_text(table: tuple[Any, ...]) -> None:
     record, written = table
     output = io.BytesIO()
 
@@ -47,7 +48,7 @@ def test_csv_reads_back_equal_with_nulls_as_empty_text(table):
 
 
 @given(tables, st.integers(1, 4))
-def test_parquet_reads_back_equal_whatever_its_row_groups(table, group):
+def test_parquet_reads_back_equal_whatever_its_row_groups(table: tuple[Any, ...], group: int) -> None:
     record, written = table
     output = io.BytesIO()
 
@@ -64,7 +65,7 @@ def test_parquet_reads_back_equal_whatever_its_row_groups(table, group):
     assert kinds == {name: "int64" if name in ("seq", "revision") else "string" for name in columns_of(record)}
 
 
-def test_large_rows_make_small_row_groups(monkeypatch):
+def test_large_rows_make_small_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "GROUP_BYTES", 1_000)
     output = io.BytesIO()
 

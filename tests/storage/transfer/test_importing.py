@@ -2,11 +2,15 @@
 
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.exports import PARTS, contents, exported, load_lines
-from tests.support import execute
+from tests.storage.conftest import Make
+from tests.support.database import execute
+from tests.support.exports import PARTS, contents, exported, load_lines
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
@@ -15,7 +19,9 @@ from trackd.storage.transfer import importing as loading
 from trackd.storage.transfer.importing import LoadError, load
 
 
-def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(tmp_path, stored, make):
+def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(
+    tmp_path: Path, stored: Path, make: type[Make]
+) -> None:
     path = tmp_path / "other.db"
     store = SqliteStore(path)
     store.commit([make.change("X", events=4, session="SX")])
@@ -32,7 +38,7 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
     assert [(row[0], row[-1]) for row in after["profile"]] == [("X", 4), ("A", 9), ("B", 8)]
 
 
-def test_an_imported_profile_goes_on_where_it_was(tmp_path, stored, make):
+def test_an_imported_profile_goes_on_where_it_was(tmp_path: Path, stored: Path, make: type[Make]) -> None:
     path = tmp_path / "new.db"
     load_lines(path, exported(stored))
     store = SqliteStore(path)
@@ -45,7 +51,7 @@ def test_an_imported_profile_goes_on_where_it_was(tmp_path, stored, make):
     store.close()
 
 
-def edited(lines, place, **changes):
+def edited(lines: list[bytes], place: int, **changes: Any) -> list[bytes]:
     """The lines with values changed in one of them; `a__b` is a path, ... removes."""
     record = json.loads(lines[place])
     for path, value in changes.items():
@@ -60,7 +66,7 @@ def edited(lines, place, **changes):
     return [*lines[:place], json.dumps(record).encode() + b"\n", *lines[place + 1 :]]
 
 
-def raw(lines, place, old, new):
+def raw(lines: list[bytes], place: int, old: bytes, new: bytes) -> list[bytes]:
     assert old in lines[place]
     return [*lines[:place], lines[place].replace(old, new), *lines[place + 1 :]]
 
@@ -113,7 +119,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("damage", "told"), FAULTS.values(), ids=FAULTS)
-def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept(tmp_path, stored, make, damage, told):
+def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept(
+    tmp_path: Path, stored: Path, make: type[Make], damage: Callable[..., Any], told: str
+) -> None:
     lines = damage(exported(stored))
     other = tmp_path / "other.db"
     store = SqliteStore(other)
@@ -132,7 +140,9 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_a_fault_is_found_wherever_batches_end(tmp_path, stored, monkeypatch, size):
+def test_a_fault_is_found_wherever_batches_end(
+    tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setattr(loading, "BATCH_ROWS", size)
     for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
         damage, told = FAULTS[name]
@@ -143,7 +153,9 @@ def test_a_fault_is_found_wherever_batches_end(tmp_path, stored, monkeypatch, si
     assert contents(tmp_path / "new.db") == contents(stored)
 
 
-def test_a_line_that_does_not_end_is_not_read_into_memory(tmp_path, stored, monkeypatch):
+def test_a_line_that_does_not_end_is_not_read_into_memory(
+    tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loading, "MAX_LINE_BYTES", 1_000)
     lines = exported(stored)
     with pytest.raises(LoadError, match=r"line 9: it is longer than 1000 bytes\."):
@@ -159,7 +171,7 @@ def test_a_line_that_does_not_end_is_not_read_into_memory(tmp_path, stored, monk
         ("event", "line 8: event 'A-1' is there already"),
     ],
 )
-def test_what_is_there_already_is_refused_with_line_and_id(tmp_path, stored, keep, told):
+def test_what_is_there_already_is_refused_with_line_and_id(tmp_path: Path, stored: Path, keep: str, told: str) -> None:
     lines = exported(stored)
     for table in {"profile", "session", "event_id", "event"} - {keep}:
         execute(stored, f"DELETE FROM {table}")
@@ -172,7 +184,7 @@ def test_what_is_there_already_is_refused_with_line_and_id(tmp_path, stored, kee
     assert contents(stored) == before
 
 
-def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path, stored):
+def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path: Path, stored: Path) -> None:
     lines = exported(stored)
     store = SqliteStore(tmp_path / "new.db")
     store.close()
@@ -182,13 +194,13 @@ def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path, sto
         load_lines(tmp_path / "new.db", lines)
 
 
-def test_a_file_that_a_server_holds_is_refused(tmp_path, stored):
+def test_a_file_that_a_server_holds_is_refused(tmp_path: Path, stored: Path) -> None:
     lines = exported(stored)
     with DatabaseLock(tmp_path / "new.db"), pytest.raises(DatabaseError, match="in use by another trackd"):
         load_lines(tmp_path / "new.db", lines)
 
 
-def test_an_import_tells_how_much_was_read(tmp_path, make):
+def test_an_import_tells_how_much_was_read(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
     store = SqliteStore(path)
     store.commit([make.change(profile_id, events=500, **PARTS) for profile_id in "ABCDE"])

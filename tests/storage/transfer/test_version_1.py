@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.exports import contents, exported, load_lines
-from tests.support import execute
+from tests.support.database import execute
+from tests.support.exports import contents, exported, load_lines
 from trackd.storage.transfer.importing import LoadError
 
 REASONS = '["total is missing",  "é"]'

@@ -1,9 +1,11 @@
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.storage.conftest import Make
 from trackd.core.changes import DeleteEvents, DeleteSessions, Erasure, Fence, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Source
 from trackd.core.encoding import json_object, json_text
@@ -29,7 +31,9 @@ VALUES = st.recursive(
 
 
 @given(st.lists(st.dictionaries(TEXT, VALUES, max_size=3), min_size=1, max_size=3))
-def test_documents_arrive_as_they_were_whole_numbers_of_any_size_too(make, docs):
+def test_documents_arrive_as_they_were_whole_numbers_of_any_size_too(
+    make: type[Make], docs: list[dict[str, Any]]
+) -> None:
     batch = [make.change("A", session="S", doc=doc, events=1, event_ids={"é": None, "b": 1}) for doc in docs]
 
     payload, unsaid = encode_batch(batch)
@@ -50,13 +54,13 @@ def test_documents_arrive_as_they_were_whole_numbers_of_any_size_too(make, docs)
         DeleteSessions("then", 7),
     ],
 )
-def test_other_changes_arrive_as_they_were(change):
+def test_other_changes_arrive_as_they_were(change: Any) -> None:
     payload, _ = encode_batch([change])
 
     assert decode_batch(payload) == [change]
 
 
-def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make):
+def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make: type[Make]) -> None:
     batch = [make.change("A"), make.change("B", events=1, event={"type": "\ud800"}), make.change("C")]
 
     payload, unsaid = encode_batch(batch)
@@ -66,7 +70,7 @@ def test_what_utf_8_cannot_say_stays_behind_and_has_failed(make):
     assert result == BatchResult([Outcome.STORED, Outcome.FAILED, Outcome.STALE], seconds=0.5)
 
 
-def test_an_error_arrives_as_a_store_error_with_its_words():
+def test_an_error_arrives_as_a_store_error_with_its_words() -> None:
     result = decode_result(encode_result(BatchResult(error=StoreError("the disk is full"), seconds=0.1)))
 
     assert isinstance(result.error, StoreError)
@@ -74,7 +78,7 @@ def test_an_error_arrives_as_a_store_error_with_its_words():
 
 
 @given(st.lists(st.binary(max_size=9), max_size=5), st.data())
-def test_frames_come_out_whole_however_they_are_cut(payloads, data):
+def test_frames_come_out_whole_however_they_are_cut(payloads: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(map(framed, payloads))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     frames = Frames()
@@ -86,7 +90,7 @@ def test_frames_come_out_whole_however_they_are_cut(payloads, data):
     assert out == payloads
 
 
-def test_a_stream_that_ends_in_the_middle_of_a_frame_has_no_more_frames():
+def test_a_stream_that_ends_in_the_middle_of_a_frame_has_no_more_frames() -> None:
     whole = framed(b"payload")
 
     for length in range(len(whole)):

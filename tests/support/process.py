@@ -1,0 +1,44 @@
+"""A `trackd serve` in a process of its own."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TRACKD = Path(sys.executable).with_name("trackd")
+
+
+class Process:
+    """A running `trackd serve`. `token` is the secret that it made, empty when it made none."""
+
+    def __init__(self, db: Path, process: subprocess.Popen[str]) -> None:
+        self.db = db
+        self.process = process
+        self.greeting: list[str] = []
+        self.token = ""
+        for line in iter(self._stdout.readline, ""):
+            self.greeting.append(line)
+            if match := re.search(r"Bearer (trackd_[\w-]+)", line):
+                self.token = match[1]
+            if match := re.search(r"is ready at (\S+),", line):
+                self.url = match[1]
+                return
+        raise RuntimeError(f"trackd did not start: {process.stderr and process.stderr.read()}")
+
+    @property
+    def _stdout(self) -> Any:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def writer_pid(self) -> int:
+        """The pid of the process that commits."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        (pid,) = [pid for pid in children.split() if b"\0writer\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return int(pid)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop, or kill it; returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
