@@ -1,4 +1,4 @@
-"""`make simulate`: plays histories on all cores, as long as told.
+"""`make simulate`: plays histories on all cores, for some time or some steps.
 
 make simulate ARGS="--seconds 60 --seed 1"      or --steps 1000000
 make simulate ARGS="--replay 122"               one history; when it fails, its shortest form is printed
@@ -14,7 +14,7 @@ from tests.simulation.playing import play_many
 from tests.simulation.shrinking import shrunk, violation_of
 from tests.simulation.steps import history
 
-TOLD_EVERY_S = 10.0
+REPORT_EVERY_S = 10.0
 
 
 def replay(seed: int, mutant: str | None) -> int:
@@ -26,7 +26,7 @@ def replay(seed: int, mutant: str | None) -> int:
             return 0
         short = shrunk(made)
         why = violation_of(short)
-    print(f"seed {seed}: {violation}\n\nShrunk from {len(made.steps)} to {len(short.steps)} steps, on {short.stage}:\n")
+    print(f"seed {seed}: {violation}\n\nShrunk from {len(made.steps)} to {len(short.steps)} steps, on {short.setup}:\n")
     for step in short.steps:
         print(f"  {step}")
     print(f"\n{why}\nat {(why and why.step) or 'the end'}")
@@ -35,29 +35,29 @@ def replay(seed: int, mutant: str | None) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=1, help="the first of the seeds; each makes one history")
-    parser.add_argument("--seconds", type=float, help="play so long; 60 when --steps is not given either")
-    parser.add_argument("--steps", type=int, help="play at least so many steps")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed; each seed makes one history")
+    parser.add_argument("--seconds", type=float, help="play for this time; 60 if --steps is not given")
+    parser.add_argument("--steps", type=int, help="play at least this number of steps")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one history, and shrink it when it fails")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break trackd in this way, to see it caught")
-    asked = parser.parse_args()
-    if asked.replay is not None:
-        return replay(asked.replay, asked.mutant)
-    seconds = asked.seconds or (float("inf") if asked.steps else 60.0)
-    began = told = time.monotonic()
-    steps, last_seed = 0, asked.seed
-    for played in play_many(asked.seed, seconds, asked.steps or sys.maxsize, asked.mutant):
+    arguments = parser.parse_args()
+    if arguments.replay is not None:
+        return replay(arguments.replay, arguments.mutant)
+    seconds = arguments.seconds or (float("inf") if arguments.steps else 60.0)
+    began = reported = time.monotonic()
+    steps, last_seed = 0, arguments.seed
+    for played in play_many(arguments.seed, seconds, arguments.steps or sys.maxsize, arguments.mutant):
         steps, last_seed = steps + played.steps, max(last_seed, played.last_seed)
         if played.failing is not None:
             print(f"seed {played.failing}, after {steps:,} steps of all: {played.why}\n")
-            mutant = f" --mutant {asked.mutant}" if asked.mutant else ""
+            mutant = f" --mutant {arguments.mutant}" if arguments.mutant else ""
             print(f'Replay it with  make simulate ARGS="--replay {played.failing}{mutant}"\n')
-            return replay(played.failing, asked.mutant)
-        if time.monotonic() - told > TOLD_EVERY_S:
-            told = time.monotonic()
-            print(f"{steps:,} steps, {steps / (told - began):,.0f} a second", flush=True)
+            return replay(played.failing, arguments.mutant)
+        if time.monotonic() - reported > REPORT_EVERY_S:
+            reported = time.monotonic()
+            print(f"{steps:,} steps, {steps / (reported - began):,.0f} a second", flush=True)
     rate = steps / (time.monotonic() - began)
-    print(f"{steps:,} steps of the seeds {asked.seed} to {last_seed}, {rate:,.0f} a second: no violation")
+    print(f"{steps:,} steps of the seeds {arguments.seed} to {last_seed}, {rate:,.0f} a second: no violation")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What outlives a crash: one store in memory for all nodes, or one file."""
+"""The part of a node that survives a crash: one store in memory for all nodes, or one file."""
 
 import shutil
 from functools import cache
@@ -30,11 +30,11 @@ FIRST_PROFILES = [
     Changes(Fence(profile_id, 0, 0), Profile(profile_id, 0, 1, json_raw(new_profile(profile_id, BEGIN))))
     for profile_id in MERGED.values()
 ]
-OF_NOBODY = Session(ORPHAN, GONE, BEGIN, BEGIN, json_raw({}), json_raw({}))
+ORPHAN_SESSION = Session(ORPHAN, GONE, BEGIN, BEGIN, json_raw({}), json_raw({}))
 
 
 class Contents(NamedTuple):
-    """All that is stored, in the words of the store."""
+    """Everything that is stored."""
 
     profiles: dict[str, Profile]
     sessions: dict[str, Session]
@@ -44,12 +44,12 @@ class Contents(NamedTuple):
 
 class Disk(Protocol):
     def open(self) -> Store:
-        """For a node that starts."""
+        """The store for a node that starts."""
 
     def contents(self) -> Contents: ...
 
     def faults(self) -> list[str]:
-        """What an audit of the file finds."""
+        """The faults that an audit of the file finds."""
 
     def remove(self) -> None: ...
 
@@ -59,7 +59,7 @@ class MemoryDisk:
         self._store = MemoryStore(SOURCES)
         self._store.commit(FIRST_PROFILES)
         self._store.merged |= MERGED
-        self._store.sessions[ORPHAN] = OF_NOBODY
+        self._store.sessions[ORPHAN] = ORPHAN_SESSION
 
     def open(self) -> Store:
         return self._store
@@ -76,7 +76,7 @@ class MemoryDisk:
 
 
 class FileDisk:
-    """Nothing waits for the disk: a process that crashes loses nothing that it has written."""
+    """A file without fsync: a crash of the process loses nothing that it has written."""
 
     def __init__(self) -> None:
         self._folder = Path(mkdtemp(prefix="trackd-simulation-"))
@@ -106,7 +106,7 @@ class FileDisk:
         )
 
     def faults(self) -> list[str]:
-        """But for the session that belongs to nobody from the beginning."""
+        """Leaves out the session that is an orphan from the beginning."""
         return [
             f"{found.check.name}: {fault}"
             for found in audit(self._path, (INTEGRITY, *CHECKS))

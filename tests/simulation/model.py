@@ -1,6 +1,6 @@
-"""What trackd promises, as the plainest program that keeps it: one call after the other, in dictionaries.
+"""The model: the simplest program that keeps the promises of trackd. It applies one call after another to dictionaries.
 
-It is written from the contract (2.3, 2.4, 2.5) and knows no actors, batches, fences or failures.
+It follows the contract (2.3, 2.4, 2.5) and has no actors, batches, fences or failures.
 """
 
 from collections.abc import Set
@@ -13,12 +13,15 @@ from trackd.core.changes import DeleteEvents
 from trackd.core.documents import timestamp
 
 SESSION_UPDATED_EVERY_S = 10.0
-NEW = None  # in the place of an id: one that never was
+NEW = None  # in place of a profile id: an id that was never used
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A profile. `birth` tells apart those who have had one id one after the other; `writer` is the last node."""
+class ModelProfile:
+    """A profile. `birth` is different for profiles that had the same id one after another.
+
+    `writer` is the number of the last node that wrote it.
+    """
 
     birth: int
     seq: int = 0
@@ -28,12 +31,12 @@ class Person:
     updated: str = ""
     writer: int = -1
 
-    def says(self) -> tuple[object, ...]:
+    def content(self) -> tuple[object, ...]:
         views = self.counters.get("page-view", 0)
         return self.seq, self.visits, self.visits, views, self.counters, self.traits, self.updated
 
 
-class Seat(NamedTuple):
+class ModelSession(NamedTuple):
     """A session."""
 
     profile_id: str
@@ -42,8 +45,8 @@ class Seat(NamedTuple):
     context: dict[str, int]
 
 
-class Arrived(NamedTuple):
-    """A stored event; of nobody when it was made anonymous."""
+class ModelEvent(NamedTuple):
+    """A stored event. Id and profile id are empty when it was made anonymous."""
 
     id: str
     profile_id: str
@@ -52,14 +55,17 @@ class Arrived(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What a call does, and what its answer has to say. `listed`: id, seq and whether it is stored by this call."""
+    """What a call does, and what its answer must contain.
+
+    `listed` has the id and `seq` of each event and whether this call stored it. `writes`: the call changes the store.
+    """
 
     profile_id: str
-    person: Person
+    profile: ModelProfile
     ids: dict[str, int | None]
-    stored: list[Arrived]
+    stored: list[ModelEvent]
     listed: list[tuple[str, int, bool]]
-    seat: Seat | None
+    session: ModelSession | None
     writes: bool
     profile_saved: bool
     session_saved: bool
@@ -67,56 +73,56 @@ class Effect(NamedTuple):
 
 class Model:
     def __init__(self) -> None:
-        self.people: dict[str, Person] = {}
+        self.profiles: dict[str, ModelProfile] = {}
         self.ids: dict[str, dict[str, int | None]] = {}
         self.merged: dict[str, str] = {}
-        self.seats: dict[str, Seat] = {}
-        self.arrived: list[Arrived] = []
-        self.ever: set[str] = set()
-        self.erased_by: dict[str, int] = {}
-        self.retired: dict[str, str] = {}
-        self.earlier: dict[str, set[str | None]] = {}
+        self.sessions: dict[str, ModelSession] = {}
+        self.events: list[ModelEvent] = []
+        self.ids_ever: set[str] = set()  # of profiles
+        self.erased_by: dict[str, int] = {}  # profile id to node
+        self.retired: dict[str, str] = {}  # deleted session to its last owner
+        self.earlier: dict[str, set[str | None]] = {}  # session to all its owners so far
         self._births = 0
 
     def living(self, profile_id: str | None) -> str | None:
-        """Whom the id leads to."""
-        if profile_id in self.people:
+        """The id of the existing profile that the id leads to."""
+        if profile_id in self.profiles:
             return profile_id
         return self.merged.get(profile_id or "")
 
     def answering(self, call: Track) -> set[str | None]:
-        """Which profiles may answer. More than one where a session was deleted for its age (README, Retention)."""
-        claimed, seat = call.profile_id, self.seats.get(call.session_id)
+        """The profiles that may answer. There is more than one if the session was deleted because of its age."""
+        claimed, session = call.profile_id, self.sessions.get(call.session_id)
         if claimed in self.merged:
             return {self.merged[claimed]}
-        if seat is not None and (living := self.living(seat.profile_id)):
+        if session is not None and (living := self.living(session.profile_id)):
             return {living}
-        if claimed in self.people or (claimed is not None and seat is None and call.source_id == "permanent"):
+        if claimed in self.profiles or (claimed is not None and session is None and call.source_id == "permanent"):
             may = {claimed}
         else:
             may = {NEW}
-        if seat is None and (memo := self.living(self.retired.get(call.session_id))):
-            may.add(memo)
+        if session is None and (cached := self.living(self.retired.get(call.session_id))):
+            may.add(cached)
         return may
 
-    def may_answer(self, call: Track, profile_id: str, could: Set[str | None] = frozenset()) -> bool:
-        """`could`: others who may, too."""
-        may = self.answering(call) | could
+    def may_answer(self, call: Track, profile_id: str, possible: Set[str | None] = frozenset()) -> bool:
+        """`possible`: profiles that may answer besides those of the model."""
+        may = self.answering(call) | possible
         if profile_id in may:
             return True
-        return NEW in may and profile_id not in self.ever and profile_id != call.profile_id
+        return NEW in may and profile_id not in self.ids_ever and profile_id != call.profile_id
 
     def effect(self, call: Track, profile_id: str, rules: int, node: int) -> Effect:
-        """What the call does when this profile answers it."""
-        before = self.people.get(profile_id)
-        seat_before = self.seats.get(call.session_id)
+        """What the call does if this profile answers it."""
+        before = self.profiles.get(profile_id)
+        session_before = self.sessions.get(call.session_id)
         known = self.ids.get(profile_id, {})
-        visits = call.save_session and self._is_visit(seat_before, profile_id)
+        visits = call.save_session and self._is_visit(session_before, profile_id)
         counters = dict(before.counters) if before else {}
         traits = dict(before.traits) if before else {}
         seq = before.seq if before else 0
         ids: dict[str, int | None] = {}
-        stored: list[Arrived] = []
+        stored: list[ModelEvent] = []
         listed: list[tuple[str, int, bool]] = []
         processed = ruled = False
         for event in call.events:
@@ -136,18 +142,18 @@ class Model:
             number = None
             if event.store:
                 number = seq = seq + 1
-                stored.append(Arrived(event.id, profile_id, seq, call.received))
+                stored.append(ModelEvent(event.id, profile_id, seq, call.received))
                 listed.append((event.id, seq, True))
             if event.own_id:
                 ids[event.id] = number
-        seat, content_changed = self._seat(call, profile_id, seat_before)
+        session, content_changed = self._session_after(call, profile_id, session_before)
         writes = before is None or processed or content_changed
-        person = before or Person(self._births + 1)
+        profile = before or ModelProfile(self._births + 1)
         if writes:
-            person = replace(
-                person,
+            profile = replace(
+                profile,
                 seq=seq,
-                visits=person.visits + visits,
+                visits=profile.visits + visits,
                 counters=counters,
                 traits=traits,
                 updated=call.received,
@@ -155,31 +161,35 @@ class Model:
             )
         return Effect(
             profile_id,
-            person,
+            profile,
             ids,
             stored,
             listed,
-            seat,
-            writes or (seat is not seat_before and seat is not None),
+            session,
+            writes or (session is not session_before and session is not None),
             profile_saved=before is None or visits or ruled,
             session_saved=content_changed,
         )
 
-    def _is_visit(self, seat: Seat | None, profile_id: str) -> bool:
-        return seat is None or (self.living(seat.profile_id) is None and seat.profile_id != profile_id)
+    def _is_visit(self, session: ModelSession | None, profile_id: str) -> bool:
+        return session is None or (self.living(session.profile_id) is None and session.profile_id != profile_id)
 
-    def _seat(self, call: Track, profile_id: str, before: Seat | None) -> tuple[Seat | None, bool]:
-        """The session after the call, and whether it says more than before."""
+    def _session_after(
+        self, call: Track, profile_id: str, before: ModelSession | None
+    ) -> tuple[ModelSession | None, bool]:
+        """The session after the call, and whether its content changed."""
         if not call.save_session:
             return None, False
         if before is None:
-            return Seat(profile_id, call.received, call.received, dict(call.context or {})), True
+            return ModelSession(profile_id, call.received, call.received, dict(call.context or {})), True
         context = before.context | (call.context or {})
-        updated = max(before.inserted, call.received)  # calls that were held back come later than they were received
+        updated = max(
+            before.inserted, call.received
+        )  # calls queued behind an erasure are applied later than they were received
         if updated == before.updated and context != before.context:
             updated = timestamp(datetime.fromisoformat(updated) + timedelta(microseconds=1))
         if profile_id != before.profile_id or context != before.context:
-            return Seat(profile_id, before.inserted, updated, context), True
+            return ModelSession(profile_id, before.inserted, updated, context), True
         since = datetime.fromisoformat(updated) - datetime.fromisoformat(before.updated)
         if since.total_seconds() >= SESSION_UPDATED_EVERY_S:
             return before._replace(updated=updated), False
@@ -187,43 +197,43 @@ class Model:
 
     def apply(self, call: Track, effect: Effect) -> None:
         profile_id = effect.profile_id
-        if profile_id not in self.people:
+        if profile_id not in self.profiles:
             self._births += 1
-            self.ever.add(profile_id)
+            self.ids_ever.add(profile_id)
             self.erased_by.pop(profile_id, None)
-        self.people[profile_id] = effect.person
+        self.profiles[profile_id] = effect.profile
         if effect.ids:
             self.ids.setdefault(profile_id, {}).update(effect.ids)
-        self.arrived += effect.stored
-        if effect.seat is not None:
-            self.seats[call.session_id] = effect.seat
+        self.events += effect.stored
+        if effect.session is not None:
+            self.sessions[call.session_id] = effect.session
             self.earlier.setdefault(call.session_id, set()).add(profile_id)
             self.retired.pop(call.session_id, None)
 
     def erase(self, profile_id: str, node: int, *, keep_events: bool) -> None:
-        del self.people[profile_id]
+        del self.profiles[profile_id]
         self.ids.pop(profile_id, None)
         self.erased_by[profile_id] = node
-        self.seats = {key: seat for key, seat in self.seats.items() if seat.profile_id != profile_id}
+        self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into for key, into in self.merged.items() if into != profile_id}
-        of_others = [event for event in self.arrived if event.profile_id != profile_id]
+        of_others = [event for event in self.events if event.profile_id != profile_id]
         if keep_events:
-            self.arrived = [
-                Arrived("", "", 0, event.inserted) if event.profile_id == profile_id else event
-                for event in self.arrived
+            self.events = [
+                ModelEvent("", "", 0, event.inserted) if event.profile_id == profile_id else event
+                for event in self.events
             ]
         else:
-            self.arrived = of_others
+            self.events = of_others
 
     def delete_events(self, step: DeleteEvents) -> None:
         end = 0
-        for event in self.arrived[: step.limit]:
+        for event in self.events[: step.limit]:
             if event.inserted >= step.before:
                 break
             self.ids.get(event.profile_id, {}).pop(event.id, None)
             end += 1
-        self.arrived = self.arrived[end:]
+        self.events = self.events[end:]
 
     def retire(self, session_id: str) -> None:
-        """The session was deleted for its age."""
-        self.retired[session_id] = self.seats.pop(session_id).profile_id
+        """Delete a session because of its age. A node may still have its owner in memory."""
+        self.retired[session_id] = self.sessions.pop(session_id).profile_id

@@ -1,4 +1,4 @@
-"""One trackd process of the simulation: the real actors, over reads and a writer that fail when told to."""
+"""A node: one trackd process of the simulation. It has the real actors, and reads and a writer that can fail."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from tests.actors.conftest import Troupe
 from tests.simulation.disk import BEGIN
 from tests.simulation.rules import RULES
-from tests.simulation.steps import Stage
+from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from trackd.actors.messages import Answer, RulesChanged
 from trackd.config.settings import Retention
@@ -24,7 +24,7 @@ class Observer(Protocol):
 
 
 class FailingReads:
-    """The store's reads, of which the next `fail` raise."""
+    """The reads of a store. The next `fail` of them raise StoreError; `failed` counts those that did."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -60,9 +60,9 @@ class FailingReads:
 
 
 class Node(Troupe):
-    """`failed_commits` is counted by who has them fail. `rules`: which of `RULES` calls come under now."""
+    """`failed_commits` is counted by the world, which makes them fail. `rules` is the index in `RULES` in force."""
 
-    def __init__(self, number: int, store: Store, stage: Stage, observer: Observer, ids: Iterator[int]) -> None:
+    def __init__(self, number: int, store: Store, setup: Setup, observer: Observer, ids: Iterator[int]) -> None:
         self.number = number
         self.store = store
         self.failed_commits = 0
@@ -71,17 +71,17 @@ class Node(Troupe):
         self._inbox: list[Answer] = []
         super().__init__(
             FailingReads(store),
-            retention=Retention(events_keep_days=stage.retention_days, sessions_keep_days=stage.retention_days),
-            max_active_profiles=stage.max_active_profiles,
-            max_cached_sessions=stage.max_cached_sessions,
+            retention=Retention(events_keep_days=setup.retention_days, sessions_keep_days=setup.retention_days),
+            max_active_profiles=setup.max_active_profiles,
+            max_cached_sessions=setup.max_cached_sessions,
         )
-        self._ids = ids  # of all nodes and lives together: an id is made once
+        self._ids = ids  # shared by all nodes, also after a crash: no id is made twice
 
     def answered(self, answer: Answer) -> None:
         self._inbox.append(answer)
 
     def tell(self, address: Any, message: Any) -> None:
-        """What is wrong with an answer must not be raised below the actors: their guard would catch it."""
+        """Send a message, then check the answers: a Violation raised below an actor would be caught by BaseActor."""
         super().tell(address, message)
         check(not self.tally.faults, f"a handler raised: {dict(self.tally.faults)}")
         answers, self._inbox = self._inbox, []
@@ -90,7 +90,7 @@ class Node(Troupe):
 
     @property
     def failures(self) -> int:
-        """How often its disk failed it."""
+        """How often its store failed."""
         return self.failed_commits + int(self.reads.failed)
 
     def _submit(self, batch: Sequence[Change]) -> None:

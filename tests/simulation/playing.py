@@ -1,4 +1,4 @@
-"""Many histories one after the other, and in many processes."""
+"""Plays many histories, in one process or in many."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ AT_ONCE = 10  # histories that a process is given
 
 
 class Played(NamedTuple):
-    """`failing` is the first seed that failed, of those that were played in order."""
+    """The result of some histories. `failing` is the first seed with a violation, `why` describes it."""
 
     steps: int
     last_seed: int
@@ -26,7 +26,7 @@ class Played(NamedTuple):
 
 
 def play_seeds(first: int, mutant: str | None = None, number: int = AT_ONCE) -> Played:
-    """Some histories, up to the first that fails."""
+    """Play the histories of `number` seeds, up to the first violation."""
     steps = 0
     with MUTANTS[mutant]() if mutant else nullcontext():
         for seed in range(first, first + number):
@@ -39,7 +39,7 @@ def play_seeds(first: int, mutant: str | None = None, number: int = AT_ONCE) -> 
 
 @contextmanager
 def ending(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """Who has seen a violation does not wait for what was to be played after it."""
+    """Shut the pool down without waiting for histories that are no longer needed after a violation."""
     try:
         yield
     finally:
@@ -47,7 +47,7 @@ def ending(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 
 def play_many(seed: int, seconds: float, steps: int, mutant: str | None) -> Iterator[Played]:
-    """Until enough is played. Each process is given its next seeds when it is done with those before."""
+    """Play histories in all processes until the seconds or the steps are reached."""
     processes, end, played = os.cpu_count() or 1, time.monotonic() + seconds, 0
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool, ending(pool):
         waiting: set[Future[Played]] = set()

@@ -1,15 +1,15 @@
-"""Holds what the nodes write and what they answer against the model.
+"""The referee: compares what the nodes write and answer with the model.
 
-The model takes a call at the moment when the store has written it, in the store's order; nobody looks into the nodes.
-Which call a written change belongs to is told by its time: each call has one of its own.
+A call is applied to the model when the store has written it, in the order of the store. The state inside the nodes is
+not used. A written change is matched to its call by time: each call has a time of its own.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.comparing import differences, says
+from tests.simulation.comparing import content, differences
 from tests.simulation.disk import Contents
-from tests.simulation.model import NEW, Effect, Model, Person
+from tests.simulation.model import NEW, Effect, Model, ModelProfile
 from tests.simulation.node import Node
 from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
@@ -21,27 +21,29 @@ from trackd.core.documents import Session
 
 
 @dataclass(slots=True)
-class Asked:
-    """What was asked, and what is known of it.
+class Observed:
+    """A request, and what was observed of it.
 
-    `floors`: the highest number that was answered before, of each profile that lived then. `effect`: what the call did
-    when it was written. `looked`: what it may be answered as one that wrote nothing. `could`: who could answer it when
-    its node decided, before another node wrote. `excused`: it may be refused and be there all the same.
+    `failures` and `foreign_writes` are the counts of its node when it was sent. `min_seqs`: the highest `seq` that was
+    answered before, by the birth of each profile. `effect`: what the call did when it was written. `empty_effects`:
+    what it may be answered with if it wrote nothing. `possible`: the profiles that could answer it when its node
+    decided, before another node wrote. `lost`: its node crashed before it answered. `may_be_refused`: it may be refused
+    although it is stored.
     """
 
     request: Request[Any]
     node: int
     rules: int
     failures: int
-    moves: int
-    floors: dict[int, int]
+    foreign_writes: int
+    min_seqs: dict[int, int]
     answer: Answer | None = None
     lost: bool = False
     effect: Effect | None = None
-    looked: list[Effect] = field(default_factory=list)
-    could: set[str | None] = field(default_factory=set)
+    empty_effects: list[Effect] = field(default_factory=list)
+    possible: set[str | None] = field(default_factory=set)
     erased: str | None = None
-    excused: bool = False
+    may_be_refused: bool = False
 
     @property
     def waits(self) -> bool:
@@ -50,213 +52,219 @@ class Asked:
 
 class Referee:
     def __init__(self, nodes: int, stored: Contents) -> None:
-        """`stored` is what is on the disk when the first node starts."""
+        """`stored` are the contents of the disk when the first node starts."""
         self._nodes = nodes
         self._model = Model()
-        self._asked: dict[int, Asked] = {}
-        self._waiting: dict[int, Asked] = {}
-        self._by_time: dict[str, Asked] = {}
+        self._observed: dict[int, Observed] = {}
+        self._waiting: dict[int, Observed] = {}
+        self._by_time: dict[str, Observed] = {}
         self._answered_up_to: dict[int, int] = {}
-        self._moves = [0] * nodes
+        self._foreign_writes = [0] * nodes
         self._begin(stored)
 
     def _begin(self, stored: Contents) -> None:
         model = self._model
         for birth, (profile_id, profile) in enumerate(stored.profiles.items()):
-            model.people[profile_id] = Person(-1 - birth, updated=profile.doc["metadata"]["time"]["update"])
-        model.seats = {key: says(session) for key, session in stored.sessions.items()}
+            model.profiles[profile_id] = ModelProfile(-1 - birth, updated=profile.doc["metadata"]["time"]["update"])
+        model.sessions = {key: content(session) for key, session in stored.sessions.items()}
         model.merged |= MERGED
-        model.ever |= {*model.people, *MERGED, model.seats[ORPHAN].profile_id}
+        model.ids_ever |= {*model.profiles, *MERGED, model.sessions[ORPHAN].profile_id}
 
-    def ask(self, node: Node, request: Request[Any]) -> Asked:
-        """The node is about to be asked this."""
-        floors = dict(self._answered_up_to)
-        asked = Asked(request, node.number, node.rules, node.failures, self._moves[node.number], floors)
-        self._asked[request.number] = self._waiting[request.number] = asked
+    def ask(self, node: Node, request: Request[Any]) -> Observed:
+        """Called before the request is sent to the node."""
+        min_seqs = dict(self._answered_up_to)
+        foreign_writes = self._foreign_writes[node.number]
+        observed = Observed(request, node.number, node.rules, node.failures, foreign_writes, min_seqs)
+        self._observed[request.number] = self._waiting[request.number] = observed
         if isinstance(request, Track):
-            self._by_time[request.received] = asked
-            self.decides(node)
+            self._by_time[request.received] = observed
+            self.note_decisions(node)
         elif isinstance(request, messages.Erase):
-            self._by_time[request.erased] = asked
-        return asked
+            self._by_time[request.erased] = observed
+        return observed
 
     @property
     def waiting(self) -> list[int]:
         return list(self._waiting)
 
     def crash(self, node: Node) -> None:
-        """Whoever waits for the node gets no answer any more."""
-        for asked in self._waiting.values():
-            asked.lost |= asked.node == node.number
-        self._waiting = {number: asked for number, asked in self._waiting.items() if asked.waits}
+        """Requests that wait for the node get no answer."""
+        for observed in self._waiting.values():
+            observed.lost |= observed.node == node.number
+        self._waiting = {number: observed for number, observed in self._waiting.items() if observed.waits}
 
-    def decides(self, node: Node) -> None:
-        """What a node decides now is written later: another node may write in between what does not touch it."""
+    def note_decisions(self, node: Node) -> None:
+        """The node may decide now: note which profiles can answer, since another node may write before the commit."""
         if self._nodes > 1:
-            for asked in self._waiting.values():
-                if asked.node == node.number and isinstance(asked.request, Track):
-                    asked.could |= self._could_answer(asked.request)
+            for observed in self._waiting.values():
+                if observed.node == node.number and isinstance(observed.request, Track):
+                    observed.possible |= self._possible_owners(observed.request)
 
-    def _could_answer(self, call: Track) -> set[str | None]:
-        """What a node remembers of a session may be of before another node wrote. The fence guards what is written."""
-        could = self._model.answering(call)
-        if not call.save_session or call.session_id not in self._model.seats:
-            could |= self._model.earlier.get(call.session_id, set())
-        return could if call.save_session else {*could, NEW, call.profile_id, self._model.living(call.profile_id)}
+    def _possible_owners(self, call: Track) -> set[str | None]:
+        """A node may have an owner in memory from before another node wrote. The fence guards only calls that write."""
+        possible = self._model.answering(call)
+        if not call.save_session or call.session_id not in self._model.sessions:
+            possible |= self._model.earlier.get(call.session_id, set())
+        return possible if call.save_session else {*possible, NEW, call.profile_id, self._model.living(call.profile_id)}
 
-    def move(self, by: int | None = None) -> None:
-        """A call of any node but this one may be stale for it."""
-        self._moves = [moves + (number != by) for number, moves in enumerate(self._moves)]
+    def note_foreign_write(self, by: int | None = None) -> None:
+        """A write of node `by` can make calls of all other nodes stale; without `by` calls of all nodes."""
+        self._foreign_writes = [count + (number != by) for number, count in enumerate(self._foreign_writes)]
 
-    def written(self, node: Node, change: Change, outcome: Outcome, *, excused: bool) -> None:
+    def written(self, node: Node, change: Change, outcome: Outcome, *, may_be_refused: bool) -> None:
         match change:
             case Changes() if outcome is Outcome.STORED:
-                self.move(by=node.number)
-                self._call_written(node, change, excused=excused)
+                self.note_foreign_write(by=node.number)
+                self._call_written(node, change, may_be_refused=may_be_refused)
             case Erasure() if outcome is Outcome.STORED:
-                self.move(by=node.number)
-                asked, profile_id = self._by_time[change.erased], change.fence.profile_id
-                check(asked.erased is None, f"{profile_id} is erased twice by one request")
-                check(profile_id in self._model.people, f"{profile_id} is erased, and was not there")
+                self.note_foreign_write(by=node.number)
+                observed, profile_id = self._by_time[change.erased], change.fence.profile_id
+                check(observed.erased is None, f"{profile_id} is erased twice by one request")
+                check(profile_id in self._model.profiles, f"{profile_id} is erased, and did not exist")
                 self._model.erase(profile_id, node.number, keep_events=change.keep_events)
-                asked.erased, asked.excused = profile_id, excused
+                observed.erased, observed.may_be_refused = profile_id, may_be_refused
             case DeleteEvents():
                 self._model.delete_events(change)
             case DeleteSessions():
                 self._sessions_deleted(node, change)
 
     def _sessions_deleted(self, node: Node, step: DeleteSessions) -> None:
-        """Which of the old ones a step comes to is the store's affair."""
-        self.move()
-        old = [session_id for session_id, seat in self._model.seats.items() if seat.updated < step.before]
+        """The store decides which of the old sessions a step reaches."""
+        self.note_foreign_write()
+        old = [session_id for session_id, session in self._model.sessions.items() if session.updated < step.before]
         for session_id in old:
             if node.store.session(session_id) is None:
                 self._model.retire(session_id)
 
-    def _call_written(self, node: Node, change: Changes, *, excused: bool) -> None:
+    def _call_written(self, node: Node, change: Changes, *, may_be_refused: bool) -> None:
         if change.profile is not None:
-            asked = self._by_time[change.profile.doc["metadata"]["time"]["update"]]
+            observed = self._by_time[change.profile.doc["metadata"]["time"]["update"]]
         elif change.session is not None and change.writes_session:
-            asked = self._who_came_to(change.session, node)
+            observed = self._call_of_session(change.session, node)
         else:
-            self._looked(node, change)
+            self._empty_change_written(node, change)
             return
-        call, profile_id = asked.request, change.fence.profile_id
+        call, profile_id = observed.request, change.fence.profile_id
         assert isinstance(call, Track)
-        check(asked.effect is None, f"call {call.number} is written twice")
+        check(observed.effect is None, f"call {call.number} is written twice")
         check(
-            self._model.may_answer(call, profile_id, asked.could),
+            self._model.may_answer(call, profile_id, observed.possible),
             f"call {call.number} is of profile {profile_id}, and not of {self._model.answering(call)}",
         )
-        asked.effect = self._model.effect(call, profile_id, asked.rules, node.number)
-        asked.excused = excused
-        seat = asked.effect.seat
-        if self._nodes > 1 and seat is not None and change.session is not None:
-            updated = change.session.updated if change.writes_session else self._model.seats[call.session_id].updated
-            # Calls of two nodes may be written in another order than they came; who writes last is right enough.
-            asked.effect = asked.effect._replace(seat=seat._replace(updated=updated))
-        self._model.apply(call, asked.effect)
+        observed.effect = self._model.effect(call, profile_id, observed.rules, node.number)
+        observed.may_be_refused = may_be_refused
+        session = observed.effect.session
+        if self._nodes > 1 and session is not None and change.session is not None:
+            updated = change.session.updated if change.writes_session else self._model.sessions[call.session_id].updated
+            # Calls of two nodes may be written in another order than they arrived: the last write decides.
+            observed.effect = observed.effect._replace(session=session._replace(updated=updated))
+        self._model.apply(call, observed.effect)
 
-    def _who_came_to(self, session: Session, node: Node) -> Asked:
-        """The call that wrote the session's time, which is not before that of its beginning."""
-        for asked in self._waiting.values():
-            call = asked.request
+    def _call_of_session(self, session: Session, node: Node) -> Observed:
+        """The call that wrote the session: its time is that of the session, or the session began later."""
+        for observed in self._waiting.values():
+            call = observed.request
             if (
                 isinstance(call, Track)
-                and (asked.node, call.session_id) == (node.number, session.id)
-                and asked.effect is None
+                and (observed.node, call.session_id) == (node.number, session.id)
+                and observed.effect is None
                 and max(session.inserted, call.received) == session.updated
             ):
-                return asked
-        raise Violation(f"{session} is written, and nobody came to it then")
+                return observed
+        raise Violation(f"{session} is written, and no call has its time")
 
-    def _looked(self, node: Node, change: Changes) -> None:
-        """A call that writes nothing takes place where its empty change is."""
-        for asked in self._waiting.values():
-            call = asked.request
-            if isinstance(call, Track) and asked.node == node.number and asked.effect is None:
+    def _empty_change_written(self, node: Node, change: Changes) -> None:
+        """A call that writes nothing takes effect where its empty change is in the order of commits."""
+        for observed in self._waiting.values():
+            call = observed.request
+            if isinstance(call, Track) and observed.node == node.number and observed.effect is None:
                 profile_id = change.fence.profile_id
-                if self._model.may_answer(call, profile_id, asked.could):
-                    effect = self._model.effect(call, profile_id, asked.rules, node.number)
-                    # What is written of a session's time alone may rest on what the other node has just written over.
-                    changes_nobody = self._nodes > 1 and effect.person is self._model.people.get(profile_id)
-                    if not effect.writes or changes_nobody:
-                        asked.looked.append(effect)
+                if self._model.may_answer(call, profile_id, observed.possible):
+                    effect = self._model.effect(call, profile_id, observed.rules, node.number)
+                    # A change of a session's time alone may be needless after a write of the other node.
+                    changes_no_profile = self._nodes > 1 and effect.profile is self._model.profiles.get(profile_id)
+                    if not effect.writes or changes_no_profile:
+                        observed.empty_effects.append(effect)
 
     def answered(self, node: Node, answer: Answer) -> None:
-        asked = self._asked[answer.number]
-        check(asked.answer is None, f"{answer.number} is answered twice")
-        check(
-            not asked.lost and asked.node == node.number, f"{answer.number} is answered by a node that does not know it"
-        )
-        asked.answer = answer
+        observed = self._observed[answer.number]
+        check(observed.answer is None, f"{answer.number} is answered twice")
+        was_asked = not observed.lost and observed.node == node.number
+        check(was_asked, f"{answer.number} is answered by a node that was not asked")
+        observed.answer = answer
         del self._waiting[answer.number]
         match answer:
             case Tracked():
-                self._tracked(asked, answer)
+                self._tracked(observed, answer)
             case Refused():
-                self._refused(node, asked, answer)
+                self._refused(node, observed, answer)
             case Erased():
-                self._erased(asked, answer)
+                self._erased(observed, answer)
             case Fetched():
-                self._fetched(asked, answer)
+                self._fetched(observed, answer)
             case messages.Administered():
                 pass
             case _:
-                raise Violation(f"nobody expects {answer}")
+                raise Violation(f"unexpected answer {answer}")
 
-    def _tracked(self, asked: Asked, answer: Tracked) -> None:
-        call = asked.request
+    def _tracked(self, observed: Observed, answer: Tracked) -> None:
+        call = observed.request
         assert isinstance(call, Track)
-        effects = asked.looked if asked.effect is None else [asked.effect]
+        effects = observed.empty_effects if observed.effect is None else [observed.effect]
         check(effects, f"call {call.number} is answered before it is on disk")
-        told = [(event.id, event.seq, event.saved) for event in answer.events]
-        shown = says(answer.profile) if answer.profile is not None else None
-        said = (answer.profile_id, answer.session_id, told, answer.profile_saved, answer.session_saved, shown)
-        fitting = [effect for effect in effects if said == _to_say(call, effect)]
-        check(fitting, f"call {call.number} is answered {said}, and should be {_to_say(call, effects[-1])}")
+        listed = [(event.id, event.seq, event.saved) for event in answer.events]
+        shown = content(answer.profile) if answer.profile is not None else None
+        content_of_answer = (
+            answer.profile_id, answer.session_id, listed, answer.profile_saved, answer.session_saved, shown
+        )  # fmt: skip
+        fitting = [effect for effect in effects if content_of_answer == _expected_answer(call, effect)]
+        expected = _expected_answer(call, effects[-1])
+        check(fitting, f"call {call.number} is answered {content_of_answer}, and should be {expected}")
         effect = fitting[-1]
-        birth = effect.person.birth
-        new = [seq for _, seq, saved in told if saved]
+        birth = effect.profile.birth
+        new = [seq for _, seq, saved in listed if saved]
         if new:
-            check(
-                min(new) > asked.floors.get(birth, 0), f"call {call.number} has {new}, after {asked.floors.get(birth)}"
-            )
+            highest = observed.min_seqs.get(birth, 0)
+            check(min(new) > highest, f"call {call.number} has {new}, after {highest}")
             self._answered_up_to[birth] = max(self._answered_up_to.get(birth, 0), *new)
 
-    def _refused(self, node: Node, asked: Asked, answer: Refused) -> None:
-        number, done = answer.number, asked.effect or asked.erased
-        check(done is None or asked.excused, f"{number} is refused, and is on disk: {done}")
+    def _refused(self, node: Node, observed: Observed, answer: Refused) -> None:
+        number, done = answer.number, observed.effect or observed.erased
+        check(done is None or observed.may_be_refused, f"{number} is refused, and is on disk: {done}")
         if answer.reason is Reason.STORE_FAILED:
-            check(node.failures > asked.failures, f"{number} is refused, and nothing had failed")
+            check(
+                node.failures > observed.failures,
+                f"{number} is refused, and the store had not failed",
+            )
         else:
             check(answer.reason is Reason.CONTENDED, f"{number} is refused: {answer.reason}")
-            check(self._moves[asked.node] > asked.moves, f"{number} is contended, and nobody contended it")
+            contended = self._foreign_writes[observed.node] > observed.foreign_writes
+            check(contended, f"{number} is refused as contended, and no other write contended with it")
 
-    def _erased(self, asked: Asked, answer: Erased) -> None:
-        assert isinstance(asked.request, messages.Erase)
+    def _erased(self, observed: Observed, answer: Erased) -> None:
+        assert isinstance(observed.request, messages.Erase)
         if answer.profile_id is not None:
-            check(asked.erased == answer.profile_id, f"{answer} is answered before it is on disk")
+            check(observed.erased == answer.profile_id, f"{answer} is answered before it is on disk")
         else:
-            living = self._model.living(asked.request.profile_id)
-            check(living is None, f"{asked.request} finds nobody, and there is {living}")
+            living = self._model.living(observed.request.profile_id)
+            check(living is None, f"{observed.request} finds no profile, and {living} exists")
 
-    def _fetched(self, asked: Asked, answer: Fetched) -> None:
-        """A node that others have outrun may still show what it knows."""
-        assert isinstance(asked.request, messages.Fetch)
-        profile_id = asked.request.profile_id
+    def _fetched(self, observed: Observed, answer: Fetched) -> None:
+        """A node may show an old profile after another node wrote it."""
+        assert isinstance(observed.request, messages.Fetch)
+        profile_id = observed.request.profile_id
         living = self._model.living(profile_id)
-        person = self._model.people[living] if living else None
-        writer = person.writer if person else self._model.erased_by.get(profile_id, -1)
-        if writer in (-1, asked.node):
-            shown = says(answer.profile.doc) if answer.profile else None
-            check(shown == (person and person.says()), f"{profile_id} is shown as {shown}, and is {person}")
+        profile = self._model.profiles[living] if living else None
+        writer = profile.writer if profile else self._model.erased_by.get(profile_id, -1)
+        if writer in (-1, observed.node):
+            shown = content(answer.profile.doc) if answer.profile else None
+            check(shown == (profile and profile.content()), f"{profile_id} is shown as {shown}, and is {profile}")
 
     def compare(self, stored: Contents) -> None:
         found = differences(stored, self._model)
         check(not found, f"the store differs from the model: {found}")
 
 
-def _to_say(call: Track, effect: Effect) -> tuple[object, ...]:
-    shown = effect.person.says() if call.wants_profile else None
+def _expected_answer(call: Track, effect: Effect) -> tuple[object, ...]:
+    shown = effect.profile.content() if call.wants_profile else None
     return effect.profile_id, call.session_id, effect.listed, effect.profile_saved, effect.session_saved, shown

@@ -1,4 +1,4 @@
-"""Three rule sets whose effects tell under which of them an event was applied; `Model.effect` says the same."""
+"""Three rule sets. The effect of an event shows which one was in force; `Model.effect` has the same effects."""
 
 from trackd.config.settings import Limits
 from trackd.core.rules.compiling import compile_rules

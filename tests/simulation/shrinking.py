@@ -1,4 +1,4 @@
-"""Makes a failing history short by leaving out steps as long as it still fails."""
+"""Shrinks a failing history: removes steps as long as it still fails."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ def violation_of(history: History) -> Violation | None:
 
 
 def shrunk(history: History, fails: Callable[[History], object] = violation_of) -> History:
-    """Half of the steps at once, then a quarter, and so on down to single ones, again from there while it helps.
+    """Remove half of the steps at once, then a quarter, and so on down to single ones, as long as that helps.
 
-    As Zeller's delta debugging does it. What fails in the end need not be what failed in the beginning.
+    This is delta debugging (Zeller). The shrunk history may fail for another reason than the first one.
     """
     steps, plays = list(history.steps), 0
     size = len(steps) // 2

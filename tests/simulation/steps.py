@@ -1,14 +1,14 @@
-"""A history: what happens to the nodes, step by step, made of a seed.
+"""Histories: what happens to the nodes, step by step, generated from a seed.
 
-Steps are plain data and know nothing of the state that they meet: one that has nothing to do does nothing. So any of
-them can be left out, and what is left is a history too: that is how a failing one is made short.
+Steps are plain data, and do nothing when they have nothing to do. So any of them can be removed and the rest is a
+history too, which is how a failing history is shrunk.
 """
 
 import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-STEPS = 250  # of a history; short ones find as much, and are shrunk faster
+STEPS = 250  # in a history; longer ones find no more, and take longer to shrink
 
 EVENT_TYPES = ("page-view", "t", "t", "u")
 SOURCES = ("source", "source", "permanent")
@@ -16,15 +16,15 @@ MERGED = {"m0": "B0", "m1": "B1"}
 ORPHAN, GONE = "orphan", "gone"
 
 
-class Whom(NamedTuple):
-    """A profile: the one that the call with this label was answered with, or the one of this id."""
+class ProfileRef(NamedTuple):
+    """A profile: the one in the answer to the call with this label, or the one with this id."""
 
     label: int = 0
     id: str | None = None
 
 
-class Happening(NamedTuple):
-    """An event; without an `id` it is the server that makes one."""
+class EventSpec(NamedTuple):
+    """An event of a call. Without an `id` the server makes one."""
 
     id: str | None
     type: str
@@ -35,8 +35,8 @@ class Call(NamedTuple):
     label: int
     node: int
     session: str
-    whom: Whom | None
-    events: tuple[Happening, ...]
+    profile: ProfileRef | None
+    events: tuple[EventSpec, ...]
     source: str = "source"
     keep_session: bool = True
     context: int | None = None
@@ -44,7 +44,7 @@ class Call(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """The call of this label, sent again."""
+    """Sends the call with the label `of` again."""
 
     label: int
     node: int
@@ -54,28 +54,28 @@ class Retry(NamedTuple):
 class Erase(NamedTuple):
     label: int
     node: int
-    whom: Whom
+    profile: ProfileRef
     keep_events: bool
 
 
 class Fetch(NamedTuple):
     label: int
     node: int
-    whom: Whom
+    profile: ProfileRef
 
 
 class Administer(NamedTuple):
-    """Puts a source that nobody sends for: it stands in batches between calls."""
+    """Puts a source that no call uses, so that batches have other changes between calls."""
 
     label: int
     node: int
 
 
 class Commit(NamedTuple):
-    """The node's batch ends.
+    """The batch of the node ends.
 
-    "stored"; "lost": it fails, nothing is written; "unheard": it is written, the node hears of an error; "flawed": the
-    change at `place` cannot be stored, the others can.
+    `how`: "stored"; "failed": nothing is written; "unreported": everything is written, and an error is reported to
+    the node; "partial": the change at `place` cannot be stored, the others can.
     """
 
     node: int
@@ -84,7 +84,7 @@ class Commit(NamedTuple):
 
 
 class Crash(NamedTuple):
-    """The node's memory is gone and it starts again. `durable`: its batch was written before."""
+    """The node loses its memory and starts again. `durable`: its batch was written before."""
 
     node: int
     durable: bool
@@ -96,21 +96,21 @@ class Rules(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Time passes, then the node looks what there is to do."""
+    """Time passes, then the node gets a tick."""
 
     node: int
     seconds: int
 
 
 class BreakReads(NamedTuple):
-    """The node's next reads fail."""
+    """The next reads of the node fail."""
 
     node: int
     reads: int
 
 
 class BreakWriter(NamedTuple):
-    """The node's writer takes no batch, or takes them again."""
+    """The writer of the node accepts no batches, or accepts them again."""
 
     node: int
     takes: bool
@@ -121,8 +121,8 @@ Step = (
 )  # fmt: skip
 
 
-class Stage(NamedTuple):
-    """What a history is played on. `nodes` write one store; in files they do it in SQLite."""
+class Setup(NamedTuple):
+    """The settings of a history. All nodes write to one store: in memory, or SQLite in a file."""
 
     nodes: int
     in_file: bool
@@ -133,27 +133,27 @@ class Stage(NamedTuple):
 
 class History(NamedTuple):
     seed: int
-    stage: Stage
+    setup: Setup
     steps: tuple[Step, ...]
 
 
 def history(seed: int, steps: int = STEPS, in_file: bool | None = None) -> History:
-    """The same for the same seed. `in_file` None: one of 16 is."""
+    """The history of a seed. With `in_file` None one history in 16 is in a file."""
     chance = random.Random(seed)
-    stage = Stage(
+    setup = Setup(
         nodes=chance.choice((1, 1, 2)),
         in_file=seed % 16 == 0 if in_file is None else in_file,
         max_active_profiles=chance.choice((1, 2, 3, 100)),
         max_cached_sessions=chance.choice((1, 2, 3, 100)),
         retention_days=chance.choice((0, 0, 1)),
     )
-    return History(seed, stage, tuple(_Maker(chance, stage).make(steps)))
+    return History(seed, setup, tuple(_Maker(chance, setup).make(steps)))
 
 
 class _Maker:
-    def __init__(self, chance: random.Random, stage: Stage) -> None:
+    def __init__(self, chance: random.Random, setup: Setup) -> None:
         self._chance = chance
-        self._stage = stage
+        self._setup = setup
         self._label = 0
         self._ids: list[str] = []
         kinds = {
@@ -185,18 +185,18 @@ class _Maker:
         return self._label
 
     def _node(self) -> int:
-        return int(self._stage.nodes > 1 and self._chance.random() < 0.25)
+        return int(self._setup.nodes > 1 and self._chance.random() < 0.25)
 
     def _recent(self) -> int:
-        """The label of something asked, rather late than early."""
+        """The label of an earlier request, more often a recent one."""
         return self._label - int(self._chance.expovariate(0.15))
 
-    def _whom(self) -> Whom:
+    def _profile_ref(self) -> ProfileRef:
         dice = self._chance.random()
         if dice < 0.65:
-            return Whom(self._recent())
-        unknown = GONE if self._stage.nodes == 1 else "X0"  # who is a visitor depends on it, and no fence guards that
-        return Whom(id=self._chance.choice(("B0", "B1", "m0", "m1", "X0", "X1", "X2", unknown)))
+            return ProfileRef(self._recent())
+        unknown = GONE if self._setup.nodes == 1 else "X0"  # no fence guards orphans
+        return ProfileRef(id=self._chance.choice(("B0", "B1", "m0", "m1", "X0", "X1", "X2", unknown)))
 
     def _call(self, session: str | None = None) -> Iterator[Step]:
         chance, label = self._chance, self._next()
@@ -206,17 +206,17 @@ class _Maker:
             label,
             self._node(),
             session,
-            self._whom() if chance.random() < 0.5 else None,
-            tuple(self._happening() for _ in range(chance.choice((0, 1, 1, 1, 2, 3)))),
+            self._profile_ref() if chance.random() < 0.5 else None,
+            tuple(self._event_spec() for _ in range(chance.choice((0, 1, 1, 1, 2, 3)))),
             chance.choice(SOURCES),
             keep_session=chance.random() < 0.9,
             context=chance.randrange(3) if chance.random() < 0.2 else None,
             wants_profile=chance.random() < 0.2,
         )
 
-    def _happening(self) -> Happening:
+    def _event_spec(self) -> EventSpec:
         chance = self._chance
-        return Happening(self._event_id(), chance.choice(EVENT_TYPES), chance.random() < 0.9)
+        return EventSpec(self._event_id(), chance.choice(EVENT_TYPES), chance.random() < 0.9)
 
     def _event_id(self) -> str | None:
         dice = self._chance.random()
@@ -237,16 +237,16 @@ class _Maker:
         yield Retry(self._next(), self._node(), of)
 
     def _commit(self) -> Iterator[Step]:
-        how = self._chance.choices(("stored", "lost", "unheard", "flawed"), (82, 7, 6, 5))[0]
+        how = self._chance.choices(("stored", "failed", "unreported", "partial"), (82, 7, 6, 5))[0]
         yield Commit(self._node(), how, self._chance.randrange(4))
 
     def _fetch(self) -> Iterator[Step]:
-        whom = self._whom()
-        yield Fetch(self._next(), self._node(), whom)
+        profile = self._profile_ref()
+        yield Fetch(self._next(), self._node(), profile)
 
     def _erase(self) -> Iterator[Step]:
-        whom = self._whom()
-        yield Erase(self._next(), self._node(), whom, self._chance.random() < 0.4)
+        profile = self._profile_ref()
+        yield Erase(self._next(), self._node(), profile, self._chance.random() < 0.4)
 
     def _administer(self) -> Iterator[Step]:
         yield Administer(self._next(), self._node())

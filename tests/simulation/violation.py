@@ -1,8 +1,8 @@
-"""What a simulation ends with when a promise is broken."""
+"""The exception for a broken promise."""
 
 
-class Violation(Exception):  # noqa: N818  as a checker of histories calls it
-    """The message says what is wrong; `step` is the one at which it showed, None at the end of the history."""
+class Violation(Exception):  # noqa: N818  the usual word in checkers of histories
+    """A promise of trackd is broken. `step` is the step that showed it, None if it was the end of the history."""
 
     def __init__(self, message: str, step: object = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Plays a history: nodes that are asked, commit, fail, crash and start again, and a referee who hears of all of it."""
+"""The world: plays a history on its nodes and its disk, and reports every request, commit and crash to the referee."""
 
 import itertools
 import logging
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.simulation.disk import Disk, FileDisk, MemoryDisk
 from tests.simulation.node import BEGAN, Node
-from tests.simulation.referee import Asked, Referee
+from tests.simulation.referee import Observed, Referee
 from tests.simulation.steps import (
     Administer,
     BreakReads,
@@ -20,14 +20,14 @@ from tests.simulation.steps import (
     Commit,
     Crash,
     Erase,
+    EventSpec,
     Fetch,
-    Happening,
     History,
+    ProfileRef,
     Retry,
     Rules,
     Step,
     Tick,
-    Whom,
 )
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
@@ -38,25 +38,25 @@ from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 from trackd.storage.writer import commit as commit_to
 
-DELETED_AT_ONCE = 3  # rows of a step: few, so that deletions take many
-COMPARED_EVERY = 25  # commits: the whole store against the whole model
-MAX_DRAIN = 1_000  # batches, after which calls that still wait are taken to wait for ever
+STEP_ROWS = 3  # so few that a deletion takes many steps
+COMPARE_EVERY = 25  # commits
+MAX_DRAIN = 1_000  # batches; calls that wait after them will wait for ever
 
 
 class World:
     def __init__(self, history: History) -> None:
-        self._stage = history.stage
-        self._disk: Disk = FileDisk() if self._stage.in_file else MemoryDisk()
+        self._setup = history.setup
+        self._disk: Disk = FileDisk() if self._setup.in_file else MemoryDisk()
         self._ids = itertools.count(1)
         self._milliseconds = 0
-        self._referee = Referee(self._stage.nodes, self._disk.contents())
-        self._by_label: dict[int, Asked] = {}
+        self._referee = Referee(self._setup.nodes, self._disk.contents())
+        self._by_label: dict[int, Observed] = {}
         self._calls: dict[int, Call] = {}
         self._commits = 0
-        self._nodes = [self._start(number) for number in range(self._stage.nodes)]
+        self._nodes = [self._start(number) for number in range(self._setup.nodes)]
 
     def _start(self, number: int) -> Node:
-        node = Node(number, self._disk.open(), self._stage, self._referee, self._ids)
+        node = Node(number, self._disk.open(), self._setup, self._referee, self._ids)
         node.pass_time(self._milliseconds / 1000)
         return node
 
@@ -66,9 +66,8 @@ class World:
             node.store.close()
         self._disk.remove()
 
-    # Steps: each tells whether it had something to do.
-
-    def take(self, step: Step) -> bool:
+    def perform(self, step: Step) -> bool:
+        """Returns whether the step had something to do."""
         node = self._nodes[step.node]
         match step:
             case Call():
@@ -79,11 +78,11 @@ class World:
                     return False
                 self._call(call, step.label, node)
             case Erase():
-                if (profile_id := self._named(step.whom)) is None:
+                if (profile_id := self._profile_id(step.profile)) is None:
                     return False
-                self._ask(node, messages.Erase(step.label, profile_id, self._moment(), step.keep_events))
+                self._ask(node, messages.Erase(step.label, profile_id, self._unique_time(), step.keep_events))
             case Fetch():
-                if (profile_id := self._named(step.whom)) is None:
+                if (profile_id := self._profile_id(step.profile)) is None:
                     return False
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
                 check(not fetched.waits, "a fetch is not answered")
@@ -108,16 +107,16 @@ class World:
                 node.takes_batches = step.takes
         return True
 
-    def _moment(self) -> str:
-        """A time that no other request has."""
+    def _unique_time(self) -> str:
+        """A time for one request alone."""
         self._milliseconds += 1
         return timestamp(BEGAN + timedelta(milliseconds=self._milliseconds))
 
-    def _named(self, whom: Whom | None) -> str | None:
-        if whom is None or whom.id is not None:
-            return whom and whom.id
-        asked = self._by_label.get(whom.label)
-        return asked.answer.profile_id if asked and isinstance(asked.answer, Tracked) else None
+    def _profile_id(self, profile: ProfileRef | None) -> str | None:
+        if profile is None or profile.id is not None:
+            return profile and profile.id
+        observed = self._by_label.get(profile.label)
+        return observed.answer.profile_id if observed and isinstance(observed.answer, Tracked) else None
 
     def _call(self, call: Call, label: int, node: Node) -> None:
         self._calls[label] = call
@@ -125,8 +124,8 @@ class World:
             number=label,
             source_id=call.source,
             session_id=call.session,
-            received=self._moment(),
-            profile_id=self._named(call.whom),
+            received=self._unique_time(),
+            profile_id=self._profile_id(call.profile),
             events=tuple(self._event(event, f"made-{label}.{place}") for place, event in enumerate(call.events)),
             context=None if call.context is None else {"c": call.context},
             save_session=call.keep_session,
@@ -134,7 +133,7 @@ class World:
         )
         self._by_label[label] = self._ask(node, track)
 
-    def _event(self, event: Happening, made: str) -> TrackedEvent:
+    def _event(self, event: EventSpec, made: str) -> TrackedEvent:
         return TrackedEvent(
             id=event.id or made,
             own_id=event.id is not None,
@@ -143,9 +142,9 @@ class World:
             store=event.store,
         )
 
-    def _ask(self, node: Node, request: Request[Any]) -> Asked:
+    def _ask(self, node: Node, request: Request[Any]) -> Observed:
         assert node.wiring is not None
-        asked = self._referee.ask(node, request)
+        observed = self._referee.ask(node, request)
         match request:
             case Track():
                 address = node.wiring.source_auth
@@ -154,80 +153,76 @@ class World:
             case _:
                 address = node.wiring.directory
         node.tell(address, request)
-        return asked
+        return observed
 
     def _crash(self, node: Node, *, durable: bool) -> None:
         if durable and node.batches:
             self._write(node, node.batches[0])
         self._referee.crash(node)
         node.close()
-        if self._stage.in_file:
+        if self._setup.in_file:
             node.store.close()
         self._nodes[node.number] = self._start(node.number)
         self.compare()
 
-    # The disk
-
     def _commit(self, node: Node, step: Commit) -> None:
-        batch = [_small(change) for change in node.batches.popleft()]
+        batch = [_with_small_steps(change) for change in node.batches.popleft()]
         failed = BatchResult(error=StoreError("the disk is full"))
         match step.how:
             case "stored":
                 result = self._write(node, batch)
-            case "lost":
+            case "failed":
                 node.failed_commits += 1
                 result = failed
-            case "unheard":
+            case "unreported":
                 node.failed_commits += 1
-                self._write(node, batch, excused=True)
+                self._write(node, batch, may_be_refused=True)
                 result = failed
             case _:
                 node.failed_commits += 1
-                result = BatchResult(self._write_but_one(node, batch, step.place % len(batch) if batch else 0))
-        self._referee.decides(node)
+                result = BatchResult(self._write_partially(node, batch, step.place % len(batch) if batch else 0))
+        self._referee.note_decisions(node)
         node.finish(result)
         self._commits += 1
-        if self._commits % COMPARED_EVERY == 0:
+        if self._commits % COMPARE_EVERY == 0:
             self.compare()
 
-    def _write(self, node: Node, batch: Sequence[Change], *, excused: bool = False) -> BatchResult:
+    def _write(self, node: Node, batch: Sequence[Change], *, may_be_refused: bool = False) -> BatchResult:
         result = commit_to(node.store, batch)
         check(result.error is None, f"the store failed: {result.error}")
         for change, outcome in zip(batch, result.outcomes, strict=True):
-            self._referee.written(node, change, outcome, excused=excused)
+            self._referee.written(node, change, outcome, may_be_refused=may_be_refused)
         return result
 
-    def _write_but_one(self, node: Node, batch: Sequence[Change], flawed: int) -> list[Outcome]:
-        """As SqliteStore does when a row cannot be stored: what is built on it is stale."""
+    def _write_partially(self, node: Node, batch: Sequence[Change], partial: int) -> list[Outcome]:
+        """As SqliteStore does when a row cannot be stored: changes that depend on it are stale."""
         outcomes: list[Outcome] = []
-        undone: set[str] = set()
+        not_stored: set[str] = set()
         for place, change in enumerate(batch):
             profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            if place == flawed:
+            if place == partial:
                 outcomes.append(Outcome.FAILED)
-            elif profile_id in undone:
+            elif profile_id in not_stored:
                 outcomes.append(Outcome.STALE)
             else:
                 outcomes += self._write(node, [change]).outcomes
             if outcomes[-1] is not Outcome.STORED and profile_id is not None:
-                undone.add(profile_id)
-        self._referee.move()
+                not_stored.add(profile_id)
+        self._referee.note_foreign_write()
         return outcomes
 
-    # The end
-
     def drain(self) -> None:
-        """The disk is well again: whoever waits has to be answered."""
+        """End the faults and commit everything: then every request must have an answer."""
         for node in self._nodes:
             node.takes_batches, node.reads.fail = True, 0
             for _ in range(MAX_DRAIN):
                 if not node.batches:
                     break
                 self._commit(node, Commit(node.number))
-        check(not self._referee.waiting, f"nobody answers {self._referee.waiting}")
+        check(not self._referee.waiting, f"{self._referee.waiting} get no answer")
         self.compare()
         found = self._disk.faults()
-        if self._stage.nodes > 1:  # a call may have come to one node before, and be written after another's erasure
+        if self._setup.nodes > 1:  # a call may be decided before an erasure of another node, and be written after it
             found = [fault for fault in found if not fault.startswith("erased:")]
         check(not found, f"the audit finds {found}")
 
@@ -235,18 +230,18 @@ class World:
         self._referee.compare(self._disk.contents())
 
 
-def _small(change: Change) -> Change:
-    return replace(change, limit=DELETED_AT_ONCE) if isinstance(change, DeleteEvents | DeleteSessions) else change
+def _with_small_steps(change: Change) -> Change:
+    return replace(change, limit=STEP_ROWS) if isinstance(change, DeleteEvents | DeleteSessions) else change
 
 
 def play(history: History) -> int:
-    """Returns how many steps had something to do. Raises Violation, which says after which step."""
-    with _silence():
+    """Returns how many steps had something to do. Raises Violation, with the step that showed it."""
+    with _without_logging():
         world = World(history)
-        taken, step = 0, None
+        performed, step = 0, None
         try:
             for step in history.steps:
-                taken += world.take(step)
+                performed += world.perform(step)
             step = None
             world.drain()
         except Violation as violation:
@@ -256,12 +251,12 @@ def play(history: History) -> int:
             raise Violation(f"{type(error).__name__}: {error}", step) from error
         finally:
             world.close()
-    return taken
+    return performed
 
 
 @contextmanager
-def _silence() -> Iterator[Any]:
-    """Failures are what is simulated: nobody reads the log lines of a million of them."""
+def _without_logging() -> Iterator[Any]:
+    """Failures are simulated on purpose: their log lines would slow it down and hide the result."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
