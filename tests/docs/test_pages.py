@@ -71,6 +71,13 @@ def test_a_page_shows_every_command() -> None:
     assert [command for command in sorted(commands) if f"trackd {command}" not in text] == []
 
 
+def test_a_page_names_every_target_of_make() -> None:
+    targets = re.findall(r"^([a-z-]+):.*  ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"run", "test", "check"} <= set(targets)
+    text = page("contributing/testing") + README + PAGES["CONTRIBUTING.md"]
+    assert [target for target in targets if not re.search(rf"make {target}\b(?!-)", text)] == []
+
+
 def test_the_load_testing_page_names_every_option() -> None:
     options = set(re.findall(r"^  (--[a-z-]+)", help_of("load"), re.MULTILINE)) - {"--help"}
     assert {"--source", "--first-calls", "--history"} <= options
