@@ -87,12 +87,12 @@ def import_(
     path = _database(db, config)
     _clean_up_when_told_to_stop()
     from trackd.cli.progress import progress_bar
-    from trackd.storage.transfer.importing import load
+    from trackd.storage.transfer.importing import import_export
 
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
         with progress_bar("import", total, in_bytes=True) as moved:
-            counts = load(path, lines, "stdin" if file == "-" else file, moved)
+            counts = import_export(path, lines, "stdin" if file == "-" else file, moved)
     typer.echo(f"Imported into {path}: {', '.join(f'{count} {table}' for table, count in counts.items())}")
 
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that appear complete or not at all, even if the process is killed while it writes."""
 
 import contextlib
 import os
@@ -8,8 +8,11 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`. What is written there is synced and renamed at the end, or removed at a fault."""
-    target = path.resolve()  # a link stays a link
+    """A context manager with the path of a temporary file beside `path`.
+
+    At the end the temporary file is synced and takes the place of `path`. After an exception it is removed.
+    """
+    target = path.resolve()  # a link stays, and its target is replaced
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield temporary

@@ -1,4 +1,4 @@
-"""A copy of a live database, with SQLite's online backup."""
+"""Backup: a copy of a database file, with SQLite's online backup, also while the server runs."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,18 +14,19 @@ PAGES_AT_ONCE = 1024
 
 
 def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, int], None]) -> None:
-    """Copy the database to one file that needs no other. `on_bytes` hears how much is done, and of how much.
+    """Copy the database file at `path`, as it is at this moment, to the single file `copy`.
 
-    Raises DatabaseError; then `copy` is as it was.
+    `on_bytes` is called with the bytes that are copied so far and their total. Raises DatabaseError when `copy` exists
+    (unless `replace`) or cannot be written; then it is as before.
     """
     with contextlib.closing(open_for_reading(path)) as reader:
         _check_target(path, copy, replace)
         with database_errors(path), atomic_file(copy) as temporary:
-            temporary.unlink(missing_ok=True)  # of a process that was killed
+            temporary.unlink(missing_ok=True)  # left by a process that was killed
             with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as target:
                 target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once
-                # The backup begins again when another process writes between two of its steps, so under load it would
-                # never end. It does not where its connection is in a read transaction: all steps see that moment.
+                # A backup starts over when another process writes between two of its steps, and would not end under
+                # load. In a read transaction it does not: all steps read the same snapshot.
                 reader.execute("BEGIN")
                 reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 page_bytes = reader.execute("PRAGMA page_size").fetchone()[0]
@@ -35,7 +36,7 @@ def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, i
                     progress=lambda _, left, pages: on_bytes((pages - left) * page_bytes, pages * page_bytes),
                 )
                 reader.execute("ROLLBACK")
-                target.execute("PRAGMA journal_mode = DELETE")  # as WAL it could not be opened where nobody may write
+                target.execute("PRAGMA journal_mode = DELETE")  # WAL files cannot be opened in a read-only folder
 
 
 def _check_target(path: Path, copy: Path, replace: bool) -> None:
@@ -45,11 +46,11 @@ def _check_target(path: Path, copy: Path, replace: bool) -> None:
         if copy.samefile(path):
             raise DatabaseError(f"{copy} is the database itself: name another file for its copy.")
         if not copy.is_file():
-            raise DatabaseError(f"{copy} is not a file: name another for the copy.")
+            raise DatabaseError(f"{copy} is not a file: name another one for the copy.")
         if not replace:
-            raise DatabaseError(f"{copy} is there already: name another file, or replace it with --force.")
+            raise DatabaseError(f"{copy} exists already: name another file, or replace it with --force.")
     log = copy.with_name(f"{copy.name}-wal")
     if log.exists():  # SQLite would take it for the log of the copy
         raise DatabaseError(
-            f"{copy} cannot be replaced, it is in use or was not closed ({log} is there): name another file."
+            f"{copy} cannot be replaced, it is in use or was not closed ({log} exists): name another file."
         )

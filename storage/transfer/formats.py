@@ -1,4 +1,4 @@
-"""Rows of a table as CSV and Parquet: its columns, but for those that link events; JSON as text."""
+"""Exports of one table as CSV and Parquet: all columns except those that chain events; JSON stays text."""
 
 import csv
 import importlib.util
@@ -15,27 +15,28 @@ GROUP_ROWS, GROUP_BYTES = 20_000, 32 * 2**20
 
 
 class FormatError(StoreError):
-    """A format cannot be written here: a sentence that says what to do."""
+    """A format cannot be written on this installation. The message is a sentence that names the remedy."""
 
 
 def columns_of(record: type[Record]) -> list[str]:
+    """The names of the exported columns."""
     return [column for column in record.columns if column not in record.links]
 
 
 def write_csv(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> None:
-    """With a line of names; a null is empty."""
+    """Write rows as CSV with a header line; null becomes an empty field."""
     columns = columns_of(record)
     text = io.TextIOWrapper(output, encoding="utf-8", newline="", write_through=True)
     try:
-        lines = csv.writer(text)  # its lines end in CRLF: with another end it would not quote a CR in a value
+        lines = csv.writer(text)  # lines end in CRLF: with another end a CR in a value would not be quoted
         lines.writerow(columns)
-        lines.writerows(map(_picked(record), rows))
+        lines.writerows(map(_selected(record), rows))
     finally:
         text.detach()
 
 
 def check_parquet() -> None:
-    """Raises FormatError when pyarrow, an extra of trackd, is not there."""
+    """Raises FormatError when pyarrow, an extra of trackd, is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise FormatError(
             "Parquet needs pyarrow, which is not installed: install it with `pip install 'trackd[parquet]'`, "
@@ -44,20 +45,20 @@ def check_parquet() -> None:
 
 
 def write_parquet(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> None:
-    """In row groups of so many rows or bytes."""
-    import pyarrow as arrow
+    """Write rows as Parquet, in row groups that are bounded in rows and bytes."""
+    import pyarrow as arrow  # an extra, and heavy
     from pyarrow import parquet
 
     columns = columns_of(record)
     types = [arrow.int64() if column in WHOLE_NUMBERS else arrow.string() for column in columns]
     schema = arrow.schema(list(zip(columns, types, strict=True)))
     with parquet.ParquetWriter(output, schema, compression="zstd") as writer:
-        for group in _groups(map(_picked(record), rows)):
+        for group in _groups(map(_selected(record), rows)):
             values = [arrow.array(column, kind) for column, kind in zip(zip(*group, strict=True), types, strict=True)]
             writer.write_batch(arrow.record_batch(values, schema))
 
 
-def _picked(record: type[Record]) -> Any:
+def _selected(record: type[Record]) -> Any:
     return itemgetter(*(record.columns.index(column) for column in columns_of(record)))
 
 

@@ -13,16 +13,13 @@ from typing import Any, BinaryIO
 import msgspec
 from sqlite_utils.utils import sqlite3
 
-from trackd.core.encoding import json_text
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import database_errors
 from trackd.storage.sqlite.database import open_for_writing
-from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.transfer import version_1
-from trackd.storage.transfer.event_check import EventCheck
-from trackd.storage.transfer.fault import FaultError
+from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
 from trackd.storage.transfer.records import (
     FORMAT,
     RECORDS,
@@ -40,34 +37,34 @@ from trackd.storage.transfer.records import (
 
 MAX_LINE_BYTES = 64 * 2**20
 BATCH_ROWS, BATCH_BYTES = 512, 8 * 2**20
-TOMBSTONES = "SELECT hash FROM erased WHERE hash IN (SELECT value FROM json_each(?))"
-PUT = {
+INSERTS = {
     record: BulkInsert(record.table(), record.columns, "ON CONFLICT DO NOTHING" if record is ErasedRecord else "")
     for record in RECORDS
 }
 
 
-class LoadError(StoreError):
-    """The file cannot be loaded: a sentence with its line and fault."""
+class NotImportedError(StoreError):
+    """An export cannot be imported. The message is a sentence with the line and its fault."""
 
 
-def load(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int], None]) -> dict[str, int]:
-    """Load what `Export.lines` wrote, and return how many rows of each table. `on_bytes` hears how much was read.
+def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int], None]) -> dict[str, int]:
+    """Import the lines of `Export.lines` into the database file at `path`; return the number of rows of each table.
 
-    Raises LoadError and DatabaseError; then the database is as it was, and not there if it was not.
+    `name` is the file's name in errors. `on_bytes` is called now and then with the number of bytes that are read.
+    Raises NotImportedError and DatabaseError; then the database is as before, and a file that did not exist is removed.
     """
     with DatabaseLock(path):
-        made = not path.exists()
+        is_new = not path.exists()
         try:
             with contextlib.closing(open_for_writing(path)) as db, database_errors(path):
-                return _Loading(db, file, name, on_bytes).run()
+                return _Import(db, file, name, on_bytes).run()
         except BaseException:
-            if made:
+            if is_new:
                 path.unlink(missing_ok=True)
             raise
 
 
-class _Loading:
+class _Import:
     def __init__(self, db: Any, file: BinaryIO, name: str, on_bytes: Callable[[int], None]) -> None:
         self._db = db
         self._file = file
@@ -80,13 +77,13 @@ class _Loading:
 
     def run(self) -> dict[str, int]:
         self._db.execute("BEGIN IMMEDIATE")
-        self._events = EventCheck(self._db)
+        self._events = EventChecker(self._db)
         try:
             self._read()
             self._db.execute("COMMIT")
-        except FaultError as fault:
+        except InvalidLineError as fault:
             line = fault.line or max(self._line, 1)
-            raise LoadError(f"{self._name} is not imported, line {line}: {fault}.") from fault
+            raise NotImportedError(f"{self._name} is not imported, line {line}: {fault}.") from fault
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -106,11 +103,11 @@ class _Loading:
         except (ValueError, RecursionError):
             known = False
         if not known:
-            raise FaultError("this is no file that `trackd export` wrote without --table")
+            raise InvalidLineError("this is not a file that `trackd export` wrote without --table")
         if header.version == version_1.VERSION:
             self._upgraded = version_1.upgraded
         elif header.version != VERSION:
-            raise FaultError(
+            raise InvalidLineError(
                 f"it has version {header.version} of the format, this trackd reads versions {version_1.VERSION} to "
                 f"{VERSION}: import it with the trackd that wrote it"
             )
@@ -122,12 +119,12 @@ class _Loading:
             self._on_bytes(self._read_bytes)
         self._line += bool(line)
         if len(line) == MAX_LINE_BYTES:
-            raise FaultError(f"it is longer than {MAX_LINE_BYTES} bytes")
+            raise InvalidLineError(f"it is longer than {MAX_LINE_BYTES} bytes")
         return line or None
 
     def _rows(self, last_number: int) -> Iterator[tuple[int, int, type[Record], Row]]:
-        """Line, length, kind and row of each record."""
-        section, before = 0, 0
+        """Yield the line number, the length in bytes, the kind and the row of each record."""
+        section, last_event = 0, 0
         while line := self._next():
             record = self._decoded(line)
             if isinstance(record, End):
@@ -135,73 +132,69 @@ class _Loading:
                 return
             kind = type(record)
             if RECORDS.index(kind) < section:
-                raise FaultError(f"a record of {kind.table()} stands after those of {RECORDS[section].table()}")
+                raise InvalidLineError(f"a record of {kind.table()} stands after those of {RECORDS[section].table()}")
             section = RECORDS.index(kind)
             if isinstance(record, EventRecord):
-                if record.number <= before:
-                    raise FaultError(f"event {record.document.id!r} has number {record.number}, after {before}")
-                before = record.number
+                if record.number <= last_event:
+                    raise InvalidLineError(
+                        f"event {record.document.id!r} has number {record.number}, after {last_event}"
+                    )
+                last_event = record.number
             self._counts[kind.table()] += 1
             try:
                 row = record.row(last_number)
             except ValueError as error:
-                raise FaultError(str(error)) from error
+                raise InvalidLineError(str(error)) from error
             yield self._line, len(line), kind, row
-        raise FaultError("the file ends here, without its last line: it was cut off")
+        raise InvalidLineError("the file ends here, without its last line: it was cut off")
 
     def _decoded(self, line: bytes) -> Line:
         try:
             record: Line = record_of(self._upgraded(line) if self._upgraded else line)
         except msgspec.ValidationError as error:
-            raise FaultError(str(error)) from error
+            raise InvalidLineError(str(error)) from error
         except (ValueError, RecursionError) as error:
             if not line.endswith(b"\n"):
-                raise FaultError("the file ends within the line: it was cut off") from error
-            raise FaultError(f"it is not sound JSON ({error})") from error
+                raise InvalidLineError("the file ends within the line: it was cut off") from error
+            raise InvalidLineError(f"it is not sound JSON ({error})") from error
         return record
 
     def _end(self, end: End) -> None:
         if end.counts != self._counts:
-            told, found = (
+            expected, found = (
                 ", ".join(f"{n} {table}" for table, n in each.items()) for each in (end.counts, self._counts)
             )
-            raise FaultError(f"it says that there are {told} before it, and there are {found}: lines are missing")
+            raise InvalidLineError(f"it counts {expected} before it, and {found} were read: lines are missing")
         if self._next():
-            raise FaultError("something follows the last line")
+            raise InvalidLineError("something follows the last line")
 
     def _put(self, lines: list[int], kind: type[Record], rows: list[Row]) -> None:
         if kind is ProfileRecord:
-            self._refuse_erased(lines, rows)
+            refuse_erased(self._db, lines, rows)
         if kind is EventRecord:
-            self._events.look_at(lines, rows)
+            self._events.check(lines, rows)
         self._db.execute("SAVEPOINT batch")
         try:
-            PUT[kind].run(self._db, rows)
+            INSERTS[kind].run(self._db, rows)
         except sqlite3.IntegrityError:
             self._db.execute("ROLLBACK TO batch")
             self._put_one_by_one(lines, kind, rows)
         self._db.execute("RELEASE batch")
 
     def _put_one_by_one(self, lines: list[int], kind: type[Record], rows: list[Row]) -> None:
-        """To learn which one cannot be stored."""
+        """Find the row that cannot be stored."""
         for line, row in zip(lines, rows, strict=True):
             try:
-                PUT[kind].run(self._db, [row])
+                INSERTS[kind].run(self._db, [row])
             except sqlite3.IntegrityError as error:
                 key = row[kind.columns.index("id")]
-                raise FaultError(f"there is a row {key!r} in {kind.table()} already", line) from error
-
-    def _refuse_erased(self, lines: list[int], rows: list[Row]) -> None:
-        """What somebody asked to have erased does not come back with an older export."""
-        hashes = {tombstone(row[0]): place for place, row in enumerate(rows)}
-        erased = self._db.execute(TOMBSTONES, (json_text(list(hashes)),)).fetchall()
-        for place in sorted(hashes[found] for (found,) in erased):
-            raise FaultError(f"profile {rows[place][0]!r} was erased in this database", lines[place])
+                raise InvalidLineError(f"the table {kind.table()} has a row {key!r} already", line) from error
 
 
 def _batches(
     rows: Iterator[tuple[int, int, type[Record], Row]],
 ) -> Iterator[tuple[list[int], type[Record], list[Row]]]:
+    """Group consecutive rows of one kind, each group bounded in rows and bytes; yield lines, kind and rows."""
     for kind, of_kind in groupby(rows, lambda row: row[2]):
         lines: list[int] = []
         batch: list[Row] = []

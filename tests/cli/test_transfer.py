@@ -159,7 +159,7 @@ def test_a_damaged_file_is_refused_in_one_sentence_and_no_database_is_made(
     assert sentence(trackd("import", "missing.jsonl"), 1) == "missing.jsonl cannot be read: No such file or directory."
     assert sentence(trackd("import", "."), 1) == ". cannot be read: Is a directory."
     assert sentence(trackd("import", "-", "--db", "new.db"), 1).startswith(
-        "stdin is not imported, line 1: this is no file"
+        "stdin is not imported, line 1: this is not a file"
     )
 
 
@@ -173,7 +173,7 @@ def test_an_import_into_the_file_of_a_server_is_refused(
 
 def test_a_backup_is_served(trackd: Trackd, sentence: Sentence, serve: Callable[..., Process], db: Path) -> None:
     assert done(trackd("backup", "copy.db")) == ""
-    assert "copy.db is there already" in sentence(trackd("backup", "copy.db"), 1)
+    assert "copy.db exists already" in sentence(trackd("backup", "copy.db"), 1)
     assert done(trackd("backup", "copy.db", "--force")) == ""
     assert contents(db.with_name("copy.db")) == contents(db)
     server = serve(db.with_name("copy.db"))

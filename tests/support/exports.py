@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trackd.storage.transfer.exporting import Export
-from trackd.storage.transfer.importing import load
+from trackd.storage.transfer.importing import import_export
 
 NOW = "2026-01-31T12:00:00.000000Z"
 # What a profile's document has besides `id` and `seq`.
@@ -30,7 +30,7 @@ def exported(path: Path) -> list[bytes]:
 
 
 def load_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
-    return load(path, io.BytesIO(b"".join(lines)), "export.jsonl", lambda done: None)
+    return import_export(path, io.BytesIO(b"".join(lines)), "export.jsonl", lambda done: None)
 
 
 def contents(db: Path) -> dict[str, list[tuple[Any, ...]]]:

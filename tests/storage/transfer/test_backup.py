@@ -75,9 +75,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path, stored
     copy = tmp_path / "copy.db"
     copy.write_text("precious")
 
-    with pytest.raises(
-        DatabaseError, match=r"copy.db is there already: name another file, or replace it with --force\."
-    ):
+    with pytest.raises(DatabaseError, match=r"copy.db exists already: name another file, or replace it with --force\."):
         copied(stored, copy)
     assert copy.read_text() == "precious"
 
@@ -101,7 +99,7 @@ def test_a_database_in_use_is_not_replaced(tmp_path: Path, stored: Path, make: t
     store = SqliteStore(other)
     store.commit([make.change("A", events=1)])
 
-    with pytest.raises(DatabaseError, match=r"other.db-wal is there"):
+    with pytest.raises(DatabaseError, match=r"other.db-wal exists"):
         copied(stored, other, replace=True)
 
     store.close()

@@ -16,7 +16,7 @@ from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import importing as loading
-from trackd.storage.transfer.importing import LoadError, load
+from trackd.storage.transfer.importing import NotImportedError, import_export
 
 
 def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(
@@ -73,16 +73,16 @@ def raw(lines: list[bytes], place: int, old: bytes, new: bytes) -> list[bytes]:
 
 # Of `stored`: header 0, profiles 1 and 2, sessions 3 and 4, event id 5, tombstone 6, events 7 to 11, end 12.
 FAULTS = {
-    "empty": (lambda it: [], "line 1: this is no file that `trackd export` wrote wi"),
-    "text": (lambda it: [b"hello\n"], "line 1: this is no file that `trackd export` wrote"),
-    "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is no file that `trackd export` wrote"),
-    "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is no file that `trackd export` wrote"),
-    "nested": (lambda it: [b"[" * 100_000], "line 1: this is no file that `trackd export` wrote"),
+    "empty": (lambda it: [], "line 1: this is not a file that `trackd export` wrote wi"),
+    "text": (lambda it: [b"hello\n"], "line 1: this is not a file that `trackd export` wrote"),
+    "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is not a file that `trackd export` wrote"),
+    "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is not a file that `trackd"),
+    "nested": (lambda it: [b"[" * 100_000], "line 1: this is not a file that `trackd export` wrote"),
     "newer": (lambda it: edited(it, 0, version=3), "line 1: it has version 3 of the format, this trackd r"),
     "cut off in a line": (lambda it: [*it[:8], it[8][:50]], "line 9: the file ends within the line: it was cut off"),
     "cut off after a line": (lambda it: it[:9], "line 9: the file ends here, without its last line: it"),
     "only a header": (lambda it: it[:1], "line 1: the file ends here, without its last line"),
-    "a line less": (lambda it: [*it[:6], *it[7:]], "line 12: it says that there are 2 profile, 0 merged, 2"),
+    "a line less": (lambda it: [*it[:6], *it[7:]], "line 12: it counts 2 profile, 0 merged, 2"),
     "a line more": (lambda it: [*it, it[-1]], "line 14: something follows the last line"),
     "not JSON": (lambda it: raw(it, 8, b"}", b"]"), "line 9: it is not sound JSON (JSON is malformed"),
     "not a number": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":NaN}'), "line 9: it is not sound JSON"),
@@ -109,10 +109,10 @@ FAULTS = {
         "line 12: the last event of profile 'A' has seq 3, the ",
     ),
     "last event": (lambda it: edited(it, 1, last_event=2), "line 12: the last event of profile 'A' has seq 3"),
-    "no profile": (lambda it: edited(it, 1, document__id="Z"), "line 8: event 'A-1' is of profile 'A', which is not t"),
-    "event twice": (lambda it: edited(it, 8, document__id="A-1"), "line 9: event 'A-1' is there already"),
-    "profile twice": (lambda it: edited(it, 2, document__id="A"), "line 3: there is a row 'A' in profile already"),
-    "session twice": (lambda it: edited(it, 4, document__id="SA"), "line 5: there is a row 'SA' in session already"),
+    "no profile": (lambda it: edited(it, 1, document__id="Z"), "line 8: event 'A-1' belongs to profile 'A', which"),
+    "event twice": (lambda it: edited(it, 8, document__id="A-1"), "line 9: event 'A-1' exists already"),
+    "profile twice": (lambda it: edited(it, 2, document__id="A"), "line 3: the table profile has a row 'A' already"),
+    "session twice": (lambda it: edited(it, 4, document__id="SA"), "line 5: the table session has a row 'SA' already"),
     "sections": (lambda it: [*it[:1], it[3], it[1], *it[4:]], "line 3: a record of profile stands after those of ses"),
     "profile": (lambda it: edited(it, 2, document__stats=...), "line 3: Object missing required field `stats`"),
 }  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
     before = contents(other)
 
     for path in (tmp_path / "new.db", other):
-        with pytest.raises(LoadError) as refused:
+        with pytest.raises(NotImportedError) as refused:
             load_lines(path, lines)
         assert str(refused.value).startswith(f"export.jsonl is not imported, {told}")
         assert str(refused.value).endswith(".")
@@ -146,7 +146,7 @@ def test_a_fault_is_found_wherever_batches_end(
     monkeypatch.setattr(loading, "BATCH_ROWS", size)
     for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
         damage, told = FAULTS[name]
-        with pytest.raises(LoadError) as refused:
+        with pytest.raises(NotImportedError) as refused:
             load_lines(tmp_path / "new.db", damage(exported(stored)))
         assert told in str(refused.value)
     load_lines(tmp_path / "new.db", exported(stored))
@@ -158,17 +158,17 @@ def test_a_line_that_does_not_end_is_not_read_into_memory(
 ) -> None:
     monkeypatch.setattr(loading, "MAX_LINE_BYTES", 1_000)
     lines = exported(stored)
-    with pytest.raises(LoadError, match=r"line 9: it is longer than 1000 bytes\."):
+    with pytest.raises(NotImportedError, match=r"line 9: it is longer than 1000 bytes\."):
         load_lines(tmp_path / "new.db", [*lines[:8], b" " * 2_000])
 
 
 @pytest.mark.parametrize(
     ("keep", "told"),
     [
-        ("profile", "line 2: there is a row 'A' in profile already"),
-        ("session", "line 4: there is a row 'SA' in session already"),
-        ("event_id", "line 6: there is a row 'A-1' in event_id already"),
-        ("event", "line 8: event 'A-1' is there already"),
+        ("profile", "line 2: the table profile has a row 'A' already"),
+        ("session", "line 4: the table session has a row 'SA' already"),
+        ("event_id", "line 6: the table event_id has a row 'A-1' already"),
+        ("event", "line 8: event 'A-1' exists already"),
     ],
 )
 def test_what_is_there_already_is_refused_with_line_and_id(tmp_path: Path, stored: Path, keep: str, told: str) -> None:
@@ -177,7 +177,7 @@ def test_what_is_there_already_is_refused_with_line_and_id(tmp_path: Path, store
         execute(stored, f"DELETE FROM {table}")
     before = contents(stored)
 
-    with pytest.raises(LoadError) as refused:
+    with pytest.raises(NotImportedError) as refused:
         load_lines(stored, lines)
 
     assert str(refused.value) == f"export.jsonl is not imported, {told}."
@@ -190,7 +190,7 @@ def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path: Pat
     store.close()
     execute(tmp_path / "new.db", "INSERT INTO erased VALUES (?, ?)", tombstone("B"), "2026-02-01T12:00:00.000000Z")
 
-    with pytest.raises(LoadError, match=r"line 3: profile 'B' was erased in this database\."):
+    with pytest.raises(NotImportedError, match=r"line 3: profile 'B' was erased in this database\."):
         load_lines(tmp_path / "new.db", lines)
 
 
@@ -207,7 +207,7 @@ def test_an_import_tells_how_much_was_read(tmp_path: Path, make: type[Make]) -> 
     store.close()
     lines, told = exported(path), []
 
-    load(tmp_path / "new.db", io.BytesIO(b"".join(lines)), "x", told.append)
+    import_export(tmp_path / "new.db", io.BytesIO(b"".join(lines)), "x", told.append)
 
     assert told == sorted(told)
     assert len(told) > 2

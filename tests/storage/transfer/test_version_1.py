@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.database import execute
 from tests.support.exports import contents, exported, load_lines
-from trackd.storage.transfer.importing import LoadError
+from trackd.storage.transfer.importing import NotImportedError
 
 REASONS = '["total is missing",  "é"]'
 
@@ -75,7 +75,7 @@ def test_a_damaged_line_of_version_1_is_named(
     place = next(place for place, line in enumerate(lines) if b'"table":"event"' in line)
     assert old in lines[place]
 
-    with pytest.raises(LoadError) as refused:
+    with pytest.raises(NotImportedError) as refused:
         load_lines(tmp_path / "new.db", [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
 
     assert f"line {place + 1}: {fault}" in str(refused.value)

@@ -1,0 +1,107 @@
+"""The checks of imported records against each other and against the database."""
+
+from collections.abc import Sequence
+
+from pydantic_core import from_json
+
+from trackd.core.encoding import json_text
+from trackd.storage.sqlite.bulk import BulkInsert
+from trackd.storage.sqlite.connection import Connection
+from trackd.storage.sqlite.erasure import tombstone
+from trackd.storage.sqlite.event_chain import COLUMNS
+from trackd.storage.transfer.records import Row
+
+ID, PROFILE, SEQ = (COLUMNS.index(name) for name in ("id", "profile_id", "seq"))
+NUMBER, PREVIOUS = COLUMNS.index("number"), COLUMNS.index("previous")
+
+# The last imported event of each profile. SQLite moves a temporary table to disk when it grows.
+CREATE_LAST_EVENTS = """
+CREATE TEMP TABLE last_imported (profile_id TEXT PRIMARY KEY, number INTEGER, seq INTEGER, line INTEGER) WITHOUT ROWID
+"""
+PUT_LAST_EVENTS = BulkInsert(
+    "last_imported",
+    ("profile_id", "number", "seq", "line"),
+    "ON CONFLICT (profile_id) DO UPDATE SET number = excluded.number, seq = excluded.seq, line = excluded.line",
+)
+# One row for a batch, as STORED_STATES in sqlite/writer.py: the ids of the profiles that exist or were merged, the last
+# imported events of these profiles, and the events that exist.
+EXISTING = """
+SELECT (SELECT json_group_array(value) FROM json_each(:profiles) WHERE
+            EXISTS (SELECT 1 FROM profile WHERE id = value) OR EXISTS (SELECT 1 FROM merged WHERE id = value)),
+       (SELECT json_group_array(json_array(profile_id, number, seq)) FROM last_imported
+        WHERE profile_id IN (SELECT value FROM json_each(:profiles))),
+       (SELECT json_group_array(json_array(id, profile_id)) FROM event
+        WHERE id IN (SELECT value FROM json_each(:events)))
+"""
+PROFILES_WITH_ANOTHER_LAST_EVENT = """
+SELECT line, profile.id, last_imported.seq, profile.seq FROM last_imported
+JOIN profile ON profile.id = last_imported.profile_id
+WHERE profile.seq != last_imported.seq OR profile.last_event IS NOT last_imported.number LIMIT 1
+"""
+TOMBSTONES = "SELECT hash FROM erased WHERE hash IN (SELECT value FROM json_each(?))"
+
+
+class InvalidLineError(Exception):
+    """A line cannot be imported. The message has no full stop; `line` is its number, None for the line just read."""
+
+    def __init__(self, fault: str, line: int | None = None) -> None:
+        super().__init__(fault)
+        self.line = line
+
+
+class EventChecker:
+    """Checks all events of an import, in batches in their order: new, of an existing profile, numbered, and chained."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        db.execute(CREATE_LAST_EVENTS)
+
+    def check(self, lines: Sequence[int], rows: Sequence[Row]) -> None:
+        """Check a batch before it is stored; `lines` are the lines of its rows. Raises InvalidLineError."""
+        profiles = json_text(list({row[PROFILE] for row in rows}))
+        events = json_text([row[ID] for row in rows])
+        found = self._db.execute(EXISTING, {"profiles": profiles, "events": events}).fetchone()
+        existing_profiles, last_events, existing_events = (from_json(text) for text in found)
+        profile_ids = {*existing_profiles, ""}  # an event that was kept when its profile was erased has no profile
+        last = {profile_id: (number, seq) for profile_id, number, seq in last_events}
+        event_ids = {(event_id, profile_id) for event_id, profile_id in existing_events}
+        last_lines = {}
+        for line, row in zip(lines, rows, strict=True):
+            event_id, profile_id, seq = row[ID], row[PROFILE], row[SEQ]
+            if (event_id, profile_id) in event_ids:
+                raise InvalidLineError(f"event {event_id!r} exists already", line)
+            event_ids.add((event_id, profile_id))
+            if profile_id not in profile_ids:
+                raise InvalidLineError(
+                    f"event {event_id!r} belongs to profile {profile_id!r}, which does not exist", line
+                )
+            if not profile_id:
+                continue
+            if profile_id in last and (row[PREVIOUS], seq - 1) != last[profile_id]:
+                raise InvalidLineError(
+                    f"event {event_id!r} has seq {seq} and does not follow the one before it of profile "
+                    f"{profile_id!r}, seq {last[profile_id][1]}",
+                    line,
+                )
+            last[profile_id] = row[NUMBER], seq
+            last_lines[profile_id] = line
+        PUT_LAST_EVENTS.run(
+            self._db, [(profile_id, *last[profile_id], line) for profile_id, line in last_lines.items()]
+        )
+
+    def end(self) -> None:
+        """Check that each profile names its last imported event as its last. Raises InvalidLineError."""
+        for line, profile_id, event_seq, profile_seq in self._db.execute(PROFILES_WITH_ANOTHER_LAST_EVENT):
+            raise InvalidLineError(
+                f"the last event of profile {profile_id!r} has seq {event_seq}, the profile names another, "
+                f"seq {profile_seq}",
+                line,
+            )
+
+
+def refuse_erased(db: Connection, lines: Sequence[int], profiles: Sequence[Row]) -> None:
+    """Raise InvalidLineError for a profile that was erased in this database: an older export must not restore it."""
+    positions = {tombstone(row[0]): position for position, row in enumerate(profiles)}
+    erased = db.execute(TOMBSTONES, (json_text(list(positions)),)).fetchall()
+    for position in sorted(positions[hash_] for (hash_,) in erased):
+        raise InvalidLineError(f"profile {profiles[position][0]!r} was erased in this database", lines[position])
