@@ -21,7 +21,7 @@ from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Reads
 from trackd.telemetry.logs import configure_logging

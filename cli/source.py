@@ -14,7 +14,7 @@ from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
 
 if TYPE_CHECKING:
-    from trackd.storage.sqlite.source_list import Sources
+    from trackd.storage.sqlite.sources import Sources
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Sources":
-    from trackd.storage.sqlite.source_list import Sources
+    from trackd.storage.sqlite.sources import Sources
 
     return Sources(load_settings(config, database={"path": db}).settings.database.path, create=create)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.payloads import SOURCE_ID
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 # The same examples in each run, and no deadline: machines of CI are noisy. `make fuzz` draws others, for longer.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)

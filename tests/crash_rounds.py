@@ -16,7 +16,7 @@ from tests.crash_load import Load, check_file
 from tests.support.payloads import SOURCE_ID
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 
 def start(db: Path) -> Process:

@@ -14,7 +14,7 @@ from tests.support.database import execute
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 RULES = """
 [[rule]]

@@ -14,7 +14,7 @@ from tests.mutants import FAILS_EVERY, SERVED
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.process import Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,7 +14,7 @@ from tests.support.process import Process
 from tests.support.serving import serving
 from trackd.core.changes import Change, DeleteSessions, Outcome
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 Serve = Callable[..., Process]

@@ -22,7 +22,7 @@ from trackd.core.documents import Profile, Source
 from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.ruleset import RuleSet
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.writer import commit
 

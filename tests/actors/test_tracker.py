@@ -16,7 +16,7 @@ from trackd.core.changes import Changes, Outcome
 from trackd.core.documents import Source
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.workers.writer_thread import WriterThread
 

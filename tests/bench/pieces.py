@@ -35,7 +35,7 @@ from trackd.http.rules_loading import load_rules
 from trackd.http.track.answer import answer_body
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.workers.framing import decode_batch, encode_batch
 from trackd.storage.writer import BatchResult, Committed

@@ -17,7 +17,7 @@ from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 ROOT = Path(__file__).parent.parent.parent
 READY_S = 30.0

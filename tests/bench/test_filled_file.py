@@ -9,7 +9,7 @@ from tests.support.payloads import payload
 from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.audit import audit, checks
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 FILLING = Filling(profiles=50, sessions=3, events=4)
 

@@ -5,7 +5,7 @@ import uvloop
 from tests.bench.payloads import SOURCE_ID
 from tests.bench.pieces import in_process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 
 def test_every_piece_of_a_call_is_measured(tmp_path: Path) -> None:

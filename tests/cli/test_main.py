@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trackd.config.settings import Settings
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 

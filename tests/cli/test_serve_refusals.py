@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.database import execute
 from tests.support.process import Process
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 Sentence = Callable[[subprocess.CompletedProcess[str], int], str]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 Sentence = Callable[[subprocess.CompletedProcess[str], int], str]

@@ -10,7 +10,7 @@ from tests.support.database import execute, rows
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 PERMANENT = "permanent-source"

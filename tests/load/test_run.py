@@ -27,7 +27,7 @@ from trackd.load.run import Plan, Result, run
 from trackd.load.target import Target
 from trackd.load.verdict import Rule
 from trackd.load.workload import Mix
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 
 MIX = Mix(clients=16, profiles=20, sessions_per_profile=3, hot=20, retries=20, first_calls=30, seed=1)
 

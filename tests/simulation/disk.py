@@ -17,7 +17,7 @@ from trackd.core.profile_document import new_profile
 from trackd.core.session_document import NOTHING
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.audit import CHECKS, INTEGRITY, audit
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
 

@@ -13,7 +13,7 @@ from trackd.core.changes import Change, Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Event, Profile, Session, Source, Token
 from trackd.core.encoding import json_raw
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Store

@@ -15,7 +15,7 @@ from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
 from trackd.core.documents import Source
 from trackd.http.api import documents
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 

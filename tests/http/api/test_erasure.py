@@ -14,7 +14,7 @@ from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
 from trackd.core.documents import Source
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 

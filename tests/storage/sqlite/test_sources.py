@@ -9,7 +9,7 @@ from sqlite_utils import Database
 from trackd.core.documents import Source
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import DatabaseError
-from trackd.storage.sqlite.source_list import Sources
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
 FULL = Source(
