@@ -56,7 +56,7 @@ TAGS = {
     "tracking": "Sending events.",
     "profiles": "Persons: read, export and erase their data.",
     "sessions": "Visits of profiles.",
-    "events": "What happened.",
+    "events": "Events, by profile, by session, or searched.",
     "sources": "The sources that may send events.",
     "server": "Health, metrics, versions and documentation.",
 }
