@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Cors(CORSMiddleware):
-    """Allows every origin, with credentials. A source's own setting `origins` restricts which origins may send events to it."""
+    """Allows every origin, with credentials: a source's own setting `origins` restricts the origins of its events."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(

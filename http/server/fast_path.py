@@ -61,7 +61,7 @@ class TrackConnection(Connection):
         is_idle = self.cycle is None or self.cycle.response_complete
         is_first = is_idle and not self._is_receiving and not self._is_refused
         if is_first and not self.flow.write_paused:
-            request = self._header_cache.request(data)
+            request = self._header_cache.match(data)
             if request is not None and self._submit_unparsed(data, *request):
                 return
         self._first_chunk = data if is_first else b""
@@ -99,7 +99,7 @@ class TrackConnection(Connection):
             super()._start_asgi_task(cycle, app)
             return
         if self._first_chunk and cycle.keep_alive and scope["http_version"] == "1.1":
-            self._header_cache.learn(self._first_chunk, headers, int(headers[b"content-length"]))
+            self._header_cache.add(self._first_chunk, headers, int(headers[b"content-length"]))
         self._running, self._awaiting_body = cycle, (headers, app)
         if not cycle.more_body:
             self._submit(headers, app)

@@ -21,7 +21,7 @@ class HeaderCache:
     def __init__(self) -> None:
         self._heads: dict[bytes, ParsedHead] = {}
 
-    def request(self, data: bytes) -> tuple[Headers, bytes] | None:
+    def match(self, data: bytes) -> tuple[Headers, bytes] | None:
         """The headers and the body when `data` is exactly one request whose head is cached; otherwise None."""
         end = data.find(END) + len(END)
         head = self._heads.get(data[:end])
@@ -29,7 +29,7 @@ class HeaderCache:
             return None
         return head.headers, data[end:]
 
-    def learn(self, data: bytes, headers: Headers, body_bytes: int) -> None:
+    def add(self, data: bytes, headers: Headers, body_bytes: int) -> None:
         """Add a head. `data` are the first bytes of its request; a head that is long or incomplete there is not added.
 
         `headers` and `body_bytes` (the length of the body) are what the parser made of it.

@@ -1,0 +1,189 @@
+"""The limits of a connection, and its refusals, over a raw socket."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from tests.http.server.track_requests import new_store, running
+from tests.support.faulty_store import FaultyStore
+from tests.support.payloads import payload
+from tests.support.raw_http import connect, connected, request, statuses
+from tests.support.serving import serving
+from trackd.config.settings import Limits, Settings
+from trackd.http.server.connection import Connection
+
+BODY = json.dumps(payload("s", "page-view")).encode()
+
+
+def post(*headers: str, body: bytes = BODY) -> bytes:
+    return request(body, *headers)
+
+
+async def exchange(*parts: bytes, **limits: int) -> tuple[bytes, FaultyStore]:
+    """Send the parts. Returns all bytes that come back until the server closes, and the store."""
+    store = new_store()
+    async with running(store, **limits) as url, connected(url) as connection:
+        with contextlib.suppress(ConnectionError):
+            await connection.send(*parts)
+        return await connection.rest(), store
+
+
+def refusal(answer: bytes, status: int) -> str:
+    """The `detail` of the only answer, which has the format and the headers of all refusals."""
+    assert statuses(answer) == [status], answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    for header in (b"content-type: application/json", b"connection: close", b"vary: Origin", b"x-process-time: "):
+        assert header in head
+    if status == 503:
+        assert b"retry-after: 1" in head
+    content = json.loads(body)
+    assert set(content) == {"detail"}
+    return str(content["detail"])
+
+
+async def test_a_head_without_an_end_is_refused() -> None:
+    answer, _ = await exchange(b"POST /track HTTP/1.1\r\n", *(b"x-a: " + b"a" * 1_000 + b"\r\n" for _ in range(2_000)))
+    assert statuses(answer) == [431]
+    assert b"65536 bytes" in answer
+
+
+async def test_a_request_with_a_body_that_offers_an_upgrade_is_refused() -> None:
+    offer = post("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+    answer, store = await exchange(offer)
+    assert statuses(answer) == [400]
+    assert b"without Upgrade" in answer
+    assert store.events == []
+
+
+async def test_an_offered_upgrade_without_a_body_is_ignored_and_the_connection_closed() -> None:
+    answer, _ = await exchange(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+    assert statuses(answer) == [200]
+    assert b"connection: close" in answer
+
+
+async def test_pipelined_calls_are_answered_in_their_order() -> None:
+    answer, store = await exchange(post() * 20, post("Connection: close"))
+    assert statuses(answer) == [200] * 21
+    assert [event.seq for event in store.events] == list(range(1, 22))
+
+
+async def test_a_connection_that_pipelines_without_end_is_closed() -> None:
+    answer, _ = await exchange(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n" * 200_000)
+    assert statuses(answer).count(200) < 200_000
+
+
+async def test_requests_over_the_limit_of_a_pipeline_are_refused_after_the_answers_to_earlier_ones() -> None:
+    answer, _ = await exchange(b"GET /healthcheck HTTP/1.1\r\n\r\n" * 5_000)
+    *answered, last = statuses(answer)
+    assert len(answered) >= 1_000
+    assert set(answered) == {200}
+    assert last == 503
+    assert b"More than 1000 requests" in answer.rpartition(b"HTTP/1.1 503 ")[2]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"P", b"POST /track HTTP/1.1\r\nHost: x\r\n", post()[:-1], post().partition(b"\r\n\r\n")[0] + b"\r\n\r\n"],
+    ids=["one byte", "half a head", "all but the last byte", "a head and no body"],
+)
+async def test_a_request_that_does_not_arrive_in_time_is_answered_408_and_not_stored(part: bytes) -> None:
+    answer, store = await exchange(part, request_timeout_s=1)
+    assert "after 1 s" in refusal(answer, 408)
+    assert not store.events
+    assert not store.sessions
+
+
+async def test_a_connection_that_never_sends_is_closed() -> None:
+    answer, _ = await exchange(request_timeout_s=1)
+    assert answer == b""
+
+
+async def test_a_connection_that_sends_empty_lines_between_requests_is_closed_too() -> None:
+    answer, _ = await exchange(post(), b"\r\n", request_timeout_s=1)
+    assert statuses(answer) == [200]
+
+
+async def test_a_body_that_continues_after_its_refusal_times_out() -> None:
+    answer, _ = await exchange(post("Content-Type: text/xml")[:-1], request_timeout_s=1)
+    assert statuses(answer) == [415]
+
+
+async def test_a_request_over_the_inbound_budget_is_answered_503_at_once() -> None:
+    answer, store = await exchange(post(body=b" " * 3_000 + BODY)[:-1], max_arriving_bytes=2_000)
+    assert "on their way" in refusal(answer, 503)
+    assert not store.events
+
+
+async def test_the_inbound_budget_counts_incomplete_requests_of_all_connections() -> None:
+    store = new_store()
+    incomplete = post(body=b" " * 600 + BODY)[:-1]
+
+    async with serving(store, Settings(limits=Limits(max_arriving_bytes=2_000))) as client:
+        url = str(client.base_url)
+        for _ in range(5):  # budget that is not released would be used up
+            first, second = await connect(url), await connect(url)
+            for connection in (first, second):
+                await connection.send(incomplete)
+            await client.get("/healthcheck")
+            assert (await client.post("/track", json=payload("whole"))).status_code == 200
+            async with connected(url) as third:
+                await third.send(incomplete)
+                refusal(await third.rest(), 503)
+            assert (await first.ask(BODY[-1:])).status == 200
+            await first.close()
+            await second.close()
+            await client.get("/healthcheck")  # by its answer the server has noticed the closed connections
+    assert len(store.events) == 5
+
+
+async def test_bytes_that_are_not_http_are_refused_after_the_answers_to_earlier_calls() -> None:
+    answer, store = await exchange(post() + post() + b"this is not HTTP\r\n\r\n")
+    assert statuses(answer) == [200, 200, 400]
+    assert len(store.events) == 2
+
+
+async def test_a_faulty_body_is_refused_after_the_answers_to_earlier_calls() -> None:
+    chunked = b"POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n"
+    answer, store = await exchange(post() + post() + chunked)
+    assert statuses(answer) == [200, 200, 400]
+    assert len(store.events) == 2
+
+
+async def test_an_answer_to_head_has_no_body() -> None:
+    answer, _ = await exchange(
+        b"HEAD /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"HEAD /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    assert statuses(answer) == [200, 200]
+    assert answer.count(b"\r\n\r\n") == 2
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_a_client_that_expects_100_continue_receives_it_before_it_sends_the_body() -> None:
+    async with running() as url, connected(url) as connection:
+        head = post("Expect: 100-continue", "Connection: close").removesuffix(BODY)
+        await connection.send(head)
+        intermediate = await connection.reader.readuntil(b"\r\n\r\n")
+        await connection.send(BODY)
+        answer = await connection.rest()
+
+    assert intermediate == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert statuses(answer) == [200]
+
+
+async def test_a_request_that_begins_before_the_previous_answer_is_not_an_idle_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    always_zero = property(lambda connection: 0, lambda connection, seconds: None)
+    monkeypatch.setattr(Connection, "timeout_keep_alive", always_zero, raising=False)
+
+    async with running() as url, connected(url) as connection:
+        second = post("Connection: close")
+        await connection.send(post() + second[:20])
+        assert (await connection.answer()).status == 200
+        with pytest.raises(TimeoutError):  # timeouts are checked once a second
+            await asyncio.wait_for(connection.reader.read(1), 2.5)
+        await connection.send(second[20:])
+        assert (await connection.answer()).status == 200

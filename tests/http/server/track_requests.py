@@ -1,0 +1,62 @@
+"""Requests to /track as bytes, and a connection to a server in the event loop of the test."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from tests.support.faulty_store import FaultyStore
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.raw_http import RawAnswer, RawConnection, connected, request
+from tests.support.serving import serving
+from trackd.config.settings import Limits, Settings
+from trackd.core.documents import Source
+from trackd.storage.memory import MemoryStore
+
+JSON = "Content-Type: application/json"
+
+
+def call(session: str = "s-1", *types: str, **more: Any) -> bytes:
+    """The body of a call, with one event when no types are given."""
+    return json.dumps(payload(session, *(types or ("page-view",)), **more)).encode()
+
+
+def post(body: bytes, *headers: str, end: str = "\r\n") -> bytes:
+    """A request that takes the fast path, unless `headers` prevent it."""
+    return request(body, JSON, *headers, end=end)
+
+
+def chunked(body: bytes, *headers: str) -> bytes:
+    """The same request, on the slow path."""
+    lines = ["POST /track HTTP/1.1", "Host: x", JSON, "Transfer-Encoding: chunked", *headers, "", ""]
+    return "\r\n".join(lines).encode() + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def new_store() -> FaultyStore:
+    return FaultyStore([Source(SOURCE_ID, "test")])
+
+
+@contextlib.asynccontextmanager
+async def running(store: MemoryStore | None = None, **limits: int) -> AsyncIterator[str]:
+    """The URL of a server in this event loop. Closes the store."""
+    async with serving(store or new_store(), Settings(limits=Limits(**limits))) as client:
+        yield str(client.base_url)
+
+
+@contextlib.asynccontextmanager
+async def connection_to_server(store: MemoryStore | None = None, **limits: int) -> AsyncIterator[RawConnection]:
+    async with running(store, **limits) as url, connected(url) as connection:
+        yield connection
+
+
+async def send_apart(connection: RawConnection, pieces: Iterable[bytes]) -> None:
+    """Send the pieces so that the server, which shares the event loop, receives them one by one."""
+    for piece in pieces:
+        await connection.send(piece)
+        await asyncio.sleep(0)
+
+
+def status_and_session(answer: RawAnswer) -> tuple[int, str]:
+    """The status, and the session id that a 200 carries."""
+    return answer.status, answer.json().get("session", {}).get("id", "")
