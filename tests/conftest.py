@@ -53,3 +53,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     for server in running:
         server.process.kill()
         server.process.communicate()
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Callable[[str], str]:
+    """Writes the rules file for `serve(TRACKD_RULES_PATH=...)`; returns its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "rules.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write

@@ -21,7 +21,6 @@ NOT_YET = {
     "tests/http/test_contract_errors.py",
     "tests/load/test_run.py",
     "tests/storage/test_store.py",
-    "tests/test_rules.py",
 }
 PRODUCT = python_files(*PACKAGES)
 
