@@ -10,16 +10,17 @@ from typing import Annotated, Any, Literal, Self
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from trackd.core.documents import Session, TimeText
+from trackd.core.documents import Event, Session, TimeText
 
 Id = Annotated[str, Meta(min_length=1)]
 Time = Annotated[TimeText, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z(?!\n)$")]
-Count = Annotated[int, Meta(ge=0, le=2**62)]  # half of what SQLite holds: an import moves numbers up
+Count = Annotated[int, Meta(ge=0, le=2**62)]  # half of SQLite's largest integer: an import moves numbers up
 Object = dict[str, Any]
 RawObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 RawTexts = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"type": "string"}})]
-AsRaw = Callable[[Any, type], Raw]
-"""Makes `Raw` of JSON text from a column, of the kind `dict` or `list`."""
+# From and to the JSON text of a column. The second argument is `dict` or `list`, the expected type of the value.
+ToRaw = Callable[[Any, type], Raw]
+ToText = Callable[[Raw, type], str]
 NO_TEXTS = Raw(b"[]")
 
 
@@ -126,7 +127,7 @@ class SessionDocument(Struct, frozen=True, forbid_unknown_fields=True):
     properties: RawObject
 
     @classmethod
-    def of_row(cls, row: Sequence[Any], raw: AsRaw) -> Self:
+    def of_row(cls, row: Sequence[Any], raw: ToRaw) -> Self:
         """`row` begins with the fields of `Session`, its JSON as text."""
         session_id, profile_id, inserted, updated, context, properties = row[: len(Session.__struct_fields__)]
         return cls(
@@ -135,6 +136,18 @@ class SessionDocument(Struct, frozen=True, forbid_unknown_fields=True):
             SessionMetadata(SessionTimes(inserted, updated, _seconds(inserted, updated))),
             raw(context, dict),
             raw(properties, dict),
+        )
+
+    def row(self, text: ToText) -> tuple[Any, ...]:
+        """The reverse of `of_row`."""
+        time = self.metadata.time
+        return (
+            self.id,
+            self.profile.id,
+            time.insert,
+            time.update,
+            text(self.context, dict),
+            text(self.properties, dict),
         )
 
 
@@ -171,7 +184,7 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
     tags: RawTexts
 
     @classmethod
-    def of_row(cls, row: Sequence[Any], raw: AsRaw) -> Self:
+    def of_row(cls, row: Sequence[Any], raw: ToRaw) -> Self:
         """`row` begins with the fields of `Event`."""
         event_id, profile_id, seq, session_id, source_id, event_type, created, inserted, status, ip = row[:10]
         properties, context, config, tags, reasons = row[10:15]
@@ -189,6 +202,27 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
             raw(context, dict),
             raw(config, dict),
             raw(tags, list),
+        )
+
+    def row(self, text: ToText) -> Event:
+        """The reverse of `of_row`."""
+        metadata = self.metadata
+        return Event(
+            self.id,
+            self.profile.id,
+            self.seq,
+            self.session.id,
+            self.source.id,
+            self.type,
+            metadata.time.create,
+            metadata.time.insert,
+            metadata.status,
+            metadata.ip,
+            text(self.properties, dict),
+            text(self.context, dict),
+            text(self.config, dict),
+            text(self.tags, list),
+            None if metadata.reasons == NO_TEXTS else text(metadata.reasons, list),
         )
 
 

@@ -37,7 +37,7 @@ class SourceMetadata(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """A sender of events. `rate_limit` is in calls per second, None for no limit; no `origins` means any."""
+    """A sender of events. `rate_limit` is in calls per second, null for no limit; an empty `origins` allows any."""
 
     id: str
     name: str
@@ -69,16 +69,16 @@ def source_metadata(inserted: str, updated: str) -> SourceMetadata:
 
 
 class TokenScope(StrEnum):
-    """What a token opens. `admin` includes `read`."""
+    """The permission of a token. `admin` includes `read`."""
 
     READ = "read"
     ADMIN = "admin"
 
 
 class Token(Struct, frozen=True):
-    """Who may look inside and administer. Of its secret only the hash is kept (`secret_hash`).
+    """A permission to read documents or to administer. `hash` is the `secret_hash` of its secret, which is not stored.
 
-    Scopes that trackd does not know, of another tool or a newer trackd, open nothing.
+    Unknown scopes, written by another tool or a newer trackd, permit nothing.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Token(Struct, frozen=True):
 
     @classmethod
     def of_row(cls, row: Any) -> Self:
-        """Of the table `token`, which has these columns in this order."""
+        """From a row of the table `token`: its columns are the fields in their order."""
         name, hash_, scopes, inserted = row
         return cls(name, hash_, tuple(scopes.split()), inserted)
 
@@ -97,17 +97,17 @@ class Token(Struct, frozen=True):
 
 
 def secret_hash(secret: str) -> str:
-    """SHA-256 in hex: a slow hash protects secrets that can be guessed, and these have 32 random bytes."""
-    import hashlib  # OpenSSL, 3.5 MB: the writer process hashes next to nothing
+    """SHA-256 in hex. A slow hash protects secrets that can be guessed; these have 32 random bytes."""
+    import hashlib  # loads OpenSSL, which the writer process does not need
 
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Profile(Struct, frozen=True):
-    """One person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
+    """A person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
-    `doc_json` is its whole document: as text it takes a fifth of the memory, and that is what the disk takes too.
-    `remembered` is the number under which who wrote the document finds what need not be found out of it again.
+    `doc_json` is the whole document (`ProfileDocument`) as JSON text, which takes less memory than objects and is what
+    the file stores. `memo` is the key of the memo of evaluations that belongs to this document; NO_MEMO without one.
     """
 
     id: str
@@ -118,11 +118,13 @@ class Profile(Struct, frozen=True):
 
     @property
     def doc(self) -> JsonObject:
-        """A new object each time."""
+        """The document, decoded anew for each access."""
         return json_object(self.doc_json)
 
 
 class Session(Struct, frozen=True):
+    """A visit of a profile. `updated` is the time of its last call; clients get it as `SessionDocument`."""
+
     id: str
     profile_id: str
     inserted: str
@@ -140,9 +142,9 @@ class Session(Struct, frozen=True):
 
 
 class Event(NamedTuple):
-    """One stored event, in the order of the table's columns; `properties` and what follows is JSON text.
+    """A stored event, in the order of the table's columns; clients get it as `EventDocument`.
 
-    `reasons`: why the event is invalid, a list of sentences; None when it is not.
+    The fields from `properties` on are JSON text. `reasons` is a list of sentences, None unless the event is invalid.
     """
 
     id: str

@@ -1,10 +1,9 @@
-"""Reading a whole database, in constant memory, beside a running server.
+"""Export of a whole database or of one table, in constant memory, while the server runs.
 
-On a read-only connection, which never checkpoints. An export of everything sees one moment: one read transaction, as
-long as which the write-ahead log grows. The same holds for the tables `profile` and `session` alone. Events alone are
-read in ranges of their numbers, so that the log can begin anew between two ranges: events are only added, in the order
-of their numbers, and no later ones are read than were there at the start. That is one moment too, but for events that
-are deleted meanwhile: those may be in the export or not.
+The connection is read-only and never checkpoints. An export of everything, of profiles or of sessions is one read
+transaction: it sees one moment, and the write-ahead log grows until it ends. Events alone are read in ranges of their
+numbers, one transaction each, so that the log can restart between two ranges. The result is still the state at the
+start, because events are only added and later numbers are not read; events that are deleted meanwhile may be missing.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from trackd.storage.sqlite.schema import migrations
 from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
 
 RANGE = 512
-# Both in one SELECT would read the whole table.
+# One SELECT with both aggregates would scan the whole table.
 FIRST_AND_LAST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
 
 
@@ -38,7 +37,7 @@ class Export:
             if pending:
                 raise DatabaseError(
                     f"{path} was written by an older trackd (it lacks {', '.join(each.name for each in pending)}): "
-                    "start `trackd serve` on it once, that brings its tables up to date."
+                    "start `trackd serve` on it once to bring its tables up to date."
                 )
             at_fault.pop_all()
 
@@ -51,12 +50,12 @@ class Export:
         self._db.close()
 
     def size(self, *records: type[Record]) -> int:
-        """How many rows there are about now."""
+        """The number of rows that an export of these tables, by default all, has about now."""
         with database_errors(self._path):
             return sum(self._one(f"SELECT count(*) FROM {record.table()}") for record in records or RECORDS)
 
     def lines(self) -> Iterator[bytes]:
-        """All that an import needs to make the same rows: a header, records, and a last line with their counts."""
+        """The lines of a whole export: a header, a record for each row, and the counts of the records."""
         yield line_of(Header(FORMAT, VERSION)) + b"\n"
         counts = {}
         with self._one_moment():
@@ -68,13 +67,13 @@ class Export:
         yield line_of(End(counts)) + b"\n"
 
     def documents(self, record: type[Record], since: str | None = None) -> Iterator[bytes]:
-        """The documents of a table, one a line."""
+        """The documents of a table, one on each line, or those that changed since a time."""
         for row in self.rows(record, since):
             document: Any = self._record(record, row)
             yield line_of(document.document) + b"\n"
 
     def rows(self, record: type[Record], since: str | None = None) -> Iterator[Row]:
-        """The rows of a table, with all its columns, or those of them that were changed since a time."""
+        """The rows of a table, with all columns of the record, or those that changed since a time."""
         if record is EventRecord:
             yield from self._events(since)
         else:
@@ -100,9 +99,11 @@ class Export:
         with database_errors(self._path):
             first, last = self._db.execute(FIRST_AND_LAST).fetchone()
         for before in range(first - 1, last, RANGE) if last else ():
-            upto = min(before + RANGE, last)
+            last_of_range = min(before + RANGE, last)
             with database_errors(self._path):
-                rows = list(self._rows(EventRecord, in_range, *changed, before, upto))  # ends the read transaction
+                rows = list(
+                    self._rows(EventRecord, in_range, *changed, before, last_of_range)
+                )  # all of them: this ends the read transaction
             yield from rows
 
     def _record(self, record: type[Record], row: Row) -> Record:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from pydantic_core import from_json
 
-from trackd.core.document_shapes import NO_TEXTS, Count, EventDocument, Id, ProfileDocument, SessionDocument, Time
+from trackd.core.document_shapes import Count, EventDocument, Id, ProfileDocument, SessionDocument, Time
 from trackd.storage.sqlite import event_chain
 
 FORMAT, VERSION = "trackd-export", 2  # lines of version 1: see version_1.py
@@ -22,13 +22,17 @@ EMPTY: dict[str, Any] = {"{}": {}, "[]": []}  # most columns hold one of these: 
 
 
 class Header(Struct, frozen=True):
+    """The first line."""
+
     format: str
     version: int
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table"):
-    """One row of a table. `order`: SQL for the order of the rows, `changed`: SQL for the time of a row's last change,
-    `links`: the columns that hold numbers of events.
+    """One row of a table.
+
+    `columns` are those of a row. `order` is SQL for the order of the rows, `changed` SQL for the time of a row's last
+    change, `links` are the columns that hold numbers of events.
     """
 
     columns: ClassVar[tuple[str, ...]]
@@ -94,9 +98,7 @@ class SessionRecord(Record, frozen=True, tag="session"):
         return cls(SessionDocument.of_row(row, _raw))
 
     def row(self, after: int) -> Row:
-        it = self.document
-        time = it.metadata.time
-        return it.id, it.profile.id, time.insert, time.update, _text(it.context, dict), _text(it.properties, dict)
+        return self.document.row(_text)
 
 
 class EventIdRecord(Record, frozen=True, tag="event_id"):
@@ -132,30 +134,12 @@ class EventRecord(Record, frozen=True, tag="event"):
         return cls(number, previous, EventDocument.of_row(columns, _raw))
 
     def row(self, after: int) -> Row:
-        it, metadata = self.document, self.document.metadata
-        if (it.seq == 0) != (it.profile.id == ""):
-            raise ValueError("an event has a `seq` from 1 on in its profile, or neither `seq` nor profile")
+        document = self.document
+        if (document.seq == 0) != (document.profile.id == ""):
+            raise ValueError("an event has a profile and a `seq` from 1 on, or neither")
         if self.previous is not None and self.previous >= self.number:
             raise ValueError("`previous` is not before `number`")
-        return (
-            self.number + after,
-            it.id,
-            it.profile.id,
-            it.seq,
-            it.session.id,
-            it.source.id,
-            it.type,
-            metadata.time.create,
-            metadata.time.insert,
-            metadata.status,
-            metadata.ip,
-            _text(it.properties, dict),
-            _text(it.context, dict),
-            _text(it.config, dict),
-            _text(it.tags, list),
-            None if metadata.reasons == NO_TEXTS else _text(metadata.reasons, list),
-            _moved(self.previous, after),
-        )
+        return self.number + after, *document.row(_text), _moved(self.previous, after)
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table", tag="end"):

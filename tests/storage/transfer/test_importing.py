@@ -99,7 +99,7 @@ FAULTS = {
     "too large": (lambda it: edited(it, 8, document__seq=2**63), "line 9: Expected `int` <= "),
     "bad time": (lambda it: edited(it, 8, document__metadata__time__create="today"), "line 9: Expected `str` matching"),
     "bad status": (lambda it: edited(it, 8, document__metadata__status="new"), "line 9: Invalid enum value 'new'"),
-    "no seq": (lambda it: edited(it, 8, document__seq=0), "line 9: an event has a `seq` from 1 on in its profile"),
+    "no seq": (lambda it: edited(it, 8, document__seq=0), "line 9: an event has a profile and a `seq` from 1 on"),
     "seq leaps": (lambda it: edited(it, 8, document__seq=3), "line 9: event 'A-2' has seq 3 and does not follow the"),
     "chain": (lambda it: edited(it, 11, previous=1), "line 12: event 'A-3' has seq 3 and does not follow the"),
     "no order": (lambda it: [*it[:7], it[8], it[7], *it[9:]], "line 9: event 'A-1' has number 1, after 2"),
