@@ -1,8 +1,7 @@
-"""The application: its routes with their scopes, its error answers and its lifespan."""
+"""The ASGI application: its error answers, its middleware and its lifespan. `routes.py` lists its routes."""
 
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
@@ -10,22 +9,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
-from trackd.http.api.documents import DocumentEndpoints
-from trackd.http.api.erasure import ErasureEndpoint
-from trackd.http.api.sources import SourceEndpoints
 from trackd.http.authentication import Authenticator
-from trackd.http.errors import ErrorAnswers, method_not_allowed, unreadable
+from trackd.http.errors import ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
-from trackd.http.openapi import swagger
-from trackd.http.openapi.endpoint import ApiDescription
-from trackd.http.ops.health import Readiness, healthcheck
-from trackd.http.ops.info import Info
-from trackd.http.ops.metrics import Metrics
+from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings, QueryPool
@@ -47,15 +38,15 @@ class Application(NamedTuple):
 def create_app(
     settings: Settings,
     tracker: Tracker,
-    guard: Authenticator,
+    authenticator: Authenticator,
     reads: Reads,
-    documents: Listings,
-    lists: QueryPool,
+    listings: Listings,
+    queries: QueryPool,
     versions: Mapping[str, str],
 ) -> Application:
     """Build the application. Its lifespan starts the tracker, and stops it after the last answer.
 
-    `documents` reads single documents by key, in the event loop; `lists` reads lists outside of it.
+    `listings` reads single documents by key, in the event loop; `queries` reads lists outside of it.
     `versions` is the answer of `/info/version`.
     """
 
@@ -66,7 +57,7 @@ def create_app(
             yield
         finally:
             await tracker.stop(settings.server.stop_timeout_s)
-            await lists.close()
+            await queries.close()
 
     errors = ErrorAnswers()
     track = TrackEndpoint(tracker, settings.limits, errors)
@@ -87,7 +78,9 @@ def create_app(
         return errors.answer(unreadable(error))
 
     app = Starlette(
-        routes=list(with_not_allowed(routes(track, tracker, guard, reads, documents, lists, versions))),
+        routes=list(
+            with_not_allowed(routes(track, tracker, authenticator, reads, listings, queries, versions)),
+        ),
         exception_handlers={
             HTTPException: http_error,
             StoreError: store_error,
@@ -98,74 +91,6 @@ def create_app(
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     return Application(CommonHeaders(HotPath(track, app)), lifespan, track, errors)
-
-
-def routes(
-    track: TrackEndpoint,
-    tracker: Tracker,
-    guard: Authenticator,
-    reads: Reads,
-    documents: Listings,
-    lists: QueryPool,
-    versions: Mapping[str, str],
-) -> list[Route]:
-    """All routes. `read(...)` and `admin(...)` name the scope that an endpoint requires; the others are public.
-
-    `{id:path}` accepts ids with slashes in them.
-    """
-    stored = DocumentEndpoints(tracker, documents, lists)
-    erasure = ErasureEndpoint(tracker)
-    sources = SourceEndpoints(tracker, reads)
-    read, admin = guard.read, guard.admin
-    return [
-        Route("/track", track, methods=["POST"]),
-        Route("/healthcheck", healthcheck),
-        Route("/ready", Readiness(tracker).get),
-        Route("/openapi.json", ApiDescription(versions).get),
-        Route("/docs", swagger.page),
-        Route("/docs/{name}", swagger.file),
-        Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
-        Route("/info/version", read(Info(versions).version)),
-        Route("/profiles", read(stored.profiles)),
-        Route("/profile/count", read(stored.count("profile"))),
-        Route("/profile/{id:path}/events", read(stored.profile_events)),
-        Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
-        Route("/profile/{id:path}/export", read(stored.export)),
-        Route("/profile/{id:path}", read(stored.profile)),
-        Route("/profile/{id:path}", admin(erasure.erase), methods=["DELETE"]),
-        Route("/session/count", read(stored.count("session"))),
-        Route("/session/{id:path}", read(stored.session)),
-        Route("/events", read(stored.events)),
-        Route("/events/session/{id:path}", read(stored.session_events)),
-        Route("/event/count", read(stored.count("event"))),
-        Route("/event/{id:path}", read(stored.event)),
-        Route("/event-sources", read(sources.list)),
-        Route("/event-source", read(sources.list)),
-        Route("/event-source", admin(sources.add), methods=["POST"]),
-        Route("/event-source/{id:path}", read(sources.get)),
-        Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
-        Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
-    ]
-
-
-def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
-    """The routes, and after those of each path one that answers 405 to all other methods.
-
-    Starlette alone would list the methods of one route in `Allow`, and would route `DELETE /profile/1/events` to the
-    erasure of a profile with the id `1/events`.
-    """
-    for path, group in itertools.groupby(routes, lambda route: route.path):
-        of_path = list(group)
-        yield from of_path
-        yield Route(path, NotAllowed({method for route in of_path for method in route.methods or ()}))
-
-
-class NotAllowed:
-    def __init__(self, methods: Iterable[str]) -> None:
-        self._allowed = methods
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise method_not_allowed(self._allowed)
 
 
 class HotPath:

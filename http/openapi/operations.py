@@ -1,4 +1,4 @@
-"""Descriptions of the operations, for the OpenAPI description: one for each method and path in `http/app.py`.
+"""Descriptions of the operations, for the OpenAPI description: one for each method and path in `http/routes.py`.
 
 The scope that an operation requires is not repeated here: it comes from the route.
 """

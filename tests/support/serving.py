@@ -13,9 +13,10 @@ from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rules.ruleset import RuleSet
-from trackd.http.app import create_app, routes
+from trackd.http.app import create_app
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
+from trackd.http.routes import routes
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
 from trackd.http.track.endpoint import TrackEndpoint

@@ -1,0 +1,90 @@
+"""All routes with the scopes that they require."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from trackd.actors.tracker import Tracker
+from trackd.http.api.documents import DocumentEndpoints
+from trackd.http.api.erasure import ErasureEndpoint
+from trackd.http.api.sources import SourceEndpoints
+from trackd.http.authentication import Authenticator
+from trackd.http.errors import method_not_allowed
+from trackd.http.openapi import swagger
+from trackd.http.openapi.endpoint import ApiDescription
+from trackd.http.ops.health import Readiness, healthcheck
+from trackd.http.ops.info import Info
+from trackd.http.ops.metrics import Metrics
+from trackd.http.track.endpoint import TrackEndpoint
+from trackd.storage.listings import Listings, QueryPool
+from trackd.storage.store import Reads
+
+
+def routes(
+    track: TrackEndpoint,
+    tracker: Tracker,
+    authenticator: Authenticator,
+    reads: Reads,
+    listings: Listings,
+    queries: QueryPool,
+    versions: Mapping[str, str],
+) -> list[Route]:
+    """The routes. `read(...)` and `admin(...)` name the scope that an endpoint requires; the others are public.
+
+    `{id:path}` accepts ids with slashes in them. The arguments are those of `create_app`.
+    """
+    stored = DocumentEndpoints(tracker, listings, queries)
+    erasure = ErasureEndpoint(tracker)
+    sources = SourceEndpoints(tracker, reads)
+    read, admin = authenticator.read, authenticator.admin
+    return [
+        Route("/track", track, methods=["POST"]),
+        Route("/healthcheck", healthcheck),
+        Route("/ready", Readiness(tracker).get),
+        Route("/openapi.json", ApiDescription(versions).get),
+        Route("/docs", swagger.page),
+        Route("/docs/{name}", swagger.file),
+        Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
+        Route("/info/version", read(Info(versions).version)),
+        Route("/profiles", read(stored.profiles)),
+        Route("/profile/count", read(stored.count("profile"))),
+        Route("/profile/{id:path}/events", read(stored.profile_events)),
+        Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
+        Route("/profile/{id:path}/export", read(stored.export)),
+        Route("/profile/{id:path}", read(stored.profile)),
+        Route("/profile/{id:path}", admin(erasure.erase), methods=["DELETE"]),
+        Route("/session/count", read(stored.count("session"))),
+        Route("/session/{id:path}", read(stored.session)),
+        Route("/events", read(stored.events)),
+        Route("/events/session/{id:path}", read(stored.session_events)),
+        Route("/event/count", read(stored.count("event"))),
+        Route("/event/{id:path}", read(stored.event)),
+        Route("/event-sources", read(sources.list)),
+        Route("/event-source", read(sources.list)),
+        Route("/event-source", admin(sources.add), methods=["POST"]),
+        Route("/event-source/{id:path}", read(sources.get)),
+        Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
+        Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
+    ]
+
+
+def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
+    """The routes, and after those of each path one that answers 405 to all other methods.
+
+    Starlette alone would list the methods of one route in `Allow`, and would route `DELETE /profile/1/events` to the
+    erasure of a profile with the id `1/events`.
+    """
+    for path, group in itertools.groupby(routes, lambda route: route.path):
+        of_path = list(group)
+        yield from of_path
+        yield Route(path, MethodNotAllowed({method for route in of_path for method in route.methods or ()}))
+
+
+class MethodNotAllowed:
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._allowed = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise method_not_allowed(self._allowed)
