@@ -1,8 +1,8 @@
-"""What is exported, and that it comes back as it was."""
+"""Exports of a database file, and the rows that an import makes of them."""
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ reason_lists = st.lists(texts, min_size=1, max_size=2)
 
 
 @st.composite
-def databases(draw: Callable[..., Any]) -> dict[str, Any] | None:
-    """Rows of every table; profiles whose oldest events are gone, events whose profile was erased."""
+def databases(draw: Callable[..., Any]) -> dict[str, Any]:
+    """Rows of every table; profiles whose oldest events were deleted, events whose profile was erased."""
     profiles = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     seqs = {profile_id: draw(st.integers(0, 3)) for profile_id in profiles}
     events = []
@@ -52,11 +52,11 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any] | None:
         ip, reasons = draw(st.none() | texts), draw(st.none() | reason_lists.map(json_text))
         session_id, source_id, kind = draw(texts) if profile_id else "", draw(texts), draw(texts)
         key = f"{number}{draw(texts)}"
-        head = (key, profile_id, seq, session_id, source_id, kind, draw(times), draw(times), status, ip)
-        events.append(Event(*head, *details, json_text(draw(lists)), reasons))
+        columns = (key, profile_id, seq, session_id, source_id, kind, draw(times), draw(times), status, ip)
+        events.append(Event._make([*columns, *details, json_text(draw(lists)), reasons]))
     named = [event for event in events if event.profile_id]
     rows, last = chained(events, {}, draw(st.integers(0, 5)))
-    chain = [(*row[:-1], None if row[2] == "" else row[-1]) for row in rows]  # nobody's events have no chain
+    chain = [(*row[:-1], None if row[2] == "" else row[-1]) for row in rows]  # events without a profile have no chain
     docs = {
         profile_id: {"id": profile_id, "seq": seqs[profile_id], **PARTS, "pii": draw(objects)}
         for profile_id in profiles
@@ -131,35 +131,37 @@ def test_events_are_exported_as_the_documents_of_the_contract(stored: Path) -> N
 
 
 @pytest.mark.parametrize("size", [1, RANGE - 1, RANGE, RANGE + 1, 3 * RANGE + 7])
-def test_events_alone_are_read_in_ranges_and_none_is_left_out(tmp_path: Path, make: type[Make], size: int) -> None:
+def test_an_export_of_events_alone_has_each_event_that_was_stored_at_its_start(
+    tmp_path: Path, make: type[Make], size: int
+) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     store.commit([make.change("A", events=size)])
     with Export(path) as export:
         rows = export.rows(EventRecord)
         seqs = [next(rows)[3]]
-        store.commit([make.change("A", (size, 1), events=5)])  # later ones do not belong to that moment
+        store.commit([make.change("A", (size, 1), events=5)])  # after the start
         seqs += [row[3] for row in rows]
 
     assert seqs == list(range(1, size + 1))
     store.close()
 
 
-def test_the_log_can_begin_anew_while_events_alone_are_exported_but_not_while_everything_is(
+def test_the_log_can_restart_during_an_export_of_events_alone_but_not_of_everything(
     tmp_path: Path, make: type[Make]
 ) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     store.commit([make.change("A", events=3 * RANGE, **PARTS)])
     writer = open_for_writing(path)
-    for read, is_free in ((lambda export: export.rows(EventRecord), 0), (lambda export: export.lines(), 1)):
+    for of_events_alone in (True, False):
         with Export(path) as export:
-            rows = read(export)
+            rows: Iterator[Any] = export.rows(EventRecord) if of_events_alone else export.lines()
             for _ in range(10):
                 next(rows)
             writer.execute("UPDATE heartbeat SET beats = beats + 1")
             writer.execute("PRAGMA busy_timeout = 0")
-            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == is_free
+            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == int(not of_events_alone)
     writer.close()
     store.close()
 
@@ -178,7 +180,9 @@ def test_an_empty_database_is_exported_and_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "table"), [(ProfileRecord, "profile"), (SessionRecord, "session"), (EventRecord, "event")]
 )
-def test_what_was_stored_or_changed_since_a_time_is_exported(stored: Path, record: type[Any], table: str) -> None:
+def test_an_export_can_be_limited_to_documents_that_were_stored_or_changed_since_a_time(
+    stored: Path, record: type[Any], table: str
+) -> None:
     later = "2026-03-01T00:00:00.000000Z"
     with Export(stored) as export:
         assert len(list(export.rows(record, "2026-01-31T12:00:00.000000Z"))) == len(contents(stored)[table])
@@ -194,7 +198,7 @@ def test_what_was_stored_or_changed_since_a_time_is_exported(stored: Path, recor
         assert len(list(export.documents(record, later))) == 1
 
 
-def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_path: Path, stored: Path) -> None:
+def test_json_that_another_tool_stored_on_several_lines_is_exported_on_one(tmp_path: Path, stored: Path) -> None:
     execute(stored, "UPDATE event SET properties = ? WHERE id = 'A-1'", '{\n  "a": 1\r\n}')
 
     load_lines(tmp_path / "new.db", exported(stored))
@@ -203,7 +207,7 @@ def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             "UPDATE event SET tags = '{}' WHERE id = 'A-2'",
@@ -215,16 +219,16 @@ def test_json_that_another_tool_wrote_over_several_lines_stays_in_its_line(tmp_p
         ("UPDATE profile SET seq = 9 WHERE id = 'B'", "(id 'B': `doc` has another `id` or `seq`)"),
     ],
 )
-def test_a_row_that_could_not_be_imported_is_named(stored: Path, change: str, told: str) -> None:
+def test_an_export_names_a_row_that_an_import_would_refuse(stored: Path, change: str, message: str) -> None:
     execute(stored, change)
 
     with pytest.raises(DatabaseError) as refused:
         exported(stored)
 
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_date(tmp_path: Path) -> None:
+def test_a_file_of_an_older_trackd_is_exported_after_a_server_migrated_it(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="reasons_of_invalid_events")
@@ -237,7 +241,7 @@ def test_a_file_of_an_older_trackd_is_refused_until_a_server_brought_it_up_to_da
     assert len(exported(path)) == 2
 
 
-def test_what_reads_cannot_write(stored: Path) -> None:
+def test_a_connection_for_reading_cannot_write(stored: Path) -> None:
     reader = open_for_reading(stored)
     with pytest.raises(Exception, match="readonly"):
         reader.execute("DELETE FROM event")

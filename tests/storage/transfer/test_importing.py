@@ -38,12 +38,13 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
     assert [(row[0], row[-1]) for row in after["profile"]] == [("X", 4), ("A", 9), ("B", 8)]
 
 
-def test_an_imported_profile_goes_on_where_it_was(tmp_path: Path, stored: Path, make: type[Make]) -> None:
+def test_an_imported_profile_continues_where_it_was(tmp_path: Path, stored: Path, make: type[Make]) -> None:
     path = tmp_path / "new.db"
     load_lines(path, exported(stored))
     store = SqliteStore(path)
 
     profile = store.profile("A")
+    assert profile is not None
     store.commit([make.change("A", (profile.seq, profile.revision), events=1)])
 
     assert [row[1] for row in contents(path)["event"] if row[2] == "A"] == ["A-1", "A-2", "A-3", "A-4"]
@@ -72,7 +73,7 @@ def raw(lines: list[bytes], place: int, old: bytes, new: bytes) -> list[bytes]:
 
 
 # Of `stored`: header 0, profiles 1 and 2, sessions 3 and 4, event id 5, tombstone 6, events 7 to 11, end 12.
-FAULTS = {
+FAULTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "empty": (lambda it: [], "line 1: this is not a file that `trackd export` wrote wi"),
     "text": (lambda it: [b"hello\n"], "line 1: this is not a file that `trackd export` wrote"),
     "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is not a file that `trackd export` wrote"),
@@ -118,9 +119,9 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("damage", "told"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("damage", "message"), FAULTS.values(), ids=FAULTS)
 def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept(
-    tmp_path: Path, stored: Path, make: type[Make], damage: Callable[..., Any], told: str
+    tmp_path: Path, stored: Path, make: type[Make], damage: Callable[[list[bytes]], list[bytes]], message: str
 ) -> None:
     lines = damage(exported(stored))
     other = tmp_path / "other.db"
@@ -132,7 +133,7 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
     for path in (tmp_path / "new.db", other):
         with pytest.raises(NotImportedError) as refused:
             load_lines(path, lines)
-        assert str(refused.value).startswith(f"export.jsonl is not imported, {told}")
+        assert str(refused.value).startswith(f"export.jsonl is not imported, {message}")
         assert str(refused.value).endswith(".")
 
     assert contents(other) == before
@@ -145,10 +146,10 @@ def test_a_fault_is_found_wherever_batches_end(
 ) -> None:
     monkeypatch.setattr(loading, "BATCH_ROWS", size)
     for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
-        damage, told = FAULTS[name]
+        damage, message = FAULTS[name]
         with pytest.raises(NotImportedError) as refused:
             load_lines(tmp_path / "new.db", damage(exported(stored)))
-        assert told in str(refused.value)
+        assert message in str(refused.value)
     load_lines(tmp_path / "new.db", exported(stored))
     assert contents(tmp_path / "new.db") == contents(stored)
 
@@ -163,7 +164,7 @@ def test_a_line_that_does_not_end_is_not_read_into_memory(
 
 
 @pytest.mark.parametrize(
-    ("keep", "told"),
+    ("keep", "message"),
     [
         ("profile", "line 2: the table profile has a row 'A' already"),
         ("session", "line 4: the table session has a row 'SA' already"),
@@ -171,7 +172,7 @@ def test_a_line_that_does_not_end_is_not_read_into_memory(
         ("event", "line 8: event 'A-1' exists already"),
     ],
 )
-def test_what_is_there_already_is_refused_with_line_and_id(tmp_path: Path, stored: Path, keep: str, told: str) -> None:
+def test_a_row_that_exists_is_refused_with_line_and_id(tmp_path: Path, stored: Path, keep: str, message: str) -> None:
     lines = exported(stored)
     for table in {"profile", "session", "event_id", "event"} - {keep}:
         execute(stored, f"DELETE FROM {table}")
@@ -180,7 +181,7 @@ def test_what_is_there_already_is_refused_with_line_and_id(tmp_path: Path, store
     with pytest.raises(NotImportedError) as refused:
         load_lines(stored, lines)
 
-    assert str(refused.value) == f"export.jsonl is not imported, {told}."
+    assert str(refused.value) == f"export.jsonl is not imported, {message}."
     assert contents(stored) == before
 
 
@@ -200,15 +201,16 @@ def test_a_file_that_a_server_holds_is_refused(tmp_path: Path, stored: Path) -> 
         load_lines(tmp_path / "new.db", lines)
 
 
-def test_an_import_tells_how_much_was_read(tmp_path: Path, make: type[Make]) -> None:
+def test_an_import_reports_how_many_bytes_it_has_read(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
     store = SqliteStore(path)
     store.commit([make.change(profile_id, events=500, **PARTS) for profile_id in "ABCDE"])
     store.close()
-    lines, told = exported(path), []
+    lines = exported(path)
+    reported: list[int] = []
 
-    import_export(tmp_path / "new.db", io.BytesIO(b"".join(lines)), "x", told.append)
+    import_export(tmp_path / "new.db", io.BytesIO(b"".join(lines)), "x", reported.append)
 
-    assert told == sorted(told)
-    assert len(told) > 2
-    assert told[-1] <= sum(map(len, lines))
+    assert reported == sorted(reported)
+    assert len(reported) > 2
+    assert reported[-1] <= sum(map(len, lines))
