@@ -1,4 +1,4 @@
-"""Clients that send until the server goes away, and what its file must hold then."""
+"""Clients that send until the server ends, and the checks of its file after that."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,13 +13,13 @@ CLIENTS, PROFILES = 24, 7
 
 
 class Load:
-    """Clients that send until the server goes away. `answered` maps the id of each answered event to its `seq`.
+    """Clients that send until the server ends. `answered` maps the id of each answered event to its `seq`.
 
     `enough` is set when it has the `wanted` number of them, `some` at a third of that.
     """
 
     def __init__(self, server: Process, run: str = "") -> None:
-        """`run` begins the ids of its events."""
+        """`run` is the prefix of the ids of its events."""
         self.server = server
         self._run = run
         self.answered: dict[str, int] = {}
@@ -47,7 +47,7 @@ class Load:
         try:
             response = await client.post("/track", json=body)
         except httpx.ConnectError:
-            return False  # it no longer listens
+            return False  # it does not listen any more
         except httpx.TransportError as error:
             self.broken.append(error)
             return False

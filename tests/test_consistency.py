@@ -1,4 +1,4 @@
-"""What trackd exists for: concurrent calls of one profile, over real sockets and into a real file."""
+"""Concurrent calls of one profile, over real sockets and into a real file."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ async def test_many_profiles_through_few_actors_lose_nothing(serve: Serve) -> No
     assert counts == [{"a": 8, "b": 8}] * 100
 
 
-async def test_a_caller_that_goes_away_changes_nothing_for_others(serve: Serve) -> None:
+async def test_a_caller_that_disconnects_changes_nothing_for_others(serve: Serve) -> None:
     server = serve()
 
     host, port = server.url.removeprefix("http://").split(":")
@@ -85,7 +85,7 @@ async def test_a_caller_that_goes_away_changes_nothing_for_others(serve: Serve) 
         await writer.wait_closed()
     async with _client(server, 1) as client:
         answer = await _post(client, payload("s", "page-view"))
-    assert answer["debugging"]["events"]["seq"] in ([1], [2])  # the one that was sent whole may be there
+    assert answer["debugging"]["events"]["seq"] in ([1], [2])  # the call that was sent whole may be stored
     assert server.stop() == 0
     [count] = rows(server.db, "SELECT count(*) AS n, max(seq) AS seq FROM event")
     assert count["n"] == count["seq"]

@@ -20,16 +20,16 @@ Serve = Callable[..., Process]
 
 
 @pytest.mark.parametrize("round_number", range(3))
-async def test_after_kill_9_under_load_every_answered_event_is_there_once(serve: Serve, round_number: int) -> None:
+async def test_after_kill_9_under_load_every_answered_event_is_stored_once(serve: Serve, round_number: int) -> None:
     load = Load(serve())
     await load.run(load.server.process.kill)
     assert load.server.process.wait() == -signal.SIGKILL
-    serve()  # starts on what is left
+    serve()  # starts on the same file
     check_file(load)
 
 
 @pytest.mark.parametrize("round_number", range(3))
-async def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_event_is_there_once(
+async def test_after_kill_9_of_the_writer_the_server_continues_and_every_answered_event_is_stored_once(
     serve: Serve, round_number: int
 ) -> None:
     load = Load(serve())
@@ -46,7 +46,7 @@ async def test_after_kill_9_of_the_writer_the_server_goes_on_and_every_answered_
     check_file(load)
 
 
-async def test_ready_says_503_while_the_writer_is_gone(serve: Serve) -> None:
+async def test_ready_is_503_while_there_is_no_writer_process(serve: Serve) -> None:
     server = serve()
 
     async with httpx.AsyncClient(base_url=server.url) as client:
@@ -60,17 +60,19 @@ async def test_ready_says_503_while_the_writer_is_gone(serve: Serve) -> None:
     assert httpx.post(f"{server.url}/track", json=payload("s", "page-view")).status_code == 200
 
 
-def test_the_writer_is_gone_when_the_server_was_killed(serve: Serve) -> None:
+def test_the_writer_process_ends_when_the_server_is_killed(serve: Serve) -> None:
     server = serve()
     writer = Path(f"/proc/{server.writer_pid()}/cmdline")
     assert writer.read_text()
     server.stop(signal.SIGKILL)
-    with DatabaseLock(server.db):  # the writer has it too, so this waits for its end
+    with DatabaseLock(server.db):  # the writer process holds it too, so this waits for its end
         assert not writer.exists() or not writer.read_text(), "a zombie has no command line"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stop_under_load_answers_what_it_took_and_resets_nobody(serve: Serve, number: signal.Signals) -> None:
+async def test_a_stop_under_load_answers_accepted_calls_and_resets_no_connection(
+    serve: Serve, number: signal.Signals
+) -> None:
     load = Load(serve())
     await load.run(lambda: load.server.process.send_signal(number))
     _, log = load.server.process.communicate(timeout=30)
@@ -80,7 +82,7 @@ async def test_a_stop_under_load_answers_what_it_took_and_resets_nobody(serve: S
     check_file(load)
 
 
-async def test_ready_says_503_while_the_server_stops(serve: Serve) -> None:
+async def test_ready_is_503_while_the_server_stops(serve: Serve) -> None:
     server = serve()
 
     async with httpx.AsyncClient(base_url=server.url) as client:
@@ -94,7 +96,7 @@ async def test_ready_says_503_while_the_server_stops(serve: Serve) -> None:
     assert server.process.wait(30) == 0
 
 
-async def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve) -> None:
+async def test_a_request_that_never_ends_does_not_delay_the_stop(serve: Serve) -> None:
     server = serve(TRACKD_SERVER_STOP_TIMEOUT_S="600")
 
     host, port = server.url.removeprefix("http://").split(":")
@@ -113,7 +115,7 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(serve: Serve)
 def test_sighup_at_any_moment_ends_no_server(serve: Serve) -> None:
     server = serve()
     server.process.terminate()
-    for _ in range(200):  # what it logs of them must fit into a pipe that nobody reads
+    for _ in range(200):  # its log lines must fit into a pipe without a reader
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.process.wait(0.005)
             break

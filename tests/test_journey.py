@@ -26,7 +26,7 @@ def test_the_first_start_makes_a_source_and_prints_a_curl_that_works(serve: Serv
     ]
 
 
-def test_the_first_start_makes_a_token_and_prints_a_curl_that_looks_inside_with_it(serve: Serve) -> None:
+def test_the_first_start_makes_a_token_and_prints_a_curl_that_works_with_it(serve: Serve) -> None:
     server = serve(source=False)
     curl = [line for line in server.greeting if line.strip().startswith("curl ")][-1]
     answer = json.loads(subprocess.check_output(["sh", "-c", curl.replace("curl", "curl --silent --fail")]))
@@ -77,7 +77,7 @@ def test_the_payloads_of_the_source_page_are_answered_in_tracardis_shape(serve: 
         assert answer["debugging"]["session"] == {"saved": 1, "errors": [], "ids": [session], "types": []}
 
 
-def test_a_bad_call_says_what_is_wrong_with_it(serve: Serve) -> None:
+def test_the_answer_to_a_bad_call_names_its_faults(serve: Serve) -> None:
     server = serve()
     response = httpx.post(f"{server.url}/track", json={"source": {}, "events": [{"type": ""}]})
     assert response.status_code == 422
@@ -88,7 +88,7 @@ def test_a_bad_call_says_what_is_wrong_with_it(serve: Serve) -> None:
     ]
 
 
-def test_a_stop_loses_nothing_and_the_next_start_goes_on(serve: Serve) -> None:
+def test_a_stop_loses_nothing_and_the_next_start_continues(serve: Serve) -> None:
     server = serve()
     profile_id = httpx.post(f"{server.url}/track", json=payload("s-1", "page-view")).json()["profile"]["id"]
     assert server.stop() == 0
@@ -99,7 +99,7 @@ def test_a_stop_loses_nothing_and_the_next_start_goes_on(serve: Serve) -> None:
     assert answer["debugging"]["events"]["seq"] == [2]
 
 
-def test_a_source_added_beside_the_running_server_may_send_soon(serve: Serve) -> None:
+def test_a_source_that_is_added_while_the_server_runs_may_send_soon(serve: Serve) -> None:
     server = serve()
     subprocess.run([TRACKD, "source", "add", "--name", "shop", "--id", "shop", "--db", server.db], check=True)
     answer = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop")), 200)
@@ -125,7 +125,7 @@ def test_one_line_is_logged_for_start_and_stop_and_none_for_a_healthy_call(serve
 
 
 def _until(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
-    """Ask until the status is there: a running server looks for changed sources twice a second."""
+    """Send the call until it is answered with the status: a server checks twice a second whether sources changed."""
     for _ in range(2_000):
         response = ask()
         if response.status_code == status:

@@ -1,4 +1,4 @@
-"""The mutants as real servers: broken in what they should be, and else at work."""
+"""The mutants as real servers: each breaks its promise, and works otherwise."""
 
 import asyncio
 import subprocess
@@ -38,7 +38,7 @@ def mutant(name: str, db: Path) -> Iterator[Process]:
 
 
 async def numbers(server: Process, calls: int, clients: int, ids: Callable[[int], str]) -> list[int]:
-    """Calls of one session, of many clients at the same time; the numbers of those that were answered 200."""
+    """Calls of one session by many clients at the same time; returns the numbers of those that were answered 200."""
     got: list[int] = []
     left = iter(range(calls))
 
@@ -57,7 +57,7 @@ async def numbers(server: Process, calls: int, clients: int, ids: Callable[[int]
 
 
 @pytest.mark.parametrize("name", SERVED)
-async def test_a_served_mutant_breaks_what_clients_rely_on(name: str, tmp_path: Path) -> None:
+async def test_a_served_mutant_breaks_a_promise_to_clients(name: str, tmp_path: Path) -> None:
     calls = 50 * FAILS_EVERY
     with mutant(name, tmp_path / "trackd.db") as server:
         once = await numbers(server, calls, 8, str)
@@ -74,7 +74,7 @@ async def test_a_served_mutant_breaks_what_clients_rely_on(name: str, tmp_path: 
     assert broken[name], (once, again)
 
 
-async def test_the_same_calls_find_trackd_itself_unbroken(serve: Callable[..., Process]) -> None:
+async def test_the_same_calls_find_no_fault_in_trackd_itself(serve: Callable[..., Process]) -> None:
     server = serve()
     once = await numbers(server, 100, 8, str)
     assert sorted(once) == list(range(1, 101))

@@ -1,16 +1,15 @@
-"""The rule that folder X/ is the package trackd.X, and what follows from it."""
+"""Folder X/ is the package trackd.X: in the repository, in pyproject.toml and in the wheel."""
 
-import ast
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-LAYERS = {"load": 0, "config": 0, "core": 1, "telemetry": 2, "storage": 3, "actors": 4, "http": 5, "cli": 6}
+from tests.layout.source import PACKAGES, ROOT, python_files
 
 
 def test_http_has_no_init_so_that_pythons_own_http_can_be_imported_in_the_root() -> None:
@@ -29,22 +28,11 @@ def test_pytest_starts_both_ways_in_the_root(command: list[str]) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-@pytest.mark.parametrize("package", LAYERS)
-def test_imports_run_one_way(package: str) -> None:
-    for module in (ROOT / package).glob("**/*.py"):
-        for node in ast.walk(ast.parse(module.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                if name.startswith("trackd."):
-                    imported = name.split(".")[1]
-                    assert imported == package or LAYERS[imported] < LAYERS[package], f"{module} imports {name}"
-
-
-def test_every_package_is_named_in_pyproject() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    for package in LAYERS:
-        assert f'"trackd.{package}" = "{package}"' in text
+def test_every_folder_with_modules_is_a_package_in_pyproject() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = sorted({path.parent.relative_to(ROOT).as_posix() for path in python_files(*PACKAGES)})
+    assert sorted(tool["packages"]) == [f"trackd.{folder.replace('/', '.')}" for folder in folders]
+    assert tool["package-dir"] == {f"trackd.{package}": package for package in PACKAGES}
 
 
 def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is too old goes by itself, and no call notices: over real sockets and in a real file."""
+"""Old events and sessions are deleted without an effect on calls: over real sockets and in a real file."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ async def _track(client: httpx.AsyncClient, session: str, *types: str, **more: A
     return answer
 
 
-async def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_on(serve: Serve) -> None:
+async def test_old_events_and_sessions_are_deleted_while_calls_are_answered_and_seq_continues(serve: Serve) -> None:
     server = serve()
     idle, busy = ([f"{kind}-{number}" for number in range(3)] for kind in ("idle", "busy"))
 
@@ -70,7 +70,7 @@ async def test_old_events_and_sessions_go_while_calls_are_answered_and_seq_goes_
 
 
 class SweptStore(SqliteStore):
-    """When told to, its sessions are deleted between the decision about a batch and its commit."""
+    """A store whose sessions are deleted, on request, between the decision about a batch and its commit."""
 
     sweep = False
 
@@ -83,7 +83,7 @@ class SweptStore(SqliteStore):
 
 @pytest.mark.parametrize("simultaneous", [1, 20])
 @pytest.mark.parametrize("knows_profile", [True, False])
-async def test_calls_whose_session_is_deleted_under_them_are_answered_200_and_begin_it_again(
+async def test_calls_whose_session_is_deleted_meanwhile_are_answered_200_and_begin_it_again(
     tmp_path: Path, simultaneous: int, knows_profile: bool
 ) -> None:
     path = tmp_path / "trackd.db"

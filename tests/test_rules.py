@@ -212,7 +212,7 @@ def test_rules_are_read_again_on_sighup_and_a_file_with_a_fault_changes_nothing(
     assert document(server)["traits"]["public"] == {"types": ["a", "b"], "others": ["c"]}
 
 
-def test_a_file_that_cannot_be_used_is_refused_with_one_line_and_the_server_lives(
+def test_an_unusable_rules_file_is_refused_with_one_line_and_the_server_continues(
     serve: Serve, rules: Callable[[str], str]
 ) -> None:
     path = Path(rules(ORDER))

@@ -1,4 +1,4 @@
-"""Exports and backups beside a server that is kept busy: each shows one moment, and the server goes on."""
+"""Exports and backups while the server is busy: each shows one moment, and the server continues."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ CLIENTS, PROFILES = 16, 40
 
 
 async def _beside_load(server: Process, work: Callable[[], Awaitable[None]]) -> int:
-    """Do some work while clients track; returns how many calls were answered meanwhile, all with 200."""
+    """Do some work while clients send calls; returns the number of calls answered meanwhile, all with 200."""
     stop, warm = asyncio.Event(), asyncio.Event()
     answered = 0
 
@@ -59,7 +59,7 @@ def _seqs(events: list[dict[str, Any]]) -> dict[str, list[int]]:
     return seqs
 
 
-async def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_its_last(serve: Serve) -> None:
+async def test_exports_while_the_server_is_busy_have_each_profiles_events_from_1_to_its_last(serve: Serve) -> None:
     server = serve()
     folder = server.db.parent
 
@@ -84,7 +84,7 @@ async def test_exports_beside_a_busy_server_have_each_profiles_events_from_1_to_
         assert moment == contents(server.db)["event"][: len(moment)]
 
 
-async def test_backups_beside_a_busy_server_are_sound_and_show_one_moment(serve: Serve) -> None:
+async def test_backups_while_the_server_is_busy_are_sound_and_show_one_moment(serve: Serve) -> None:
     server = serve()
 
     async def work() -> None:

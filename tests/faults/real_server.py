@@ -1,4 +1,4 @@
-"""A real `trackd serve` seen from outside: raw bytes in, answers and rows out, and what its processes hold."""
+"""A real `trackd serve` seen from outside: raw bytes in, answers and rows out, memory and open files."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from tests.support.database import rows
 from tests.support.payloads import payload
 from tests.support.process import Process
 
-MEMORY_SLACK_KB = 16_000  # what allocators keep; what a fault leaves behind is provoked until it would be more
+MEMORY_SLACK_KB = 16_000  # kept by allocators; faults are repeated until a leak would take more
 POLLS = 2_000
 
 
@@ -39,7 +39,7 @@ class RealServer:
         return socket.create_connection(self.address, timeout=30)
 
     def exchange(self, sent: bytes) -> bytes:
-        """All that comes back until the server closes."""
+        """All bytes until the server closes the connection."""
         received = b""
         with self.connect() as connection, contextlib.suppress(ConnectionError):
             connection.sendall(sent)
@@ -67,7 +67,7 @@ class RealServer:
 
     @contextlib.contextmanager
     def unharmed(self, slack_kb: int = MEMORY_SLACK_KB) -> Iterator[None]:
-        """After what happens inside, open files and memory are back where they were, and calls are answered."""
+        """After the block, open files and memory are at their level before it, and calls are answered."""
         with httpx.Client(base_url=self.url, timeout=30) as client:
             for number in range(50):
                 assert client.post("/track", json=payload(f"before-{number}", "before")).status_code == 200
@@ -76,7 +76,7 @@ class RealServer:
         yield
         with httpx.Client(base_url=self.url, timeout=30) as client:
             assert client.post("/track", json=payload("after", "after")).status_code == 200
-            for _ in range(POLLS):  # the server sees a little later that connections are gone
+            for _ in range(POLLS):  # the server notices closed connections a little later
                 if self.open_files() <= files + 1:
                     break
                 client.get("/healthcheck")
@@ -84,7 +84,7 @@ class RealServer:
         assert self.memory_kb() <= memory + slack_kb
 
     def log(self) -> str:
-        """All that it logged, once it is stopped."""
+        """Stop the server; returns its whole log."""
         self.process.process.terminate()
         _, log = self.process.process.communicate(timeout=30)
         assert self.process.process.returncode == 0, log

@@ -1,4 +1,4 @@
-"""A clock that jumps back: what was stored lies in the future of what is stored now."""
+"""A clock that jumps back: stored documents have times in the future."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Start = Callable[..., RealServer]
 AHEAD = "2099-01-01T00:00:00.000000Z"
 
 
-def test_after_the_clock_jumped_back_numbers_go_on_and_lists_keep_the_order_of_arrival(start: Start) -> None:
+def test_after_the_clock_jumped_back_numbers_continue_and_lists_keep_the_order_of_arrival(start: Start) -> None:
     server = start()
     token = bearer(server.process.token)
     with httpx.Client(base_url=server.url, headers=token, timeout=30) as client:
@@ -28,7 +28,7 @@ def test_after_the_clock_jumped_back_numbers_go_on_and_lists_keep_the_order_of_a
         assert [event["type"] for event in client.get("/events").json()["result"]] == ["now"] * 3 + ["ahead"] * 3
 
 
-def test_a_session_of_the_future_takes_calls_and_ends_no_earlier_than_it_began(start: Start) -> None:
+def test_a_session_of_the_future_accepts_calls_and_ends_no_earlier_than_it_began(start: Start) -> None:
     server = start()
     server.call("ahead", context={"a": 1})
     execute(server.db, f"UPDATE session SET inserted = '{AHEAD}', updated = '{AHEAD}'")

@@ -1,4 +1,4 @@
-"""Callers that go away: at each byte of a request, and before its answer."""
+"""Callers that disconnect: at each byte of a request, and before its answer."""
 
 import socket
 import struct
@@ -54,7 +54,7 @@ def test_a_caller_that_leaves_at_any_byte_of_its_request_leaves_nothing_of_it(
 BEFORE = {f"before-{number}" for number in range(50)}
 
 
-def test_a_call_whose_caller_leaves_before_the_answer_is_there_whole_or_not_at_all_and_once(start: Start) -> None:
+def test_a_call_whose_caller_leaves_before_the_answer_is_stored_whole_or_not_at_all_and_once(start: Start) -> None:
     server = start()
     calls = 200
     with server.unharmed():

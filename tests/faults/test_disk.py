@@ -1,4 +1,4 @@
-"""A disk that refuses, and others that write the same file, under a real server."""
+"""A disk that refuses writes, and other programs that write the same file, with a real server."""
 
 import contextlib
 import resource
@@ -20,7 +20,7 @@ def call_of(session: str, event: str) -> dict[str, Any]:
 
 
 def limit_files(server: RealServer, size: int) -> None:
-    """Writes past it fail, as on a full disk: of the server and of what it started."""
+    """A limit of the file size for the server and its processes: writes past it fail, as on a full disk."""
     for pid in server.pids():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
@@ -53,7 +53,7 @@ def test_a_disk_that_fills_up_and_is_cleared_loses_no_answered_call_and_doubles_
     assert "Traceback" not in server.log()
 
 
-def test_a_stop_on_a_full_disk_leaves_what_was_answered_in_the_log_beside_the_file(start: Start) -> None:
+def test_a_stop_on_a_full_disk_leaves_answered_calls_in_the_write_ahead_log(start: Start) -> None:
     server = start()
     for number in range(20):
         assert server.call("t", session=f"s-{number}").status_code == 200
@@ -65,7 +65,7 @@ def test_a_stop_on_a_full_disk_leaves_what_was_answered_in_the_log_beside_the_fi
     assert len(server.events()) >= 20
 
 
-def test_a_file_that_is_made_read_only_under_way_goes_on_as_it_is_open(start: Start) -> None:
+def test_a_file_that_becomes_read_only_while_it_is_open_is_still_written(start: Start) -> None:
     server = start()
     assert server.call("t").status_code == 200
     server.db.chmod(0o400)
@@ -88,7 +88,7 @@ def test_a_call_that_waits_for_another_programs_lock_can_be_sent_again_and_is_re
     assert [event["seq"] for event in server.events() if event["type"] == "t"] == [1]
 
 
-def test_a_profile_that_another_program_moved_goes_on_from_where_it_was_moved_to(start: Start) -> None:
+def test_a_profile_that_another_program_changed_continues_from_its_new_state(start: Start) -> None:
     server = start()
     assert server.call("t").json()["debugging"]["events"]["seq"] == [1]
     execute(server.db, "UPDATE profile SET seq = 10, doc = json_set(doc, '$.seq', 10), revision = revision + 1")

@@ -1,4 +1,4 @@
-"""Requests that nobody means well with: each gets the answer that the contract states, and keeps nothing."""
+"""Hostile requests: each gets the answer of the contract, and leaves nothing behind."""
 
 import gzip
 import json
@@ -78,7 +78,7 @@ def test_each_hostile_body_gets_its_answer_and_leaves_nothing(start: Start, bomb
         "twice a key",
     ],
 )
-def test_what_json_can_say_is_stored_as_it_was_said(start: Start, value: bytes, stored: object) -> None:
+def test_every_json_value_is_stored_as_it_was_sent(start: Start, value: bytes, stored: object) -> None:
     server = start()
     assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=with_value(value)))) == [200]
     answer = server.call("next").json()
@@ -112,11 +112,11 @@ SMUGGLING = {
     "a chunk without its line end": head(b"Transfer-Encoding: chunked") + b"1\r\nxx\r\n0\r\n\r\n",
     "a NUL in a header": head(b"X: \x00", LENGTH) + BODY,
     "a header without a colon": head(b"nonsense", LENGTH) + BODY,
-    "a version that is not there": b"POST /track HTTP/9.9\r\n" + LENGTH + b"\r\n\r\n" + BODY,
+    "an unknown version": b"POST /track HTTP/9.9\r\n" + LENGTH + b"\r\n\r\n" + BODY,
 }
 
 
-def test_heads_that_two_servers_could_read_in_two_ways_are_refused_and_nothing_behind_them_is_taken(
+def test_ambiguous_heads_are_refused_and_nothing_after_them_is_accepted(
     start: Start,
 ) -> None:
     server = start()
@@ -140,7 +140,7 @@ def test_a_length_that_is_too_long_waits_for_the_rest_until_the_deadline(start: 
     assert server.events() == []
 
 
-def test_what_comes_after_a_request_that_closes_is_not_taken(start: Start) -> None:
+def test_a_request_after_one_that_closes_the_connection_is_not_accepted(start: Start) -> None:
     server = start()
     assert statuses(server.exchange(head(LENGTH, b"Connection: close") + BODY + SECOND)) == [200]
     assert [event["type"] for event in server.events()] == ["t"]

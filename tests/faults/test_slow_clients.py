@@ -1,4 +1,4 @@
-"""Clients that send slowly, read slowly, or do neither, beside others that want to be served."""
+"""Clients that send slowly, read slowly, or do neither, together with normal clients."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def load(server: RealServer, calls: int) -> None:
         assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
 
 
-async def test_2000_idle_connections_are_in_nobodys_way_and_are_closed_in_the_end(start: Start) -> None:
+async def test_2000_idle_connections_delay_no_call_and_are_closed_in_the_end(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3")
 
     with server.unharmed():
@@ -42,11 +42,11 @@ async def test_2000_idle_connections_are_in_nobodys_way_and_are_closed_in_the_en
     assert sum(event["type"] == "load" for event in server.events()) == 300
 
 
-async def test_bodies_that_trickle_are_in_nobodys_way_and_get_408(start: Start) -> None:
+async def test_bodies_that_trickle_delay_no_call_and_get_408(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """A byte at a time, until there is an answer."""
+        """Send a byte at a time, until there is an answer."""
         answer = asyncio.create_task(reader.read())
         writer.write(raw_call("slow", body=b" " * 1_000_000)[:-999_000])
         while not answer.done():
@@ -62,7 +62,7 @@ async def test_bodies_that_trickle_are_in_nobodys_way_and_get_408(start: Start) 
     assert [statuses(answer) for answer in answers] == [[408]] * 200
 
 
-async def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_little_and_is_closed(start: Start) -> None:
+async def test_a_client_that_never_reads_its_answers_takes_little_memory_and_is_closed(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
     requests = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000  # 100 MB of answers
     clients = 20
@@ -80,7 +80,7 @@ async def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_lit
                 await asyncio.get_running_loop().sock_sendall(connection, requests)
 
     async def run() -> int:
-        """Until the server has given up on all of them: the most memory that they took meanwhile, in kB."""
+        """Wait until the server has closed all of them; returns the most memory that they took, in kB."""
         before = most = server.memory_kb()
         silent = [connect() for _ in range(clients)]
         sending = asyncio.gather(*map(send, silent))
@@ -92,13 +92,13 @@ async def test_a_client_that_sends_requests_and_never_reads_answers_heaps_up_lit
         return most - before
 
     heaped = await run()
-    with server.unharmed():  # what the allocator kept of the first round is enough for the second
+    with server.unharmed():  # the allocator kept enough in the first round for the second
         await run()
-    assert heaped < clients * 5_000  # a chunk read, what was parsed of it (3 kB for each request), and an answer
+    assert heaped < clients * 5_000  # a chunk, the requests parsed from it (3 kB each), and an answer
     assert "Traceback" not in server.log()
 
 
-async def test_bodies_that_stand_still_cannot_take_more_memory_than_their_bound(start: Start) -> None:
+async def test_bodies_that_stop_arriving_take_no_more_memory_than_their_limit(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3", TRACKD_LIMITS_MAX_ARRIVING_BYTES="4000000")
     most = raw_call("still", body=b" " * 1_000_000)[:-1]
 
@@ -112,7 +112,7 @@ async def test_bodies_that_stand_still_cannot_take_more_memory_than_their_bound(
     assert sum(statuses(answer) == [408] for answer in answers) <= 4
 
 
-async def test_a_server_out_of_open_files_serves_who_is_there_and_is_well_again_afterwards(start: Start) -> None:
+async def test_a_server_out_of_open_files_serves_the_open_connections_and_recovers(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
     limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     client = httpx.Client(base_url=server.url, timeout=30)
@@ -129,7 +129,7 @@ async def test_a_server_out_of_open_files_serves_who_is_there_and_is_well_again_
     assert [event["seq"] for event in server.events() if event["type"] == "there"] == list(range(1, 21))
 
 
-def test_a_server_may_open_as_many_files_as_the_system_lets_it(start: Start) -> None:
+def test_a_server_may_open_as_many_files_as_the_system_allows(start: Start) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
     try:
