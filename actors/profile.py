@@ -51,20 +51,23 @@ class ProfileActor(BaseActor):
             self._activate(delivered.activation)
         call = delivered.call
         self._uncommitted.mark_durable(delivered.durable_up_to)
-        session, event_ids = self._session(delivered), self._known_event_ids(call)
+        dependencies, profile = self.wiring.dependencies, self._profile
         snapshot = Snapshot(
             self._profile_id,
-            self._profile,
-            session,
-            event_ids,
+            profile,
+            self._session(delivered),
+            self._known_event_ids(call),
             delivered.orphan,
             delivered.session_owner,
+            dependencies.memos.get(profile.memo) if profile else None,
         )
-        decision = decide(snapshot, call, delivered.source, delivered.rules, self.wiring.dependencies.limits)
+        decision = decide(snapshot, call, delivered.source, delivered.rules, dependencies.limits)
         if isinstance(decision, Rejected):
             self.answer(decision)
             return
         self._profile = decision.profile
+        if decision.memo is not None and decision.memo is not snapshot.memo:
+            dependencies.memos.put(decision.profile.memo, decision.memo)
         self._ordinal += 1
         self._uncommitted.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
         self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))

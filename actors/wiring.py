@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from thespian.actors import ActorAddress
 
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer, Request
 from trackd.core.changes import Change
+from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Reads
 from trackd.telemetry.tally import Tally
@@ -48,6 +49,8 @@ class Dependencies(Struct, frozen=True):
     """The rules until the first RulesChanged."""
     tally: Tally
     """Where the actors count."""
+    memos: MemoTable = field(default_factory=MemoTable)
+    """The memos of all profiles."""
 
 
 class Wiring(Struct, frozen=True):

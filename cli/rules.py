@@ -177,9 +177,9 @@ def _report(position: int, report: "EventReport") -> Iterator[str]:
         yield f"  ran       {run.rule}: {', '.join(run.changed) if run.changed else 'nothing changed'}"
         for skipped in run.skipped:
             yield f"  skipped   {run.rule}: {skipped}"
-    for turn in report.turns:
-        what = f"{turn.segment} failed: {turn.failed}" if turn.failed else turn.segment
-        yield f"  {'segment' if turn.failed else 'entered' if turn.entered else 'left':<9} {what}"
+    for change in report.segment_changes:
+        what = f"{change.segment} failed: {change.failed}" if change.failed else change.segment
+        yield f"  {'segment' if change.failed else 'entered' if change.entered else 'left':<9} {what}"
 
 
 def _outcome(report: "EventReport") -> str:

@@ -11,7 +11,6 @@ from trackd.core.rules.draft import Draft, json_size
 PAGE_VIEW = "page-view"
 TIME = ("metadata", "time")
 STATS = ("stats",)
-COUNTERS = ("stats", "counters")
 ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))
 
 
@@ -40,11 +39,11 @@ def visit(draft: Draft, now: str) -> None:
 
 def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     """An event of this type was processed. Returns why it has no counter, None when it has one."""
+    stats = draft.part(STATS)
     if event_type == PAGE_VIEW:
-        stats = draft.part(STATS)
         stats["views"] = views = stats["views"] + 1
         draft.wrote("stats.views", views in ONE_DIGIT_MORE)
-    counters = draft.part(COUNTERS)
+    counters: JsonObject = stats["counters"]
     before = counters.get(event_type)
     if before is None:
         return _count_first(draft, counters, event_type, limits)

@@ -18,7 +18,7 @@ def build_report(reports: list[EventReport]) -> Report:
     if not reports:
         return EMPTY_REPORT
     execution: dict[str, dict[str, tuple[str, ...]]] = {}
-    turns: list[SegmentChange] = []
+    segment_changes: list[SegmentChange] = []
     entries: list[LogEntry] = []
     dropped: list[str] = []
     for report in reports:
@@ -27,13 +27,17 @@ def build_report(reports: list[EventReport]) -> Report:
         if report.event.debug:
             if report.runs:
                 _add_runs(execution, report)
-            turns += report.turns
+            segment_changes += report.segment_changes
             if report.event.log and _is_notable(report):
                 entries += _of_event(report)
     return Report(
         execution=execution,
-        segments=_once([turn.segment for turn in turns if turn.failed is None]) if turns else (),
-        segment_errors=_once([f"{turn.segment}: {turn.failed}" for turn in turns if turn.failed]) if turns else (),
+        segments=_once([change.segment for change in segment_changes if change.failed is None])
+        if segment_changes
+        else (),
+        segment_errors=_once([f"{change.segment}: {change.failed}" for change in segment_changes if change.failed])
+        if segment_changes
+        else (),
         logs=_bounded(entries) if entries else (),
         dropped=tuple(dropped),
     )
@@ -81,8 +85,8 @@ def is_visible_change(report: EventReport) -> bool:
         for path in run.changed:
             if not path.startswith(BOOKKEEPING):
                 return True
-    for turn in report.turns:  # noqa: SIM110  any() takes twice as long
-        if turn.failed is None:
+    for change in report.segment_changes:  # noqa: SIM110  any() takes twice as long
+        if change.failed is None:
             return True
     return False
 
@@ -131,7 +135,7 @@ def _of_event(report: EventReport) -> Iterator[LogEntry]:
                 yield LogEntry("warning", f"Skipped {skipped}.", event.id, run.rule)
 
 
-def call_logs(
+def call_log_entries(
     call: Track, source: Source, limits: Limits, *, session_fits: bool, withheld: bool
 ) -> tuple[LogEntry, ...]:
     """What there is to say of the call itself.

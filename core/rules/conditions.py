@@ -91,7 +91,7 @@ class Condition:
         self._variables = [(name, PLACES.get(name) or tuple(name.split("."))) for name in named]
         # The parts of the profile that it looks at, as `Draft.changed_since` names them.
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
-        self.looks_at = frozenset(path[0] for _, path in self._variables)
+        self.reads = frozenset(path[0] for _, path in self._variables)
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
         # Each value of an object is converted for each evaluation: 1.3 ms for 5,000.
         self._objects = [PLACES.get(name) or tuple(name.split(".")) for name in named if VARIABLES[name] == _MAP]

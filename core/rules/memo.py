@@ -1,8 +1,8 @@
-"""What was found out about profiles, and need not be found out again as long as they and the rules stay as they are.
+"""Memos: which evaluations still hold for a profile, so that its next call need not repeat them.
 
-Much of it is the same for many profiles, so it is kept once, under a number that is stored with each profile. The
-number follows from the content: a profile that comes back into memory, also of another server, need only be the first
-of its kind to be looked at anew.
+Many profiles have the same memo. It is kept once, under a number that is stored with each profile. The number is
+a hash of the content, so it holds after a restart and on another server too. A memo is only valid for the rules that
+it was made under, and for the profile as it was stored with the number.
 """
 
 import hashlib
@@ -10,45 +10,39 @@ import hashlib
 from msgspec import Struct
 
 from trackd.core.rules.repetitions import Repeated
-from trackd.core.rules.rule import Segment
 
-MAX_REMEMBERED = 16_384  # about 1 KB each at most
+MAX_MEMOS = 16_384  # of at most about 1 KB each
 NUMBER_BYTES = 8
 
 
 class Memo(Struct, frozen=True):
-    """`looked_at`: segments that the profile is rightly in, or out of. `repetitions`: see there."""
+    """`rules`: the fingerprint of the rules. `evaluated`: ids of the segments that need no evaluation.
 
-    looked_at: frozenset[Segment] = frozenset()
+    `repetitions`: events that change no consent, see `trackd.core.rules.repetitions`.
+    """
+
+    rules: bytes
+    evaluated: frozenset[str] = frozenset()
     repetitions: Repeated = ()
+
+    @property
+    def number(self) -> int:
+        """A hash of the content, of 63 bits; never NO_MEMO."""
+        content = repr((sorted(self.evaluated), self.repetitions))
+        digest = hashlib.blake2b(content.encode(), key=self.rules, digest_size=NUMBER_BYTES).digest()
+        return int.from_bytes(digest) >> 1 or 1
 
 
 class MemoTable:
-    """Of one set of rules, which `fingerprint` stands for: numbers of other rules lead to nothing here."""
+    """Memos by their numbers. Forgets all of them when it is full."""
 
-    def __init__(self, fingerprint: bytes = b"") -> None:
-        self._fingerprint = fingerprint
-        self._numbers: dict[Memo, int] = {}
-        self._remembered: dict[int, Memo] = {}
+    def __init__(self) -> None:
+        self._memos: dict[int, Memo] = {}
 
-    def remember(self, memo: Memo) -> int:
-        """The number under which it is found, or what is equal."""
-        number = self._numbers.get(memo)
-        if number is None:
-            if memo.repetitions:  # others are where this profile was before it repeated anything
-                self.remember(Memo(memo.looked_at))
-            if len(self._numbers) == MAX_REMEMBERED:
-                self._numbers.clear()
-                self._remembered.clear()
-            number = self._numbers[memo] = self._number(memo)
-            self._remembered[number] = memo
-        return number
+    def get(self, number: int) -> Memo | None:
+        return self._memos.get(number)
 
-    def recall(self, number: int) -> Memo | None:
-        return self._remembered.get(number)
-
-    def _number(self, memo: Memo) -> int:
-        """Of 63 bits, and never NO_MEMO."""
-        content = repr((sorted(segment.id for segment in memo.looked_at), memo.repetitions))
-        digest = hashlib.blake2b(content.encode(), key=self._fingerprint, digest_size=NUMBER_BYTES).digest()
-        return int.from_bytes(digest) >> 1 or 1
+    def put(self, number: int, memo: Memo) -> None:
+        if len(self._memos) == MAX_MEMOS and number not in self._memos:
+            self._memos.clear()
+        self._memos[number] = memo

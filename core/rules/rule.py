@@ -10,7 +10,7 @@ from trackd.core.rules.steps import COUNTERS, ConsentStep, Step
 
 
 class Skipped(Struct, frozen=True):
-    """What a rule left out, and why. `notable`: whoever sent the event should hear of it."""
+    """A step that a rule left out, and why. `notable`: it gets an entry in `debugging.logs`."""
 
     what: str
     why: str
@@ -21,7 +21,7 @@ class Skipped(Struct, frozen=True):
 
 
 class RuleRun(Struct, frozen=True):
-    """What one rule did for one event. `unmet` says why it did not run at all."""
+    """The result of one rule for one event. `unmet`: why the rule did not run at all."""
 
     rule: str
     changed: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class RuleRun(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """Steps, for when the condition holds."""
+    """Steps that are taken when the condition holds."""
 
     name: str
     condition: Condition | None
@@ -45,8 +45,8 @@ class Rule(Struct, frozen=True):
         return any(step.target[:2] == COUNTERS for step in self.steps)
 
     @property
-    def rests_on_consents(self) -> bool:
-        """Whether what it does to a profile is told by the event's properties and the profile's consents alone."""
+    def depends_on_consents(self) -> bool:
+        """Whether its result follows from the event's properties and the profile's consents alone."""
         return self.condition is None and all(
             isinstance(step, ConsentStep)
             and step.valid_for_days is None
@@ -55,13 +55,13 @@ class Rule(Struct, frozen=True):
         )
 
     @property
-    def looks_at(self) -> frozenset[str]:
-        """The roots that its condition and its steps look at."""
+    def reads(self) -> frozenset[str]:
+        """The roots that its condition and its steps read."""
         sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)
-        return sources | self.condition.looks_at if self.condition else sources
+        return sources | self.condition.reads if self.condition else sources
 
     def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
-        """Take the steps in their order. One that cannot be taken is left out; the profile's limit undoes them all."""
+        """Take the steps in their order, without those that fail. Undo all of them if the profile becomes too large."""
         mark, size = draft.mark(), draft.size
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
@@ -78,7 +78,7 @@ class Rule(Struct, frozen=True):
         return RuleRun(self.name, tuple(changed), tuple(skipped))
 
     def _withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[str]:
-        """What of the rule is done all the same when the profile is full."""
+        """Take the consents back that the rule withdraws: that is possible however large the profile is."""
         steps = [step for step in self.steps if isinstance(step, ConsentStep)]
         return [path_text(path) for step in steps for path in step.withdraw(draft, roots, now, limits)]
 
@@ -91,14 +91,17 @@ class SegmentChange(Struct, frozen=True):
     failed: str | None = None
 
 
-class Segment(Struct, frozen=True, eq=False):
-    """`id` is in the profile's `segments` as long as the condition holds. Each is equal to itself alone."""
+class Segment(Struct, frozen=True):
+    """`id` is in the profile's `segments` as long as the condition holds."""
 
     id: str
     condition: Condition
 
-    def turn(self, draft: Draft, unmet: Unmet | None) -> SegmentChange | None:
-        """`unmet`: why its condition does not hold, None when it holds. Returns None when nothing turned."""
+    def update(self, draft: Draft, unmet: Unmet | None) -> SegmentChange | None:
+        """Let the profile enter or leave the segment. Returns None when it does neither.
+
+        `unmet`: why the condition does not hold, None when it holds.
+        """
         if unmet is not None and unmet.failed:
             return SegmentChange(self.id, failed=unmet.why)
         segments: list[str] = draft.doc["segments"]

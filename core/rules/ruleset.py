@@ -1,12 +1,11 @@
-"""All that one rules file says, ready to run. Pure."""
+"""The compiled rules of one rules file. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from trackd.core.encoding import json_text
-from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.rule import Rule, Segment
 from trackd.core.rules.schemas import Schema
 from trackd.core.rules.unwanted import ANY, Unwanted
@@ -14,10 +13,11 @@ from trackd.core.rules.unwanted import ANY, Unwanted
 T = TypeVar("T")
 
 
-class Plan(Struct, frozen=True):
-    """What is done with events of one type. `tags_json` is ready to store.
+class Plan(Struct, frozen=True, eq=False):
+    """The rules, segments, schema and tags for events of one type. `tags_json` is ready to store.
 
-    `looks_at`: the roots that conditions and steps look at. `rests_on_consents`: of its rules, see `Rule`.
+    `status`: that of a valid event. `reads`: the roots that conditions and steps read. `depends_on_consents`: all of
+    its rules do, see `Rule`.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -26,14 +26,15 @@ class Plan(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     tags_json: str = "[]"
     changes_consents: bool = False
-    looks_at: frozenset[str] = frozenset()
-    rests_on_consents: bool = False
+    status: Literal["collected", "validated"] = "collected"
+    reads: frozenset[str] = frozenset()
+    depends_on_consents: bool = False
 
 
 class RuleSet:
-    """Immutable once it is made, so that a call in flight keeps the rules it came under.
+    """Immutable, so that a call in flight keeps the rules that it was admitted with.
 
-    `memory`: what those who apply them remember of profiles.
+    `segments`: by id. `fingerprint`: a hash of everything that decides how a profile comes out.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class RuleSet:
         refusing: Sequence[str] = (),
         fingerprint: bytes = b"",
     ) -> None:
-        """`rules` come with the event types that they are for, `segments` with those after which they are looked at.
+        """`rules` come with the event types that they are for, `segments` with those after which they are evaluated.
 
-        `refusing`: ids of sources whose invalid events are refused. `fingerprint`: of all this, see `Memory`.
+        `refusing`: ids of the sources whose calls with invalid events are refused.
         """
         schemas, tags = schemas or {}, tags or {}
         segments = [(segment, types or (ANY,)) for segment, types in segments]
@@ -63,8 +64,8 @@ class RuleSet:
             for event_type in {*named, *schemas, *tags, ANY}
         }
         self._plan_of_others = self._plans[ANY]
-        self.memos = MemoTable(fingerprint)
-        self.segment_ids = frozenset(segment.id for segment, _ in segments)
+        self.fingerprint = fingerprint
+        self.segments = {segment.id: segment for segment, _ in segments}
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)
         self.changes_counters = any(rule.changes_counters for rule, _ in rules)
@@ -74,9 +75,9 @@ class RuleSet:
         return self._plans.get(event_type, self._plan_of_others)
 
     def unwanted(self, event_type: str, source_id: str, user_agent: str | None) -> str | None:
-        """The name of the entry that drops the event, None when it is wanted."""
+        """The name of the entry that drops the event, None when no entry does."""
         for entry in self._unwanted:
-            if entry.wants_not(event_type, source_id, user_agent):
+            if entry.matches(event_type, source_id, user_agent):
                 return entry.name
         return None
 
@@ -90,13 +91,20 @@ def _plan(
     schema: Schema | None,
     tags: tuple[str, ...],
 ) -> Plan:
-    roots = [segment.condition.looks_at for segment in segments] + [rule.looks_at for rule in rules]
-    looks_at = frozenset[str]().union(*roots)
-    changes_consents = any(rule.changes_consents for rule in rules)
-    rests_on_consents = bool(rules) and all(rule.rests_on_consents for rule in rules)
-    return Plan(rules, segments, schema, tags, json_text(list(tags)), changes_consents, looks_at, rests_on_consents)
+    reads = [segment.condition.reads for segment in segments] + [rule.reads for rule in rules]
+    return Plan(
+        rules,
+        segments,
+        schema,
+        tags,
+        tags_json=json_text(list(tags)),
+        changes_consents=any(rule.changes_consents for rule in rules),
+        status="collected" if schema is None else "validated",
+        reads=frozenset[str]().union(*reads),
+        depends_on_consents=bool(rules) and all(rule.depends_on_consents for rule in rules),
+    )
 
 
 def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:
-    """Those for events of this type, in their order, and those for any type among them."""
+    """The entries for events of this type, in their order, with those for any type."""
     return tuple(entry for entry, types in entries if event_type in types or ANY in types)

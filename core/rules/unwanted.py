@@ -28,7 +28,7 @@ class Unwanted:
         if bots:
             is_bot("")  # compiles the list now, and not with the first call
 
-    def wants_not(self, event_type: str, source_id: str, user_agent: str | None) -> bool:
+    def matches(self, event_type: str, source_id: str, user_agent: str | None) -> bool:
         if self._sources and source_id not in self._sources:
             return False
         if self._types is not None and not self._types.match(event_type):

@@ -7,7 +7,7 @@ from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT, LogEntry
 from trackd.core.decision import decide
 from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
-from trackd.core.reporting import MAX_LOGS, build_report, call_logs, is_visible_change
+from trackd.core.reporting import MAX_LOGS, build_report, call_log_entries, is_visible_change
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.conditions import Unmet
 from trackd.core.rules.rule import RuleRun, SegmentChange, Skipped
@@ -65,16 +65,16 @@ def test_a_rule_whose_condition_did_not_hold_did_not_run(make: type[Make]) -> No
 # Segments
 
 
-def test_segments_are_told_once_in_the_order_in_which_they_turned(make: type[Make]) -> None:
-    turns = [SegmentChange("b", entered=True), SegmentChange("a", entered=True), SegmentChange("b")]
+def test_segments_are_reported_once_in_the_order_of_their_changes(make: type[Make]) -> None:
+    changes = [SegmentChange("b", entered=True), SegmentChange("a", entered=True), SegmentChange("b")]
 
-    report = build_report([EventReport(make.event(), turns=(turn,)) for turn in turns])
+    report = build_report([EventReport(make.event(), segment_changes=(change,)) for change in changes])
 
     assert (report.segments, report.segment_errors) == (("b", "a"), ())
 
 
 def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(make: type[Make]) -> None:
-    report = build_report([EventReport(make.event(), turns=(FAILED, ENTERED)) for _ in range(3)])
+    report = build_report([EventReport(make.event(), segment_changes=(FAILED, ENTERED)) for _ in range(3)])
 
     assert report.segments == ("fans",)
     assert report.segment_errors == ("odd: division by zero",)
@@ -85,7 +85,7 @@ def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(mak
 
 def test_an_event_without_debug_has_no_part_in_debugging(make: type[Make]) -> None:
     report = build_report(
-        [EventReport(make.event("e", debug=False, notes=("odd",)), runs=(RUN,), turns=(ENTERED, FAILED))]
+        [EventReport(make.event("e", debug=False, notes=("odd",)), runs=(RUN,), segment_changes=(ENTERED, FAILED))]
     )
 
     assert (report.execution, report.segments, report.segment_errors) == ({}, (), ())
@@ -95,7 +95,7 @@ def test_an_event_without_debug_has_no_part_in_debugging(make: type[Make]) -> No
 def test_an_event_without_log_has_no_part_in_the_logs(make: type[Make]) -> None:
     event = make.event("e", log=False, notes=("odd",))
 
-    report = build_report([EventReport(event, uncounted="full", runs=(RUN,), turns=(ENTERED,))])
+    report = build_report([EventReport(event, uncounted="full", runs=(RUN,), segment_changes=(ENTERED,))])
 
     assert report.logs == ()
     assert report.execution == {"t": {"r": ("pii.a",)}}
@@ -151,9 +151,9 @@ def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(
         {"runs": (RUN,)},
         {"runs": (RuleRun("r", unmet=Unmet("a value is missing: x")),)},
         {"runs": (RuleRun("r", skipped=(Skipped("set pii.a", "properties.a is missing", notable=False),)),)},
-        {"turns": (ENTERED, FAILED)},
+        {"segment_changes": (ENTERED, FAILED)},
     ],
-    ids=["known", "ran", "unmet", "missing", "turned"],
+    ids=["known", "ran", "unmet", "missing", "segments"],
 )
 def test_what_is_as_it_should_be_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
     assert build_report([EventReport(make.event(), **report)]).logs == ()
@@ -199,7 +199,7 @@ def test_a_call_says_what_of_it_was_left_out(
 ) -> None:
     call = make.call(wants_profile=wants_profile, save_session=save_session)
 
-    entries = call_logs(call, make.source(), Limits(), session_fits=session_fits, withheld=withheld)
+    entries = call_log_entries(call, make.source(), Limits(), session_fits=session_fits, withheld=withheld)
 
     assert [entry.type for entry in entries] == kinds
     assert {(entry.event_id, entry.rule) for entry in entries} <= {(None, None)}
@@ -216,9 +216,9 @@ def test_a_call_says_what_of_it_was_left_out(
         ({"runs": (RuleRun("r", changed=("stats.counters.a", "stats.counters.b")),)}, False),
         ({"runs": (RuleRun("r", changed=("stats.counters.a", "interests.a")),)}, True),
         ({"runs": (RuleRun("r"), RUN)}, True),
-        ({"turns": (ENTERED,)}, True),
-        ({"turns": (SegmentChange("fans"),)}, True),
-        ({"turns": (FAILED,)}, False),
+        ({"segment_changes": (ENTERED,)}, True),
+        ({"segment_changes": (SegmentChange("fans"),)}, True),
+        ({"segment_changes": (FAILED,)}, False),
     ],
 )
 def test_counters_alone_are_bookkeeping(make: type[Make], report: dict[str, Any], content_changed: bool) -> None:

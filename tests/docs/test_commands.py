@@ -145,11 +145,11 @@ def test_the_commands_on_rules_run(tmp_path: Path) -> None:
 def test_the_rules_of_the_rules_page_are_valid(tmp_path: Path) -> None:
     rules = rules_of("\n".join(blocks(page("rules"), "toml")), tmp_path)
     assert [rule.name for rule in rules.plan("purchase-order").rules] == ["large purchase"]
-    assert rules.segment_ids == {"frequent-visitors", "customers"}
+    assert rules.segments.keys() == {"frequent-visitors", "customers"}
     assert rules.refuses_invalid("my-backend")
 
 
 def test_the_rules_of_the_readme_are_valid(tmp_path: Path) -> None:
     rules = rules_of(blocks(README, "toml")[0], tmp_path)
     assert [rule.name for rule in rules.plan("purchase-order").rules] == ["purchase"]
-    assert rules.segment_ids == {"customers"}
+    assert rules.segments.keys() == {"customers"}

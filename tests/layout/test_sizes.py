@@ -15,7 +15,6 @@ NOT_YET = {
     "tests/actors/test_tracker.py",
     "tests/cli/test_rules.py",
     "tests/core/test_decision.py",
-    "tests/core/test_processing.py",
     "tests/http/server/test_header_cache.py",
     "tests/http/test_authentication.py",
     "tests/http/test_contract_errors.py",

@@ -9,7 +9,7 @@ FAILED = Unmet("divide by zero", failed=True)
 
 
 @pytest.mark.parametrize(
-    ("before", "unmet", "turn", "after"),
+    ("before", "unmet", "change", "after"),
     [
         ([], None, SegmentChange("s", entered=True), ["s"]),
         (["a"], None, SegmentChange("s", entered=True), ["a", "s"]),
@@ -21,14 +21,9 @@ FAILED = Unmet("divide by zero", failed=True)
         ([], FAILED, SegmentChange("s", failed="divide by zero"), []),
     ],
 )
-def test_a_profile_enters_and_leaves_as_the_condition_turns_and_stays_when_it_fails(
-    before: list[str], unmet: Unmet | None, turn: SegmentChange | None, after: list[str]
+def test_a_profile_enters_and_leaves_a_segment_and_stays_as_it_is_when_the_condition_fails(
+    before: list[str], unmet: Unmet | None, change: SegmentChange | None, after: list[str]
 ) -> None:
     draft = Draft({**new_profile("A", "now"), "segments": before})
-    assert Segment("s", Condition("true", 1000)).turn(draft, unmet) == turn
+    assert Segment("s", Condition("true", 1000)).update(draft, unmet) == change
     assert draft.doc["segments"] == after
-
-
-def test_segments_of_two_rules_files_are_two() -> None:
-    condition = Condition("true", 1000)
-    assert Segment("s", condition) != Segment("s", condition)

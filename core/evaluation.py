@@ -1,0 +1,124 @@
+"""Evaluating the conditions of one call: the documents that they read, their cost, and what the memo spares. Pure."""
+
+from trackd.config.settings import Limits
+from trackd.core.calls import Track, TrackedEvent
+from trackd.core.documents import JsonObject, Session, Source
+from trackd.core.rules.conditions import Condition, Roots, Unmet
+from trackd.core.rules.draft import Draft
+from trackd.core.rules.memo import Memo
+from trackd.core.rules.repetitions import Repetitions
+from trackd.core.rules.rule import Segment, SegmentChange
+from trackd.core.rules.ruleset import Plan, RuleSet
+
+
+def lacks_consent(source: Source, draft: Draft) -> bool:
+    """Whether the source requires consent and the profile has granted none."""
+    return source.consent and not draft.doc["consents"]
+
+
+class Evaluation:
+    """The evaluations of one call, together within `limits.max_condition_bytes`.
+
+    A segment is due when something that its condition reads has changed since its last evaluation.
+    """
+
+    __slots__ = (
+        *("_bytes", "_call", "_draft", "_evaluated", "_max_bytes", "_memo", "_rules", "_session", "_source"),
+        *("repetitions", "under_rules"),
+    )
+
+    def __init__(
+        self,
+        call: Track,
+        source: Source,
+        session: Session,
+        draft: Draft,
+        limits: Limits,
+        rules: RuleSet,
+        memo: Memo | None,
+    ) -> None:
+        """`memo`: that of the call before; one that other rules made is ignored."""
+        if memo is not None and memo.rules != rules.fingerprint:
+            memo = None
+        self.under_rules = memo is not None  # no segment of the profile is missing in these rules
+        self.repetitions = Repetitions(draft, memo.repetitions if memo else ())
+        self._memo = memo
+        self._rules = rules
+        self._call = call
+        self._source = source
+        self._session = session
+        self._draft = draft
+        self._max_bytes = limits.max_condition_bytes
+        self._bytes = 0
+        self._evaluated = dict.fromkeys(memo.evaluated, 0) if memo else {}  # segment id: the draft's clock
+
+    def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
+        """The documents that the conditions and steps of the plan read."""
+        roots = {"profile": self._draft.doc, "properties": event.properties, "context": event.context}
+        reads = plan.reads
+        if "event" in reads:
+            roots["event"] = self._event_document(event, plan)
+        if "session" in reads:
+            roots["session"] = self._session_document()
+        if "source" in reads:
+            source = self._source
+            roots["source"] = {"id": source.id, "name": source.name, "tags": list(source.tags)}
+        return roots
+
+    def unmet(self, condition: Condition, roots: Roots) -> Unmet | None:
+        """Evaluate a condition, unless those of this call have read as many bytes as they may."""
+        self._bytes += condition.cost(roots)
+        if self._bytes > self._max_bytes:
+            limit = f"{self._max_bytes} bytes (limits.max_condition_bytes)"
+            return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
+        return condition.unmet(roots)
+
+    def is_due(self, segment: Segment) -> bool:
+        last = self._evaluated.get(segment.id)
+        return last is None or self._draft.changed_since(last, segment.condition.parts)
+
+    def segment_change(self, segment: Segment, roots: Roots) -> SegmentChange | None:
+        """Evaluate a segment's condition, and let the profile enter or leave it."""
+        condition, draft = segment.condition, self._draft
+        clock = draft.clock
+        change = segment.update(draft, self.unmet(condition, roots))
+        if condition.reads_profile_only and (change is None or change.failed is None):
+            self._evaluated[segment.id] = clock
+        return change
+
+    def memo(self) -> Memo | None:
+        """The memo for the next call, once the draft is final; None when no event was applied under these rules."""
+        if not self.under_rules:
+            return None
+        changed_since, segments = self._draft.changed_since, self._rules.segments
+        evaluated = []
+        for segment_id, clock in self._evaluated.items():
+            if not changed_since(clock, segments[segment_id].condition.parts):
+                evaluated.append(segment_id)
+        repetitions, memo = self.repetitions.after_call(), self._memo
+        if (
+            memo
+            and repetitions is memo.repetitions
+            and len(evaluated) == len(memo.evaluated)
+            and memo.evaluated.issuperset(evaluated)
+        ):
+            return memo
+        return Memo(self._rules.fingerprint, frozenset(evaluated), repetitions)
+
+    def _event_document(self, event: TrackedEvent, plan: Plan) -> JsonObject:
+        call = self._call
+        return {
+            "id": event.id,
+            "type": event.type,
+            "properties": event.properties,
+            "context": event.context,
+            "tags": list(plan.tags),
+            "metadata": {"time": {"create": event.created, "insert": call.received}, "ip": call.ip},
+        }
+
+    def _session_document(self) -> JsonObject:
+        """Empty without consent."""
+        session = self._session
+        if lacks_consent(self._source, self._draft):
+            return {"id": session.id, "context": {}, "properties": {}}
+        return {"id": session.id, "context": session.context, "properties": session.properties}

@@ -1,0 +1,216 @@
+"""Evaluations that a memo spares."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.person import (
+    CONSENTS,
+    NO_RULES,
+    PLAIN,
+    WARY,
+    Person,
+    grants,
+    rules,
+    without_memo,
+)
+from tests.support.making import Make
+from trackd.config.settings import Limits
+from trackd.core import processing
+from trackd.core.calls import TrackedEvent
+from trackd.core.documents import NO_MEMO
+from trackd.core.encoding import json_raw
+from trackd.core.rules.rule import Rule
+from trackd.core.rules.ruleset import RuleSet
+
+ANSWERS = st.dictionaries(st.sampled_from("ab"), st.sampled_from([True, False, None, 1]), max_size=2)
+FOR_DAYS = grants(name="for a while", event="for a while", valid_for_days=1)
+REVOKES = grants(name="revokes", event="revoke", steps=[{**grants()["steps"][0], "op": "unset"}])
+WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean", "null"]}}}}
+
+
+@given(
+    answers=st.lists(
+        st.tuples(st.sampled_from(["consent", "revoke", "for a while"]), ANSWERS, st.integers(0, 3)), max_size=12
+    ),
+    schema=st.booleans(),
+    wary=st.booleans(),
+)
+def test_repeated_consents_have_the_same_result_with_and_without_a_memo(
+    make: type[Make], answers: list[tuple[str, dict[str, Any], int]], schema: bool, wary: bool
+) -> None:
+    ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
+    without, with_memo = (Person(WARY if wary else PLAIN, remembers=remembers) for remembers in (False, True))
+    received = datetime(2026, 3, 1, tzinfo=UTC)
+    for event_type, properties, days in answers:
+        received += timedelta(days=days)
+        calls = make.call(
+            events=[make.event(event_type=event_type, properties=properties)],
+            received=f"{received:%Y-%m-%dT%H:%M:%S.%fZ}",
+        )
+        one, other = without.send(calls, ruleset), with_memo.send(calls, ruleset)
+        assert without_memo(one) == without_memo(other)
+
+
+def test_a_repeated_consent_need_not_run_its_rules(make: type[Make], monkeypatch: pytest.MonkeyPatch) -> None:
+    person = Person()
+    call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": False})])
+    first, second = person.send(call, CONSENTS), person.send(call, CONSENTS)
+    with monkeypatch.context() as patched:
+        patched.setattr(Rule, "run", None)
+        third = person.send(call, CONSENTS)
+
+    assert third.answer.report == second.answer.report
+    assert [event.seq for event in third.changes.events] == [3]
+    assert first.answer.report.execution == {"consent": {"consents": ("consents.a", "consents.b")}}
+    assert third.answer.report.execution == {"consent": {"consents": ()}}
+
+
+VIP = {
+    "rule": [{"name": "sets", "event": "set", "steps": [{"target": "traits.public.*", "from": "properties"}]}],
+    "segment": [{"name": "vip", "when": "profile.traits.public.vip == true"}],
+}
+
+
+def is_evaluated(make: type[Make], event: TrackedEvent, ruleset: RuleSet, then: RuleSet | None = None) -> bool:
+    """Whether the segment `vip` is evaluated again: its condition is made true without a change in the draft."""
+    person = Person()
+    person.send(make.call("S", 1), ruleset)
+    traits = {**person.doc["traits"], "public": {"vip": True}}
+    person.profile = replace(person.profile, doc_json=json_raw({**person.doc, "traits": traits}))
+    person.send(make.call("S", [event]), then or ruleset)
+    return bool(person.doc["segments"] == ["vip"])
+
+
+def test_a_segment_is_not_evaluated_again_while_its_inputs_stay_the_same(make: type[Make]) -> None:
+    assert not is_evaluated(make, make.event(), rules(**VIP))
+    assert not is_evaluated(make, make.event(event_type="page-view"), rules(**VIP))
+
+
+def test_a_segment_is_evaluated_again_when_its_inputs_changed(make: type[Make]) -> None:
+    assert is_evaluated(make, make.event(event_type="set", properties={"other": 1}), rules(**VIP))
+
+
+def test_a_segment_is_evaluated_again_under_other_rules(make: type[Make]) -> None:
+    assert is_evaluated(make, make.event(), rules(**VIP), then=rules(**VIP, validation={"refuse": "shop"}))
+
+
+def test_a_segment_that_reads_the_event_is_evaluated_each_time(make: type[Make]) -> None:
+    also = [{"name": "vip", "when": "profile.traits.public.vip == true && event.type == 't'"}]
+
+    assert is_evaluated(make, make.event(), rules(**{**VIP, "segment": also}))
+
+
+def test_a_segment_that_failed_is_evaluated_again(make: type[Make]) -> None:
+    person = Person()
+    person.send(make.call("S", 0), NO_RULES)
+    ruleset = rules(segment=[{"name": "Odd", "when": "profile.interests.n > 1"}])
+    person.profile = replace(person.profile, doc_json=json_raw({**person.doc, "interests": {"n": "text"}}))
+
+    failed = [person.send(make.call("S", 1), ruleset).answer.report.segment_errors for _ in range(2)]
+
+    assert failed[0] == failed[1] != ()
+
+
+def test_a_segment_is_evaluated_again_when_a_late_call_comes_under_older_rules(make: type[Make]) -> None:
+    yes, no = (rules(segment=[{"name": "s", "when": f"profile.stats.visits {op} 1"}]) for op in ("==", "!="))
+    person = Person()
+    for ruleset, after in [(yes, ["s"]), (yes, ["s"]), (no, []), (yes, ["s"])]:
+        person.send(make.call("S", 1), ruleset)
+        assert person.doc["segments"] == after
+
+
+def many_rules(more: Any = ()) -> Any:
+    return rules(
+        rule=[
+            {"name": "traits", "event": "set", "steps": [{"target": "traits.public.*", "from": "properties"}]},
+            {"name": "contact", "event": "set", "steps": [{"target": "pii.*", "op": "append", "from": "properties"}]},
+            {
+                "name": "liked",
+                "event": "like",
+                "steps": [{"target": "interests.n", "op": "increment", "from": "properties.n"}],
+            },
+            {
+                "name": "forgets",
+                "event": "*",
+                "when": "event.properties.forget == true",
+                "steps": [
+                    {"target": "traits.public.n", "op": "unset"},
+                    {"target": "stats.counters.like", "op": "unset"},
+                ],
+            },
+            grants(valid_for_days=1),
+        ],
+        segment=[
+            {"name": "n", "when": "profile.traits.public.n > 1"},
+            {"name": "n after likes", "when": "profile.traits.public.n > 1", "event": "like"},
+            {"name": "likes", "when": "profile.interests.n >= 2"},
+            {"name": "liked twice", "when": "profile.stats.counters.like >= 2"},
+            {"name": "views", "when": "profile.stats.views % 2 == 1"},
+            {"name": "visits", "when": "profile.stats.visits > 1 && profile.metadata.time.visit.count > 1"},
+            {"name": "general", "when": "'n' in profile.consents && profile.stats.views > 0"},
+            {"name": "known", "when": "size(profile.pii) > 0"},
+            {"name": "both", "when": "'n' in profile.segments && 'likes' in profile.segments"},
+            {"name": "alone", "when": "!('both' in profile.segments) && !('alone' in profile.segments)"},
+            {"name": "now", "when": "event.properties.n == 1"},
+            {"name": "here", "when": "session.context.n == profile.traits.public.n"},
+            *more,
+        ],
+        event={"like": {"schema": {"type": "object", "properties": {"n": {"type": ["number", "boolean"]}}}}},
+    )
+
+
+ONE, SAME = many_rules(), many_rules()
+OTHER = many_rules(more=({"name": "m", "when": "profile.traits.public.n > 2"},))
+TIMES = ("2026-01-31T12:00:00.000000Z", "2026-01-31T13:00:00.000000Z", "2026-02-03T12:00:00.000000Z")
+properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))
+events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consent", "other"]), properties), max_size=4)
+calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.sampled_from([ONE, SAME, OTHER])), max_size=8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
+def test_a_memo_changes_neither_answers_nor_profiles(make: type[Make], calls: list[Any], limits: Limits) -> None:
+    without, with_memo = Person(limits=limits, remembers=False), Person(limits=limits)
+    for number, (session_id, made, ruleset) in enumerate(calls):
+        events = [make.event(event_type=event_type, properties=properties) for event_type, properties in made]
+        received = TIMES[min(number // 3, len(TIMES) - 1)]
+        call = make.call(session_id, events, context={"n": number}, received=received)
+
+        one, other = without.send(call, ruleset), with_memo.send(call, ruleset)
+
+        assert without_memo(one) == without_memo(other)
+
+
+def test_profiles_with_the_same_evaluations_share_a_memo(make: type[Make]) -> None:
+    people = [Person(), Person()]
+    for person in people:
+        for _ in range(3):
+            person.send(make.call("S", [make.event(event_type="consent", properties={"general": True})]), CONSENTS)
+
+    assert people[0].profile.memo == people[1].profile.memo != NO_MEMO
+    assert people[0].memos.get(people[0].profile.memo) == people[1].memos.get(people[1].profile.memo)
+
+
+def test_after_a_restart_one_evaluation_holds_for_all_profiles_with_the_same_memo(
+    make: type[Make], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def server() -> RuleSet:
+        views = {"name": "views", "when": "profile.stats.views > 0"}
+        return rules(segment=[views, {"name": "buyer", "when": "profile.stats.counters.buy > 0"}])
+
+    before, after = server(), server()
+    people = [Person(), Person()]
+    for person in people:
+        for _ in range(3):
+            person.send(make.call("S", [make.event(event_type="page-view")]), before)
+    people[0].send(make.call("S", [make.event(event_type="page-view")]), after)
+
+    monkeypatch.setattr(processing, "leave_old_segments", None)
+    people[1].send(make.call("S", [make.event(event_type="page-view")]), after)
+
+    assert people[1].doc["segments"] == people[0].doc["segments"] == ["views"]
