@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 WITHIN_S = 30.0  # far longer than any condition takes: a busy machine must not fail a test
 PAUSE_S = 0.005
@@ -16,14 +16,22 @@ PAUSE_S = 0.005
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], what: str = "the condition", *, within_s: float = WITHIN_S
-) -> T:
+    condition: Callable[[], Awaitable[T]], what: str = "the condition", *, within_s: float = WITHIN_S
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], what: str = "the condition", *, within_s: float = WITHIN_S) -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], what: str = "the condition", *, within_s: float = WITHIN_S) -> Any:
     """Return the first true value of `condition`, which may be a coroutine function; other tasks run meanwhile."""
     ends = time.monotonic() + within_s
     while True:
         value = condition()
-        found: T = await value if inspect.isawaitable(value) else value
+        found = await value if inspect.isawaitable(value) else value
         if found:
             return found
         if time.monotonic() > ends:
