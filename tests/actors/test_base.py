@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from thespian.actors import ActorAddress
 
-from tests.actors.conftest import Troupe
+from tests.support.bare_actors import BareActors, StartActors
 from tests.support.making import Make
 from trackd.actors.base import BaseActor
 from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick
@@ -34,20 +34,20 @@ class Fragile(BaseActor):
         raise ZeroDivisionError("ours")
 
 
-def fragile(make: type[Make], troupe: Callable[..., Any]) -> tuple[Troupe, ActorAddress, list[Any]]:
-    """A troupe, the address of a fragile actor in it, and the list of what the actor was given."""
+def fragile(start_actors: StartActors) -> tuple[BareActors, ActorAddress, list[Any]]:
+    """The actors, the address of a fragile actor in it, and the list of what the actor was given."""
     seen = []
-    actors = troupe(make.store())
+    actors = start_actors(Make.store())
     address = actors.create(type("Fragile", (Fragile,), {"seen": seen}))
     actors.tell(address, actors.wiring)
     return actors, address, seen
 
 
 def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actors, address, seen = fragile(make, troupe)
-    call = make.call("fault")
+    actors, address, seen = fragile(start_actors)
+    call = Make.call("fault")
 
     actors.tell(address, call)
 
@@ -57,10 +57,10 @@ def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(
 
 
 def test_a_store_that_fails_is_told_apart_from_a_fault(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actors, address, seen = fragile(make, troupe)
-    call = make.call("store")
+    actors, address, seen = fragile(start_actors)
+    call = Make.call("store")
 
     actors.tell(address, call)
 
@@ -70,9 +70,9 @@ def test_a_store_that_fails_is_told_apart_from_a_fault(
     assert "Traceback" not in caplog.text
 
 
-def test_an_actor_that_raised_takes_the_next_message(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors, address, _ = fragile(make, troupe)
-    calls = [make.call(session) for session in ("fault", "well", "fault", "well")]
+def test_an_actor_that_raised_takes_the_next_message(start_actors: StartActors) -> None:
+    actors, address, _ = fragile(start_actors)
+    calls = [Make.call(session) for session in ("fault", "well", "fault", "well")]
 
     for call in calls:
         actors.tell(address, call)
@@ -82,9 +82,9 @@ def test_an_actor_that_raised_takes_the_next_message(make: type[Make], troupe: C
 
 
 def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actors, address, seen = fragile(make, troupe)
+    actors, address, seen = fragile(start_actors)
 
     actors.tell(address, Tick())
 
@@ -93,8 +93,8 @@ def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(
     assert "Fragile raised on Tick" in caplog.text
 
 
-def test_a_failed_answers_no_failed(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors, address, seen = fragile(make, troupe)
+def test_a_failed_answers_no_failed(start_actors: StartActors) -> None:
+    actors, address, seen = fragile(start_actors)
     failed = Answered((Failed(7),))
 
     actors.tell(address, failed)
@@ -104,10 +104,10 @@ def test_a_failed_answers_no_failed(make: type[Make], troupe: Callable[..., Trou
 
 
 def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actors, _, _ = fragile(make, troupe)
-    call = make.call()
+    actors, _, _ = fragile(start_actors)
+    call = Make.call()
 
     actors.tell(actors.wiring.event_writer, "nonsense")
     actors.tell(actors.wiring.directory, call)
@@ -117,9 +117,9 @@ def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
 
 
 def test_an_actor_ends_with_its_system_without_a_word(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actors, _, seen = fragile(make, troupe)
+    actors, _, seen = fragile(start_actors)
 
     actors.close()
 

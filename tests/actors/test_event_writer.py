@@ -1,53 +1,45 @@
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.actors.conftest import Troupe
+from tests.support.bare_actors import StartActors
+from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.core.calls import Tracked
-from trackd.core.changes import Changes, Outcome
+from trackd.core.changes import Outcome
 from trackd.storage.errors import StoreError
-from trackd.storage.memory import MemoryStore
 from trackd.storage.writer import BatchResult
 
 
-class PickyStore(MemoryStore):
-    """Cannot store what is of this profile."""
-
-    picked = "A"
-
-    def commit(self, batch: list[Changes]) -> list[Outcome]:
-        kept = [change for change in batch if change.fence.profile_id != self.picked]
-        outcomes = iter(super().commit(kept))
-        return [Outcome.FAILED if c.fence.profile_id == self.picked else next(outcomes) for c in batch]
-
-
-def two_profiles(make: type[Make], **store: Any) -> MemoryStore | PickyStore:
-    """Each with a session that has its name in small."""
-    return make.store(
-        make.profile("A", seq=1),
-        make.profile("B", seq=1),
-        sessions=[make.session("a", "A"), make.session("b", "B")],
+def two_profiles(**store: Any) -> Any:
+    """Profiles A and B with their sessions a and b."""
+    return Make.store(
+        Make.profile("A", seq=1),
+        Make.profile("B", seq=1),
+        sessions=[Make.session("a", "A"), Make.session("b", "B")],
         **store,
     )
 
 
-def test_a_first_call_is_written_at_once(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
+def two_profiles_of_which_a_fails() -> Any:
+    store = two_profiles(kind=FaultyStore)
+    store.outcomes["A"] = Outcome.FAILED
+    return store
 
-    actors.track(make.call("a"))
+
+def test_a_first_call_is_written_at_once(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+
+    actors.track(Make.call("a"))
 
     assert [len(batch) for batch in actors.batches] == [1]
 
 
-def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call(session)) for session in "abaabb"]
+def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call(session)) for session in "abaabb"]
     assert [len(batch) for batch in actors.batches] == [1]
 
     actors.commit()
@@ -58,9 +50,9 @@ def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(
     assert list(actors.answers) == numbers[:1]
 
 
-def test_nobody_is_answered_before_the_commit(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call("a", events)) for events in (1, 0, 2)]
+def test_nobody_is_answered_before_the_commit(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call("a", events)) for events in (1, 0, 2)]
     assert actors.answers == {}
 
     actors.commit()
@@ -71,9 +63,9 @@ def test_nobody_is_answered_before_the_commit(make: type[Make], troupe: Callable
     assert all(isinstance(answer, Tracked) for answer in actors.answers.values())
 
 
-def test_without_calls_nothing_is_written(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
-    actors.track(make.call("a"))
+def test_without_calls_nothing_is_written(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    actors.track(Make.call("a"))
     actors.commit()
 
     actors.tick()
@@ -81,9 +73,9 @@ def test_without_calls_nothing_is_written(make: type[Make], troupe: Callable[...
     assert not actors.batches
 
 
-def test_a_batch_is_bounded(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call("a", 0)) for _ in range(2500)]
+def test_a_batch_is_bounded(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call("a", 0)) for _ in range(2500)]
 
     sizes = []
     while actors.batches:
@@ -95,11 +87,9 @@ def test_a_batch_is_bounded(make: type[Make], troupe: Callable[..., Troupe]) -> 
     assert list(actors.answers) == numbers
 
 
-def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    first, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
+def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    first, behind, other = (actors.track(Make.call(session)) for session in ("a", "a", "b"))
 
     actors.fail()
 
@@ -112,9 +102,9 @@ def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(
     assert [event.profile_id for event in actors.reads.events] == ["B"]
 
 
-def test_one_failed_call_takes_only_its_own_profile_with_it(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make, kind=PickyStore))
-    numbers = [actors.track(make.call(session)) for session in ("b", "a", "b", "a")]
+def test_one_failed_call_takes_only_its_own_profile_with_it(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles_of_which_a_fails())
+    numbers = [actors.track(Make.call(session)) for session in ("b", "a", "b", "a")]
 
     actors.commit()
     actors.commit()
@@ -126,10 +116,10 @@ def test_one_failed_call_takes_only_its_own_profile_with_it(make: type[Make], tr
 
 
 def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_are_of_a_later_batch(
-    make: type[Make], troupe: Callable[..., Troupe]
+    start_actors: StartActors,
 ) -> None:
-    actors = troupe(two_profiles(make, kind=PickyStore))
-    bad, behind, other = (actors.track(make.call(session)) for session in ("a", "a", "b"))
+    actors = start_actors(two_profiles_of_which_a_fails())
+    bad, behind, other = (actors.track(Make.call(session)) for session in ("a", "a", "b"))
 
     actors.commit()
 
@@ -140,29 +130,27 @@ def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_ar
 
 
 def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(
-    make: type[Make], troupe: Callable[..., Troupe], caplog: pytest.LogCaptureFixture
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    actors = troupe(two_profiles(make))
+    actors = start_actors(two_profiles())
     for _ in range(3):
-        actors.track(make.call("a"))
+        actors.track(Make.call("a"))
         actors.fail()
     assert actors.health == [False]
 
-    actors.track(make.call("a"))
+    actors.track(Make.call("a"))
     actors.commit()
 
     assert actors.health == [False, True]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make, kind=PickyStore))
-    actors.track(make.call("b"))
-    actors.track(make.call("a"))
-    make.move(actors.reads, "B")
+def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles_of_which_a_fails())
+    actors.track(Make.call("b"))
+    actors.track(Make.call("a"))
+    Make.move(actors.reads, "B")
 
     while actors.batches:
         actors.commit()
@@ -170,11 +158,9 @@ def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(
     assert actors.health == []
 
 
-def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    actors.track(make.call("a"))
+def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    actors.track(Make.call("a"))
     actors.fail()
 
     actors.tick()
@@ -191,15 +177,13 @@ def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(
     assert not actors.batches
 
 
-def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    actors.track(make.call("a"))
+def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    actors.track(Make.call("a"))
     actors.fail()
     actors.tick()
 
-    number = actors.track(make.call("a"))
+    number = actors.track(Make.call("a"))
     assert [len(batch) for batch in actors.batches] == [0]
     actors.commit()
     actors.commit()
@@ -207,26 +191,24 @@ def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(
     assert [event.seq for event in actors.answers[number].events] == [2]
 
 
-def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
+def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
     actors.takes_batches = False
 
-    first = actors.track(make.call("a"))
+    first = actors.track(Make.call("a"))
     assert actors.reason(first) is Reason.STORE_FAILED
     assert actors.health == [False]
 
     actors.takes_batches = True
-    second = actors.track(make.call("a"))
+    second = actors.track(Make.call("a"))
     actors.commit()
     assert isinstance(actors.answers[second], Tracked)
     assert actors.health == [False, True]
 
 
-def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call(session)) for session in "abb"]
+def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call(session)) for session in "abb"]
     actors.takes_batches = False
 
     actors.commit()
@@ -234,11 +216,9 @@ def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(make: type[Make],
     assert [actors.reason(number) for number in numbers] == [None, Reason.STORE_FAILED, Reason.STORE_FAILED]
 
 
-def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call(session, 0)) for session in "a" * 1500 + "b"]
+def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call(session, 0)) for session in "a" * 1500 + "b"]
     actors.takes_batches = False
 
     actors.commit()
@@ -246,24 +226,22 @@ def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(
     assert [number for number in numbers if number not in actors.answers] == []
 
 
-def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(two_profiles(make))
-    numbers = [actors.track(make.call("a"))]
+def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    numbers = [actors.track(Make.call("a"))]
     actors.batches.popleft()
 
     actors.finish(BatchResult([Outcome.STORED, Outcome.STORED]))
 
     assert all(isinstance(actors.answers.get(number), Refused | Failed) for number in numbers)
-    later = actors.track(make.call("a"))
+    later = actors.track(Make.call("a"))
     actors.commit()
     assert isinstance(actors.answers[later], Tracked)
 
 
-def test_a_failure_of_the_store_is_not_told_to_callers(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(two_profiles(make))
-    number = actors.track(make.call("a"))
+def test_a_failure_of_the_store_is_not_told_to_callers(start_actors: StartActors) -> None:
+    actors = start_actors(two_profiles())
+    number = actors.track(Make.call("a"))
     actors.batches.popleft()
 
     actors.finish(BatchResult(error=StoreError("/var/lib/trackd.db: no space")))

@@ -1,45 +1,43 @@
 """Old events and sessions go in the writer's idle moments, and calls whose session is gone begin another."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.actors.conftest import Scene, Troupe
+from tests.support.bare_actors import BareActors, StartActors
 from tests.support.making import Make
+from tests.support.running_tracker import RunningTracker
 from trackd.config.settings import Actors, Retention
 from trackd.core.calls import Tracked
 from trackd.core.changes import Changes, DeleteEvents, DeleteSessions
 
 EVENTS, SESSIONS = Retention(events_keep_days=30), Retention(sessions_keep_days=30)
 OLD = "2025-12-01T12:00:00.000000Z"
-AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the troupe's time
+AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the actors' time
 
 
-def kinds(actors: Troupe) -> list[Any]:
+def kinds(actors: BareActors) -> list[Any]:
     """What is handed to the writer and not committed yet."""
     return [[type(change) for change in batch] for batch in actors.batches]
 
 
-def with_old_events(make: type[Make], actors: Troupe, count: int) -> None:
+def with_old_events(actors: BareActors, count: int) -> None:
     """Stored in calls of 500; none is under way after it."""
     for _ in range(count // 500):
-        actors.track(make.call(events=500, received=OLD))
+        actors.track(Make.call(events=500, received=OLD))
         actors.commit()
 
 
-def test_without_a_limit_nothing_is_asked_of_the_writer(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store())
+def test_without_a_limit_nothing_is_asked_of_the_writer(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store())
 
     actors.tick()
 
     assert not actors.batches
 
 
-def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
+def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
 
     actors.tick()
     assert list(actors.batches) == [[DeleteEvents(AT_LIMIT)]]
@@ -48,9 +46,9 @@ def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(
     assert list(actors.batches) == [[DeleteSessions(AT_LIMIT)]]
 
 
-def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
-    with_old_events(make, actors, 2500)
+def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
+    with_old_events(actors, 2500)
 
     left = []
     for _ in range(3):
@@ -66,8 +64,8 @@ def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(make: type[Make], t
     assert not actors.batches
 
 
-def test_when_nothing_is_left_the_next_look_is_a_minute_later(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
+def test_when_nothing_is_left_the_next_look_is_a_minute_later(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
     actors.tick()
     actors.commit()
 
@@ -80,8 +78,8 @@ def test_when_nothing_is_left_the_next_look_is_a_minute_later(make: type[Make], 
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_what_is_too_old_is_said_by_the_time_of_day(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
+def test_what_is_too_old_is_said_by_the_time_of_day(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
     actors.time_of_day = actors.time_of_day.replace(year=2027)
 
     actors.tick()
@@ -89,15 +87,15 @@ def test_what_is_too_old_is_said_by_the_time_of_day(make: type[Make], troupe: Ca
     assert list(actors.batches) == [[DeleteEvents(AT_LIMIT.replace("2026", "2027"))]]
 
 
-def test_a_deletion_waits_until_no_call_does(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
-    numbers = [actors.track(make.call()), actors.track(make.call())]
+def test_a_deletion_waits_until_no_call_does(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
+    numbers = [actors.track(Make.call()), actors.track(Make.call())]
 
     actors.tick()
     assert kinds(actors) == [[Changes]]
     actors.commit()
     assert kinds(actors) == [[Changes]]
-    numbers.append(actors.track(make.call()))
+    numbers.append(actors.track(Make.call()))
     actors.commit()
     assert kinds(actors) == [[Changes]]
     actors.commit()
@@ -106,10 +104,10 @@ def test_a_deletion_waits_until_no_call_does(make: type[Make], troupe: Callable[
     assert all(isinstance(actors.answers[number], Tracked) for number in numbers)
 
 
-def test_calls_that_come_during_a_deletion_are_the_next_batch(make: type[Make], troupe: Callable[..., Troupe]) -> None:
-    actors = troupe(make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
+def test_calls_that_come_during_a_deletion_are_the_next_batch(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
     actors.tick()
-    number = actors.track(make.call())
+    number = actors.track(Make.call())
 
     actors.commit()
     assert kinds(actors) == [[Changes]]
@@ -119,12 +117,10 @@ def test_calls_that_come_during_a_deletion_are_the_next_batch(make: type[Make], 
     assert kinds(actors) == [[DeleteSessions]]
 
 
-def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
+def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
     actors.tick()
-    number = actors.track(make.call())
+    number = actors.track(Make.call())
     actors.fail()
     actors.commit()
     assert isinstance(actors.answers[number], Tracked)
@@ -137,10 +133,8 @@ def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_a_deletion_that_the_writer_does_not_take_is_tried_again(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
+def test_a_deletion_that_the_writer_does_not_take_is_tried_again(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
     actors.takes_batches = False
     actors.tick()
     actors.takes_batches = True
@@ -154,32 +148,28 @@ def test_a_deletion_that_the_writer_does_not_take_is_tried_again(
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    actors = troupe(make.store(), retention=EVENTS)
-    with_old_events(make, actors, 500)
+def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
+    with_old_events(actors, 500)
     actors.tick()
     actors.commit()
     assert actors.reads.events == []
 
-    number = actors.track(make.call())
+    number = actors.track(Make.call())
     actors.commit()
 
     assert [event.seq for event in actors.answers[number].events] == [501]
 
 
-async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it(
-    make: type[Make],
-) -> None:
-    store = make.store()
+async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it() -> None:
+    store = Make.store()
 
-    async with Scene(store) as scene:
-        first = await scene.answer(make.call())
+    async with RunningTracker(store) as tracker:
+        first = await tracker.answer(Make.call())
         store.commit([DeleteSessions("2027")])
         assert store.sessions == {}
 
-        again = await scene.answer(make.call(profile_id=first.profile_id, context={"a": 1}))
+        again = await tracker.answer(Make.call(profile_id=first.profile_id, context={"a": 1}))
 
         assert again.profile_id == first.profile_id
         assert [event.seq for event in again.events] == [2]
@@ -188,15 +178,15 @@ async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_thou
         assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
 
 
-async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered(make: type[Make]) -> None:
-    store = make.store()
+async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered() -> None:
+    store = Make.store()
 
-    async with Scene(store, actors=Actors(max_active_profiles=1)) as scene:
-        first = await scene.answer(make.call())
-        await scene.answer(make.call("other"))
+    async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
+        first = await tracker.answer(Make.call())
+        await tracker.answer(Make.call("other"))
         store.commit([DeleteSessions("2027")])
 
-        again = await scene.answer(make.call())
+        again = await tracker.answer(Make.call())
 
         assert (again.profile_id, again.session_saved) == (first.profile_id, True)
         assert store.sessions["S"].profile_id == first.profile_id
@@ -204,17 +194,15 @@ async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["who know no profile", "who know their profile"])
-async def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(
-    make: type[Make], known: bool
-) -> None:
-    store = make.store()
+async def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(known: bool) -> None:
+    store = Make.store()
 
-    async with Scene(store) as scene:
-        first = await scene.answer(make.call())
+    async with RunningTracker(store) as tracker:
+        first = await tracker.answer(Make.call())
         profile_id = first.profile_id if known else None
-        calls = [scene.ask(make.call(profile_id=profile_id)) for _ in range(20)]
+        calls = [tracker.ask(Make.call(profile_id=profile_id)) for _ in range(20)]
         store.commit([DeleteSessions("2027")])
-        await scene.commit_all()
+        await tracker.commit_all()
 
         answers = [call.result() for call in calls]
         assert {type(answer) for answer in answers} == {Tracked}

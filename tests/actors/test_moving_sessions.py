@@ -1,12 +1,12 @@
 """A session that goes from one profile to another while calls of it are in flight, here or on another node."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
-from tests.actors.conftest import Scene, Troupe
+from tests.support.bare_actors import StartActors
 from tests.support.making import Make
+from tests.support.running_tracker import RunningTracker
 from trackd.actors.messages import Erased, Reason
 from trackd.config.settings import Actors
 from trackd.core.changes import Erasure, Fence
@@ -15,70 +15,68 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.writer import BatchResult, commit
 
 
-def two_profiles(make: type[Make], **store: Any) -> MemoryStore:
+def two_profiles(**store: Any) -> MemoryStore:
     """A with the session S, and B, into which M was merged."""
-    sessions = [make.session("S", "A")]
-    return make.store(make.profile("A"), make.profile("B"), sessions=sessions, merged={"M": "B"}, **store)
+    sessions = [Make.session("S", "A")]
+    return Make.store(Make.profile("A"), Make.profile("B"), sessions=sessions, merged={"M": "B"}, **store)
 
 
-def move_elsewhere(make: type[Make], store: MemoryStore, session_id: str, profile_id: str) -> None:
+def move_elsewhere(store: MemoryStore, session_id: str, profile_id: str) -> None:
     """Another node links the session to another profile."""
     was = store.session(session_id)
-    session = replace(was, profile_id=profile_id, updated=make.later)
-    make.move(store, profile_id, session=session, previous_owner=was.profile_id)
+    session = replace(was, profile_id=profile_id, updated=Make.later)
+    Make.move(store, profile_id, session=session, previous_owner=was.profile_id)
 
 
-async def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves(
-    make: type[Make], scene: type[Scene]
-) -> None:
-    store = two_profiles(make)
+async def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves() -> None:
+    store = two_profiles()
 
-    async with scene(store) as stage:
-        says = stage.ask(make.call("S", context={"said": 1}, received=make.later))
-        moves = stage.ask(make.call("S", profile_id="M"))
-        await stage.commit_all()
+    async with RunningTracker(store) as tracker:
+        says = tracker.ask(Make.call("S", context={"said": 1}, received=Make.later))
+        moves = tracker.ask(Make.call("S", profile_id="M"))
+        await tracker.commit_all()
         result = says.result().profile_id, moves.result().profile_id
     assert result == ("A", "B")
     assert store.session("S").profile_id == "B"
     assert store.session("S").context == {"said": 1}
 
 
-async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves(make: type[Make], scene: type[Scene]) -> None:
-    store = two_profiles(make)
+async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves() -> None:
+    store = two_profiles()
 
-    async with scene(store) as stage:
-        stage.ask(make.call("new", profile_id="A", context={"said": 1}))
-        stage.ask(make.call("new", profile_id="M"))
-        await stage.commit_all()
+    async with RunningTracker(store) as tracker:
+        tracker.ask(Make.call("new", profile_id="A", context={"said": 1}))
+        tracker.ask(Make.call("new", profile_id="M"))
+        await tracker.commit_all()
 
     assert [store.profiles[one].doc["stats"]["visits"] for one in "AB"] == [1, 0]
     assert store.session("new").context == {"said": 1}
 
 
-async def test_a_session_that_another_node_moved_stays_where_it_is(make: type[Make], scene: type[Scene]) -> None:
+async def test_a_session_that_another_node_moved_stays_where_it_is() -> None:
     """This one still knows whose it was, and reads the session itself again."""
-    store = two_profiles(make)
+    store = two_profiles()
 
-    async with scene(store, actors=Actors(max_active_profiles=1)) as stage:
-        await stage.answer(make.call("S"))
-        await stage.answer(make.call("other"))
-        move_elsewhere(make, store, "S", "B")
-        result = (await stage.answer(make.call("S"))).profile_id
+    async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
+        await tracker.answer(Make.call("S"))
+        await tracker.answer(Make.call("other"))
+        move_elsewhere(store, "S", "B")
+        result = (await tracker.answer(Make.call("S"))).profile_id
     assert result == "B"
     assert store.session("S").profile_id == "B"
 
 
 def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_their_session(
-    make: type[Make], troupe: Callable[..., Troupe]
+    start_actors: StartActors,
 ) -> None:
     """The first is of a new profile, the second of B: only the first is undone."""
-    store = two_profiles(make)
-    actors = troupe(store)
-    failed = actors.track(make.call("new", save_session=False))
-    actors.track(make.call("new", profile_id="M"))
+    store = two_profiles()
+    actors = start_actors(store)
+    failed = actors.track(Make.call("new", save_session=False))
+    actors.track(Make.call("new", profile_id="M"))
     actors.fail()
 
-    last = actors.track(make.call("new", save_session=False))
+    last = actors.track(Make.call("new", save_session=False))
     while actors.batches:
         actors.commit()
 
@@ -87,34 +85,32 @@ def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_thei
 
 
 def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session_behind(
-    make: type[Make], troupe: Callable[..., Troupe]
+    start_actors: StartActors,
 ) -> None:
-    store = two_profiles(make, permanent_profile_id=True)
-    actors = troupe(store)
-    actors.track(make.call("S"))
+    store = two_profiles(permanent_profile_id=True)
+    actors = start_actors(store)
+    actors.track(Make.call("S"))
     actors.commit()
-    erase = make.erase("A")
+    erase = Make.erase("A")
     actors.tell(actors.wiring.directory, erase)
     commit(store, actors.batches.popleft())
     actors.finish(BatchResult(error=StoreError("nobody knows")))
     assert actors.reason(erase.number) is Reason.STORE_FAILED
 
-    again = actors.track(make.call("S", save_session=False, profile_id="A"))
+    again = actors.track(Make.call("S", save_session=False, profile_id="A"))
     actors.commit()
 
     assert actors.answers[again].profile_id == "A", "a source with ids of its own begins it anew"
 
 
-def test_an_erasure_that_another_node_was_faster_with_finds_nobody(
-    make: type[Make], troupe: Callable[..., Troupe]
-) -> None:
-    store = two_profiles(make)
-    actors = troupe(store)
-    actors.track(make.call("S"))
+def test_an_erasure_that_another_node_was_faster_with_finds_nobody(start_actors: StartActors) -> None:
+    store = two_profiles()
+    actors = start_actors(store)
+    actors.track(Make.call("S"))
     actors.commit()
     standing = store.profiles["A"]
-    store.commit([Erasure(Fence("A", standing.seq, standing.revision), make.now)])
-    erase = make.erase("A")
+    store.commit([Erasure(Fence("A", standing.seq, standing.revision), Make.now)])
+    erase = Make.erase("A")
     actors.tell(actors.wiring.directory, erase)
     actors.commit()
 

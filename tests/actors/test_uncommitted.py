@@ -7,7 +7,7 @@ from tests.support.making import Make
 from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
 
 
-def test_what_was_added_is_found_until_it_is_settled(make: type[Make]) -> None:
+def test_what_was_added_is_found_until_it_is_settled() -> None:
     unsettled = Uncommitted()
     unsettled.add(1, None, {"e1": 1})
     unsettled.add(2, None, {"e2": None, "e3": 2})
@@ -19,19 +19,19 @@ def test_what_was_added_is_found_until_it_is_settled(make: type[Make]) -> None:
     assert unsettled.event_ids(["e1", "e2", "e3"]) == {}
 
 
-def test_a_session_is_found_in_its_last_state(make: type[Make]) -> None:
+def test_a_session_is_found_in_its_last_state() -> None:
     unsettled = Uncommitted()
-    unsettled.add(1, make.session("S", "A", step=1), None)
-    unsettled.add(2, make.session("S", "A", step=2), None)
+    unsettled.add(1, Make.session("S", "A", step=1), None)
+    unsettled.add(2, Make.session("S", "A", step=2), None)
 
     assert unsettled.session("S").context == {"step": 2}
     assert unsettled.session("T") is None
 
 
-def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make: type[Make]) -> None:
+def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk() -> None:
     unsettled = Uncommitted()
     for n in range(1, 3 * SESSIONS_KEPT + 1):
-        unsettled.add(n, make.session(f"S{n}", "A"), None)
+        unsettled.add(n, Make.session(f"S{n}", "A"), None)
         unsettled.mark_durable(0)
 
     assert all(unsettled.session(f"S{n}") for n in range(1, 3 * SESSIONS_KEPT + 1))
@@ -40,11 +40,11 @@ def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk(make: type[
     assert kept == list(range(2 * SESSIONS_KEPT + 1, 3 * SESSIONS_KEPT + 1))
 
 
-def test_a_session_in_use_does_not_keep_those_that_passed_by(make: type[Make]) -> None:
+def test_a_session_in_use_does_not_keep_those_that_passed_by() -> None:
     unsettled = Uncommitted()
     for n in range(1, 31):
-        unsettled.add(2 * n - 1, make.session(f"S{n}", "A"), None)
-        unsettled.add(2 * n, make.session("busy", "A", n=n), None)
+        unsettled.add(2 * n - 1, Make.session(f"S{n}", "A"), None)
+        unsettled.add(2 * n, Make.session("busy", "A", n=n), None)
         unsettled.mark_durable(2 * n - 1)
 
     assert unsettled.session("busy").context == {"n": 30}
@@ -56,15 +56,13 @@ settles = st.tuples(st.just("settle"), st.integers(0, 12), st.just(0))
 
 
 @given(st.lists(st.one_of(adds, adds, settles), max_size=80))
-def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(
-    make: type[Make], steps: list[tuple[str, int, int]]
-) -> None:
+def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(steps: list[tuple[str, int, int]]) -> None:
     unsettled, ordinal, durable_up_to = Uncommitted(), 0, 0
     sessions, ids, fresh = {}, {}, itertools.count()
     for act, number, new_ids in steps:
         if act == "add":
             ordinal += 1
-            session = make.session(f"S{number}", "A", ordinal=ordinal) if number is not None else None
+            session = Make.session(f"S{number}", "A", ordinal=ordinal) if number is not None else None
             made = {f"e{next(fresh)}": ordinal for _ in range(new_ids)}
             unsettled.add(ordinal, session, made or None)
             if session:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from tests.actors.conftest import Troupe
 from tests.simulation.disk import BEGIN
 from tests.simulation.rules import RULES
 from tests.simulation.steps import Setup
 from tests.simulation.violation import check
+from tests.support.bare_actors import BareActors
 from trackd.actors.messages import Answer, RulesChanged
 from trackd.config.settings import Retention
 from trackd.core.changes import Change
@@ -59,7 +59,7 @@ class FailingReads:
         return self._store.sources()
 
 
-class Node(Troupe):
+class Node(BareActors):
     """`failed_commits` is counted by the world, which makes them fail. `rules` is the index in `RULES` in force."""
 
     def __init__(self, number: int, store: Store, setup: Setup, observer: Observer, ids: Iterator[int]) -> None:
@@ -98,7 +98,6 @@ class Node(Troupe):
         super()._submit(batch)
 
     def use_rules(self, which: int) -> None:
-        assert self.wiring is not None
         self.rules = which
         self.tell(self.wiring.source_auth, RulesChanged(RULES[which]))
 

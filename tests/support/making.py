@@ -73,6 +73,11 @@ class Make:
         return store
 
     @classmethod
+    def one_profile(cls, **store: Any) -> Any:
+        """A store with the profile A, whose last event has the number 5, and its session S."""
+        return cls.store(cls.profile("A", 5, 5), sessions=[cls.session("S", "A")], **store)
+
+    @classmethod
     def move(cls, store: Store, profile_id: str, **changes: Any) -> None:
         """Another node writes the profile."""
         was = store.profile(profile_id)

@@ -1,0 +1,72 @@
+"""Calls that are sent again with the same event ids."""
+
+from tests.support.faulty_store import FaultyStore
+from tests.support.making import Make
+from tests.support.running_tracker import RunningTracker, reason, seqs
+from trackd.actors.messages import Reason
+from trackd.config.settings import Actors
+from trackd.core.calls import Tracked
+
+
+async def test_a_retry_is_answered_only_once_the_first_copy_is_on_disk() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as tracker:
+        first = tracker.ask(Make.call("S", [Make.event("e")]))
+        retry = tracker.ask(Make.call("S", [Make.event("e")]))
+        await tracker.rest()
+        assert (first.done(), retry.done()) == (False, False)
+        await tracker.step()
+        assert (first.done(), retry.done()) == (True, False)
+        await tracker.step()
+        first, retry = first.result(), retry.result()
+
+    assert [(event.seq, event.saved) for event in first.events] == [(6, True)]
+    assert [(event.seq, event.saved) for event in retry.events] == [(6, False)]
+    assert [event.id for event in store.events] == ["e"]
+    assert store.profile("A").doc["stats"]["counters"] == {"t": 1}
+
+
+async def test_a_retry_whose_first_copy_fails_is_refused_with_it() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as tracker:
+        asked = [tracker.ask(Make.call("S", [Make.event("e")])) for _ in range(2)]
+        await tracker.fail()
+        refused = [future.result() for future in asked]
+        refused, later = refused, await tracker.answer(Make.call("S", [Make.event("e")]))
+
+    assert [reason(answer) for answer in refused] == [Reason.STORE_FAILED] * 2
+    assert [(event.seq, event.saved) for event in later.events] == [(6, True)]
+
+
+async def test_a_retry_finds_its_first_copy_on_disk() -> None:
+    store = Make.one_profile()
+    call = [Make.event("e1"), Make.event("e2", store=False)]
+
+    async def story() -> tuple[Tracked, Tracked]:
+        async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
+            await tracker.answer(Make.call("S", call))
+            warm = await tracker.answer(Make.call("S", call))
+            await tracker.answer(Make.call("elsewhere"))
+            cold = await tracker.answer(Make.call("S", call))
+            return warm, cold
+
+    for answer in await story():
+        assert [(event.id, event.seq, event.saved) for event in answer.events] == [("e1", 6, False)]
+    assert store.profile("A").doc["stats"]["counters"] == {"t": 2}
+
+
+async def test_what_is_on_disk_is_looked_up_there_and_not_kept_in_memory() -> None:
+    store = Make.one_profile(kind=FaultyStore)
+    own = [[Make.event(f"e{n}")] for n in range(3)]
+
+    async with RunningTracker(store) as tracker:
+        for call in own:
+            await tracker.answer(Make.call("S", call))
+        await tracker.answer(Make.call("S"))
+        store.keys_read.clear()
+        answers = [await tracker.answer(Make.call("S", call)) for call in own]
+
+    assert [seqs(answer) for answer in answers] == [[6], [7], [8]]
+    assert [key for key in store.keys_read if key.startswith("e")] == ["e0", "e1", "e2"]

@@ -1,0 +1,120 @@
+"""Calls that another node overtook."""
+
+from tests.support.faulty_store import FaultyStore
+from tests.support.making import Make
+from tests.support.running_tracker import RunningTracker, reason, seqs
+from trackd.actors.messages import Reason
+from trackd.core.changes import Changes, Fence, Outcome
+
+
+async def test_a_stale_call_is_run_again_on_what_is_stored_now() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as tracker:
+        await tracker.answer(Make.call("S"))
+        asked = tracker.ask(Make.call("S", 2))
+        Make.move(store, "A")
+        await tracker.step()
+        assert not asked.done()
+        await tracker.step()
+        answer = asked.result()
+
+    assert seqs(answer) == [7, 8]
+    assert [event.seq for event in store.events] == [6, 7, 8]
+    assert store.profile("A").revision == 8
+
+
+async def test_another_node_that_wrote_just_as_much_meanwhile_loses_nothing() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as one, RunningTracker(store) as two:
+        one.ask(Make.call("elsewhere"))
+        mine = [one.ask(Make.call("S")) for _ in range(2)]
+        theirs = await two.answer(Make.call("S"))
+        await one.commit_all()
+        result = [seqs(theirs), *(seqs(future.result()) for future in mine)]
+    assert result == [[6], [7], [8]]
+    assert store.profile("A").doc["stats"]["counters"] == {"t": 3}
+
+
+async def test_calls_behind_a_stale_one_are_run_again_behind_it() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as tracker:
+        asked = [tracker.ask(Make.call("S")) for _ in range(5)]
+        Make.move(store, "A")
+        await tracker.commit_all()
+        result = [future.result() for future in asked]
+    assert [seqs(answer) for answer in result] == [[6], [7], [8], [9], [10]]
+    assert store.profile("A").doc["stats"]["counters"] == {"t": 5}
+
+
+async def test_a_call_that_loses_the_race_for_its_session_answers_with_the_winner() -> None:
+    store = Make.store()
+
+    async with RunningTracker(store) as tracker:
+        asked = tracker.ask(Make.call("S"))
+        winner = Changes(Fence("W", 0, 0), Make.profile("W"), Make.session("S", "W"))
+        store.commit([winner])
+        await tracker.commit_all()
+        answer = asked.result()
+
+    assert (answer.profile_id, seqs(answer)) == ("W", [1])
+    assert list(store.profiles) == ["W"]
+
+
+async def test_a_profile_erased_meanwhile_is_not_brought_back() -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(store) as tracker:
+        await tracker.answer(Make.call("S"))
+        asked = tracker.ask(Make.call("S"))
+        del store.profiles["A"]
+        await tracker.commit_all()
+        answer = asked.result()
+
+    assert answer.profile_id != "A"
+    assert list(store.profiles) == [answer.profile_id]
+    assert store.session("S").profile_id == answer.profile_id
+
+
+async def test_a_profile_merged_meanwhile_answers_as_the_one_that_took_it_in() -> None:
+    store = Make.one_profile()
+    store.profiles["B"] = Make.profile("B", 2, 2)
+
+    async with RunningTracker(store) as tracker:
+        await tracker.answer(Make.call("S"))
+        asked = tracker.ask(Make.call("S"))
+        del store.profiles["A"]
+        store.merged["A"] = "B"
+        await tracker.commit_all()
+        answer = asked.result()
+
+    assert (answer.profile_id, seqs(answer)) == ("B", [3])
+
+
+async def test_a_call_that_stays_stale_is_run_three_times_more_and_then_refused() -> None:
+    store = Make.one_profile(kind=FaultyStore)
+    store.outcomes["A"] = Outcome.STALE
+
+    async with RunningTracker(store) as tracker:
+        contended, other = tracker.ask(Make.call("S")), tracker.ask(Make.call("T"))
+        await tracker.commit_all()
+        contended, other = contended.result(), other.result()
+
+    assert reason(contended) is Reason.CONTENDED
+    assert contended.retry_after_s is not None
+    assert store.commits == 1 + 4  # that of the other call, and four tries
+    assert seqs(other) == [1]
+    assert store.profile("A").seq == 5
+
+
+async def test_after_contention_calls_work() -> None:
+    store = Make.one_profile(kind=FaultyStore)
+    store.outcomes["A"] = Outcome.STALE
+
+    async with RunningTracker(store) as tracker:
+        await tracker.answer(Make.call("S"))
+        store.outcomes.clear()
+        result = await tracker.answer(Make.call("S"))
+    assert seqs(result) == [6]

@@ -1,0 +1,115 @@
+"""The actors without a Tracker and an event loop, for tests that step through their messages."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from tests.support.making import NOW
+from tests.support.running_tracker import reason
+from trackd.actors.guardian import Guardian
+from trackd.actors.messages import BatchCommitted, Reason, Tick
+from trackd.actors.thespian_adapter import actor_system
+from trackd.actors.wiring import Dependencies, Wiring
+from trackd.config.settings import Limits, Retention
+from trackd.core.calls import Answer, Track
+from trackd.core.changes import Change
+from trackd.core.rules.ruleset import RuleSet
+from trackd.storage.errors import StoreError
+from trackd.storage.writer import BatchResult, commit
+from trackd.telemetry.tally import Tally
+
+
+class BareActors:
+    """The actor system without an event loop: each message is handled before `tell` returns.
+
+    The test commits the batches, and sets the clock. `answers` has the answers by the numbers of the requests.
+    """
+
+    wiring: Wiring
+
+    def __init__(
+        self,
+        reads: Any,
+        rules: RuleSet | None = None,
+        retention: Retention | None = None,
+        max_active_profiles: int = 100,
+        max_cached_sessions: int = 100,
+    ) -> None:
+        self.reads = reads
+        self.now = 0.0
+        self.time_of_day = datetime.fromisoformat(NOW)
+        self.batches: deque[Sequence[Change]] = deque()
+        self.answers: dict[int, Any] = {}
+        self.health: list[bool] = []
+        self.takes_batches = True
+        self.tally = Tally()
+        self._ids = itertools.count(1)
+        self._system = actor_system()
+        dependencies = Dependencies(
+            reads=reads,
+            submit=self._submit,
+            frontend=self,
+            monotonic=lambda: self.now,
+            now=lambda: self.time_of_day,
+            new_id=lambda: f"new-{next(self._ids)}",
+            limits=Limits(),
+            retention=retention or Retention(),
+            rules=rules or RuleSet(),
+            tally=self.tally,
+            max_active_profiles=max_active_profiles,
+            max_cached_sessions=max_cached_sessions,
+        )
+        self.tell(self.create(Guardian), dependencies)
+
+    def started(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+
+    def answered(self, answer: Answer) -> None:
+        assert answer.number not in self.answers, "a call is answered once"
+        self.answers[answer.number] = answer
+
+    def store_writable(self, writable: bool) -> None:
+        self.health.append(writable)
+
+    def _submit(self, batch: Sequence[Change]) -> None:
+        if not self.takes_batches:
+            raise OSError("no such writer")
+        self.batches.append(batch)
+
+    def create(self, actor: type) -> Any:
+        return self._system.createActor(actor)
+
+    def tell(self, address: Any, message: Any) -> None:
+        self._system.tell(address, message)
+
+    def track(self, call: Track) -> int:
+        """Send a call; returns its number."""
+        self.tell(self.wiring.source_auth, call)
+        return call.number
+
+    def reason(self, number: int) -> Reason | None:
+        """The reason why the call was refused; None if it was not."""
+        return reason(self.answers.get(number))
+
+    def commit(self) -> None:
+        self.finish(commit(self.reads, self.batches.popleft()))
+
+    def finish(self, result: BatchResult) -> None:
+        """End the batch under way with this result."""
+        self.tell(self.wiring.event_writer, BatchCommitted(result))
+
+    def fail(self) -> None:
+        self.batches.popleft()
+        self.finish(BatchResult(error=StoreError("the disk is full")))
+
+    def tick(self) -> None:
+        self.tell(self.wiring.guardian, Tick())
+
+    def close(self) -> None:
+        self._system.shutdown()
+
+
+StartActors = Callable[..., BareActors]
+"""Takes what `BareActors` takes."""
