@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import jsonschema_rs
 import pytest
 
 from tests.support.database import execute
+from tests.support.document_fields import FIELDS, SCHEMAS, described, fields
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
+from trackd.core.rules.conditions import VARIABLES
 from trackd.storage.sqlite.sources import Sources
 
 RULES = """
@@ -45,31 +47,6 @@ PAGE_VIEW = {
     "context": {"page": {"url": "https://shop.example/é?🙂"}},
     "options": {"saveEvent": True},
 }
-# Contract, section 3. Each name is a path; a document of `everything` has all of them.
-FIELDS = {
-    "profile": {
-        "id", "seq", "metadata.time.insert", "metadata.time.update", "metadata.time.visit.count",
-        "metadata.time.visit.last", "metadata.time.visit.current", "metadata.consents.id", "metadata.consents.change",
-        "metadata.consents.time", "stats.visits", "stats.views", "stats.counters", "traits.public", "traits.private",
-        "pii", "consents", "segments", "interests", "ids", "active",
-    },
-    "session": {
-        "id", "profile.id", "metadata.time.insert", "metadata.time.update", "metadata.time.duration", "context",
-        "properties",
-    },
-    "event": {
-        "id", "seq", "type", "profile.id", "session.id", "source.id", "metadata.time.create", "metadata.time.insert",
-        "metadata.status", "metadata.ip", "metadata.reasons", "properties", "context", "config", "tags",
-    },
-    "source": {
-        "id", "name", "description", "enabled", "consent", "returns_profile", "permanent_profile_id", "origins",
-        "rate_limit", "tags", "metadata.time.insert", "metadata.time.update",
-    },
-}  # fmt: skip
-OPEN = {"stats.counters", "traits.public", "traits.private", "pii", "consents", "interests"}
-OPEN |= {"context", "properties", "config"}  # objects with keys of the users
-SCHEMAS = {"profile": "ProfileDocument", "session": "SessionDocument", "event": "EventDocument", "source": "Source"}
-
 Documents = dict[str, dict[str, Any]]
 """Documents of one kind by their id."""
 
@@ -148,31 +125,6 @@ def of_profile(documents: Documents, profile_id: str) -> Documents:
     return {key: document for key, document in documents.items() if document["profile"]["id"] == profile_id}
 
 
-def fields(document: Mapping[str, Any], path: str = "") -> set[str]:
-    """The paths of a document's fields, without those within the objects of users."""
-    found: set[str] = set()
-    for key, value in document.items():
-        place = f"{path}{key}"
-        inner = value if isinstance(value, list) else [value]
-        if place not in OPEN and inner and all(isinstance(each, dict) for each in inner):
-            found |= set().union(*(fields(each, f"{place}.") for each in inner))
-        else:
-            found.add(place)
-    return found
-
-
-def described(schemas: Mapping[str, Any], name: str, path: str = "") -> set[str]:
-    """The paths of a schema's fields, named as `fields` names those of a document."""
-    found: set[str] = set()
-    for key, schema in schemas[name]["properties"].items():
-        inner = schema.get("items", schema)
-        if "$ref" in inner:
-            found |= described(schemas, inner["$ref"].rpartition("/")[2], f"{path}{key}.")
-        else:
-            found.add(f"{path}{key}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def read(everything: Everything) -> dict[str, Documents]:
     """The documents of each kind, each read by its id."""
@@ -227,6 +179,11 @@ def test_the_api_description_has_the_fields_of_the_documents(
     schema = {"$ref": f"#/components/schemas/{SCHEMAS[kind]}", "components": components}
     for document in read[kind].values():
         jsonschema_rs.validator_for(schema, validate_formats=True).validate(document)
+
+
+def test_conditions_of_rules_read_fields_of_the_documents() -> None:
+    names = {kind: {f"{kind}.{name}" for name in FIELDS[kind]} for kind in FIELDS}
+    assert set(VARIABLES) <= set().union(*names.values())
 
 
 def test_lists_have_the_documents_that_are_read_one_by_one(everything: Everything, read: dict[str, Documents]) -> None:
