@@ -145,7 +145,7 @@ def _completed(default: Any, given: Any) -> Any:
 
 
 def _read_json(path: Path) -> Any:
-    from trackd.core.json_values import refuse_constant
+    from trackd.core.encoding import refuse_constant
 
     try:
         value = json.loads(path.read_text("utf-8-sig"), parse_constant=refuse_constant)

@@ -4,7 +4,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from trackd.config.settings import Limits
-from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.calls import LogEntry, Rejected, Track, Tracked
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import NO_MEMO, Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
@@ -20,17 +20,18 @@ from trackd.core.session_document import is_due, session_after
 
 
 class Decision(Struct, frozen=True):
-    """The profile after the call, the changes to write, and the answer for when they are durable.
-
-    `reports` are those of the events; the answer holds what clients may see of them. `memo` belongs to the number
-    `profile.memo`; None when there is none.
-    """
+    """The result of a call."""
 
     profile: Profile
+    """The profile after the call."""
     changes: Changes
+    """The changes to write."""
     answer: Tracked
+    """The answer, to be sent when the changes are durable."""
     reports: tuple[EventReport, ...]
+    """The reports of the events. The answer has the part of them that a client may see."""
     memo: Memo | None = None
+    """The memo with the number `profile.memo`."""
 
 
 def decide(snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
@@ -76,23 +77,36 @@ def decide(snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limi
             snapshot.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), number
         )
 
-    answer = Tracked(
+    profile_saved = before is None or is_visit or expired or any(map(is_visible_change, processing.reports))
+    logs = call_log_entries(call, source, limits, session_fits=fits, withheld=withheld) if call.log else ()
+    answer = _answer(call, source, processing, profile_saved, kept.content_changed, logs)
+    changes = _changes(snapshot, fence, written, kept, processing)
+    return Decision(profile, changes, answer, tuple(processing.reports), memo)
+
+
+def _answer(
+    call: Track,
+    source: Source,
+    processing: Processing,
+    profile_saved: bool,
+    session_saved: bool,
+    logs: tuple[LogEntry, ...],
+) -> Tracked:
+    return Tracked(
         number=call.number,
-        profile_id=snapshot.profile_id,
+        profile_id=processing.snapshot.profile_id,
         session_id=call.session_id,
         consent=source.consent,
-        profile=shareable(draft.doc) if call.wants_profile and source.returns_profile else None,
+        profile=shareable(processing.draft.doc) if call.wants_profile and source.returns_profile else None,
         debug=call.debug,
         events=tuple(processing.listed),
-        profile_saved=before is None or is_visit or expired or any(map(is_visible_change, processing.reports)),
-        session_saved=kept.content_changed,
+        profile_saved=profile_saved,
+        session_saved=session_saved,
         session_kept=call.save_session,
-        logs=call_log_entries(call, source, limits, session_fits=fits, withheld=withheld) if call.log else (),
+        logs=logs,
         report=build_report(processing.reports),
         outcomes=outcomes(len(call.events), len(processing.stored), processing.reports),
     )
-    changes = _changes(snapshot, fence, written, kept, processing)
-    return Decision(profile, changes, answer, tuple(processing.reports), memo)
 
 
 def _is_visit(snapshot: Snapshot) -> bool:

@@ -54,7 +54,7 @@ class ConsentChange(Struct, frozen=True):
     time: Time
 
 
-History = Annotated[list[ConsentChange], Meta(description="What was granted, withdrawn and expired, the oldest first.")]
+History = Annotated[list[ConsentChange], Meta(description="Grants, withdrawals and expiries, the oldest first.")]
 
 
 class ProfileMetadata(Struct, frozen=True):

@@ -11,34 +11,35 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON. Raises ValueError for what JSON cannot say: NaN, an infinite number, half a character."""
-    from pydantic_core import to_json  # 3 MB, and the writer process writes only what came as JSON
+    """Compact JSON. Raises ValueError for NaN, an infinite number and a lone surrogate, which JSON cannot hold."""
+    from pydantic_core import to_json  # large, and the writer process needs only `reencode`
 
     text = to_json(value, inf_nan_mode="constants").decode()
     if "NaN" in text or "Infinity" in text:  # as a number, or only in a string?
-        json.loads(text, parse_constant=_refuse)
+        json.loads(text, parse_constant=refuse_constant)
     return text
 
 
-def json_again(value: Any) -> str:
-    """Compact JSON of what came as JSON: as `json_text`, in half the time. What is `Raw` is JSON text already."""
+def reencode(value: Any) -> str:
+    """Compact JSON of a value that was decoded from JSON, where `Raw` holds JSON text; faster than `json_text`."""
     return _ENCODER.encode(value).decode()
 
 
 def json_raw(value: dict[str, Any]) -> Raw:
-    """As `json_again`. Raises ValueError for half a character."""
+    """As `reencode`, but as `Raw`. Raises ValueError for a lone surrogate."""
     return Raw(_ENCODER.encode(value))
 
 
 def json_object(text: str | Raw) -> dict[str, Any]:
-    """A new object for each call. Raises ValueError when it is not a JSON object."""
+    """Decode a JSON object, a new one for each call. Raises ValueError for any other text."""
     return _OBJECT.decode(text)
 
 
 def size_of(raw: Raw) -> int:
-    """In bytes."""
+    """The length of the JSON text in bytes."""
     return memoryview(raw).nbytes
 
 
-def _refuse(constant: str) -> NoReturn:
+def refuse_constant(constant: str) -> NoReturn:
+    """For `json.loads(parse_constant=...)`: Python reads NaN and Infinity, which are not JSON."""
     raise ValueError(f"{constant} is not a JSON number")

@@ -1,4 +1,4 @@
-"""Evaluating the conditions of one call: the documents that they read, their cost, and what the memo spares. Pure."""
+"""Evaluating the conditions of one call: the documents that they read, their cost, and the memo. Pure."""
 
 from trackd.config.settings import Limits
 from trackd.core.calls import Track, TrackedEvent
@@ -70,7 +70,7 @@ class Evaluation:
         self._bytes += condition.cost(roots)
         if self._bytes > self._max_bytes:
             limit = f"{self._max_bytes} bytes (limits.max_condition_bytes)"
-            return Unmet(f"the conditions of this call have looked through more than {limit}", failed=True)
+            return Unmet(f"the conditions of this call have read more than {limit}", failed=True)
         return condition.unmet(roots)
 
     def is_due(self, segment: Segment) -> bool:

@@ -1,9 +1,9 @@
-"""Values as JSON takes them: what is equal, what is a number. Pure."""
+"""JSON values: which are equal, which are numbers, sums of them. Pure."""
 
 import math
 from collections.abc import Hashable
 from decimal import MAX_EMAX, MIN_EMIN, Context
-from typing import Any, NoReturn
+from typing import Any
 
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -11,7 +11,7 @@ MAX_INTEGER = 2**63 - 1  # what SQLite and the expressions can hold
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON. Python takes 1, 1.0 and true for equal."""
+    """Whether both are the same JSON value. In Python 1, 1.0 and True are equal."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -22,7 +22,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def identity(value: Any) -> Hashable:
-    """Equal for values that are the same JSON, and for no others: to find one among many."""
+    """A key that is equal for values that are the `same` JSON, and for no others."""
     if isinstance(value, dict):
         return dict, frozenset((key, identity(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -31,7 +31,7 @@ def identity(value: Any) -> Hashable:
 
 
 def has_large_integer(value: Any) -> bool:
-    """Whether a whole number in it is larger than SQLite and the expressions can hold."""
+    """Whether the value contains an integer that is too large for SQLite and for the expressions."""
     if isinstance(value, dict):
         return any(map(has_large_integer, value.values()))
     if isinstance(value, list):
@@ -43,15 +43,10 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def refuse_constant(constant: str) -> NoReturn:
-    """For `json.loads(parse_constant=...)`: Python reads NaN and Infinity, JSON has no such numbers."""
-    raise ValueError(f"{constant} is no number of JSON")
-
-
 def exact_sum(one: float, other: float) -> int | float:
-    """The sum as a person would write it: 0.1 and 0.2 are 0.3, in whatever order many are added.
+    """The exact decimal sum, rounded once: 0.1 and 0.2 are 0.3, in whatever order many numbers are added.
 
-    Raises OverflowError when the result is no number that JSON or SQLite can hold.
+    Raises OverflowError for a result that JSON or SQLite cannot hold.
     """
     if isinstance(one, int) and isinstance(other, int):
         total: int | float = one + other

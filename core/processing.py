@@ -26,36 +26,38 @@ WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
 
 
 class EventReport(Struct, frozen=True):
-    """The result of one event that was not simply stored.
-
-    `duplicate`: the profile has it already. `dropped`: why it was neither stored nor applied. `faults`: why it is
-    invalid. `uncounted`: why it has no counter. `runs`: one for each rule of its type.
-    """
+    """The result of one event. An event without one was stored and had no other effect than its counter."""
 
     event: TrackedEvent
     duplicate: bool = False
+    """Whether the profile already had the event."""
     dropped: str | None = None
+    """Why the event was neither stored nor applied."""
     faults: tuple[Fault, ...] = ()
+    """Why the event is invalid."""
     uncounted: str | None = None
+    """Why the event's type has no counter."""
     runs: tuple[RuleRun, ...] = ()
+    """One for each rule of the event's type."""
     segment_changes: tuple[SegmentChange, ...] = ()
 
 
 class Snapshot(Struct, frozen=True):
-    """The state of a profile when a call arrives; `profile` and `session` are None when they do not exist yet.
-
-    `event_ids`: those of the call's own event ids that the profile already has, each with its `seq`. `orphan`: the
-    session comes from a profile that no longer exists. `session_owner`: the profile that the session belongs to in the
-    directory; `session` differs while it moves. `memo`: the memo with the number `profile.memo`, if it is known.
-    """
+    """The state of a profile when a call arrives: the inputs of a decision."""
 
     profile_id: str
     profile: Profile | None
+    """None for a new profile."""
     session: Session | None
+    """The session of the call, None for a new one."""
     event_ids: Mapping[str, int | None]
+    """The client-made ids of the call that the profile already has, each with the `seq` of its event if stored."""
     orphan: bool = False
+    """Whether the session comes from a profile that no longer exists."""
     session_owner: str | None = None
+    """The owner of the session in the directory; `session` has another one while the session moves."""
     memo: Memo | None = None
+    """The memo with the number `profile.memo`, None if it is not in memory."""
 
 
 class Processing:

@@ -1,7 +1,4 @@
-"""A profile's document apart from rules: what it begins with, what every visit and event counts, what may be shown.
-
-Pure: what changes, changes in a `Draft`.
-"""
+"""The parts of a profile's document that do not depend on rules: its first state, visits, counters, privacy. Pure."""
 
 from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
@@ -31,14 +28,14 @@ def new_profile(profile_id: str, now: str) -> JsonObject:
 
 
 def visit(draft: Draft, now: str) -> None:
-    """A session of this profile began."""
+    """Count a visit: a session of this profile began."""
     last = draft.get((*TIME, "visit"))
     draft.put((*TIME, "visit"), {"count": last["count"] + 1, "last": last["current"], "current": now})
     draft.put((*STATS, "visits"), draft.get((*STATS, "visits")) + 1)
 
 
 def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
-    """An event of this type was processed. Returns why it has no counter, None when it has one."""
+    """Count an event of this type. Returns the reason why it has no counter, None when it has one."""
     stats = draft.part(STATS)
     if event_type == PAGE_VIEW:
         stats["views"] = views = stats["views"] + 1
@@ -55,7 +52,7 @@ def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
 
 
 def _count_other(draft: Draft, counters: JsonObject, event_type: str) -> str | None:
-    """A rule made the counter another number."""
+    """Count on from a value that a rule set."""
     before = counters[event_type]
     try:
         counters[event_type] = after = exact_sum(before, 1)
@@ -77,7 +74,7 @@ def _count_first(draft: Draft, counters: JsonObject, event_type: str, limits: Li
 
 
 def stamp(draft: Draft, seq: int, now: str) -> None:
-    """The document as it is stored after a call: numbered and dated."""
+    """Set the number of the last event and the time of the call."""
     time, before = draft.part(TIME), draft.doc["seq"]
     draft.wrote("metadata.time", len(now) - len(time["update"]))
     time["update"] = now
@@ -86,6 +83,6 @@ def stamp(draft: Draft, seq: int, now: str) -> None:
 
 
 def shareable(doc: JsonObject) -> JsonObject:
-    """What an answer may carry: without `pii` and `traits.private`."""
+    """The document without `pii` and `traits.private`, for an answer to a client."""
     shared = {key: value for key, value in doc.items() if key != "pii"}
     return shared | {"traits": {key: value for key, value in doc["traits"].items() if key != "private"}}

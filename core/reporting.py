@@ -1,4 +1,4 @@
-"""From what became of each event to what the answer says of it: logs, execution, segmentation. Pure."""
+"""Building the report of an answer from the reports of the events: logs, execution, segments. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -14,7 +14,7 @@ NOT_ADDED = "context and properties of this call were not added to the session"
 
 
 def build_report(reports: list[EventReport]) -> Report:
-    """What the events have to tell. An event without `debug` or `log` has no part in what these rule."""
+    """The report of a call. Events without `debug` are left out of it, events without `log` out of its logs."""
     if not reports:
         return EMPTY_REPORT
     execution: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -29,13 +29,13 @@ def build_report(reports: list[EventReport]) -> Report:
                 _add_runs(execution, report)
             segment_changes += report.segment_changes
             if report.event.log and _is_notable(report):
-                entries += _of_event(report)
+                entries += _event_log_entries(report)
     return Report(
         execution=execution,
-        segments=_once([change.segment for change in segment_changes if change.failed is None])
+        segments=_distinct([change.segment for change in segment_changes if change.failed is None])
         if segment_changes
         else (),
-        segment_errors=_once([f"{change.segment}: {change.failed}" for change in segment_changes if change.failed])
+        segment_errors=_distinct([f"{change.segment}: {change.failed}" for change in segment_changes if change.failed])
         if segment_changes
         else (),
         logs=_bounded(entries) if entries else (),
@@ -44,8 +44,11 @@ def build_report(reports: list[EventReport]) -> Report:
 
 
 def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[EventOutcome, int] | None:
-    """How many of a call's events ended how; `stored` were, valid or not. None says that all are stored and valid."""
-    numbers: dict[EventOutcome, int] = {}  # a Counter takes 3 µs longer
+    """How many events had each outcome; None when all are stored and valid.
+
+    `events`: the number of events of the call. `stored`: those that were stored, valid or not.
+    """
+    numbers: dict[EventOutcome, int] = {}  # faster than a Counter
     for report in reports:
         if outcome := _outcome_without_effect(report):
             numbers[outcome] = numbers.get(outcome, 0) + 1
@@ -70,7 +73,7 @@ def _outcome_without_effect(report: EventReport) -> EventOutcome | None:
 
 
 def _is_notable(report: EventReport) -> bool:
-    """Whether there is a log entry in it: most events have none, at a fifth of the cost of looking for them."""
+    """Whether the event has log entries. Most have none, and this is cheaper than building them."""
     if report.dropped or report.faults or report.uncounted or report.event.notes:
         return True
     for run in report.runs:  # noqa: SIM110  any() takes twice as long
@@ -80,7 +83,7 @@ def _is_notable(report: EventReport) -> bool:
 
 
 def is_visible_change(report: EventReport) -> bool:
-    """Whether the profile says something else after the event; counters alone are bookkeeping."""
+    """Whether the event changed the profile's content; counters alone are bookkeeping."""
     for run in report.runs:
         for path in run.changed:
             if not path.startswith(BOOKKEEPING):
@@ -92,7 +95,7 @@ def is_visible_change(report: EventReport) -> bool:
 
 
 def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
-    """To event type and rule: all paths that the rule changed in the call, each once."""
+    """Add the paths that each rule changed, each once, under the event's type."""
     for run in report.runs:
         if run.unmet is None:
             rules = execution.setdefault(report.event.type, {})
@@ -103,7 +106,7 @@ def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventRep
                 rules[run.rule] = tuple(dict.fromkeys((*before, *run.changed)))
 
 
-def _once(texts: Iterable[str]) -> tuple[str, ...]:
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
@@ -114,7 +117,7 @@ def _bounded(entries: list[LogEntry]) -> tuple[LogEntry, ...]:
     return tuple(entries)
 
 
-def _of_event(report: EventReport) -> Iterator[LogEntry]:
+def _event_log_entries(report: EventReport) -> Iterator[LogEntry]:
     event = report.event
     for note in event.notes:
         yield LogEntry("warning", note, event.id)
@@ -138,9 +141,9 @@ def _of_event(report: EventReport) -> Iterator[LogEntry]:
 def call_log_entries(
     call: Track, source: Source, limits: Limits, *, session_fits: bool, withheld: bool
 ) -> tuple[LogEntry, ...]:
-    """What there is to say of the call itself.
+    """The log entries of the call itself.
 
-    `session_fits`: all that it says of its session was kept. `withheld`: nothing of it was, without consent.
+    `session_fits`: the session could take the call's context and properties. `withheld`: it did not, without consent.
     """
     entries = []
     if call.wants_profile and not source.returns_profile:

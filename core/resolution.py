@@ -1,17 +1,14 @@
-"""Which profile answers a call: the table of the contract, as a function."""
+"""Resolving the profile of a call. Pure."""
 
 from msgspec import Struct
 
 
 class Named(Struct, frozen=True):
-    """A profile that a session belongs to, or that a client named.
-
-    `living` is the profile that the id leads to: itself, the one it was merged into, or None when there is none
-    (never was, or erased).
-    """
+    """A profile id, from a session or from a client."""
 
     id: str
     living: str | None
+    """The profile that the id leads to: itself or the one it was merged into; None if it does not exist (any more)."""
 
     @property
     def merged(self) -> bool:
@@ -19,10 +16,10 @@ class Named(Struct, frozen=True):
 
 
 def resolve(session_owner: Named | None, claimed: Named | None, *, permanent_profile_id: bool) -> str | None:
-    """The id of the profile that answers; None asks for a new one.
+    """The id of the profile that takes the call, None for a new profile.
 
-    `session_of` is the profile of the stored session, None when the session is not stored; `claimed` the one that
-    the payload names. `permanent_profile_id` lets a source bring profile ids of its own.
+    `session_owner`: the profile of the stored session, None when the session is not stored. `claimed`: the profile in
+    the payload. `permanent_profile_id`: the source may bring profile ids of its own.
     """
     if claimed is not None and claimed.merged:
         return claimed.living

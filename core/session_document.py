@@ -1,4 +1,4 @@
-"""What a call does to its session. Pure."""
+"""The session after a call. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -15,38 +15,39 @@ NOTHING = Raw(b"{}")
 
 
 def session_after(session: Session | None, call: Track, profile_id: str, max_bytes: int) -> tuple[Session, bool]:
-    """The session after a call, and whether all that the call says of it fitted into `max_bytes` of JSON."""
+    """The session after a call, and whether the call's context and properties fitted into `max_bytes` of JSON."""
     if session is None:
         session = Session(call.session_id, profile_id, call.received, "", NOTHING, NOTHING)
-    context, properties = _with(session.context_json, call.context), _with(session.properties_json, call.properties)
+    context = _merged_json(session.context_json, call.context)
+    properties = _merged_json(session.properties_json, call.properties)
     content_changed = context is not session.context_json or properties is not session.properties_json
     fits = not content_changed or size_of(context) + size_of(properties) <= max_bytes
     if not fits:
         context, properties = session.context_json, session.properties_json
     updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
     if updated == session.updated and content_changed and fits:
-        updated = _a_moment_after(updated)
+        updated = _next_moment(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
 
 
-def _with(known: Raw, said: JsonObject | None) -> Raw:
-    """`known` itself when nothing changes: most clients say the same with every call."""
-    if not said or json_raw(said) == known:
-        return known
-    before = json_object(known)
-    after = merged(before, said)
-    return known if after is before else json_raw(after)
+def _merged_json(old: Raw, new: JsonObject | None) -> Raw:
+    """`old` itself when nothing changes: most clients send the same with every call."""
+    if not new or json_raw(new) == old:
+        return old
+    before = json_object(old)
+    after = merged(before, new)
+    return old if after is before else json_raw(after)
 
 
-def _a_moment_after(time: str) -> str:
-    """Whoever takes a session over knows by its time whether it still says what was read."""
+def _next_moment(time: str) -> str:
+    """Another content has another time: when the session moves to another profile, the commit compares the time."""
     return timestamp(datetime.fromisoformat(time) + timedelta(microseconds=1))
 
 
 def is_due(session: Session, before: Session) -> bool:
-    """Whether a session that says no more than before is to be written for the time of its last call.
+    """Whether a session without other changes is written for the time of its last call.
 
-    Written with every call, sessions made a third of all pages that a commit writes.
+    It is not written with every call, because that would make commits much larger.
     """
     if session.updated[:TENS_OF_SECONDS] == before.updated[:TENS_OF_SECONDS]:
         return False

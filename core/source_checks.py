@@ -1,4 +1,4 @@
-"""What a source may be, wherever it comes from. Each check returns the value as it is kept, or raises ValueError."""
+"""Checks for the fields of a source. Each returns the value as it is stored, or raises ValueError."""
 
 import re
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def checked_origins(values: Iterable[str]) -> list[str]:
 
 
 def checked_rate(value: float | None) -> float | None:
-    """Calls per second."""
+    """`value`: calls per second, None for no limit."""
     if value is not None and not MIN_RATE <= value <= MAX_RATE:
         raise ValueError("must be from 0.001 to 1000000 calls per second.")
     return value

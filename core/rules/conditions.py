@@ -1,9 +1,8 @@
 """Conditions in the Common Expression Language (https://cel.dev), over event, profile, session and source. Pure.
 
-Google's own implementation (cel-expr-python, in C++) checks names and types when it compiles, so that a slip of the
-pen ends the start and not a call; it stops after 10,000 iterations and 32 levels, its regular expressions take linear
-time, and it has no way into Python. The documents are not handed over whole, since each value is converted for each
-evaluation: an expression gets the variables that it names, 2 to 4 µs for most.
+Google's implementation (cel-expr-python, in C++) checks names and types when it compiles, so a typo fails at start-up
+and not with a call. It stops after 10,000 iterations and 32 levels, its regular expressions take linear time, and it
+cannot call Python. Each value is converted for each evaluation, so an expression gets only the variables that it names.
 """
 
 import re
@@ -25,7 +24,7 @@ MATCHES_LITERAL, CONTAINS_LITERAL = (
     for name in ("matches", "contains")
 )
 CODES = re.compile(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$")  # INVALID_ARGUMENT: ERROR: ... [INVALID_ARGUMENT]
-# Some stand in a root of their own, so that the event's document is made only for who wants the rest of it.
+# These have roots of their own: the event's whole document is built only for expressions that read the rest of it.
 PLACES: dict[str, Path] = {"event.properties": ("properties",), "event.context": ("context",)}
 VARIABLES = {
     "event.id": cel.Type.STRING,
@@ -57,26 +56,27 @@ VARIABLES = {
 }
 
 Roots = Mapping[str, Any]
-"""What can be looked at: `event`, its `properties` and its `context`, `profile`, `session` and `source`."""
+"""The documents that can be read: `event`, its `properties` and its `context`, `profile`, `session` and `source`."""
 
 
 class Unmet(Struct, frozen=True):
-    """Why a condition does not hold. `failed`: it could not be evaluated, and not for want of a value."""
+    """The reason why a condition does not hold."""
 
     why: str
     failed: bool = False
+    """Whether the evaluation failed. A missing value is no failure."""
 
 
-NOT_SO = Unmet("the condition does not hold")
+DOES_NOT_HOLD = Unmet("the condition does not hold")
 
 
 class Condition:
     """A compiled expression."""
 
     def __init__(self, text: str, max_loop_bytes: int) -> None:
-        """`max_loop_bytes`: most JSON that an expression with a loop (exists, all, map, filter) may look at.
+        """`max_loop_bytes`: most JSON that an expression with a loop (exists, all, map, filter) may read.
 
-        Raises ValueError that says what is wrong with the text.
+        Raises ValueError with the fault of the text.
         """
         if len(MATCHES.findall(text)) > len(MATCHES_LITERAL.findall(text)):
             raise ValueError("the pattern of `matches` must be a literal text: x.matches('^a')")
@@ -89,18 +89,18 @@ class Condition:
         compiled = self._expression.serialize()
         named = [name for name in VARIABLES if name.encode() in compiled]
         self._variables = [(name, PLACES.get(name) or tuple(name.split("."))) for name in named]
-        # The parts of the profile that it looks at, as `Draft.changed_since` names them.
+        # The parts of the profile that it reads, as named in `Draft.changed_since`.
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
         self.reads = frozenset(path[0] for _, path in self._variables)
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
-        # Each value of an object is converted for each evaluation: 1.3 ms for 5,000.
+        # Each value of an object is converted for each evaluation, which takes long for large objects.
         self._objects = [PLACES.get(name) or tuple(name.split(".")) for name in named if VARIABLES[name] == _MAP]
-        # A loop may go through all of its data in each iteration, and a search for one text in another does so too.
+        # A loop may read all of its data in each iteration, and so may a search for one text in another.
         self._loops = b"@result" in compiled or len(CONTAINS.findall(text)) > len(CONTAINS_LITERAL.findall(text))
         self._max_bytes = max_loop_bytes if self._loops else None
 
     def cost(self, roots: Roots) -> int:
-        """What an evaluation is to be charged with: bytes to look through, for a loop in the order of their square."""
+        """The cost of an evaluation: the bytes that it reads; for a loop, in the order of their square."""
         if not self._objects:
             return 0
         size = sum([json_size(_value(roots, path)) for path in self._objects])
@@ -111,7 +111,7 @@ class Condition:
         data = {name: _value(roots, path) for name, path in self._variables}
         if self._max_bytes is not None and sum(map(json_size, data.values())) > self._max_bytes:
             limit = f"{self._max_bytes} bytes (limits.max_loop_bytes)"
-            return Unmet(f"it has a loop, and what it looks at is larger than {limit}", failed=True)
+            return Unmet(f"it has a loop, and the values that it reads are larger than {limit}", failed=True)
         try:
             evaluated = self._expression.eval(data=data)
             result = evaluated.value()
@@ -120,7 +120,7 @@ class Condition:
         if result is True:
             return None
         if result is False:
-            return NOT_SO
+            return DOES_NOT_HOLD
         if evaluated.type() != cel.Type.ERROR:
             return Unmet(f"it gives {evaluated.type().name().lower()}, not true or false", failed=True)
         reason = _reason(result)
@@ -130,7 +130,7 @@ class Condition:
 
 
 def _without_data(reason: str) -> str:
-    """What CEL says of a failure may quote the profile, and the answer goes to whoever sent the event."""
+    """CEL quotes values of the profile in its errors, and the answer goes to the client."""
     if reason.startswith("No matching overloads"):
         return reason
     if reason.startswith("Integer value"):
@@ -151,6 +151,6 @@ def _environment() -> Any:
 
 
 def _reason(error: object) -> str:
-    """The first line of what CEL says, without the code before and after it."""
+    """The first line of an error of CEL, without the codes before and after it."""
     text = CODES.sub("", str(error).partition("\n")[0])
     return text.removeprefix("<input>:").removeprefix("-1:-1: ").removesuffix(" (in container '')")[:200]

@@ -1,8 +1,8 @@
-"""Consents of a profile: what is granted now, and a bounded history of what was granted and withdrawn when. Pure.
+"""Consents of a profile: those that are granted, and a bounded history of their changes. Pure.
 
 `consents` maps the id of each granted consent to `{"granted": time, "expires": time}`, without `expires` when it does
 not end. `metadata.consents` is the history, the oldest first: `{"id", "change", "time"}`, where `change` is
-"granted", "withdrawn" or "expired". Who says again what was said before adds nothing to it.
+"granted", "withdrawn" or "expired". A repetition adds nothing to it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ HISTORY = ("metadata", "consents")
 
 
 def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
-    """Whether all of it was said before, and would change nothing: most clients say the same with every visit."""
+    """Whether all answers are the present state and change nothing: many clients send the same with every visit."""
     consents: JsonObject = draft.doc[CONSENTS]
     for consent, granted in answers.items():
         known = consents.get(consent)
@@ -30,7 +30,7 @@ def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
 
 
 class Answered(NamedTuple):
-    """The ids of consents that changed, and of those for which the answer came too late to count."""
+    """The ids of consents that changed, and of those whose grant is older than their withdrawal."""
 
     changed: list[str]
     outdated: list[str]
@@ -41,8 +41,9 @@ def answer(
 ) -> Answered:
     """Grant the consents with true, withdraw those with false.
 
-    One that is granted again keeps its first time, and ends no sooner than before. A refusal of what was never granted
-    is noted too. A grant that is older than the last withdrawal does not count; a withdrawal always does.
+    A consent that is granted again keeps its first time, and expires no sooner than before. The refusal of a consent
+    that was never granted enters the history too. A grant older than the last withdrawal has no effect; a withdrawal
+    always has.
     """
     expires = None if valid_for_days is None else _later(now, valid_for_days)
     changed, outdated, notes = [], [], []
@@ -77,7 +78,7 @@ def _granted(known: JsonObject | None, now: str, expires: str | None) -> JsonObj
 
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
-    """Let go of consents whose time is over. Returns their ids."""
+    """Remove expired consents. Returns their ids."""
     over = []
     for consent, value in draft.doc[CONSENTS].items():
         if "expires" in value and value["expires"] < now:
@@ -90,7 +91,7 @@ def expire(draft: Draft, now: str, max_history: int) -> list[str]:
 
 
 def _withdrawn(draft: Draft, consent: str) -> str | None:
-    """When it was withdrawn, if that is the last that the history has of it."""
+    """The time of the withdrawal, if that is the last entry of this consent in the history."""
     for entry in reversed(draft.doc["metadata"].get("consents", ())):
         if entry["id"] == consent:
             return entry["time"] if entry["change"] == "withdrawn" else None

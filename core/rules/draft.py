@@ -1,6 +1,6 @@
 """A profile's document while a call changes it. Pure.
 
-It is changed in place. Every change can be taken back, and the size is known all along.
+It is changed in place. Changes can be rolled back, and the size is kept up to date.
 """
 
 from typing import Any
@@ -17,12 +17,12 @@ class NotAnObjectError(Exception):
 
 
 class Draft:
-    """`doc` is its own from now on. `size`: bytes of the document as JSON."""
+    """Takes over the document `doc`. `size`: its bytes as JSON, measured when it is 0."""
 
     def __init__(self, doc: JsonObject, size: int = 0) -> None:
         self.doc = doc
         self.size = size or json_size(doc)
-        self.clock = 0  # rises with every change
+        self.clock = 0  # increases with every change
         self._parts: dict[Path, JsonObject] = {}
         self._changed_at: dict[str, int] = {}
         self.identities = Identities()
@@ -30,7 +30,7 @@ class Draft:
         self._undo: list[tuple[JsonObject, str, Any, int]] = []
 
     def get(self, path: Path) -> Any:
-        """The value, also when it is null; MISSING when there is none, or no way to it."""
+        """The value at a path, null too; MISSING when the path leads to none."""
         value: Any = self.doc
         for key in path:
             if not isinstance(value, dict) or key not in value:
@@ -39,7 +39,7 @@ class Draft:
         return value
 
     def put(self, path: Path, value: Any) -> None:
-        """Objects on the way that are not there are made. Raises NotAnObjectError."""
+        """Set the value at a path, and make missing objects on the way. Raises NotAnObjectError."""
         node, last = self.doc, path[-1]
         for depth, key in enumerate(path[:-1]):
             child = node.get(key, MISSING)
@@ -53,7 +53,7 @@ class Draft:
         self._touch(path)
 
     def delete(self, path: Path) -> None:
-        """Nothing happens when there is no such value."""
+        """Delete the value at a path, if there is one."""
         if self.get(path) is MISSING:
             return
         node = self.doc
@@ -63,9 +63,9 @@ class Draft:
         self._touch(path)
 
     def part(self, path: Path) -> JsonObject:
-        """An object that every profile has, to be written to directly by whoever calls `wrote`; no rule undoes that.
+        """An object that every profile has, for counting without the cost of `put`.
 
-        What every event counts goes this way, in a fifth of the time of `put`.
+        The caller changes it directly and then calls `wrote`. Such changes are not rolled back.
         """
         part = self._parts.get(path)
         if part is None:
@@ -76,13 +76,13 @@ class Draft:
         return part
 
     def wrote(self, name: str, grown: int) -> None:
-        """A part was written to: its name for `changed_since`, and by how many bytes it grew."""
+        """Note a direct change: the name of the part for `changed_since`, and the bytes by which it grew."""
         self.size += grown
         self.clock += 1
         self._changed_at[name] = self.clock
 
     def changed_since(self, clock: int, names: frozenset[str]) -> bool:
-        """Whether something in one of the parts may have changed: named by the first one or two keys of a path."""
+        """Whether one of the parts may have changed since `clock`: a part is named by the first one or two keys."""
         changed_at = self._changed_at
         for name in names:  # noqa: SIM110  any() takes twice as long, for each segment and event
             if changed_at.get(name, 0) > clock:
@@ -90,10 +90,10 @@ class Draft:
         return False
 
     def mark(self) -> int:
-        """For `undo`: takes back all changes since."""
+        """The present state, for `roll_back`."""
         return len(self._undo)
 
-    def undo(self, mark: int) -> None:
+    def roll_back(self, mark: int) -> None:
         while len(self._undo) > mark:
             node, key, value, self.size = self._undo.pop()
             if value is MISSING:
@@ -102,20 +102,20 @@ class Draft:
                 node[key] = value
 
     def _set(self, node: JsonObject, key: str, value: Any) -> None:
-        was = node.get(key, MISSING)
-        self._undo.append((node, key, was, self.size))
-        if was is MISSING:
+        before = node.get(key, MISSING)
+        self._undo.append((node, key, before, self.size))
+        if before is MISSING:
             self.size += json_size(key) + 1 + self._size(value) + bool(node)
             node[key] = _own(value)
         elif value is MISSING:
             del node[key]
-            self.size -= json_size(key) + 1 + self._size(was) + bool(node)
+            self.size -= json_size(key) + 1 + self._size(before) + bool(node)
         else:
-            self.size += self._size(value) - self._size(was)
+            self.size += self._size(value) - self._size(before)
             node[key] = _own(value)
 
     def _size(self, value: Any) -> int:
-        """A list that grows with each event of a call is measured once for each."""
+        """Lists are replaced, not changed, so each is measured once."""
         if not isinstance(value, list):
             return json_size(value)
         kept = self._list_sizes.get(id(value))
@@ -136,7 +136,7 @@ def _object(key: str, value: Any) -> JsonObject:
 
 
 def _own(value: Any) -> Any:
-    """A rule's value or an event's is nobody's to change. Lists are not changed but replaced."""
+    """Copy the objects of a value, which belongs to a rule or an event: the draft changes them. Lists are replaced."""
     if isinstance(value, dict):
         return {key: _own(child) for key, child in value.items()}
     return value

@@ -1,7 +1,6 @@
-"""What a step does to one value of the profile: the value before and an operand go in, the value after comes out. Pure.
+"""The operations of steps: from the value before and an operand to the value after. Pure.
 
-`MISSING` is no value: before, when the profile has none; after, when it is to have none. Raises StepError when the step
-cannot be taken.
+The value is `MISSING` when the profile has none, before or after. An operation raises StepError when it cannot be done.
 """
 
 from collections.abc import Callable, Hashable
@@ -12,7 +11,7 @@ from trackd.core.rules.paths import MISSING
 
 
 class StepError(Exception):
-    """A step that is not taken, and why. `notable`: for `debugging.logs`; a missing source value is nothing to note."""
+    """A step that is not taken. `notable`: it gets an entry in `debugging.logs`; a missing source value gets none."""
 
     def __init__(self, why: str, *, notable: bool = True) -> None:
         super().__init__(why)
@@ -20,7 +19,7 @@ class StepError(Exception):
 
 
 class Identities:
-    """The identities of a list's items, kept while a call changes it: a long list is gone through once a call."""
+    """The identities of the items of lists, kept during a call, so that a long list is scanned once."""
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[list[Any], frozenset[Hashable]]] = {}
@@ -35,7 +34,7 @@ class Identities:
 
 
 Operate = Callable[[Any, Any, int, Identities], Any]
-"""Value before, operand, most items of a list, what is known of lists; returns the value after."""
+"""Takes the value before, the operand, the most items of a list, the identities. Returns the value after."""
 
 
 def _set(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
@@ -136,7 +135,7 @@ def _check_length(items: list[Any], max_items: int) -> None:
 
 
 def kind(value: Any) -> str:
-    """What a value is, for people."""
+    """The type of a value, in words for an error."""
     if isinstance(value, bool):
         return "true or false"
     if is_number(value):

@@ -9,7 +9,7 @@ END = "the end of the path"
 
 
 class Missing:
-    """There is no such value. The one instance is `MISSING`."""
+    """The type of `MISSING`, which stands for no value."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -19,7 +19,7 @@ MISSING: Final = Missing()
 
 
 def parse_path(text: str) -> Path:
-    """Raises ValueError when it is no path. A last key `*` stands for every key."""
+    """The keys of a path; a last key `*` stands for every key. Raises ValueError for any other text."""
     every = text.endswith(".*")
     try:
         table: Any = tomllib.loads(f"{text[:-2] if every else text} = '{END}'")
@@ -31,7 +31,9 @@ def parse_path(text: str) -> Path:
         keys.append(key)
     if table != END or "\n" in text or "*" in keys:
         shown = "".join(character if character.isprintable() else "?" for character in text[:100])
-        raise ValueError(f"`{shown}` is no path: write keys with dots between them, and in quotes what is not a-z, 0-9")
+        raise ValueError(
+            f"`{shown}` is no path: write keys with dots between them, and quotes around other keys than a-z, 0-9"
+        )
     return (*keys, "*") if every else tuple(keys)
 
 

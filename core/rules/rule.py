@@ -1,4 +1,4 @@
-"""Rules and segments that can run, and what becomes of a profile when they do. Pure."""
+"""Compiled rules and segments, and the results of running them. Pure."""
 
 from msgspec import Struct
 
@@ -10,23 +10,26 @@ from trackd.core.rules.steps import COUNTERS, ConsentStep, Step
 
 
 class Skipped(Struct, frozen=True):
-    """A step that a rule left out, and why. `notable`: it gets an entry in `debugging.logs`."""
+    """A step that a rule left out."""
 
     what: str
     why: str
     notable: bool = True
+    """Whether it gets an entry in `debugging.logs`."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}" if self.what else self.why
 
 
 class RuleRun(Struct, frozen=True):
-    """The result of one rule for one event. `unmet`: why the rule did not run at all."""
+    """The result of one rule for one event."""
 
     rule: str
     changed: tuple[str, ...] = ()
+    """The paths that the rule changed."""
     skipped: tuple[Skipped, ...] = ()
     unmet: Unmet | None = None
+    """Why the rule did not run at all."""
 
 
 class Rule(Struct, frozen=True):
@@ -61,7 +64,7 @@ class Rule(Struct, frozen=True):
         return sources | self.condition.reads if self.condition else sources
 
     def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
-        """Take the steps in their order, without those that fail. Undo all of them if the profile becomes too large."""
+        """Take the steps in their order, without those that fail. Roll back all if the profile becomes too large."""
         mark, size = draft.mark(), draft.size
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
@@ -72,7 +75,7 @@ class Rule(Struct, frozen=True):
                 else:
                     skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
         if draft.size > limits.max_profile_bytes and draft.size > size:
-            draft.undo(mark)
+            draft.roll_back(mark)
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
             return RuleRun(self.name, tuple(self._withdraw(draft, roots, now, limits)), (Skipped("", limit),))
         return RuleRun(self.name, tuple(changed), tuple(skipped))
@@ -84,11 +87,12 @@ class Rule(Struct, frozen=True):
 
 
 class SegmentChange(Struct, frozen=True):
-    """A profile entered a segment, left it, or (`failed`) stays as it was."""
+    """A profile entered a segment or left it, or the evaluation failed."""
 
     segment: str
     entered: bool = False
     failed: str | None = None
+    """Why the evaluation failed. The profile stays as it was."""
 
 
 class Segment(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """JSON Schemas for the properties of events. Pure.
 
-jsonschema-rs checks the properties of a usual event in less than a microsecond. Regular expressions are those that
-take linear time, and nothing is fetched: a schema refers to itself only.
+jsonschema-rs checks them. Its regular expressions take linear time, and nothing is fetched: a schema refers to itself
+only.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from trackd.core.documents import JsonObject
 
 MAX_FAULTS = 10
 MAX_MESSAGE = 200
-MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: what a client calls them is stored with the reasons
+MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: clients choose them, and they are stored
 
 
 class Fault(Struct, frozen=True):
@@ -32,7 +32,7 @@ class Schema:
     """A compiled schema."""
 
     def __init__(self, schema: JsonObject) -> None:
-        """Raises ValueError that says what is wrong with the schema."""
+        """Raises ValueError with the fault of the schema."""
         try:
             self._validator = jsonschema_rs.validator_for(
                 schema, validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
@@ -41,7 +41,7 @@ class Schema:
             raise ValueError(str(error).partition("\n")[0][:MAX_MESSAGE]) from None
 
     def faults(self, properties: JsonObject) -> tuple[Fault, ...]:
-        """None for what is valid; at most ten."""
+        """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones."""
         if self._validator.is_valid(properties):
             return ()
         return tuple(_faults(islice(self._validator.iter_errors(properties), MAX_FAULTS)))

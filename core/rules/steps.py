@@ -18,11 +18,11 @@ EACH = "*"
 COUNTERS = ("stats", "counters")
 
 Taken = Sequence[tuple[Path, StepError | None]]
-"""Each path that is another value now, and each that could not be changed, with the reason."""
+"""Each path that changed, and each that could not be changed, with the reason."""
 
 
 class Operand(Struct, frozen=True):
-    """A literal `value`, MISSING for none, or what is found at the path `source`."""
+    """A literal `value` (MISSING for none), or the value at the path `source`."""
 
     value: Any
     source: Path | None = None
@@ -41,7 +41,7 @@ class Operand(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """Changes values. With a `target` that ends in `*` an object's keys are the targets, its values the operands."""
+    """Changes a value. If `target` ends in `*`, the operand is an object with a target for each key."""
 
     target: Path
     op: str
@@ -63,7 +63,7 @@ class Step(Struct, frozen=True):
         return taken
 
     def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
-        return [((*self.target[:-1], key), value) for key, value in _said(operand, limits).items()]
+        return [((*self.target[:-1], key), value) for key, value in _entries(operand, limits).items()]
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
@@ -85,7 +85,7 @@ class Step(Struct, frozen=True):
 
 
 class ConsentStep(Struct, frozen=True):
-    """Grants and withdraws one consent, or (`consent` is `*`) each that the operand names."""
+    """Grants or withdraws one consent, or each key of the operand if `consent` is `*`."""
 
     consent: str
     op: str
@@ -98,14 +98,14 @@ class ConsentStep(Struct, frozen=True):
 
     def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
         try:
-            said = self._said(roots, limits)
+            values = self._values(roots, limits)
         except StepError as error:
             return [(self.target, error)]
-        if self.op == "set" and self.valid_for_days is None and is_repetition(draft, said):
+        if self.op == "set" and self.valid_for_days is None and is_repetition(draft, values):
             return ()
         answers: dict[str, bool] = {}
         taken: list[tuple[Path, StepError | None]] = []
-        for consent, value in said.items():
+        for consent, value in values.items():
             if self.op == "unset":
                 answers[consent] = False
             elif not isinstance(value, bool):
@@ -118,27 +118,27 @@ class ConsentStep(Struct, frozen=True):
         return taken
 
     def withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[Path]:
-        """Only what ends a consent that is granted now: a person can do that however full the profile is."""
+        """Withdraw the granted consents that the step withdraws, and nothing else: a full profile can take that."""
         try:
-            said = self._said(roots, limits)
+            values = self._values(roots, limits)
         except StepError:
             return []
         granted = draft.doc[CONSENTS]
         ended = {
             consent: False
-            for consent, value in said.items()
+            for consent, value in values.items()
             if consent in granted and (self.op == "unset" or value is False)
         }
         answered = answer(draft, ended, now, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
 
-    def _said(self, roots: Roots, limits: Limits) -> JsonObject:
+    def _values(self, roots: Roots, limits: Limits) -> JsonObject:
         operand = self.operand.get(roots)
-        return _said(operand, limits) if self.consent == EACH else {self.consent: operand}
+        return _entries(operand, limits) if self.consent == EACH else {self.consent: operand}
 
 
-def _said(operand: Any, limits: Limits) -> JsonObject:
-    """The keys of an object, with their values; a null says nothing."""
+def _entries(operand: Any, limits: Limits) -> JsonObject:
+    """The keys of an object with their values, without nulls."""
     if not isinstance(operand, dict):
         raise StepError(f"it needs an object, this is {kind(operand)}")
     if len(operand) > limits.max_list_items:

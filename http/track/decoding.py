@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from trackd.actors.tracker import new_id
 from trackd.core.calls import Track, TrackedEvent
-from trackd.core.encoding import json_again, json_text
+from trackd.core.encoding import json_text, reencode
 from trackd.http.track.fast_payload import FastEvent
 from trackd.http.track.options import EventOptions, event_options, wants_profile
 from trackd.http.track.payload import EventPayload, Payload
@@ -73,9 +73,9 @@ def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOp
         created=created or received,
         properties=event.properties,
         context=event.context,
-        properties_json=json_again(event.properties) if event.properties else "{}",
-        context_json=json_again(event.context) if event.context else "{}",
-        config_json=json_again(event.options) if event.options else "{}",
+        properties_json=reencode(event.properties) if event.properties else "{}",
+        context_json=reencode(event.context) if event.context else "{}",
+        config_json=reencode(event.options) if event.options else "{}",
         store=options.save_event,
         debug=options.debugger,
         log=options.logs,

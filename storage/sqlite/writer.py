@@ -22,7 +22,7 @@ from trackd.core.changes import (
     PutSource,
     RemoveSource,
 )
-from trackd.core.encoding import json_again
+from trackd.core.encoding import reencode
 from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, write_in_order
 from trackd.storage.sqlite import event_chain
@@ -136,8 +136,8 @@ class SqliteWriter:
         return Outcome.STORED
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
-        profile_ids = json_again(list({changes.fence.profile_id for changes in calls}))
-        session_ids = json_again(list({changes.session.id for changes in calls if changes.session}))
+        profile_ids = reencode(list({changes.fence.profile_id for changes in calls}))
+        session_ids = reencode(list({changes.session.id for changes in calls if changes.session}))
         row = self._db.execute(STORED_STATES, {"profiles": profile_ids, "sessions": session_ids}).fetchone()
         profiles, sessions = JSON.decode(row[0]), JSON.decode(row[1])
         verdict = judge(
@@ -156,14 +156,14 @@ class SqliteWriter:
         PUT_PROFILES.run(
             self._db,
             [
-                (p.id, p.seq, p.revision, json_again(p.doc_json), last_events.get(p.id), p.memo)
+                (p.id, p.seq, p.revision, reencode(p.doc_json), last_events.get(p.id), p.memo)
                 for p in verdict.profiles.values()
             ],
         )
         PUT_SESSIONS.run(
             self._db,
             [
-                (s.id, s.profile_id, s.inserted, s.updated, json_again(s.context_json), json_again(s.properties_json))
+                (s.id, s.profile_id, s.inserted, s.updated, reencode(s.context_json), reencode(s.properties_json))
                 for s in verdict.sessions.values()
             ],
         )

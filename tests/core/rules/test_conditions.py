@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from trackd.core.profile_document import new_profile
-from trackd.core.rules.conditions import NOT_SO, VARIABLES, Condition, Unmet
+from trackd.core.rules.conditions import DOES_NOT_HOLD, VARIABLES, Condition, Unmet
 
 ROOTS = {
     "event": {
@@ -47,7 +47,7 @@ def test_every_variable_can_be_looked_at(name: str) -> None:
     ],
 )
 def test_a_condition_holds_or_not(text: str, holds: bool) -> None:
-    assert unmet(text) is (None if holds else NOT_SO)
+    assert unmet(text) is (None if holds else DOES_NOT_HOLD)
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_a_loop_that_runs_too_long_is_a_failure() -> None:
 
 def test_a_loop_over_more_than_it_may_look_at_is_a_failure_and_without_a_loop_it_is_none() -> None:
     roots = {**ROOTS, "properties": {"l": ["x" * 1000]}}
-    assert unmet("event.properties.l.exists(a, a == 'y')", roots, max_loop_bytes=2_000) is NOT_SO
+    assert unmet("event.properties.l.exists(a, a == 'y')", roots, max_loop_bytes=2_000) is DOES_NOT_HOLD
     assert "limits.max_loop_bytes" in unmet("event.properties.l.exists(a, a == 'y')", roots, max_loop_bytes=1_000).why
-    assert unmet("event.properties.l[0] == 'y'", roots, max_loop_bytes=1_000) is NOT_SO
+    assert unmet("event.properties.l[0] == 'y'", roots, max_loop_bytes=1_000) is DOES_NOT_HOLD
 
 
 def test_a_pattern_that_would_go_back_and_forth_takes_linear_time() -> None:
     roots = {**ROOTS, "properties": {"text": "a" * 10_000}}
-    assert unmet("event.properties.text.matches('(a+)+b')", roots) is NOT_SO
+    assert unmet("event.properties.text.matches('(a+)+b')", roots) is DOES_NOT_HOLD
 
 
 @pytest.mark.parametrize(

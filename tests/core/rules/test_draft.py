@@ -67,7 +67,7 @@ def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone
                 marks.append((draft.mark(), copy.deepcopy(model)))
             case "undo" if marks:
                 mark, model = marks.pop()
-                draft.undo(mark)
+                draft.roll_back(mark)
         assert draft.doc == model
         assert draft.size == json_size(draft.doc)
     assert acts == said

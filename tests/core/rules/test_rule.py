@@ -1,7 +1,7 @@
 import pytest
 
 from trackd.core.profile_document import new_profile
-from trackd.core.rules.conditions import NOT_SO, Condition, Unmet
+from trackd.core.rules.conditions import DOES_NOT_HOLD, Condition, Unmet
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.rule import Segment, SegmentChange
 
@@ -14,8 +14,8 @@ FAILED = Unmet("divide by zero", failed=True)
         ([], None, SegmentChange("s", entered=True), ["s"]),
         (["a"], None, SegmentChange("s", entered=True), ["a", "s"]),
         (["s"], None, None, ["s"]),
-        (["s", "a"], NOT_SO, SegmentChange("s", entered=False), ["a"]),
-        ([], NOT_SO, None, []),
+        (["s", "a"], DOES_NOT_HOLD, SegmentChange("s", entered=False), ["a"]),
+        ([], DOES_NOT_HOLD, None, []),
         (["s"], Unmet("a value is missing"), SegmentChange("s", entered=False), []),
         (["s"], FAILED, SegmentChange("s", failed="divide by zero"), ["s"]),
         ([], FAILED, SegmentChange("s", failed="divide by zero"), []),
