@@ -7,7 +7,7 @@ from trackd.actors.tracker import new_id
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.encoding import json_text, reencode
 from trackd.http.track.fast_payload import FastEvent
-from trackd.http.track.options import EventOptions, event_options, wants_profile
+from trackd.http.track.options import EventOptions, event_options, requests_profile
 from trackd.http.track.payload import EventPayload, Payload
 from trackd.http.track.times import event_time
 
@@ -30,13 +30,13 @@ def decode(
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
-    debug, shows_profile = defaults.debugger, wants_profile(payload.options)
+    debug, wants_profile = defaults.debugger, requests_profile(payload.options)
     events = []
     for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
             options = event_options(event.options, defaults)
-            shows_profile = shows_profile or wants_profile(event.options)
+            wants_profile = wants_profile or requests_profile(event.options)
         save_session = save_session or options.save_session
         debug = debug or options.debugger
         own_id = event.id
@@ -56,7 +56,7 @@ def decode(
         ip=ip,
         user_agent=user_agent,
         save_session=save_session,
-        wants_profile=shows_profile,
+        wants_profile=wants_profile,
         debug=debug,
         log=defaults.logs,
     )

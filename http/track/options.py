@@ -42,6 +42,6 @@ def event_options(options: Options, default: EventOptions) -> EventOptions:
     )
 
 
-def wants_profile(options: Options) -> bool:
+def requests_profile(options: Options) -> bool:
     """Whether the answer shall carry the profile. True for the payload or for any event is enough (contract 2.2)."""
     return options.get("profile") is True

@@ -4,6 +4,7 @@ import contextlib
 import resource
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from tests.faults.real_server import RealServer
 from tests.support.database import execute
 from tests.support.payloads import SOURCE_ID, payload
+from tests.support.polling import wait_until
 
 Start = Callable[..., RealServer]
 
@@ -39,14 +41,16 @@ def test_a_disk_that_fills_up_and_is_cleared_loses_no_answered_call_and_doubles_
                 assert answer.headers["retry-after"]
             return answer.status_code
 
+        def is_stored(event: str) -> bool:
+            return send(event) == 200
+
         assert [send(f"before-{number}") for number in range(20)] == [200] * 20
         limit_files(server, 1_000)
         assert [send(f"full-{number}") for number in range(20)] == [503] * 20
         assert client.get("/ready").status_code == 503
         limit_files(server, resource.RLIM_INFINITY)
         for event in [f"before-{number}" for number in range(20)] + [f"full-{number}" for number in range(20)]:
-            while send(event) != 200:
-                pass
+            wait_until(partial(is_stored, event), "the disk accepts the call")
     stored = {event["id"]: event["seq"] for event in server.events() if event["type"] == "t"}
     assert stored == first
     assert sorted(stored.values()) == list(range(1, 41))
@@ -82,8 +86,12 @@ def test_a_call_that_waits_for_another_programs_lock_can_be_sent_again_and_is_re
         answer = httpx.post(f"{server.url}/track", json=call, timeout=30)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         other.execute("ROLLBACK")
-        while (answer := httpx.post(f"{server.url}/track", json=call, timeout=30)).status_code != 200:
-            pass
+
+        def answer_200() -> httpx.Response | None:
+            answer = httpx.post(f"{server.url}/track", json=call, timeout=30)
+            return answer if answer.status_code == 200 else None
+
+        answer = wait_until(answer_200) or answer
         assert answer.json()["debugging"]["events"]["seq"] == [1]
     assert [event["seq"] for event in server.events() if event["type"] == "t"] == [1]
 

@@ -1,4 +1,4 @@
-"""What schemathesis has to be told beyond the description: it cannot say that one value depends on another."""
+"""Hooks for schemathesis: dependencies between values, which OpenAPI cannot describe."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ from hypothesis import strategies
 
 from tests.support.payloads import SOURCE_ID
 
-SESSION_ID = "a session that is there"
+SESSION_ID = "an existing session"
 addresses = itertools.count()
 
 schemathesis.openapi.format(
@@ -32,11 +32,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, **_:
     if operation == "POST /track" and isinstance(body, dict):
         source = body.get("source")
         if isinstance(source, dict) and _is_id(source.get("id")):
-            source["id"] = SOURCE_ID  # of another one all would be refused
+            source["id"] = SOURCE_ID  # calls of an unknown source would all be refused
     if operation == "PUT /event-source/{id}" and isinstance(body, dict) and _is_id(body.get("id")):
-        del body["id"]  # or it has to be that of the path
+        del body["id"]  # otherwise it must equal the id in the path
     if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
-        case.path_parameters["id"] = SESSION_ID  # there are few others
+        case.path_parameters["id"] = SESSION_ID  # few other sessions exist
 
 
 def _is_id(value: Any) -> bool:

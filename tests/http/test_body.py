@@ -1,4 +1,4 @@
-"""The bytes of a body: what arrives is counted, whatever was announced."""
+"""Reading a body: bytes are counted as they arrive, whatever the announced length."""
 
 import contextlib
 import gzip
@@ -33,7 +33,7 @@ JSON = st.recursive(
 
 
 class Client:
-    """Sends a body in chunks; knows how many of them were taken."""
+    """Sends a body in chunks, and counts those that were received."""
 
     def __init__(self, *chunks: bytes, leaves: bool = False) -> None:
         self._messages: list[Message] = [
@@ -98,11 +98,11 @@ def not_for_ever() -> Iterator[None]:
         *(b"text/plain;charset=UTF-8", b"", b" application/json "),
     ],
 )
-def test_json_text_and_nothing_are_content_types_of_a_call(content_type: bytes) -> None:
+def test_json_and_plain_text_are_accepted_content_types(content_type: bytes) -> None:
     check_content_type({b"content-type": content_type})
 
 
-def test_a_call_without_a_content_type_is_taken() -> None:
+def test_a_missing_content_type_is_accepted() -> None:
     check_content_type({})
 
 
@@ -118,7 +118,7 @@ def test_a_call_without_a_content_type_is_taken() -> None:
         b"\xff",
     ],
 )
-def test_another_content_type_is_refused_by_name(content_type: bytes) -> None:
+def test_another_content_type_is_refused_with_its_name(content_type: bytes) -> None:
     with pytest.raises(HttpError) as error:
         check_content_type({b"content-type": content_type})
     assert error.value.status_code == 415
@@ -127,7 +127,7 @@ def test_another_content_type_is_refused_by_name(content_type: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.integers(0, 200))
 @settings(deadline=None)
-async def test_a_body_is_read_whole_up_to_the_limit_and_refused_past_it(chunks: list[bytes], max_bytes: int) -> None:
+async def test_a_body_is_read_up_to_the_limit_and_refused_above_it(chunks: list[bytes], max_bytes: int) -> None:
     body = b"".join(chunks)
     if len(body) <= max_bytes:
         assert await read(*chunks, max_bytes=max_bytes) == body
@@ -138,7 +138,7 @@ async def test_a_body_is_read_whole_up_to_the_limit_and_refused_past_it(chunks: 
 
 @given(st.binary(max_size=300), st.integers(0, 300), st.lists(st.integers(0, 400), max_size=6))
 @settings(deadline=None)
-async def test_a_packed_body_is_read_whole_however_it_is_cut_and_refused_past_the_limit(
+async def test_a_gzip_body_in_any_chunks_is_read_up_to_the_limit_and_refused_above_it(
     body: bytes, max_bytes: int, cuts: list[int]
 ) -> None:
     packed = gzip.compress(body)
@@ -151,17 +151,17 @@ async def test_a_packed_body_is_read_whole_however_it_is_cut_and_refused_past_th
 
 
 @pytest.mark.parametrize("encoding", [b"", b"identity", b"Identity"])
-async def test_a_body_without_an_encoding_is_taken_as_it_is(encoding: bytes) -> None:
+async def test_a_body_without_an_encoding_is_read_unchanged(encoding: bytes) -> None:
     assert await read(b"{", b"", b"}", headers={b"content-encoding": encoding}) == b"{}"
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b" x-gzip "])
-async def test_a_packed_body_is_unpacked(encoding: bytes) -> None:
+async def test_a_gzip_body_is_decoded(encoding: bytes) -> None:
     assert await read(PACKED, headers={b"content-encoding": encoding}) == b"{}"
 
 
 @pytest.mark.parametrize("encoding", [b"br", b"deflate", b"gzip, gzip", b"zstd"])
-async def test_another_encoding_is_refused_by_name(encoding: bytes) -> None:
+async def test_another_encoding_is_refused_with_its_name(encoding: bytes) -> None:
     error = await refused(b"{}", headers={b"content-encoding": encoding})
     assert error.status_code == 415
     assert f"`{encoding.decode()}`" in error.detail
@@ -174,14 +174,14 @@ async def test_the_announced_length_is_not_trusted(announced: bytes) -> None:
     assert (await refused(b"x" * 101, headers=headers)).status_code == 413
 
 
-async def test_reading_ends_with_the_chunk_that_passes_the_limit() -> None:
+async def test_reading_ends_with_the_chunk_that_exceeds_the_limit() -> None:
     client = Client(*[b"x" * 60] * 5)
     with pytest.raises(HttpError):
         await read_body(PLAIN, client.receive, 100)
     assert client.taken == 2
 
 
-async def test_a_bomb_is_refused_without_being_unpacked() -> None:
+async def test_a_gzip_bomb_is_refused_without_being_decoded() -> None:
     bomb = gzip.compress(bytes(20_000_000), compresslevel=1)
     max_bytes = 100_000
     tracemalloc.start()
@@ -192,20 +192,20 @@ async def test_a_bomb_is_refused_without_being_unpacked() -> None:
         tracemalloc.stop()
 
 
-async def test_a_bomb_in_a_bomb_is_unpacked_once() -> None:
+async def test_a_gzip_bomb_in_a_gzip_bomb_is_decoded_once() -> None:
     inner = gzip.compress(bytes(1_000_000))
     assert await read(gzip.compress(inner), headers=GZIP, max_bytes=len(inner)) == inner
 
 
 @pytest.mark.parametrize("lost", [1, 4, 8, 9, 15, 22])
-async def test_a_packed_body_that_ends_too_early_is_unsound(lost: int) -> None:
+async def test_a_truncated_gzip_body_is_a_fault(lost: int) -> None:
     error = await refused(gzip.compress(b'{"events": []}')[:-lost], headers=GZIP)
     assert error.status_code == 422
     assert error.detail == [{"loc": ["body"], "msg": "The body is not sound gzip: it ends too early", "type": "gzip"}]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", PACKED[:-8] + bytes(8), zlib.compress(b"{}"), b"\x1f\x8b" + bytes(20)])
-async def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
+async def test_a_body_that_is_not_gzip_is_a_fault(body: bytes) -> None:
     error = await refused(body, headers=GZIP)
     assert error.status_code == 422
     [fault] = error.detail
@@ -222,19 +222,19 @@ async def test_what_is_no_gzip_is_unsound(body: bytes) -> None:
     ],
     ids=["in its chunk", "in the next chunk", "in both", "another member"],
 )
-async def test_bytes_after_the_end_of_a_packed_body_are_unsound(chunks: list[bytes]) -> None:
+async def test_bytes_after_the_end_of_a_gzip_body_are_a_fault(chunks: list[bytes]) -> None:
     error = await refused(*chunks, headers=GZIP)
     assert error.status_code == 422
     assert error.detail[0]["msg"] == "The body is not sound gzip: there are bytes after its end"
 
 
-async def test_an_empty_chunk_after_the_end_of_a_packed_body_is_nothing() -> None:
+async def test_an_empty_chunk_after_the_end_of_a_gzip_body_is_ignored() -> None:
     assert await read(PACKED, b"", headers=GZIP) == b"{}"
 
 
 @pytest.mark.parametrize("headers", [PLAIN, GZIP])
 @pytest.mark.parametrize("chunks", [[], [PACKED[:15]]])
-async def test_a_client_that_leaves_before_the_end_is_told_apart(
+async def test_a_client_that_disconnects_before_the_end_raises_client_disconnect(
     headers: dict[bytes, bytes], chunks: list[bytes]
 ) -> None:
     client = Client(*chunks, leaves=True)
@@ -254,14 +254,14 @@ def test_nesting_is_measured_as_a_parser_would(value: Any, ascii_only: bool, ind
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"}", b"a", b"\xff", b"\n"])).map(b"".join))
 @settings(deadline=None)
-def test_what_is_not_json_is_measured_without_a_fault(body: bytes) -> None:
+def test_the_nesting_of_invalid_json_is_measured_without_a_fault(body: bytes) -> None:
     brackets = body.count(b"[") + body.count(b"{")
     verdicts = [too_deep(body, max_nesting) for max_nesting in range(brackets + 1)]
     assert verdicts == sorted(verdicts, reverse=True)
     assert not verdicts[-1]
 
 
-def test_the_limit_of_nesting_is_named() -> None:
+def test_the_refusal_names_the_limit_of_nesting() -> None:
     with pytest.raises(HttpError) as error:
         check_nesting(b"[" * 65, 64)
     assert (error.value.status_code, error.value.detail) == (413, "The JSON is over the limit of 64 levels of nesting.")
@@ -278,12 +278,12 @@ def test_the_limit_of_nesting_is_named() -> None:
         (b"[" + b"[]," * 100 + b"[]]", 2),
     ],
 )
-def test_levels_are_counted_not_brackets(body: bytes, levels: int) -> None:
+def test_nesting_counts_levels_and_not_brackets(body: bytes, levels: int) -> None:
     assert not too_deep(body, levels)
     assert too_deep(body, levels - 1)
 
 
-def test_a_long_text_is_passed_over_in_one_go_even_if_it_does_not_end() -> None:
+def test_a_long_text_is_skipped_in_linear_time_even_without_its_end() -> None:
     texts = [text * 250_000 for text in (b"a", b'\\"', b"\\\\", b'"a"')]
     with not_for_ever():
         for text, end in itertools.product(texts, (b'"', b"", b"\\")):

@@ -14,7 +14,7 @@ from trackd.storage.memory import MemoryStore
 
 
 async def test_401_for_an_unknown_source() -> None:
-    assert await refusal(401, {"json": payload("s", source="who")}) == "Invalid event source `who`."
+    assert await refusal(401, {"json": payload("s", source="unknown")}) == "Invalid event source `unknown`."
 
 
 async def test_401_for_a_disabled_source() -> None:

@@ -18,7 +18,7 @@ PERMANENT = "permanent-source"
 
 @pytest.fixture
 async def db(tmp_path: Path) -> Path:
-    """Profiles A and B, session `of-a` of A, session `of-erased` of a profile that is gone, M merged into B."""
+    """Profiles A and B, session `of-a` of A, session `of-erased` of an erased profile, M merged into B."""
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
@@ -80,7 +80,7 @@ async def test_a_new_session_with_an_unknown_profile_gets_a_new_one_not_that_id(
     assert rows(db, "SELECT 1 FROM profile WHERE id = 'X'") == []
 
 
-async def test_a_source_with_permanent_profile_ids_brings_its_own(db: Path) -> None:
+async def test_a_source_with_permanent_profile_ids_determines_the_id(db: Path) -> None:
     assert (await answering(db, "new", "X", PERMANENT))["profile"]["id"] == "X"
     assert (await answering(db, "another", "X"))["profile"]["id"] == "X"
 
@@ -93,7 +93,7 @@ async def test_a_new_session_of_a_known_profile_is_a_visit_of_it(db: Path) -> No
 
 @pytest.mark.parametrize("profile", [None, "A", "B", "X"])
 @pytest.mark.parametrize("source", [SOURCE_ID, PERMANENT])
-async def test_the_profile_of_a_stored_session_answers_whatever_the_client_says(
+async def test_the_profile_of_a_stored_session_answers_whichever_profile_is_sent(
     db: Path, profile: str | None, source: str
 ) -> None:
     before = visits(db, "A")
@@ -103,14 +103,14 @@ async def test_the_profile_of_a_stored_session_answers_whatever_the_client_says(
     assert visits(db, "A") == before
 
 
-async def test_the_session_of_an_erased_profile_goes_over_to_the_known_one(db: Path) -> None:
+async def test_the_session_of_an_erased_profile_is_linked_to_the_known_profile_that_is_sent(db: Path) -> None:
     answer = await answering(db, "of-erased", "A")
     assert answer["profile"]["id"] == "A"
     assert answer["debugging"]["session"]["saved"] == 1
 
 
 @pytest.mark.parametrize("profile", [None, "X", "erased"])
-async def test_the_session_of_an_erased_profile_gets_a_new_one(db: Path, profile: str | None) -> None:
+async def test_the_session_of_an_erased_profile_gets_a_new_profile(db: Path, profile: str | None) -> None:
     answer = await answering(db, "of-erased", profile)
     assert is_new(answer)
     assert answer["debugging"]["session"]["saved"] == 1
@@ -127,7 +127,7 @@ async def test_the_session_of_a_merged_profile_leads_there_too(db: Path) -> None
     assert (await answering(db, "of-merged"))["profile"]["id"] == "B"
 
 
-async def test_a_session_that_is_not_saved_is_resolved_and_forgotten(db: Path) -> None:
+async def test_a_session_that_is_not_saved_is_resolved_but_not_kept(db: Path) -> None:
     async with serving(SqliteStore(db)) as client:
         unsaved = payload("unsaved", "page-view", options={"saveSession": False})
         first, second = await track(client, unsaved), await track(client, unsaved)

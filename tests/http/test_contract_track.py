@@ -49,7 +49,7 @@ def call(*events: dict[str, Any], session: str = "s", source: str = SOURCE_ID, *
         {"content-encoding": "identity"},
     ],
 )
-async def test_a_body_may_come_in_each_of_these_forms(store: MemoryStore, headers: dict[str, str]) -> None:
+async def test_a_body_may_have_each_of_these_types_and_encodings(store: MemoryStore, headers: dict[str, str]) -> None:
     body = json.dumps(payload("s", "page-view")).encode()
     if headers.get("content-encoding") == "gzip":
         body = gzip.compress(body)
@@ -83,7 +83,7 @@ async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: Memory
     assert second["session"] == {"id": "17"}
 
 
-async def test_everything_unknown_is_ignored(store: MemoryStore) -> None:
+async def test_unknown_fields_are_ignored(store: MemoryStore) -> None:
     [answer] = await track(store, call(event("page-view", tags=["a"], device=1), device={}, request={}, tags=[]))
     assert answer["debugging"]["events"]["saved"] == 1
 
@@ -126,7 +126,7 @@ async def test_only_booleans_count_as_option_values(store: MemoryStore) -> None:
     assert answer["debugging"]["events"]["types"] == ["a"]
 
 
-async def test_the_session_is_not_written_when_every_event_says_so(store: MemoryStore) -> None:
+async def test_the_session_is_not_written_when_every_event_declines_it(store: MemoryStore) -> None:
     no = {"saveSession": False}
     await track(store, call(event("a", options=no), event("b", options=no), session="unwritten"))
     await track(store, call(event("a", options=no), event("b"), session="written"))
@@ -143,7 +143,7 @@ async def test_the_answer_carries_the_profile_without_its_private_parts(store: M
     assert answer["source"] == {"consent": True}
 
 
-async def test_a_source_that_returns_no_profile_says_so_in_the_logs(store: MemoryStore) -> None:
+async def test_a_log_entry_reports_that_a_source_returns_no_profile(store: MemoryStore) -> None:
     [answer] = await track(store, call(event("a"), options={"profile": True}))
     assert set(answer["profile"]) == {"id"}
     [entry] = answer["debugging"]["logs"]
@@ -191,7 +191,7 @@ async def test_counters_alone_do_not_make_a_profile_saved(store: MemoryStore) ->
     assert (first["debugging"]["profile"]["saved"], second["debugging"]["profile"]["saved"]) == (1, 0)
 
 
-async def test_an_event_sent_again_is_recorded_once_and_answered_with_its_first_number(store: MemoryStore) -> None:
+async def test_a_duplicate_is_recorded_once_and_answered_with_its_first_number(store: MemoryStore) -> None:
     once, twice = event("a", id="e-1"), event("b", id="e-2")
     [first, second] = await track(store, call(once, twice), call(event("c", id="e-3"), twice, once, once))
     assert first["debugging"]["events"] == second["debugging"]["events"] | {
@@ -206,7 +206,7 @@ async def test_an_event_sent_again_is_recorded_once_and_answered_with_its_first_
     assert store.profiles[first["profile"]["id"]].doc["stats"]["counters"] == {"a": 1, "b": 1, "c": 1}
 
 
-async def test_an_event_that_was_not_saved_is_not_applied_again_either(store: MemoryStore) -> None:
+async def test_a_duplicate_of_an_event_that_was_not_saved_is_not_applied_again(store: MemoryStore) -> None:
     unsaved = event("a", id="e-1", options={"saveEvent": False})
     [first, second] = await track(store, call(unsaved), call(unsaved))
     assert second["debugging"]["events"]["ids"] == []
@@ -244,26 +244,26 @@ async def test_browsers_get_their_origin_echoed_on_every_answer(store: MemorySto
             assert "Origin" in answer.headers["vary"]
 
 
-async def test_a_preflight_allows_what_is_asked_for(store: MemoryStore) -> None:
-    asked = {
+async def test_a_preflight_allows_the_requested_headers(store: MemoryStore) -> None:
+    requested = {
         "origin": "https://shop.example",
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type, x-timestamp, idempotency-key",
     }
 
     async with serving(store) as client:
-        answer = await client.options("/track", headers=asked)
+        answer = await client.options("/track", headers=requested)
         assert (answer.status_code, answer.json()) == (200, {})
         assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert answer.headers["access-control-allow-credentials"] == "true"
-        assert answer.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
+        assert answer.headers["access-control-allow-headers"] == requested["access-control-request-headers"]
         assert "POST" in answer.headers["access-control-allow-methods"]
         assert answer.headers["access-control-max-age"] == "600"
         assert "Origin" in answer.headers["vary"]
         assert "x-process-time" in answer.headers
 
 
-async def test_an_answer_says_how_long_it_took(store: MemoryStore) -> None:
+async def test_an_answer_has_its_processing_time(store: MemoryStore) -> None:
     async with serving(store) as client:
         answer = await client.post("/track", json=call(event("a")))
         assert 0 < float(answer.headers["x-process-time"]) < 30

@@ -1,4 +1,4 @@
-"""Everything that is not a 200: its status, what the client reads, and what the log says of it."""
+"""Error answers: their status, body and headers, and their log lines."""
 
 import json
 import logging
@@ -65,25 +65,27 @@ def test_every_reason_has_a_status_and_a_detail_and_nothing_else_has() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_every_refusal_is_answered_in_a_sentence(reason: Reason, errors: Errors) -> None:
+def test_every_refusal_is_answered_with_a_sentence(reason: Reason, errors: Errors) -> None:
     error = refused(Refused(7, reason), CALL)
     response = errors.answer(error)
     assert response.status_code == error.status_code == STATUS[reason]
-    said = detail(response)
-    assert said.endswith(".")
-    assert not {"{", "}"} & set(said)
+    sentence = detail(response)
+    assert sentence.endswith(".")
+    assert not {"{", "}"} & set(sentence)
 
 
 @pytest.mark.parametrize(
-    ("reason", "status", "said"),
+    ("reason", "status", "sentence"),
     [
         (Reason.UNKNOWN_SOURCE, 401, "Invalid event source `my-source`."),
         (Reason.DISABLED_SOURCE, 401, "Event source disabled."),
     ],
 )
-def test_a_source_that_may_not_send_is_refused_in_the_contracts_words(reason: Reason, status: int, said: str) -> None:
+def test_a_source_that_may_not_send_is_refused_with_the_contracts_sentence(
+    reason: Reason, status: int, sentence: str
+) -> None:
     error = refused(Refused(7, reason), CALL)
-    assert (error.status_code, error.detail) == (status, said)
+    assert (error.status_code, error.detail) == (status, sentence)
 
 
 @pytest.mark.parametrize(
@@ -97,24 +99,24 @@ def test_a_foreign_origin_is_named() -> None:
     assert "`https://other.example`" in refused(Refused(7, Reason.FOREIGN_ORIGIN), CALL).detail
 
 
-def test_what_a_client_sent_is_repeated_as_it_is() -> None:
+def test_the_source_id_of_a_client_is_repeated_unchanged() -> None:
     call = Track(7, "{origin} {0} {", "x", "2026-01-31T12:00:00.000000Z")
     assert refused(Refused(7, Reason.UNKNOWN_SOURCE), call).detail == "Invalid event source `{origin} {0} {`."
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.01, "2"), (90.5, "91")])
-def test_the_time_to_wait_is_told_in_whole_seconds_and_never_zero(seconds: float, header: str, errors: Errors) -> None:
+def test_the_time_to_wait_is_sent_in_whole_seconds_and_never_zero(seconds: float, header: str, errors: Errors) -> None:
     response = errors.answer(refused(Refused(7, Reason.RATE_LIMITED, seconds), CALL))
     assert response.headers["retry-after"] == header
 
 
-def test_where_sending_again_cannot_help_no_time_is_told(errors: Errors) -> None:
+def test_no_time_to_wait_is_sent_where_sending_again_cannot_help(errors: Errors) -> None:
     assert "retry-after" not in errors.answer(refused(Refused(7, Reason.UNKNOWN_SOURCE), CALL)).headers
 
 
 def test_each_other_error_has_its_status(errors: Errors) -> None:
     faults = [{"loc": ["body", "events", 0, "type"], "msg": "Field required", "type": "missing"}]
-    for error, status, said in (
+    for error, status, sentence in (
         (too_large("body", "5 bytes"), 413, "The body is over the limit of 5 bytes."),
         (unsupported("No."), 415, "No."),
         (invalid(faults), 422, faults),
@@ -124,19 +126,19 @@ def test_each_other_error_has_its_status(errors: Errors) -> None:
         (HTTPException(405, headers={"allow": "POST"}), 405, "Method Not Allowed"),
     ):
         response = errors.answer(error)
-        assert (response.status_code, detail(response)) == (status, said)
+        assert (response.status_code, detail(response)) == (status, sentence)
 
 
 def test_the_headers_of_an_error_are_sent(errors: Errors) -> None:
     assert errors.answer(HTTPException(405, headers={"allow": "POST"})).headers["allow"] == "POST"
 
 
-def test_a_fault_of_the_server_tells_nothing_of_itself(errors: Errors) -> None:
+def test_a_fault_of_the_server_reveals_nothing(errors: Errors) -> None:
     response = errors.fault()
     assert (response.status_code, detail(response)) == (500, "Internal Server Error")
 
 
-def test_a_class_of_refusals_is_logged_once_and_again_after_a_minute_with_how_many_there_were(
+def test_a_class_of_refusals_is_logged_once_and_again_after_a_minute_with_their_number(
     errors: Errors, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = too_large("body", "5 bytes")
@@ -165,9 +167,7 @@ def test_each_class_of_refusals_has_its_own_line(errors: Errors, caplog: pytest.
     assert all(any(f", {reason.value}: " in message for message in caplog.messages) for reason in Reason)
 
 
-def test_refusals_of_one_class_share_a_line_whoever_was_refused(
-    errors: Errors, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_refusals_of_one_class_share_a_line_for_all_clients(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(50):
         call = Track(number, f"source-{number}", "x", "2026-01-31T12:00:00.000000Z")
         errors.answer(refused(Refused(number, Reason.UNKNOWN_SOURCE), call))
@@ -179,7 +179,9 @@ def test_a_server_that_is_not_ready_yet_does_not_fill_the_log(errors: Errors, ca
     assert caplog.messages == []
 
 
-def test_a_line_of_the_log_is_short_whatever_a_client_sent(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_line_is_short_even_when_a_client_sent_a_long_text(
+    errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
     errors.answer(HttpError(422, "invalid", "x" * 100_000))
     assert len(caplog.messages[0]) < 400
 

@@ -1,4 +1,4 @@
-"""What the description of the API says, against the routes and against a running server."""
+"""The description of the API, compared with the routes and with a running server."""
 
 import asyncio
 import json
@@ -32,9 +32,9 @@ EACH = pytest.mark.parametrize(
 )
 
 
-def test_every_route_is_described_and_nothing_else_is() -> None:
-    there = {(method, path) for method, path, _ in operations_of(application_routes())}
-    assert there == set(OPERATIONS) == {(method, path) for method, path, _ in OPERATIONS_DESCRIBED}
+def test_exactly_the_routes_are_described() -> None:
+    routes = {(method, path) for method, path, _ in operations_of(application_routes())}
+    assert routes == set(OPERATIONS) == {(method, path) for method, path, _ in OPERATIONS_DESCRIBED}
 
 
 def test_names_are_unique_tags_are_explained_and_links_lead_to_operations_that_take_an_id() -> None:
@@ -57,7 +57,7 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-def test_every_reference_leads_somewhere_and_no_component_is_without_use() -> None:
+def test_every_reference_has_a_target_and_every_component_is_referenced() -> None:
     components = {
         f"#/components/{kind}/{name}"
         for kind, parts in DESCRIPTION["components"].items()
@@ -88,19 +88,17 @@ def accepts(name: str, value: Any) -> bool:
         {"device": {"screen": 1}},
     ],
 )
-def test_a_payload_may_be_as_odd_as_clients_make_it(odd: dict[str, Any]) -> None:
+def test_the_schema_accepts_the_odd_payloads_that_the_server_accepts(odd: dict[str, Any]) -> None:
     assert accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | odd)
 
 
 @pytest.mark.parametrize("wrong", [{"session": {"id": " "}}, {"events": [{}]}, {"properties": [1]}, {"events": None}])
-def test_a_payload_that_the_server_refuses_is_no_payload_in_the_description(wrong: dict[str, Any]) -> None:
+def test_the_schema_refuses_payloads_that_the_server_refuses(wrong: dict[str, Any]) -> None:
     assert not accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | wrong)
 
 
 @EACH
-def test_every_operation_says_what_each_request_may_be_answered(
-    method: str, path: str, operation: dict[str, Any]
-) -> None:
+def test_every_operation_lists_the_statuses_of_its_errors(method: str, path: str, operation: dict[str, Any]) -> None:
     statuses = set(operation["responses"])
     assert {"200", "400", "431", "500"} <= statuses
     if operation["security"]:
@@ -112,7 +110,9 @@ def test_every_operation_says_what_each_request_may_be_answered(
 
 
 @EACH
-async def test_who_may_ask_is_as_described(method: str, path: str, operation: dict[str, Any]) -> None:
+async def test_every_operation_requires_the_scope_that_is_described(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
     [[needed]] = [need["token"] for need in operation["security"]] or [["nothing"]]
 
     store = MemoryStore()
@@ -127,7 +127,7 @@ async def test_who_may_ask_is_as_described(method: str, path: str, operation: di
     assert operator[0] not in (401, 403, 405)
 
 
-async def test_the_description_is_answered_to_all_and_says_which_trackd_it_is_of() -> None:
+async def test_the_description_is_public() -> None:
     async with serving(MemoryStore()) as client:
         first, *others = await asyncio.gather(*(client.get("/openapi.json") for _ in range(3)))
     assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
@@ -137,7 +137,7 @@ async def test_the_description_is_answered_to_all_and_says_which_trackd_it_is_of
     assert described["paths"] == json.loads(json.dumps(DESCRIPTION["paths"]))
 
 
-def test_the_start_does_not_wait_for_what_only_describes() -> None:
+def test_the_start_does_not_import_the_description() -> None:
     loaded = "import sys, trackd.cli.serve; print(*sys.modules)"
     modules = subprocess.check_output([sys.executable, "-c", loaded], text=True).split()
     assert "trackd.http.openapi.endpoint" in modules
@@ -149,7 +149,7 @@ def test_the_start_does_not_wait_for_what_only_describes() -> None:
     [("plan", True), ("address.city:a.b:\n", True), ("plan:", True)]
     + [(wrong, False) for wrong in ("", ":x", ".", "a..b", 'a"b', "a\\", "a\0", ".".join("a" * 17))],
 )
-def test_a_trait_is_taken_exactly_when_its_pattern_says_so(trait: str, sound: bool) -> None:
+def test_a_trait_is_accepted_exactly_when_it_matches_the_described_pattern(trait: str, sound: bool) -> None:
     [described] = [schema for schema in parameters("GET", "/profiles") if schema["name"] == "trait"]
     assert jsonschema_rs.validator_for(described["schema"]).is_valid(trait) == sound
     try:

@@ -1,4 +1,4 @@
-"""schemathesis asks the real server all that the description allows, and much that it does not."""
+"""schemathesis sends a real server requests that the description allows, and many that it does not."""
 
 import json
 import os

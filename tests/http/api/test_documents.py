@@ -45,7 +45,7 @@ async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
     return answer.json()
 
 
-async def test_a_read_after_an_answered_call_shows_it(db: Path) -> None:
+async def test_a_read_after_an_answered_call_includes_it(db: Path) -> None:
     async with client_of(db) as client:
         for number in range(1, 30):
             answer = await track(client, "page-view", context={"n": number})
@@ -62,7 +62,7 @@ async def test_a_read_after_an_answered_call_shows_it(db: Path) -> None:
             assert (session["profile"], session["context"]) == ({"id": profile_id}, {"n": number})
 
 
-async def test_reads_while_calls_of_the_profile_are_under_way_show_a_state_that_was_answered(
+async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_answer(
     db: Path,
 ) -> None:
 
@@ -128,7 +128,7 @@ async def test_filters_choose_events_and_profiles(db: Path) -> None:
         assert (await get(client, "/profiles", trait="none:x"))["result"] == []
 
 
-async def test_counts_are_of_what_is_stored(db: Path) -> None:
+async def test_counts_are_those_of_stored_documents(db: Path) -> None:
     async with client_of(db) as client:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [0, 0, 0]
         known = (await track(client, "t", "t"))["profile"]["id"]
@@ -136,7 +136,7 @@ async def test_counts_are_of_what_is_stored(db: Path) -> None:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [1, 2, 2]
 
 
-async def test_what_is_not_there_is_404_with_null(db: Path) -> None:
+async def test_a_document_that_does_not_exist_is_404_with_null(db: Path) -> None:
     async with client_of(db) as client:
         paths = ["/profile/x", "/profile/x/events", "/profile/x/sessions", "/profile/x/export"]
         for path in [*paths, "/session/x", "/events/session/x", "/event/x", "/event-source/x"]:
@@ -189,7 +189,7 @@ async def test_422_names_the_fault_in_path_or_query(db: Path, path: str, loc: li
         assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
 
 
-async def test_an_export_holds_everything_of_a_profile_however_many_pages(
+async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
     db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "EXPORT_PAGE", 3)
@@ -210,7 +210,7 @@ async def test_an_export_holds_everything_of_a_profile_however_many_pages(
         assert (await get(client, f"/profile/{alone}/export"))["events"] == []
 
 
-async def test_a_merged_id_shows_the_profile_that_it_went_into(db: Path, tmp_path: Path) -> None:
+async def test_a_merged_id_finds_the_profile_that_it_was_merged_into(db: Path, tmp_path: Path) -> None:
     async with client_of(db) as client:
         known = (await track(client, "t"))["profile"]["id"]
         assert (await client.get("/profile/old")).status_code == 404
@@ -219,7 +219,7 @@ async def test_a_merged_id_shows_the_profile_that_it_went_into(db: Path, tmp_pat
         assert len((await get(client, "/profile/old/events"))["result"]) == 1
 
 
-async def test_documents_in_lists_are_those_that_are_read_one_by_one(db: Path) -> None:
+async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
     async with client_of(db) as client:
         known = (await track(client, "t", "u"))["profile"]["id"]
         assert (await get(client, "/profiles"))["result"] == [await get(client, f"/profile/{known}")]

@@ -58,7 +58,7 @@ async def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(
     assert found[0] not in dump
 
 
-async def test_events_that_are_kept_name_nobody(db: Path) -> None:
+async def test_kept_events_identify_no_person(db: Path) -> None:
     async with client_of(db) as client:
         event = {"type": "sign-up", "id": "own", "properties": {"email": "a@b.example"}, "context": {"url": "/me"}}
         known = await track(client, events=[event, {"type": "t"}])
@@ -72,7 +72,7 @@ async def test_events_that_are_kept_name_nobody(db: Path) -> None:
             assert secret not in str(listed)
 
 
-async def test_what_may_be_kept_is_events(db: Path) -> None:
+async def test_only_events_can_be_kept(db: Path) -> None:
     async with client_of(db) as client:
         known = await track(client, "t")
         answer = await client.delete(f"/profile/{known}?keep=sessions")

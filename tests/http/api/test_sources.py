@@ -1,4 +1,4 @@
-"""Sources over HTTP: what is answered is in force."""
+"""The endpoints of sources: an answered change is in force."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -7,15 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import payload
 from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
-from trackd.core.changes import Outcome
 from trackd.core.documents import Source
 from trackd.storage.errors import StoreError
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import Store
 
 DEFAULTS = {
     "description": "",
@@ -29,16 +30,16 @@ DEFAULTS = {
 }
 
 
-def client_of(store: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+def client_of(store: Store) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     return serving(store, Settings(server=Server(drain_ms=0)), admin=True)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "trackd.db")
 
 
-async def test_a_source_that_was_added_takes_calls_at_once_and_none_once_it_is_removed(store: Any) -> None:
+async def test_an_added_source_accepts_calls_at_once_and_none_after_its_removal(store: Store) -> None:
     async with client_of(store) as client:
         for number in range(10):
             body = payload(f"s{number}", "t", source=f"shop-{number}")
@@ -51,7 +52,7 @@ async def test_a_source_that_was_added_takes_calls_at_once_and_none_once_it_is_r
             assert (await client.post("/track", json=body)).status_code == 401
 
 
-async def test_a_source_is_the_document_of_the_contract(store: Any) -> None:
+async def test_a_source_has_the_format_of_the_contract(store: Store) -> None:
     async with client_of(store) as client:
         added = (await client.post("/event-source", json={"name": "Shop"})).json()
         times = added["metadata"]["time"]
@@ -60,7 +61,7 @@ async def test_a_source_is_the_document_of_the_contract(store: Any) -> None:
         assert (await client.get(f"/event-source/{added['id']}")).json() == added
 
 
-async def test_a_source_is_changed_as_a_whole_and_keeps_when_it_was_made(store: Any) -> None:
+async def test_a_change_replaces_all_fields_but_the_time_of_the_insert(store: Store) -> None:
     async with client_of(store) as client:
         added = (await client.post("/event-source", json={"id": "s", "name": "Shop", "tags": ["x"]})).json()
         change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "origins": ["HTTPS://A.example/"]}
@@ -76,7 +77,7 @@ async def test_a_source_is_changed_as_a_whole_and_keeps_when_it_was_made(store: 
         assert (answer.status_code, answer.json()["detail"]) == (401, "Event source disabled.")
 
 
-async def test_an_id_that_is_taken_is_409_and_changes_nothing(store: Any) -> None:
+async def test_an_id_in_use_is_409_and_changes_nothing(store: Store) -> None:
     async with client_of(store) as client:
         first = (await client.post("/event-source", json={"id": "s", "name": "Shop"})).json()
         second = await client.post("/event-source", json={"id": "s", "name": "Other"})
@@ -85,7 +86,7 @@ async def test_an_id_that_is_taken_is_409_and_changes_nothing(store: Any) -> Non
         assert (await client.get("/event-source/s")).json() == first
 
 
-async def test_what_is_not_there_cannot_be_changed_or_removed(store: Any) -> None:
+async def test_a_source_that_does_not_exist_cannot_be_changed_or_removed(store: Store) -> None:
     async with client_of(store) as client:
         for answer in (
             await client.get("/event-source/s"),
@@ -97,17 +98,18 @@ async def test_what_is_not_there_cannot_be_changed_or_removed(store: Any) -> Non
 
 
 @pytest.mark.parametrize("path", ["/event-sources", "/event-source"])
-async def test_sources_are_listed_page_by_page_the_newest_first(store: Any, path: str) -> None:
+async def test_sources_are_listed_in_pages_the_newest_first(store: Store, path: str) -> None:
     async with client_of(store) as client:
         for number in range(5):
             await client.post("/event-source", json={"id": f"s{number}", "name": "Shop"})
         found: list[str] = []
         cursor: str | None = "0"
-        while cursor is not None:
+        for _ in range(3):
             page = (await client.get(path, params={"limit": 2, "cursor": cursor})).json()
             assert page["total"] == 5
             found += [source["id"] for source in page["result"]]
             cursor = page["next"]
+        assert cursor is None
         assert found == ["s4", "s3", "s2", "s1", "s0"]
 
 
@@ -151,18 +153,16 @@ async def test_the_id_of_a_source_cannot_be_changed() -> None:
         (b"x", {"content-type": "application/json", "content-encoding": "br"}, 415),
     ],
 )
-async def test_a_body_that_cannot_be_taken_is_refused(content: bytes, headers: dict[str, str], status: int) -> None:
+async def test_a_body_of_the_wrong_form_is_refused(content: bytes, headers: dict[str, str], status: int) -> None:
     async with client_of(MemoryStore()) as client:
         answer = await client.post("/event-source", content=content, headers=headers)
         assert answer.status_code == status, answer.text
 
 
-async def test_503_when_the_disk_refuses_and_the_source_is_as_before() -> None:
-    class FullDisk(MemoryStore):
-        def commit(self, batch: Any) -> list[Outcome]:
-            raise StoreError("the disk is full")
+async def test_503_when_the_disk_refuses_and_the_source_is_unchanged() -> None:
+    store = FaultyStore([Source("s", "test")], fail={"commit": StoreError("the disk is full")})
 
-    async with client_of(FullDisk([Source("s", "test")])) as client:
+    async with client_of(store) as client:
         for answer in (
             await client.post("/event-source", json={"name": "Shop"}),
             await client.delete("/event-source/s"),
@@ -171,7 +171,7 @@ async def test_503_when_the_disk_refuses_and_the_source_is_as_before() -> None:
         assert [source["id"] for source in (await client.get("/event-sources")).json()["result"]] == ["s"]
 
 
-async def test_a_source_that_the_command_line_made_is_shown(tmp_path: Path) -> None:
+async def test_a_source_added_by_the_command_line_is_found(tmp_path: Path) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
     with Sources(path) as sources:

@@ -10,7 +10,7 @@ from trackd.storage.memory import MemoryStore
 
 
 async def load() -> dict[str, httpx.Response]:
-    """The page, and all that it names."""
+    """The page and the files that it references, by URL."""
     async with serving(MemoryStore()) as client:
         page = await client.get("/docs")
         loaded = {"/docs": page}
@@ -24,7 +24,7 @@ async def loaded(anyio_backend: object) -> dict[str, httpx.Response]:
     return await load()
 
 
-def test_the_page_and_all_that_it_names_are_there_with_their_types(loaded: dict[str, httpx.Response]) -> None:
+def test_the_page_and_its_files_are_served_with_their_types(loaded: dict[str, httpx.Response]) -> None:
     assert {answer.status_code for answer in loaded.values()} == {200}
     types = {url.split("?")[0]: answer.headers["content-type"] for url, answer in loaded.items()}
     assert types == {
@@ -36,7 +36,7 @@ def test_the_page_and_all_that_it_names_are_there_with_their_types(loaded: dict[
     }
 
 
-def test_no_other_host_is_asked_for_anything(loaded: dict[str, httpx.Response]) -> None:
+def test_the_page_loads_nothing_from_other_hosts(loaded: dict[str, httpx.Response]) -> None:
     for name in ("/docs", "docs/start.js"):
         assert "//" not in loaded[name].text
     [style] = [answer.text for url, answer in loaded.items() if ".css" in url]
@@ -56,7 +56,7 @@ def test_the_policy_of_the_page_allows_nothing_but_its_own_files_and_no_inline_s
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", page.text)
 
 
-def test_files_that_change_with_swagger_ui_only_are_kept_for_long_under_the_name_of_its_version(
+def test_files_of_swagger_ui_are_cached_for_a_year_under_its_version(
     loaded: dict[str, httpx.Response],
 ) -> None:
     for url, answer in loaded.items():
@@ -68,7 +68,7 @@ def test_files_that_change_with_swagger_ui_only_are_kept_for_long_under_the_name
 
 
 @pytest.mark.parametrize("name", ["VERSION", "swagger-ui.js", "index.html", "..%2Fflask_swagger_ui.py", ""])
-async def test_no_other_file_is_there(name: str) -> None:
+async def test_other_files_are_not_found(name: str) -> None:
     async with serving(MemoryStore()) as client:
         answer = await client.get(f"/docs/{name}")
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})

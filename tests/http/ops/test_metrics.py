@@ -1,7 +1,6 @@
-"""GET /metrics: what Prometheus reads after known calls, over a real socket."""
+"""GET /metrics over a real socket: the samples after calls of every kind."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ import httpx
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.polling import eventually, wait_until
 from tests.support.process import Process
 from tests.support.serving import serving
 from trackd.config.settings import Limits
-from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
 from trackd.http.errors import CALL_STATUSES
@@ -33,7 +33,7 @@ class Page:
         return self.by_labels(name)[()]
 
     def by_labels(self, name: str) -> dict[tuple[str, ...], float]:
-        """Of each sample of this name: the values of its labels, in the order of their names, and its own."""
+        """The samples of this name: the values of their labels, in the order of the labels' names, and their values."""
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value
             for family in self.families.values()
@@ -61,7 +61,7 @@ async def statuses(client: httpx.AsyncClient, *calls: dict[str, Any]) -> list[in
     return [(await client.post("/track", **call)).status_code for call in calls]
 
 
-async def test_known_calls_give_known_numbers() -> None:
+async def test_a_page_after_a_few_calls_has_the_numbers_of_them() -> None:
     stored = payload("s", "page-view", "page-view")
     own = payload("s", events=[{"type": "page-view", "id": "e-1"}])
 
@@ -92,7 +92,7 @@ async def test_known_calls_give_known_numbers() -> None:
         assert (page["trackd_queued_calls"], page["trackd_queued_bytes"], page["trackd_ready"]) == (0, 0, 1)
 
 
-async def test_invalid_and_unwanted_events_are_told_apart() -> None:
+async def test_invalid_and_unwanted_events_are_counted_separately() -> None:
     content = {
         "event": {"order": {"schema": {"type": "object", "required": ["total"]}}},
         "unwanted": [{"name": "scrolling", "types": ["scroll"]}],
@@ -107,7 +107,7 @@ async def test_invalid_and_unwanted_events_are_told_apart() -> None:
         assert outcomes == {"invalid": 1, "unwanted": 1, "stored": 1}
 
 
-async def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
+async def test_concurrent_calls_are_all_counted_and_buckets_are_cumulative() -> None:
     async with serving(memory(), admin=True) as client:
         calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(200)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
@@ -120,36 +120,23 @@ async def test_many_calls_at_once_are_all_counted_and_no_bucket_falls() -> None:
             assert numbers[-1] == page[f"{name}_count"] > 0
 
 
-class FullStore(MemoryStore):
-    full = False
-
-    def commit(self, batch: Any) -> list[Outcome]:
-        if self.full:
-            raise StoreError("the disk is full")
-        return super().commit(batch)
-
-
-async def test_a_full_disk_shows_as_failed_commits_and_503() -> None:
-    store = FullStore([Source(SOURCE_ID, "test")])
+async def test_a_full_disk_is_counted_as_failed_commits_and_503() -> None:
+    store = FaultyStore([Source(SOURCE_ID, "test")], fail={"commit": StoreError("the disk is full")})
 
     async with serving(store, admin=True) as client:
-        store.full = True
         assert await statuses(client, {"json": payload("s", "page-view")}) == [503]
         page = await scrape(client)
-        store.full = False
+        store.fail.clear()
         assert page["trackd_commit_failures_total"] > 0
         assert page.nonzero("trackd_calls_total") == {("503",): 1}
         assert page.by_labels("trackd_events_total") == {}
         assert page["trackd_ready"] == 0
 
 
-class FailingStore(MemoryStore):
-    def session(self, session_id: str) -> Any:
-        raise ZeroDivisionError("ours")
+async def test_an_actor_that_raises_is_counted_as_a_fault_and_500() -> None:
+    store = FaultyStore([Source(SOURCE_ID, "test")], fail={"session": ZeroDivisionError("a fault of trackd")})
 
-
-async def test_an_actor_that_raises_shows_as_a_fault_and_500() -> None:
-    async with serving(FailingStore([Source(SOURCE_ID, "test")]), admin=True) as client:
+    async with serving(store, admin=True) as client:
         before = await scrape(client)
         assert set(before.by_labels("trackd_actor_faults_total").values()) == {0}
         assert await statuses(client, {"json": payload("s", "page-view")}) == [500]
@@ -158,35 +145,22 @@ async def test_an_actor_that_raises_shows_as_a_fault_and_500() -> None:
         assert page.nonzero("trackd_calls_total") == {("500",): 1}
 
 
-class HeldStore(MemoryStore):
-    """Commits when it is let go."""
-
-    def __init__(self) -> None:
-        super().__init__([Source(SOURCE_ID, "test")])
-        self.committing, self.let_go = threading.Event(), threading.Event()
-
-    def commit(self, batch: list[Change]) -> list[Outcome]:
-        self.committing.set()
-        self.let_go.wait(10)
-        return super().commit(batch)
-
-
-async def test_a_call_under_way_is_in_the_queue_and_not_yet_counted() -> None:
-    store = HeldStore()
+async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
+    store = FaultyStore([Source(SOURCE_ID, "test")], hold=True)
 
     async with serving(store, admin=True) as client:
         call = client.build_request("POST", "/track", json=payload("s", "page-view"))
         size = len(call.content)
         sending = asyncio.create_task(client.send(call))
-        await asyncio.to_thread(store.committing.wait, 10)
+        await eventually(store.committing.is_set)
         page = await scrape(client)
-        store.let_go.set()
+        store.release()
         assert (await sending).status_code == 200
         assert (page["trackd_queued_calls"], page["trackd_queued_bytes"]) == (1, size)
         assert page["trackd_call_duration_seconds_count"] == 0
 
 
-async def test_every_status_that_track_may_answer_is_there_from_the_start() -> None:
+async def test_every_status_of_track_has_a_sample_from_the_start() -> None:
     async with serving(memory(), admin=True) as client:
         calls = (await scrape(client)).by_labels("trackd_calls_total")
         assert calls == {(str(status),): 0 for status in CALL_STATUSES}
@@ -201,12 +175,18 @@ async def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:
         assert (await scrape(client)).by_labels("trackd_events_total") == {("stored", odd): 1}
 
 
-def test_a_server_tells_of_its_file_its_memory_and_its_versions(serve: Callable[..., Process]) -> None:
+def test_a_server_reports_its_file_its_memory_and_its_versions(serve: Callable[..., Process]) -> None:
     server = serve()
     for n in range(3):
         assert httpx.post(f"{server.url}/track", json=payload(f"s-{n}", "page-view")).status_code == 200
 
-    page = _until(server, lambda page: page["trackd_active_profiles"] == 3)
+    def page_after_the_next_tick() -> Page | None:
+        """The gauges of the actors are updated at each tick."""
+        page = Page(httpx.get(f"{server.url}/metrics", headers=bearer(server.token)).text)
+        return page if page["trackd_active_profiles"] == 3 else None
+
+    page = wait_until(page_after_the_next_tick)
+    assert page is not None
 
     assert page["trackd_cached_sessions"] == 3
     sizes = page.by_labels("trackd_store_bytes")
@@ -215,12 +195,3 @@ def test_a_server_tells_of_its_file_its_memory_and_its_versions(serve: Callable[
     [(labels, value)] = page.by_labels("trackd_build_info").items()
     assert (len(labels), value) == (4, 1)
     assert {actor for (actor,) in page.nonzero("trackd_actor_messages_total")} >= {"SourceAuth", "ProfileActor"}
-
-
-def _until(server: Process, holds: Callable[[Page], bool]) -> Page:
-    """Scrape until it holds: some numbers are those of the last tick."""
-    for _ in range(2_000):
-        page = Page(httpx.get(f"{server.url}/metrics", headers=bearer(server.token)).text)
-        if holds(page):
-            return page
-    raise AssertionError("never held")

@@ -12,7 +12,7 @@ def answer(**more: Any) -> dict[str, Any]:
     return json.loads(answer_body(tracked))  # type: ignore[no-any-return]
 
 
-def test_the_answer_has_the_shape_of_the_contract() -> None:
+def test_the_answer_has_the_format_of_the_contract() -> None:
     events = (NumberedEvent("e-1", "page-view", 17, True), NumberedEvent("e-2", "product-in-basket", 18, True))
     assert answer(events=events, profile_saved=True, session_saved=True) == {
         "debugging": {
@@ -37,14 +37,14 @@ def test_the_answer_has_the_shape_of_the_contract() -> None:
     }
 
 
-def test_what_was_not_changed_is_not_saved() -> None:
+def test_an_unchanged_session_and_profile_are_not_reported_as_saved() -> None:
     debugging = answer()["debugging"]
     assert [debugging[kind]["saved"] for kind in ("session", "events", "profile")] == [0, 0, 0]
     assert debugging["events"] == {"saved": 0, "errors": [], "ids": [], "types": [], "seq": []}
     assert (debugging["session"]["ids"], debugging["profile"]["ids"]) == (["x"], ["p"])
 
 
-def test_session_and_profile_are_saved_each_on_its_own() -> None:
+def test_session_and_profile_are_reported_as_saved_separately() -> None:
     for session, profile in ((True, False), (False, True)):
         debugging = answer(session_saved=session, profile_saved=profile)["debugging"]
         assert (debugging["session"]["saved"], debugging["profile"]["saved"]) == (session, profile)
@@ -58,9 +58,9 @@ def test_an_event_that_was_stored_before_is_listed_but_not_counted() -> None:
 
 
 def test_a_session_that_is_not_kept_is_not_listed() -> None:
-    said = answer(session_kept=False)
-    assert said["debugging"]["session"]["ids"] == []
-    assert said["session"] == {"id": "x"}
+    body = answer(session_kept=False)
+    assert body["debugging"]["session"]["ids"] == []
+    assert body["session"] == {"id": "x"}
 
 
 def test_without_the_debugger_the_answer_is_the_same_without_debugging() -> None:
@@ -70,16 +70,16 @@ def test_without_the_debugger_the_answer_is_the_same_without_debugging() -> None
     assert answer(events=events, debug=False) == with_debugging
 
 
-def test_the_profile_that_was_asked_for_takes_the_place_of_its_id() -> None:
+def test_a_requested_profile_replaces_its_id() -> None:
     document = {"id": "p", "traits": {"public": {"name": "Zoë"}}}
     assert answer(profile=document)["profile"] == document
 
 
-def test_the_consent_of_the_source_is_told() -> None:
+def test_the_consent_of_the_source_is_reported() -> None:
     assert answer(consent=True)["source"] == {"consent": True}
 
 
-def test_log_entries_are_told_with_the_event_they_are_about() -> None:
+def test_log_entries_name_their_event_and_rule() -> None:
     logs = (LogEntry("warning", "odd", event_id="e-1"), LogEntry("info", "fine", rule="r"))
     assert answer(logs=logs)["debugging"]["logs"] == [
         {"type": "warning", "event_id": "e-1", "rule": None, "message": "odd"},

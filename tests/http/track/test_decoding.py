@@ -19,16 +19,16 @@ def decoded(
     *events: dict[str, Any], key: str | None = None, session: str = "x", source: str = "s", **more: Any
 ) -> Track:
     typed = [{"type": "page-view", **event} for event in events]
-    said = {"source": {"id": source}, "session": {"id": session}, "events": typed, **more}
-    return decode(PARSER.parse(json.dumps(said).encode()), number=7, received=NOW, idempotency_key=key)
+    sent = {"source": {"id": source}, "session": {"id": session}, "events": typed, **more}
+    return decode(PARSER.parse(json.dumps(sent).encode()), number=7, received=NOW, idempotency_key=key)
 
 
 def ids(call: Track) -> list[str]:
     return [event.id for event in call.events]
 
 
-def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
-    said = {
+def test_a_call_has_the_values_of_payload_and_request() -> None:
+    sent = {
         "source": {"id": "s"},
         "session": {"id": "x"},
         "profile": {"id": "p"},
@@ -36,7 +36,7 @@ def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
         "properties": {"lang": "de"},
         "events": [],
     }
-    payload = PARSER.parse(json.dumps(said).encode())
+    payload = PARSER.parse(json.dumps(sent).encode())
     assert decode(
         payload, number=7, received=NOW, origin="https://shop.example", ip="192.0.2.1", user_agent="x/1"
     ) == Track(
@@ -53,8 +53,8 @@ def test_a_call_carries_what_the_payload_and_the_request_say() -> None:
     )
 
 
-def test_an_event_carries_its_objects_as_text_and_its_own_id() -> None:
-    said = {
+def test_an_event_has_its_objects_as_text_and_its_own_id() -> None:
+    sent = {
         "id": "e-1",
         "type": "purchase",
         "time": {"create": "2026-01-30"},
@@ -62,7 +62,7 @@ def test_an_event_carries_its_objects_as_text_and_its_own_id() -> None:
         "context": {"page": [1, 2]},
         "options": {"saveEvent": False, "other": 1},
     }
-    [event] = decoded(said).events
+    [event] = decoded(sent).events
     assert event == TrackedEvent(
         id="e-1",
         own_id=True,
@@ -77,13 +77,13 @@ def test_an_event_carries_its_objects_as_text_and_its_own_id() -> None:
     )
 
 
-def test_what_an_event_leaves_out_is_empty_and_its_time_is_the_servers() -> None:
+def test_missing_fields_of_an_event_are_empty_and_its_time_is_the_servers() -> None:
     [event] = decoded({}).events
     assert event == TrackedEvent(id=event.id, own_id=False, type="page-view", created=NOW)
 
 
 @pytest.mark.parametrize("profile", [None, {}, [], {"id": None}])
-def test_without_a_profile_the_client_knows_none(profile: Any) -> None:
+def test_a_payload_without_a_profile_gives_none(profile: Any) -> None:
     assert decoded(profile=profile).profile_id is None
 
 
@@ -96,7 +96,7 @@ def test_without_an_id_an_event_gets_a_new_one_that_is_ordered_by_time() -> None
     assert not any(event.own_id for event in made)
 
 
-def test_with_a_key_the_same_request_has_the_same_ids() -> None:
+def test_with_an_idempotency_key_a_retry_has_the_same_ids() -> None:
     call = decoded({}, {}, key="K")
     assert ids(call) == ids(decoded({}, {}, key="K"))
     assert len(set(ids(call))) == 2
@@ -109,7 +109,7 @@ def test_the_ids_of_a_key_never_change_from_version_to_version() -> None:
     assert ids(decoded({}, {}, key="K")) == [str(uuid.uuid5(namespace, name)) for name in names]
 
 
-def test_the_ids_of_a_key_hold_for_one_source_and_one_session() -> None:
+def test_the_ids_of_a_key_depend_on_source_and_session() -> None:
     calls = [
         decoded({}, key="K"),
         decoded({}, key="L"),
@@ -120,7 +120,7 @@ def test_the_ids_of_a_key_hold_for_one_source_and_one_session() -> None:
     assert len({call.events[0].id for call in calls}) == len(calls)
 
 
-def test_with_a_key_an_events_own_id_and_its_neighbours_positions_stay() -> None:
+def test_with_a_key_own_ids_are_kept_and_positions_count_all_events() -> None:
     both = decoded({}, {}, key="K")
     mixed = decoded({"id": "mine"}, {}, key="K")
     assert ids(mixed) == ["mine", ids(both)[1]]
@@ -148,7 +148,7 @@ def test_the_options_of_the_payload_are_not_stored_with_its_events() -> None:
         (True, [False], False),
     ],
 )
-def test_the_session_is_not_written_when_that_is_said_for_every_event(
+def test_the_session_is_not_written_when_every_event_declines_it(
     payload: bool | None, events: list[bool | None], saved: bool
 ) -> None:
     options = [{} if value is None else {"options": {"saveSession": value}} for value in events]
@@ -178,7 +178,7 @@ def test_logs_are_declined_by_the_payload_for_the_call_and_by_an_event_for_itsel
     assert (call.log, [event.log for event in call.events]) == (True, [False, True])
 
 
-def test_the_profile_is_asked_for_by_the_payload_or_any_event() -> None:
+def test_the_profile_is_requested_by_the_payload_or_any_event() -> None:
     assert decoded({}).wants_profile is False
     assert decoded({}, options={"profile": True}).wants_profile is True
     assert decoded({}, {"options": {"profile": True}}).wants_profile is True
@@ -205,14 +205,14 @@ def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
         ({}, [{"profile": False}], False),
     ],
 )
-def test_true_anywhere_asks_for_the_profile_and_false_says_nothing(
+def test_true_anywhere_requests_the_profile_and_false_is_ignored(
     payload: dict[str, Any], events: list[dict[str, Any]], wanted: bool
 ) -> None:
     call = decoded(*[{"options": options} for options in events], options=payload)
     assert call.wants_profile is wanted
 
 
-def test_numbers_that_json_cannot_say_are_told_all_at_once_each_with_its_place() -> None:
+def test_numbers_that_json_cannot_hold_are_all_reported_with_their_places() -> None:
     body = (
         b'{"source": {"id": "s"}, "session": {"id": "x"}, "context": {"a": 1e999}, "properties": {"b": [-1e999]},'
         b' "events": [{"type": "t"}, {"type": "t", "properties": {"c": 1e999}, "context": {"d": {"e": 1e999}},'
@@ -232,13 +232,13 @@ def test_numbers_that_json_cannot_say_are_told_all_at_once_each_with_its_place()
     assert "not a JSON number" in error.value.detail[0]["msg"]
 
 
-def test_a_time_that_is_no_number_of_json_is_noted_only() -> None:
+def test_a_time_that_json_cannot_hold_is_only_noted() -> None:
     body = b'{"source": {"id": "s"}, "session": {"id": "x"}, "events": [{"type": "t", "time": 1e999}]}'
     [event] = decode(PARSER.parse(body), number=7, received=NOW).events
     assert event.created == NOW
     assert len(event.notes) == 1
 
 
-def test_a_text_may_hold_the_name_of_what_is_no_number() -> None:
+def test_a_text_may_contain_the_name_of_such_a_number() -> None:
     [event] = decoded({"properties": {"NaN": "Infinity"}}).events
     assert event.properties_json == '{"NaN":"Infinity"}'

@@ -1,4 +1,4 @@
-"""What the quick parser takes it reads as pydantic's models do; what it does not take is theirs."""
+"""A fast payload equals the payload that pydantic's models parse; the others are left to the models."""
 
 import json
 from typing import Any
@@ -27,8 +27,8 @@ ODD = st.none() | st.just([]) | VALUES
 
 
 def payloads() -> st.SearchStrategy[dict[str, Any]]:
-    usual_id = st.just({"id": "s"})
-    reference = usual_id | usual_id | st.fixed_dictionaries({"id": IDS | ODD}, optional={"other": VALUES}) | ODD
+    plain_id = st.just({"id": "s"})
+    reference = plain_id | plain_id | st.fixed_dictionaries({"id": IDS | ODD}, optional={"other": VALUES}) | ODD
     part = OBJECTS | OBJECTS | ODD
     event = st.fixed_dictionaries(
         {"type": st.just("page-view") | IDS | ODD},
@@ -43,33 +43,33 @@ def payloads() -> st.SearchStrategy[dict[str, Any]]:
         },
     )
     return st.fixed_dictionaries(
-        {"source": usual_id | reference, "session": usual_id | reference, "events": st.lists(event, max_size=3)},
+        {"source": plain_id | reference, "session": plain_id | reference, "events": st.lists(event, max_size=3)},
         optional={"profile": reference, "context": part, "properties": part, "options": part, "device": VALUES},
     )
 
 
 @given(payloads(), st.booleans())
 @settings(deadline=None, max_examples=600)
-def test_what_is_usual_is_read_as_by_the_models(said: dict[str, Any], as_ascii: bool) -> None:
+def test_a_fast_payload_equals_the_payload_that_the_models_parse(sent: dict[str, Any], as_ascii: bool) -> None:
     try:
-        body = json.dumps(said, ensure_ascii=as_ascii).replace("Infinity", "1e999").encode()
+        body = json.dumps(sent, ensure_ascii=as_ascii).replace("Infinity", "1e999").encode()
     except UnicodeEncodeError:
         return
-    usual = fast_payload(body)
-    if usual is not None:
-        read, model = to_builtins(usual), PARSER.parse_general(body).model_dump()
+    fast = fast_payload(body)
+    if fast is not None:
+        read, model = to_builtins(fast), PARSER.parse_general(body).model_dump()
         for one in (read, model):
-            one["profile"] = one["profile"] or {"id": None}  # either says that there is none
+            one["profile"] = one["profile"] or {"id": None}  # both mean no profile
         assert same(read, model)
 
 
-def test_what_most_clients_say_is_usual() -> None:
+def test_the_payloads_of_most_clients_are_fast() -> None:
     event = {"type": "page-view", "properties": {"a": [1, 2.5]}, "options": {"saveEvent": True}}
-    said = {"source": {"id": "s"}, "session": {"id": "x"}, "events": [event]}
+    sent = {"source": {"id": "s"}, "session": {"id": "x"}, "events": [event]}
     more = {"profile": {"id": "p"}, "context": {"ü": "\U0001f600"}, "properties": {}, "options": {}, "device": None}
-    assert fast_payload(json.dumps(said).encode()) is not None
-    assert fast_payload(json.dumps(said | more).encode()) is not None
-    assert fast_payload(json.dumps(said | {"profile": None}, ensure_ascii=False).encode()) is not None
+    assert fast_payload(json.dumps(sent).encode()) is not None
+    assert fast_payload(json.dumps(sent | more).encode()) is not None
+    assert fast_payload(json.dumps(sent | {"profile": None}, ensure_ascii=False).encode()) is not None
 
 
 @pytest.mark.parametrize("where", ['"device": %s', '"properties": {"a": %s}', '"context": {"a": [%s]}'])
@@ -80,7 +80,7 @@ def test_what_most_clients_say_is_usual() -> None:
         *[b"1.", b"01", b"+1", b"-", b"NaN", b"-Infinity", b"tru", b"[1,]", b'{"a":1,}', b"{1:2}", b"'a'", b"1 /**/"],
     ],
 )
-def test_what_is_not_json_is_not_usual_wherever_it_stands(where: str, bad: bytes) -> None:
+def test_a_fast_payload_is_valid_json_also_in_ignored_fields(where: str, bad: bytes) -> None:
     body = b'{"source": {"id": "s"}, "session": {"id": "x"}, "events": [], %s}' % where.encode().replace(b"%s", bad)
     assert fast_payload(body) is None
     with pytest.raises(HttpError):

@@ -1,4 +1,4 @@
-"""Contract 2.2: what options say, and which one wins."""
+"""Contract 2.2: the values of options, and which one wins."""
 
 import itertools
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trackd.http.track.options import EventOptions, event_options, option, wants_profile
+from trackd.http.track.options import EventOptions, event_options, option, requests_profile
 
 NO_BOOLEAN = (
     st.none()
@@ -20,11 +20,11 @@ NO_BOOLEAN = (
 FIELDS = {"saveEvent": "save_event", "saveSession": "save_session", "debugger": "debugger", "logs": "logs"}
 
 
-def said(name: str, value: bool | None) -> dict[str, Any]:
+def options_with(name: str, value: bool | None) -> dict[str, Any]:
     return {} if value is None else {name: value}
 
 
-def test_without_options_everything_is_saved_and_told() -> None:
+def test_without_options_everything_is_saved_and_reported() -> None:
     assert event_options({}, EventOptions()) == EventOptions(
         save_event=True, save_session=True, debugger=True, logs=True
     )
@@ -35,8 +35,8 @@ def test_without_options_everything_is_saved_and_told() -> None:
 def test_the_option_of_the_event_wins_over_that_of_the_payload(
     name: str, payload: bool | None, event: bool | None
 ) -> None:
-    defaults = event_options(said(name, payload), EventOptions())
-    options = event_options(said(name, event), defaults)
+    defaults = event_options(options_with(name, payload), EventOptions())
+    options = event_options(options_with(name, event), defaults)
     expected = event if event is not None else payload if payload is not None else True
     assert getattr(options, FIELDS[name]) is expected
     others = [field for field in FIELDS.values() if field != FIELDS[name]]
@@ -59,17 +59,17 @@ def test_the_first_name_that_has_a_boolean_counts() -> None:
 
 @given(st.sampled_from([*FIELDS, "saveEvents", "save"]), NO_BOOLEAN)
 @settings(deadline=None)
-def test_what_is_no_boolean_says_nothing(name: str, value: Any) -> None:
+def test_values_that_are_not_boolean_are_ignored(name: str, value: Any) -> None:
     for default in (EventOptions(), EventOptions(False, False, False, False)):
         assert event_options({name: value}, default) == default
 
 
-@pytest.mark.parametrize(("value", "wanted"), [(None, False), (True, True), (False, False)])
-def test_true_asks_for_the_profile(value: bool | None, wanted: bool) -> None:
-    assert wants_profile(said("profile", value)) is wanted
+@pytest.mark.parametrize(("value", "requested"), [(None, False), (True, True), (False, False)])
+def test_true_requests_the_profile(value: bool | None, requested: bool) -> None:
+    assert requests_profile(options_with("profile", value)) is requested
 
 
 @given(NO_BOOLEAN)
 @settings(deadline=None)
-def test_only_true_asks_for_the_profile(value: Any) -> None:
-    assert wants_profile({"profile": value}) is False
+def test_only_true_requests_the_profile(value: Any) -> None:
+    assert requests_profile({"profile": value}) is False

@@ -1,4 +1,4 @@
-"""From body to payload: what is taken, and how everything that is wrong is told at once."""
+"""Parsing a body into a payload: the accepted forms, and all faults at once."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def test_the_smallest_payload_has_empty_objects_and_no_profile() -> None:
     assert (payload.context, payload.properties, payload.options) == ({}, {}, {})
 
 
-def test_everything_that_a_payload_may_say_is_kept() -> None:
+def test_all_fields_of_a_payload_are_kept() -> None:
     event = {
         "id": "e-1",
         "type": "page-view",
@@ -57,7 +57,7 @@ def test_everything_that_a_payload_may_say_is_kept() -> None:
         "time": {"create": 5},
         "metadata": {"time": "soon"},
     }
-    said = {
+    sent = {
         "source": {"id": "s"},
         "session": {"id": "x"},
         "profile": {"id": "p"},
@@ -66,17 +66,17 @@ def test_everything_that_a_payload_may_say_is_kept() -> None:
         "properties": {"lang": "de"},
         "options": {"profile": True},
     }
-    assert parse(said).model_dump() == said
+    assert parse(sent).model_dump() == sent
 
 
-def test_what_is_not_known_is_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     extra = {"device": 5, "request": [], "tags": None, "metadata": "x"}
     payload = parse({**with_event(tags=["a"], source={}), **extra, "source": {"id": "s", "name": "shop"}})
     assert payload.model_dump() == parse(with_event()).model_dump()
 
 
 @pytest.mark.parametrize("profile", [None, {}, [], {"id": None}])
-def test_each_way_to_say_no_profile_means_none(profile: Any) -> None:
+def test_each_form_of_no_profile_means_none(profile: Any) -> None:
     reference = parse(MINIMAL | {"profile": profile}).profile
     assert reference is None or reference.id is None
 
@@ -90,7 +90,7 @@ def test_null_and_an_empty_list_are_an_empty_object(empty: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [[1], [{}], "", "x", 0, 1, False, True])
-def test_what_is_no_object_is_a_fault_where_one_belongs(value: Any) -> None:
+def test_a_value_in_place_of_an_object_is_a_fault(value: Any) -> None:
     event = dict.fromkeys(("properties", "context", "options"), value)
     body = {**with_event(**event), **dict.fromkeys(("context", "properties", "options", "profile"), value)}
     assert set(faults(body)) == {
@@ -100,7 +100,7 @@ def test_what_is_no_object_is_a_fault_where_one_belongs(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "text"),
+    ("sent", "text"),
     [
         ("17", "17"),
         ("-1", "-1"),
@@ -113,16 +113,16 @@ def test_what_is_no_object_is_a_fault_where_one_belongs(value: Any) -> None:
         (json.dumps(" " + "é" * 255 + " "), "é" * 255),
     ],
 )
-def test_an_id_is_its_text_trimmed_and_may_be_a_number(said: str, text: str) -> None:
-    assert parse(with_session_id(said)).session.id == text
+def test_an_id_is_its_text_trimmed_and_may_be_a_number(sent: str, text: str) -> None:
+    assert parse(with_session_id(sent)).session.id == text
 
 
 @pytest.mark.parametrize("value", ["", "   ", "a" * 256, True, None, [], {}])
-def test_what_is_no_id_is_a_fault(value: Any) -> None:
+def test_a_value_that_cannot_be_an_id_is_a_fault(value: Any) -> None:
     assert list(faults(MINIMAL | {"session": {"id": value}})) == [("body", "session", "id")]
 
 
-def test_a_number_that_json_cannot_say_is_no_id() -> None:
+def test_a_number_that_json_cannot_hold_is_not_an_id() -> None:
     assert list(faults(with_session_id("1e999"))) == [("body", "session", "id")]
 
 
@@ -133,7 +133,7 @@ def test_ids_of_profile_and_events_may_be_numbers_or_null() -> None:
     assert parse(with_event(id=None)).events[0].id is None
 
 
-def test_all_faults_are_told_at_once_each_with_its_place() -> None:
+def test_all_faults_are_reported_at_once_with_their_places() -> None:
     events = [{"type": "ok"}, {}, {"type": 5}, {"type": ""}, {"type": "x" * 256}, {"type": "ok", "id": ""}, "x", None]
     body = {"session": {}, "profile": {"id": []}, "events": events, "options": 5}
     assert faults(body) == {
@@ -161,17 +161,17 @@ def test_a_missing_field_is_named(missing: str, null: bool) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[1,]", b"{} {}", b"\xff", b"'a'", b"\xef\xbb\xbf{}", b'{"a": "\\ud800"}']
 )
-def test_what_is_not_json_is_one_fault_of_the_body(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_one_fault(body: bytes) -> None:
     assert faults(body) == {("body",): "json_invalid"}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"text"'])
-def test_json_that_is_no_object_is_one_fault_of_the_body(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_one_fault(body: bytes) -> None:
     assert list(faults(body)) == [("body",)]
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_only_python_reads_as_a_number_is_not_json(constant: str) -> None:
+def test_constants_that_only_python_accepts_are_not_json(constant: str) -> None:
     body = json.dumps(with_event(properties={"a": 0})).replace("0", constant).encode()
     error = refused(body)
     assert error.detail == [
@@ -179,7 +179,7 @@ def test_what_only_python_reads_as_a_number_is_not_json(constant: str) -> None:
     ]
 
 
-def test_a_text_may_hold_the_name_of_what_is_no_number() -> None:
+def test_a_text_may_contain_the_name_of_such_a_constant() -> None:
     properties = {"NaN": "Infinity", "-Infinity": '": NaN, "'}
     assert parse(with_event(properties=properties)).events[0].properties == properties
 
@@ -188,14 +188,14 @@ def test_a_number_of_five_thousand_digits_is_refused() -> None:
     assert faults(b'{"a": %s}' % (b"9" * 5000)) == {("body",): "json_invalid"}
 
 
-def test_a_call_may_hold_as_many_events_as_the_limit_and_none_more() -> None:
+def test_a_call_may_have_as_many_events_as_the_limit_and_no_more() -> None:
     events = [{"type": "page-view"}] * 4
     assert len(parse(MINIMAL | {"events": events[:3]}, max_events=3).events) == 3
     error = refused(MINIMAL | {"events": events}, max_events=3)
     assert (error.status_code, error.detail) == (413, "The number of events is over the limit of 3 a call.")
 
 
-def test_too_many_events_are_told_before_what_is_wrong_with_each() -> None:
+def test_too_many_events_are_reported_before_the_faults_of_each() -> None:
     assert refused({"events": [{}] * 4}, max_events=3).status_code == 413
 
 

@@ -27,7 +27,7 @@ LAST_SECOND = 20_000_000_000  # larger numbers are milliseconds
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("sent", "read"),
     [
         ("2026-01-31T12:00:00Z", NOON),
         ("2026-01-31T12:00:00.000Z", NOON),
@@ -46,24 +46,24 @@ LAST_SECOND = 20_000_000_000  # larger numbers are milliseconds
         (-1, "1969-12-31T23:59:59.000000Z"),
     ],
 )
-def test_a_time_is_read_as_iso_8601_or_epoch(said: Any, read: str) -> None:
-    assert event_time({"create": said}, None) == (read, None)
+def test_a_time_is_read_as_iso_8601_or_epoch(sent: Any, read: str) -> None:
+    assert event_time({"create": sent}, None) == (read, None)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         *("", "soon", "12:00", "P1D", "inf", "nan", "2026-02-30", "0001-01-01T00:00:00+01:00", "\ud800"),
         *(True, False, 1e20, 10**30, -(10**30), float("inf"), float("nan"), {}, {"create": 1}, [1]),
     ],
 )
-def test_a_time_that_cannot_be_read_is_noted(said: Any) -> None:
-    created, note = event_time({"create": said}, None)
+def test_a_time_that_cannot_be_read_is_noted(sent: Any) -> None:
+    created, note = event_time({"create": sent}, None)
     assert created is None
-    assert note == f"The event's time {str(said)!r} cannot be read: the server's time is used."
+    assert note == f"The event's time {str(sent)!r} cannot be read: the server's time is used."
 
 
-def test_a_note_repeats_no_more_than_the_start_of_what_was_said() -> None:
+def test_a_note_repeats_only_the_start_of_a_long_time() -> None:
     _, note = event_time("no time " * 1000, None)
     assert note is not None
     assert len(note) < 150
@@ -104,7 +104,7 @@ def test_a_time_is_found_where_clients_put_it(time: Any, metadata: Any) -> None:
         (None, 5),
     ],
 )
-def test_where_no_time_is_said_nothing_is_noted(time: Any, metadata: Any) -> None:
+def test_a_missing_time_is_not_noted(time: Any, metadata: Any) -> None:
     assert event_time(time, metadata) == (None, None)
 
 
@@ -137,7 +137,7 @@ def test_a_time_without_a_zone_is_utc_whatever_the_zone_of_the_machine(monkeypat
 
 @given(JSON, JSON)
 @settings(deadline=None)
-def test_no_json_value_is_an_error(time: Any, metadata: Any) -> None:
+def test_no_json_value_raises(time: Any, metadata: Any) -> None:
     created, note = event_time(time, metadata)
     assert created is None or note is None
     assert created is None or TIMESTAMP.fullmatch(created)
@@ -146,12 +146,12 @@ def test_no_json_value_is_an_error(time: Any, metadata: Any) -> None:
 
 @given(st.lists(st.integers(0, 10**16) | st.integers(0, 3_000_000), min_size=1))
 @settings(deadline=None)
-def test_a_clock_says_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
+def test_a_clock_gives_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
     clock = Clock(iter(moments).__next__)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert [clock() for _ in moments] == [timestamp(epoch + timedelta(microseconds=moment)) for moment in moments]
 
 
-def test_the_clock_tells_the_time_of_day() -> None:
+def test_the_default_clock_gives_the_present_time() -> None:
     before = timestamp(datetime.now(UTC))
     assert before <= Clock()() <= timestamp(datetime.now(UTC))
