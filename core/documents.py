@@ -106,8 +106,8 @@ def secret_hash(secret: str) -> str:
 class Profile(Struct, frozen=True):
     """A person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
-    `doc_json` is the whole document (`ProfileDocument`) as JSON text, which takes less memory than objects and is what
-    the file stores. `memo` is the key of the memo of evaluations that belongs to this document; NO_MEMO without one.
+    `doc_json` is the whole document (`ProfileDocument`) as JSON text, the form in the file: it takes less memory than
+    objects. `memo` is the key of the memo of evaluations that belongs to this document; NO_MEMO without one.
     """
 
     id: str

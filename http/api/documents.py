@@ -112,7 +112,7 @@ class DocumentEndpoints:
 
 
 def _text(profile: Profile) -> bytes:
-    """The document as it is stored. Raises ValueError for what is no JSON object: another tool may have written it."""
+    """The document as it is stored. Raises ValueError unless it is a JSON object: another tool may have written it."""
     _parts(profile.doc_json)
     return bytes(profile.doc_json)
 

@@ -117,7 +117,7 @@ class Status(Struct, frozen=True):
 
 
 class Versions(Struct, frozen=True):
-    """`version` is that of trackd; the others are what it runs on."""
+    """Versions of trackd (`version`), and of Python, SQLite and Thespian under it."""
 
     version: str
     python: str
@@ -126,12 +126,12 @@ class Versions(Struct, frozen=True):
 
 
 class ErrorAnswer(Struct, frozen=True):
-    detail: Annotated[str, Meta(description="What was wrong, and what to do.")]
+    detail: Annotated[str, Meta(description="The fault, and how to avoid it.")]
 
 
 class Fault(Struct, frozen=True):
     loc: Annotated[
-        list[str | int], Meta(description="Where: `body`, `query`, `path` or `header`, and the way from there.")
+        list[str | int], Meta(description="The place: `body`, `query`, `path` or `header`, and the keys from there.")
     ]
     msg: str
     type: str
