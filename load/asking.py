@@ -1,4 +1,4 @@
-"""Single requests, for what is not measured: the probe before a run, and reading back after it."""
+"""Single requests that are not measured: the probe before a run, and the reading after it."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ MOST_TRIES = 5
 
 
 class Asker:
-    """One request at a time, on a connection that is made when it is needed."""
+    """Sends one request at a time, on a connection that is opened on demand."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -21,7 +21,7 @@ class Asker:
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body. Waits and asks again where the server asks for it. Raises OSError."""
+        """Returns status and body. After a 429 or 503 waits and sends the request again. Raises OSError."""
         status, body = 0, b""
         for tries in range(1, MOST_TRIES + 1):
             try:
@@ -51,12 +51,12 @@ class Asker:
             self._answer = None
 
     def answered(self, connection: Connection, status: int, body: bytes) -> None:
-        self._settle(connection, (status, body))
+        self._resolve(connection, (status, body))
 
     def lost(self, connection: Connection) -> None:
-        self._settle(connection, ConnectionError("the server closed the connection"))
+        self._resolve(connection, ConnectionError("the server closed the connection"))
 
-    def _settle(self, connection: Connection, outcome: tuple[int, bytes] | Exception) -> None:
+    def _resolve(self, connection: Connection, outcome: tuple[int, bytes] | Exception) -> None:
         if connection is not self._connection or self._answer is None or self._answer.done():
             return
         if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""A call as it is sent, and what an answer says of it."""
+"""A call as it is sent, and its answer as it is read."""
 
 from typing import Annotated
 
@@ -8,19 +8,22 @@ from trackd.load.history import History
 from trackd.load.target import Target
 
 EVENT = '{{"id":"{}","type":"page-view","properties":{{"page":"/load","position":{}}},"context":{{}}}}'
-_Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what a history can hold
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of the history's columns
 _Saved = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
 
 
 class Call:
-    """`again` says how it is retried: "" not at all, "answered" after its answer, "cut" after a cut connection."""
+    """One call. `claimed` is the number of the profile that it names, or NONE.
 
-    __slots__ = ("again", "attempt", "attempts", "intended", "number", "request", "session", "told")
+    `again` is the kind of its retry: "" for none, "answered" after its answer, "cut" after a cut connection.
+    """
 
-    def __init__(self, number: int, session: int, told: int, again: str) -> None:
+    __slots__ = ("again", "attempt", "attempts", "claimed", "intended", "number", "request", "session")
+
+    def __init__(self, number: int, session: int, claimed: int, again: str) -> None:
         self.number = number
         self.session = session
-        self.told = told
+        self.claimed = claimed
         self.again = again
         self.attempts = 0
         self.attempt = -1  # of the history
@@ -57,7 +60,7 @@ _decode_ids = msgspec.json.Decoder(list[str]).decode
 
 
 class Writer:
-    """Builds requests: what never changes is built once."""
+    """Builds requests; the constant parts are built once."""
 
     def __init__(self, target: Target, source_id: str, history: History) -> None:
         self._history = history
@@ -71,28 +74,28 @@ class Writer:
 
     def write(self, call: Call) -> None:
         history, profile = self._history, b""
-        if call.told >= 0:
-            profile = b',"profile":{"id":%b}' % msgspec.json.encode(history.profile_ids[call.told])
+        if call.claimed >= 0:
+            profile = b',"profile":{"id":%b}' % msgspec.json.encode(history.profile_ids[call.claimed])
         body = self._body % (call.session, profile, *(call.number,) * history.events_per_call)
         call.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
 
 class Reader:
-    """Reads answers. Ids that come as they were sent are compared as text, without a look at each."""
+    """Reads answers. Ids in the order in which they were sent are compared as one text."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._ids = msgspec.json.encode(history.event_ids)
 
     def read(self, body: bytes, call: int) -> tuple[Answer | None, list[int]]:
-        """The answer, None when it is none, and the number of each event; 0 where it has none."""
+        """The answer and the `seq` of each event. None if the body is not an answer, 0 for an event without a `seq`."""
         n = self._history.events_per_call
         try:
             answer = _decode(body)
             events = answer.debugging.events
             if bytes(events.ids) == self._ids % ((call,) * n) and len(events.seq) == n:
                 return answer, events.seq
-            told = dict(zip(_decode_ids(events.ids), events.seq, strict=False))
+            numbers = dict(zip(_decode_ids(events.ids), events.seq, strict=False))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None, [0] * n
-        return answer, [told.get(self._history.event_id(call, position), 0) for position in range(n)]
+        return answer, [numbers.get(self._history.event_id(call, position), 0) for position in range(n)]

@@ -7,12 +7,12 @@ import httptools
 
 
 class Owner(Protocol):
-    """Who is told. A connection has one request under way at a time."""
+    """The receiver of a connection's events. A connection has one request in flight at a time."""
 
     def answered(self, connection: "Connection", status: int, body: bytes) -> None: ...
 
     def lost(self, connection: "Connection") -> None:
-        """It is closed, by whomever; what was under way has no answer."""
+        """The connection is closed, by either side; a request in flight gets no answer."""
 
 
 class Connection(asyncio.Protocol):
@@ -29,7 +29,7 @@ class Connection(asyncio.Protocol):
         cast(asyncio.Transport, self._transport).write(request)
 
     def close(self) -> None:
-        """What was sent before still leaves."""
+        """Close it; bytes that were written before are still sent."""
         if self._transport is not None:
             self._transport.close()
 

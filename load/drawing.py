@@ -1,4 +1,4 @@
-"""Plots as SVG that needs nothing else."""
+"""Plots as self-contained SVG."""
 
 import re
 import sys
@@ -6,11 +6,11 @@ from typing import Any
 
 import pygal
 
-# pygal leaves a finder for its plugins behind, of a kind that Python 3.11 warns of at each import that follows.
+# pygal leaves a finder for its plugins behind, which makes Python 3.11 warn at each later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 
 def svg(chart: Any) -> str:
-    """Without the scripts, which hold a chart's options and have nothing to do here."""
+    """The chart as SVG, without its scripts, which hold only options."""
     drawn = chart.render(is_unicode=True, disable_xml_declaration=True)
     return re.sub("<script.*?</script>", "", drawn, flags=re.DOTALL)

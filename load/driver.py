@@ -1,4 +1,4 @@
-"""Drives the clients: each is one connection with one call under way.
+"""Drives the clients: each is one connection with one call in flight.
 
 Closed loop: a client sends its next call when it has its answer. Open loop (a rate): calls are due at fixed moments,
 wait for a client if none is free, and their latency counts from the moment when they were due.
@@ -17,8 +17,8 @@ from trackd.load.target import Target
 from trackd.load.workload import Workload
 
 ANSWER_TIMEOUT_S = 60  # the server gives up after limits.call_timeout_s, 30 by default
-FINISH_S = 10  # after the end: for calls under way, and for retries that are due
-SILENT_S = 90  # so long without any answer: the server is gone
+FINISH_S = 10  # after the end: for calls in flight, and for retries that are due
+SILENT_S = 90  # without any answer for so long the server counts as gone
 RECONNECT_S = 0.1
 LOOK_S = 0.05
 TIMER_S = 0.001  # uvloop rounds to that: of a shorter wait it would make none, and spin
@@ -27,7 +27,7 @@ MOST_FAULTS = 5  # answers 5xx to one call, 503 aside
 
 
 class Client:
-    """A place for a call, whatever the connection."""
+    """One client: a connection, which may be replaced, and at most one call."""
 
     __slots__ = ("call", "connection", "number", "sent")
 
@@ -35,7 +35,7 @@ class Client:
         self.number = number
         self.connection: Connection | None = None
         self.call: Call | None = None
-        self.sent = NEVER  # when what is under way was sent
+        self.sent = NEVER  # when the call in flight was sent
 
 
 class Driver:
@@ -51,7 +51,7 @@ class Driver:
         duration_s: float | None,
         rate: float | None,
     ) -> None:
-        """Ends after so many calls or so much time, whichever comes first."""
+        """The run ends after `calls` or `duration_s`, the one that is reached first."""
         self.measures = Measures()
         self.gone = False  # the server did not answer any more
         self._target, self._writer, self._workload, self._history = target, writer, workload, history
@@ -66,14 +66,14 @@ class Driver:
         self._calls = calls if calls is not None else 2**31 - 1
         self._duration_s, self._rate = duration_s, rate
         self._due = self._ends = self._deadline = NEVER
-        self._began = self._heard = 0.0
+        self._began = self._last_answer = 0.0
         self._waking = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = asyncio.Event()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._began = self._heard = self._due = time.perf_counter()
+        self._began = self._last_answer = self._due = time.perf_counter()
         self._ends = self._began + self._duration_s if self._duration_s is not None else NEVER
         for client in self._clients:
             self._reconnect(client)
@@ -100,15 +100,15 @@ class Driver:
     def elapsed(self) -> float:
         return time.perf_counter() - self._began
 
-    # What the connections tell.
+    # Events of the connections.
 
     def answered(self, connection: Connection, status: int, body: bytes) -> None:
         now = time.perf_counter()
         client = self._by_connection.get(connection)
-        if client is None or client.call is None:  # cut in the same moment
+        if client is None or client.call is None:  # cut at the same moment
             return
         call, client.call, client.sent = client.call, None, NEVER
-        self._heard = now
+        self._last_answer = now
         self.measures.statuses[status] += 1
         if status == 200:
             self._took(call, now, body)
@@ -148,7 +148,7 @@ class Driver:
             profile = self._history.answer(call.attempt, now, answer.profile.id, saved, seqs)
             self._workload.answered(call.session, profile)
         self.measures.answers += 1
-        if call.again:  # also of one that was to be cut, and was answered before
+        if call.again:  # also a call that was to be cut, but was answered before
             call.again = ""
             self._again.append(call)
         else:
@@ -158,7 +158,7 @@ class Driver:
             call.intended = 0.0
 
     def _unanswered(self, client: Client, status: int) -> None:
-        """The client's call has no answer: it is sent again."""
+        """Send the client's call again, because it got no answer."""
         call, client.call, client.sent = client.call, None, NEVER
         assert call is not None
         self._history.end(call.attempt, NEVER, status)
@@ -167,7 +167,7 @@ class Driver:
     # Sending.
 
     def _pump(self) -> None:
-        """Give free clients what is to be sent; calls that start together wait until enough clients are free."""
+        """Give due calls to free clients; calls that start together wait until enough clients are free."""
         if self._done.is_set():  # a timer may come after the end
             return
         while self._idle:
@@ -188,7 +188,7 @@ class Driver:
         return self._workload.calls >= self._calls or now >= self._ends
 
     def _next_step(self) -> bool:
-        """False when nothing is due."""
+        """Draw the next calls. Returns False if none is due."""
         now = time.perf_counter()
         if self._over(now):
             return False
@@ -198,7 +198,7 @@ class Driver:
                 self._loop.call_later(max(self._due - now, TIMER_S), self._wake)
             return False
         if not self._unfinished:
-            self._heard = now  # from now on there is something to hear of
+            self._last_answer = now  # only now an answer can be expected
         self._step = self._workload.next(self._calls - self._workload.calls)
         self._unfinished += len(self._step)
         intended = now
@@ -218,7 +218,7 @@ class Driver:
         assert connection is not None
         client.call = call
         client.sent = time.perf_counter()
-        call.attempt = self._history.begin(call.number, client.number, call.session, call.told, client.sent)
+        call.attempt = self._history.begin(call.number, client.number, call.session, call.claimed, client.sent)
         call.attempts += 1
         if call.attempts > 1:
             self.measures.retries += 1
@@ -230,19 +230,19 @@ class Driver:
         if client.call is not call or client.connection is not connection:
             return  # the answer was faster
         self.measures.cut += 1
-        call.again, call.intended = "", 0.0  # how long it takes says nothing about the server
+        call.again, call.intended = "", 0.0  # its latency is not the server's
         self._unanswered(client, CUT)
         connection.close()
         self._pump()
 
     def _resume(self, client: Client, call: Call, connection: Connection) -> None:
-        """The wait that the server asked for is over."""
+        """Send a call again, after the wait that the server asked for."""
         self._again.append(call)
         if client.connection is connection and connection.usable:
             self._idle.append(client)
         self._pump()
 
-    # Connections, and what needs a look now and then.
+    # Connections, and checks now and then.
 
     async def _connect(self, client: Client) -> None:
         while not self._done.is_set():
@@ -273,6 +273,6 @@ class Driver:
                 if client.connection is not None and client.sent < now - ANSWER_TIMEOUT_S:
                     client.connection.close()
             self._pump()
-            self.gone = bool(self._unfinished) and now - self._heard > SILENT_S
+            self.gone = bool(self._unfinished) and now - self._last_answer > SILENT_S
             if self.gone or now >= min(self._ends + FINISH_S, self._deadline):
                 self._done.set()

@@ -1,4 +1,4 @@
-"""What keeps a load test from beginning, or from being judged."""
+"""Errors of a load test."""
 
 
 class LoadError(Exception):
@@ -6,4 +6,4 @@ class LoadError(Exception):
 
 
 class NotReadBackError(Exception):
-    """What was stored cannot be read: one sentence."""
+    """The stored events cannot be read: one sentence."""

@@ -1,4 +1,4 @@
-"""What a run saw: every attempt of every call, in columns.
+"""The record of a run: every attempt of every call, in columns.
 
 A call is sent in one attempt or, when it is retried, in several with the same event ids. A row is 40 bytes, and 8 for
 each event: 19 MB for 300,000 calls of 3 events.
@@ -7,8 +7,8 @@ each event: 19 MB for 300,000 calls of 3 events.
 from array import array
 from collections.abc import Sequence
 
-UNANSWERED = 0  # the status of an attempt whose connection was lost, or that is still under way at the end
-CUT = -1  # of one whose connection the client cut on purpose
+UNANSWERED = 0  # the status of an attempt whose connection was lost, or that is still in flight at the end
+CUT = -1  # of an attempt whose connection the client cut on purpose
 OK = 200
 NEVER = float("inf")
 NONE = -1
@@ -21,30 +21,30 @@ class History:
         self.run = run
         self.events_per_call = events_per_call
         self.profile_ids: list[str] = []
-        self.session_ids = f"{run}-s%d"  # a pattern, of a session's number
-        self.event_ids = [f"{run}-%d-{position}" for position in range(events_per_call)]  # of a call's
+        self.session_ids = f"{run}-s%d"  # a pattern for a session's number
+        self.event_ids = [f"{run}-%d-{position}" for position in range(events_per_call)]  # patterns for a call's number
         self.call = array("i")
         self.client = array("i")
         self.session = array("i")
-        self.told = array("i")  # the number of the profile that the client named, or NONE
+        self.claimed = array("i")  # the number of the profile that the call named, or NONE
         self.sent = array("d")
         self.answered = array("d")
         self.status = array("h")
         self.saved = array("h")
         self.profile = array("i")  # the number of the profile that the answer named, or NONE
-        self.seqs = array("q")  # events_per_call of each row; 0 where the answer has no number of an event
+        self.seqs = array("q")  # events_per_call for each row; 0 where the answer has no seq for an event
         self._numbers: dict[str, int] = {}
         self._no_seqs = array("q", [0] * events_per_call)
 
     def __len__(self) -> int:
         return len(self.call)
 
-    def begin(self, call: int, client: int, session: int, told: int, sent: float) -> int:
-        """An attempt is sent. Returns its number."""
+    def begin(self, call: int, client: int, session: int, claimed: int, sent: float) -> int:
+        """Record that an attempt is sent. Returns its number."""
         self.call.append(call)
         self.client.append(client)
         self.session.append(session)
-        self.told.append(told)
+        self.claimed.append(claimed)
         self.sent.append(sent)
         self.answered.append(NEVER)
         self.status.append(UNANSWERED)
@@ -54,7 +54,7 @@ class History:
         return len(self.call) - 1
 
     def answer(self, attempt: int, answered: float, profile_id: str, saved: int, seqs: Sequence[int]) -> int:
-        """The attempt was answered 200; returns the number of the profile. `seqs` are in the order of the events."""
+        """Record an answer with status 200; returns the profile's number. `seqs` are in the order of the events."""
         profile = self._numbers.get(profile_id)
         if profile is None:
             profile = self._numbers[profile_id] = len(self.profile_ids)
@@ -67,7 +67,7 @@ class History:
         return profile
 
     def end(self, attempt: int, at: float, status: int) -> None:
-        """The attempt got another answer, or none."""
+        """Record another answer, or that there was none."""
         self.answered[attempt] = at if status > 0 else NEVER
         self.status[attempt] = status
 
@@ -81,7 +81,7 @@ class History:
         return self.event_ids[position] % call
 
     def event_of(self, event_id: str) -> tuple[int, int] | None:
-        """Which call and position have this id; None when no call of this run has it."""
+        """The call and the position of the event with this id; None if no call of this run has it."""
         run, _, rest = event_id.partition("-")
         call, _, position = rest.partition("-")
         if run != self.run or not (call.isdecimal() and position.isdecimal()):

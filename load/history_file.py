@@ -13,12 +13,12 @@ from trackd.load.summary import summary
 FORMAT = "trackd history"
 VERSION = 1
 READ_EVENTS = 1_000
-SENT, ENDED = 0, 1  # of one moment what was sent comes first
-NOTHING_DONE = range(400, 500)  # these answers leave nothing behind
+SENT, ENDED = 0, 1  # entries of the same time: sent ones first
+NOTHING_STORED = range(400, 500)
 
 
 def write_history(file: IO[bytes], result: Result) -> None:
-    """A head, what was sent and what came of it in the order of time, and what was read back."""
+    """A head, the attempts and their outcomes in the order of time, and the events that were read back."""
     encode, history = msgspec.json.encode, result.history
     about = summary(result)
     head = {key: about[key] for key in ("url", "source", "run", "options")}
@@ -43,7 +43,7 @@ def _entries(result: Result) -> Iterator[dict[str, Any]]:
 
 
 def _processes(history: History, clients: int) -> list[int]:
-    """A process of which an outcome is not known is not heard of again: its client goes on as another one."""
+    """The process of each attempt. After an unknown outcome a client continues as another process."""
     current = list(range(clients))
     processes = []
     for client, status in zip(history.client, history.status, strict=True):
@@ -54,11 +54,11 @@ def _processes(history: History, clients: int) -> list[int]:
 
 
 def _call(history: History, attempt: int) -> tuple[str, dict[str, Any]]:
-    told, call = history.told[attempt], history.call[attempt]
+    claimed, call = history.claimed[attempt], history.call[attempt]
     return "invoke", {
         "call": call,
         "session": history.session_id(history.session[attempt]),
-        "profile": history.profile_ids[told] if told >= 0 else None,
+        "profile": history.profile_ids[claimed] if claimed >= 0 else None,
         "events": [history.event_id(call, position) for position in range(history.events_per_call)],
     }
 
@@ -66,7 +66,7 @@ def _call(history: History, attempt: int) -> tuple[str, dict[str, Any]]:
 def _outcome(history: History, attempt: int) -> tuple[str, dict[str, Any]]:
     status, call = history.status[attempt], history.call[attempt]
     if status != OK:
-        return "fail" if status in NOTHING_DONE else "info", {"call": call, "status": status if status > 0 else None}
+        return "fail" if status in NOTHING_STORED else "info", {"call": call, "status": status if status > 0 else None}
     profile = history.profile_ids[history.profile[attempt]]
     return "ok", {"call": call, "profile": profile, "seq": history.seqs_of(attempt), "saved": history.saved[attempt]}
 

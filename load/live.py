@@ -12,7 +12,7 @@ from trackd.load.measures import Interval, Measures
 
 
 class Terminal:
-    """Shows the last second beside the whole run, on stderr."""
+    """Shows figures of the last second and of the whole run, on stderr."""
 
     def __init__(self, calls: int | None, duration_s: float | None) -> None:
         self._console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""Numbers of a run: counts, latencies, and how both went over time."""
+"""Figures of a run: counts, latencies, and both over time."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
 
 @dataclass(frozen=True)
 class Interval:
-    """What happened between two looks. Times in seconds, latencies in milliseconds."""
+    """Figures of one interval. Times in seconds, latencies in milliseconds."""
 
     began: float
     lasted: float
@@ -29,13 +29,13 @@ class Interval:
 
 @dataclass
 class Measures:
-    """The driver counts; `look` closes an interval."""
+    """Counted by the driver; `look` closes an interval."""
 
     answers: int = 0  # 200, of retries too
     retries: int = 0
     cut: int = 0
     lost: int = 0
-    late: int = 0  # of an open loop: calls that were due and were never sent
+    late: int = 0  # open loop: calls that were due and never sent
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)  # of calls answered since the last look
     intervals: list[Interval] = field(default_factory=list)
@@ -50,12 +50,12 @@ class Measures:
         return sum(count for status, count in self.statuses.items() if status != 200) + self.lost
 
     def took(self, latency_s: float) -> None:
-        """A call was answered. Recorded at once: 5,000 of them together would hold up the clients for 6 ms."""
+        """Record the latency of an answered call. At once: many together would delay the clients."""
         self.latencies_s.append(latency_s)
         self.histogram.record_value(max(1, int(latency_s * 1e6)))
 
     def look(self, now: float) -> Interval:
-        """`now` counts from the start of the run."""
+        """Close an interval; `now` counts from the start of the run."""
         latencies, self.latencies_s = sorted(self.latencies_s), []
         p50, p99, top = (
             [1e3 * latencies[min(int(share * len(latencies)), len(latencies) - 1)] for share in (0.5, 0.99, 1)]

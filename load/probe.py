@@ -1,4 +1,4 @@
-"""One call before a run: is this trackd, does it know the source, and does it number what is sent?"""
+"""One call before a run: is this trackd, does the source exist, are its events stored and numbered?"""
 
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from trackd.load.target import Target
 
 
 async def probe(target: Target, source_id: str, run: str, events_per_call: int, token: str | None) -> None:
-    """Makes a profile of its own. Raises LoadError with a sentence."""
+    """Send the call, for a new profile. Raises LoadError with a sentence."""
     call = Call(0, 0, NONE, "")
     history = History(f"{run}probe", events_per_call)
     Writer(target, source_id, history).write(call)

@@ -1,4 +1,4 @@
-"""Reads all that a run's profiles have now."""
+"""Reads the events of a run's profiles after the run."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ _decode = msgspec.json.Decoder(_Page).decode
 
 
 async def read_back(target: Target, token: str, history: History, moved: Callable[[int], None]) -> Stored:
-    """`moved` is told how many profiles are done. Raises NotReadBackError."""
+    """Calls `moved` with the number of profiles that are done. Raises NotReadBackError."""
     stored = Stored(history)
     profiles = iter(range(len(history.profile_ids)))
     try:
@@ -60,7 +60,7 @@ async def _reader(
 
 async def _profile(asker: Asker, target: Target, token: str, profile_id: str, profile: int, stored: Stored) -> None:
     cursor: str | None = None
-    while profile_id:  # an answer that could not be read named none
+    while profile_id:  # empty for an answer that could not be read
         status, body = await asker.ask(page_request(target, token, profile_id, PAGE, cursor))
         if status == 404:
             return

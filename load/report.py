@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: the plots are SVG, drawn by pygal, which loads no scripts then."""
+"""A run as one self-contained HTML page; the plots are SVG, drawn by pygal."""
 
 from collections import Counter
 from html import escape
@@ -103,9 +103,9 @@ def _calls_per_profile(history: History) -> str:
 
 
 def _shown(intervals: list[Interval]) -> list[Interval]:
-    """A long run's seconds in at most so many points, none of which hides an error or the worst latency.
+    """A long run's intervals in at most MOST_POINTS points, none of which hides an error or the worst latency.
 
-    What is left of a second at the end is left out: it would show as a fall.
+    A part of a second at the end is left out: it would look like a drop.
     """
     if len(intervals) > 1 and intervals[-1].lasted < SHORTEST_S:
         intervals = intervals[:-1]

@@ -26,7 +26,7 @@ INTERVAL_S = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. It ends after `calls` or `duration_s`, whichever comes first."""
+    """The options of a run. It ends after `calls` or `duration_s`, the one that is reached first."""
 
     target: Target
     source_id: str
@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """`not_read_back` says why, when it was not."""
+    """The outcome of a run. `not_read_back` is the reason why nothing was read back, None if it was."""
 
     plan: Plan
     history: History
@@ -53,16 +53,16 @@ class Result:
 
 
 class Display(Protocol):
-    """Who is told how it goes."""
+    """Shows the progress of a run."""
 
     def interval(self, interval: Interval, measures: Measures) -> None: ...
 
     def reading(self, profiles: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Yields what is told how many profiles were read back."""
+        """Yields a function that takes the number of profiles read back so far."""
 
 
 async def run(plan: Plan, display: Display) -> Result:
-    """The first Ctrl+C ends the load, one more whatever is still going on. Raises LoadError before anything began."""
+    """Run the plan. The first Ctrl+C ends the load, the second one the waiting. Raises LoadError if it cannot begin."""
     history = History(secrets.token_hex(6), plan.events_per_call)
     await probe(plan.target, plan.source_id, history.run, plan.events_per_call, plan.token)
     driver = Driver(
@@ -76,23 +76,23 @@ async def run(plan: Plan, display: Display) -> Result:
         rate=plan.rate,
     )
     with _interrupts(driver.stop):
-        looking = asyncio.create_task(_look(driver, display))
+        watching = asyncio.create_task(_watch(driver, display))
         with _no_collections():
             await driver.run()
-        looking.cancel()
+        watching.cancel()
     stored, why, failed = await _stored(plan, history, display)
     verdict = judge(history, stored)
     return Result(plan, history, stored, driver.measures, verdict, why, failed, driver.gone)
 
 
-async def _look(driver: Driver, display: Display) -> None:
+async def _watch(driver: Driver, display: Display) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
         display.interval(driver.measures.look(driver.elapsed), driver.measures)
 
 
 async def _stored(plan: Plan, history: History, display: Display) -> tuple[Stored | None, str | None, bool]:
-    """What was read back, or why nothing was, and whether that is a failure."""
+    """The events that were read back; or None, the reason, and whether that is a failure."""
     if plan.token is None:
         return None, "no token was given", False
     with display.reading(len(history.profile_ids)) as moved:
@@ -108,7 +108,7 @@ async def _stored(plan: Plan, history: History, display: Display) -> tuple[Store
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """The garbage collector would look through all that was recorded: 40 ms, in which no answer is taken."""
+    """Without the garbage collector, which would stop the run for a walk through all that was recorded."""
     gc.disable()
     try:
         yield
@@ -118,7 +118,7 @@ def _no_collections() -> Iterator[None]:
 
 @contextmanager
 def _interrupts(action: Callable[[], object]) -> Iterator[None]:
-    """While it is open, Ctrl+C and SIGTERM do this instead of what they usually do."""
+    """Within the block Ctrl+C and SIGTERM run the action."""
     loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, action)

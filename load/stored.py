@@ -1,4 +1,4 @@
-"""What was read back after a run: the number of each event, as the server has it."""
+"""The events that were read back after a run, with their numbers."""
 
 from array import array
 
@@ -11,13 +11,13 @@ class Stored:
     def __init__(self, history: History) -> None:
         self._history = history
         self.calls = max(history.call, default=-1) + 1
-        self.seqs = array("q", bytes(8 * self.calls * history.events_per_call))  # 0: not there
-        self.profiles = array("i", [NONE]) * len(self.seqs)  # where it was found
+        self.seqs = array("q", bytes(8 * self.calls * history.events_per_call))  # 0: not found
+        self.profiles = array("i", [NONE]) * len(self.seqs)  # the profile in which it was found
         self.profiles_read: set[int] = set()
         self.twice: list[tuple[int, int]] = []  # call and profile
 
     def add(self, profile: int, event_id: str, seq: int) -> None:
-        """An event of a profile. Those of others than this run say nothing about it."""
+        """Add an event of a profile. Events of other runs are ignored."""
         found = self._history.event_of(event_id)
         if found is None or found[0] >= self.calls or found[1] >= self._history.events_per_call:
             return

@@ -85,14 +85,14 @@ def shortest(result: Result) -> dict[str, Any] | None:
 
 def attempt_document(history: History, attempt: int) -> dict[str, Any]:
     """An attempt in full. Times are seconds since the first one was sent."""
-    call, told = history.call[attempt], history.told[attempt]
+    call, claimed = history.call[attempt], history.claimed[attempt]
     answered, profile = history.answered[attempt], history.profile[attempt]
     return {
         "client": history.client[attempt],
         "sent_s": round(history.sent[attempt] - history.sent[0], 6),
         "answered_s": round(answered - history.sent[0], 6) if history.status[attempt] > 0 else None,
         "session": history.session_id(history.session[attempt]),
-        "told_profile": history.profile_ids[told] if told >= 0 else None,
+        "told_profile": history.profile_ids[claimed] if claimed >= 0 else None,
         "events": [history.event_id(call, position) for position in range(history.events_per_call)],
         "outcome": outcome(history.status[attempt]),
         "profile": history.profile_ids[profile] if profile >= 0 else None,

@@ -1,11 +1,11 @@
-"""Where calls go: a server's address, and the parts of requests that never change."""
+"""The server's address, and the constant parts of requests."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trackd.load.errors import LoadError
 
-USER_AGENT = "Mozilla/5.0 (trackd load)"  # rules may take a bare library for a bot
+USER_AGENT = "Mozilla/5.0 (trackd load)"  # rules may classify a bare library as a bot
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The verdict on a run, from the answers alone and from what was read back. Pure: history in, findings out.
+"""The verdict on a run, from its answers and from the events that were read back. Pure: history in, findings out.
 
-A call's numbers are those of its earliest answer. 300,000 calls of 3 events are judged in about 2 s: everything is
-a pass over the history, or one over a profile's calls after sorting them.
+A call's numbers are those of its earliest answer. Each check is one pass over the history, or one over a profile's
+calls after sorting them.
 """
 
 from array import array
@@ -14,7 +14,7 @@ from trackd.load.stored import Stored
 
 
 class Rule(StrEnum):
-    """What must hold, in words."""
+    """The promises, as sentences."""
 
     NUMBERED = "every answered event has one seq"
     UNIQUE = "no seq twice in a profile"
@@ -23,10 +23,10 @@ class Rule(StrEnum):
     ONE_PROFILE = "one profile per session"
     RETRIES = "retries got the first numbers, and are recorded once"
     ANSWERED = "a call that is sent again and again is answered in the end"
-    READ_BACK = "nothing answered is missing when read back, nothing is there in part or twice"
+    READ_BACK = "no answered event is missing when read back, none is stored in part or twice"
 
 
-MOST_REFUSALS = 5  # a busy server says 503 now and then; the same call so often without a 200 is not taken at all
+MOST_REFUSALS = 5  # a busy server answers 503 now and then, but not the same call so often
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Violation:
 
 @dataclass
 class Verdict:
-    """How often each rule was broken, and the shortest history that shows it."""
+    """The number of violations of each rule, and the shortest history that shows one."""
 
     read_back: bool
     counts: dict[Rule, int] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class _Judge:
         self.first_answer = array("d", [NEVER]) * calls
         self.source = array("i", [NONE]) * calls  # the attempt whose answer has the call's numbers
         self.first_attempt = array("i", [NONE]) * calls
-        self.profile_of_session: dict[int, int] = {}  # the attempt that tells it
-        self.told_by: dict[int, int] = {}  # the first attempt whose answer names the profile
+        self.profile_of_session: dict[int, int] = {}  # the attempt whose answer names it first
+        self.named_by: dict[int, int] = {}  # the first attempt whose answer names the profile
 
     def violated(self, rule: Rule, sentence: str, *attempts: int) -> None:
-        """Fewer attempts are shorter; of as many, those that lie closer together in time."""
+        """Count a violation. The shortest history has the fewest attempts, then the least time between them."""
         shown = tuple(sorted(dict.fromkeys(attempts)))
         sent = [self.history.sent[attempt] for attempt in shown]
         length = (len(shown), max(sent) - min(sent))
@@ -78,7 +78,7 @@ class _Judge:
             verdict.shortest, verdict._length = Violation(rule, sentence, shown), length
 
     def numbers(self, call: int) -> list[int]:
-        """Of an answered call as answered, of another as read back; empty when nobody knows."""
+        """A call's numbers: from its answer, else as read back; empty if neither has them."""
         if self.source[call] != NONE:
             return self.history.seqs_of(self.source[call])
         read = self.stored.of(call) if self.stored else []
@@ -135,7 +135,7 @@ def _retries(case: _Judge) -> None:
         refused = [each for each in attempts if history.status[each] >= 500]
         if not answered and len(refused) >= MOST_REFUSALS:
             case.violated(
-                Rule.ANSWERED, f"a call was sent {len(attempts)} times and never taken", *refused[:MOST_REFUSALS]
+                Rule.ANSWERED, f"a call was sent {len(attempts)} times and never answered 200", *refused[:MOST_REFUSALS]
             )
         for each in answered:
             if history.profile[each] != history.profile[first]:
@@ -144,10 +144,10 @@ def _retries(case: _Judge) -> None:
                 case.violated(Rule.RETRIES, "the same call was answered with two sets of numbers", first, each)
         recorded = sum(history.saved[each] for each in answered)
         if recorded > n:
-            case.violated(Rule.RETRIES, f"of {n} events {recorded} were said to be saved", *answered)
+            case.violated(Rule.RETRIES, f"of {n} events {recorded} were reported as saved", *answered)
         elif answered == attempts and recorded < n:
             case.violated(
-                Rule.RETRIES, f"of {n} events that are all new only {recorded} were said to be saved", *answered
+                Rule.RETRIES, f"of {n} events that are all new only {recorded} were reported as saved", *answered
             )
 
 
@@ -156,44 +156,44 @@ def _sessions(case: _Judge) -> None:
     for attempt in sorted(range(len(history)), key=history.answered.__getitem__):
         if history.status[attempt] != OK:
             continue
-        profile, told = history.profile[attempt], history.told[attempt]
-        case.told_by.setdefault(profile, attempt)
+        profile, claimed = history.profile[attempt], history.claimed[attempt]
+        case.named_by.setdefault(profile, attempt)
         first = case.profile_of_session.setdefault(history.session[attempt], attempt)
         if history.profile[first] != profile:
             case.violated(Rule.ONE_PROFILE, "two calls of one session were answered with two profiles", first, attempt)
-        elif told not in (NONE, profile):
-            learnt = case.told_by.get(told, attempt)
+        elif claimed not in (NONE, profile):
+            earlier = case.named_by.get(claimed, attempt)
             case.violated(
-                Rule.ONE_PROFILE, "a call that names a known profile was answered with another", learnt, attempt
+                Rule.ONE_PROFILE, "a call that names a known profile was answered with another", earlier, attempt
             )
 
 
 def _by_profile(case: _Judge) -> dict[int, "array[int]"]:
-    """The calls of each profile, those without an answer too as far as their session's profile is known."""
+    """The calls of each profile; a call without an answer is one of its session's profile, or of the one it named."""
     history = case.history
     calls: dict[int, array[int]] = {}
     for call, attempt in enumerate(case.first_attempt):
         if attempt == NONE:
             continue
-        teller = case.source[call]
-        if teller == NONE:
-            teller = case.profile_of_session.get(history.session[attempt], NONE)
-        profile = history.profile[teller] if teller != NONE else history.told[attempt]
+        witness = case.source[call]
+        if witness == NONE:
+            witness = case.profile_of_session.get(history.session[attempt], NONE)
+        profile = history.profile[witness] if witness != NONE else history.claimed[attempt]
         if profile != NONE:
             calls.setdefault(profile, array("i")).append(call)
     return calls
 
 
 def _numbers(case: _Judge, profile: int, calls: "array[int]") -> None:
-    """No number twice, and none left out but for the calls that nobody heard of again."""
+    """No number occurs twice, and only the numbers of calls without an answer may be missing."""
     name = case.history.profile_ids[profile]
     numbered: list[tuple[int, int]] = []
-    unheard = 0
+    unanswered = 0
     for call in calls:
         seqs = [seq for seq in case.numbers(call) if seq > 0]
         numbered.extend((seq, call) for seq in seqs)
         if case.source[call] == NONE and not seqs and (case.stored is None or profile not in case.stored.profiles_read):
-            unheard += 1
+            unanswered += 1
     numbered.sort()
     gaps: list[tuple[int, int, int, int]] = []
     last, last_call = 0, NONE
@@ -204,9 +204,9 @@ def _numbers(case: _Judge, profile: int, calls: "array[int]") -> None:
         elif seq > last + 1:
             gaps.append((last, seq, last_call, call))
         last, last_call = seq, call
-    if sum(after - before - 1 for before, after, _, _ in gaps) > unheard * case.history.events_per_call:
+    if sum(after - before - 1 for before, after, _, _ in gaps) > unanswered * case.history.events_per_call:
         _gaps(case, name, gaps)
-    elif unheard:
+    elif unanswered:
         _gaps(case, name, [gap for gap in gaps if (gap[1] - gap[0] - 1) % case.history.events_per_call])
 
 
@@ -220,7 +220,7 @@ def _gaps(case: _Judge, name: str, gaps: list[tuple[int, int, int, int]]) -> Non
 
 
 def _order(case: _Judge, calls: "array[int]") -> None:
-    """If B was sent after A's answer, B's numbers are higher: in the order of sending, with A's by their answers."""
+    """If B was sent after A's answer, B's numbers are higher. Merges calls by sending and answers by time."""
     by_sent = sorted(calls, key=case.first_sent.__getitem__)
     by_answer = sorted(
         (call for call in calls if case.source[call] != NONE), key=case.first_answer.__getitem__, reverse=True
@@ -256,5 +256,7 @@ def _read_back(case: _Judge, stored: Stored) -> None:
             case.violated(verdict, "the events are stored in another profile", source)
     for call, profile in stored.twice:
         case.violated(
-            verdict, f"an event is there twice, last in profile {history.profile_ids[profile]}", case.shown(call)
+            verdict,
+            f"an event is stored twice, the second time in profile {history.profile_ids[profile]}",
+            case.shown(call),
         )

@@ -1,4 +1,4 @@
-"""Which calls are sent, in which order: the same for the same seed, but for what the answers change."""
+"""The calls of a run and their order: the same for the same seed, except for the profile ids that answers bring."""
 
 import random
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Mix:
 
 
 class Workload:
-    """People with sessions. A person's profile becomes known with the answer to the person's first session; until
+    """People with sessions. The answer to a person's first session brings the person's profile id; until
     then all the person's calls are of that session and name no profile.
 
     A session that begins with simultaneous first calls names none either, so that any but a person's first one is
@@ -32,7 +32,7 @@ class Workload:
 
     def __init__(self, mix: Mix) -> None:
         self._mix = mix
-        # Drawn again from the seed; what is drawn of one kind does not change the other, whatever the answers do.
+        # A generator for each kind of choice, so that the answers do not change the other choices.
         self._people = random.Random(f"people {mix.seed}")  # noqa: S311 no secrets
         self._retried = random.Random(f"retried {mix.seed}")  # noqa: S311
         self._waits = random.Random(f"waits {mix.seed}")  # noqa: S311
@@ -45,32 +45,32 @@ class Workload:
         self.calls = 0
 
     def next(self, most: int) -> list[Call]:
-        """The calls that start together next, at most so many."""
+        """The next calls, which start together; at most `most`."""
         draw, sessions = self._people.random, self._mix.sessions_per_profile
         hot, someone, one, together = draw() < self._hot, draw(), draw(), draw() < self._first_calls
         person = 0 if hot else int(someone * self._mix.profiles)
         session = person * sessions + int(one * sessions)
-        told = self._profile_of_session.get(session, NONE)
-        if told == NONE and session not in self._alone:
-            told = self._profile_of_person.get(person, NONE)
+        claimed = self._profile_of_session.get(session, NONE)
+        if claimed == NONE and session not in self._alone:
+            claimed = self._profile_of_person.get(person, NONE)
         if session in self._begun:
-            return [self._call(session, told)]
+            return [self._call(session, claimed)]
         first = session == person * sessions
         if together and (first or person):  # the hot profile keeps its sessions
             self._begun.add(session)
             if not first:
                 self._alone.add(session)
             return [self._call(session, NONE) for _ in range(min(self._together, most))]
-        if told == NONE:
+        if claimed == NONE:
             session = person * sessions
         self._begun.add(session)
-        return [self._call(session, told)]
+        return [self._call(session, claimed)]
 
-    def _call(self, session: int, told: int) -> Call:
+    def _call(self, session: int, claimed: int) -> Call:
         drawn = self._retried.random()
         again = "" if drawn >= self._retries else "cut" if drawn < self._retries / 2 else "answered"
         self.calls += 1
-        return Call(self.calls - 1, session, told, again)
+        return Call(self.calls - 1, session, claimed, again)
 
     def wait_before_cut(self) -> float:
         """Seconds; half of the connections are cut as soon as the call is written."""

@@ -69,7 +69,7 @@ class Load:
 def check_file(load: Load) -> None:
     stored = rows(load.server.db, "SELECT id, seq FROM event")
     by_id = {row["id"]: row["seq"] for row in stored}
-    assert len(by_id) == len(stored), "an event is there twice"
+    assert len(by_id) == len(stored), "an event is stored twice"
     assert {key: by_id.get(key) for key in load.answered} == load.answered
     for row in rows(
         load.server.db,
@@ -78,5 +78,5 @@ def check_file(load: Load) -> None:
     ):
         assert row == {"seq": row["n"], "n": row["n"], "d": row["n"], "a": 1, "b": row["n"], "views": row["n"]}
     calls = rows(load.server.db, "SELECT count(*) AS n FROM event GROUP BY substr(id, 1, length(id) - 2)")
-    assert {row["n"] for row in calls} == {3}, "a call is there in part"
+    assert {row["n"] for row in calls} == {3}, "a call is stored in part"
     assert rows(load.server.db, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]

@@ -20,7 +20,7 @@ class Attempt:
     profile: str = ""
     seqs: tuple[int, ...] = ()
     saved: int = 0
-    told: str = ""
+    claimed: str = ""
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Played:
                 history.answer(number, row.answered, row.profile, row.saved, row.seqs)
             else:
                 history.end(number, row.answered, row.status)
-            if row.told in history.profile_ids:
-                history.told[number] = history.profile_ids.index(row.told)
+            if row.claimed in history.profile_ids:
+                history.claimed[number] = history.profile_ids.index(row.claimed)
         return history
 
     def read(self, history: History) -> Stored:
@@ -82,7 +82,7 @@ def played(draw: st.DrawFn, least: int = 0) -> Played:
     result, last = Played(), {"p": 0, "q": 0}
     for _, reached, attempt in sorted(effects, key=lambda effect: effect[0]):
         profile = "p" if attempt.session < 2 else "q"
-        attempt, saved = replace(attempt, told=profile), 0
+        attempt, saved = replace(attempt, claimed=profile), 0
         if reached and attempt.call not in result.stored:
             saved = EVENTS
             result.stored[attempt.call] = profile, tuple(range(last[profile] + 1, last[profile] + EVENTS + 1))

@@ -13,10 +13,10 @@ ANSWER = {
 }
 
 
-def _written(told: int = NONE, source: str = 'shop "1"') -> tuple[Call, bytes, bytes]:
+def _written(claimed: int = NONE, source: str = 'shop "1"') -> tuple[Call, bytes, bytes]:
     history = History("run", 2)
     history.answer(history.begin(0, 0, 0, NONE, 0.0), 1.0, 'p"', 2, [1, 2])
-    call = Call(7, 3, told, "")
+    call = Call(7, 3, claimed, "")
     Writer(Target.at("http://127.0.0.1:8686"), source, history).write(call)
     head, _, body = call.request.partition(b"\r\n\r\n")
     return call, head, body
@@ -31,7 +31,7 @@ def test_a_call_is_a_payload_with_ids_of_its_own() -> None:
 
 
 def test_a_call_names_the_profile_that_it_knows() -> None:
-    _, _, body = _written(told=0)
+    _, _, body = _written(claimed=0)
     assert PayloadParser(1_000).parse(body).profile.id == 'p"'
 
 

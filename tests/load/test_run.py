@@ -33,7 +33,7 @@ MIX = Mix(clients=16, profiles=20, sessions_per_profile=3, hot=20, retries=20, f
 
 
 class Silent:
-    """Shows nothing, and counts what it is told."""
+    """Shows nothing, and counts what it is claimed."""
 
     def __init__(self) -> None:
         self.intervals = 0
@@ -101,8 +101,8 @@ def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answe
         first_answer.setdefault(history.session[attempt], history.answered[attempt])
     early = Counter(
         session
-        for session, sent, told in zip(history.session, history.sent, history.told, strict=True)
-        if told == NONE and sent < first_answer[session]
+        for session, sent, claimed in zip(history.session, history.sent, history.claimed, strict=True)
+        if claimed == NONE and sent < first_answer[session]
     )
     assert sum(count >= 5 for count in early.values()) > 5
 

@@ -119,7 +119,7 @@ def test_a_session_with_two_profiles_is_found(run: Played, data: st.DataObject) 
 
 
 def test_a_known_profile_that_is_answered_with_another_is_found() -> None:
-    other = replace(_ok(1, 20, 30, (1, 2)), session=5, profile="q", told="p")
+    other = replace(_ok(1, 20, 30, (1, 2)), session=5, profile="q", claimed="p")
     found = verdict(Played([_ok(0, 0, 10, (1, 2)), other]))
     assert set(found.counts) == {Rule.ONE_PROFILE}
     assert found.shortest.attempts == (0, 1)

@@ -17,9 +17,9 @@ def test_a_person_is_of_one_session_until_the_profile_is_known_and_names_it_then
     after = [call for _ in range(200) for call in workload.next(1)]
 
     assert {call.session % 2 for call in before} == {0}
-    assert {call.told for call in before} == {NONE}
+    assert {call.claimed for call in before} == {NONE}
     assert {call.session for call in after} == set(range(20))
-    assert all(call.told == 100 + call.session // 2 * 2 for call in after)
+    assert all(call.claimed == 100 + call.session // 2 * 2 for call in after)
 
 
 def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_profile() -> None:
@@ -28,7 +28,7 @@ def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_pr
     together = [step for step in steps if len(step) > 1]
     assert len({step[0].session for step in together}) == len(together)
     assert {len(step) for step in together} == {SIMULTANEOUS}
-    assert {call.told for step in together for call in step} == {NONE}
+    assert {call.claimed for step in together for call in step} == {NONE}
 
 
 def test_calls_that_start_together_are_no_more_than_are_wanted() -> None:
