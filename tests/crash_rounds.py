@@ -20,7 +20,7 @@ from trackd.storage.sqlite.sources import Sources
 
 
 def start(db: Path) -> Process:
-    command = [TRACKD, "serve", "--port", "0", "--db", db]
+    command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", db]
     return Process(db, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
 
 

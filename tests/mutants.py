@@ -113,7 +113,8 @@ def two_actors() -> Iterator[None]:
 
         def activate_either(profile_id: str, stored: Any) -> ActiveProfile:
             if not next(turns):
-                return activate(profile_id, stored)
+                own: ActiveProfile = activate(profile_id, stored)
+                return own
             if profile_id not in twins:
                 first = Activate(profile_id, stored or self.wiring.dependencies.reads.profile(profile_id))
                 twins[profile_id] = ActiveProfile(self._new_actor(), first)

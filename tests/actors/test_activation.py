@@ -7,7 +7,6 @@ import pytest
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, seqs
-from trackd.actors.directory import ProfileDirectory
 from trackd.actors.messages import Failed
 from trackd.actors.profile import ProfileActor
 from trackd.actors.session_owners import SessionOwner, SessionOwners
@@ -57,15 +56,15 @@ async def test_a_call_of_a_profile_that_is_not_in_memory_reads_once(sessions_in_
     assert store.keys_read == ["S", "T", "S"]
 
 
-async def test_a_fault_before_an_actor_heard_whose_it_is_mixes_up_no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_between_activation_and_handover_mixes_up_no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Make.store(Make.profile("A", 5, 5), Make.profile("B", 7, 7))
     assign = SessionOwners.assign
     fails = {"bad"}
 
-    def faulty(self: ProfileDirectory, session_id: str, *others: str | None) -> SessionOwner | None:
+    def faulty(self: SessionOwners, session_id: str, profile_id: str) -> SessionOwner:
         if session_id in fails:
             raise ZeroDivisionError
-        return assign(self, session_id, *others)
+        return assign(self, session_id, profile_id)
 
     monkeypatch.setattr(SessionOwners, "assign", faulty)
 

@@ -13,9 +13,9 @@ from trackd.storage.errors import StoreError
 
 
 class Fragile(BaseActor):
-    """Raises what a call's session names, and remembers what it was given."""
+    """Raises the error that the session's id names, and keeps the messages in `seen`."""
 
-    seen: list
+    seen: list[Any]
 
     @classmethod
     def handlers(cls) -> dict[Any, Callable[..., Any]]:
@@ -35,8 +35,8 @@ class Fragile(BaseActor):
 
 
 def fragile(start_actors: StartActors) -> tuple[BareActors, ActorAddress, list[Any]]:
-    """The actors, the address of a fragile actor in it, and the list of what the actor was given."""
-    seen = []
+    """The actors, the address of a fragile one among them, and the list of its messages."""
+    seen: list[Any] = []
     actors = start_actors(Make.store())
     address = actors.create(type("Fragile", (Fragile,), {"seen": seen}))
     actors.tell(address, actors.wiring)

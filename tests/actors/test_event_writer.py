@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.core.calls import Tracked
-from trackd.core.changes import Outcome
+from trackd.core.changes import Change, Changes, Fence, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
@@ -29,6 +30,10 @@ def two_profiles_of_which_a_fails() -> Any:
     return store
 
 
+def fences_of(batch: Sequence[Change]) -> list[Fence]:
+    return [change.fence for change in batch if isinstance(change, Changes)]
+
+
 def test_a_first_call_is_written_at_once(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
 
@@ -45,7 +50,7 @@ def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(start_act
     actors.commit()
 
     assert [len(batch) for batch in actors.batches] == [5]
-    fences = [(change.fence.profile_id, change.fence.seq) for change in actors.batches[0]]
+    fences = [(fence.profile_id, fence.seq) for fence in fences_of(actors.batches[0])]
     assert fences == [("B", 1), ("A", 2), ("A", 3), ("B", 2), ("B", 3)]
     assert list(actors.answers) == numbers[:1]
 
@@ -124,7 +129,7 @@ def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_ar
     actors.commit()
 
     assert [actors.reason(number) for number in (bad, behind)] == [Reason.STORE_FAILED] * 2
-    assert [change.fence.profile_id for change in actors.batches[0]] == ["B"]
+    assert [fence.profile_id for fence in fences_of(actors.batches[0])] == ["B"]
     actors.commit()
     assert isinstance(actors.answers[other], Tracked)
 

@@ -15,15 +15,15 @@ from trackd.storage.memory import MemoryStore
 from trackd.storage.writer import BatchResult, commit
 
 
-def two_profiles(**store: Any) -> MemoryStore:
+def two_profiles(**store: Any) -> Any:
     """A with the session S, and B, into which M was merged."""
     sessions = [Make.session("S", "A")]
     return Make.store(Make.profile("A"), Make.profile("B"), sessions=sessions, merged={"M": "B"}, **store)
 
 
 def move_elsewhere(store: MemoryStore, session_id: str, profile_id: str) -> None:
-    """Another node links the session to another profile."""
-    was = store.session(session_id)
+    """Another node makes the profile the owner of the session."""
+    was = store.sessions[session_id]
     session = replace(was, profile_id=profile_id, updated=Make.later)
     Make.move(store, profile_id, session=session, previous_owner=was.profile_id)
 
@@ -37,8 +37,8 @@ async def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_mov
         await tracker.commit_all()
         result = says.result().profile_id, moves.result().profile_id
     assert result == ("A", "B")
-    assert store.session("S").profile_id == "B"
-    assert store.session("S").context == {"said": 1}
+    assert store.sessions["S"].profile_id == "B"
+    assert store.sessions["S"].context == {"said": 1}
 
 
 async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves() -> None:
@@ -50,11 +50,11 @@ async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves() -> No
         await tracker.commit_all()
 
     assert [store.profiles[one].doc["stats"]["visits"] for one in "AB"] == [1, 0]
-    assert store.session("new").context == {"said": 1}
+    assert store.sessions["new"].context == {"said": 1}
 
 
 async def test_a_session_that_another_node_moved_stays_where_it_is() -> None:
-    """This one still knows whose it was, and reads the session itself again."""
+    """The tracker still has the previous owner in memory, and reads the session again."""
     store = two_profiles()
 
     async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
@@ -63,7 +63,7 @@ async def test_a_session_that_another_node_moved_stays_where_it_is() -> None:
         move_elsewhere(store, "S", "B")
         result = (await tracker.answer(Make.call("S"))).profile_id
     assert result == "B"
-    assert store.session("S").profile_id == "B"
+    assert store.sessions["S"].profile_id == "B"
 
 
 def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_their_session(

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,15 +11,15 @@ class Entry:
     in_flight: int = 0
 
 
-def put(entries: PinnedLRU[Any], key: str, entry: Entry) -> list[Entry]:
-    """What had to go for it."""
+def put(entries: PinnedLRU[Entry], key: str, entry: Entry) -> list[Entry]:
+    """Add the entry; returns the evicted ones."""
     evicted = entries.make_room()
     entries.add(key, entry)
     return evicted
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    entries = PinnedLRU(2)
+    entries: PinnedLRU[Entry] = PinnedLRU(2)
     one, two, three = Entry(), Entry(), Entry()
     assert put(entries, "one", one) == []
     assert put(entries, "two", two) == []
@@ -35,7 +34,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_what_is_in_flight_stays_though_the_map_is_full() -> None:
-    entries = PinnedLRU(1)
+    entries: PinnedLRU[Entry] = PinnedLRU(1)
     busy = [Entry(in_flight=1) for _ in range(3)]
     for n, entry in enumerate(busy):
         assert put(entries, f"busy{n}", entry) == []
@@ -48,7 +47,7 @@ def test_what_is_in_flight_stays_though_the_map_is_full() -> None:
 
 
 def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle() -> None:
-    entries = PinnedLRU(2)
+    entries: PinnedLRU[Entry] = PinnedLRU(2)
     busy = [Entry(in_flight=1) for _ in range(5)]
     for n, entry in enumerate(busy):
         put(entries, f"busy{n}", entry)
@@ -63,7 +62,7 @@ def test_a_map_that_grew_too_large_shrinks_once_its_entries_are_idle() -> None:
 
 
 def test_a_discarded_entry_is_handed_out_once() -> None:
-    entries = PinnedLRU(2)
+    entries: PinnedLRU[Entry] = PinnedLRU(2)
     entry = Entry()
     put(entries, "one", entry)
 
@@ -78,7 +77,8 @@ steps = st.lists(st.tuples(st.sampled_from(["want", "want", "use", "release", "d
 
 @given(st.integers(1, 4), steps)
 def test_without_anything_in_flight_it_is_a_least_recently_used_map(size: int, steps: list[tuple[str, str]]) -> None:
-    entries, model = PinnedLRU(size), {}
+    entries: PinnedLRU[Entry] = PinnedLRU(size)
+    model: dict[str, Entry] = {}
     for act, key in steps:
         if act == "discard":
             assert entries.discard(key) is model.pop(key, None)
@@ -96,7 +96,8 @@ def test_without_anything_in_flight_it_is_a_least_recently_used_map(size: int, s
 
 @given(st.integers(1, 4), steps)
 def test_nothing_in_flight_is_ever_lost_and_the_rest_is_bounded(size: int, steps: list[tuple[str, str]]) -> None:
-    entries, model = PinnedLRU(size), {}
+    entries: PinnedLRU[Entry] = PinnedLRU(size)
+    model: dict[str, Entry] = {}
     for act, key in steps:
         if act == "want" and key not in model:
             for evicted in put(entries, key, entry := Entry()):

@@ -20,8 +20,9 @@ def rules(**content: Any) -> RuleSet:
 REFUSING = rules(event={"buy": {"schema": NUMBER}}, validation={"refuse": ["source"]})
 
 
-def under(store: MemoryStore, profile_id: str = "A") -> list[str]:
-    return store.profile(profile_id).doc["traits"]["public"]["under"]
+def under(store: MemoryStore, profile_id: str = "A") -> Any:
+    """The rules that changed the profile, in their order."""
+    return store.profiles[profile_id].doc["traits"]["public"]["under"]
 
 
 def bad(session_id: str, **fields: Any) -> Track:

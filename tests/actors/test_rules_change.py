@@ -23,8 +23,9 @@ def noting(name: str) -> RuleSet:
     return rules(rule=[{"name": name, "event": "*", "steps": steps}])
 
 
-def under(store: MemoryStore, profile_id: str = "A") -> list[str]:
-    return store.profile(profile_id).doc["traits"]["public"]["under"]
+def under(store: MemoryStore, profile_id: str = "A") -> Any:
+    """The rules that changed the profile, in their order."""
+    return store.profiles[profile_id].doc["traits"]["public"]["under"]
 
 
 def rules_of(answer: Tracked) -> list[str]:

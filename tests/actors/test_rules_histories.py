@@ -18,8 +18,8 @@ from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Tracked, TrackedEvent
-from trackd.core.decision import decide
-from trackd.core.documents import Profile, Source
+from trackd.core.decision import Decision, decide
+from trackd.core.documents import Profile, Session, Source
 from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.ruleset import RuleSet
@@ -68,12 +68,16 @@ def said(doc: dict[str, Any]) -> str:
 
 def decided(calls: list[list[TrackedEvent]], source: Source, ruleset: RuleSet, limits: Limits) -> Profile:
     """The profile after these calls, decided one after the other."""
-    profile, session, event_ids = None, None, {}
+    profile: Profile | None = None
+    session: Session | None = None
+    event_ids: dict[str, int | None] = {}
     for events in calls:
         snapshot = Snapshot("A" * 36, profile, session, dict(event_ids))
         decision = decide(snapshot, Make.call("S", events), source, ruleset, limits)
+        assert isinstance(decision, Decision)
         profile, session = decision.profile, decision.changes.session
         event_ids |= decision.changes.event_ids or {}
+    assert profile is not None
     return profile
 
 
@@ -127,6 +131,7 @@ async def crashed(
         (profile_id,) = {answer.profile_id for answer in answers}
     profile = store.profile(profile_id)
     store.close()
+    assert profile is not None
     return profile
 
 

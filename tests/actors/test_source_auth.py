@@ -65,7 +65,7 @@ def test_each_source_has_its_own_rate_limit(start_actors: StartActors) -> None:
     store.put_source(Make.source("free"))
     actors = start_actors(store)
 
-    def reasons(source_id: str) -> list[None]:
+    def reasons(source_id: str) -> list[Reason | None]:
         return [actors.reason(actors.track(Make.call(source_id=source_id))) for _ in range(2)]
 
     assert reasons("source") == [None, Reason.RATE_LIMITED]
@@ -145,4 +145,5 @@ def test_the_answer_says_what_the_source_is_set_to(start_actors: StartActors) ->
     answer = actors.answers[number]
     assert isinstance(answer, Tracked)
     assert answer.consent
+    assert answer.profile is not None
     assert answer.profile["id"] == answer.profile_id

@@ -1,7 +1,9 @@
 """The Tracker, over real stores and writers where it matters."""
 
 import asyncio
+import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ async def test_calls_are_answered_once_they_are_committed() -> None:
     await tracker.start()
     answers = await asyncio.gather(*(tracker.ask(Make.call(f"S{n % 3}"), 10) for n in range(30)))
     await tracker.stop()
-    answers, ended = answers, tracker.writer_ended
+    ended = tracker.writer_ended
 
     assert all(isinstance(answer, Tracked) for answer in answers)
     assert sorted(profile.seq for profile in store.profiles.values()) == [10, 10, 10]
@@ -43,25 +45,26 @@ async def test_with_a_real_file_every_answer_is_true(tmp_path: Path) -> None:
     tracker = Tracker(store)
     await tracker.start()
 
-    async def client(n: int) -> list[Tracked]:
+    async def client(n: int) -> list[Any]:
         return [await tracker.ask(Make.call(f"S{n % 4}", 2, context={"n": n}), 100) for _ in range(10)]
 
     answers = await asyncio.gather(*(client(n) for n in range(12)))
     await tracker.stop()
-    answers = [answer for part in answers for answer in part]
-
     store.close()
 
     store = SqliteStore(path)
-    by_profile = {}
-    for answer in answers:
+    by_profile: dict[str, list[int]] = {}
+    for answer in itertools.chain(*answers):
         by_profile.setdefault(answer.profile_id, []).extend(event.seq for event in answer.events)
     assert len(by_profile) == 4
     for profile_id, numbers in by_profile.items():
         assert sorted(numbers) == list(range(1, 61))
-        assert store.profile(profile_id).seq == 60
-        assert store.profile(profile_id).doc["stats"]["visits"] == 1
-    assert {store.session(f"S{n}").profile_id for n in range(4)} == set(by_profile)
+        profile = store.profile(profile_id)
+        assert profile is not None
+        assert profile.seq == 60
+        assert profile.doc["stats"]["visits"] == 1
+    sessions = [store.session(f"S{n}") for n in range(4)]
+    assert {session.profile_id for session in sessions if session} == set(by_profile)
     store.close()
 
 

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,73 +9,79 @@ from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
 
 
 def test_what_was_added_is_found_until_it_is_settled() -> None:
-    unsettled = Uncommitted()
-    unsettled.add(1, None, {"e1": 1})
-    unsettled.add(2, None, {"e2": None, "e3": 2})
+    uncommitted = Uncommitted()
+    uncommitted.add(1, None, {"e1": 1})
+    uncommitted.add(2, None, {"e2": None, "e3": 2})
 
-    assert unsettled.event_ids(["e1", "e2", "e3", "e4"]) == {"e1": 1, "e2": None, "e3": 2}
-    unsettled.mark_durable(1)
-    assert unsettled.event_ids(["e1", "e2", "e3"]) == {"e2": None, "e3": 2}
-    unsettled.mark_durable(2)
-    assert unsettled.event_ids(["e1", "e2", "e3"]) == {}
+    assert uncommitted.event_ids(["e1", "e2", "e3", "e4"]) == {"e1": 1, "e2": None, "e3": 2}
+    uncommitted.mark_durable(1)
+    assert uncommitted.event_ids(["e1", "e2", "e3"]) == {"e2": None, "e3": 2}
+    uncommitted.mark_durable(2)
+    assert uncommitted.event_ids(["e1", "e2", "e3"]) == {}
 
 
 def test_a_session_is_found_in_its_last_state() -> None:
-    unsettled = Uncommitted()
-    unsettled.add(1, Make.session("S", "A", step=1), None)
-    unsettled.add(2, Make.session("S", "A", step=2), None)
+    uncommitted = Uncommitted()
+    uncommitted.add(1, Make.session("S", "A", step=1), None)
+    uncommitted.add(2, Make.session("S", "A", step=2), None)
 
-    assert unsettled.session("S").context == {"step": 2}
-    assert unsettled.session("T") is None
+    session = uncommitted.session("S")
+    assert session is not None
+    assert session.context == {"step": 2}
+    assert uncommitted.session("T") is None
 
 
 def test_more_sessions_than_are_kept_stay_while_they_are_not_on_disk() -> None:
-    unsettled = Uncommitted()
+    uncommitted = Uncommitted()
     for n in range(1, 3 * SESSIONS_KEPT + 1):
-        unsettled.add(n, Make.session(f"S{n}", "A"), None)
-        unsettled.mark_durable(0)
+        uncommitted.add(n, Make.session(f"S{n}", "A"), None)
+        uncommitted.mark_durable(0)
 
-    assert all(unsettled.session(f"S{n}") for n in range(1, 3 * SESSIONS_KEPT + 1))
-    unsettled.mark_durable(3 * SESSIONS_KEPT)
-    kept = [n for n in range(1, 3 * SESSIONS_KEPT + 1) if unsettled.session(f"S{n}")]
+    assert all(uncommitted.session(f"S{n}") for n in range(1, 3 * SESSIONS_KEPT + 1))
+    uncommitted.mark_durable(3 * SESSIONS_KEPT)
+    kept = [n for n in range(1, 3 * SESSIONS_KEPT + 1) if uncommitted.session(f"S{n}")]
     assert kept == list(range(2 * SESSIONS_KEPT + 1, 3 * SESSIONS_KEPT + 1))
 
 
 def test_a_session_in_use_does_not_keep_those_that_passed_by() -> None:
-    unsettled = Uncommitted()
+    uncommitted = Uncommitted()
     for n in range(1, 31):
-        unsettled.add(2 * n - 1, Make.session(f"S{n}", "A"), None)
-        unsettled.add(2 * n, Make.session("busy", "A", n=n), None)
-        unsettled.mark_durable(2 * n - 1)
+        uncommitted.add(2 * n - 1, Make.session(f"S{n}", "A"), None)
+        uncommitted.add(2 * n, Make.session("busy", "A", n=n), None)
+        uncommitted.mark_durable(2 * n - 1)
 
-    assert unsettled.session("busy").context == {"n": 30}
-    assert sum(1 for n in range(1, 31) if unsettled.session(f"S{n}")) < SESSIONS_KEPT
+    session = uncommitted.session("busy")
+    assert session is not None
+    assert session.context == {"n": 30}
+    assert sum(1 for n in range(1, 31) if uncommitted.session(f"S{n}")) < SESSIONS_KEPT
 
 
 adds = st.tuples(st.just("add"), st.none() | st.integers(0, 30), st.integers(0, 2))
-settles = st.tuples(st.just("settle"), st.integers(0, 12), st.just(0))
+durables = st.tuples(st.just("durable"), st.integers(0, 12), st.just(0))
 
 
-@given(st.lists(st.one_of(adds, adds, settles), max_size=80))
+@given(st.lists(st.one_of(adds, adds, durables), max_size=80))
 def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(steps: list[tuple[str, int, int]]) -> None:
-    unsettled, ordinal, durable_up_to = Uncommitted(), 0, 0
-    sessions, ids, fresh = {}, {}, itertools.count()
+    uncommitted, ordinal, durable_up_to = Uncommitted(), 0, 0
+    sessions: dict[str, Any] = {}
+    ids: dict[str, int] = {}
+    fresh = itertools.count()
     for act, number, new_ids in steps:
         if act == "add":
             ordinal += 1
             session = Make.session(f"S{number}", "A", ordinal=ordinal) if number is not None else None
             made = {f"e{next(fresh)}": ordinal for _ in range(new_ids)}
-            unsettled.add(ordinal, session, made or None)
+            uncommitted.add(ordinal, session, made or None)
             if session:
                 sessions[session.id] = (ordinal, session)
             ids |= made
         else:
             durable_up_to = max(durable_up_to, ordinal - number)
-            unsettled.mark_durable(durable_up_to)
-            found = [key for key in sessions if unsettled.session(key)]
+            uncommitted.mark_durable(durable_up_to)
+            found = [key for key in sessions if uncommitted.session(key)]
             waiting = [key for key, (written, _) in sessions.items() if written > durable_up_to]
             assert len(found) <= max(SESSIONS_KEPT, len(waiting))
 
-        assert unsettled.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > durable_up_to}
+        assert uncommitted.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > durable_up_to}
         for key, (written, session) in sessions.items():
-            assert unsettled.session(key) in ([session] if written > durable_up_to else [session, None])
+            assert uncommitted.session(key) in ([session] if written > durable_up_to else [session, None])

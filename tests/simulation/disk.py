@@ -89,20 +89,15 @@ class FileDisk:
 
     def contents(self) -> Contents:
         read = self._db.execute
+        profiles = read("SELECT id, seq, revision, doc FROM profile")
+        sessions = read("SELECT id, profile_id, inserted, updated, context FROM session")
+        event_ids = read("SELECT profile_id, id, seq FROM event_id")
+        events = read(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")
         return Contents(
-            {
-                row[0]: Profile(*row[:3], Raw(row[3].encode()))
-                for row in read("SELECT id, seq, revision, doc FROM profile")
-            },
-            {
-                row[0]: Session(*row[:4], Raw(row[4].encode()), NOTHING)
-                for row in read("SELECT id, profile_id, inserted, updated, context FROM session")
-            },
-            {
-                (profile_id, event_id): seq
-                for profile_id, event_id, seq in read("SELECT profile_id, id, seq FROM event_id")
-            },
-            [_key(Event(*row)) for row in read(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")],
+            {key: Profile(key, seq, revision, Raw(doc.encode())) for key, seq, revision, doc in profiles},
+            {key: Session(key, *columns, Raw(context.encode()), NOTHING) for key, *columns, context in sessions},
+            {(profile_id, event_id): seq for profile_id, event_id, seq in event_ids},
+            [_key(Event(*row)) for row in events],
         )
 
     def faults(self) -> list[str]:

@@ -98,7 +98,7 @@ class Model:
         if session is not None and (living := self.living(session.profile_id)):
             return {living}
         if claimed in self.profiles or (claimed is not None and session is None and call.source_id == "permanent"):
-            may = {claimed}
+            may: set[str | None] = {claimed}
         else:
             may = {NEW}
         if session is None and (cached := self.living(self.retired.get(call.session_id))):

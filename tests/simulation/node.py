@@ -9,8 +9,9 @@ from tests.simulation.rules import RULES
 from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
-from trackd.actors.messages import Answer, RulesChanged
+from trackd.actors.messages import RulesChanged
 from trackd.config.settings import Retention
+from trackd.core.calls import Answer
 from trackd.core.changes import Change
 from trackd.core.documents import Profile, Session, Source
 from trackd.storage.errors import StoreError

@@ -14,8 +14,8 @@ from tests.simulation.node import Node
 from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
-from trackd.actors.messages import Answer, Erased, Fetched, Reason, Refused
-from trackd.core.calls import Request, Track, Tracked
+from trackd.actors.messages import Erased, Fetched, Reason, Refused
+from trackd.core.calls import Answer, Request, Track, Tracked
 from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Session
 

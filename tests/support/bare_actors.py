@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +45,7 @@ class BareActors:
         self.health: list[bool] = []
         self.takes_batches = True
         self.tally = Tally()
-        self._ids = itertools.count(1)
+        self._ids: Iterator[int] = itertools.count(1)
         self._system = actor_system()
         dependencies = Dependencies(
             reads=reads,
