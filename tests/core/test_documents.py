@@ -13,7 +13,7 @@ def test_a_timestamp_is_utc_with_microseconds_and_z() -> None:
     assert timestamp(datetime(2026, 1, 31, 12, tzinfo=UTC)) == "2026-01-31T12:00:00.000000Z"
 
 
-def test_a_moment_of_another_zone_is_told_in_utc() -> None:
+def test_a_time_of_another_zone_is_converted_to_utc() -> None:
     there = timezone(timedelta(hours=5, minutes=30))
 
     assert timestamp(datetime(2026, 1, 1, 2, 0, 0, 7, tzinfo=there)) == "2025-12-31T20:30:00.000007Z"
@@ -39,7 +39,7 @@ def test_timestamps_sort_as_the_moments_do(moments: list[datetime]) -> None:
         datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
     ],
 )
-def test_a_moment_outside_the_years_that_text_can_say_is_refused(moment: datetime) -> None:
+def test_a_time_outside_the_years_1_to_9999_is_refused(moment: datetime) -> None:
     with pytest.raises(OverflowError):
         timestamp(moment)
 
@@ -70,9 +70,7 @@ def test_an_event_has_the_columns_that_the_contract_names() -> None:
         ((), set()),
     ],
 )
-def test_a_token_opens_what_its_scopes_say_and_admin_includes_read(
-    scopes: tuple[Any, ...], opened: set[TokenScope]
-) -> None:
+def test_a_token_opens_its_scopes_and_admin_includes_read(scopes: tuple[Any, ...], opened: set[TokenScope]) -> None:
     assert {scope for scope in TokenScope if Token("t", "", scopes).opens(scope)} == opened
 
 

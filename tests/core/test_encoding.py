@@ -19,7 +19,7 @@ def test_an_object_comes_back_as_it_was(value: dict[str, Any]) -> None:
 
 
 @given(values)
-def test_what_is_stored_is_json_to_everybody(value: dict[str, Any] | list[Any] | None) -> None:
+def test_stored_text_is_standard_json(value: dict[str, Any] | list[Any] | None) -> None:
     text = json_text(value)
 
     assert json.loads(text, parse_constant=pytest.fail) == value
@@ -37,7 +37,7 @@ def test_a_number_that_json_does_not_have_is_refused(number: float, wrap: Callab
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", 'a "NaN" b', "\\NaN"])
-def test_a_text_that_only_looks_like_one_is_kept(text: str) -> None:
+def test_a_text_that_resembles_a_constant_is_kept(text: str) -> None:
     assert json_object(json_text({text: text})) == {text: text}
 
 
@@ -48,6 +48,6 @@ def test_half_a_character_is_refused(value: dict[str, Any] | str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", '"{}"', "{", ""])
-def test_what_is_not_a_json_object_is_not_read_as_one(text: str) -> None:
+def test_a_text_that_is_no_json_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  the words are the parser's
         json_object(text)

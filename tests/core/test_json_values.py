@@ -21,7 +21,7 @@ def test_values_are_the_same_when_their_json_is(one: Any, other: Any) -> None:
 
 
 @given(values, values)
-def test_what_is_the_same_has_one_identity(one: Any, other: Any) -> None:
+def test_values_that_are_the_same_have_one_identity(one: Any, other: Any) -> None:
     assert same(one, one)
     assert same(one, other) == (identity(one) == identity(other))
 
@@ -44,7 +44,7 @@ def test_true_is_no_number(value: Any, number: bool) -> None:
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), min_size=1, max_size=4))
 def test_decimals_add_up_exactly_in_any_order(prices: list[Decimal]) -> None:
     for order in permutations(prices):
-        total = 0
+        total: float = 0
         for price in order:
             total = exact_sum(total, float(price))
         assert Decimal(repr(total)) == sum(prices, Decimal())
@@ -57,7 +57,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [(MAX_INTEGER, 1), (-MAX_INTEGER, -1), (1e308, 1e308), (-1e308, -1e308)])
-def test_what_no_column_can_hold_is_no_sum(one: float, other: float) -> None:
+def test_a_sum_that_no_column_can_hold_is_refused(one: float, other: float) -> None:
     with pytest.raises(OverflowError):
         exact_sum(one, other)
 

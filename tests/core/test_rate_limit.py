@@ -21,7 +21,7 @@ def passed(rate: float, moments: list[float]) -> list[float]:
 
 
 @given(rates, st.one_of(moments, moments.map(lambda all_: [moment for moment in all_ for _ in range(5)])))
-def test_no_stretch_of_time_sees_more_than_a_burst_and_what_the_rate_allows(rate: float, moments: list[float]) -> None:
+def test_no_period_passes_more_calls_than_a_burst_and_the_rate(rate: float, moments: list[float]) -> None:
     through = passed(rate, moments)
 
     burst = max(1.0, rate)
@@ -31,7 +31,7 @@ def test_no_stretch_of_time_sees_more_than_a_burst_and_what_the_rate_allows(rate
 
 
 @given(rates, moments)
-def test_whoever_waits_as_told_may_pass(rate: float, moments: list[float]) -> None:
+def test_a_call_passes_after_its_wait(rate: float, moments: list[float]) -> None:
     bucket = Bucket()
     for now in moments:
         before = bucket
@@ -49,7 +49,7 @@ def test_a_call_that_keeps_to_the_rate_always_passes(rate: float, moments: list[
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0.1, 1), (0.5, 1), (1, 1), (2.5, 2), (3, 3), (10, 10), (100, 100)])
-def test_a_burst_holds_what_the_limit_allows_in_a_second_and_at_least_one(rate: float, burst: int) -> None:
+def test_a_burst_has_the_calls_of_one_second_and_at_least_one(rate: float, burst: int) -> None:
     assert len(passed(rate, [100.0] * 500)) == burst
 
 
@@ -65,11 +65,12 @@ def test_a_long_silence_does_not_save_up_more_than_a_burst(rate: float) -> None:
     assert through == max(1, rate)
 
 
-def test_the_wait_is_told_in_seconds() -> None:
+def test_the_wait_is_in_seconds() -> None:
     bucket, first = take(Bucket(), 0.5, 100.0)
     _, second = take(bucket, 0.5, 100.5)
 
-    assert (first, second) == (0.0, pytest.approx(1.5))
+    assert first == 0.0
+    assert second == pytest.approx(1.5)
 
 
 def test_a_steady_stream_passes_at_the_rate() -> None:
@@ -78,7 +79,7 @@ def test_a_steady_stream_passes_at_the_rate() -> None:
     assert len(through) == pytest.approx(10 * 10 + 9, abs=1)
 
 
-def test_a_burst_may_be_larger_than_what_the_limit_allows_in_a_second() -> None:
+def test_a_burst_may_be_larger_than_the_calls_of_one_second() -> None:
     bucket, waits = Bucket(), []
     for _ in range(12):
         bucket, wait = take(bucket, 1.0, 100.0, burst=10)

@@ -5,7 +5,7 @@ import pytest
 from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT, LogEntry
-from trackd.core.decision import decide
+from trackd.core.decision import Decision, decide
 from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
 from trackd.core.reporting import MAX_LOGS, build_report, call_log_entries, is_visible_change
 from trackd.core.rules.compiling import compile_rules
@@ -25,7 +25,7 @@ def test_calls_of_which_nothing_is_reported_have_nothing_to_tell() -> None:
 # Execution
 
 
-def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make: type[Make]) -> None:
+def test_a_rule_that_ran_twice_is_reported_once_with_all_its_changes(make: type[Make]) -> None:
     first = RuleRun("r", changed=("pii.a", "pii.b"))
     second = RuleRun("r", changed=("pii.b", "pii.c"))
 
@@ -35,7 +35,9 @@ def test_a_rule_that_ran_twice_is_told_once_with_all_that_it_changed(make: type[
 
 
 @pytest.mark.parametrize("changing", [0, 1])
-def test_a_rule_that_changed_something_only_once_is_told_with_that(make: type[Make], changing: int) -> None:
+def test_a_rule_that_changed_something_in_one_of_its_runs_is_reported_with_that(
+    make: type[Make], changing: int
+) -> None:
     runs = [RuleRun("r"), RuleRun("r")]
     runs[changing] = RUN
 
@@ -44,7 +46,7 @@ def test_a_rule_that_changed_something_only_once_is_told_with_that(make: type[Ma
     assert report.execution == {"t": {"r": ("pii.a",)}}
 
 
-def test_execution_is_told_by_event_type_and_in_the_order_of_the_rules(make: type[Make]) -> None:
+def test_execution_is_reported_by_event_type_and_in_the_order_of_the_rules(make: type[Make]) -> None:
     runs = (RuleRun("z", changed=("pii.z",)), RuleRun("a"))
 
     report = build_report([EventReport(make.event(event_type=event_type), runs=runs) for event_type in ("buy", "look")])
@@ -73,7 +75,7 @@ def test_segments_are_reported_once_in_the_order_of_their_changes(make: type[Mak
     assert (report.segments, report.segment_errors) == (("b", "a"), ())
 
 
-def test_what_fails_to_evaluate_is_told_once_and_is_neither_entered_nor_left(make: type[Make]) -> None:
+def test_a_failed_segment_is_reported_once_and_is_neither_entered_nor_left(make: type[Make]) -> None:
     report = build_report([EventReport(make.event(), segment_changes=(FAILED, ENTERED)) for _ in range(3)])
 
     assert report.segments == ("fans",)
@@ -135,7 +137,7 @@ def test_a_dropped_event_is_counted_though_it_wants_no_logs(make: type[Make]) ->
         ({"runs": (RuleRun("r", skipped=(Skipped("", "too large"),)),)}, "warning", "r", "Skipped too large."),
     ],
 )
-def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(
+def test_an_entry_has_its_severity_its_event_and_its_rule(
     make: type[Make], report: dict[str, Any], kind: str, rule: str | None, words: str
 ) -> None:
     (entry,) = build_report([EventReport(make.event("e"), **report)]).logs
@@ -155,7 +157,7 @@ def test_an_entry_says_how_bad_it_is_of_which_event_and_of_which_rule(
     ],
     ids=["known", "ran", "unmet", "missing", "segments"],
 )
-def test_what_is_as_it_should_be_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
+def test_an_event_without_problems_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
     assert build_report([EventReport(make.event(), **report)]).logs == ()
 
 
@@ -174,7 +176,7 @@ def test_entries_come_in_the_order_of_events_and_of_rules(make: type[Make]) -> N
 
 
 @pytest.mark.parametrize("more", [0, 1, 500])
-def test_logs_are_bounded_and_say_how_many_are_left_out(make: type[Make], more: int) -> None:
+def test_logs_are_bounded_and_the_last_entry_counts_those_left_out(make: type[Make], more: int) -> None:
     reports = [EventReport(make.event(f"e{n}", notes=("odd",))) for n in range(MAX_LOGS + more)]
 
     logs = build_report(reports).logs
@@ -194,7 +196,7 @@ def test_logs_are_bounded_and_say_how_many_are_left_out(make: type[Make], more: 
         (True, True, False, True, ["warning", "warning", "info"]),
     ],
 )
-def test_a_call_says_what_of_it_was_left_out(
+def test_the_log_of_a_call_has_the_parts_that_were_left_out(
     make: type[Make], wants_profile: bool, save_session: bool, session_fits: bool, withheld: bool, kinds: list[str]
 ) -> None:
     call = make.call(wants_profile=wants_profile, save_session=save_session)
@@ -225,7 +227,7 @@ def test_counters_alone_are_bookkeeping(make: type[Make], report: dict[str, Any]
     assert is_visible_change(EventReport(make.event(), **report)) is content_changed
 
 
-def test_an_answer_tells_what_rules_did(make: type[Make]) -> None:
+def test_an_answer_reports_the_results_of_rules(make: type[Make]) -> None:
     """Through a whole decision: two rules, one of which skips a step and raises a counter only."""
     content = {
         "rule": [
@@ -242,7 +244,9 @@ def test_an_answer_tells_what_rules_did(make: type[Make]) -> None:
     prices = [3, "much", 4]
     call = make.call("S", [make.event(f"e{price}", "buy", properties={"price": price}) for price in prices])
 
-    report = decide(Snapshot("A", make.profile("A"), None, {}), call, make.source(), ruleset, Limits()).answer.report
+    decision = decide(Snapshot("A", make.profile("A"), None, {}), call, make.source(), ruleset, Limits())
+    assert isinstance(decision, Decision)
+    report = decision.answer.report
 
     assert report.execution == {"buy": {"revenue": ("pii.sum",), "bought": ("stats.counters.bought",)}}
     assert report.segments == ("big-spenders",)

@@ -52,7 +52,9 @@ named = st.builds(Named, ids, st.none() | ids)
 
 
 @given(st.none() | named, st.none() | named, st.booleans())
-def test_every_case_is_as_the_table_says(session_owner: Named | None, claimed: Named | None, permanent: bool) -> None:
+def test_every_case_is_resolved_as_in_the_table_of_the_contract(
+    session_owner: Named | None, claimed: Named | None, permanent: bool
+) -> None:
     answer = resolve(session_owner, claimed, permanent_profile_id=permanent)
 
     assert answer == answer_by_table(session_owner, claimed, permanent)

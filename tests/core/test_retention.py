@@ -13,7 +13,7 @@ def test_by_default_everything_is_kept() -> None:
     assert steps(Retention(), NOW) == []
 
 
-def test_what_is_older_than_its_days_is_to_go() -> None:
+def test_a_step_deletes_documents_that_are_older_than_their_days() -> None:
     assert steps(Retention(events_keep_days=1, sessions_keep_days=30), NOW) == [
         DeleteEvents("2026-02-28T12:00:00.000005Z"),
         DeleteSessions("2026-01-30T12:00:00.000005Z"),
@@ -21,7 +21,7 @@ def test_what_is_older_than_its_days_is_to_go() -> None:
     assert steps(Retention(sessions_keep_days=30), NOW) == [DeleteSessions("2026-01-30T12:00:00.000005Z")]
 
 
-def test_the_longest_time_that_can_be_set_can_be_told() -> None:
+def test_the_longest_time_that_can_be_set_has_a_timestamp() -> None:
     assert steps(Retention(events_keep_days=36_500), NOW) == [DeleteEvents("1926-03-26T12:00:00.000005Z")]
 
 

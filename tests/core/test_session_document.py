@@ -99,7 +99,7 @@ def test_a_later_call_merges_into_it_and_moves_the_time(make: type[Make]) -> Non
     assert session == Session("S", "A", THEN, THEN, json_raw({"a": {"x": 1, "y": 1}}), json_raw({"b": 2}))
 
 
-def test_a_call_that_says_nothing_leaves_what_the_session_says(make: type[Make]) -> None:
+def test_a_call_without_context_leaves_the_session_content(make: type[Make]) -> None:
     session = Session("S", "A", THEN, THEN, json_raw({"a": 1}), json_raw({"b": 2}))
 
     after, fits = session_after(session, make.call("S"), "A", 0)
@@ -114,7 +114,7 @@ def test_a_session_can_change_hands(make: type[Make]) -> None:
     assert (after.profile_id, after.context) == ("B", {"kept": 1})
 
 
-def test_what_would_make_it_too_large_is_left_out(make: type[Make]) -> None:
+def test_content_that_would_make_the_session_too_large_is_left_out(make: type[Make]) -> None:
     session = make.session("S", "A", a=1)
     call = make.call("S", context={"big": "x" * 100}, properties={"b": 1})
 
@@ -149,7 +149,7 @@ def test_a_session_that_is_too_large_already_still_takes_calls_that_add_nothing(
     assert after.context == session.context
 
 
-def test_a_session_that_says_more_at_the_same_moment_has_another_time(make: type[Make]) -> None:
+def test_a_session_that_changes_at_the_same_moment_has_another_time(make: type[Make]) -> None:
     before = replace(make.session("S", "A", page=1), updated=make.later)
     same, more = (
         make.call("S", received=make.later, context={"page": 1}),

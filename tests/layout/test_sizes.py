@@ -11,7 +11,6 @@ MAX_FUNCTION_LINES = 50
 NOT_YET = {
     "cli/load.py",
     "tests/cli/test_rules.py",
-    "tests/core/test_decision.py",
     "tests/http/server/test_header_cache.py",
     "tests/http/test_authentication.py",
     "tests/http/test_contract_errors.py",

@@ -19,13 +19,13 @@ def segment(when: str = '"true"', name: str = "s") -> str:
     return f'[[segment]]\nname = "{name}"\nwhen = {when}\n'
 
 
-def loaded(tmp_path: Path, text: str) -> RuleSet | None:
+def loaded(tmp_path: Path, text: str) -> RuleSet:
     file = tmp_path / "rules.toml"
     file.write_text(text)
     return load_rules(str(file), Limits())
 
 
-def test_the_default_rules_are_sound_and_know_what_the_source_page_sends() -> None:
+def test_the_default_rules_are_valid_and_have_the_event_types_of_the_source_page() -> None:
     rules = load_rules("", Limits())
     assert [one.name for one in rules.plan("consent-granted").rules] == ["consents granted"]
     assert rules.plan("consent-revoked").changes_consents
@@ -34,10 +34,12 @@ def test_the_default_rules_are_sound_and_know_what_the_source_page_sends() -> No
     assert not rules.refuses_invalid("any")
 
 
-def test_a_schema_may_lie_beside_the_rules(tmp_path: Path) -> None:
+def test_a_schema_file_may_be_in_the_folder_of_the_rules(tmp_path: Path) -> None:
     (tmp_path / "order.json").write_text('{"required": ["total"]}')
     rules = loaded(tmp_path, '[event.order]\nschema_file = "order.json"\n')
-    assert rules.plan("order").schema.faults({})
+    schema = rules.plan("order").schema
+    assert schema is not None
+    assert schema.faults({})
 
 
 def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "fault"),
     [
         ("x = 1", "there is no key `x` here"),
         (rule(more="whn = 'true'"), 'rule "r": there is no key `whn` here'),
@@ -115,31 +117,31 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path: Pat
         (rule('{ target = "stats.counters.a", value = "x" }'), "a counter is a number"),
     ],
 )
-def test_a_fault_is_told_with_the_file_and_the_place(tmp_path: Path, text: str, said: str) -> None:
+def test_a_fault_is_reported_with_the_file_and_the_place(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(RulesError) as raised:
         loaded(tmp_path, text)
     sentence = str(raised.value)
     assert sentence.startswith(f"{tmp_path}/rules.toml: ")
-    assert said in sentence
+    assert fault in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
 
 
-def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path: Path) -> None:
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_bytes(b"\xef\xbb\xbf" + rule().encode())
     rules = load_rules(str(tmp_path / "rules.toml"), Limits())
     assert [one.name for one in rules.plan("e").rules] == ["r"]
 
 
 @pytest.mark.parametrize("content", ["null", "[" * 100_000, '{"minimum": NaN}'])
-def test_a_schema_file_that_holds_no_schema_is_told(tmp_path: Path, content: str) -> None:
+def test_a_schema_file_without_a_schema_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "schema.json").write_text(content)
     with pytest.raises(RulesError, match='event "a": its schema'):
         loaded(tmp_path, "[event.a]\nschema_file = 'schema.json'")
 
 
 @pytest.mark.parametrize("content", [b"\xff", None])
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "rules.toml"
     if content is None:
         file.mkdir()

@@ -25,7 +25,7 @@ def test_true_grants_and_false_withdraws(draft: Draft) -> None:
     assert history(draft) == [("a", "granted", DAY_1), ("b", "withdrawn", DAY_1), ("a", "withdrawn", DAY_2)]
 
 
-def test_who_says_it_again_adds_nothing(draft: Draft) -> None:
+def test_a_repetition_adds_nothing(draft: Draft) -> None:
     answer(draft, {"a": True, "b": False}, DAY_1, None, 10)
     before = draft.doc, draft.clock
     assert answer(draft, {"a": True, "b": False}, DAY_2, None, 10).changed == []
@@ -40,7 +40,7 @@ def test_a_consent_that_is_granted_again_lasts_longer(draft: Draft) -> None:
     assert history(draft) == [("a", "granted", DAY_1)]
 
 
-def test_a_consent_goes_when_its_time_is_over_and_may_come_again(draft: Draft) -> None:
+def test_a_consent_expires_and_may_be_granted_again(draft: Draft) -> None:
     answer(draft, {"a": True, "b": True}, DAY_1, 1, 10)
     answer(draft, {"b": True}, DAY_1, None, 10)
     assert expire(draft, DAY_2, 10) == []
@@ -65,7 +65,7 @@ def test_a_consent_without_end_gets_one_when_it_is_granted_under_a_rule_that_end
     assert draft.doc["consents"] == {"a": {"granted": DAY_1}}
 
 
-def test_a_grant_that_fell_out_of_the_history_is_not_noted_again(draft: Draft) -> None:
+def test_a_grant_that_left_the_history_does_not_enter_it_again(draft: Draft) -> None:
     answer(draft, {"a": True}, DAY_1, None, 1)
     answer(draft, {"b": True}, DAY_1, None, 1)
     assert answer(draft, {"a": True}, DAY_2, None, 1).changed == []

@@ -20,7 +20,7 @@ paths = st.lists(KEYS, min_size=1, max_size=3).map(tuple)
 acts = st.lists(
     st.tuples(st.just("put"), paths, values)
     | st.tuples(st.just("delete"), paths, st.none())
-    | st.tuples(st.sampled_from(["mark", "undo"]), st.none(), st.none()),
+    | st.tuples(st.sampled_from(["mark", "roll back"]), st.none(), st.none()),
     max_size=12,
 )
 
@@ -37,7 +37,7 @@ def put(doc: dict[str, Any], path: tuple[Any, ...], value: Any) -> bool:
 
 
 def delete(doc: dict[str, Any], path: tuple[Any, ...]) -> None:
-    node = doc
+    node: Any = doc
     for key in path[:-1]:
         node = node.get(key) if isinstance(node, dict) else None
     if isinstance(node, dict):
@@ -45,10 +45,10 @@ def delete(doc: dict[str, Any], path: tuple[Any, ...]) -> None:
 
 
 @given(docs, acts)
-def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone(
+def test_a_draft_changes_like_a_plain_document_and_leaves_the_put_values_alone(
     doc: dict[str, Any], acts: list[Any]
 ) -> None:
-    said = copy.deepcopy(acts)
+    before = copy.deepcopy(acts)
     draft, model, marks = Draft(copy.deepcopy(doc)), doc, []
     for act, path, value in acts:
         match act:
@@ -65,12 +65,12 @@ def test_a_draft_changes_as_a_plain_document_would_and_leaves_what_was_put_alone
                 delete(model, path)
             case "mark":
                 marks.append((draft.mark(), copy.deepcopy(model)))
-            case "undo" if marks:
+            case "roll back" if marks:
                 mark, model = marks.pop()
                 draft.roll_back(mark)
         assert draft.doc == model
         assert draft.size == json_size(draft.doc)
-    assert acts == said
+    assert acts == before
 
 
 def test_a_value_that_was_put_is_never_changed_itself() -> None:
@@ -90,7 +90,7 @@ def test_a_null_is_a_value_and_no_way_is_none() -> None:
     assert draft.get(("x",)) is MISSING
 
 
-def test_changes_are_known_by_the_first_two_keys_of_their_path() -> None:
+def test_changes_are_found_by_the_first_two_keys_of_their_path() -> None:
     draft = Draft({"traits": {"public": {}}, "stats": {"views": 0}})
     clock = draft.clock
     assert not draft.changed_since(clock, frozenset({"traits.public", "stats.views"}))
@@ -107,7 +107,7 @@ def test_changes_are_known_by_the_first_two_keys_of_their_path() -> None:
     assert draft.size == json_size(draft.doc)
 
 
-def test_a_part_is_the_same_object_for_rules_and_for_who_counts() -> None:
+def test_a_part_is_the_same_object_for_rules_and_for_counting() -> None:
     draft = Draft({"stats": {"counters": {"a": 1}}})
     draft.put(("stats", "counters", "b"), 1)
     draft.part(("stats", "counters"))["a"] = 2

@@ -101,7 +101,7 @@ def test_entries_cannot_be_changed() -> None:
     file = parsed(DEFAULT_RULES)
 
     with pytest.raises(ValidationError):
-        file.rule[0].name = "other"
+        file.rule[0].name = "other"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("op", OPERATIONS)

@@ -79,14 +79,14 @@ def test_an_operation_makes_of_a_value_and_an_operand_another_value(
         ("set", MISSING, [1, 2, 3, 4, 5], "more than 4 items (limits.max_list_items)"),
     ],
 )
-def test_what_cannot_be_done_says_why(op: str, before: Any, operand: Any, why: str) -> None:
+def test_an_operation_that_cannot_be_done_raises_the_reason(op: str, before: Any, operand: Any, why: str) -> None:
     with pytest.raises(StepError) as raised:
         operate(op, before, operand, 4)
     assert why in str(raised.value)
     assert raised.value.notable
 
 
-def test_a_full_list_takes_what_it_has_already() -> None:
+def test_a_full_list_takes_items_that_it_already_has() -> None:
     full = [1, 2]
     assert operate("append_unique", full, [2, 1], 2) is full
 
@@ -126,7 +126,7 @@ def test_where_there_is_no_list_nothing_is_removed(before: Missing | None) -> No
 
 
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), max_size=6), st.randoms(use_true_random=False))
-def test_what_was_added_can_be_taken_off_again_exactly_in_any_order(amounts: list[Decimal], random: Any) -> None:
+def test_added_amounts_can_be_subtracted_exactly_in_any_order(amounts: list[Decimal], random: Any) -> None:
     total = MISSING
     shuffled = random.sample(amounts, len(amounts))
     for amount in shuffled:

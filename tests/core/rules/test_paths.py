@@ -27,7 +27,7 @@ def test_paths_are_written_as_toml_writes_keys(text: str, path: tuple[Any, ...])
     "text",
     ["", ".", "a.", ".a", "a..b", "a b", "a = 1\nb", "a.*.b", "*", 'a."*"', "a = 0 #", "Größe", "[a]", "a#b", "a=0\nb"],
 )
-def test_what_is_no_path_is_refused(text: str) -> None:
+def test_a_text_that_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
         parse_path(text)
 

@@ -18,7 +18,7 @@ def test_a_plan_has_the_rules_of_its_type_and_of_any_in_their_order(event_type: 
     assert "".join(one.name for one in rules.plan(event_type).rules) == names
 
 
-def test_a_plan_has_what_is_known_of_its_type() -> None:
+def test_a_plan_has_the_tags_and_the_schema_of_its_type() -> None:
     asks = Rule("asks", None, (ConsentStep("general", "unset", Operand(MISSING)),))
     rules = RuleSet(schemas={"a": Schema({})}, tags={"a": ("x", "č")}, rules=[(rule("1"), ["a", "c"]), (asks, ["c"])])
     assert (rules.plan("a").tags, rules.plan("a").tags_json) == (("x", "č"), '["x","č"]')
@@ -27,7 +27,7 @@ def test_a_plan_has_what_is_known_of_its_type() -> None:
     assert (rules.plan("c").changes_consents, rules.plan("a").changes_consents) == (True, False)
 
 
-def test_the_first_reason_to_drop_an_event_is_told() -> None:
+def test_an_event_is_dropped_with_the_first_reason() -> None:
     rules = RuleSet(unwanted=[Unwanted("one", ["a"], False, []), Unwanted("two", ["a", "b"], False, [])])
     assert [rules.unwanted(event_type, "s", None) for event_type in "abc"] == ["one", "two", None]
 

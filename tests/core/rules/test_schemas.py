@@ -21,7 +21,7 @@ def test_valid_properties_have_no_faults(properties: dict[str, Any]) -> None:
     assert Schema(ORDER).faults(properties) == ()
 
 
-def test_each_fault_says_where_it_is() -> None:
+def test_each_fault_has_its_path() -> None:
     faults = Schema(ORDER).faults({"total": -1, "items": [{"sku": 1}, {}], "email": "x"})
     assert sorted(map(str, faults)) == [
         'properties.email: "x" is not a "email"',
@@ -37,7 +37,7 @@ def test_faults_are_bounded_in_number_and_length() -> None:
     assert len(fault.message) == MAX_MESSAGE
 
 
-def test_what_a_client_calls_its_keys_is_cut() -> None:
+def test_the_keys_of_a_client_are_cut_in_faults() -> None:
     schema = Schema({"additionalProperties": {"additionalProperties": {"type": "boolean"}}})
     faults = schema.faults({"k" * 100_000: {str(number): "x" for number in range(20)}})
     assert sum(len(str(fault)) for fault in faults) < 4_000
@@ -55,7 +55,7 @@ def test_what_a_client_calls_its_keys_is_cut() -> None:
     ],
 )
 def test_a_wrong_schema_is_refused_with_the_reason(schema: dict[str, str], why: str) -> None:
-    with pytest.raises(ValueError) as raised:  # noqa: PT011  the sentence is looked at below
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  the sentence is asserted below
         Schema(schema)
     assert why in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -37,20 +37,20 @@ def skipped(result: RuleRun) -> list[tuple[str, bool]]:
     return [(str(one), one.notable) for one in result.skipped]
 
 
-def test_a_step_changes_the_profile_and_says_where() -> None:
+def test_a_step_changes_the_profile_and_returns_the_path() -> None:
     result, doc = run(literal((*PUBLIC, "a", "b"), 1), of_properties(("pii", "x"), "y"), roots={"properties": {"y": 2}})
     assert result.changed == ("traits.public.a.b", "pii.x")
     assert (doc["traits"]["public"], doc["pii"]) == ({"a": {"b": 1}}, {"x": 2})
 
 
-def test_a_step_that_changes_nothing_says_nothing() -> None:
+def test_a_step_that_changes_nothing_returns_nothing() -> None:
     draft = Draft(new_profile("A", NOW))
     run(literal((*PUBLIC, "a"), [1]), draft=draft)
     result, _ = run(literal((*PUBLIC, "a"), [1]), literal((*PUBLIC, "b"), op="unset"), draft=draft)
     assert (result.changed, result.skipped) == ((), ())
 
 
-def test_what_cannot_be_done_is_skipped_and_the_rest_is_done() -> None:
+def test_a_change_that_cannot_be_made_is_skipped_and_the_rest_is_made() -> None:
     result, doc = run(
         literal((*PUBLIC, "a"), "text"),
         of_properties((*PUBLIC, "b"), "absent"),
@@ -153,7 +153,7 @@ def test_a_consent_that_is_neither_true_nor_false_is_skipped() -> None:
     assert skipped(result) == [("set consents.a: a consent is true or false, this is a text", True)]
 
 
-def test_a_consent_lasts_as_many_days_as_its_rule_says() -> None:
+def test_a_consent_lasts_for_the_days_of_its_rule() -> None:
     _, doc = run(ConsentStep("a", "set", Operand(True), valid_for_days=2))
     assert doc["consents"]["a"] == {"granted": NOW, "expires": "2026-02-02T12:00:00.000000Z"}
 

@@ -25,7 +25,7 @@ def test_types_are_patterns_for_the_whole_type(event_type: str, unwanted: bool) 
         ("x" * 60_000 + "Googlebot", False),
     ],
 )
-def test_bots_are_known_by_their_user_agent(user_agent: str | None, unwanted: bool) -> None:
+def test_bots_are_recognized_by_their_user_agent(user_agent: str | None, unwanted: bool) -> None:
     assert Unwanted("bots", [], True, []).matches("page-view", "source", user_agent) is unwanted
 
 

@@ -1,0 +1,24 @@
+"""Decisions without rules."""
+
+from trackd.config.settings import Limits
+from trackd.core.calls import Track
+from trackd.core.decision import Decision
+from trackd.core.decision import decide as decide_under
+from trackd.core.documents import Session, Source
+from trackd.core.processing import Snapshot
+from trackd.core.rules.ruleset import RuleSet
+
+NO_RULES = RuleSet()
+NEW = Snapshot("A", None, None, {})
+PLAIN = Source("source", "source")
+
+
+def decide(snapshot: Snapshot, call: Track, source: Source = PLAIN, limits: Limits | None = None) -> Decision:
+    decision = decide_under(snapshot, call, source, NO_RULES, limits or Limits())
+    assert isinstance(decision, Decision)
+    return decision
+
+
+def kept_session(decision: Decision) -> Session:
+    assert decision.changes.session is not None
+    return decision.changes.session
