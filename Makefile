@@ -5,18 +5,27 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: run test simulate bench profile check format clean
+.PHONY: run test test-all fuzz simulate bench profile check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
 
-test: $(DEV)  ## run the tests; ARGS="-k track" passes flags
-	$(BIN)/python -m pytest $(ARGS)
+# Two workers or more: each test waits now and then. worksteal evens out what long tests leave uneven.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes flags
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(DEV)  ## run all tests; ARGS="-k track" passes flags
+	$(PYTEST) $(ARGS)
+
+fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--minutes 10" passes flags
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 simulate: $(DEV)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
 
-bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput --rounds 3" passes flags
+bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput --against REV" passes flags
 	$(BIN)/python -m tests.bench $(ARGS)
 
 profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables

@@ -18,8 +18,10 @@ from trackd.storage.sqlite.lock import DatabaseLock
 
 Serve = Callable[..., Process]
 
+ROUNDS = [0, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 2))]
 
-@pytest.mark.parametrize("round_number", range(3))
+
+@pytest.mark.parametrize("round_number", ROUNDS)
 async def test_after_kill_9_under_load_every_answered_event_is_stored_once(serve: Serve, round_number: int) -> None:
     load = Load(serve())
     await load.run(load.server.process.kill)
@@ -28,7 +30,7 @@ async def test_after_kill_9_under_load_every_answered_event_is_stored_once(serve
     check_file(load)
 
 
-@pytest.mark.parametrize("round_number", range(3))
+@pytest.mark.parametrize("round_number", ROUNDS)
 async def test_after_kill_9_of_the_writer_the_server_continues_and_every_answered_event_is_stored_once(
     serve: Serve, round_number: int
 ) -> None:

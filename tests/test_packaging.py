@@ -35,6 +35,8 @@ def test_every_folder_with_modules_is_a_package_in_pyproject() -> None:
     assert tool["package-dir"] == {f"trackd.{package}": package for package in PACKAGES}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
     subprocess.run(build, check=True, capture_output=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.exports import contents
 from tests.support.payloads import payload
@@ -59,6 +60,8 @@ def _seqs(events: list[dict[str, Any]]) -> dict[str, list[int]]:
     return seqs
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_exports_while_the_server_is_busy_have_each_profiles_events_from_1_to_its_last(serve: Serve) -> None:
     server = serve()
     folder = server.db.parent

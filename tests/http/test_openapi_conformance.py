@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.http.schemathesis_hooks import SESSION_ID
 from tests.support.payloads import SOURCE_ID
@@ -15,18 +16,36 @@ from tests.support.process import Process
 
 HERE = Path(__file__).parent
 PAYLOAD = json.loads((HERE.parent / "payloads" / "full.json").read_text())
-CASES = 2_000
 
 
-def test_server_and_description_agree_in_thousands_of_cases(serve: Callable[..., Process], tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("examples", "cases"), [(5, 500), pytest.param(100, 2_000, marks=pytest.mark.slow)])
+def test_server_and_description_agree(serve: Callable[..., Process], tmp_path: Path, examples: int, cases: int) -> None:
+    """`examples` is the number for each operation, `cases` that of all requests, which is at least reached."""
     server = serve()
     payload = PAYLOAD | {"source": {"id": SOURCE_ID}, "session": {"id": SESSION_ID}}
     assert httpx.post(f"{server.url}/track", json=payload).status_code == 200
 
     report = tmp_path / "report.json"
-    command = ["--config-file", HERE / "schemathesis.toml", "run", f"{server.url}/openapi.json", "--checks", "all"]
+    command = [
+        "--config-file",
+        str(HERE / "schemathesis.toml"),
+        "run",
+        f"{server.url}/openapi.json",
+        "--checks",
+        "all",
+        "-n",
+        str(examples),
+    ]
     run = subprocess.run(
-        [Path(sys.executable).with_name("schemathesis"), *command, "--report", "json", "--report-json-path", report],
+        [
+            str(Path(sys.executable).with_name("schemathesis")),
+            *command,
+            "--report",
+            "json",
+            "--report-json-path",
+            str(report),
+        ],
         cwd=HERE.parent.parent,
         env=os.environ | {"TRACKD_TOKEN": server.token, "PYTHONPATH": "."},
         capture_output=True,
@@ -35,7 +54,7 @@ def test_server_and_description_agree_in_thousands_of_cases(serve: Callable[...,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     seen = json.loads(report.read_text())
-    assert seen["test_cases"]["generated"] >= CASES
+    assert seen["test_cases"]["generated"] >= cases
     assert {phase for phase, result in seen["phases"].items() if result["status"] == "success"} == {
         "coverage",
         "fuzzing",

@@ -80,8 +80,10 @@ async def test_only_events_can_be_kept(db: Path) -> None:
         assert (await client.get(f"/profile/{known}")).status_code == 200
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("keep", ["", "?keep=events"])
-async def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(db: Path, keep: str) -> None:
+async def test_fifty_clients_track_one_profile_while_it_is_erased(db: Path, keep: str, times: int) -> None:
     statuses: collections.Counter[int] = collections.Counter()
     erasures: collections.Counter[int] = collections.Counter()
     answered: list[tuple[str, int]] = []
@@ -100,7 +102,7 @@ async def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(d
                 progress.set()
 
         async def erase() -> None:
-            for _ in range(20):
+            for _ in range(times):
                 for _ in range(20):
                     progress.clear()
                     await progress.wait()
@@ -120,4 +122,4 @@ async def test_fifty_clients_track_one_profile_while_it_is_erased_twenty_times(d
     assert {key: seqs[-1] for key, seqs in stored.items()} == {key: seq for key, seq in living.items() if seq}
     assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in stored.values())
     assert {row["profile_id"] for row in rows(db, "SELECT profile_id FROM session")} <= set(living)
-    assert len(rows(db, "SELECT * FROM erased")) == erasures[200] >= 10
+    assert len(rows(db, "SELECT * FROM erased")) == erasures[200] >= times // 2
