@@ -12,40 +12,30 @@ import httpx
 
 from tests.support.database import rows
 from tests.support.payloads import payload
+from tests.support.polling import wait_until
 from tests.support.process import Process
+from tests.support.raw_http import address, exchange, request
 
 MEMORY_SLACK_KB = 16_000  # kept by allocators; faults are repeated until a leak would take more
-POLLS = 2_000
 
 
 def raw_call(*types: str, session: str = "s", headers: tuple[str, ...] = (), body: bytes | None = None) -> bytes:
-    body = json.dumps(payload(session, *types)).encode() if body is None else body
-    lines = ["POST /track HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def statuses(answers: bytes) -> list[int]:
-    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+    """A request to /track, with an event of each type unless `body` is given."""
+    return request(json.dumps(payload(session, *types)).encode() if body is None else body, *headers)
 
 
 class RealServer:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.db, self.url, self.pid = process.db, process.url, process.process.pid
-        host, port = process.url.removeprefix("http://").split(":")
-        self.address = host, int(port)
+        self.address = address(process.url)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=30)
 
     def exchange(self, sent: bytes) -> bytes:
         """All bytes until the server closes the connection."""
-        received = b""
-        with self.connect() as connection, contextlib.suppress(ConnectionError):
-            connection.sendall(sent)
-            while chunk := connection.recv(65_536):
-                received += chunk
-        return received
+        return exchange(self.url, sent)
 
     def call(self, *types: str, session: str = "s", **more: Any) -> httpx.Response:
         return httpx.post(f"{self.url}/track", json=payload(session, *types, **more), timeout=30)
@@ -76,11 +66,8 @@ class RealServer:
         yield
         with httpx.Client(base_url=self.url, timeout=30) as client:
             assert client.post("/track", json=payload("after", "after")).status_code == 200
-            for _ in range(POLLS):  # the server notices closed connections a little later
-                if self.open_files() <= files + 1:
-                    break
-                client.get("/healthcheck")
-            assert self.open_files() <= files + 1
+            # The server notices closed connections a little later.
+            wait_until(lambda: self.open_files() <= files + 1, "the number of open files is as before")
         assert self.memory_kb() <= memory + slack_kb
 
     def log(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.real_server import RealServer, raw_call, statuses
+from tests.faults.real_server import RealServer, raw_call
 from tests.support.database import rows
 from tests.support.payloads import SOURCE_ID
+from tests.support.raw_http import statuses
 
 Start = Callable[..., RealServer]
 CLOSE = "Connection: close"
@@ -43,16 +44,16 @@ def bomb() -> bytes:
 
 def test_each_hostile_body_gets_its_answer_and_leaves_nothing(start: Start, bomb: bytes) -> None:
     server = start()
-    said = {}
+    answered = {}
     for _, body in BODIES.values():  # the largest parsing takes 30 MB of the allocator, once
         server.exchange(raw_call(headers=(CLOSE,), body=body))
     with server.unharmed():
         for name, (_, body) in BODIES.items():
-            said[name] = statuses(server.exchange(raw_call(headers=(CLOSE,), body=body)))
+            answered[name] = statuses(server.exchange(raw_call(headers=(CLOSE,), body=body)))
         gz = (CLOSE, "Content-Encoding: gzip")
-        said["bomb"] = statuses(server.exchange(raw_call(headers=gz, body=bomb)))
-        said["many bombs"] = statuses(server.exchange(raw_call(headers=gz, body=gzip.compress(b"{}") * 40_000)))
-    assert said == {name: [status] for name, (status, _) in BODIES.items()} | {"bomb": [413], "many bombs": [422]}
+        answered["bomb"] = statuses(server.exchange(raw_call(headers=gz, body=bomb)))
+        answered["many bombs"] = statuses(server.exchange(raw_call(headers=gz, body=gzip.compress(b"{}") * 40_000)))
+    assert answered == {name: [status] for name, (status, _) in BODIES.items()} | {"bomb": [413], "many bombs": [422]}
     assert {event["type"] for event in server.events()} == {"before", "after"}
     assert "Traceback" not in server.log()
 
@@ -121,8 +122,8 @@ def test_ambiguous_heads_are_refused_and_nothing_after_them_is_accepted(
 ) -> None:
     server = start()
     with server.unharmed():
-        said = {name: statuses(server.exchange(request + SECOND)) for name, request in SMUGGLING.items()}
-    assert said == {key: [400] for key in SMUGGLING}
+        answered = {name: statuses(server.exchange(request + SECOND)) for name, request in SMUGGLING.items()}
+    assert answered == {key: [400] for key in SMUGGLING}
     assert {event["type"] for event in server.events()} == {"before", "after"}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 
-from tests.faults.real_server import RealServer, raw_call, statuses
+from tests.faults.real_server import RealServer, raw_call
 from tests.support.payloads import payload
+from tests.support.raw_http import statuses
 
 Start = Callable[..., RealServer]
 

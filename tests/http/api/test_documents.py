@@ -1,4 +1,4 @@
-"""What was stored, read back over a real socket from a real file."""
+"""Reading stored documents over a real socket from a real file."""
 
 import asyncio
 import json
@@ -97,12 +97,12 @@ async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
         ]:
             found: list[int] = []
             parameters: dict[str, Any] = {"limit": 3}
-            while parameters.get("cursor", "") is not None:
+            for _ in range(len(expected) // 3 + 1):
                 page = await get(client, path, **parameters)
                 assert len(page["result"]) <= 3
                 found += [event["seq"] for event in page["result"]]
                 parameters["cursor"] = page["next"]
-            assert found == expected
+            assert (found, page["next"]) == (expected, None)
 
 
 async def test_filters_choose_events_and_profiles(db: Path) -> None:
