@@ -1,5 +1,5 @@
-"""What ends a command."""
+"""The error of a command."""
 
 
 class CommandError(Exception):
-    """A command that cannot go on: one sentence, exit code 1."""
+    """A command fails: its text is one sentence for the user, the exit code is 1."""

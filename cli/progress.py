@@ -13,30 +13,30 @@ EVERY = 1_000
 
 @contextlib.contextmanager
 def progress_bar(
-    label: str, total: int | None, *, in_bytes: bool = False, beside: BinaryIO | None = None
+    label: str, total: int | None, *, in_bytes: bool = False, output: BinaryIO | None = None
 ) -> Iterator[Callable[..., None]]:
-    """Yields what moves the bar to a number that is done, of a total when it has become known.
+    """Yields a function that takes the number of items done, and the total once it is known.
 
-    Where the data goes to the terminal itself, `beside` it a bar would be in the way.
+    `output` is the file that the command writes: no bar is shown when it is a terminal, too.
     """
     console = Console(stderr=True)
-    shown = console.is_terminal and not (beside is not None and beside.isatty())
+    shown = console.is_terminal and not (output is not None and output.isatty())
     amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not shown) as progress:
         task = progress.add_task(label, total=total)
 
-        def moved(done: int, total: int | None = None) -> None:
+        def advance(done: int, total: int | None = None) -> None:
             progress.update(task, completed=done, total=total)
 
-        yield moved
+        yield advance
 
 
-def counted(items: Iterable[Item], moved: Callable[..., None]) -> Iterator[Item]:
-    """The items as they are; the bar is moved now and then, which takes longer than an item."""
+def counted(items: Iterable[Item], advance: Callable[..., None]) -> Iterator[Item]:
+    """The items, unchanged. The bar advances once in `EVERY` items: to move it costs more than an item."""
     done = 0
     for done, item in enumerate(items, 1):
         if done % EVERY == 0:
-            moved(done)
+            advance(done)
         yield item
-    moved(done)
+    advance(done)

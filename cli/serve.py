@@ -1,4 +1,4 @@
-"""`trackd serve`: from the first check to the last commit."""
+"""`trackd serve`: run the server, from the first check to the last commit."""
 
 import contextlib
 import gc
@@ -10,9 +10,13 @@ import resource
 import socket
 import uuid
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from trackd.actors.tracker import Tracker
 from trackd.cli.errors import CommandError
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
@@ -29,8 +33,20 @@ from trackd.telemetry.logs import configure_logging
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> None:
-    """Run the server until it is told to stop. Raises CommandError and DatabaseError when it cannot."""
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
+    db: DatabaseFile = None,
+    rules: RulesPath = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
+    run(loaded.settings)
+
+
+def run(settings: Settings) -> None:
+    """Run the server until SIGTERM or SIGINT. Raises CommandError, RulesError and StoreError when it cannot start."""
     configure_logging(settings.log.level, settings.log.format)
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     _open_as_many_files_as_allowed()
@@ -57,31 +73,32 @@ def serve(settings: Settings) -> None:
 
 
 def _reload_rules(settings: Settings, tracker: Tracker) -> None:
-    """On SIGHUP. Runs in the event loop: a file of 100 rules and 100 segments takes 33 ms."""
+    """Called on SIGHUP, in the event loop: calls wait until the rules are compiled."""
     name = settings.rules.path or "built in"
     try:
         tracker.use_rules(load_rules(settings.rules.path, settings.limits))
     except RulesError as error:
-        log.error("the rules stay as they were: %s", error)
-    except Exception:  # a fault of ours is no reason to go on without rules
-        log.exception("the rules stay as they were")
+        log.error("the rules are unchanged: %s", error)
+    except Exception:  # a bug must not stop the server
+        log.exception("the rules are unchanged")
     else:
-        log.info("the rules (%s) were read again", name)
+        log.info("the rules (%s) are reloaded", name)
 
 
 def _listen(settings: Settings) -> socket.socket:
     host, port = settings.server.host, settings.server.port
     try:
         return listen(host, port)
-    except OSError as error:  # of the socket, or of looking up the host's name
+    except OSError as error:  # from the socket, or from the lookup of the host's name
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise CommandError(
-            f"Cannot listen on {host}:{port} ({reason}): stop what uses it, or choose another with --host and --port."
+            f"Cannot listen on {host}:{port} ({reason}): stop the program that uses it, "
+            "or choose another with --host and --port."
         ) from None
 
 
 def _first_source(path: Path, store: Reads) -> Source | None:
-    """Made when there never was a source in this file."""
+    """Make a source, if this file never had one."""
     if store.sources_version() != 0:
         return None
     with Sources(path) as sources:
@@ -89,7 +106,7 @@ def _first_source(path: Path, store: Reads) -> Source | None:
 
 
 def _first_token(path: Path) -> str | None:
-    """The secret of the token that is made when there never was one in this file."""
+    """Make a token, if this file never had one, and return its secret."""
     with Tokens(path) as tokens:
         return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
 
@@ -100,21 +117,21 @@ def _announce(url: str, path: Path, source: Source | None, secret: str | None) -
         print(f"Made a source, its id is {source.id}. Send it an event:\n")
         print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
     if secret is not None:
-        print("Made an administration token. Keep it: it is shown only now, trackd keeps no more than its hash.\n")
+        print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
     print(f"trackd {__version__} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
 
 
 def _open_as_many_files_as_allowed() -> None:
-    """Each connection is one. The soft limit is often 1,024, for programs that use select(): this one does not."""
+    """Each connection takes a file. The soft limit is often 1,024, for the sake of programs that use select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        with contextlib.suppress(OSError, ValueError):  # macOS has a second, lower limit
+        with contextlib.suppress(OSError, ValueError):  # macOS has a second, lower limit than the hard one
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tune_interpreter() -> None:
-    """What start-up made stays: the collector need not look at it again, nor look so often."""
+    """Exempt the objects of the start from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

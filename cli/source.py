@@ -1,10 +1,10 @@
-"""`trackd source`: who may send events."""
+"""`trackd source`: manage the sources that may send events."""
 
 import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from msgspec import to_builtins
@@ -12,23 +12,20 @@ from msgspec import to_builtins
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
-
-if TYPE_CHECKING:
-    from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.sources import Sources
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
-    help="Manage the sources that may send events, beside a running server too.",
+    help="Manage the sources that may send events, also while the server runs.",
 )
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Sources":
-    from trackd.storage.sqlite.sources import Sources
-
+def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Sources:
     return Sources(load_settings(config, database={"path": db}).settings.database.path, create=create)
 
 
@@ -56,12 +53,12 @@ def _checked_rate(value: float | None) -> float | None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Option(help="What people call it.", callback=checked_text)],
+    name: Annotated[str, typer.Option(help="A name for people.", callback=checked_text)],
     id: Annotated[  # noqa: A002  the flag's name
-        str | None, typer.Option(help="The id that clients send; made when left out.", callback=_checked_id)
+        str | None, typer.Option(help="The id that clients send.  [default: a new UUID]", callback=_checked_id)
     ] = None,
     description: Annotated[str, typer.Option(help="A note for people.", callback=checked_text)] = "",
-    consent: Annotated[bool, typer.Option("--consent", help="It requires consent.")] = False,
+    consent: Annotated[bool, typer.Option("--consent", help="Drop the events of profiles without consent.")] = False,
     returns_profile: Annotated[bool, typer.Option("--returns-profile", help="Answers may carry the profile.")] = False,
     permanent_profile_id: Annotated[
         bool, typer.Option("--permanent-profile-id", help="New profiles take the id that the client sends.")
@@ -69,12 +66,12 @@ def add(
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="An origin that browsers may send from; may be repeated. None: any.",
+            help="An origin that browsers may send from; may be repeated.  [default: any]",
             callback=_checked_origins,
         ),
     ] = None,
     rate_limit: Annotated[
-        float | None, typer.Option(help="Most calls per second. None: no limit.", callback=_checked_rate)
+        float | None, typer.Option(help="Most calls per second.  [default: no limit]", callback=_checked_rate)
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
     db: DatabaseFile = None,
@@ -118,20 +115,20 @@ def show(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> No
 
 @app.command()
 def enable(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
-    """Take events from a source again."""
+    """Accept events from a disabled source again."""
     with _open(db, config) as sources:
         sources.enable(id, True)
 
 
 @app.command()
 def disable(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
-    """Refuse events from a source; what it sent stays."""
+    """Refuse events from a source; its stored events stay."""
     with _open(db, config) as sources:
         sources.enable(id, False)
 
 
 @app.command()
 def remove(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
-    """Remove a source; what it sent stays."""
+    """Remove a source; its stored events stay."""
     with _open(db, config) as sources:
         sources.remove(id)

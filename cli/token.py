@@ -1,26 +1,23 @@
-"""`trackd token`: who may look inside and administer."""
+"""`trackd token`: manage the tokens for reading and administration."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
 from trackd.core.documents import TokenScope
-
-if TYPE_CHECKING:
-    from trackd.storage.sqlite.tokens import Tokens
+from trackd.storage.sqlite.tokens import Tokens
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
-    help="Manage the tokens that open reads and administration, beside a running server too.",
+    help="Manage the tokens for reading and administration, also while the server runs.",
 )
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> "Tokens":
-    from trackd.storage.sqlite.tokens import Tokens
-
+def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Tokens:
     return Tokens(load_settings(config, database={"path": db}).settings.database.path, create=create)
 
 
@@ -35,18 +32,21 @@ def _checked_name(value: str) -> str:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it.", callback=_checked_name)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name for people.", callback=_checked_name)],
     scope: Annotated[
         list[TokenScope] | None,
-        typer.Option(help="What it opens; may be repeated. admin includes read.  [default: read]", show_default=False),
+        typer.Option(
+            help="What the token permits; may be repeated. admin includes read.  [default: read]", show_default=False
+        ),
     ] = None,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Make a token, and print it: the only time that it can be seen."""
+    """Make a token and print it. It cannot be printed again."""
     with _open(db, config, create=True) as tokens:
         secret = tokens.add(name, dict.fromkeys(scope or [TokenScope.READ]))
-    typer.echo("This token is shown only now, trackd keeps no more than its hash:", err=True)  # TOKEN=$(...) works
+    # On stderr, so that TOKEN=$(trackd token new ...) takes the secret alone.
+    typer.echo("This token is shown only now; trackd stores only its hash:", err=True)
     typer.echo(secret)
 
 
@@ -56,7 +56,7 @@ def list_tokens(
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the tokens, the oldest first: when they were made, what they open, their names."""
+    """List the tokens, the oldest first: creation time, scopes, name."""
     with _open(db, config) as tokens:
         for token in tokens.all():
             typer.echo(token.name if quiet else f"{token.inserted}  {' '.join(token.scopes):<10}  {token.name}")

@@ -1,4 +1,4 @@
-"""`trackd export`, `trackd import` and `trackd backup`: a whole database, out and in."""
+"""`trackd export`, `trackd import` and `trackd backup`: write a database to a file, and read it back."""
 
 import contextlib
 import errno
@@ -14,8 +14,14 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.progress import counted, progress_bar
 from trackd.core.documents import timestamp
 from trackd.storage.transfer.atomic_file import atomic_file
+from trackd.storage.transfer.backup import back_up
+from trackd.storage.transfer.exporting import Export
+from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
+from trackd.storage.transfer.importing import import_export
+from trackd.storage.transfer.records import RECORDS
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
@@ -26,18 +32,20 @@ def _checked_time(value: str | None) -> str | None:
         return None if value is None else timestamp(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{value!r} is no time: write it as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."
+            f"{value!r} is not a time: write it as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."
         ) from None
 
 
 def export(
-    table: Annotated[Table | None, typer.Option(help="Only this table.  [default: all that import needs]")] = None,
-    format: Annotated[Format, typer.Option(help="csv and parquet need --table.")] = "jsonl",  # noqa: A002
+    table: Annotated[
+        Table | None, typer.Option(help="Only this table.  [default: everything that `trackd import` reads]")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="csv and parquet only with --table.")] = "jsonl",  # noqa: A002
     since: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Only what was stored since then, or changed; needs --table.",
+            help="Only documents stored or changed since then; only with --table.",
             callback=_checked_time,
         ),
     ] = None,
@@ -47,12 +55,7 @@ def export(
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write the whole database, or one table of it, to a file or stdout; beside a running server too."""
-    from trackd.cli.progress import counted, progress_bar  # other commands start faster without all of these
-    from trackd.storage.transfer.exporting import Export
-    from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
-    from trackd.storage.transfer.records import RECORDS
-
+    """Write the database, or one table, to a file or to stdout, also while the server runs."""
     if table is None and format != "jsonl":
         raise typer.BadParameter(f"{format} needs --table.", param_hint="'--format'")
     if table is None and since is not None:
@@ -60,64 +63,58 @@ def export(
     path = _database(db, config)
     if format == "parquet":
         check_parquet()
-    _clean_up_when_told_to_stop()
+    _clean_up_on_sigterm()
     records = [record for record in RECORDS if record.table() == table]
     with Export(path) as source, _output(output, path, format) as file:
         total = None if since else source.size(*records)
-        with progress_bar(table or "export", total, beside=file) as moved:
+        with progress_bar(table or "export", total, output=file) as advance:
             for record in records:
                 if format == "jsonl":
-                    file.writelines(counted(source.documents(record, since), moved))
+                    file.writelines(counted(source.documents(record, since), advance))
                 else:
                     write = write_csv if format == "csv" else write_parquet
-                    write(record, counted(source.rows(record, since), moved), file)
+                    write(record, counted(source.rows(record, since), advance), file)
             if not records:
-                file.writelines(counted(source.lines(), moved))
+                file.writelines(counted(source.lines(), advance))
         file.flush()
 
 
 def import_(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="What `trackd export` wrote without --table; - is stdin.")
+        str, typer.Argument(metavar="FILE", help="The output of `trackd export` without --table; - is stdin.")
     ],
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Load an export into a database file that no server uses, the whole of it or nothing."""
+    """Read an export into a database file that no server uses, as a whole or not at all."""
     path = _database(db, config)
-    _clean_up_when_told_to_stop()
-    from trackd.cli.progress import progress_bar
-    from trackd.storage.transfer.importing import import_export
-
+    _clean_up_on_sigterm()
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
-        with progress_bar("import", total, in_bytes=True) as moved:
-            counts = import_export(path, lines, "stdin" if file == "-" else file, moved)
+        with progress_bar("import", total, in_bytes=True) as advance:
+            counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
     typer.echo(f"Imported into {path}: {', '.join(f'{count} {table}' for table, count in counts.items())}")
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE when it is there.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Copy the database as it is at this moment to one file; beside a running server too."""
+    """Copy the database to one file, also while the server runs. The copy is as of one moment."""
     path = _database(db, config)
-    _clean_up_when_told_to_stop()
-    from trackd.cli.progress import progress_bar
-    from trackd.storage.transfer.backup import back_up
-
-    with _writing(file), progress_bar("backup", None, in_bytes=True) as moved:
-        back_up(path, file, replace=force, on_bytes=moved)
+    _clean_up_on_sigterm()
+    with _writing(file), progress_bar("backup", None, in_bytes=True) as advance:
+        back_up(path, file, replace=force, on_bytes=advance)
 
 
 def _database(db: Path | None, config: Path | None) -> Path:
     return load_settings(config, database={"path": db}).settings.database.path
 
 
-def _clean_up_when_told_to_stop() -> None:
-    """SIGTERM ends a command as Ctrl+C does: what it began is removed."""
+def _clean_up_on_sigterm() -> None:
+    """SIGTERM ends the command as Ctrl+C does: unfinished files are removed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -125,7 +122,7 @@ def _clean_up_when_told_to_stop() -> None:
 def _output(output: Path | None, database: Path, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
     if output is None:
         if format == "parquet" and sys.stdout.isatty():
-            raise CommandError("Parquet is not for a terminal: name a file with --output.")
+            raise CommandError("Parquet is not written to a terminal: name a file with --output.")
         with _writing("stdout"):
             yield sys.stdout.buffer
         return
@@ -142,7 +139,7 @@ def _writing(output: Path | str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # whoever read it has seen enough: typer ends the command
+        raise  # the reader closed the pipe: typer ends the command
     except OSError as error:
         raise CommandError(f"{output} cannot be written: {os.strerror(error.errno or errno.EIO)}.") from error
 

@@ -1,28 +1,26 @@
-"""`trackd verify`: does a database file keep what trackd promises?"""
+"""`trackd verify`: check the invariants of a database file."""
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.progress import progress_bar
+from trackd.http.rules_loading import load_rules
+from trackd.storage.sqlite.audit import audit, checks
 
 
 def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
-    """Audit a database file, beside a running server too. Exit code 1 when something is wrong."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from trackd.cli.progress import progress_bar
-    from trackd.http.rules_loading import load_rules  # these take 0.2 s to load
-    from trackd.storage.sqlite.audit import audit, checks
-
+    """Check that a database file is sound, also while the server runs. Exit code 1 when it has a fault."""
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     path = settings.database.path
     change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
     wanted = checks(rules_change_counters=change_counters)
     found = []
-    with progress_bar("verify", len(wanted)) as moved:
+    with progress_bar("verify", len(wanted)) as advance:
         for done, findings in enumerate(audit(path, wanted), 1):
             found.append(findings)
-            moved(done)
+            advance(done)
 
     table = Table("check", "promise", "found")
     for findings in found:
@@ -36,7 +34,7 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
     console = Console()
     console.print(table)
     if change_counters:
-        console.print("counters are not looked at: these rules change them")
+        console.print("counters are not checked: these rules change them")
     number = sum(findings.number for findings in found)
     if number:
         console.print(faults)

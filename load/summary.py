@@ -136,8 +136,9 @@ def _phrase(status: int) -> str:
 
 
 def judged(result: Result) -> list[tuple[str, str]]:
-    """Each rule, and how often it was broken."""
-    rows = [(rule.value, str(result.verdict.counts.get(rule, 0) or "holds")) for rule in result.verdict.judged]
+    """Each rule with its verdict: it holds, it was broken so many times, or it was not checked."""
+    counts = result.verdict.counts
+    rows = [(rule.value, f"broken: {counts[rule]}" if rule in counts else "holds") for rule in result.verdict.judged]
     if not result.verdict.read_back:
-        rows.append((Rule.READ_BACK.value, f"not looked at: {result.not_read_back}"))
+        rows.append((Rule.READ_BACK.value, f"not checked: {result.not_read_back}"))
     return rows

@@ -202,12 +202,12 @@ def test_rules_are_read_again_on_sighup_and_a_file_with_a_fault_changes_nothing(
     track(server, "a")
     rules(ORDER.replace("event.type", "evnt.type"))
     refused = reload(server)
-    assert refused.startswith("the rules stay as they were: ")
+    assert refused.startswith("the rules are unchanged: ")
     assert 'rules.toml: rule "order", step 1: `evnt.type` is no source' in refused
     track(server, "b")
     assert document(server)["traits"]["public"] == {"types": ["a", "b"]}
     rules(ORDER.replace("public.types", "public.others"))
-    assert "were read again" in reload(server)
+    assert "are reloaded" in reload(server)
     track(server, "c")
     assert document(server)["traits"]["public"] == {"types": ["a", "b"], "others": ["c"]}
 
@@ -226,7 +226,7 @@ def test_an_unusable_rules_file_is_refused_with_one_line_and_the_server_continue
     }
     for text, fault in faults.items():
         path.write_text(text)
-        assert reload(server).startswith(f"the rules stay as they were: {path}: {fault}")
+        assert reload(server).startswith(f"the rules are unchanged: {path}: {fault}")
         track(server, "a")
     path.unlink()
     assert "cannot be read: No such file or directory" in reload(server)
@@ -237,7 +237,7 @@ def test_an_unusable_rules_file_is_refused_with_one_line_and_the_server_continue
 
 def test_the_built_in_rules_are_read_again_too(serve: Serve) -> None:
     server = serve()
-    assert reload(server) == "the rules (built in) were read again"
+    assert reload(server) == "the rules (built in) are reloaded"
     track(server, {"type": "sign-up", "properties": {"email": "a@b.example"}})
     assert document(server)["pii"] == {"email": "a@b.example"}
 

@@ -29,7 +29,7 @@ def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "no violation" in run.stdout
-    assert "not looked at" not in run.stdout
+    assert "not checked" not in run.stdout
     assert server.token not in run.stdout
     assert json.loads((tmp_path / "run.json").read_text())["verdict"]["read_back"] == "done"
     assert (tmp_path / "run.html").read_text().startswith("<!DOCTYPE html>")
@@ -42,7 +42,7 @@ def test_without_a_token_the_verdict_says_that_nothing_was_read_back(
 ) -> None:
     run = trackd("load", server.url, "--source", SOURCE_ID, *FEW)
     assert run.returncode == 0
-    assert "not looked at: no token was given" in run.stdout
+    assert "not checked: no token was given" in run.stdout
 
 
 def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from trackd.cli.lazy_command import LazyCommand
+from trackd.cli.main import COMMANDS
 from trackd.config.settings import Settings
 from trackd.storage.sqlite.sources import Sources
 
@@ -52,19 +54,19 @@ print(*sys.modules)
     assert not {"sqlite_utils", "sqlite3", "trackd.storage.sqlite.schema"} & set(modules)
 
 
-def test_the_help_lists_every_command_with_what_it_does(trackd: Trackd) -> None:
+def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them(trackd: Trackd) -> None:
     result = trackd("--help")
     assert (result.returncode, result.stderr) == (0, "")
-    for command, does in {
-        "serve": "Run the server",
-        "config": "Print each setting",
-        "source": "Manage the sources",
-        "token": "Manage the tokens",
-        "export": "Write the whole database",
-        "import": "Load an export",
-        "backup": "Copy the database",
-    }.items():
-        assert re.search(rf"^\W*{command}\s+{does}", result.stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([a-z]+)  ", result.stdout.partition("Commands:")[2], re.MULTILINE)
+    assert listed == ["serve", "source", "token", "rules", "load", "verify", "export", "import", "backup", "config"]
+    assert "..." not in result.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_help_of_a_command_begins_as_its_line_in_the_list(command: LazyCommand) -> None:
+    listed, full = command.help, command.load().help
+    assert listed is not None
+    assert full.startswith(listed.removesuffix("."))
 
 
 def test_without_a_command_the_help_is_shown_as_wrong_usage(trackd: Trackd) -> None:
@@ -82,7 +84,7 @@ def test_the_help_of_serve_names_the_defaults_that_hold(trackd: Trackd) -> None:
         "--host": defaults.server.host,
         "--port": defaults.server.port,
         "--db": defaults.database.path,
-        "--config": "trackd.toml, if it is there",
+        "--config": "trackd.toml, if it exists",
     }.items():
         assert re.search(rf"{flag} [^\[]*\[default: {re.escape(str(default))}\]", text), flag
 

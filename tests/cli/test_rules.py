@@ -217,7 +217,7 @@ def test_try_says_why_conditions_did_not_hold_and_what_else_was_left_out(
         "  not run   missing: a value is missing (",
         "  not run   failing: the condition failed: ",
         "  segment   odd-one failed: ",
-        "event 2, a: known already",
+        "event 2, a: duplicate",
     ]
     lines = report.splitlines()
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
@@ -274,7 +274,7 @@ def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], wr
     write("event.json", {"type": "purchase-order", "properties": {"total": "x"}})
     result = trackd("rules", "try", "rules.toml", "--event", "event.json")
     assert result.stdout.splitlines() == [
-        "The call is refused with 422, and nothing of it is kept:",
+        "The call is refused with 422, and nothing of it is stored:",
         '  event 1: properties.total: "x" is not of type "number"',
     ]
 

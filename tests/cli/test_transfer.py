@@ -102,8 +102,8 @@ def test_since_takes_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
     [
         (["--format", "csv"], "csv needs --table."),
         (["--since", "2026-01-01"], "needs --table."),
-        (["--table", "event", "--since", "yesterday"], "'yesterday' is no time: write it as 2026-01-31 or"),
-        (["--table", "event", "--since", "0001-01-01T00:00:00+14:00"], "is no time"),
+        (["--table", "event", "--since", "yesterday"], "'yesterday' is not a time: write it as 2026-01-31 or"),
+        (["--table", "event", "--since", "0001-01-01T00:00:00+14:00"], "is not a time"),
         (["--table", "source"], "'source' is not one of"),
         (["--table", "event", "--format", "xml"], "'xml' is not one of"),
     ],

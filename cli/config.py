@@ -1,0 +1,25 @@
+"""`trackd config`: the settings in force, and where each comes from."""
+
+from typing import Annotated, Any
+
+import typer
+
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+
+
+def config(
+    host: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+    port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
+    db: DatabaseFile = None,
+    rules: RulesPath = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print each setting and its origin: the command line, the environment, the file or the default."""
+    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
+    for setting in loaded.each():
+        origin = f"file {loaded.file}" if setting.origin == "file" else setting.origin
+        typer.echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if value == "" else str(value)

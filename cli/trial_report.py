@@ -1,0 +1,49 @@
+"""The output of `trackd rules try`, line by line."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from trackd.core.calls import Rejected
+from trackd.core.processing import EventReport
+
+
+def rejection_lines(rejected: Rejected) -> Iterator[str]:
+    yield "The call is refused with 422, and nothing of it is stored:"
+    for event in rejected.events:
+        for fault in event.faults:
+            yield f"  event {event.position + 1}: {fault}"
+
+
+def event_lines(position: int, report: EventReport) -> Iterator[str]:
+    """The outcome of one event, then its faults, rules and segment changes. `position` counts from 1."""
+    yield f"event {position}, {report.event.type}: {_outcome(report)}"
+    for fault in report.faults:
+        yield f"  invalid   {fault}"
+    if report.uncounted:
+        yield f"  skipped   the counter of its type: {report.uncounted}"
+    for run in report.runs:
+        if run.unmet is not None:
+            yield f"  not run   {run.rule}: {'the condition failed: ' if run.unmet.failed else ''}{run.unmet.why}"
+            continue
+        yield f"  ran       {run.rule}: {', '.join(run.changed) if run.changed else 'nothing changed'}"
+        for skipped in run.skipped:
+            yield f"  skipped   {run.rule}: {skipped}"
+    for change in report.segment_changes:
+        text = f"{change.segment} failed: {change.failed}" if change.failed else change.segment
+        yield f"  {'segment' if change.failed else 'entered' if change.entered else 'left':<9} {text}"
+
+
+def _outcome(report: EventReport) -> str:
+    if report.duplicate:
+        return "duplicate"
+    if report.dropped:
+        return f"dropped, {report.dropped}"
+    return "stored as invalid, not applied" if report.faults else "applied"
+
+
+def difference_lines(before: Any, after: Any) -> Iterator[str]:
+    """A unified diff of two profile documents."""
+    old, new = (json.dumps(doc, indent=2, ensure_ascii=False).splitlines() for doc in (before, after))
+    yield from difflib.unified_diff(old, new, "profile before", "profile after", lineterm="")
