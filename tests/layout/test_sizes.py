@@ -15,7 +15,6 @@ NOT_YET = {
     "tests/http/test_authentication.py",
     "tests/http/test_contract_errors.py",
     "tests/load/test_run.py",
-    "tests/storage/test_store.py",
 }
 PRODUCT = python_files(*PACKAGES)
 

@@ -95,7 +95,10 @@ class FileDisk:
         events = read(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")
         return Contents(
             {key: Profile(key, seq, revision, Raw(doc.encode())) for key, seq, revision, doc in profiles},
-            {key: Session(key, *columns, Raw(context.encode()), NOTHING) for key, *columns, context in sessions},
+            {
+                key: Session(key, profile_id, inserted, updated, Raw(context.encode()), NOTHING)
+                for key, profile_id, inserted, updated, context in sessions
+            },
             {(profile_id, event_id): seq for profile_id, event_id, seq in event_ids},
             [_key(Event(*row)) for row in events],
         )

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.storage.conftest import NOW, Make
+from tests.support.making import NOW, Make
 from trackd.core.changes import Changes, Fence, Outcome
+from trackd.core.documents import Event, Profile, Session
 from trackd.storage.fence import NOT_STORED, judge
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
@@ -59,7 +60,11 @@ def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(
 def one_by_one(batch: list[Changes], standing: dict[str, Any], links: dict[str, Any]) -> tuple[Any, ...]:
     """The rule as a person would say it, on a world that is changed after each change that fits it."""
     world = {"profiles": {**standing}, "sessions": {**links}}
-    outcomes, profiles, sessions, events, event_ids = [], {}, {}, [], []
+    outcomes: list[Outcome] = []
+    profiles: dict[str, Profile] = {}
+    sessions: dict[str, Session] = {}
+    events: list[Event] = []
+    event_ids: list[tuple[str, str, int | None]] = []
     lost = set()  # profiles of which a change was stale: what follows was built on it
     for change in batch:
         here = world["profiles"].get(change.fence.profile_id, (0, 0))
@@ -84,7 +89,9 @@ def one_by_one(batch: list[Changes], standing: dict[str, Any], links: dict[str, 
     return outcomes, profiles, sessions, events, event_ids
 
 
-def test_what_is_built_on_a_stale_change_is_stale_though_somebody_else_made_its_numbers_true(make: type[Make]) -> None:
+def test_a_change_built_on_a_stale_one_is_stale_even_if_another_process_made_its_numbers_match(
+    make: type[Make],
+) -> None:
     mine = [make.change("A", (0, 1), events=1), make.change("A", (1, 2), events=1), make.change("B", events=1)]
 
     verdict = judge(mine, {"A": (1, 2)}, {})
@@ -102,13 +109,13 @@ def test_a_profile_written_twice_is_written_in_its_last_state(make: type[Make]) 
     assert verdict.events == [*first.events, *second.events]
 
 
-def test_a_profile_that_is_not_stored_stands_at_zero(make: type[Make]) -> None:
+def test_a_profile_that_is_not_stored_has_seq_and_revision_0(make: type[Make]) -> None:
     assert NOT_STORED == (0, 0)
     assert judge([make.change("A", (0, 0))], {}, {}).outcomes == [STORED]
     assert judge([make.change("A", (0, 0))], {"A": (0, 1)}, {}).outcomes == [STALE]
 
 
-def test_judging_leaves_what_it_was_given_alone(make: type[Make]) -> None:
+def test_judging_does_not_change_its_arguments(make: type[Make]) -> None:
     standing, links = {"A": (0, 1)}, {"S": ("A", NOW)}
 
     judge([make.change("A", (0, 1), events=1), make.change("B", session="S", previous_owner="A")], standing, links)
@@ -116,11 +123,11 @@ def test_judging_leaves_what_it_was_given_alone(make: type[Make]) -> None:
     assert (standing, links) == ({"A": (0, 1)}, {"S": ("A", NOW)})
 
 
-def test_a_change_without_a_session_does_not_look_at_links() -> None:
+def test_a_change_without_a_session_is_independent_of_stored_sessions() -> None:
     assert judge([Changes(Fence("A", 0, 0), previous_owner="B")], {}, {}).outcomes == [STORED]
 
 
-def test_who_takes_a_session_from_a_profile_is_built_on_it(make: type[Make]) -> None:
+def test_a_change_that_takes_a_session_from_a_profile_is_built_on_it(make: type[Make]) -> None:
     mine = [
         make.change("A", (0, 1)),
         make.change("B", session="S", previous_owner="A"),
@@ -131,7 +138,7 @@ def test_who_takes_a_session_from_a_profile_is_built_on_it(make: type[Make]) -> 
     assert judge(mine[1:], {}, {"S": ("A", NOW)}).outcomes == [STORED, STORED]
 
 
-def test_what_was_stale_before_in_the_transaction_is_stale_still(make: type[Make]) -> None:
+def test_a_profile_that_was_stale_earlier_in_the_transaction_stays_stale(make: type[Make]) -> None:
     stale = {"A"}
 
     verdict = judge([make.change("A"), make.change("B"), make.change("C", (1, 1))], {}, {}, stale)

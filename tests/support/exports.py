@@ -1,4 +1,4 @@
-"""What tests of exports and imports share."""
+"""Exports and imports in tests: lines out, lines in, and the rows that an export carries."""
 
 import contextlib
 import io
@@ -9,32 +9,18 @@ from typing import Any
 from trackd.storage.transfer.exporting import Export
 from trackd.storage.transfer.importing import import_export
 
-NOW = "2026-01-31T12:00:00.000000Z"
-# What a profile's document has besides `id` and `seq`.
-PARTS: dict[str, Any] = {
-    "metadata": {"time": {"insert": NOW, "update": NOW, "visit": {"count": 1, "last": None, "current": NOW}}},
-    "stats": {"visits": 1, "views": 0, "counters": {}},
-    "traits": {"public": {}, "private": {}},
-    "pii": {},
-    "consents": {},
-    "segments": [],
-    "interests": {},
-    "ids": [],
-    "active": True,
-}
-
 
 def exported(path: Path) -> list[bytes]:
     with Export(path) as export:
         return list(export.lines())
 
 
-def load_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
+def import_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
     return import_export(path, io.BytesIO(b"".join(lines)), "export.jsonl", lambda done: None)
 
 
 def contents(db: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row that an export carries, without what only the server that wrote it can read."""
+    """Every row that an export carries, without the columns that only the server itself can read."""
     tables = {"profile": "rowid", "merged": 1, "session": "rowid", "event_id": 1, "erased": 1, "event": "number"}
     columns = {"profile": "id, seq, revision, doc, last_event"}
     with contextlib.closing(sqlite3.connect(db)) as connection:

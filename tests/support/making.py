@@ -1,13 +1,13 @@
-"""Calls and documents for tests, in which only what is named differs."""
+"""Builders of calls, documents and changes for tests; arguments name what differs from a plain one."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trackd.actors.messages import Erase, Fetch
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.changes import Changes, Fence
-from trackd.core.documents import Profile, Session, Source
+from trackd.core.documents import Event, Profile, Session, Source
 from trackd.core.encoding import json_raw, json_text
 from trackd.core.profile_document import new_profile
 from trackd.storage.memory import MemoryStore
@@ -19,7 +19,7 @@ numbers = itertools.count(1)
 
 
 class Make:
-    """Calls and documents in which only what is named differs."""
+    """Builds calls, documents and changes; arguments name what differs from a plain one."""
 
     now, later = NOW, LATER
 
@@ -49,12 +49,48 @@ class Make:
         return Fetch(next(numbers), profile_id)
 
     @staticmethod
-    def profile(profile_id: str, seq: int = 0, revision: int = 1) -> Profile:
-        return Profile(profile_id, seq, revision, json_raw({**new_profile(profile_id, NOW), "seq": seq}))
+    def profile(profile_id: str, seq: int = 0, revision: int = 1, **doc: Any) -> Profile:
+        """`doc` replaces top-level fields of its document."""
+        return Profile(profile_id, seq, revision, json_raw({**new_profile(profile_id, NOW), "seq": seq, **doc}))
 
     @staticmethod
     def session(session_id: str, profile_id: str, **context: Any) -> Session:
         return Session(session_id, profile_id, NOW, NOW, json_raw(context), json_raw({}))
+
+    @staticmethod
+    def stored_event(profile_id: str, seq: int, **fields: Any) -> Event:
+        event_id = f"{profile_id}-{seq}"
+        event = Event(
+            event_id, profile_id, seq, "S", "source", "t", NOW, NOW, "collected", None, "{}", "{}", "{}", "[]"
+        )
+        return event._replace(**fields)
+
+    @classmethod
+    def change(
+        cls,
+        profile_id: str,
+        was: tuple[int, int] = (0, 0),
+        *,
+        events: int = 0,
+        session: str | None = None,
+        previous_owner: str | None = None,
+        event_ids: Mapping[str, int | None] | None = None,
+        event: Mapping[str, Any] | None = None,
+        **doc: Any,
+    ) -> Changes:
+        """The changes of a call that found the profile at `was` (seq, revision), with a number of stored events.
+
+        `event` replaces fields of each event, `doc` top-level fields of the profile's document.
+        """
+        seq, revision = was
+        return Changes(
+            fence=Fence(profile_id, seq, revision),
+            profile=cls.profile(profile_id, seq + events, revision + 1, **doc),
+            session=cls.session(session, profile_id) if session else None,
+            previous_owner=previous_owner,
+            events=tuple(cls.stored_event(profile_id, seq + 1 + n, **(event or {})) for n in range(events)),
+            event_ids=event_ids,
+        )
 
     @classmethod
     def store(

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Make, SqliteShelf
+from tests.support.making import Make
+from tests.support.stores import SqliteBackend
 from trackd.core.changes import Changes, DeleteEvents, Erasure, Fence
 from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
 from trackd.storage.sqlite.erasure import tombstone
@@ -13,39 +14,42 @@ ALL = checks(rules_change_counters=False)
 
 
 @pytest.fixture
-def sound(sqlite_shelf: SqliteShelf, make: type[Make]) -> SqliteShelf:
+def sound(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
     """A file with two profiles, five and three events, sessions, ids, a merged profile and one that was erased."""
 
     def change(profile_id: str, seq: int, revision: int, events: int, **more: Any) -> Changes:
-        doc = {"stats": {"counters": {"t": seq + events}}, "metadata": {"time": {"insert": "2026-01-01"}}}
+        doc: dict[str, Any] = {
+            "stats": {"counters": {"t": seq + events}},
+            "metadata": {"time": {"insert": "2026-01-01"}},
+        }
         return make.change(profile_id, (seq, revision), events=events, **doc, **more)
 
-    commit = sqlite_shelf.store.commit
+    commit = sqlite_backend.store.commit
     commit([change("A", 0, 0, 2, session="S", event_ids={"A-1": 1}), change("B", 0, 0, 1), change("C", 0, 0, 1)])
     commit([change("A", 2, 1, 3), change("B", 1, 1, 2), change("D", 0, 0, 0, session="T")])
     commit([Erasure(Fence("C", 1, 1), "2026-01-02", keep_events=True)])
-    sqlite_shelf.merge("M", "A")
-    return sqlite_shelf
+    sqlite_backend.merge("M", "A")
+    return sqlite_backend
 
 
-def found(shelf: SqliteShelf) -> set[tuple[str, str]]:
-    return {(findings.check.name, key) for findings in audit(shelf.path, ALL) for key, _ in findings.first}
+def faults(backend: SqliteBackend) -> set[tuple[str, str]]:
+    return {(findings.check.name, key) for findings in audit(backend.path, ALL) for key, _ in findings.first}
 
 
-def test_a_sound_file_has_no_findings(sound: SqliteShelf) -> None:
-    assert found(sound) == set()
+def test_a_sound_file_has_no_findings(sound: SqliteBackend) -> None:
+    assert faults(sound) == set()
 
 
-def test_an_empty_file_has_no_findings(sqlite_shelf: SqliteShelf) -> None:
-    assert found(sqlite_shelf) == set()
+def test_an_empty_file_has_no_findings(sqlite_backend: SqliteBackend) -> None:
+    assert faults(sqlite_backend) == set()
 
 
-def test_events_that_retention_deleted_are_not_missed(sound: SqliteShelf) -> None:
+def test_events_that_retention_deleted_are_not_missed(sound: SqliteBackend) -> None:
     for _ in range(4):
         sound.store.commit([DeleteEvents("9999", 1)])
-        assert found(sound) == set()
+        assert faults(sound) == set()
     sound.store.commit([DeleteEvents("9999", 1000)])
-    assert found(sound) == set()
+    assert faults(sound) == set()
     assert sound.events() == []
 
 
@@ -80,19 +84,19 @@ def test_events_that_retention_deleted_are_not_missed(sound: SqliteShelf) -> Non
         (f"INSERT INTO erased VALUES ('{tombstone('B')}', '2026-01-02')", {("erased", "B")}),
     ],
 )
-def test_what_is_not_as_promised_is_found(sound: SqliteShelf, damage: str, expected: set[tuple[str, str]]) -> None:
+def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: set[tuple[str, str]]) -> None:
     sound.db.execute(damage)
 
-    assert found(sound) == expected
+    assert faults(sound) == expected
 
 
-def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound: SqliteShelf) -> None:
+def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound: SqliteBackend) -> None:
     sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31')", [hashlib.sha256(b"B").hexdigest()])
 
-    assert found(sound) == set()
+    assert faults(sound) == set()
 
 
-def test_pages_that_are_broken_are_found(sound: SqliteShelf) -> None:
+def test_pages_that_are_broken_are_found(sound: SqliteBackend) -> None:
     sound.store.close()
     pages = bytearray(sound.path.read_bytes())
     root = sound.db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session_by_profile'").fetchone()[0]
@@ -100,13 +104,15 @@ def test_pages_that_are_broken_are_found(sound: SqliteShelf) -> None:
     sound.path.write_bytes(pages)
     sound.store = SqliteStore(sound.path)
 
-    assert {name for name, _ in found(sound)} == {"integrity"}
+    assert {name for name, _ in faults(sound)} == {"integrity"}
 
 
-def test_of_many_faults_the_first_are_shown_and_all_are_counted(sqlite_shelf: SqliteShelf, make: type[Make]) -> None:
-    sqlite_shelf.store.commit([make.change(f"P{n}", events=1) for n in range(MAX_SHOWN + 50)])
-    sqlite_shelf.db.execute("DELETE FROM profile")
+def test_the_first_of_many_faults_are_listed_and_all_are_counted(
+    sqlite_backend: SqliteBackend, make: type[Make]
+) -> None:
+    sqlite_backend.store.commit([make.change(f"P{n}", events=1) for n in range(MAX_SHOWN + 50)])
+    sqlite_backend.db.execute("DELETE FROM profile")
 
-    living = next(findings for findings in audit(sqlite_shelf.path, ALL) if findings.check.name == "living")
+    living = next(findings for findings in audit(sqlite_backend.path, ALL) if findings.check.name == "living")
 
     assert (living.number, len(living.first)) == (MAX_SHOWN + 50, MAX_SHOWN)

@@ -50,7 +50,7 @@ def test_without_a_clause_a_conflict_is_an_error(db: Database) -> None:
 
 
 def test_many_rows_take_few_statements(db: Database) -> None:
-    statements = []
+    statements: list[str] = []
     db.conn.set_trace_callback(statements.append)
 
     BulkInsert("t", ("id", "value")).run(db.conn, [(f"id{n}", n) for n in range(2047)])

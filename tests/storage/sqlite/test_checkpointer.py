@@ -20,7 +20,7 @@ class Log:
         self.writer = connect_for_writing(path, mode="rwc", synchronous="OFF")
         self.writer.execute("CREATE TABLE t (page BLOB)")
         self.own = connect_for_writing(path, synchronous="OFF")
-        self.checkpoints = []
+        self.checkpoints: list[str] = []
         self.own.set_trace_callback(self.checkpoints.append)
         self.checkpointer = Checkpointer(self.writer, self.own)
 
@@ -32,7 +32,8 @@ class Log:
 
     def state(self) -> tuple[int, int]:
         """Pages in the log, and those of them that are in the file too."""
-        return self.writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1:]
+        _, pages, copied = self.writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+        return pages, copied
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_log_at_its_full_length_is_left_to_sqlite(log: Log) -> None:
     assert 1 <= len(log.checkpoints) <= (AUTOCHECKPOINT - LONG) // WORTH_IT
 
 
-def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_that_fails_is_logged_and_commits_go_on(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.own.close()
     log.fill(LONG + 100)
     log.fill(WORTH_IT)
@@ -93,7 +94,7 @@ def test_a_checkpoint_that_fails_is_told_and_commits_go_on(log: Log, caplog: pyt
     assert log.writer.execute("SELECT count(*) FROM t").fetchone()[0] == LONG + 100 + WORTH_IT
 
 
-def test_a_length_that_cannot_be_read_is_told(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_length_that_cannot_be_read_is_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     closed = sqlite3.connect(":memory:")
     closed.close()
 

@@ -123,7 +123,7 @@ def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_pa
     [b"xy", b"not a database, though it is text\n", b"\x00" * 4096, bytes(range(256)) * 64, b"SQLite format 3\x00junk"],
     ids=["two bytes", "text", "zeros", "binary", "only the magic"],
 )
-def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, garbage: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_left_alone(path: Path, garbage: bytes) -> None:
     path.write_bytes(garbage)
 
     assert_refused_untouched(path, "not a sound SQLite database")
@@ -154,7 +154,7 @@ def test_the_names_of_all_migrations_are_known_without_them() -> None:
         assert {migration.name for migration in migrations.pending(new)} == MIGRATIONS
 
 
-def test_migrations_of_somebody_else_in_the_file_do_no_harm(path: Path) -> None:
+def test_migrations_of_another_program_in_the_file_do_no_harm(path: Path) -> None:
     open_for_writing(path).close()
     with Database(path) as db:
         db.table("_sqlite_migrations").insert({"migration_set": "plugin", "name": "theirs", "applied_at": "2099-01-01"})
@@ -162,13 +162,13 @@ def test_migrations_of_somebody_else_in_the_file_do_no_harm(path: Path) -> None:
     open_for_writing(path).close()
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="check that its folder exists"):
         open_for_writing(tmp_path / "nowhere" / "trackd.db")
     assert content(tmp_path) == {}
 
 
-def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_in_place_of_the_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="cannot be opened"):
         open_for_writing(tmp_path)
 
@@ -218,5 +218,5 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
     assert errors == []
 
 
-def test_whoever_handles_store_errors_handles_these() -> None:
+def test_a_database_error_is_a_store_error() -> None:
     assert issubclass(DatabaseError, StoreError)

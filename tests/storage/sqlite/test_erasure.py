@@ -4,8 +4,9 @@ import hashlib
 
 import pytest
 
-from tests.storage.conftest import Make, MemoryShelf, SqliteShelf
-from trackd.core.changes import Erasure, Fence, Outcome, PutSource, RemoveSource
+from tests.support.making import Make
+from tests.support.stores import Backend, SqliteBackend, existing
+from trackd.core.changes import Change, Erasure, Fence, Outcome, PutSource, RemoveSource
 from trackd.core.documents import Source
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
@@ -13,15 +14,15 @@ THEN = "2026-02-01T00:00:00.000000Z"
 
 
 @pytest.fixture
-def two_people(shelf: MemoryShelf | SqliteShelf, make: type[Make]) -> MemoryShelf | SqliteShelf:
+def two_people(backend: Backend, make: type[Make]) -> Backend:
     """A with 3 events and two sessions, one event id, and a merged id; B with one of each."""
-    shelf.store.commit([make.change("A", events=2, session="S", event_ids={"e": 1}), make.change("B", events=1)])
-    shelf.store.commit([make.change("A", (2, 1), events=1, session="T"), make.change("B", (1, 1), session="U")])
-    shelf.merge("Z", "A")
-    return shelf
+    backend.store.commit([make.change("A", events=2, session="S", event_ids={"e": 1}), make.change("B", events=1)])
+    backend.store.commit([make.change("A", (2, 1), events=1, session="T"), make.change("B", (1, 1), session="U")])
+    backend.merge("Z", "A")
+    return backend
 
 
-def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people: MemoryShelf | SqliteShelf) -> None:
+def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people: Backend) -> None:
     store = two_people.store
 
     assert store.commit([Erasure(Fence("A", 3, 2), THEN)]) == [STORED]
@@ -32,7 +33,7 @@ def test_an_erased_profile_takes_its_sessions_events_and_ids_with_it(two_people:
     assert [event.profile_id for event in two_people.events()] == ["B"]
 
 
-def test_nobody_else_is_touched_by_an_erasure(two_people: MemoryShelf | SqliteShelf) -> None:
+def test_an_erasure_leaves_other_profiles_unchanged(two_people: Backend) -> None:
     store = two_people.store
     before = store.profile("B"), store.session("U")
 
@@ -42,20 +43,16 @@ def test_nobody_else_is_touched_by_an_erasure(two_people: MemoryShelf | SqliteSh
 
 
 @pytest.mark.parametrize("fence", [Fence("A", 2, 2), Fence("A", 3, 1), Fence("nobody", 0, 0)])
-def test_an_erasure_that_was_asked_of_another_state_is_stale_and_erases_nothing(
-    two_people: MemoryShelf | SqliteShelf, fence: Fence
-) -> None:
+def test_an_erasure_built_on_another_state_is_stale_and_erases_nothing(two_people: Backend, fence: Fence) -> None:
     before = two_people.events()
 
     assert two_people.store.commit([Erasure(fence, THEN)]) == [STALE]
 
-    assert two_people.store.profile("A").seq == 3
+    assert existing(two_people.store.profile("A")).seq == 3
     assert two_people.events() == before
 
 
-def test_events_that_are_kept_say_nothing_of_whose_they_were(
-    two_people: MemoryShelf | SqliteShelf, make: type[Make]
-) -> None:
+def test_kept_events_are_anonymous(two_people: Backend, make: type[Make]) -> None:
     details = {"ip": "::1", "properties": '{"email":"a@b.c"}', "context": '{"url":"/a"}', "config": '{"x":1}'}
     two_people.store.commit(
         [make.change("A", (3, 2), events=1, event={**details, "reasons": '["a@b.c"]', "id": "own"})]
@@ -73,58 +70,58 @@ def test_events_that_are_kept_say_nothing_of_whose_they_were(
 
 
 def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins_anew(
-    shelf: MemoryShelf | SqliteShelf, make: type[Make]
+    backend: Backend, make: type[Make]
 ) -> None:
-    batch = [
+    batch: list[Change] = [
         make.change("A", events=2, session="S"),
         Erasure(Fence("A", 2, 1), THEN),
         make.change("A", events=1, session="S"),
         make.change("B", events=1),
     ]
 
-    assert shelf.store.commit(batch) == [STORED] * 4
+    assert backend.store.commit(batch) == [STORED] * 4
 
-    assert shelf.store.profile("A").seq == 1
-    assert [(event.profile_id, event.seq) for event in shelf.events()] == [("A", 1), ("B", 1)]
-
-
-def test_a_source_is_put_and_put_again_and_removed(shelf: MemoryShelf | SqliteShelf) -> None:
-    version = shelf.store.sources_version()
-
-    assert shelf.store.commit([PutSource(Source("s", "shop", origins=("https://a.b",), rate_limit=2.5))]) == [STORED]
-    assert shelf.store.commit([PutSource(Source("s", "store", tags=("x",), enabled=False))]) == [STORED]
-
-    assert shelf.store.sources() == [Source("s", "store", tags=("x",), enabled=False)]
-    assert shelf.store.sources_version() > version
-
-    assert shelf.store.commit([RemoveSource("s"), RemoveSource("unknown")]) == [STORED, STORED]
-    assert shelf.store.sources() == []
+    assert existing(backend.store.profile("A")).seq == 1
+    assert [(event.profile_id, event.seq) for event in backend.events()] == [("A", 1), ("B", 1)]
 
 
-def test_what_is_left_of_an_erased_id_is_its_hash(sqlite_shelf: SqliteShelf, make: type[Make]) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=1), make.change("B")])
-    sqlite_shelf.merge("Z", "A")
+def test_a_source_is_put_and_put_again_and_removed(backend: Backend) -> None:
+    version = backend.store.sources_version()
 
-    sqlite_shelf.store.commit([Erasure(Fence("A", 1, 1), THEN)])
+    assert backend.store.commit([PutSource(Source("s", "shop", origins=("https://a.b",), rate_limit=2.5))]) == [STORED]
+    assert backend.store.commit([PutSource(Source("s", "store", tags=("x",), enabled=False))]) == [STORED]
+
+    assert backend.store.sources() == [Source("s", "store", tags=("x",), enabled=False)]
+    assert backend.store.sources_version() > version
+
+    assert backend.store.commit([RemoveSource("s"), RemoveSource("unknown")]) == [STORED, STORED]
+    assert backend.store.sources() == []
+
+
+def test_only_the_hash_of_an_erased_id_is_left(sqlite_backend: SqliteBackend, make: type[Make]) -> None:
+    sqlite_backend.store.commit([make.change("A", events=1), make.change("B")])
+    sqlite_backend.merge("Z", "A")
+
+    sqlite_backend.store.commit([Erasure(Fence("A", 1, 1), THEN)])
 
     hashes = {hashlib.sha256(key.encode()).hexdigest() for key in ("A", "Z")}
-    assert {tuple(row) for row in sqlite_shelf.db.execute("SELECT * FROM erased")} == {(key, THEN) for key in hashes}
+    assert {tuple(row) for row in sqlite_backend.db.execute("SELECT * FROM erased")} == {(key, THEN) for key in hashes}
 
 
 @pytest.mark.parametrize("keep_events", [False, True])
 def test_the_bytes_of_an_erased_profile_are_overwritten_in_the_file(
-    sqlite_shelf: SqliteShelf, make: type[Make], keep_events: bool
+    sqlite_backend: SqliteBackend, make: type[Make], keep_events: bool
 ) -> None:
     secret = {"properties": '{"email":"erase-me"}', "context": '{"c":"erase-me"}', "ip": "erase-me", "id": "erase-me"}
     for seq in range(50):
         batch = [make.change("erase-me-too", (seq, seq), events=1, event=secret, traits="erase-me")]
         batch.append(make.change("B", (seq, seq), events=1, event={"properties": '{"kept":"leave-me"}'}))
-        sqlite_shelf.store.commit(batch)
+        sqlite_backend.store.commit(batch)
 
-    outcomes = sqlite_shelf.store.commit([Erasure(Fence("erase-me-too", 50, 50), THEN, keep_events)])
-    sqlite_shelf.reopen()
+    outcomes = sqlite_backend.store.commit([Erasure(Fence("erase-me-too", 50, 50), THEN, keep_events)])
+    sqlite_backend.reopen()
 
     assert outcomes == [STORED]
-    stored = sqlite_shelf.path.read_bytes()
+    stored = sqlite_backend.path.read_bytes()
     assert stored.count(b"leave-me") == 50
     assert b"erase-me" not in stored

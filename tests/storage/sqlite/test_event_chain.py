@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tests.storage.conftest import Make, SqliteShelf
+from tests.support.making import Make
+from tests.support.stores import SqliteBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
 from trackd.storage.sqlite.schema import migrations
@@ -18,7 +19,7 @@ def walked(db: Database, profile_id: str, depth: int = -1) -> list[int]:
 
 
 def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make: type[Make]) -> None:
-    events = [make.event("A", 5), make.event("B", 1), make.event("A", 6)]
+    events = [make.stored_event("A", 5), make.stored_event("B", 1), make.stored_event("A", 6)]
 
     rows, last = chained(events, {"A": 7, "C": 3}, last_number=10)
 
@@ -28,9 +29,11 @@ def test_rows_are_numbered_and_each_names_the_one_before_it_of_its_profile(make:
 
 
 def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(
-    sqlite_shelf: SqliteShelf, make: type[Make]
+    sqlite_backend: SqliteBackend, make: type[Make]
 ) -> None:
-    dice, seqs, revisions = random.Random(1), Counter(), Counter()
+    dice = random.Random(1)
+    seqs: Counter[str] = Counter()
+    revisions: Counter[str] = Counter()
     for _ in range(60):
         batch = []
         for profile_id in dice.choices("ABC", k=3):
@@ -38,17 +41,17 @@ def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(
             batch.append(make.change(profile_id, (seqs[profile_id], revisions[profile_id]), events=events))
             seqs[profile_id] += events
             revisions[profile_id] += 1
-        sqlite_shelf.store.commit(batch)
+        sqlite_backend.store.commit(batch)
 
     for profile_id, seq in seqs.items():
-        assert walked(sqlite_shelf.db, profile_id) == list(range(seq, 0, -1))
-        assert walked(sqlite_shelf.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
+        assert walked(sqlite_backend.db, profile_id) == list(range(seq, 0, -1))
+        assert walked(sqlite_backend.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
 
 
-def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_given_away_again(
-    sqlite_shelf: SqliteShelf, make: type[Make]
+def test_the_chain_ends_where_older_events_are_deleted_even_if_their_numbers_are_used_again(
+    sqlite_backend: SqliteBackend, make: type[Make]
 ) -> None:
-    store, db = sqlite_shelf.store, sqlite_shelf.db
+    store, db = sqlite_backend.store, sqlite_backend.db
     store.commit([make.change("A", events=3)])
     db.execute("DELETE FROM event WHERE seq < 4")
     store.commit([make.change("A", (3, 1), events=1), make.change("B", events=5)])
@@ -56,16 +59,16 @@ def test_the_chain_ends_where_older_events_are_gone_though_their_numbers_are_giv
     assert walked(db, "A") == [4]
 
     store.commit([Erasure(Fence("A", 4, 2), "then")])
-    assert [event.profile_id for event in sqlite_shelf.events()] == ["B"] * 5
+    assert [event.profile_id for event in sqlite_backend.events()] == ["B"] * 5
 
 
 def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="chain_of_each_profiles_events")
-    fields = make.event("A", 1)._fields
+    fields = make.stored_event("A", 1)._fields
     for profile_id, seq in [("A", 1), ("B", 1), ("A", 2), ("A", 3)]:
-        old.table("event").insert(dict(zip(fields, make.event(profile_id, seq), strict=True)))
+        old.table("event").insert(dict(zip(fields, make.stored_event(profile_id, seq), strict=True)))
     for profile_id in "ABC":
         old.table("profile").insert({"id": profile_id, "seq": 0, "revision": 1, "doc": "{}"})
     old.close()

@@ -1,23 +1,17 @@
-import contextlib
+"""Lists of an SQLite file: pages, cursors and filters."""
+
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlite_utils import Database
 
-from tests.storage.conftest import Make, SqliteShelf
+from tests.support.making import Make
+from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Erasure, Fence
-from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite import listings as sqlite_listings
 from trackd.storage.sqlite.listings import SqliteListings
-
-
-@pytest.fixture
-def listings(sqlite_shelf: SqliteShelf) -> Iterator[Any]:
-    with contextlib.closing(SqliteListings(sqlite_shelf.path)) as listings:
-        yield listings
 
 
 @pytest.fixture
@@ -26,7 +20,8 @@ def few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def documents(page: Page) -> list[dict[str, Any]]:
-    return json.loads(page.documents)
+    found: list[dict[str, Any]] = json.loads(page.documents)
+    return found
 
 
 def through(read: Callable[..., Any], *arguments: EventFilter | ProfileFilter | str, limit: int = 3) -> tuple[Any, ...]:
@@ -46,78 +41,16 @@ def day(number: int) -> str:
     return f"2026-01-{number:02}T00:00:00.000000Z"
 
 
-def store_days(shelf: SqliteShelf, make: type[Make], days: range, **event: Any) -> None:
+def store_days(backend: SqliteBackend, make: type[Make], days: range, **event: Any) -> None:
     """One event of A on each day, in one commit each, between those of B."""
     for seq, number in enumerate(days):
         for profile_id, revision in (("A", seq), ("B", seq)):
             moment = {"inserted": day(number), "type": "even" if number % 2 == 0 else "odd", **event}
             change = make.change(profile_id, (seq, revision), events=1, event=moment)
-            assert shelf.store.commit([change])
+            assert backend.store.commit([change])
 
 
-def test_an_event_is_a_document_of_the_contract(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
-) -> None:
-    event = {"ip": "::1", "properties": '{"a":1.50,"b":"\\u0000é"}', "context": '{"c":[]}', "config": '{"d":true}'}
-    change = make.change(
-        "A", events=1, event={**event, "tags": '["x"]', "reasons": '["no"]', "status": "invalid", "id": "e"}
-    )
-    sqlite_shelf.store.commit([change])
-
-    stored = change.events[0]
-    assert json.loads(listings.event("e")) == {
-        "id": "e",
-        "seq": 1,
-        "type": "t",
-        "profile": {"id": "A"},
-        "session": {"id": "S"},
-        "source": {"id": "source"},
-        "metadata": {
-            "time": {"create": stored.created, "insert": stored.inserted},
-            "status": "invalid",
-            "ip": "::1",
-            "reasons": ["no"],
-        },
-        "properties": {"a": 1.5, "b": "\0é"},
-        "context": {"c": []},
-        "config": {"d": True},
-        "tags": ["x"],
-    }
-
-
-def test_texts_with_every_kind_of_character_come_out_as_they_went_in(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
-) -> None:
-    odd = "a\0b\"\\\n\u2028é🙂'"
-    sqlite_shelf.store.commit([make.change("A", events=1, event={"type": odd, "id": odd})])
-
-    document = json.loads(listings.event(odd))
-
-    assert (document["id"], document["type"]) == (odd, odd)
-
-
-def test_a_session_is_a_document_of_the_contract(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
-) -> None:
-    sqlite_shelf.store.commit([make.change("A", session="S")])
-    sqlite_shelf.db.execute("UPDATE session SET updated = '2026-01-31T12:01:30.250000Z', context = '{\"c\":1}'")
-
-    assert json.loads(listings.session("S")) == {
-        "id": "S",
-        "profile": {"id": "A"},
-        "metadata": {
-            "time": {
-                "insert": "2026-01-31T12:00:00.000000Z",
-                "update": "2026-01-31T12:01:30.250000Z",
-                "duration": 90.25,
-            }
-        },
-        "context": {"c": 1},
-        "properties": {},
-    }
-
-
-def test_what_is_not_there_is_none(listings: SqliteListings) -> None:
+def test_a_document_that_does_not_exist_is_none(listings: SqliteListings) -> None:
     assert listings.session("S") is None
     assert listings.event("e") is None
     assert listings.profile_events("A", PageRequest()) is None
@@ -131,25 +64,12 @@ def test_lists_of_an_empty_file_are_empty_and_the_last_page(listings: SqliteList
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [0, 0, 0]
 
 
-def test_json_that_another_tool_spoilt_spoils_its_own_field_only(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
-) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=2, session="S")])
-    sqlite_shelf.db.execute("UPDATE event SET properties = '{' WHERE seq = 1")
-    sqlite_shelf.db.execute("UPDATE profile SET doc = 'x'")
-
-    page = listings.profile_events("A", PageRequest())
-
-    assert [event["properties"] for event in documents(page)] == [{}, None]
-    assert documents(listings.profiles(ProfileFilter(), PageRequest())) == []
-
-
 @pytest.mark.parametrize("limit", [1, 3, 7, 8, 100])
 def test_the_events_of_a_profile_come_in_pages_the_newest_first(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make], limit: int
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make], limit: int
 ) -> None:
     for seq in range(7):
-        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1), make.change("B", (seq, seq), events=1)])
+        sqlite_backend.store.commit([make.change("A", (seq, seq), events=1), make.change("B", (seq, seq), events=1)])
 
     found, sizes = through(listings.profile_events, "A", limit=limit)
 
@@ -159,31 +79,31 @@ def test_the_events_of_a_profile_come_in_pages_the_newest_first(
 
 
 def test_a_merged_id_leads_to_the_events_and_sessions_of_the_profile_it_went_into(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
-    sqlite_shelf.store.commit([make.change("B", events=2, session="S")])
-    sqlite_shelf.merge("A", "B")
+    sqlite_backend.store.commit([make.change("B", events=2, session="S")])
+    sqlite_backend.merge("A", "B")
 
-    assert len(documents(listings.profile_events("A", PageRequest()))) == 2
-    assert len(documents(listings.profile_sessions("A", PageRequest()))) == 1
+    assert len(documents(existing(listings.profile_events("A", PageRequest())))) == 2
+    assert len(documents(existing(listings.profile_sessions("A", PageRequest())))) == 1
 
 
 def test_a_cursor_of_another_profile_shows_nothing(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=1), make.change("B", events=1)])
+    sqlite_backend.store.commit([make.change("A", events=1), make.change("B", events=1)])
 
-    page = listings.profile_events("A", PageRequest(cursor=2))
+    page = existing(listings.profile_events("A", PageRequest(cursor=2)))
 
     assert (page.documents, page.next) == (b"[]", None)
 
 
 def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
     for number in range(5):
         batch = [make.change(key, (0, number), session=f"{key}{number}") for key in "AB"]
-        sqlite_shelf.store.commit(batch)
+        sqlite_backend.store.commit(batch)
 
     found, sizes = through(listings.profile_sessions, "A", limit=2)
 
@@ -193,12 +113,13 @@ def test_the_sessions_of_a_profile_come_in_pages_the_newest_first(
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
 def test_the_events_of_a_session_are_found_among_others_of_its_profile(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
     for seq in range(40):
-        moment = {"session_id": "S" if seq % 8 == 0 else "T", "inserted": make.event("A", 1).inserted}
-        session = {"session": "S", "previous_owner": "A" if seq else None}
-        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment, **session)])
+        moment = {"session_id": "S" if seq % 8 == 0 else "T", "inserted": make.stored_event("A", 1).inserted}
+        sqlite_backend.store.commit(
+            [make.change("A", (seq, seq), events=1, event=moment, session="S", previous_owner="A" if seq else None)]
+        )
 
     found, sizes = through(listings.session_events, "S")
 
@@ -208,12 +129,12 @@ def test_the_events_of_a_session_are_found_among_others_of_its_profile(
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
 def test_the_search_for_a_sessions_events_ends_where_the_session_began(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
     for seq in range(40):
         moment = {"session_id": "T", "inserted": "2020-01-01T00:00:00.000000Z"}
-        sqlite_shelf.store.commit([make.change("A", (seq, seq), events=1, event=moment)])
-    sqlite_shelf.store.commit([make.change("A", (40, 40), events=1, session="S", event={"session_id": "S"})])
+        sqlite_backend.store.commit([make.change("A", (seq, seq), events=1, event=moment)])
+    sqlite_backend.store.commit([make.change("A", (40, 40), events=1, session="S", event={"session_id": "S"})])
 
     found, sizes = through(listings.session_events, "S")
 
@@ -222,9 +143,9 @@ def test_the_search_for_a_sessions_events_ends_where_the_session_began(
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
 def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=25, session="S", event={"session_id": "S"})])
+    sqlite_backend.store.commit([make.change("A", events=25, session="S", event={"session_id": "S"})])
 
     found, sizes = through(listings.session_events, "S", limit=20)
 
@@ -233,9 +154,9 @@ def test_a_page_of_a_sessions_events_begins_after_the_last_of_the_page_before(
 
 
 def test_events_are_listed_the_newest_first_and_filtered(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
-    store_days(sqlite_shelf, make, range(1, 9))
+    store_days(sqlite_backend, make, range(1, 9))
 
     everything, _ = through(listings.events, EventFilter())
     even, _ = through(listings.events, EventFilter(type="even"))
@@ -260,30 +181,30 @@ def test_events_are_listed_the_newest_first_and_filtered(
         ("0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z", [8, 7, 6, 5, 4, 3, 2, 1]),
     ],
 )
-def test_events_are_found_by_time_without_looking_at_all_others(
-    sqlite_shelf: SqliteShelf,
+def test_events_are_found_by_time_without_examining_all_others(
+    sqlite_backend: SqliteBackend,
     listings: SqliteListings,
     make: type[Make],
     after: str | None,
     before: str | None,
     days: list[int],
 ) -> None:
-    store_days(sqlite_shelf, make, range(1, 9))
-    sqlite_shelf.db.execute("DELETE FROM event WHERE number IN (1, 6, 16)")  # erased: numbers have gaps
+    store_days(sqlite_backend, make, range(1, 9))
+    sqlite_backend.db.execute("DELETE FROM event WHERE number IN (1, 6, 16)")  # erased: numbers have gaps
 
     found, sizes = through(listings.events, EventFilter(after=after, before=before), limit=2)
 
-    expected = [event for event in sqlite_shelf.events() if event.inserted in {day(number) for number in days}]
+    expected = [event for event in sqlite_backend.events() if event.inserted in {day(number) for number in days}]
     assert [event["id"] for event in found] == [event.id for event in reversed(expected)]
     assert len(sizes) <= len(days) + 2
 
 
 @pytest.mark.usefixtures("few_rows_at_a_time")
-def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+def test_a_rare_type_is_found_page_by_page_each_examining_few_rows(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=1, event={"type": "rare"})])
-    sqlite_shelf.store.commit([make.change("A", (1, 1), events=35)])
+    sqlite_backend.store.commit([make.change("A", events=1, event={"type": "rare"})])
+    sqlite_backend.store.commit([make.change("A", (1, 1), events=35)])
 
     found, sizes = through(listings.events, EventFilter(type="rare"))
 
@@ -292,12 +213,12 @@ def test_a_rare_type_is_found_page_by_page_each_looking_at_few_rows(
 
 
 def test_profiles_are_listed_the_newest_first_and_filtered(
-    sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
     def seen(number: int) -> dict[str, Any]:
         return {"time": {"update": day(number)}}
 
-    people = {
+    people: dict[str, dict[str, Any]] = {
         "A": {"segments": ["vip"], "metadata": seen(1), "traits": {"public": {"plan": "gold"}, "private": {}}},
         "B": {
             "segments": [],
@@ -307,7 +228,7 @@ def test_profiles_are_listed_the_newest_first_and_filtered(
         "C": {"segments": ["vip", "new"], "metadata": seen(3), "traits": {"public": {"plan": 5}, "private": {}}},
     }
     for key, doc in people.items():
-        sqlite_shelf.store.commit([make.change(key, **doc)])
+        sqlite_backend.store.commit([make.change(key, **doc)])
 
     def ids(**which: Any) -> str:
         return "".join(profile["id"] for profile in through(listings.profiles, ProfileFilter(**which), limit=1)[0])
@@ -321,17 +242,11 @@ def test_profiles_are_listed_the_newest_first_and_filtered(
     assert ids(segment="vip", trait=("plan",), value="5", seen_after=day(3)) == "C"
 
 
-def test_counts_are_of_what_is_stored(sqlite_shelf: SqliteShelf, listings: SqliteListings, make: type[Make]) -> None:
-    sqlite_shelf.store.commit([make.change("A", events=3, session="S"), make.change("B", session="T")])
+def test_counts_are_of_what_is_stored(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    sqlite_backend.store.commit([make.change("A", events=3, session="S"), make.change("B", session="T")])
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [2, 2, 3]
 
-    sqlite_shelf.store.commit([Erasure(Fence("A", 3, 1), "then")])
+    sqlite_backend.store.commit([Erasure(Fence("A", 3, 1), "then")])
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [1, 1, 0]
-
-
-def test_a_file_that_cannot_be_read_is_a_store_error(sqlite_shelf: SqliteShelf, listings: SqliteListings) -> None:
-    Database(sqlite_shelf.path).execute("DROP TABLE event_id")  # the schema is read again, and then
-    Database(sqlite_shelf.path).execute("ALTER TABLE event RENAME TO other")
-
-    with pytest.raises(StoreError, match="cannot read"):
-        listings.event("e")

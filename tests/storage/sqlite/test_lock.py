@@ -58,6 +58,7 @@ def test_a_killed_holder_leaves_no_lock_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
+        assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(DatabaseError, match=f"pid {holder.pid}"):
             DatabaseLock(database).__enter__()
@@ -95,14 +96,14 @@ def test_the_lock_does_not_make_the_database(tmp_path: Path) -> None:
         assert not (tmp_path / "trackd.db").exists()
 
 
-def test_what_an_earlier_holder_left_in_the_lock_does_not_show(tmp_path: Path) -> None:
+def test_a_longer_pid_of_an_earlier_holder_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "trackd.db-lock").write_text("4194304000000\n")
 
     with DatabaseLock(tmp_path / "trackd.db"), pytest.raises(DatabaseError, match=rf"\(pid {os.getpid()}\)"):
         DatabaseLock(tmp_path / "trackd.db").__enter__()
 
 
-def test_the_last_batch_of_a_server_that_was_killed_is_waited_for(tmp_path: Path) -> None:
+def test_a_new_server_waits_for_the_last_batch_of_one_that_was_killed(tmp_path: Path) -> None:
     database = tmp_path / "trackd.db"
     orphan = """
 import subprocess, sys
@@ -119,6 +120,7 @@ with DatabaseLock(Path(sys.argv[1])) as lock:
         waiting = threading.Thread(target=lambda: opened.append(DatabaseLock(database).__enter__()))
         waiting.start()
         assert not opened
+        assert holder.stdin
         holder.stdin.write(b"x")
         holder.stdin.flush()
         waiting.join(10)

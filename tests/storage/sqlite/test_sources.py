@@ -87,7 +87,7 @@ def test_a_source_can_be_disabled_and_enabled(sources: Sources) -> None:
     assert sources.get("s").enabled
 
 
-def test_a_removed_source_is_gone_and_the_others_stay(sources: Sources) -> None:
+def test_a_removed_source_does_not_exist_any_more_and_the_others_stay(sources: Sources) -> None:
     sources.add(Source("s", "name"))
     sources.add(Source("t", "name"))
 
@@ -105,7 +105,9 @@ def test_a_removed_source_is_gone_and_the_others_stay(sources: Sources) -> None:
     ],
     ids=["get", "enable", "remove"],
 )
-def test_an_unknown_source_is_told_with_the_command_that_lists_all(sources: Sources, act: Callable[..., Any]) -> None:
+def test_the_error_for_an_unknown_source_names_the_command_that_lists_all(
+    sources: Sources, act: Callable[..., Any]
+) -> None:
     with pytest.raises(SourceError, match=r"There is no source nobody in .*trackd source list"):
         act(sources)
 
@@ -160,7 +162,7 @@ def test_a_refused_change_does_not_move_the_version(path: Path, sources: Sources
     store.close()
 
 
-def test_sources_are_there_when_the_file_is_opened_again(path: Path) -> None:
+def test_sources_exist_when_the_file_is_opened_again(path: Path) -> None:
     with Sources(path, create=True) as sources:
         added = sources.add(FULL)
 

@@ -69,12 +69,12 @@ def test_a_name_is_given_once_and_again_when_it_was_revoked(tokens: Tokens) -> N
     assert [token.hash for token in tokens.all()] == [secret_hash(second)]
 
 
-def test_an_unknown_token_is_told_with_the_command_that_lists_all(tokens: Tokens) -> None:
+def test_the_error_for_an_unknown_token_names_the_command_that_lists_all(tokens: Tokens) -> None:
     with pytest.raises(TokenError, match=r"There is no token nobody in .*trackd token list"):
         tokens.revoke("nobody")
 
 
-def test_a_file_remembers_that_it_had_a_token(path: Path, tokens: Tokens) -> None:
+def test_ever_made_stays_true_after_the_last_token_is_revoked(path: Path, tokens: Tokens) -> None:
     assert not tokens.ever_made()
 
     tokens.add("viewer", [READ])

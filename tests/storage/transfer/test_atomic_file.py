@@ -10,7 +10,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_path: Path) -> None:
+def test_a_file_appears_when_it_is_complete_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
 
     with atomic_file(path) as temporary:
@@ -24,7 +24,7 @@ def test_a_file_is_there_when_it_is_whole_and_nothing_else_stays_beside_it(tmp_p
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
-def test_at_a_fault_all_is_as_it_was(tmp_path: Path, there: bool, fault: type[Any]) -> None:
+def test_after_an_error_everything_is_as_before(tmp_path: Path, there: bool, fault: type[Any]) -> None:
     path = tmp_path / "out.txt"
     if there:
         path.write_text("before")

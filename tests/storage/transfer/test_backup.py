@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.conftest import Make
 from tests.support.exports import contents
+from tests.support.making import Make
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import backup as backups
@@ -29,38 +29,40 @@ for number in count(1):
 """
 
 
-def copied(path: Path, copy: Path, replace: bool = False) -> list[tuple[int, int]] | None:
-    told = []
-    back_up(path, copy, replace=replace, on_bytes=lambda done, total: told.append((done, total)))
-    return told
+def copied(path: Path, copy: Path, replace: bool = False) -> list[tuple[int, int]]:
+    """Back up, and return the progress that was reported."""
+    progress: list[tuple[int, int]] = []
+    back_up(path, copy, replace=replace, on_bytes=lambda done, total: progress.append((done, total)))
+    return progress
 
 
 def test_a_backup_has_every_row_and_needs_no_other_file(tmp_path: Path, stored: Path) -> None:
     (tmp_path / "out").mkdir()
     copy = tmp_path / "out" / "copy.db"
 
-    told = copied(stored, copy)
+    progress = copied(stored, copy)
 
     assert [path.name for path in copy.parent.iterdir()] == ["copy.db"]
     with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA journal_mode").fetchall() == [("delete",)]
     assert contents(copy) == contents(stored)
-    assert told[-1] == (copy.stat().st_size,) * 2
+    assert progress[-1] == (copy.stat().st_size,) * 2
     SqliteStore(copy).close()
 
 
-def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_moment(
+def test_a_backup_ends_and_has_one_snapshot_while_another_process_writes_all_the_time(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backups, "PAGES_AT_ONCE", 1)
     writer = subprocess.Popen([sys.executable, "-c", WRITE, stored], stdout=subprocess.PIPE, text=True)
     try:
+        assert writer.stdout
         assert writer.stdout.readline() == "writing\n"
         for number in range(5):
             copy = tmp_path / f"copy-{number}.db"
-            told = copied(stored, copy)
-            assert len(told) > 10
+            progress = copied(stored, copy)
+            assert len(progress) > 10
             with closing(sqlite3.connect(copy)) as db:
                 assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 beats = "SELECT beats, (SELECT count(*) FROM merged), (SELECT max(id + 0) FROM merged) FROM heartbeat"
@@ -71,7 +73,7 @@ def test_a_backup_beside_a_process_that_writes_all_the_time_ends_and_shows_one_m
         writer.communicate()
 
 
-def test_a_file_that_is_there_is_replaced_only_when_asked(tmp_path: Path, stored: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_replace(tmp_path: Path, stored: Path) -> None:
     copy = tmp_path / "copy.db"
     copy.write_text("precious")
 
@@ -121,7 +123,7 @@ def test_a_fault_leaves_no_copy(tmp_path: Path, stored: Path) -> None:
     assert list(tmp_path.glob("*copy*")) == []
 
 
-def test_what_cannot_be_copied_or_written_is_named(tmp_path: Path, stored: Path) -> None:
+def test_a_file_that_cannot_be_copied_or_written_is_named(tmp_path: Path, stored: Path) -> None:
     with pytest.raises(DatabaseError, match=r"There is no database .*missing\.db"):
         copied(tmp_path / "missing.db", tmp_path / "copy.db")
     with pytest.raises(DatabaseError, match=r"cannot be written: there is no folder"):

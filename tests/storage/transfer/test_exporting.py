@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from tests.storage.conftest import Make
 from tests.support.database import execute
-from tests.support.exports import PARTS, contents, exported, load_lines
+from tests.support.exports import contents, exported, import_lines
+from tests.support.making import NOW, Make
 from trackd.core.documents import Event
 from trackd.core.encoding import json_text
+from trackd.core.profile_document import new_profile
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.database import open_for_reading, open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
@@ -58,7 +59,7 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any]:
     rows, last = chained(events, {}, draw(st.integers(0, 5)))
     chain = [(*row[:-1], None if row[2] == "" else row[-1]) for row in rows]  # events without a profile have no chain
     docs = {
-        profile_id: {"id": profile_id, "seq": seqs[profile_id], **PARTS, "pii": draw(objects)}
+        profile_id: {**new_profile(profile_id, NOW), "seq": seqs[profile_id], "pii": draw(objects)}
         for profile_id in profiles
     }
     return {
@@ -94,7 +95,7 @@ def test_an_import_makes_the_same_rows_in_every_table(database: dict[str, Any]) 
         old, new = Path(folder, "old.db"), Path(folder, "new.db")
         fill(old, database)
 
-        counts = load_lines(new, exported(old))
+        counts = import_lines(new, exported(old))
 
         assert counts == {table: len(rows) for table, rows in database.items()}
         assert contents(new) == contents(old)
@@ -152,7 +153,7 @@ def test_the_log_can_restart_during_an_export_of_events_alone_but_not_of_everyth
 ) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
-    store.commit([make.change("A", events=3 * RANGE, **PARTS)])
+    store.commit([make.change("A", events=3 * RANGE)])
     writer = open_for_writing(path)
     for of_events_alone in (True, False):
         with Export(path) as export:
@@ -171,7 +172,7 @@ def test_an_empty_database_is_exported_and_imported(tmp_path: Path) -> None:
     with Export(tmp_path / "old.db") as export:
         assert list(export.rows(EventRecord)) == []
 
-    counts = load_lines(tmp_path / "new.db", exported(tmp_path / "old.db"))
+    counts = import_lines(tmp_path / "new.db", exported(tmp_path / "old.db"))
 
     assert set(counts.values()) == {0}
     assert contents(tmp_path / "new.db") == contents(tmp_path / "old.db")
@@ -201,7 +202,7 @@ def test_an_export_can_be_limited_to_documents_that_were_stored_or_changed_since
 def test_json_that_another_tool_stored_on_several_lines_is_exported_on_one(tmp_path: Path, stored: Path) -> None:
     execute(stored, "UPDATE event SET properties = ? WHERE id = 'A-1'", '{\n  "a": 1\r\n}')
 
-    load_lines(tmp_path / "new.db", exported(stored))
+    import_lines(tmp_path / "new.db", exported(stored))
 
     assert json.loads(contents(tmp_path / "new.db")["event"][0][11]) == {"a": 1}
 

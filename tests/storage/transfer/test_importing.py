@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Make
 from tests.support.database import execute
-from tests.support.exports import PARTS, contents, exported, load_lines
+from tests.support.exports import contents, exported, import_lines
+from tests.support.making import Make
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.transfer import importing as loading
+from trackd.storage.transfer import importing
 from trackd.storage.transfer.importing import NotImportedError, import_export
 
 
@@ -28,7 +28,7 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
     store.close()
     before = contents(path)
 
-    load_lines(path, exported(stored))
+    import_lines(path, exported(stored))
 
     after, imported = contents(path), contents(stored)
     assert after["event"][:4] == before["event"]
@@ -40,7 +40,7 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
 
 def test_an_imported_profile_continues_where_it_was(tmp_path: Path, stored: Path, make: type[Make]) -> None:
     path = tmp_path / "new.db"
-    load_lines(path, exported(stored))
+    import_lines(path, exported(stored))
     store = SqliteStore(path)
 
     profile = store.profile("A")
@@ -72,7 +72,7 @@ def raw(lines: list[bytes], place: int, old: bytes, new: bytes) -> list[bytes]:
     return [*lines[:place], lines[place].replace(old, new), *lines[place + 1 :]]
 
 
-# Of `stored`: header 0, profiles 1 and 2, sessions 3 and 4, event id 5, tombstone 6, events 7 to 11, end 12.
+# The lines of `stored`: header 0, profiles 1 and 2, sessions 3 and 4, event id 5, tombstone 6, events 7 to 11, end 12.
 FAULTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "empty": (lambda it: [], "line 1: this is not a file that `trackd export` wrote wi"),
     "text": (lambda it: [b"hello\n"], "line 1: this is not a file that `trackd export` wrote"),
@@ -132,7 +132,7 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
 
     for path in (tmp_path / "new.db", other):
         with pytest.raises(NotImportedError) as refused:
-            load_lines(path, lines)
+            import_lines(path, lines)
         assert str(refused.value).startswith(f"export.jsonl is not imported, {message}")
         assert str(refused.value).endswith(".")
 
@@ -144,23 +144,23 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
 def test_a_fault_is_found_wherever_batches_end(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(loading, "BATCH_ROWS", size)
+    monkeypatch.setattr(importing, "BATCH_ROWS", size)
     for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
         damage, message = FAULTS[name]
         with pytest.raises(NotImportedError) as refused:
-            load_lines(tmp_path / "new.db", damage(exported(stored)))
+            import_lines(tmp_path / "new.db", damage(exported(stored)))
         assert message in str(refused.value)
-    load_lines(tmp_path / "new.db", exported(stored))
+    import_lines(tmp_path / "new.db", exported(stored))
     assert contents(tmp_path / "new.db") == contents(stored)
 
 
 def test_a_line_that_does_not_end_is_not_read_into_memory(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(importing, "MAX_LINE_BYTES", 1_000)
     lines = exported(stored)
     with pytest.raises(NotImportedError, match=r"line 9: it is longer than 1000 bytes\."):
-        load_lines(tmp_path / "new.db", [*lines[:8], b" " * 2_000])
+        import_lines(tmp_path / "new.db", [*lines[:8], b" " * 2_000])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_row_that_exists_is_refused_with_line_and_id(tmp_path: Path, stored: P
     before = contents(stored)
 
     with pytest.raises(NotImportedError) as refused:
-        load_lines(stored, lines)
+        import_lines(stored, lines)
 
     assert str(refused.value) == f"export.jsonl is not imported, {message}."
     assert contents(stored) == before
@@ -192,19 +192,19 @@ def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path: Pat
     execute(tmp_path / "new.db", "INSERT INTO erased VALUES (?, ?)", tombstone("B"), "2026-02-01T12:00:00.000000Z")
 
     with pytest.raises(NotImportedError, match=r"line 3: profile 'B' was erased in this database\."):
-        load_lines(tmp_path / "new.db", lines)
+        import_lines(tmp_path / "new.db", lines)
 
 
 def test_a_file_that_a_server_holds_is_refused(tmp_path: Path, stored: Path) -> None:
     lines = exported(stored)
     with DatabaseLock(tmp_path / "new.db"), pytest.raises(DatabaseError, match="in use by another trackd"):
-        load_lines(tmp_path / "new.db", lines)
+        import_lines(tmp_path / "new.db", lines)
 
 
 def test_an_import_reports_how_many_bytes_it_has_read(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
     store = SqliteStore(path)
-    store.commit([make.change(profile_id, events=500, **PARTS) for profile_id in "ABCDE"])
+    store.commit([make.change(profile_id, events=500) for profile_id in "ABCDE"])
     store.close()
     lines = exported(path)
     reported: list[int] = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.database import execute
-from tests.support.exports import contents, exported, load_lines
+from tests.support.exports import contents, exported, import_lines
 from trackd.storage.transfer.importing import NotImportedError
 
 REASONS = '["total is missing",  "é"]'
@@ -36,7 +36,7 @@ def lines(stored: Path) -> list[bytes]:
 def test_an_import_of_version_1_makes_the_rows_of_the_exported_file(
     tmp_path: Path, stored: Path, lines: list[bytes]
 ) -> None:
-    load_lines(tmp_path / "new.db", lines)
+    import_lines(tmp_path / "new.db", lines)
 
     assert json.loads(lines[0])["version"] == 1
     imported = contents(tmp_path / "new.db")
@@ -53,7 +53,7 @@ def test_json_of_version_1_is_imported_byte_for_byte(tmp_path: Path, lines: list
     spaced = [line.replace(b'"reasons":["total is missing","', b'"reasons":["total is missing",  "') for line in lines]
     assert spaced != lines
 
-    load_lines(tmp_path / "new.db", spaced)
+    import_lines(tmp_path / "new.db", spaced)
 
     assert REASONS in [row[-2] for row in contents(tmp_path / "new.db")["event"]]
 
@@ -76,7 +76,7 @@ def test_a_damaged_line_of_version_1_is_named(
     assert old in lines[place]
 
     with pytest.raises(NotImportedError) as refused:
-        load_lines(tmp_path / "new.db", [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
+        import_lines(tmp_path / "new.db", [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
 
     assert f"line {place + 1}: {fault}" in str(refused.value)
     assert not (tmp_path / "new.db").exists()

@@ -1,0 +1,121 @@
+"""Each kind of store, with the changes that other programs make to its content."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from msgspec.structs import asdict
+from sqlite_utils import Database
+
+from trackd.core.changes import Change, Outcome
+from trackd.core.documents import Event, Source, Token
+from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.sqlite.tokens import Tokens
+from trackd.storage.store import Store
+from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_failed
+from trackd.storage.writer import commit
+
+T = TypeVar("T")
+
+
+def existing(value: T | None) -> T:
+    """The result of a read by key that must find something."""
+    assert value is not None
+    return value
+
+
+class Backend(Protocol):
+    """A store, its events, and what commands and other tools change in it."""
+
+    @property
+    def store(self) -> Store: ...
+
+    def events(self) -> list[Event]:
+        """All stored events, in the order of their commits."""
+
+    def put_source(self, source: Source) -> None: ...
+
+    def put_token(self, token: Token) -> None: ...
+
+    def revoke_token(self, name: str) -> None: ...
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        """Delete a profile; its id leads to another one from now on."""
+
+
+class MemoryBackend:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def events(self) -> list[Event]:
+        return self.store.events
+
+    def put_source(self, source: Source) -> None:
+        self.store.put_source(source)
+
+    def put_token(self, token: Token) -> None:
+        self.store.put_token(token)
+
+    def revoke_token(self, name: str) -> None:
+        self.store.revoke_token(name)
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        self.store.profiles.pop(profile_id, None)
+        self.store.merged[profile_id] = into_id
+
+
+class FramedStore(SqliteStore):
+    """An SQLite store whose batches and results are encoded and decoded as on their way to the writer process."""
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        payload, unencodable = encode_batch(batch)
+        committed = commit(self._writer, decode_batch(payload))
+        result = with_failed(decode_result(encode_result(committed)), unencodable)
+        if result.error:
+            raise result.error
+        return [*result.outcomes]
+
+
+class SqliteBackend:
+    """`db` is another connection to the file."""
+
+    def __init__(self, path: Path, kind: type[SqliteStore] = SqliteStore) -> None:
+        self.path = path
+        self.store = kind(path)
+        self.db = Database(path)
+
+    def events(self) -> list[Event]:
+        return [Event(*row) for row in self.db.execute(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")]
+
+    def put_source(self, source: Source) -> None:
+        with Sources(self.path) as sources:
+            sources.add(source)
+
+    def put_token(self, token: Token) -> None:
+        self.db.table("token").insert({**asdict(token), "scopes": " ".join(token.scopes)})
+
+    def revoke_token(self, name: str) -> None:
+        with Tokens(self.path) as tokens:
+            tokens.revoke(name)
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        with self.db.atomic():
+            self.db.execute("DELETE FROM profile WHERE id = ?", [profile_id])
+            self.db.execute("INSERT INTO merged VALUES (?, ?)", [profile_id, into_id])
+
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = SqliteStore(self.path)
+
+    def fill_disk(self) -> None:
+        """From now on the file cannot grow."""
+        self.store._writer._db.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size when it is larger
+
+    def free_disk(self) -> None:
+        self.store._writer._db.execute("PRAGMA max_page_count = 1000000")
+
+    def close(self) -> None:
+        self.db.close()
+        self.store.close()
