@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
@@ -62,6 +62,18 @@ def create_app(
     errors = ErrorAnswers()
     track = TrackEndpoint(tracker, settings.limits, errors)
 
+    app = Starlette(
+        routes=list(
+            with_not_allowed(routes(track, tracker, authenticator, reads, listings, queries, versions)),
+        ),
+        exception_handlers=_exception_handlers(errors),
+    )
+    app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
+    # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
+    return Application(CommonHeaders(HotPath(track, app)), lifespan, track, errors)
+
+
+def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
     async def http_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return errors.answer(error)
@@ -77,20 +89,12 @@ def create_app(
         assert isinstance(error, StoreError)
         return errors.answer(unreadable(error))
 
-    app = Starlette(
-        routes=list(
-            with_not_allowed(routes(track, tracker, authenticator, reads, listings, queries, versions)),
-        ),
-        exception_handlers={
-            HTTPException: http_error,
-            StoreError: store_error,
-            ClientDisconnect: client_disconnected,
-            Exception: fault,
-        },
-    )
-    app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
-    # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
-    return Application(CommonHeaders(HotPath(track, app)), lifespan, track, errors)
+    return {
+        HTTPException: http_error,
+        StoreError: store_error,
+        ClientDisconnect: client_disconnected,
+        Exception: fault,
+    }
 
 
 class HotPath:
