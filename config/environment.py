@@ -2,4 +2,4 @@
 
 PREFIX = "TRACKD_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
-TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # of `trackd load`
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # the token of `trackd load`

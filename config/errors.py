@@ -1,9 +1,9 @@
-"""What cannot be started with. Apart from what finds it, so that a command can name it without loading that."""
+"""Errors in settings and rules. Apart from the modules that raise them, so that `trackd --version` loads none."""
 
 
 class SettingsError(Exception):
-    """A setting that trackd cannot start with, in one sentence for the person who wrote it."""
+    """A setting is wrong: one sentence with its name, value, origin and the allowed values."""
 
 
 class RulesError(Exception):
-    """Rules that cannot be used: one sentence with the file, the rule and the fault."""
+    """A rules file cannot be used: one sentence with the file, the rule and the fault."""

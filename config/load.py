@@ -1,4 +1,4 @@
-"""Where settings come from: flags > environment > TOML file > defaults."""
+"""Load the settings. Flags win over the environment, it wins over the TOML file, and that over the defaults."""
 
 import difflib
 import os
@@ -53,7 +53,7 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
     """Merge all origins into settings.
 
     `flags` is `{group: {key: value}}`, with None for a flag that was not given. `file` must exist when it is
-    named; without it `./trackd.toml` is read if it is there. Raises SettingsError.
+    named; without it `./trackd.toml` is read if it exists. Raises SettingsError.
     """
     given = {
         group: kept
@@ -82,8 +82,8 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
 
 def _file_to_read(file: Path | None) -> Path | None:
     if file is not None and not file.is_file():
-        fault = "is no file" if file.exists() else "is not there"
-        raise SettingsError(f"The configuration file {file} {fault}: name one that is, or leave it out.")
+        fault = "is not a file" if file.exists() else "does not exist"
+        raise SettingsError(f"The configuration file {file} {fault}: name another one, or leave it out.")
     return file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
 
 
@@ -106,7 +106,7 @@ def _variable(group: str, key: str) -> str:
 
 
 def _environment() -> Groups:
-    """TRACKD_SERVER_PORT is server.port, in whatever case."""
+    """The settings in the environment: TRACKD_SERVER_PORT, in any case, is server.port. Raises SettingsError."""
     known = {_variable(group, key): (group, key) for _, group, key in names()}
     layer: dict[str, dict[str, str]] = {}
     for variable, value in os.environ.items():
@@ -117,7 +117,7 @@ def _environment() -> Groups:
         elif name.startswith(PREFIX) and name not in (CONFIG_FILE_VARIABLE, TOKEN_VARIABLE):
             hint = _hint(name, [*known, CONFIG_FILE_VARIABLE, TOKEN_VARIABLE])
             raise SettingsError(
-                f"The environment has {variable}={value!r}, which is no setting{hint}. "
+                f"The environment has {variable}={value!r}, which is not a setting{hint}. "
                 "`trackd config` lists all settings."
             )
     return layer
@@ -131,13 +131,15 @@ def _hint(word: str, known: list[str]) -> str:
 
 def _unknown(name: str, value: Any, path: Path | None) -> str:
     if name in Settings.model_fields:
-        return f"The setting {name} = {value!r} (from {path}) is not allowed: its settings stand in a table [{name}]."
+        return (
+            f"The setting {name} = {value!r} (from {path}) is not allowed: its settings belong into a table [{name}]."
+        )
     hint = _hint(name, [name for name, _, _ in names()])
     return f"There is no setting {name} = {value!r} (from {path}){hint}. `trackd config` lists all settings."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path | None) -> str:
-    """The first fault as a sentence that names the key, its value, where it stands and what is allowed."""
+    """The first fault as a sentence with the key, its value, its origin and the allowed values."""
     fault = error.errors()[0]
     name = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":

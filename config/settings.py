@@ -1,7 +1,7 @@
 """Every setting of trackd: its type, bounds, default and help in one place.
 
 A setting is named `group.name`. In the file it is `name` in the table `[group]`, in the environment
-`TRACKD_GROUP_NAME`. `load.py` merges the origins; nothing else reads the environment.
+`TRACKD_GROUP_NAME`. `load.py` merges the origins, and is the only reader of the environment.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ class Group(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def no_boolean_as_number(cls, value: Any) -> Any:
-        """`port = true` is a slip of the pen, though Python would read it as 1."""
+        """`port = true` is a typo, although Python would take it as 1."""
         if isinstance(value, bool):
             raise ValueError("must not be true or false")
         return value
@@ -27,21 +27,19 @@ class Server(Group):
     port: int = Field(8686, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     trusted_proxies: str = Field(
         "127.0.0.1",
-        description="Comma-separated addresses whose X-Forwarded-For is believed; * for any.",
+        description="Addresses of proxies whose X-Forwarded-For is used, comma-separated; * for any.",
     )
     drain_ms: int = Field(
         500,
         ge=0,
         le=60_000,
-        description="After SIGTERM: how long to go on answering 503 to connections that are still open.",
+        description="After SIGTERM: how long open connections get 503 before they are closed.",
     )
-    stop_timeout_s: int = Field(
-        10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take to finish."
-    )
+    stop_timeout_s: int = Field(10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take.")
 
 
 class Database(Group):
-    path: Path = Field(Path("trackd.db"), description="The SQLite file; made when it is not there.")
+    path: Path = Field(Path("trackd.db"), description="The SQLite file; created when it does not exist.")
     synchronous: Literal["FULL", "NORMAL"] = Field(
         "FULL", description="NORMAL is faster; a power failure may then undo the last answered calls."
     )
@@ -60,33 +58,40 @@ class Limits(Group):
         1_000,
         ge=1,
         le=100_000,
-        description="Most items of a list that a rule makes, and keys of an object that it takes.",
+        description="Most items of a list that a rule makes, and most keys of an object for a `.*` target.",
     )
     max_consent_history: int = Field(
-        100, ge=1, le=10_000, description="Most entries in a profile's history of consents; past it the oldest go."
+        100, ge=1, le=10_000, description="Most entries in a profile's history of consents; the oldest are dropped."
     )
     max_condition_bytes: int = Field(
-        16_777_216, ge=262_144, le=1 << 32, description="Most JSON that the conditions of one call may look through."
+        16_777_216,
+        ge=262_144,
+        le=1 << 32,
+        description="All conditions of one call together: most bytes of JSON that they evaluate; past it they fail.",
     )
     max_loop_bytes: int = Field(
-        16_384, ge=256, le=1 << 20, description="Most JSON that a condition with a loop may look at."
+        16_384,
+        ge=256,
+        le=1 << 20,
+        description="One condition with a loop (exists, all, map, filter): most bytes of JSON; past it it fails.",
     )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(
-        67_108_864, ge=1024, le=1 << 40, description="Bodies of the calls waiting for the disk; past it 503."
+        67_108_864, ge=1024, le=1 << 40, description="Bytes of the bodies of these calls; past it 503."
     )
     max_arriving_bytes: int = Field(
-        67_108_864, ge=1024, le=1 << 40, description="Requests that are not here in whole; past it 503."
+        67_108_864,
+        ge=1024,
+        le=1 << 40,
+        description="Bytes of incomplete requests, of all connections together; past it 503.",
     )
     request_timeout_s: int = Field(
         30,
         ge=1,
         le=3600,
-        description="A request that takes longer to arrive is answered 408; so long may an answer wait.",
+        description="A request still incomplete after it is answered 408; an unread answer is given up.",
     )
-    call_timeout_s: int = Field(
-        30, ge=1, le=3600, description="A call that the disk keeps waiting longer is answered 503."
-    )
+    call_timeout_s: int = Field(30, ge=1, le=3600, description="A call that waits longer for the disk is answered 503.")
 
 
 class Rules(Group):
@@ -98,10 +103,10 @@ class Actors(Group):
         10_000,
         ge=1,
         le=10_000_000,
-        description="Profiles kept in memory; past it the least recently used go.",
+        description="Profiles kept in memory; past it the least recently used are evicted.",
     )
     max_cached_sessions: int = Field(
-        50_000, ge=1, le=100_000_000, description="Sessions whose profile is remembered in memory."
+        50_000, ge=1, le=100_000_000, description="Sessions whose profile id is kept in memory."
     )
 
 
@@ -120,7 +125,7 @@ class Log(Group):
 
 
 class Settings(BaseModel):
-    """All settings. Frozen; made by `trackd.config.load.load`."""
+    """All settings, by group. Frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

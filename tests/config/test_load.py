@@ -128,7 +128,7 @@ def test_settings_cannot_be_changed_once_they_are_loaded() -> None:
 
 
 def test_a_named_file_that_is_missing_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"^The configuration file nowhere\.toml is not there: .+\.$"):
+    with pytest.raises(SettingsError, match=r"^The configuration file nowhere\.toml does not exist: .+\.$"):
         load(file=Path("nowhere.toml"))
 
 
@@ -171,7 +171,7 @@ def test_an_unknown_key_in_the_environment_is_named_with_its_value(
 ) -> None:
     monkeypatch.setenv(variable, "1717")
     sentence = refusal()
-    assert f"The environment has {variable}='1717', which is no setting" in sentence
+    assert f"The environment has {variable}='1717', which is not a setting" in sentence
     assert "`trackd config`" in sentence
 
 
