@@ -70,7 +70,7 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
-    return Application(CommonHeaders(HotPath(track, app)), lifespan, track, errors)
+    return Application(CommonHeaders(TrackDispatch(track, app)), lifespan, track, errors)
 
 
 def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
@@ -97,7 +97,7 @@ def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
     }
 
 
-class HotPath:
+class TrackDispatch:
     """Routes `POST /track` to its endpoint at once: it bypasses Starlette's router and middleware, for speed."""
 
     def __init__(self, track: TrackEndpoint, app: ASGIApp) -> None:

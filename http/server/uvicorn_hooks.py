@@ -1,7 +1,7 @@
-"""The parts of uvicorn without a promise of stability that trackd depends on. They are checked at import.
+"""The private and undocumented parts of uvicorn that trackd depends on. They are checked at import.
 
-A method that trackd overrides and a later uvicorn renames would never be called, and nothing would report it.
-The same holds for an attribute that trackd assigns.
+If a later uvicorn renamed a method that trackd overrides, it would never be called, and nothing would report it.
+The same is true of an attribute that trackd assigns.
 """
 
 from importlib.metadata import version
@@ -31,25 +31,49 @@ OVERRIDDEN: Hooks = {
     FlowControl: ("resume_reading",),
     uvicorn.Server: ("capture_signals", "on_tick", "shutdown", "startup"),
 }
-ASSIGNED: Hooks = {
-    HttpToolsProtocol: ("flow",),
-    RequestResponseCycle: ("transport", "disconnected", "keep_alive", "response_complete", "response_started"),
-    ServerState: ("default_headers", "total_requests"),
-    uvicorn.Server: ("should_exit",),
+# Attributes that trackd reads or assigns.
+USED: Hooks = {
+    HttpToolsProtocol: (
+        "client",
+        "cycle",
+        "flow",
+        "headers",
+        "loop",
+        "pipeline",
+        "server_state",
+        "timeout_keep_alive",
+        "transport",
+    ),
+    RequestResponseCycle: (
+        "body",
+        "default_headers",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "on_response",
+        "response_complete",
+        "response_started",
+        "scope",
+        "transport",
+    ),
+    FlowControl: ("read_paused", "write_paused"),
+    ServerState: ("connections", "default_headers", "total_requests"),
+    uvicorn.Server: ("server_state", "should_exit"),
 }
 
 
 def check_uvicorn_hooks() -> None:
-    """Raises ImportError when uvicorn lacks a method of `OVERRIDDEN` or an attribute of `ASSIGNED`."""
+    """Raises ImportError when uvicorn lacks a method of `OVERRIDDEN` or an attribute of `USED`."""
     for owner, methods in OVERRIDDEN.items():
         for name in methods:
             if not callable(vars(owner).get(name)):
                 raise _missing(owner, name, "overrides")
-    for owner, attributes in ASSIGNED.items():
+    for owner, attributes in USED.items():
         made_by_constructor = vars(owner)["__init__"].__code__.co_names
         for name in attributes:
             if name not in made_by_constructor:
-                raise _missing(owner, name, "assigns")
+                raise _missing(owner, name, "uses")
 
 
 def _missing(owner: type, name: str, use: str) -> ImportError:

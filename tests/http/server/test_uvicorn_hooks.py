@@ -11,7 +11,7 @@ from trackd.http.server.connection import Connection
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.server import Server
-from trackd.http.server.uvicorn_hooks import ASSIGNED, OVERRIDDEN, check_uvicorn_hooks
+from trackd.http.server.uvicorn_hooks import OVERRIDDEN, USED, check_uvicorn_hooks
 
 HOOKS = [(owner, name) for owner, names in OVERRIDDEN.items() for name in names]
 
@@ -30,9 +30,9 @@ def test_a_method_that_uvicorn_no_longer_has_is_named_with_the_version(
 
 
 def test_an_attribute_that_uvicorn_no_longer_has_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ASSIGNED, HttpToolsProtocol, ("stream",))
+    monkeypatch.setitem(USED, HttpToolsProtocol, ("stream",))
 
-    with pytest.raises(ImportError, match=r"has no HttpToolsProtocol\.stream, which trackd assigns"):
+    with pytest.raises(ImportError, match=r"has no HttpToolsProtocol\.stream, which trackd uses"):
         check_uvicorn_hooks()
 
 
