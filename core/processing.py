@@ -69,7 +69,20 @@ class Processing:
         *("faults", "plan", "roots", "runs", "segment_changes", "uncounted"),
     )
 
-    # The event that is being processed.
+    # Results.
+    seq: int
+    """The number of the last stored event."""
+    stored: list[Event]
+    listed: list[NumberedEvent]
+    """The events that the answer lists."""
+    new_ids: dict[str, int | None]
+    """The new client-made ids, each with the `seq` of its event if that is stored."""
+    invalid: list[InvalidEvent]
+    reports: list[EventReport]
+    applied: bool
+    """Whether an event was applied."""
+
+    # The current event.
     plan: Plan
     faults: tuple[Fault, ...]
     uncounted: str | None
@@ -95,16 +108,13 @@ class Processing:
         self.limits = limits
         self.draft = draft
         self.evaluation = Evaluation(call, source, session, draft, limits, rules, snapshot.memo)
-        # Results.
-        self.seq = snapshot.profile.seq if snapshot.profile else 0  # of the last stored event
-        self.stored: list[Event] = []
-        self.listed: list[NumberedEvent] = []  # events that the answer lists
-        self.new_ids: dict[
-            str, int | None
-        ] = {}  # new client-made ids, each with the `seq` of its event if it is stored
-        self.invalid: list[InvalidEvent] = []
-        self.reports: list[EventReport] = []
-        self.applied = False  # whether an event was
+        self.seq = snapshot.profile.seq if snapshot.profile else 0
+        self.stored = []
+        self.listed = []
+        self.new_ids = {}
+        self.invalid = []
+        self.reports = []
+        self.applied = False
 
     def run(self) -> None:
         """Process each event step by step. It ends with the first step that returns a report."""
@@ -113,7 +123,7 @@ class Processing:
             self.plan = plan = rules.plan(event.type)
             self.faults = self.runs = self.segment_changes = ()
             self.roots = None
-            # A loop over a tuple of the steps takes 0.4 µs more for each event.
+            # Written out, because a loop over the steps takes 0.4 µs longer for each event.
             report = (
                 (event.own_id and skip_duplicate(self, event))
                 or (rules.drops and drop_unwanted(self, event))
@@ -139,6 +149,7 @@ class Processing:
 
 
 def skip_duplicate(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """List a duplicate with its first number."""
     if event.id in state.new_ids:
         first = state.new_ids[event.id]
     elif event.id in state.snapshot.event_ids:
@@ -151,6 +162,7 @@ def skip_duplicate(state: Processing, event: TrackedEvent) -> EventReport | None
 
 
 def drop_unwanted(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Drop an event that the rules name as unwanted."""
     if unwanted := state.rules.unwanted(event.type, state.source.id, state.call.user_agent):
         return EventReport(event, dropped=f"unwanted ({unwanted})")
     return None
@@ -181,6 +193,7 @@ def validate(state: Processing, event: TrackedEvent) -> EventReport | None:
 
 
 def count_event(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Count the event by its type."""
     state.applied = True
     state.uncounted = count(state.draft, event.type, state.limits)
     return None
@@ -198,6 +211,7 @@ def leave_old_segments(state: Processing, event: TrackedEvent) -> EventReport | 
 
 
 def run_rules(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Run the rules of the event's type, unless the memo has their runs."""
     plan, draft = state.plan, state.draft
     if state.runs:
         return None
@@ -212,6 +226,7 @@ def run_rules(state: Processing, event: TrackedEvent) -> EventReport | None:
 
 
 def update_segments(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Evaluate the segments that are due."""
     evaluation = state.evaluation
     for segment in state.plan.segments:
         if evaluation.is_due(segment):
@@ -222,6 +237,7 @@ def update_segments(state: Processing, event: TrackedEvent) -> EventReport | Non
 
 
 def store(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Store the event, and report on it if it had other effects than its counter."""
     plan, call, seq = state.plan, state.call, None
     faults = state.faults
     if event.store:

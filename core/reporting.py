@@ -18,7 +18,7 @@ def build_report(reports: list[EventReport]) -> Report:
     if not reports:
         return EMPTY_REPORT
     execution: dict[str, dict[str, tuple[str, ...]]] = {}
-    segment_changes: list[SegmentChange] = []
+    changes: list[SegmentChange] = []
     entries: list[LogEntry] = []
     dropped: list[str] = []
     for report in reports:
@@ -27,20 +27,23 @@ def build_report(reports: list[EventReport]) -> Report:
         if report.event.debug:
             if report.runs:
                 _add_runs(execution, report)
-            segment_changes += report.segment_changes
+            changes += report.segment_changes
             if report.event.log and _is_notable(report):
                 entries += _event_log_entries(report)
+    segments, segment_errors = _segments(changes) if changes else ((), ())
     return Report(
         execution=execution,
-        segments=_distinct([change.segment for change in segment_changes if change.failed is None])
-        if segment_changes
-        else (),
-        segment_errors=_distinct([f"{change.segment}: {change.failed}" for change in segment_changes if change.failed])
-        if segment_changes
-        else (),
+        segments=segments,
+        segment_errors=segment_errors,
         logs=_bounded(entries) if entries else (),
         dropped=tuple(dropped),
     )
+
+
+def _segments(changes: list[SegmentChange]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The segments that were entered or left, and a sentence for each that failed."""
+    segments = _distinct([change.segment for change in changes if change.failed is None])
+    return segments, _distinct([f"{change.segment}: {change.failed}" for change in changes if change.failed])
 
 
 def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[EventOutcome, int] | None:

@@ -1,7 +1,6 @@
 """Repeated consents: an event that changed nothing before need not run its rules again. Pure.
 
-Many clients send the same consents with every visit. Without this a call of three events, one of them such, took 5 %
-more processor time (docs/performance.md).
+Many clients send the same consents with every visit; docs/performance.md has what this saves.
 """
 
 from trackd.core.rules.draft import Draft
