@@ -15,7 +15,7 @@ CLIENTS, PROFILES = 24, 7
 class Load:
     """Clients that send until the server ends. `answered` maps the id of each answered event to its `seq`.
 
-    `enough` is set when it has the `wanted` number of them, `some` at a third of that.
+    `enough` is set when `wanted` events are answered, `some` at a third of that.
     """
 
     def __init__(self, server: Process, run: str = "") -> None:

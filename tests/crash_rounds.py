@@ -1,7 +1,7 @@
 """`python -m tests.crash_rounds [ROUNDS]`: kill -9 under load and restart, again and again on one file.
 
-By turns the server, its writer process, and both are killed; after each round all that was ever answered is looked for,
-and `trackd verify` must find nothing.
+The server, its writer process, or both are killed in turn. After each round every answered event of all rounds must be
+stored once, and `trackd verify` must find nothing.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def main(rounds: int) -> None:
             check_file(load)
             subprocess.run([TRACKD, "verify", "--db", db], check=True, stdout=subprocess.DEVNULL)
             answered = load.answered
-            print(f"round {number + 1}: {len(answered)} answered events are there, each once", flush=True)
+            print(f"round {number + 1}: {len(answered)} answered events are stored, each once", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""trackd, broken on purpose in one of five ways: what judges trackd has to notice each of them.
+"""Mutants: trackd with one of five faults on purpose, which the simulation and the load test have to find.
 
-`MUTANTS` are context managers; inside them trackd is broken, in this process. `python -m tests.mutants NAME serve ...`
-is `trackd serve ...`, broken. A server does not crash and has no second node beside it, so there it fails on purpose or
-forgets as well: see `SERVED`.
+`MUTANTS` are context managers that put the fault into this process. `python -m tests.mutants NAME serve ...` is
+`trackd serve ...` with the fault. A single server that never crashes does not show some faults, so there commits fail
+or profiles are evicted too: see `SERVED`.
 """
 
 import itertools
@@ -28,12 +28,12 @@ from trackd.storage.writer import BatchResult
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
-FAILS_EVERY, FORGETS_EVERY = 10, 50  # batches and calls of a served mutant
+FAILS_EVERY, EVICTS_EVERY = 10, 50  # batches and calls of a served mutant
 
 
 @contextmanager
 def put(owner: Any, **replacements: Any) -> Iterator[None]:
-    """These in the place of the owner's own, for a while."""
+    """Replace attributes of a class for a while."""
     own = {name: getattr(owner, name) for name in replacements}
     _set(owner, replacements)
     try:
@@ -51,23 +51,23 @@ def _set(owner: Any, attributes: Mapping[str, Any]) -> None:
 
 @contextmanager
 def no_fence() -> Iterator[None]:
-    """(c) A commit does not look whether somebody else moved the profile or the session.
+    """(c) Commits do not check the fence.
 
-    Each change is given what is stored when its batch is handed over: whatever the writer is, it finds that it fits.
+    Before a batch is submitted, each change gets the fence of the stored state, so that it fits with any writer.
     """
-    hand_over = EventWriter._submit
+    submit = EventWriter._submit
 
-    def hand_over_unfenced(self: Any) -> None:
+    def submit_unfenced(self: Any) -> None:
         if self._batch:
             self._batch = list(unfenced(self._batch, self.wiring.dependencies.reads))
-        hand_over(self)
+        submit(self)
 
-    with put(EventWriter, _submit=hand_over_unfenced):
+    with put(EventWriter, _submit=submit_unfenced):
         yield
 
 
 def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
-    """The batch, each change as if it had been built on those before it and on what is stored."""
+    """The batch, with fences as if each change depended on the changes before it and on the stored state."""
     profiles: dict[str, Profile | None] = {}
     sessions: dict[str, Session | None] = {}
     for message in batch:
@@ -94,7 +94,7 @@ def unfenced(batch: Sequence[Any], reads: Reads) -> Iterator[Any]:
 
 
 def stored(read: Callable[[str], Any], key: str) -> Any:
-    """None as well when it cannot be read, or when the id leads to another."""
+    """The stored document; None if it does not exist, cannot be read, or the id leads to another one."""
     try:
         found = read(key)
     except StoreError:
@@ -104,7 +104,7 @@ def stored(read: Callable[[str], Any], key: str) -> Any:
 
 @contextmanager
 def two_actors() -> Iterator[None]:
-    """(a) Every second call of a profile goes to another actor of it. Without the fence: that would find out."""
+    """(a) A second actor of each profile gets every second call. The fence, which would reject that, is off too."""
     wired = ProfileDirectory.wired
 
     def wired_with_twins(self: Any) -> None:
@@ -128,7 +128,7 @@ def two_actors() -> Iterator[None]:
 
 @contextmanager
 def answer_before_commit() -> Iterator[None]:
-    """(b) A call is answered when it is decided, not when it is on disk."""
+    """(b) Calls are answered when they are decided, before they are on disk."""
     early: set[int] = set()
     enqueue, answered = EventWriter._enqueue, Guardian._answered
 
@@ -148,7 +148,7 @@ def answer_before_commit() -> Iterator[None]:
 
 @contextmanager
 def keep_duplicates() -> Iterator[None]:
-    """(d) An event that comes again is recorded again."""
+    """(d) Duplicates of events are stored again."""
     deliver = ProfileActor._deliver
 
     def deliver_as_new(self: Any, delivered: Deliver) -> None:
@@ -161,38 +161,38 @@ def keep_duplicates() -> Iterator[None]:
 
 @contextmanager
 def no_reset() -> Iterator[None]:
-    """(e) After a commit that failed the actors go on with what was not stored."""
+    """(e) After a commit that failed, actors continue from the state that was not stored."""
     with put(ProfileDirectory, _roll_back=lambda self, entry, lost_sessions: None):
         yield
 
 
 @contextmanager
 def failing_commits(every: int = FAILS_EVERY) -> Iterator[None]:
-    """Of the batches with calls in them, each n-th is not written."""
-    hand_over, numbers = EventWriter._submit, itertools.count(1)
+    """Every n-th batch with calls fails, and is not written."""
+    submit, numbers = EventWriter._submit, itertools.count(1)
 
-    def hand_over_or_fail(self: Any) -> None:
+    def submit_or_fail(self: Any) -> None:
         if any(isinstance(message, Commit) for message in self._batch) and next(numbers) % every == 0:
             self._finish(BatchResult(error=StoreError("a mutant fails on purpose")))
         else:
-            hand_over(self)
+            submit(self)
 
-    with put(EventWriter, _submit=hand_over_or_fail):
+    with put(EventWriter, _submit=submit_or_fail):
         yield
 
 
 @contextmanager
-def forgetful(every: int = FORGETS_EVERY) -> Iterator[None]:
-    """Each n-th call finds its profile as it is on disk, whatever is in flight: as another node would."""
-    deliver, numbers = ProfileDirectory._hand_over, itertools.count(1)
+def evicting(every: int = EVICTS_EVERY) -> Iterator[None]:
+    """For every n-th call the profile is read from disk in spite of calls in flight, as another node would do."""
+    hand_over, numbers = ProfileDirectory._hand_over, itertools.count(1)
 
-    def forget_and_deliver(self: Any, admitted: Admitted) -> None:
-        link = self._owners.get(admitted.call.session_id)
-        if link is not None and next(numbers) % every == 0:
-            self._pool.discard(link.profile_id)
-        deliver(self, admitted)
+    def evict_and_hand_over(self: Any, admitted: Admitted) -> None:
+        owner = self._owners.get(admitted.call.session_id)
+        if owner is not None and next(numbers) % every == 0:
+            self._pool.discard(owner.profile_id)
+        hand_over(self, admitted)
 
-    with put(ProfileDirectory, _hand_over=forget_and_deliver):
+    with put(ProfileDirectory, _hand_over=evict_and_hand_over):
         yield
 
 
@@ -204,11 +204,11 @@ MUTANTS: dict[str, Mutant] = {
     "no-reset": no_reset,
 }
 
-# What a client can see of it: without the fence what is not reset shows as a gap, with it as calls refused for ever.
+# For a client `no-reset` shows as a gap in the numbers only without the fence; with it, calls are refused for ever.
 SERVED: dict[str, tuple[Mutant, ...]] = {
     "two-actors": (two_actors,),
     "answer-before-commit": (answer_before_commit, failing_commits),
-    "no-fence": (no_fence, forgetful),
+    "no-fence": (no_fence, evicting),
     "duplicates": (keep_duplicates,),
     "no-reset": (no_reset, no_fence, failing_commits),
 }

@@ -17,7 +17,7 @@ FAULTS = pytest.mark.parametrize(
 
 @FAULTS
 @pytest.mark.parametrize("broken", ["S", "P"], ids=["session", "profile"])
-async def test_a_read_that_fails_answers_its_caller_once_and_disturbs_nobody(
+async def test_a_read_that_fails_answers_its_caller_once_and_leaves_other_calls_alone(
     fault: Exception, kind: type[Any], broken: str
 ) -> None:
     store = Make.one_profile(kind=FaultyStore)
@@ -42,7 +42,7 @@ async def test_a_read_that_fails_answers_its_caller_once_and_disturbs_nobody(
 
 
 @FAULTS
-async def test_a_profile_whose_handler_raises_is_as_it_was(fault: Exception, kind: type[Any]) -> None:
+async def test_a_handler_that_raises_leaves_the_profile_unchanged(fault: Exception, kind: type[Any]) -> None:
     store = Make.one_profile(kind=FaultyStore)
     store.fail["bad"] = fault
 
@@ -63,7 +63,7 @@ async def test_a_profile_whose_handler_raises_is_as_it_was(fault: Exception, kin
     assert store.profile("A").doc["stats"]["counters"] == {"t": 3}
 
 
-async def test_a_new_session_whose_only_call_raised_is_new_again() -> None:
+async def test_a_session_is_new_after_its_first_call_raised() -> None:
     store = Make.one_profile(kind=FaultyStore)
     store.fail["bad"] = ZeroDivisionError("ours")
 
@@ -77,7 +77,7 @@ async def test_a_new_session_whose_only_call_raised_is_new_again() -> None:
     assert store.profile("A").seq == 5
 
 
-async def test_a_profile_whose_first_call_raised_is_unknown_as_before() -> None:
+async def test_a_profile_does_not_exist_after_its_first_call_raised() -> None:
     store = Make.store(permanent_profile_id=True)
     store.put_source(Make.source("plain"))
 

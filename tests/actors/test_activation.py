@@ -18,7 +18,7 @@ def profile_actors() -> int:
     return sum(isinstance(thing, ProfileActor) for thing in gc.get_objects())
 
 
-async def test_what_is_in_flight_is_never_evicted() -> None:
+async def test_profiles_with_calls_in_flight_are_never_evicted() -> None:
     store = Make.store(*[Make.profile(f"P{n}", 10, 10) for n in range(20)])
 
     async with RunningTracker(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as tracker:
@@ -31,7 +31,7 @@ async def test_what_is_in_flight_is_never_evicted() -> None:
     assert [seqs(answer) for answer in answers] == [[11]] * 20 + [[12]] * 20
 
 
-async def test_a_profile_that_was_passivated_continues_where_it_was() -> None:
+async def test_a_profile_that_was_evicted_continues_its_numbers() -> None:
     store = Make.store()
 
     async with RunningTracker(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as tracker:
@@ -92,7 +92,7 @@ async def test_actors_are_reused_for_the_profiles_that_pass_through() -> None:
     assert len(store.profiles) == 300
 
 
-async def test_actors_that_a_rush_needed_serve_the_calls_after_it() -> None:
+async def test_actors_that_were_created_for_a_burst_are_reused_after_it() -> None:
     store = Make.store()
 
     before = profile_actors()

@@ -56,7 +56,7 @@ async def test_the_profile_that_answers_is_that_of_the_contract(
     answering: str,
     warm: bool,
 ) -> None:
-    """M was merged into B, E is erased, X never was. Warm: the profiles and sessions are in memory already."""
+    """M was merged into B, E is erased, X does not exist. Warm: the profiles and sessions are in memory."""
     store = Make.store(
         Make.profile("A"),
         Make.profile("B"),
@@ -95,7 +95,7 @@ async def test_a_session_of_an_erased_profile_gets_a_new_profile_and_stays_with_
     assert store.profile(answers[0].profile_id).doc["stats"]["visits"] == 1
 
 
-async def test_a_session_that_was_linked_again_keeps_its_new_profile() -> None:
+async def test_a_session_that_moved_keeps_its_new_owner() -> None:
     store = Make.store(sessions=[Make.session("S", "erased")])
 
     async with RunningTracker(store) as tracker:
@@ -105,7 +105,7 @@ async def test_a_session_that_was_linked_again_keeps_its_new_profile() -> None:
     assert [seqs(answer) for answer in answers] == [[1], [2], [3]]
 
 
-async def test_two_sessions_that_bring_the_same_new_id_share_its_profile() -> None:
+async def test_two_sessions_that_claim_the_same_new_id_share_its_profile() -> None:
     store = Make.store(permanent_profile_id=True)
 
     async with RunningTracker(store) as tracker:
@@ -117,7 +117,7 @@ async def test_two_sessions_that_bring_the_same_new_id_share_its_profile() -> No
     assert store.profile("X").doc["stats"]["visits"] == 5
 
 
-async def test_as_many_visits_as_sessions_are_counted() -> None:
+async def test_each_session_counts_one_visit() -> None:
     store = Make.store(Make.profile("A"))
     sessions = [f"S{n % 7}" for n in range(30)]
 
@@ -133,7 +133,7 @@ async def test_as_many_visits_as_sessions_are_counted() -> None:
     assert store.profile("A").seq == 30
 
 
-async def test_a_session_that_was_never_written_is_not_known_to_the_next_call() -> None:
+async def test_a_session_that_was_not_saved_is_new_for_the_next_call() -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
@@ -144,7 +144,7 @@ async def test_a_session_that_was_never_written_is_not_known_to_the_next_call() 
     assert len(store.events) == 2
 
 
-async def test_a_stored_session_decides_though_a_call_does_not_save_it() -> None:
+async def test_a_stored_session_decides_though_the_call_does_not_save_it() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:

@@ -11,10 +11,10 @@ from trackd.core.calls import Tracked
 
 
 @pytest.mark.parametrize("queued", [0, 1, 2, MAX_BATCH_CALLS, MAX_BATCH_CALLS + 1, MAX_BATCH_CALLS + 2, 3_500])
-async def test_a_call_behind_n_calls_of_a_hot_profile_is_on_disk_with_the_batch_that_its_place_says(
+async def test_a_call_behind_n_calls_of_a_hot_profile_is_in_the_batch_of_its_position(
     queued: int,
 ) -> None:
-    """The first call has a batch of its own; then each takes MAX_BATCH_CALLS of what waits, in the order of arrival."""
+    """The first call has a batch of its own; each batch after it takes MAX_BATCH_CALLS in the order of arrival."""
 
     behind_the_first = max(0, queued - 1) + 1
     bound = 1 + -(-behind_the_first // MAX_BATCH_CALLS)

@@ -56,7 +56,7 @@ def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(
     assert "ZeroDivisionError: ours" in caplog.text
 
 
-def test_a_store_that_fails_is_told_apart_from_a_fault(
+def test_a_store_that_fails_is_not_reported_as_a_fault(
     start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
     actors, address, seen = fragile(start_actors)
@@ -81,7 +81,7 @@ def test_an_actor_that_raised_takes_the_next_message(start_actors: StartActors) 
     assert kinds == [Failed, Refused, Failed, Refused]
 
 
-def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(
+def test_a_fault_on_a_message_that_is_no_request_is_only_logged(
     start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
     actors, address, seen = fragile(start_actors)
@@ -93,7 +93,7 @@ def test_a_message_that_is_no_call_fails_with_a_log_entry_alone(
     assert "Fragile raised on Tick" in caplog.text
 
 
-def test_a_failed_answers_no_failed(start_actors: StartActors) -> None:
+def test_a_failed_is_not_answered_with_a_failed(start_actors: StartActors) -> None:
     actors, address, seen = fragile(start_actors)
     failed = Answered((Failed(7),))
 
@@ -103,7 +103,7 @@ def test_a_failed_answers_no_failed(start_actors: StartActors) -> None:
     assert actors.answers == {}
 
 
-def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
+def test_a_message_without_a_handler_is_logged_and_a_call_is_answered(
     start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
     actors, _, _ = fragile(start_actors)
@@ -116,9 +116,7 @@ def test_a_message_that_an_actor_does_not_know_is_logged_and_a_call_is_answered(
     assert "EventWriter raised on str" in caplog.text
 
 
-def test_an_actor_ends_with_its_system_without_a_word(
-    start_actors: StartActors, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_end_of_an_actor_logs_nothing(start_actors: StartActors, caplog: pytest.LogCaptureFixture) -> None:
     actors, _, seen = fragile(start_actors)
 
     actors.close()

@@ -57,7 +57,7 @@ async def test_a_retry_finds_its_first_copy_on_disk() -> None:
     assert store.profile("A").doc["stats"]["counters"] == {"t": 2}
 
 
-async def test_what_is_on_disk_is_looked_up_there_and_not_kept_in_memory() -> None:
+async def test_event_ids_that_are_durable_are_read_from_disk_and_not_kept_in_memory() -> None:
     store = Make.one_profile(kind=FaultyStore)
     own = [[Make.event(f"e{n}")] for n in range(3)]
 

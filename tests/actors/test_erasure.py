@@ -18,7 +18,7 @@ def store() -> MemoryStore:
     return MemoryStore([SOURCE])
 
 
-async def test_an_erased_profile_is_gone_and_the_next_call_of_its_session_begins_another(
+async def test_an_erased_profile_is_removed_and_the_next_call_of_its_session_gets_another(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -34,7 +34,7 @@ async def test_an_erased_profile_is_gone_and_the_next_call_of_its_session_begins
         assert store.profiles[after.profile_id].doc["metadata"]["time"]["visit"]["count"] == 1
 
 
-async def test_nobody_that_is_not_there_can_be_erased(
+async def test_erasing_an_unknown_profile_finds_none(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -73,7 +73,7 @@ async def test_calls_of_other_profiles_do_not_wait_for_an_erasure(
         assert [future.done() for future in (waits, other)] == [False, True]
 
 
-async def test_a_second_erasure_waits_for_the_first_and_finds_nobody(
+async def test_a_second_erasure_waits_for_the_first_and_finds_no_profile(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -83,7 +83,7 @@ async def test_a_second_erasure_waits_for_the_first_and_finds_nobody(
         assert (first.result().profile_id, second.result().profile_id) == (known, None)
 
 
-async def test_an_erasure_that_the_disk_refuses_changes_nothing_and_holds_nobody_back(
+async def test_an_erasure_that_fails_changes_nothing_and_the_queued_calls_go_on(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -97,7 +97,7 @@ async def test_an_erasure_that_the_disk_refuses_changes_nothing_and_holds_nobody
         assert [event.seq for event in after.result().events] == [3]
 
 
-async def test_what_an_erasure_was_built_on_takes_it_along_when_it_fails(
+async def test_an_erasure_fails_with_the_commits_that_it_depends_on(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -111,7 +111,7 @@ async def test_what_an_erasure_was_built_on_takes_it_along_when_it_fails(
         assert (await tracker.ask(Make.fetch(known))).profile.seq == 1
 
 
-async def test_an_erasure_that_another_process_outran_is_done_again(
+async def test_a_stale_erasure_is_handed_over_again(
     store: MemoryStore,
 ) -> None:
     async with RunningTracker(store) as tracker:
@@ -140,8 +140,8 @@ async def test_a_fetch_shows_what_is_committed_and_nothing_else(
         assert (await tracker.ask(Make.fetch("unknown"))).profile is None
 
 
-async def test_a_session_of_an_erased_profile_is_as_unknown_as_its_profile() -> None:
-    """Who brings ids of its own gets the id again, as with a session that never was."""
+async def test_the_sessions_of_an_erased_profile_are_erased_with_it() -> None:
+    """A source with permanent ids gets the id again, as with a new session."""
     store = MemoryStore([Source("source", "test", permanent_profile_id=True)])
 
     async with RunningTracker(store) as tracker:

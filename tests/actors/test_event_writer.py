@@ -55,7 +55,7 @@ def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(start_act
     assert list(actors.answers) == numbers[:1]
 
 
-def test_nobody_is_answered_before_the_commit(start_actors: StartActors) -> None:
+def test_no_call_is_answered_before_its_commit(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     numbers = [actors.track(Make.call("a", events)) for events in (1, 0, 2)]
     assert actors.answers == {}
@@ -92,7 +92,7 @@ def test_a_batch_is_bounded(start_actors: StartActors) -> None:
     assert list(actors.answers) == numbers
 
 
-def test_a_failed_batch_is_refused_with_all_that_was_built_on_it(start_actors: StartActors) -> None:
+def test_a_failed_batch_cascades_to_the_queued_calls_of_its_profiles(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     first, behind, other = (actors.track(Make.call(session)) for session in ("a", "a", "b"))
 
@@ -134,7 +134,7 @@ def test_calls_behind_a_failed_call_of_their_profile_fail_with_it_though_they_ar
     assert isinstance(actors.answers[other], Tracked)
 
 
-def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(
+def test_a_failing_store_is_reported_once_and_so_is_its_recovery(
     start_actors: StartActors, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -151,7 +151,7 @@ def test_a_failed_commit_is_told_outside_once_and_so_is_the_recovery(
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(start_actors: StartActors) -> None:
+def test_a_stale_or_failed_call_does_not_change_the_health_of_the_store(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles_of_which_a_fails())
     actors.track(Make.call("b"))
     actors.track(Make.call("a"))
@@ -163,7 +163,7 @@ def test_a_stale_or_a_failed_call_says_nothing_about_the_health_of_the_store(sta
     assert actors.health == []
 
 
-def test_a_store_that_failed_is_tried_at_each_tick_until_it_is_well(start_actors: StartActors) -> None:
+def test_a_store_that_failed_gets_a_heartbeat_at_each_tick_until_it_works(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     actors.track(Make.call("a"))
     actors.fail()
@@ -196,7 +196,9 @@ def test_a_call_that_comes_during_a_heartbeat_is_written_after_it(start_actors: 
     assert [event.seq for event in actors.answers[number].events] == [2]
 
 
-def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(start_actors: StartActors) -> None:
+def test_calls_that_cannot_be_submitted_are_refused_and_the_writer_is_tried_at_the_next_tick(
+    start_actors: StartActors,
+) -> None:
     actors = start_actors(two_profiles())
     actors.takes_batches = False
 
@@ -211,7 +213,7 @@ def test_a_writer_that_takes_nothing_refuses_its_calls_and_is_tried_again(start_
     assert actors.health == [False, True]
 
 
-def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(start_actors: StartActors) -> None:
+def test_without_a_writer_queued_calls_are_refused_too(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     numbers = [actors.track(Make.call(session)) for session in "abb"]
     actors.takes_batches = False
@@ -221,7 +223,7 @@ def test_a_writer_that_is_gone_refuses_the_calls_that_wait_too(start_actors: Sta
     assert [actors.reason(number) for number in numbers] == [None, Reason.STORE_FAILED, Reason.STORE_FAILED]
 
 
-def test_a_writer_that_is_gone_leaves_nobody_waiting_however_many_there_are(start_actors: StartActors) -> None:
+def test_without_a_writer_any_number_of_queued_calls_is_refused(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     numbers = [actors.track(Make.call(session, 0)) for session in "a" * 1500 + "b"]
     actors.takes_batches = False
@@ -244,7 +246,7 @@ def test_a_result_that_does_not_fit_its_batch_still_answers_every_caller(start_a
     assert isinstance(actors.answers[later], Tracked)
 
 
-def test_a_failure_of_the_store_is_not_told_to_callers(start_actors: StartActors) -> None:
+def test_the_error_of_the_store_is_logged_and_not_answered(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     number = actors.track(Make.call("a"))
     actors.batches.popleft()

@@ -5,7 +5,7 @@ from tests.support.running_tracker import RunningTracker, reason, seqs
 from trackd.actors.messages import Reason
 
 
-async def test_after_a_failed_commit_calls_work_and_continue_from_what_is_stored() -> None:
+async def test_after_a_failed_commit_calls_continue_from_the_stored_profile() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
@@ -20,7 +20,7 @@ async def test_after_a_failed_commit_calls_work_and_continue_from_what_is_stored
     assert store.profile("A").doc["stats"]["counters"] == {"t": 4}
 
 
-async def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other() -> None:
+async def test_a_failed_commit_fails_the_queued_calls_of_its_profiles_and_no_others() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
@@ -35,8 +35,8 @@ async def test_a_failed_commit_fails_what_is_queued_of_its_profiles_and_no_other
     assert store.profile("A").seq == 5
 
 
-async def test_who_takes_a_session_from_a_profile_that_fails_fails_with_it() -> None:
-    """Whether that profile lives tells if the session's visit is to be counted again."""
+async def test_a_call_that_takes_a_session_from_a_profile_fails_with_the_commits_of_that_profile() -> None:
+    """Whether the session's visit counts again depends on whether that profile exists."""
     sessions = [Make.session("lost", "gone")]
     store = Make.store(Make.profile("A", 5, 5), sessions=sessions, merged={"M": "A"}, permanent_profile_id=True)
 
@@ -55,7 +55,7 @@ async def test_who_takes_a_session_from_a_profile_that_fails_fails_with_it() -> 
     assert (later.profile_id, later.profile_saved) == ("A", True)
 
 
-async def test_a_session_whose_first_commit_failed_is_new_again() -> None:
+async def test_a_session_is_new_after_its_first_commit_failed() -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
@@ -69,7 +69,7 @@ async def test_a_session_whose_first_commit_failed_is_new_again() -> None:
     assert store.profile(later.profile_id).doc["stats"]["visits"] == 1
 
 
-async def test_a_call_that_arrives_between_failure_and_recovery_is_not_built_on_what_was_lost() -> None:
+async def test_a_call_between_failure_and_recovery_starts_from_the_stored_profile() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:

@@ -27,7 +27,7 @@ acts = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(acts, st.sampled_from([1, 2, 100]))
-async def test_whatever_happens_what_is_answered_is_stored_once_and_numbers_have_no_gap(
+async def test_in_any_history_answered_events_are_stored_once_and_numbers_have_no_gap(
     acts: list[tuple[str, int, int, int]], size: int
 ) -> None:
     """Two nodes on one store; batches are committed and fail in any order."""

@@ -17,12 +17,12 @@ AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the actors' time
 
 
 def kinds(actors: BareActors) -> list[Any]:
-    """What is handed to the writer and not committed yet."""
+    """The kinds of the changes that were submitted and are not committed yet."""
     return [[type(change) for change in batch] for batch in actors.batches]
 
 
 def with_old_events(actors: BareActors, count: int) -> None:
-    """Stored in calls of 500; none is under way after it."""
+    """Stores events in calls of 500, and commits them."""
     for _ in range(count // 500):
         actors.track(Make.call(events=500, received=OLD))
         actors.commit()
@@ -78,7 +78,7 @@ def test_when_nothing_is_left_the_next_look_is_a_minute_later(start_actors: Star
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_what_is_too_old_is_said_by_the_time_of_day(start_actors: StartActors) -> None:
+def test_the_limit_of_a_deletion_follows_the_time_of_day(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
     actors.time_of_day = actors.time_of_day.replace(year=2027)
 
@@ -117,7 +117,7 @@ def test_calls_that_come_during_a_deletion_are_the_next_batch(start_actors: Star
     assert kinds(actors) == [[DeleteSessions]]
 
 
-def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(start_actors: StartActors) -> None:
+def test_a_deletion_that_fails_is_retried_a_minute_later_and_fails_no_call(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
     actors.tick()
     number = actors.track(Make.call())
@@ -133,7 +133,7 @@ def test_a_deletion_that_fails_is_tried_again_a_minute_later_and_fails_no_call(s
     assert kinds(actors) == [[DeleteEvents]]
 
 
-def test_a_deletion_that_the_writer_does_not_take_is_tried_again(start_actors: StartActors) -> None:
+def test_a_deletion_that_cannot_be_submitted_is_retried(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
     actors.takes_batches = False
     actors.tick()
@@ -161,7 +161,7 @@ def test_the_numbers_of_a_profile_go_on_when_its_events_were_deleted(start_actor
     assert [event.seq for event in actors.answers[number].events] == [501]
 
 
-async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_though_an_actor_remembers_it() -> None:
+async def test_a_deleted_session_begins_anew_and_counts_a_visit_though_an_actor_has_it_in_memory() -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
@@ -178,7 +178,7 @@ async def test_a_session_that_was_deleted_is_begun_again_and_counts_a_visit_thou
         assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
 
 
-async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is_remembered() -> None:
+async def test_a_deleted_session_begins_anew_though_the_directory_has_its_owner_in_memory() -> None:
     store = Make.store()
 
     async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
@@ -194,7 +194,7 @@ async def test_a_session_that_was_deleted_is_begun_again_though_only_its_link_is
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["who know no profile", "who know their profile"])
-async def test_calls_in_flight_whose_session_is_deleted_before_their_commit_are_run_again_together(known: bool) -> None:
+async def test_calls_in_flight_are_stale_together_when_their_session_is_deleted(known: bool) -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:

@@ -28,7 +28,7 @@ def move_elsewhere(store: MemoryStore, session_id: str, profile_id: str) -> None
     Make.move(store, profile_id, session=session, previous_owner=was.profile_id)
 
 
-async def test_what_a_call_in_flight_says_of_the_session_is_not_lost_when_it_moves() -> None:
+async def test_the_context_of_a_call_in_flight_is_kept_when_the_session_moves() -> None:
     store = two_profiles()
 
     async with RunningTracker(store) as tracker:
@@ -69,7 +69,7 @@ async def test_a_session_that_another_node_moved_stays_where_it_is() -> None:
 def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_their_session(
     start_actors: StartActors,
 ) -> None:
-    """The first is of a new profile, the second of B: only the first is undone."""
+    """The first call is of a new profile, the second of B: only the first fails."""
     store = two_profiles()
     actors = start_actors(store)
     failed = actors.track(Make.call("new", save_session=False))
@@ -84,7 +84,7 @@ def test_a_failed_call_that_did_not_keep_the_session_leaves_those_in_flight_thei
     assert actors.answers[last].profile_id == "B"
 
 
-def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session_behind(
+def test_an_erasure_that_was_reported_as_failed_and_is_on_disk_leaves_no_session(
     start_actors: StartActors,
 ) -> None:
     store = two_profiles(permanent_profile_id=True)
@@ -103,7 +103,7 @@ def test_an_erasure_that_is_on_disk_though_it_was_told_to_fail_leaves_no_session
     assert actors.answers[again].profile_id == "A", "a source with ids of its own begins it anew"
 
 
-def test_an_erasure_that_another_node_was_faster_with_finds_nobody(start_actors: StartActors) -> None:
+def test_an_erasure_after_one_of_another_node_finds_no_profile(start_actors: StartActors) -> None:
     store = two_profiles()
     actors = start_actors(store)
     actors.track(Make.call("S"))

@@ -18,7 +18,7 @@ def put(entries: PinnedLRU[Entry], key: str, entry: Entry) -> list[Entry]:
     return evicted
 
 
-def test_the_least_recently_used_goes_first() -> None:
+def test_the_least_recently_used_entry_is_evicted_first() -> None:
     entries: PinnedLRU[Entry] = PinnedLRU(2)
     one, two, three = Entry(), Entry(), Entry()
     assert put(entries, "one", one) == []
@@ -33,7 +33,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert len(entries) == 2
 
 
-def test_what_is_in_flight_stays_though_the_map_is_full() -> None:
+def test_pinned_entries_stay_though_the_map_is_full() -> None:
     entries: PinnedLRU[Entry] = PinnedLRU(1)
     busy = [Entry(in_flight=1) for _ in range(3)]
     for n, entry in enumerate(busy):
@@ -95,7 +95,7 @@ def test_without_anything_in_flight_it_is_a_least_recently_used_map(size: int, s
 
 
 @given(st.integers(1, 4), steps)
-def test_nothing_in_flight_is_ever_lost_and_the_rest_is_bounded(size: int, steps: list[tuple[str, str]]) -> None:
+def test_pinned_entries_are_never_evicted_and_the_others_are_bounded(size: int, steps: list[tuple[str, str]]) -> None:
     entries: PinnedLRU[Entry] = PinnedLRU(size)
     model: dict[str, Entry] = {}
     for act, key in steps:

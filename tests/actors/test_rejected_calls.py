@@ -34,7 +34,7 @@ def good(session_id: str, **fields: Any) -> Track:
     return Make.call(session_id, events, **fields)
 
 
-async def test_of_a_rejected_call_nothing_is_stored() -> None:
+async def test_nothing_of_a_rejected_call_is_stored() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=REFUSING) as tracker:
@@ -49,7 +49,7 @@ async def test_of_a_rejected_call_nothing_is_stored() -> None:
     assert store.profile("A").doc["stats"]["counters"] == {"t": 1}
 
 
-async def test_a_new_session_whose_call_was_rejected_is_not_linked() -> None:
+async def test_a_session_is_new_after_its_first_call_was_rejected() -> None:
     store = Make.store(Make.profile("A"))
 
     async with RunningTracker(store, rules=REFUSING) as tracker:
@@ -62,7 +62,7 @@ async def test_a_new_session_whose_call_was_rejected_is_not_linked() -> None:
     assert store.profile("A") == Make.profile("A")
 
 
-async def test_a_profile_whose_first_call_was_rejected_is_unknown_as_before() -> None:
+async def test_a_profile_does_not_exist_after_its_first_call_was_rejected() -> None:
     store = Make.store(permanent_profile_id=True)
     store.put_source(Make.source("plain"))
 
@@ -76,7 +76,7 @@ async def test_a_profile_whose_first_call_was_rejected_is_unknown_as_before() ->
     assert list(store.sessions) == ["T"]
 
 
-async def test_a_rejected_call_that_is_sent_again_with_its_faults_mended_is_new() -> None:
+async def test_a_rejected_call_that_is_corrected_and_sent_again_is_stored() -> None:
     store = Make.store()
 
     async with RunningTracker(store, rules=REFUSING) as tracker:
@@ -88,7 +88,7 @@ async def test_a_rejected_call_that_is_sent_again_with_its_faults_mended_is_new(
     assert store.profile(mended.profile_id).doc["stats"]["visits"] == 1
 
 
-async def test_a_rejected_call_disturbs_none_of_its_profile_that_is_in_flight() -> None:
+async def test_a_rejected_call_leaves_calls_of_its_profile_in_flight_alone() -> None:
     store = Make.store()
 
     async with RunningTracker(store, rules=REFUSING) as tracker:
@@ -139,7 +139,7 @@ async def test_rejected_calls_leave_room_in_memory_for_other_profiles() -> None:
     assert [(answer.profile_id, seqs(answer)) for answer in taken] == [(f"P{n}", [1, 2]) for n in range(20)]
 
 
-async def test_a_call_is_rejected_by_the_rules_that_it_came_under_alone() -> None:
+async def test_a_call_is_rejected_by_the_rules_that_it_was_admitted_under() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:

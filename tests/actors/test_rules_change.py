@@ -46,7 +46,7 @@ async def test_calls_in_flight_keep_their_rules_and_the_next_come_under_the_new_
     assert under(store) == ["old", "old", "new", "new"]
 
 
-async def test_a_stale_call_is_run_again_under_the_rules_that_it_came_under() -> None:
+async def test_a_stale_call_is_run_again_under_the_rules_that_it_was_admitted_under() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=noting("old")) as tracker:
@@ -64,7 +64,7 @@ async def test_a_stale_call_is_run_again_under_the_rules_that_it_came_under() ->
     assert under(store) == ["old", "new", "new"]
 
 
-async def test_a_call_that_is_stale_time_and_again_keeps_its_rules() -> None:
+async def test_a_call_that_is_stale_several_times_keeps_its_rules() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=noting("first")) as tracker:
@@ -80,7 +80,7 @@ async def test_a_call_that_is_stale_time_and_again_keeps_its_rules() -> None:
     assert under(store) == ["first"]
 
 
-async def test_rules_that_change_before_the_start_are_those_that_it_starts_with() -> None:
+async def test_rules_that_change_before_the_start_are_in_force_from_the_start() -> None:
     store = Make.one_profile()
 
     tracker = RunningTracker(store, rules=noting("old"))
@@ -91,7 +91,7 @@ async def test_rules_that_change_before_the_start_are_those_that_it_starts_with(
     assert under(store) == ["new"]
 
 
-async def test_segments_are_looked_at_again_under_new_rules() -> None:
+async def test_segments_are_evaluated_again_under_new_rules() -> None:
     store = Make.one_profile()
 
     def seen(views: int) -> RuleSet:
@@ -106,7 +106,7 @@ async def test_segments_are_looked_at_again_under_new_rules() -> None:
     assert store.profile("A").doc["segments"] == []
 
 
-def test_new_rules_are_those_of_every_profile(start_actors: StartActors) -> None:
+def test_new_rules_are_in_force_for_every_profile(start_actors: StartActors) -> None:
     store = Make.store(Make.profile("A"), Make.profile("B"))
     actors = start_actors(store, rules=noting("old"))
     for profile_id in ("A", "B"):

@@ -54,13 +54,13 @@ def compiled(file: dict[str, Any]) -> RuleSet:
 
 
 def split(events: list[TrackedEvent], cuts: range | set[int]) -> list[list[TrackedEvent]]:
-    """Into calls, between the events at these places."""
+    """Split the events into calls at these places."""
     places = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
     return [events[begin:end] for begin, end in itertools.pairwise(places)]
 
 
 def said(doc: dict[str, Any]) -> str:
-    """The document without what depends on when and how often calls came."""
+    """The document without the parts that depend on the times and the number of calls."""
     time = doc["metadata"]["time"]
     metadata = {**doc["metadata"], "time": {"visits": time["visit"]["count"]}}
     return json.dumps({**doc, "id": None, "metadata": metadata}, sort_keys=True)
@@ -83,7 +83,7 @@ def decided(calls: list[list[TrackedEvent]], source: Source, ruleset: RuleSet, l
 
 @asynccontextmanager
 async def running(store: SqliteStore, **dependencies: Any) -> AsyncIterator[Any]:
-    """As a tracker, but at the end calls may still wait for a disk that does not come back."""
+    """A RunningTracker that does not commit at its end: its calls may wait for a disk that never comes back."""
     tracker = RunningTracker(store, **dependencies)
     await tracker.start()
     try:

@@ -39,7 +39,7 @@ def test_a_disabled_source_is_refused(start_actors: StartActors) -> None:
         (("https://shop.example",), "", Reason.FOREIGN_ORIGIN),
     ],
 )
-def test_a_source_that_names_origins_takes_browsers_from_there_alone(
+def test_a_source_with_origins_admits_browsers_from_these_alone(
     start_actors: StartActors, origins: tuple[Any, ...], origin: str | None, reason: Reason | None
 ) -> None:
     actors = start_actors(Make.store(origins=origins))
@@ -82,7 +82,7 @@ def test_a_foreign_origin_does_not_use_up_the_rate(start_actors: StartActors) ->
     assert actors.reason(actors.track(Make.call(origin="https://shop.example"))) is None
 
 
-def test_a_change_of_a_source_is_seen_at_the_next_tick(start_actors: StartActors) -> None:
+def test_a_change_of_a_source_is_in_force_after_the_next_tick(start_actors: StartActors) -> None:
     store = Make.store()
     actors = start_actors(store)
     assert actors.reason(actors.track(Make.call())) is None
@@ -136,7 +136,7 @@ def test_sources_that_cannot_be_read_stay_as_they_were_and_are_read_later(
     assert actors.reason(actors.track(Make.call())) is Reason.DISABLED_SOURCE
 
 
-def test_the_answer_says_what_the_source_is_set_to(start_actors: StartActors) -> None:
+def test_the_answer_follows_the_settings_of_the_source(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(consent=True, returns_profile=True))
 
     number = actors.track(Make.call(wants_profile=True))

@@ -7,7 +7,7 @@ from trackd.actors.messages import Reason
 from trackd.core.changes import Changes, Fence, Outcome
 
 
-async def test_a_stale_call_is_run_again_on_what_is_stored_now() -> None:
+async def test_a_stale_call_is_run_again_on_the_stored_profile() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
@@ -24,7 +24,7 @@ async def test_a_stale_call_is_run_again_on_what_is_stored_now() -> None:
     assert store.profile("A").revision == 8
 
 
-async def test_another_node_that_wrote_just_as_much_meanwhile_loses_nothing() -> None:
+async def test_another_node_that_wrote_as_many_events_in_between_loses_nothing() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as one, RunningTracker(store) as two:

@@ -31,7 +31,7 @@ def rules(**content: Any) -> RuleSet:
 
 
 async def events_after(*calls: Track, rules: RuleSet, store: MemoryStore | None = None) -> tuple[Any, ...]:
-    """What was counted of the events of these calls, one committed after the other."""
+    """The counts of events after these calls, committed one after another."""
 
     async with RunningTracker(store or Make.store(), rules=rules) as tracker:
         kinds = [type(await tracker.answer(call)) for call in calls]
@@ -65,7 +65,7 @@ async def test_every_event_of_an_answered_call_has_one_outcome() -> None:
     assert {source for source, _ in events} == {"source"}
 
 
-async def test_events_without_consent_are_told_apart_from_unwanted_ones() -> None:
+async def test_events_without_consent_and_unwanted_events_are_counted_separately() -> None:
     call = Make.call("S", [Make.event(), Make.event(event_type="scroll-down")])
 
     events, _ = await events_after(call, rules=rules(**ORDERS), store=Make.store(consent=True))
@@ -148,7 +148,7 @@ def test_batches_and_failed_commits_are_counted(start_actors: StartActors) -> No
     assert actors.tally.commit_seconds.total > 0
 
 
-def test_a_heartbeat_is_no_batch_but_a_commit_that_may_fail(start_actors: StartActors) -> None:
+def test_a_heartbeat_counts_as_a_commit_and_not_as_a_batch(start_actors: StartActors) -> None:
     actors = start_actors(Make.store())
     actors.track(Make.call("S"))
     actors.fail()
@@ -161,7 +161,7 @@ def test_a_heartbeat_is_no_batch_but_a_commit_that_may_fail(start_actors: StartA
     assert (sizes(actors.tally.batch_calls), actors.tally.failed_commits) == ({1.0: 1}, 2)
 
 
-def test_a_writer_that_takes_nothing_is_a_failed_commit_that_took_no_time(start_actors: StartActors) -> None:
+def test_a_batch_that_cannot_be_submitted_is_a_failed_commit_without_a_time(start_actors: StartActors) -> None:
     actors = start_actors(Make.store())
     actors.takes_batches = False
 
@@ -170,7 +170,7 @@ def test_a_writer_that_takes_nothing_is_a_failed_commit_that_took_no_time(start_
     assert (actors.tally.failed_commits, sizes(actors.tally.commit_seconds)) == (1, {})
 
 
-def test_the_directory_tells_with_its_tick_what_is_in_memory(start_actors: StartActors) -> None:
+def test_the_directory_reports_its_sizes_at_each_tick(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), max_active_profiles=2)
     for session in ("S", "T", "U"):
         actors.track(Make.call(session))
@@ -181,7 +181,7 @@ def test_the_directory_tells_with_its_tick_what_is_in_memory(start_actors: Start
     assert (actors.tally.active_profiles, actors.tally.cached_sessions) == (2, 3)
 
 
-async def test_the_queue_is_what_waits_and_what_may() -> None:
+async def test_the_queue_has_the_waiting_calls_and_the_limits() -> None:
     async with RunningTracker(Make.store(), limits=Limits(max_queued_calls=7, max_queued_bytes=4096)) as tracker:
         for size in (100, 20):
             tracker.ask(Make.call("S"), size)
@@ -203,7 +203,7 @@ def test_a_call_counts_by_its_status_and_its_time(status: int, seconds: float) -
 
 
 def sizes(histogram: Histogram) -> dict[Any, Any]:
-    """How many values are in each bucket that has any."""
+    """The number of values in each bucket that is not empty."""
     found, below = {}, 0
     for bound, number in histogram.cumulative():
         if number > below:

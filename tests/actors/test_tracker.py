@@ -80,7 +80,7 @@ async def test_a_tracker_is_ready_between_start_and_stop() -> None:
     assert seen == [(False, False, False), (True, True, False), (True, False, True)]
 
 
-async def test_a_caller_that_is_gone_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_caller_that_disconnects_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
@@ -93,7 +93,7 @@ async def test_a_caller_that_is_gone_changes_nothing(caplog: pytest.LogCaptureFi
     assert caplog.records == []
 
 
-async def test_stopping_answers_everybody_that_was_taken_and_refuses_the_rest() -> None:
+async def test_a_stop_answers_accepted_calls_and_refuses_later_ones() -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
@@ -111,7 +111,7 @@ async def test_stopping_answers_everybody_that_was_taken_and_refuses_the_rest() 
     assert len(store.events) == 10
 
 
-async def test_stopping_does_not_wait_for_ever_for_a_disk_that_hangs() -> None:
+async def test_a_stop_does_not_wait_for_ever_for_a_disk_that_hangs() -> None:
     store = Make.store(kind=FaultyStore)
     store.hold()
     writers: list[WriterThread] = []
@@ -153,7 +153,7 @@ async def test_a_call_before_the_start_is_refused() -> None:
     assert reason(result) is Reason.STOPPING
 
 
-async def test_two_trackers_in_one_process_do_not_know_each_other() -> None:
+async def test_two_trackers_in_one_process_are_separate() -> None:
     one, two = Make.store(), Make.store()
 
     async with RunningTracker(one) as first, RunningTracker(two) as second:
@@ -186,7 +186,7 @@ async def test_a_changed_source_is_seen_by_a_running_tracker(tmp_path: Path) -> 
     assert reason(after) is Reason.DISABLED_SOURCE
 
 
-async def test_a_store_that_failed_makes_it_unready_until_it_is_well_again() -> None:
+async def test_a_store_that_failed_makes_the_tracker_unready_until_it_works() -> None:
     store = Make.store(kind=FaultyStore)
 
     tracker = Tracker(store)
@@ -205,7 +205,7 @@ async def test_a_store_that_failed_makes_it_unready_until_it_is_well_again() -> 
     assert isinstance(answer, Tracked)
 
 
-def test_new_ids_are_told_apart_and_ordered_by_time() -> None:
+def test_new_ids_are_unique_and_ordered_by_time() -> None:
     ids = [new_id() for _ in range(1000)]
 
     assert len(set(ids)) == 1000

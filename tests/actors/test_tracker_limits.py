@@ -9,7 +9,7 @@ from trackd.config.settings import Limits
 from trackd.core.calls import Tracked
 
 
-async def test_past_the_bound_of_calls_more_are_refused_until_there_is_room() -> None:
+async def test_calls_beyond_the_limit_are_refused_until_others_are_answered() -> None:
     async with RunningTracker(Make.store(), limits=Limits(max_queued_calls=3)) as tracker:
         asked = [tracker.ask(Make.call(f"S{n}")) for n in range(5)]
         refused = [future.result() for future in asked if future.done()]
@@ -21,7 +21,7 @@ async def test_past_the_bound_of_calls_more_are_refused_until_there_is_room() ->
     assert all(isinstance(answer, Tracked) for answer in [*taken, later])
 
 
-async def test_past_the_bound_of_bytes_more_are_refused_until_there_is_room() -> None:
+async def test_bytes_beyond_the_limit_are_refused_until_others_are_answered() -> None:
     store = Make.store()
 
     async with RunningTracker(store, limits=Limits(max_queued_bytes=1024)) as tracker:
@@ -51,7 +51,7 @@ async def test_a_refused_call_makes_room_too() -> None:
     assert isinstance(result, Tracked)
 
 
-async def test_a_call_that_the_disk_keeps_waiting_is_told_so_and_still_stored_whole() -> None:
+async def test_a_call_that_waits_too_long_is_refused_and_still_stored_whole() -> None:
     store = Make.store()
     at_once = Limits().model_copy(update={"call_timeout_s": 0})
 
@@ -67,7 +67,7 @@ async def test_a_call_that_the_disk_keeps_waiting_is_told_so_and_still_stored_wh
     assert len(store.events) == 5
 
 
-async def test_a_call_that_timed_out_takes_its_place_until_the_disk_is_done_with_it() -> None:
+async def test_a_call_that_timed_out_counts_towards_the_limit_until_its_commit_ends() -> None:
     at_once = Limits(max_queued_calls=1).model_copy(update={"call_timeout_s": 0})
 
     async with RunningTracker(Make.store(), limits=at_once) as tracker:

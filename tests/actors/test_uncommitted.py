@@ -8,7 +8,7 @@ from tests.support.making import Make
 from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
 
 
-def test_what_was_added_is_found_until_it_is_settled() -> None:
+def test_sessions_and_event_ids_are_found_until_they_are_durable() -> None:
     uncommitted = Uncommitted()
     uncommitted.add(1, None, {"e1": 1})
     uncommitted.add(2, None, {"e2": None, "e3": 2})
@@ -61,7 +61,7 @@ durables = st.tuples(st.just("durable"), st.integers(0, 12), st.just(0))
 
 
 @given(st.lists(st.one_of(adds, adds, durables), max_size=80))
-def test_what_is_not_on_disk_is_always_found_and_the_rest_is_bounded(steps: list[tuple[str, int, int]]) -> None:
+def test_everything_uncommitted_is_found_and_the_rest_is_bounded(steps: list[tuple[str, int, int]]) -> None:
     uncommitted, ordinal, durable_up_to = Uncommitted(), 0, 0
     sessions: dict[str, Any] = {}
     ids: dict[str, int] = {}

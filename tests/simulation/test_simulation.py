@@ -45,7 +45,7 @@ def test_the_simulation_catches_the_mutant(mutant: Any) -> None:
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
-def test_what_a_mutant_breaks_is_shown_in_a_few_steps(mutant: Any) -> None:
+def test_a_shrunk_history_shows_the_fault_of_a_mutant_in_a_few_steps(mutant: Any) -> None:
     failing = play_seeds(1, mutant, number=MOST_SEEDS).failing
     assert failing is not None
     with MUTANTS[mutant]():
@@ -61,7 +61,7 @@ def test_any_steps_can_be_left_out() -> None:
         assert violation_of(whole._replace(steps=whole.steps[::every])) is None
 
 
-def test_a_violation_says_at_which_step_it_showed() -> None:
+def test_a_violation_has_the_step_that_showed_it() -> None:
     with MUTANTS["duplicates"](), pytest.raises(Violation) as raised:
         play(history(1))
     assert isinstance(raised.value.step, Commit)

@@ -5,7 +5,7 @@ import pytest
 from trackd.telemetry.dropped_events import DroppedEvents
 
 
-def test_dropped_events_are_counted_by_reason_and_said_sparsely_and_in_the_end(
+def test_dropped_events_are_counted_by_reason_and_logged_at_a_limited_rate_and_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -21,7 +21,7 @@ def test_dropped_events_are_counted_by_reason_and_said_sparsely_and_in_the_end(
     ]
 
 
-def test_nothing_is_said_when_nothing_was_dropped(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_when_nothing_was_dropped(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     dropped = DroppedEvents()
     dropped.add([])
