@@ -1,6 +1,7 @@
 """`make bench`: trackd measured beside others, scenario by scenario.
 
 make bench ARGS="--only throughput hot"     some scenarios; --quick to see that they work
+make bench ARGS="--against REV"             this commit and another one, in turns
 make bench ARGS=pieces                      what each piece of a call costs
 make profile                                where the time goes under load
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.status import Status
 
+from tests.bench.builds import HERE, ROOT, build
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result
 from tests.bench.machine import IN_MEMORY, file_system, machine
@@ -22,9 +24,10 @@ from tests.bench.plan import Plan
 from tests.bench.plot import bars
 from tests.bench.profiling import profile
 from tests.bench.report import document, markdown, show
-from tests.bench.scenarios import SCENARIOS
-from tests.bench.servers import ROOT
+from tests.bench.scenarios import COMPARED, SCENARIOS
 from tests.bench.wrk import check_wrk
+
+AGAINST = ROOT / "build" / "against"
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -37,6 +40,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--profiles", type=int, default=1_000, help="who call  [default: 1,000]")
     parser.add_argument("--big-file-events", type=int, default=5_000_000, help="[default: 5,000,000]")
     parser.add_argument("--memory-calls", type=int, default=1_000_000, help="[default: 1,000,000]")
+    parser.add_argument("--against", metavar="REV", help="another commit, built in build/against and measured in turns")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "build" / "bench", help="for results  [default: build/bench]"
     )
@@ -58,6 +62,7 @@ def plan_of(asked: argparse.Namespace) -> Plan:
         big_file_events=asked.big_file_events,
         memory_calls=asked.memory_calls,
         starts=3 if asked.quick else 10,
+        builds=(HERE, build(asked.against, AGAINST)) if asked.against else (HERE,),
     )
 
 
@@ -67,7 +72,7 @@ def measure(asked: argparse.Namespace, console: Console) -> None:
         console.print(f"{asked.data} is a {kind}: commits do not wait for a disk there. Name a folder with --data.")
     where = machine() | {"file_system": kind}
     results: list[Result] = []
-    for name in asked.only or SCENARIOS:
+    for name in asked.only or (COMPARED if asked.against else SCENARIOS):
         with (
             tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
             console.status("") as status,

@@ -72,10 +72,14 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def ratio(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
-    """The median of the ratios of each round to the reference's round of that turn: what drifts, drifts in both."""
-    return statistics.median(
-        one.per_second / other.per_second for one, other in zip(rounds, reference, strict=True) if other.calls
-    )
+    """The ratio of calls per second, by turns."""
+    pairs = [(one, other) for one, other in zip(rounds, reference, strict=True) if other.calls]
+    return ratio_by_turns([one.per_second for one, _ in pairs], [other.per_second for _, other in pairs])
+
+
+def ratio_by_turns(values: Sequence[float], reference: Sequence[float]) -> float:
+    """The median of the ratios of each value to the reference's value of that turn: what drifts, drifts in both."""
+    return statistics.median(one / other for one, other in zip(values, reference, strict=True))
 
 
 def medians(rounds: Mapping[str, Sequence[Round]], reference: str) -> tuple[Medians, ...]:

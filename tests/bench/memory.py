@@ -5,6 +5,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from tests.bench.builds import Build
 from tests.bench.contest import Say
 from tests.bench.faults import BenchError
 from tests.bench.figures import Measure, Result, Target
@@ -16,13 +19,30 @@ from tests.bench.wrk import FOREVER_S, Load, Running
 ACTIVE_PROFILES = 10_000
 LOOKS = 10
 LOOK_S = 0.1
+AS_SMALL = 1.03  # to another commit
 GROWTH = 1.05  # steady: what is allowed of the last look against the first one with all profiles
 
 
 def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
+    """A result for each build, one after the other. That of this build has the ratio to the others."""
+    found = [_memory(plan, build, folder / f"trackd-{number}.db", say) for number, build in enumerate(plan.builds)]
+    here, *others = found
+    targets = [
+        worse_by(f"to {build.name}, at the end", here.measures[-1].value, other.measures[-1].value)
+        for build, other in zip(plan.builds[1:], others, strict=True)
+    ]
+    return [replace(here, targets=(*here.targets, *targets)), *others]
+
+
+def worse_by(what: str, value: float, other: float) -> Target:
+    """The ratio of this build's figure to the other's, of which less is better."""
+    return Target(what, value / other, AS_SMALL, most=True)
+
+
+def _memory(plan: Plan, build: Build, db: Path, say: Say) -> Result:
     """Looks at the start, with all profiles active, and at each tenth of the calls after that."""
     looks = []
-    with trackd(folder / "trackd.db") as server:
+    with trackd(db, build) as server:
         load = Load(FOREVER_S, plan.connections, ACTIVE_PROFILES, walk=True)
         say("starts")
         start = _look(server, "at the start")
@@ -40,15 +60,13 @@ def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
     ]
     question = "resident memory of the server and of the process that commits; pages that both have count once"
     notes = [f"{errors:.0f} calls were not answered 200"] if errors else []
-    return [
-        Result(
-            scenario="memory",
-            question=question,
-            measures=(start, *looks),
-            targets=tuple(targets),
-            notes=tuple(notes),
-        )
-    ]
+    return Result(
+        scenario="memory",
+        question=f"{build.name}: {question}" if len(plan.builds) > 1 else question,
+        measures=(start, *looks),
+        targets=tuple(targets),
+        notes=tuple(notes),
+    )
 
 
 def _look(server: Trackd, when: str) -> Measure:

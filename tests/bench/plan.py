@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.builds import HERE, Build
 from tests.bench.payloads import EVENTS
 from tests.bench.wrk import Load
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`out` keeps what is written, and big files for later runs."""
+    """`out` keeps what is written, and big files for later runs. `builds`: this one, then another."""
 
     out: Path
     rounds: int
@@ -19,6 +20,7 @@ class Plan:
     big_file_events: int
     memory_calls: int
     starts: int
+    builds: tuple[Build, ...] = (HERE,)
 
     def load(self, profiles: int | None = None, events: int = EVENTS) -> Load:
         return Load(self.seconds, self.connections, profiles or self.profiles, events)

@@ -2,14 +2,15 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from tests.bench.builds import Build
 from tests.bench.contest import Contestant, Say, compete, result
 from tests.bench.faults import BenchError
-from tests.bench.figures import Result, Target, ratio
+from tests.bench.figures import Result, Round, Target, ratio
 from tests.bench.filled_file import Filling, fill
 from tests.bench.memory import memory
 from tests.bench.open_loop import open_loop
@@ -21,6 +22,7 @@ from tests.bench.start import start
 MANY_PROFILES, FEW_ACTIVE = 100_000, 1_000
 SESSIONS, EVENTS = 5, 10  # of each profile in the big file
 MANY_EVENTS = 100
+AS_FAST = 0.97  # of another commit: less is slower by more than runs differ
 
 Scenario = Callable[[Plan, Path, Say], Sequence[Result]]
 
@@ -32,8 +34,9 @@ def throughput(plan: Plan, folder: Path, say: Say) -> list[Result]:
         servers: dict[str, Server] = {
             "echo": enter(peer("echo", folder)),
             "lockdb": enter(peer("lockdb", folder)),
-            "trackd": enter(trackd(folder / "trackd.db")),
         }
+        for number, build in enumerate(plan.builds):
+            servers[build.name] = enter(trackd(folder / f"trackd-{number}.db", build))
         try:
             cluster = enter(postgres(folder))
             url = cluster.url
@@ -47,18 +50,38 @@ def throughput(plan: Plan, folder: Path, say: Say) -> list[Result]:
         Target("of echo", ratio(rounds["trackd"], rounds["echo"]), 0.55),
         Target("of echo, the aim", ratio(rounds["trackd"], rounds["echo"]), 0.65),
         Target("times lockdb", ratio(rounds["trackd"], rounds["lockdb"]), 4.0),
+        *against(plan, rounds),
     ]
     question = f"{plan.profiles:,} profiles, 3 events a call, answered after the commit (synchronous = FULL), rules on"
     return [result("throughput", question, rounds, "echo", targets, [note for note in notes if note])]
 
 
+def against(plan: Plan, rounds: Mapping[str, Sequence[Round]], what: str = "") -> list[Target]:
+    """Calls per second of this build to those of another one, if one is measured; `what` as in `contestant_name`."""
+    here, *others = (contestant_name(plan, build, what) for build in plan.builds)
+    return [Target(f"{here} of {other}", ratio(rounds[here], rounds[other]), AS_FAST) for other in others]
+
+
+def contestant_name(plan: Plan, build: Build, what: str = "") -> str:
+    """Builds are named when there is more than one, or nothing else to name."""
+    return what if what and len(plan.builds) == 1 else f"{build.name}, {what}" if what else build.name
+
+
 def hot(plan: Plan, folder: Path, say: Say) -> list[Result]:
-    with trackd(folder / "trackd.db") as server:
-        many = Contestant(f"{plan.profiles:,} profiles", server, plan.load())
-        one = Contestant("1 profile", server, plan.load(profiles=1))
-        rounds = compete([many, one], plan.rounds, say)
-    targets = [Target("of many profiles", ratio(rounds[one.name], rounds[many.name]), 0.9)]
-    return [result("hot", "all connections on one profile, same server", rounds, many.name, targets)]
+    few, one = f"{plan.profiles:,} profiles", "1 profile"
+    contestants = []
+    with contextlib.ExitStack() as open_servers:
+        for number, build in enumerate(plan.builds):
+            server = open_servers.enter_context(trackd(folder / f"trackd-{number}.db", build))
+            contestants.append(Contestant(contestant_name(plan, build, few), server, plan.load()))
+            contestants.append(Contestant(contestant_name(plan, build, one), server, plan.load(profiles=1)))
+        rounds = compete(contestants, plan.rounds, say)
+    many_name, one_name = contestants[0].name, contestants[1].name
+    targets = [
+        Target("of many profiles", ratio(rounds[one_name], rounds[many_name]), 0.9),
+        *against(plan, rounds, one),
+    ]
+    return [result("hot", "all connections on one profile, same server", rounds, many_name, targets)]
 
 
 def cold(plan: Plan, folder: Path, say: Say) -> list[Result]:
@@ -66,13 +89,23 @@ def cold(plan: Plan, folder: Path, say: Say) -> list[Result]:
     say(f"makes {MANY_PROFILES:,} profiles")
     fill(file, Filling(MANY_PROFILES, 1, 3))
     active = {"TRACKD_ACTORS_MAX_ACTIVE_PROFILES": str(FEW_ACTIVE)}
-    with trackd(folder / "warm.db") as warm, trackd(file, **active) as cold:
-        few = Contestant(f"{plan.profiles:,} profiles", warm, plan.load())
-        many = Contestant(f"{MANY_PROFILES:,} profiles", cold, plan.load(profiles=MANY_PROFILES))
-        rounds = compete([few, many], plan.rounds, say)
-    targets = [Target("of few profiles", ratio(rounds[many.name], rounds[few.name]), 0.6)]
+    few, many = f"{plan.profiles:,} profiles", f"{MANY_PROFILES:,} profiles"
+    contestants = []
+    with contextlib.ExitStack() as open_servers:
+        enter = open_servers.enter_context
+        for number, build in enumerate(plan.builds):
+            own = shutil.copyfile(file, folder / f"cold-{number}.db")
+            warm, cold = enter(trackd(folder / f"warm-{number}.db", build)), enter(trackd(own, build, **active))
+            contestants.append(Contestant(contestant_name(plan, build, few), warm, plan.load()))
+            contestants.append(Contestant(contestant_name(plan, build, many), cold, plan.load(profiles=MANY_PROFILES)))
+        rounds = compete(contestants, plan.rounds, say)
+    few_name, many_name = contestants[0].name, contestants[1].name
+    targets = [
+        Target("of few profiles", ratio(rounds[many_name], rounds[few_name]), 0.6),
+        *against(plan, rounds, many),
+    ]
     question = f"{MANY_PROFILES:,} profiles that are on disk, {FEW_ACTIVE:,} of them active"
-    return [result("cold", question, rounds, few.name, targets)]
+    return [result("cold", question, rounds, few_name, targets)]
 
 
 def big_file(plan: Plan, folder: Path, say: Say) -> list[Result]:
@@ -136,3 +169,5 @@ SCENARIOS: dict[str, Scenario] = {
     "memory": memory,
     "start": start,
 }
+
+COMPARED = ("throughput", "hot", "cold", "memory", "start")  # with another commit

@@ -13,13 +13,11 @@ from pathlib import Path
 
 import psutil
 
+from tests.bench.builds import HERE, ROOT, Build
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
-from tests.support.process import TRACKD, Process
-from trackd.core.documents import Source
-from trackd.storage.sqlite.sources import Sources
+from tests.support.process import Process
 
-ROOT = Path(__file__).parent.parent.parent
 READY_S = 30.0
 STOP_S = 30.0
 POLL_S = 0.05
@@ -45,12 +43,11 @@ class Trackd(Server):
 
 
 @contextlib.contextmanager
-def trackd(db: Path, **environment: str) -> Iterator[Trackd]:
+def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd]:
     """`trackd serve` with its defaults but for what `environment` says, on a file that may be there already."""
-    with Sources(db, create=True) as sources:
-        if not any(source.id == SOURCE_ID for source in sources.all()):
-            sources.add(Source(SOURCE_ID, "bench"))
-    command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", db]
+    if not db.exists() or build.run("source", "show", SOURCE_ID, "--db", db, check=False) != 0:
+        build.run("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
+    command: list[str | Path] = [build.trackd, "serve", "--port", "0", "--db", db]
     with db.with_name(f"{db.name}.log").open("wb") as log:
         started = subprocess.Popen(
             command, cwd=db.parent, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True

@@ -7,44 +7,52 @@ import statistics
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.builds import Build
 from tests.bench.contest import Say
 from tests.bench.faults import BenchError
-from tests.bench.figures import Result, Target
+from tests.bench.figures import Result, Target, ratio_by_turns
 from tests.bench.plan import Plan
 from tests.bench.servers import READY_S, free_port
-from tests.support.process import TRACKD
 
 POLL_S = 0.002
 SERVE_S, VERSION_S = 0.7, 0.3
+AS_SLOW = 1.03  # to another commit
 
 
 def start(plan: Plan, folder: Path, say: Say) -> list[Result]:
     say("starts commands")
-    new = [_serve(folder / f"{number}.db") for number in range(plan.starts)]
-    there = [_serve(folder / "0.db") for _ in range(plan.starts)]
-    version = [_version() for _ in range(plan.starts)]
-    found = {
-        "trackd serve, ready, on a new file": (statistics.median(new), SERVE_S),
-        "trackd serve, ready, on a file that is there": (statistics.median(there), SERVE_S),
-        "trackd --version, ended": (statistics.median(version), VERSION_S),
+    starts: dict[str, tuple[Callable[[Build, int], float], float]] = {
+        "serve, ready, on a new file": (lambda build, turn: _serve(build, folder / f"{build.name}-{turn}.db"), SERVE_S),
+        "serve, ready, on a file that exists": (lambda build, _: _serve(build, folder / f"{build.name}-0.db"), SERVE_S),
+        "--version, ended": (lambda build, _: _version(build), VERSION_S),
     }
-    return [
-        Result(
-            scenario="start",
-            question=f"from the command to the answer, medians of {plan.starts}",
-            targets=tuple(Target(what, value, limit, "s", most=True) for what, (value, limit) in found.items()),
-        )
-    ]
+    targets = []
+    for what, (measure, limit) in starts.items():
+        taken: dict[str, list[float]] = {build.name: [] for build in plan.builds}
+        for turn in range(plan.starts):
+            for build in plan.builds:
+                taken[build.name].append(measure(build, turn))
+        here, *others = taken
+        targets += [
+            Target(f"{name} {what}", statistics.median(took), limit, "s", most=True) for name, took in taken.items()
+        ]
+        targets += [
+            Target(f"{here} to {other}, {what}", ratio_by_turns(taken[here], taken[other]), AS_SLOW, most=True)
+            for other in others
+        ]
+    question = f"from the command to the answer, medians of {plan.starts}"
+    return [Result(scenario="start", question=question, targets=tuple(targets))]
 
 
-def _serve(db: Path) -> float:
+def _serve(build: Build, db: Path) -> float:
     """Until `GET /ready` is answered 200."""
     port = free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
-        [TRACKD, "serve", "--port", str(port), "--db", db],
+        [build.trackd, "serve", "--port", str(port), "--db", db],
         cwd=db.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -64,7 +72,7 @@ def _serve(db: Path) -> float:
     raise BenchError("trackd serve did not become ready: try `make run`, it says why.")
 
 
-def _version() -> float:
+def _version(build: Build) -> float:
     began = time.perf_counter()
-    subprocess.run([TRACKD, "--version"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([build.trackd, "--version"], stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began

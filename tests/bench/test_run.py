@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.builds import ROOT
 from tests.bench.faults import BenchError
 from tests.bench.profiling import shares
 from tests.bench.scenarios import SCENARIOS
-from tests.bench.servers import ROOT, trackd
+from tests.bench.servers import trackd
 from tests.bench.wrk import Load, measure, read_output
 
 
