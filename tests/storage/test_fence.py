@@ -58,7 +58,7 @@ def test_a_batch_is_judged_as_if_its_changes_came_one_by_one(
 
 
 def one_by_one(batch: list[Changes], standing: dict[str, Any], links: dict[str, Any]) -> tuple[Any, ...]:
-    """The rule as a person would say it, on a world that is changed after each change that fits it."""
+    """The rules in the plainest way: one change after the other, each on the state that the previous one left."""
     world = {"profiles": {**standing}, "sessions": {**links}}
     outcomes: list[Outcome] = []
     profiles: dict[str, Profile] = {}

@@ -1,4 +1,4 @@
-"""What every store promises, told once for all of them."""
+"""The promises of every store: each test runs on all of them."""
 
 import threading
 
@@ -44,8 +44,8 @@ def test_a_session_is_read_with_the_profile_that_it_belongs_to(backend: Backend,
 
 
 def test_a_session_whose_profile_does_not_exist_is_read_without_one(backend: Backend) -> None:
-    session = Session("S", "gone", NOW, NOW, json_raw({"a": 1}), json_raw({}))
-    backend.store.commit([Changes(Fence("gone", 0, 0), None, session)])
+    session = Session("S", "missing", NOW, NOW, json_raw({"a": 1}), json_raw({}))
+    backend.store.commit([Changes(Fence("missing", 0, 0), None, session)])
 
     assert backend.store.session_and_profile("S") == (session, None)
 

@@ -47,7 +47,7 @@ def test_a_later_commit_continues_from_the_stored_state(backend: Backend, make: 
 @pytest.mark.parametrize(
     "was",
     [(0, 0), (1, 2), (3, 2), (2, 1), (2, 3)],
-    ids=["not there", "older seq", "newer seq", "older revision", "newer revision"],
+    ids=["not stored", "older seq", "newer seq", "older revision", "newer revision"],
 )
 def test_a_change_built_on_another_state_of_the_profile_is_stale_and_writes_nothing(
     backend: Backend, make: type[Make], was: tuple[int, int]

@@ -13,7 +13,7 @@ PAGE = 4096
 
 
 class Log:
-    """A database file whose log is filled by the page, and copied beside that."""
+    """A database file whose log is filled page by page, and its checkpointer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,7 +71,7 @@ def test_after_its_checkpoints_the_log_begins_anew(log: Log) -> None:
 
 
 def test_a_log_at_its_full_length_is_left_to_sqlite(log: Log) -> None:
-    """Or one checkpoint after the other would keep it from beginning anew; here a reader does."""
+    """Otherwise checkpoint after checkpoint would keep the log from starting over; here a reader does."""
     with contextlib.closing(connect(log.path, mode="ro")) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM t").fetchall()
@@ -89,8 +89,8 @@ def test_a_checkpoint_that_fails_is_logged_and_commits_go_on(log: Log, caplog: p
     log.fill(WORTH_IT)
     log.checkpointer.close()
 
-    told = [record.message for record in caplog.records]
-    assert told == ["a checkpoint failed: Cannot operate on a closed database."] * 2
+    messages = [record.message for record in caplog.records]
+    assert messages == ["a checkpoint failed: Cannot operate on a closed database."] * 2
     assert log.writer.execute("SELECT count(*) FROM t").fetchone()[0] == LONG + 100 + WORTH_IT
 
 

@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """Every file of the folder with its bytes. SQLite may lay beside one that it reads: memory and an empty log."""
+    """Every file of the folder with its bytes, without the shared memory and the empty log of a reading SQLite."""
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     return {
         name: bytes_ for name, bytes_ in files.items() if not name.endswith("-shm") and (bytes_ or "-wal" not in name)

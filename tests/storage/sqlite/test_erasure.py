@@ -1,4 +1,4 @@
-"""Erasure, and sources that are changed through the store: told once for all stores."""
+"""Erasure, and sources that are changed through the store: the same tests for every store."""
 
 import hashlib
 
@@ -42,7 +42,7 @@ def test_an_erasure_leaves_other_profiles_unchanged(two_people: Backend) -> None
     assert (store.profile("B"), store.session("U")) == before
 
 
-@pytest.mark.parametrize("fence", [Fence("A", 2, 2), Fence("A", 3, 1), Fence("nobody", 0, 0)])
+@pytest.mark.parametrize("fence", [Fence("A", 2, 2), Fence("A", 3, 1), Fence("unknown", 0, 0)])
 def test_an_erasure_built_on_another_state_is_stale_and_erases_nothing(two_people: Backend, fence: Fence) -> None:
     before = two_people.events()
 

@@ -26,15 +26,15 @@ def documents(page: Page) -> list[dict[str, Any]]:
 
 def through(read: Callable[..., Any], *arguments: EventFilter | ProfileFilter | str, limit: int = 3) -> tuple[Any, ...]:
     """All documents, page after page, and the sizes of the pages."""
-    found, sizes, wanted = [], [], PageRequest(limit=limit)
+    found, sizes, request = [], [], PageRequest(limit=limit)
     while True:
-        page = read(*arguments, wanted)
+        page = read(*arguments, request)
         found += documents(page)
         sizes.append(len(documents(page)))
         if page.next is None:
             return found, sizes
-        assert wanted.cursor is None or page.next < wanted.cursor, "a cursor falls, or pages would not end"
-        wanted = PageRequest(page.next, limit)
+        assert request.cursor is None or page.next < request.cursor, "cursors must fall, or the pages never end"
+        request = PageRequest(page.next, limit)
 
 
 def day(number: int) -> str:

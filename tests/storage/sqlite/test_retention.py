@@ -1,4 +1,4 @@
-"""Old events and sessions are deleted step by step: told once for all stores."""
+"""Old events and sessions are deleted step by step: the same tests for every store, and those of SQLite."""
 
 from typing import Any
 

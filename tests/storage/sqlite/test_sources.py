@@ -99,16 +99,16 @@ def test_a_removed_source_does_not_exist_any_more_and_the_others_stay(sources: S
 @pytest.mark.parametrize(
     "act",
     [
-        lambda sources: sources.get("nobody"),
-        lambda sources: sources.enable("nobody", True),
-        lambda sources: sources.remove("nobody"),
+        lambda sources: sources.get("unknown"),
+        lambda sources: sources.enable("unknown", True),
+        lambda sources: sources.remove("unknown"),
     ],
     ids=["get", "enable", "remove"],
 )
 def test_the_error_for_an_unknown_source_names_the_command_that_lists_all(
     sources: Sources, act: Callable[..., Any]
 ) -> None:
-    with pytest.raises(SourceError, match=r"There is no source nobody in .*trackd source list"):
+    with pytest.raises(SourceError, match=r"There is no source unknown in .*trackd source list"):
         act(sources)
 
 
@@ -156,7 +156,7 @@ def test_a_refused_change_does_not_move_the_version(path: Path, sources: Sources
     with pytest.raises(SourceError):
         sources.add(Source("s", "again"))
     with pytest.raises(SourceError):
-        sources.remove("nobody")
+        sources.remove("unknown")
 
     assert store.sources_version() == before
     store.close()

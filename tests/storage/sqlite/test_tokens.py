@@ -70,8 +70,8 @@ def test_a_name_is_given_once_and_again_when_it_was_revoked(tokens: Tokens) -> N
 
 
 def test_the_error_for_an_unknown_token_names_the_command_that_lists_all(tokens: Tokens) -> None:
-    with pytest.raises(TokenError, match=r"There is no token nobody in .*trackd token list"):
-        tokens.revoke("nobody")
+    with pytest.raises(TokenError, match=r"There is no token unknown in .*trackd token list"):
+        tokens.revoke("unknown")
 
 
 def test_ever_made_stays_true_after_the_last_token_is_revoked(path: Path, tokens: Tokens) -> None:

@@ -98,12 +98,12 @@ def test_a_transaction_that_sqlite_itself_rolled_back_does_not_stop_later_ones(
         {"session": "S", "event_ids": {"\ud800": 1}},
     ],
     ids=[
-        "half a character in an event",
-        "a hole in an event",
+        "a lone surrogate in an event",
+        "null in an event",
         "a number too large",
-        "a value of no type",
-        "half a character in a session's id",
-        "half a character in an event's id",
+        "a value that JSON does not have",
+        "a lone surrogate in a session's id",
+        "a lone surrogate in an event's id",
     ],
 )
 def test_a_change_that_cannot_be_stored_fails_alone(

@@ -1,4 +1,4 @@
-"""CSV and Parquet, read back by those who know them."""
+"""CSV and Parquet, read back with the csv module and pyarrow."""
 
 import csv
 import io

@@ -87,7 +87,7 @@ FAULTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "a line more": (lambda it: [*it, it[-1]], "line 14: something follows the last line"),
     "not JSON": (lambda it: raw(it, 8, b"}", b"]"), "line 9: it is not sound JSON (JSON is malformed"),
     "not a number": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":NaN}'), "line 9: it is not sound JSON"),
-    "half a character": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":"\\ud800"}'), "line 9: it is not so"),
+    "lone surrogate": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":"\\ud800"}'), "line 9: it is not so"),
     "no UTF-8": (lambda it: raw(it, 8, b'"config":{}', b'"config":{"a":"\xff"}'), "line 9: 'utf-8' codec can't decode"),
     "too deep": (lambda it: raw(it, 8, b"{}", b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"), "line 9: recursion limit"),
     "deeper still": (lambda it: raw(it, 8, b"{}", b"[" * 100_000), "line 9: it is not sound JSON (maximum recursion"),
