@@ -1,9 +1,11 @@
 """The command as a person at a shell meets it."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,3 +47,15 @@ def sentence() -> Callable[..., str]:
         return lines[0].removeprefix("trackd: ")
 
     return said
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file into the folder of the command: TOML as text, JSON as a value."""
+
+    def make(name: str, content: Any) -> Path:
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return make

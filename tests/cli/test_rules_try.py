@@ -1,148 +1,24 @@
-"""`trackd rules`, and what the other commands say of rules."""
+"""`trackd rules try`: the report, and the files that it refuses."""
 
-import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.example_rules import RULES
 from trackd.config.rules_file import DEFAULT_RULES
 
-Result = Any
+Result = subprocess.CompletedProcess[str]
 
-RULES = """
-[[rule]]
-name = "purchase"
-event = "purchase-order"
-steps = [
-    { target = "traits.private.revenue", op = "increment", from = "properties.total" },
-    { target = "traits.public.city", from = "properties.city" },
-    { target = "pii.email", op = "increment" },
-]
-[[rule]]
-name = "large purchase"
-event = "purchase-order"
-when = "event.properties.total >= 1000.0"
-steps = [{ target = "traits.public.large", value = true }]
-[[segment]]
-name = "Big spenders"
-when = "profile.traits.private.revenue > 30"
-[event.purchase-order]
-schema = { type = "object", properties.total.type = "number" }
-[[unwanted]]
-name = "debugging"
-types = ["debug-*"]
-"""
 STEP = '[[rule]]\nname = "a"\nevent = "b"\nsteps = [{ %s }]\n'
 SEGMENT = '[[segment]]\nname = "%s"\nwhen = "%s"\n'
 NO_PROFILE = "profile.json is not a profile of trackd: Expected "
 PURCHASE = {"type": "purchase-order", "properties": {"total": 34.43}}
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file into the folder of the command: TOML as text, JSON as a value."""
-
-    def make(name: str, content: Any) -> Path:
-        path = tmp_path / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return path
-
-    return make
-
-
-def test_a_sound_file_is_said_to_be_sound(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
-    write("rules.toml", RULES)
-    result = trackd("rules", "check", "rules.toml")
-    assert result.stdout == "rules.toml is sound: rules 2, segments 1, schemas 1, unwanted 1.\n"
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("rule = 1", "rule = 1 is not allowed"),
-        ("[[rule]\n", "it is not valid TOML"),
-        (RULES.replace("purchase-order", "*", 1).replace("traits.private.revenue", "consents.x"), "consents"),
-        (
-            RULES.replace("event.properties.total >=", "event.property.total >="),
-            'rule "large purchase": when: 1:15: undeclared',
-        ),
-        (RULES.replace("traits.public.city", "trait.city"), 'rule "purchase", step 2: `trait.city` is no target'),
-        (RULES.replace('name = "large purchase"', 'name = "purchase"'), 'rule "purchase": there are two of this name'),
-        (RULES.replace('"number"', '"nmber"'), 'event "purchase-order": its schema is wrong: "nmber"'),
-        ("[[rules]]\n", "there is no key `rules` here."),
-        ('[[rule]]\nname = "a"\nevent = "b"\n', 'rule "a": the key `steps` is missing.'),
-        (STEP % 'target = "pii.a", value = 1, form = "x"', 'rule "a", step 1: there is no key `form` here.'),
-        (STEP % 'target = "pii.a", op = "add", value = 1', "rule \"a\", step 1: op = 'add' is not allowed"),
-        (STEP % 'target = "pii.a"', 'rule "a", step 1: `set` needs a `value` or a `from`.'),
-        (STEP % 'target = "pii.a", value = 1, from = "properties.b"', 'rule "a", step 1: a step takes `value` or'),
-        (STEP % 'target = "pii.a", from = "profil.id"', 'rule "a", step 1: `profil.id` is no source'),
-        (STEP % 'target = "pii.a b", value = 1', 'rule "a", step 1: `pii.a b` is no path'),
-        (STEP % 'target = "pii.a", op = "increment", value = "b"', 'rule "a", step 1: `increment` takes a number.'),
-        (STEP % 'target = "pii.a", value = 2024-05-06', 'rule "a", step 1: the value 2024-05-06 is not JSON'),
-        (SEGMENT % ("A b", "true") + SEGMENT % ("a-B", "true"), "there are two of this name."),
-        (SEGMENT % ("a", "profile.stats.views > 'b'"), 'segment "a": when: 1:21: found no matching overload'),
-        (SEGMENT % ("a", "profile.stats.views"), 'segment "a": when: it gives int, not true or false.'),
-        (SEGMENT % ("a", "(" * 99 + "true" + ")" * 99), 'segment "a": when: Expression recursion limit exceeded'),
-        ('[event.a]\nschema_file = "b.json"\n', 'event "a": its schema b.json cannot be read: No such file'),
-        ('[[unwanted]]\nname = "a"\n', 'unwanted "a": it needs `types`, or `bots = true`.'),
-        ("[validation]\nrefuse = 7\n", "validation: refuse = 7 is not allowed"),
-    ],
-)
-def test_check_says_where_the_fault_is(
-    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], text: str, said: str
-) -> None:
-    write("rules.toml", text)
-    checked = sentence(trackd("rules", "check", "rules.toml"), 2)
-    assert checked.startswith("rules.toml: ")
-    assert said in checked
-
-
-def test_a_fault_ends_serve_before_it_makes_a_database_whoever_names_the_file(
-    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], tmp_path: Path
-) -> None:
-    write("rules.toml", RULES.replace("traits.public.city", "trait.city"))
-    said = sentence(trackd("rules", "check", "rules.toml"), 2)
-    assert sentence(trackd("serve", "--rules", "rules.toml"), 2) == said
-    assert sentence(trackd("serve", TRACKD_RULES_PATH="rules.toml"), 2) == said
-    write("trackd.toml", '[rules]\npath = "rules.toml"\n')
-    assert sentence(trackd("serve"), 2) == said
-    assert {path.name for path in tmp_path.iterdir()} == {"rules.toml", "trackd.toml"}
-
-
-def test_a_file_that_is_not_there_ends_with_a_sentence(
-    trackd: Callable[..., Result], sentence: Callable[..., str]
-) -> None:
-    said = "none.toml: the rules file cannot be read: No such file or directory."
-    assert sentence(trackd("rules", "check", "none.toml"), 2) == said
-    assert sentence(trackd("serve", "--rules", "none.toml"), 2) == said
-
-
-def test_try_ends_like_check_when_the_rules_have_a_fault(
-    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path]
-) -> None:
-    write("rules.toml", STEP % 'target = "pii", value = 1')
-    said = sentence(trackd("rules", "try", "rules.toml", "--event", "none.json"), 2)
-    assert said.startswith('rules.toml: rule "a", step 1: `pii` is no target')
-
-
-def test_config_says_which_rules_are_in_force_and_who_says_so(
-    trackd: Callable[..., Result], write: Callable[..., Path]
-) -> None:
-    def shown(*arguments: str, **environment: str) -> list[str]:
-        lines = trackd("config", *arguments, **environment).stdout.splitlines()
-        return next(line.split() for line in lines if line.startswith("rules.path"))
-
-    assert shown() == ["rules.path", "''", "default"]
-    write("trackd.toml", '[rules]\npath = "c.toml"\n')
-    assert shown() == ["rules.path", "c.toml", "file", "trackd.toml"]
-    assert shown(TRACKD_RULES_PATH="a.toml") == ["rules.path", "a.toml", "environment"]
-    assert shown("--rules", "b.toml", TRACKD_RULES_PATH="a.toml") == ["rules.path", "b.toml", "flag"]
-
-
-def test_try_says_what_ran_what_was_skipped_and_how_the_profile_changed(
+def test_try_prints_rules_that_ran_and_were_skipped_and_the_change_of_the_profile(
     trackd: Callable[..., Result], write: Callable[..., Path], tmp_path: Path
 ) -> None:
     write("rules.toml", RULES)
@@ -190,7 +66,7 @@ def test_try_takes_several_events(trackd: Callable[..., Result], write: Callable
     ]
 
 
-def test_try_says_why_conditions_did_not_hold_and_what_else_was_left_out(
+def test_try_prints_why_conditions_did_not_hold_and_why_steps_were_skipped(
     trackd: Callable[..., Result], write: Callable[..., Path]
 ) -> None:
     rules = "".join(
@@ -223,7 +99,7 @@ def test_try_says_why_conditions_did_not_hold_and_what_else_was_left_out(
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 
 
-def test_try_completes_a_profile_that_leaves_things_out(
+def test_try_completes_a_profile_in_which_values_are_missing(
     trackd: Callable[..., Result], write: Callable[..., Path]
 ) -> None:
     write("event.json", {"type": "page-view"})
@@ -251,7 +127,7 @@ def test_try_keeps_to_the_limits_of_the_settings(trackd: Callable[..., Result], 
     ]
 
 
-def test_try_may_be_told_the_source_its_consent_and_the_user_agent(
+def test_try_takes_the_source_its_consent_and_the_user_agent_as_options(
     trackd: Callable[..., Result], write: Callable[..., Path]
 ) -> None:
     write("rules.toml", '[[unwanted]]\nname = "bots"\nbots = true\nsource = ["shop"]\n')
@@ -269,7 +145,7 @@ def test_try_may_be_told_the_source_its_consent_and_the_user_agent(
     assert outcome(*bot) == "event 1, a: dropped, unwanted (bots)"
 
 
-def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
+def test_try_reports_a_call_that_would_be_refused(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
     write("rules.toml", RULES + '[validation]\nrefuse = ["*"]\n')
     write("event.json", {"type": "purchase-order", "properties": {"total": "x"}})
     result = trackd("rules", "try", "rules.toml", "--event", "event.json")
@@ -304,7 +180,7 @@ def test_try_says_when_a_call_would_be_refused(trackd: Callable[..., Result], wr
         (PURCHASE, '{"pii":' + '{"a":' * 300 + "1" + "}" * 301, "profile.json is nested too deep."),
     ],
 )
-def test_what_try_cannot_use_ends_it_with_a_sentence(
+def test_a_file_that_try_cannot_use_fails_with_a_sentence(
     trackd: Callable[..., Result],
     sentence: Callable[..., str],
     write: Callable[..., Path],
