@@ -50,7 +50,7 @@ from trackd.actors.session_owners import SessionOwner, SessionOwners
 from trackd.core.calls import Answer
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
-from trackd.core.resolution import Named, resolve
+from trackd.core.resolution import ProfileReference, resolve
 
 MAX_ATTEMPTS = 3
 
@@ -134,7 +134,7 @@ class ProfileDirectory(BaseActor):
             self.send(active_profile.address, activation)
         self.send(active_profile.address, erase)
 
-    def _queue_behind_erasure(self, request: Admitted | Erase, *named: Named | None) -> bool:
+    def _queue_behind_erasure(self, request: Admitted | Erase, *named: ProfileReference | None) -> bool:
         """Whether one of the profiles is being erased; the request is then queued until the erasure has ended."""
         for profile in named:
             if profile is not None and profile.living in self._queued:
@@ -235,15 +235,15 @@ class ProfileDirectory(BaseActor):
             owner = self._owners.assign(session_id, session.profile_id)
         return owner, session
 
-    def _look_up_profile(self, profile_id: str, loaded: dict[str, Profile]) -> Named:
+    def _look_up_profile(self, profile_id: str, loaded: dict[str, Profile]) -> ProfileReference:
         """The profile that the id leads to; it is added to `loaded` if the store had to be read."""
         if profile_id in self._pool or profile_id in loaded:
-            return Named(profile_id, profile_id)
+            return ProfileReference(profile_id, profile_id)
         profile = self.wiring.dependencies.reads.profile(profile_id)
         if profile is None:
-            return Named(profile_id, None)
+            return ProfileReference(profile_id, None)
         loaded[profile.id] = profile
-        return Named(profile_id, profile.id)
+        return ProfileReference(profile_id, profile.id)
 
     def _fetch(self, fetch: Fetch) -> None:
         """An actor with nothing in flight holds the committed profile; in other cases the store is read."""

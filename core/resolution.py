@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Named(Struct, frozen=True):
+class ProfileReference(Struct, frozen=True):
     """A profile id, from a session or from a client."""
 
     id: str
@@ -15,7 +15,9 @@ class Named(Struct, frozen=True):
         return self.living is not None and self.living != self.id
 
 
-def resolve(session_owner: Named | None, claimed: Named | None, *, permanent_profile_id: bool) -> str | None:
+def resolve(
+    session_owner: ProfileReference | None, claimed: ProfileReference | None, *, permanent_profile_id: bool
+) -> str | None:
     """The id of the profile that takes the call, None for a new profile.
 
     `session_owner`: the profile of the stored session, None when the session is not stored. `claimed`: the profile in

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.bare_actors import StartActors
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, seqs
@@ -9,6 +11,7 @@ from trackd.actors.messages import RulesChanged
 from trackd.config.settings import Limits
 from trackd.core.calls import Tracked
 from trackd.core.rules.compiling import compile_rules
+from trackd.core.rules.conditions import Condition
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.memory import MemoryStore
 
@@ -119,3 +122,17 @@ def test_new_rules_are_in_force_for_every_profile(start_actors: StartActors) -> 
         actors.commit()
 
     assert under(store, "A") == under(store, "B") == ["old", "new"]
+
+
+async def test_the_memo_of_a_call_spares_the_next_call_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Make.one_profile()
+
+    async with RunningTracker(
+        store, rules=rules(segment=[{"name": "s", "when": "profile.stats.views == 0"}])
+    ) as tracker:
+        await tracker.answer(Make.call("S"))
+        monkeypatch.setattr(Condition, "unmet", None)
+        answer = await tracker.answer(Make.call("S"))
+
+    assert isinstance(answer, Tracked)
+    assert store.profiles["A"].doc["segments"] == ["s"]

@@ -214,3 +214,10 @@ def test_after_a_restart_one_evaluation_holds_for_all_profiles_with_the_same_mem
     people[1].send(make.call("S", [make.event(event_type="page-view")]), after)
 
     assert people[1].doc["segments"] == people[0].doc["segments"] == ["views"]
+
+
+def test_a_decision_is_the_same_each_time(make: type[Make]) -> None:
+    person, call = Person(), make.call("S", [make.event(event_type="consent", properties={"a": True}), make.event()])
+    for _ in range(3):
+        assert person.decide(call, CONSENTS) == person.decide(call, CONSENTS)
+        person.send(call, CONSENTS)

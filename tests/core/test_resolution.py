@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.resolution import Named, resolve
+from trackd.core.resolution import ProfileReference, resolve
 
 NEW = None
-UNKNOWN = Named("X", None)
-KNOWN_A, KNOWN_B = Named("A", "A"), Named("B", "B")
-MERGED = Named("M", "B")  # into B
-ERASED = Named("E", None)
+UNKNOWN = ProfileReference("X", None)
+KNOWN_A, KNOWN_B = ProfileReference("A", "A"), ProfileReference("B", "B")
+MERGED = ProfileReference("M", "B")  # into B
+ERASED = ProfileReference("E", None)
 
 
 @pytest.mark.parametrize(
@@ -42,25 +42,27 @@ ERASED = Named("E", None)
     ],
 )
 def test_each_row_of_the_table(
-    session_owner: Named | None, claimed: Named | None, permanent: bool, answer: str | None
+    session_owner: ProfileReference | None, claimed: ProfileReference | None, permanent: bool, answer: str | None
 ) -> None:
     assert resolve(session_owner, claimed, permanent_profile_id=permanent) == answer
 
 
 ids = st.sampled_from("ABCXY")
-named = st.builds(Named, ids, st.none() | ids)
+named = st.builds(ProfileReference, ids, st.none() | ids)
 
 
 @given(st.none() | named, st.none() | named, st.booleans())
 def test_every_case_is_resolved_as_in_the_table_of_the_contract(
-    session_owner: Named | None, claimed: Named | None, permanent: bool
+    session_owner: ProfileReference | None, claimed: ProfileReference | None, permanent: bool
 ) -> None:
     answer = resolve(session_owner, claimed, permanent_profile_id=permanent)
 
     assert answer == answer_by_table(session_owner, claimed, permanent)
 
 
-def answer_by_table(session_owner: Named | None, claimed: Named | None, permanent: bool) -> str | None:
+def answer_by_table(
+    session_owner: ProfileReference | None, claimed: ProfileReference | None, permanent: bool
+) -> str | None:
     """The rows of the table, its special row first."""
     if claimed and claimed.living and claimed.living != claimed.id:
         return claimed.living
