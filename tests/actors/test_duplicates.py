@@ -5,7 +5,6 @@ from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, reason, seqs
 from trackd.actors.messages import Reason
 from trackd.config.settings import Actors
-from trackd.core.calls import Tracked
 
 
 async def test_a_retry_is_answered_only_once_the_first_copy_is_on_disk() -> None:
@@ -44,15 +43,13 @@ async def test_a_retry_finds_its_first_copy_on_disk() -> None:
     store = Make.one_profile()
     call = [Make.event("e1"), Make.event("e2", store=False)]
 
-    async def story() -> tuple[Tracked, Tracked]:
-        async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
-            await tracker.answer(Make.call("S", call))
-            warm = await tracker.answer(Make.call("S", call))
-            await tracker.answer(Make.call("elsewhere"))
-            cold = await tracker.answer(Make.call("S", call))
-            return warm, cold
+    async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
+        await tracker.answer(Make.call("S", call))
+        warm = await tracker.answer(Make.call("S", call))
+        await tracker.answer(Make.call("elsewhere"))
+        cold = await tracker.answer(Make.call("S", call))
 
-    for answer in await story():
+    for answer in (warm, cold):
         assert [(event.id, event.seq, event.saved) for event in answer.events] == [("e1", 6, False)]
     assert store.profile("A").doc["stats"]["counters"] == {"t": 2}
 

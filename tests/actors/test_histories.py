@@ -35,7 +35,7 @@ async def test_in_any_history_answered_events_are_stored_once_and_numbers_have_n
     bounds = Actors(max_active_profiles=size, max_cached_sessions=size)
     report = []
 
-    async def story() -> list[Any]:
+    async def played() -> list[Any]:
         async with RunningTracker(store, actors=bounds) as one, RunningTracker(store, actors=bounds) as two:
             for act, node, number, more in acts:
                 tracker = (one, two)[node]
@@ -51,7 +51,7 @@ async def test_in_any_history_answered_events_are_stored_once_and_numbers_have_n
             await two.commit_all()
             return [(call, future.result()) for call, future in report]
 
-    answers = await story()
+    answers = await played()
 
     stored = {(event.profile_id, event.seq): event for event in store.events}
     assert len(stored) == len(store.events)

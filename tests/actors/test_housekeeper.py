@@ -1,4 +1,4 @@
-"""Old events and sessions go in the writer's idle moments, and calls whose session is gone begin another."""
+"""Old events and sessions are deleted when no call waits; a call of a deleted session begins a new one."""
 
 from typing import Any
 
@@ -193,7 +193,7 @@ async def test_a_deleted_session_begins_anew_though_the_directory_has_its_owner_
         assert store.profiles[first.profile_id].doc["stats"]["visits"] == 2
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["who know no profile", "who know their profile"])
+@pytest.mark.parametrize("known", [False, True], ids=["without a claimed profile", "with a claimed profile"])
 async def test_calls_in_flight_are_stale_together_when_their_session_is_deleted(known: bool) -> None:
     store = Make.store()
 

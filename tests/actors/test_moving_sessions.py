@@ -32,10 +32,10 @@ async def test_the_context_of_a_call_in_flight_is_kept_when_the_session_moves() 
     store = two_profiles()
 
     async with RunningTracker(store) as tracker:
-        says = tracker.ask(Make.call("S", context={"said": 1}, received=Make.later))
+        stays = tracker.ask(Make.call("S", context={"said": 1}, received=Make.later))
         moves = tracker.ask(Make.call("S", profile_id="M"))
         await tracker.commit_all()
-        result = says.result().profile_id, moves.result().profile_id
+        result = stays.result().profile_id, moves.result().profile_id
     assert result == ("A", "B")
     assert store.sessions["S"].profile_id == "B"
     assert store.sessions["S"].context == {"said": 1}
@@ -94,7 +94,7 @@ def test_an_erasure_that_was_reported_as_failed_and_is_on_disk_leaves_no_session
     erase = Make.erase("A")
     actors.tell(actors.wiring.directory, erase)
     commit(store, actors.batches.popleft())
-    actors.finish(BatchResult(error=StoreError("nobody knows")))
+    actors.finish(BatchResult(error=StoreError("the writer ended")))
     assert actors.reason(erase.number) is Reason.STORE_FAILED
 
     again = actors.track(Make.call("S", save_session=False, profile_id="A"))

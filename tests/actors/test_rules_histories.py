@@ -59,7 +59,7 @@ def split(events: list[TrackedEvent], cuts: range | set[int]) -> list[list[Track
     return [events[begin:end] for begin, end in itertools.pairwise(places)]
 
 
-def said(doc: dict[str, Any]) -> str:
+def comparable(doc: dict[str, Any]) -> str:
     """The document without the parts that depend on the times and the number of calls."""
     time = doc["metadata"]["time"]
     metadata = {**doc["metadata"], "time": {"visits": time["visit"]["count"]}}
@@ -184,5 +184,5 @@ async def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_be
         dependencies = {"rules": ruleset, "limits": limits}
         after_a_crash = await crashed(empty, Path(folder), source, history, calls, **dependencies)
 
-    assert said(one_by_one.doc) == said(all_at_once.doc) == said(after_a_crash.doc)
+    assert comparable(one_by_one.doc) == comparable(all_at_once.doc) == comparable(after_a_crash.doc)
     assert one_by_one.seq == all_at_once.seq == after_a_crash.seq

@@ -1,4 +1,4 @@
-"""What is counted where it happens: by the actors, and by whoever puts the calls in."""
+"""The counts of the Tally, made by the actors and by the Tracker."""
 
 from typing import Any
 

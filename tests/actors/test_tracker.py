@@ -84,10 +84,10 @@ async def test_a_caller_that_disconnects_changes_nothing(caplog: pytest.LogCaptu
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
-        gone, stays = tracker.ask(Make.call("S", 2)), tracker.ask(Make.call("S"))
-        gone.cancel()
+        cancelled, other = tracker.ask(Make.call("S", 2)), tracker.ask(Make.call("S"))
+        cancelled.cancel()
         await tracker.commit_all()
-        answer = stays.result()
+        answer = other.result()
 
     assert [event.seq for event in answer.events] == [3]
     assert caplog.records == []

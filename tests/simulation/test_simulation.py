@@ -41,7 +41,7 @@ def test_a_seed_makes_the_same_history_and_other_seeds_others() -> None:
 def test_the_simulation_catches_the_mutant(mutant: Any) -> None:
     played = play_seeds(1, mutant, number=MOST_SEEDS)
     assert played.failing is not None
-    assert play_seeds(played.failing, number=1).failing is None, "the mutant is gone again"
+    assert play_seeds(played.failing, number=1).failing is None, "the mutant is removed afterwards"
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))

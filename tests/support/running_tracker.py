@@ -1,4 +1,4 @@
-"""A running Tracker whose commits a test steps, and short words for what its answers hold."""
+"""A running Tracker whose commits a test steps, and short functions for the contents of answers."""
 
 import asyncio
 from collections import deque
