@@ -102,7 +102,7 @@ class Deliver(Request[Tracked | Rejected], frozen=True):
     session_owner: str | None
     """The id of the profile that owns the session before the call; None if there is no such session."""
     orphan: bool = False
-    """Whether the session's owner no longer exists, so that the visit counts for the profile that takes the session over."""
+    """Whether the session's owner no longer exists: the visit then counts for the profile that takes it over."""
     session: Session | None = None
     """The stored session, if the directory had to read it."""
     activation: Activate | None = None
