@@ -45,7 +45,7 @@ clean:
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "trackd needs Python 3.11 or later: say which one with  make PYTHON=python3.12 run"; exit 1; }
+	  echo "trackd needs Python 3.11 or later: name one, as in  make PYTHON=python3.12 run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -56,12 +56,12 @@ $(DEV): requirements-dev.txt $(READY)
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# What only measuring needs. Without it (no network, say) what needs it is left out, and says so.
+# The packages for measuring. Where they cannot be installed, the measurements that need them are left out.
 $(VENV)/.bench: $(DEV)
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]' && touch $@ || \
-	  echo "PostgreSQL's driver and py-spy could not be installed: what needs them is left out."
+	  echo "PostgreSQL's driver and py-spy cannot be installed: the measurements that need them are left out."
 
-# mypy does not follow an editable install's map from folder to package: these links are what it sees.
+# mypy does not follow the map from folders to packages of an editable install: it follows these links.
 build/typing/trackd: pyproject.toml
 	@rm -rf $@ && mkdir -p $@
 	@for package in actors cli config core http load storage telemetry; do ln -s ../../../$$package $@/$$package; done

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,19 @@ def test_every_folder_with_modules_is_a_package_in_pyproject() -> None:
     assert tool["package-dir"] == {f"trackd.{package}": package for package in PACKAGES}
 
 
+def typed_packages(wheel: Path) -> set[str]:
+    """The folders of a wheel with a `py.typed`: their annotations, and those of folders within, count for mypy."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name.removesuffix("/py.typed") for name in archive.namelist() if name.endswith("/py.typed")}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
     subprocess.run(build, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
+    assert typed_packages(wheel) == {f"trackd/{package}" for package in PACKAGES}
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
