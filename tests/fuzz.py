@@ -32,7 +32,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def command(seed: int, selected: Sequence[str], workers: Sequence[str] = ()) -> list[str]:
-    """Pytest for one round: the same seed draws the same examples for a test, whatever runs beside it."""
+    """Pytest for one round: the same seed draws the same examples for a test, whichever tests run with it."""
     hypothesis = ["--hypothesis-profile=fuzz", f"--hypothesis-seed={seed}"]
     return ["-m", "pytest", "-m", "hypothesis", *hypothesis, f"--timeout={EACH_TEST_S}", *workers, *selected]
 

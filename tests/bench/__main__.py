@@ -1,4 +1,4 @@
-"""`make bench`: trackd measured beside others, scenario by scenario.
+"""`make bench`: trackd measured together with others, scenario by scenario.
 
 make bench ARGS="--only throughput hot"     some scenarios; --quick to see that they work
 make bench ARGS="--against REV"             this commit and another one, in turns
@@ -37,7 +37,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each contestant, in turns  [default: 5]")
     parser.add_argument("--seconds", type=int, default=3, help="that a round takes  [default: 3]")
     parser.add_argument("--connections", type=int, default=64, help="[default: 64]")
-    parser.add_argument("--profiles", type=int, default=1_000, help="who call  [default: 1,000]")
+    parser.add_argument("--profiles", type=int, default=1_000, help="that call  [default: 1,000]")
     parser.add_argument("--big-file-events", type=int, default=5_000_000, help="[default: 5,000,000]")
     parser.add_argument("--memory-calls", type=int, default=1_000_000, help="[default: 1,000,000]")
     parser.add_argument("--against", metavar="REV", help="another commit, built in build/against and measured in turns")
@@ -77,7 +77,7 @@ def measure(asked: argparse.Namespace, console: Console) -> None:
             tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
             console.status("") as status,
         ):
-            found = SCENARIOS[name](plan, Path(folder), partial(_tell, status, name))
+            found = SCENARIOS[name](plan, Path(folder), partial(_show_progress, status, name))
         for result in found:
             show(result, console)
         results += found
@@ -87,15 +87,15 @@ def measure(asked: argparse.Namespace, console: Console) -> None:
     )
 
 
-def _tell(status: Status, scenario: str, said: str) -> None:
-    status.update(f"{scenario}: {said}")
+def _show_progress(status: Status, scenario: str, step: str) -> None:
+    status.update(f"{scenario}: {step}")
 
 
 def _write(plan: Plan, results: list[Result], where: dict[str, str | int], asked: argparse.Namespace) -> None:
     """After each scenario: a run takes long, and may be ended."""
-    said = {key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()}
-    del said["out"], said["data"]
-    (plan.out / "bench.json").write_text(document(results, where, said))
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()}
+    del settings["out"], settings["data"]
+    (plan.out / "bench.json").write_text(document(results, where, settings))
     (plan.out / "bench.md").write_text(markdown(results))
     for result in results:
         if result.scenario == "throughput":

@@ -9,7 +9,7 @@ from tests.bench.wrk import Load, measure
 
 WARM_UP = 1_000_000  # a seed of its own
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class Contestant:
     load: Load
 
 
-def compete(contestants: Sequence[Contestant], rounds: int, say: Say) -> dict[str, list[Round]]:
+def compete(contestants: Sequence[Contestant], rounds: int, progress: Progress) -> dict[str, list[Round]]:
     """Each contestant's rounds. The first load of each is not counted."""
     by_name = {each.name: each for each in contestants}
     taken: dict[str, list[Round]] = {name: [] for name in by_name}
     for each in contestants:
-        say(f"{each.name}: warms up")
+        progress(f"{each.name}: warms up")
         measure(each.server, each.load, WARM_UP)
     for turn, name in enumerate(in_turns(list(by_name), rounds)):
         number = turn // len(by_name)
-        say(f"{name}: round {number + 1} of {rounds}")
+        progress(f"{name}: round {number + 1} of {rounds}")
         taken[name].append(measure(by_name[name].server, by_name[name].load, number))
     return taken
 

@@ -1,4 +1,4 @@
-"""What ends a measurement, as a sentence that says what to do."""
+"""The error that ends a measurement, with a sentence on what to do."""
 
 
 class BenchError(Exception):

@@ -23,7 +23,7 @@ class Round(Struct, frozen=True):
 
 
 class Medians(Struct, frozen=True):
-    """Of all rounds of a contestant; errors are summed. `ratio` is that of calls per second to the reference."""
+    """Medians of a contestant's rounds; errors are summed. `ratio` is that of calls per second to the reference."""
 
     name: str
     per_second: float
@@ -99,7 +99,7 @@ def medians(rounds: Mapping[str, Sequence[Round]], reference: str) -> tuple[Medi
 
 
 def in_turns(names: Sequence[str], rounds: int) -> list[str]:
-    """ABBA: each round goes the other way, so that who comes first has no advantage."""
+    """ABBA: each round goes the other way, so that the first contestant has no advantage."""
     turns: list[str] = []
     for number in range(rounds):
         turns += names if number % 2 == 0 else reversed(names)

@@ -40,7 +40,7 @@ class Filling:
 
 
 def fill(path: Path, filling: Filling, done: Callable[[int], object] = lambda events: None) -> None:
-    """Make the file. `done` is told how many more events are in it. The first sessions are named s-0, s-1, ..."""
+    """Make the file. `done` receives the number of events added. The first sessions are named s-0, s-1, ..."""
     building = path.with_name(f"{path.name}.part")
     building.unlink(missing_ok=True)
     store = SqliteStore(building, "OFF")  # nobody waits for the disk: a file that is not whole is made again

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.bench.builds import Build
-from tests.bench.contest import Say
+from tests.bench.contest import Progress
 from tests.bench.faults import BenchError
 from tests.bench.figures import Measure, Result, Target
 from tests.bench.plan import Plan
@@ -23,9 +23,9 @@ AS_SMALL = 1.03  # to another commit
 GROWTH = 1.05  # steady: what is allowed of the last look against the first one with all profiles
 
 
-def memory(plan: Plan, folder: Path, say: Say) -> list[Result]:
+def memory(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     """A result for each build, one after the other. That of this build has the ratio to the others."""
-    found = [_memory(plan, build, folder / f"trackd-{number}.db", say) for number, build in enumerate(plan.builds)]
+    found = [_memory(plan, build, folder / f"trackd-{number}.db", progress) for number, build in enumerate(plan.builds)]
     here, *others = found
     targets = [
         worse_by(f"to {build.name}, at the end", here.measures[-1].value, other.measures[-1].value)
@@ -39,18 +39,18 @@ def worse_by(what: str, value: float, other: float) -> Target:
     return Target(what, value / other, AS_SMALL, most=True)
 
 
-def _memory(plan: Plan, build: Build, db: Path, say: Say) -> Result:
+def _memory(plan: Plan, build: Build, db: Path, progress: Progress) -> Result:
     """Looks at the start, with all profiles active, and at each tenth of the calls after that."""
     looks = []
     with trackd(db, build) as server:
         load = Load(FOREVER_S, plan.connections, ACTIVE_PROFILES, walk=True)
-        say("starts")
+        progress("starts")
         start = _look(server, "at the start")
         with Running(server, load, seed=0) as running:
             for look in range(LOOKS + 1):
                 wanted = 2 * ACTIVE_PROFILES + look * plan.memory_calls // LOOKS
                 _wait(server, running, wanted)
-                say(f"{wanted:,} calls")
+                progress(f"{wanted:,} calls")
                 looks.append(_look(server, f"after {wanted:,} calls, {_active(server):,.0f} profiles active"))
             errors = _metric(server, "trackd_calls_total", '{status="200"}', others=True)
     targets = [
@@ -95,4 +95,4 @@ def _metric(server: Trackd, name: str, labels: str, *, others: bool = False) -> 
     with urllib.request.urlopen(request, timeout=30) as answer:
         text = answer.read().decode()
     numbers = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", text, re.MULTILINE)
-    return sum(float(number) for said, number in numbers if (said != labels) == others)
+    return sum(float(number) for other, number in numbers if (other != labels) == others)

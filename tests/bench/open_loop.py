@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.bench.contest import Say, result
+from tests.bench.contest import Progress, result
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Round, Target, medians
 from tests.bench.payloads import EVENTS, SOURCE_ID
@@ -16,16 +16,16 @@ from tests.support.process import TRACKD
 LONGER = 2  # rounds than others: of 1,000 calls only one is slower than p99.9
 
 
-def open_loop(plan: Plan, folder: Path, say: Say) -> list[Result]:
+def open_loop(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     with trackd(folder / "trackd.db") as server:
         top = []
         for number in range(plan.rounds):
-            say(f"as fast as it can: round {number + 1} of {plan.rounds}")
+            progress(f"as fast as it can: round {number + 1} of {plan.rounds}")
             top.append(_load(server, None, plan, folder, number))
         rate = medians({"top": top}, "top")[0].per_second / 2
         rounds = []
         for number in range(plan.rounds):
-            say(f"{rate:,.0f} calls a second: round {number + 1} of {plan.rounds}")
+            progress(f"{rate:,.0f} calls a second: round {number + 1} of {plan.rounds}")
             rounds.append(_load(server, rate, plan, folder, number))
     name = f"{rate:,.0f} calls/s"
     taken = {name: rounds}
@@ -62,14 +62,14 @@ def _load(server: Server, rate: float | None, plan: Plan, folder: Path, seed: in
     cpu = cpu_s(server.roots) - before
     if ran.returncode != 0:
         raise BenchError(f"trackd load failed: {ran.stderr or ran.stdout}")
-    said = json.loads(file.read_bytes())
-    answered = said["statuses"].get("200", 0)
+    report = json.loads(file.read_bytes())
+    answered = report["statuses"].get("200", 0)
     return Round(
-        calls=said["answers"],
-        seconds=said["duration_s"],
-        p50_ms=said["latency_ms"]["p50"],
-        p99_ms=said["latency_ms"]["p99"],
-        p999_ms=said["latency_ms"]["p99.9"],
-        errors=sum(said["statuses"].values()) - answered + said["connections_lost"] + said["never_sent"],
-        cpu_us=cpu * 1e6 / max(1, said["answers"]),
+        calls=report["answers"],
+        seconds=report["duration_s"],
+        p50_ms=report["latency_ms"]["p50"],
+        p99_ms=report["latency_ms"]["p99"],
+        p999_ms=report["latency_ms"]["p99.9"],
+        errors=sum(report["statuses"].values()) - answered + report["connections_lost"] + report["never_sent"],
+        cpu_us=cpu * 1e6 / max(1, report["answers"]),
     )

@@ -1,4 +1,4 @@
-"""What somebody would write in trackd's place: applications that take the same payload, to measure beside it.
+"""Applications that take the same payload as trackd, as one would write them without it: what trackd is compared with.
 
 - `echo` validates the payload and answers; it stores nothing. The ceiling of Starlette on uvicorn.
 - `lockdb` has one lock in the process, and an SQLite transaction for each call (WAL, synchronous = FULL).

@@ -56,7 +56,7 @@ class Piece(Struct, frozen=True):
 
 
 class _Recorder:
-    """Commits nothing, says that all is stored, and keeps what it was given."""
+    """Commits nothing, reports every change as stored, and keeps the batches."""
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
@@ -191,7 +191,7 @@ def _best(action: Callable[[Any], object], items: Sequence[Any]) -> float:
 
 
 def _under_load(plan: Plan, folder: Path) -> dict[str, float]:
-    """Of each process of a real server, microseconds of processor time for one call."""
+    """Microseconds of processor time for one call, for each process of a real server."""
     with trackd(folder / "trackd.db") as server:
         with Running(server, plan.load(), seed=0) as warm:
             warm.result()
@@ -204,16 +204,16 @@ def _under_load(plan: Plan, folder: Path) -> dict[str, float]:
 
 
 def _with_the_rest(found: Sequence[Piece], used: dict[str, float]) -> list[Piece]:
-    said = []
+    completed = []
     for process, rest in (
         (SERVER, "the rest: HTTP, event loop, pipe"),
         (WRITER, "the rest: pipe, and batches of other sizes"),
     ):
         own = [piece for piece in found if piece.process == process]
         pieces_us = sum(piece.cpu_us for piece in own if not piece.part)
-        said += [
+        completed += [
             *own,
             Piece(process, rest, used[process] - pieces_us),
             Piece(process, "in all, under load", used[process]),
         ]
-    return said
+    return completed

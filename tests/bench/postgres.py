@@ -66,5 +66,5 @@ def _programs() -> Path:
 def _run(command: list[str | Path], user: str | None) -> None:
     ran = subprocess.run(command, user=user, cwd="/", text=True, capture_output=True, check=False)
     if ran.returncode != 0:
-        said = " ".join(ran.stderr.split()) or f"exit code {ran.returncode}"
-        raise BenchError(f"{Path(command[0]).name} failed: {said}")
+        reason = " ".join(ran.stderr.split()) or f"exit code {ran.returncode}"
+        raise BenchError(f"{Path(command[0]).name} failed: {reason}")

@@ -33,7 +33,7 @@ def shared_mb(pids: Iterable[int]) -> float:
     """What the sum of their resident memory counts more than once: pages of the same files.
 
     Taken off, pages count once however many other processes have them too; the kernel's own proportional share (PSS)
-    would leave out most of Python as long as other Pythons run. 0 where the system does not say (macOS).
+    would leave out most of Python as long as other Pythons run. 0 where the system does not report it (macOS).
     """
     if not hasattr(psutil.Process, "memory_maps"):
         return 0.0

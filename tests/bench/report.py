@@ -33,7 +33,7 @@ def sentence(target: Target) -> str:
     return f"{target.what}: {_figure(target.value)}{unit}, {bound} {_figure(target.limit)}{unit}: {met}"
 
 
-def told(measure: Measure) -> str:
+def measure_line(measure: Measure) -> str:
     parts = ", ".join(f"{name} {_figure(value)}" for name, value in measure.parts.items())
     return f"{measure.what}: {_figure(measure.value)} {measure.unit}" + (f" ({parts})" if parts else "")
 
@@ -54,7 +54,7 @@ def show(result: Result, console: Console) -> None:
             table.add_row(*cells(found))
         console.print(table)
     for measure in result.measures:
-        console.print(f"  {told(measure)}", highlight=False, markup=False)
+        console.print(f"  {measure_line(measure)}", highlight=False, markup=False)
     for target in result.targets:
         colour = "green" if target.met else "red"
         console.print(f"  {sentence(target)}", style=colour, highlight=False, markup=False)
@@ -64,7 +64,7 @@ def show(result: Result, console: Console) -> None:
 
 def document(results: Sequence[Result], machine: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """All rounds, medians, targets with whether they are met, and where it was measured, as JSON."""
-    said = []
+    scenarios = []
     for result in results:
         one = to_builtins(result)
         for target, written in zip(result.targets, one["targets"], strict=True):
@@ -72,8 +72,8 @@ def document(results: Sequence[Result], machine: Mapping[str, Any], options: Map
         for name, rounds in result.rounds.items():
             for each, written in zip(rounds, one["rounds"][name], strict=True):
                 written["per_second"] = each.per_second
-        said.append(one)
-    whole = {"machine": machine, "options": options, "scenarios": said}
+        scenarios.append(one)
+    whole = {"machine": machine, "options": options, "scenarios": scenarios}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -84,7 +84,7 @@ def markdown(results: Sequence[Result]) -> str:
         if result.medians:
             lines += [_row(COLUMNS), _row(["---", *["---:"] * (len(COLUMNS) - 1)])]
             lines += [*(_row(cells(found)) for found in result.medians), ""]
-        lines += [f"- {told(each)}" for each in result.measures]
+        lines += [f"- {measure_line(each)}" for each in result.measures]
         lines += [f"- {sentence(each)}" for each in result.targets]
         lines += [f"- {note}" for note in result.notes]
         lines.append("")

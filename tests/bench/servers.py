@@ -44,7 +44,7 @@ class Trackd(Server):
 
 @contextlib.contextmanager
 def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd]:
-    """`trackd serve` with its defaults but for what `environment` says, on a file that may be there already."""
+    """`trackd serve` with its defaults but for what `environment` says, on a file that may exist."""
     if not db.exists() or build.run("source", "show", SOURCE_ID, "--db", db, check=False) != 0:
         build.run("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
     command: list[str | Path] = [build.trackd, "serve", "--port", "0", "--db", db]
@@ -61,8 +61,8 @@ def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd
 
 
 @contextlib.contextmanager
-def peer(name: str, folder: Path, *, beside: Sequence[int] = (), **environment: str) -> Iterator[Server]:
-    """One of peers.py; `beside` are other processes that work for it."""
+def peer(name: str, folder: Path, *, helpers: Sequence[int] = (), **environment: str) -> Iterator[Server]:
+    """One of peers.py; `helpers` are other processes that work for it."""
     port = free_port()
     environment = {"PEER": name, "DB": f"{folder / name}.db", **environment}
     command = [sys.executable, "-m", "uvicorn", "--factory", "tests.bench.peers:app", "--port", str(port)]
@@ -72,7 +72,7 @@ def peer(name: str, folder: Path, *, beside: Sequence[int] = (), **environment: 
     with _ended(started):
         url = f"http://127.0.0.1:{port}"
         _wait(url, started)
-        yield Server(url, [started.pid, *beside])
+        yield Server(url, [started.pid, *helpers])
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.builds import Build
-from tests.bench.contest import Say
+from tests.bench.contest import Progress
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Target, ratio_by_turns
 from tests.bench.plan import Plan
@@ -22,8 +22,8 @@ SERVE_S, VERSION_S = 0.7, 0.3
 AS_SLOW = 1.03  # to another commit
 
 
-def start(plan: Plan, folder: Path, say: Say) -> list[Result]:
-    say("starts commands")
+def start(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
+    progress("starts commands")
     starts: dict[str, tuple[Callable[[Build, int], float], float]] = {
         "serve, ready, on a new file": (lambda build, turn: _serve(build, folder / f"{build.name}-{turn}.db"), SERVE_S),
         "serve, ready, on a file that exists": (lambda build, _: _serve(build, folder / f"{build.name}-0.db"), SERVE_S),
@@ -69,7 +69,7 @@ def _serve(build: Build, db: Path) -> float:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-    raise BenchError("trackd serve did not become ready: try `make run`, it says why.")
+    raise BenchError("trackd serve did not become ready: `make run` shows why.")
 
 
 def _version(build: Build) -> float:

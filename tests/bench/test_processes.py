@@ -22,7 +22,7 @@ def pythons() -> Iterator[list[int]]:
         process.communicate()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is shared")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports shared pages")
 def test_what_processes_share_is_what_their_sum_has_too_often(pythons: list[int]) -> None:
     one, two, three = (shared_mb(pythons[:number]) for number in (1, 2, 3))
     assert one == 0

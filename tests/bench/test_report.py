@@ -24,9 +24,9 @@ RESULT = Result(
 
 
 def test_the_json_holds_all_rounds_the_medians_and_whether_targets_are_met() -> None:
-    said = json.loads(document([RESULT], {"cores": 2}, {"rounds": 1}))
-    scenario = said["scenarios"][0]
-    assert (said["machine"], said["options"]) == ({"cores": 2}, {"rounds": 1})
+    report = json.loads(document([RESULT], {"cores": 2}, {"rounds": 1}))
+    scenario = report["scenarios"][0]
+    assert (report["machine"], report["options"]) == ({"cores": 2}, {"rounds": 1})
     assert scenario["rounds"]["trackd"][0]["per_second"] == 4_500
     assert [(each["name"], each["ratio"]) for each in scenario["medians"]] == [("echo", 1), ("trackd", 0.5)]
     assert [each["met"] for each in scenario["targets"]] == [False, True]
@@ -35,12 +35,12 @@ def test_the_json_holds_all_rounds_the_medians_and_whether_targets_are_met() -> 
 def test_terminal_and_markdown_say_the_same() -> None:
     terminal = Console(file=io.StringIO(), width=100)
     show(RESULT, terminal)
-    for said in (terminal.file.getvalue(), markdown([RESULT])):  # type: ignore[attr-defined]
-        assert "throughput" in said
-        assert "of echo: 0.50, at least 0.55: no" in said
-        assert "p99: 25.0 ms, at most 30.0 ms: yes" in said
-        assert "at the start: 70.0 MB (server 50.0, writer 20.0)" in said
-        assert "rowlock is left out" in said
+    for report in (terminal.file.getvalue(), markdown([RESULT])):  # type: ignore[attr-defined]
+        assert "throughput" in report
+        assert "of echo: 0.50, at least 0.55: no" in report
+        assert "p99: 25.0 ms, at most 30.0 ms: yes" in report
+        assert "at the start: 70.0 MB (server 50.0, writer 20.0)" in report
+        assert "rowlock is left out" in report
     assert "| trackd | 4,500 | 0.50 | 12.0 | 25.0 | 40.0 | 180 | 1 |" in markdown([RESULT])
 
 

@@ -46,7 +46,7 @@ def measure(server: Server, load: Load, seed: int) -> Round:
 
 
 class Running:
-    """A load that goes on beside what is looked at meanwhile."""
+    """A load that goes on while something else is measured."""
 
     def __init__(self, server: Server, load: Load, seed: int) -> None:
         check_wrk()

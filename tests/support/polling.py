@@ -1,4 +1,4 @@
-"""Wait for a condition, with a bound: a test that waits for ever tells nobody why.
+"""Wait for a condition, with a bound: a test that waits for ever hides its reason.
 
 `eventually` is for tests that are `async def`, `wait_until` for the others. Both return the first true value of the
 condition, and fail with a sentence when there was none in time.
