@@ -39,7 +39,7 @@ class _Pending(Struct):
     request: Request[Any]
     future: asyncio.Future[Any]
     size: int
-    """Of the request's body, in bytes."""
+    """The size of the request's body, in bytes."""
     deadline: float
     """In seconds of the event loop's clock."""
 
@@ -49,7 +49,7 @@ class Queue(Struct, frozen=True):
 
     calls: int
     size: int
-    """Of the bodies, in bytes."""
+    """The sum of the sizes of the bodies, in bytes."""
     max_calls: int
     max_size: int
 

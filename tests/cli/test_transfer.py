@@ -49,8 +49,8 @@ def done(result: Result) -> str:
 
 def test_an_export_is_imported_into_a_new_file_with_the_same_rows(trackd: Trackd, db: Path) -> None:
     assert done(trackd("export", "--output", "all.jsonl")) == ""
-    told = done(trackd("import", "all.jsonl", "--db", "new.db"))
-    assert told == "Imported into new.db: 2 profile, 0 merged, 2 session, 0 event_id, 0 erased, 5 event\n"
+    printed = done(trackd("import", "all.jsonl", "--db", "new.db"))
+    assert printed == "Imported into new.db: 2 profile, 0 merged, 2 session, 0 event_id, 0 erased, 5 event\n"
     assert contents(db.with_name("new.db")) == contents(db)
 
 

@@ -22,11 +22,11 @@ def test_a_file_appears_when_it_is_complete_and_leaves_nothing_beside_it(tmp_pat
     assert names(tmp_path) == ["out.txt"]
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
-def test_after_an_error_everything_is_as_before(tmp_path: Path, there: bool, fault: type[Any]) -> None:
+def test_after_an_error_everything_is_as_before(tmp_path: Path, exists: bool, fault: type[Any]) -> None:
     path = tmp_path / "out.txt"
-    if there:
+    if exists:
         path.write_text("before")
 
     def fail() -> None:
@@ -37,8 +37,8 @@ def test_after_an_error_everything_is_as_before(tmp_path: Path, there: bool, fau
     with pytest.raises(fault):
         fail()
 
-    assert names(tmp_path) == (["out.txt"] if there else [])
-    assert not there or path.read_text() == "before"
+    assert names(tmp_path) == (["out.txt"] if exists else [])
+    assert not exists or path.read_text() == "before"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
