@@ -1,4 +1,4 @@
-"""Flags > environment > file > defaults, and what cannot be loaded is told in a sentence."""
+"""Flags > environment > file > defaults, and one sentence for each fault."""
 
 import itertools
 import json
