@@ -1,7 +1,7 @@
 """The record of a run: every attempt of every call, in columns.
 
-A call is sent in one attempt or, when it is retried, in several with the same event ids. A row is 40 bytes, and 8 for
-each event: 19 MB for 300,000 calls of 3 events.
+A call is sent in one attempt or, when it is retried, in several with the same event ids. A row takes 40 bytes,
+and 8 for each event.
 """
 
 from array import array
