@@ -95,16 +95,17 @@ def test_the_page_explains_every_outcome(outcome: str) -> None:
 
 def selectors(query: str) -> Iterator[tuple[str, set[str]]]:
     """The samples that a query asks for, each with the labels that it uses. Raises ValueError for an invalid query."""
-    found: list[Any] = []
+    found: list[promql_parser.Expr] = []
     expression = promql_parser.parse(query.replace("$__rate_interval", "1m"))
     promql_parser.walk(expression, found.append)
     grouped = {label for node in found if isinstance(node, promql_parser.AggregateExpr) for label in labels_of(node)}
     for node in found:
         if isinstance(node, promql_parser.VectorSelector):
+            assert node.name, query
             yield node.name, {matcher.name for matcher in node.matchers.matchers} | grouped
 
 
-def labels_of(aggregate: Any) -> list[str]:
+def labels_of(aggregate: promql_parser.AggregateExpr) -> list[str]:
     return list(aggregate.modifier.labels) if aggregate.modifier else []
 
 

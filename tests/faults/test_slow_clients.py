@@ -57,9 +57,9 @@ async def test_bodies_that_trickle_delay_no_call_and_get_408(start: Start) -> No
 
     with server.unharmed():
         async with connections(server, 200) as slow:
-            answers = [asyncio.create_task(trickle(*one)) for one in slow]
+            trickling = [asyncio.create_task(trickle(*one)) for one in slow]
             await load(server, 300)
-            answers = await asyncio.gather(*answers)
+            answers = await asyncio.gather(*trickling)
     assert [statuses(answer) for answer in answers] == [[408]] * 200
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies
 
 from tests.support.payloads import SOURCE_ID
 
+Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
+
 SESSION_ID = "an existing session"
 addresses = itertools.count()
 
@@ -24,7 +26,7 @@ def beacon(context: schemathesis.SerializationContext, value: Any) -> bytes:
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, **_: Any) -> None:
+def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None:
     # Each call from its own address: with 10 failures to authenticate from one, all further ones are 429.
     number = next(addresses)
     case.headers["X-Forwarded-For"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"

@@ -66,9 +66,7 @@ def code_lines(path: Path) -> int:
         if token.type not in NO_CODE:
             counted |= set(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(tree(path)):
-        is_text = (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        )
-        if is_text or isinstance(node, ast.Import | ast.ImportFrom):
-            counted -= set(range(node.lineno, (node.end_lineno or 0) + 1))
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
+                counted -= set(range(node.lineno, (node.end_lineno or 0) + 1))
     return len(counted)

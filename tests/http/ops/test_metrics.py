@@ -66,7 +66,7 @@ async def test_a_page_after_a_few_calls_has_the_numbers_of_them() -> None:
     own = payload("s", events=[{"type": "page-view", "id": "e-1"}])
 
     async with serving(memory(), admin=True) as client:
-        calls = [
+        calls: list[dict[str, Any]] = [
             {"json": stored},
             {"json": own},
             {"json": own},

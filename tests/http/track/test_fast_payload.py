@@ -23,7 +23,7 @@ OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
 IDS = st.sampled_from(
     ["s", " s", "s\u00a0", "\u2028", "\x1fs", "", "x" * 255, "x" * 256, "ü" * 255, "\U0001f600" * 256]
 )
-ODD = st.none() | st.just([]) | VALUES
+ODD: st.SearchStrategy[object] = st.none() | st.just([]) | VALUES
 
 
 def payloads() -> st.SearchStrategy[dict[str, Any]]:
