@@ -45,16 +45,16 @@ def typed_packages(wheel: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     assert typed_packages(wheel) == {f"trackd/{package}" for package in PACKAGES}
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
+    python = str(tmp_path / "venv" / "bin" / "python")
     site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     # The dependencies of this environment; its editable trackd is not among what a .pth file adds.
     (Path(site.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel]
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
     subprocess.run(install, check=True, cwd=tmp_path)
     where = [python, "-c", "import trackd.http.app as app; print(app.__file__)"]
     assert str(tmp_path) in subprocess.check_output(where, text=True, cwd=tmp_path)

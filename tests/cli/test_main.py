@@ -18,7 +18,7 @@ from trackd.storage.sqlite.sources import Sources
 Trackd = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_version_names_trackd_and_what_it_stands_on(trackd: Trackd) -> None:
+def test_version_names_trackd_and_what_it_runs_on(trackd: Trackd) -> None:
     result = trackd("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(
@@ -28,14 +28,14 @@ def test_version_names_trackd_and_what_it_stands_on(trackd: Trackd) -> None:
     )
 
 
-def test_no_command_waits_for_what_only_others_need() -> None:
+def test_no_command_loads_modules_that_only_other_commands_need() -> None:
     loaded = "import sys; import trackd.cli.main; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "sqlite_utils", "starlette", "rich.console", "pygal"} & set(modules)
 
 
-def test_a_server_loads_nothing_that_makes_tables_when_its_file_has_them(tmp_path: Path) -> None:
-    """3.5 MB, and 60 ms of its start."""
+def test_a_server_loads_no_migrations_when_its_file_has_the_tables(tmp_path: Path) -> None:
+    """They would take memory and time of each start."""
     with Sources(tmp_path / "trackd.db", create=True):
         pass
     code = """

@@ -72,7 +72,7 @@ def test_a_table_is_written_in_each_format(trackd: Trackd, db: Path) -> None:
     assert done(trackd("export", "--table", "event", "--format", "parquet", "--output", "events.parquet")) == ""
     assert parquet.read_table(db.with_name("events.parquet")).column("type").to_pylist() == types
     with db.with_name("piped.parquet").open("wb") as piped:
-        command = [TRACKD, "export", "--table", "event", "--format", "parquet"]
+        command = [str(TRACKD), "export", "--table", "event", "--format", "parquet"]
         subprocess.run(command, cwd=db.parent, stdout=piped, check=True)
     assert parquet.read_table(db.with_name("piped.parquet")).column("type").to_pylist() == types
 
@@ -141,7 +141,7 @@ def test_an_export_that_is_damaged_half_way_leaves_what_was_there(trackd: Trackd
     assert list(db.parent.glob("*.part")) == []
 
 
-def test_a_reader_that_goes_away_ends_an_export_quietly(db: Path) -> None:
+def test_a_reader_that_closes_the_pipe_ends_an_export_quietly(db: Path) -> None:
     execute(db, MANY_EVENTS)
     command = f"{TRACKD} export | head -n 1"
     result = subprocess.run(["sh", "-c", command], cwd=db.parent, capture_output=True, text=True, check=False)
@@ -205,14 +205,14 @@ def test_a_bar_is_shown_on_a_terminal(db: Path, command: list[str]) -> None:
 def _read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
-    except OSError:  # Linux says it so when the other side is closed
+    except OSError:  # how Linux reports that the other side is closed
         return b""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_is_told_to_stop_removes_what_it_began(db: Path, number: int) -> None:
+def test_a_command_that_is_stopped_removes_its_unfinished_file(db: Path, number: int) -> None:
     lines = exported(db)
-    command = [TRACKD, "import", "-", "--db", "new.db"]
+    command = [str(TRACKD), "import", "-", "--db", "new.db"]
     process = subprocess.Popen(
         command, cwd=db.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -227,7 +227,7 @@ def test_a_command_that_is_told_to_stop_removes_what_it_began(db: Path, number: 
     assert not db.with_name("new.db").exists()
 
 
-def test_parquet_without_pyarrow_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_pyarrow_is_refused_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
     with pytest.raises(FormatError, match=r"install it with `pip install 'trackd\[parquet\]'`"):
         check_parquet()

@@ -30,9 +30,11 @@ def test_a_call_is_a_payload_with_ids_of_its_own() -> None:
     assert [event.id for event in payload.events] == IDS
 
 
-def test_a_call_names_the_profile_that_it_knows() -> None:
+def test_a_call_names_the_profile_of_an_earlier_answer() -> None:
     _, _, body = _written(claimed=0)
-    assert PayloadParser(1_000).parse(body).profile.id == 'p"'
+    profile = PayloadParser(1_000).parse(body).profile
+    assert profile is not None
+    assert profile.id == 'p"'
 
 
 def test_a_source_may_have_any_character() -> None:
@@ -53,14 +55,14 @@ def test_numbers_are_those_of_the_ids_that_were_sent() -> None:
     assert _read(ids=IDS[::-1]) == [2, 1]
 
 
-def test_what_has_no_number_or_none_that_fits_is_0() -> None:
+def test_an_event_without_a_valid_number_has_number_0() -> None:
     assert _read(ids=IDS[:1], seq=[1]) == [1, 0]
     assert _read(seq=[1]) == [1, 0]
     assert _read(ids=[IDS[0], "run-8-1"]) == [1, 0]
     assert _read(seq=[1, 2**70]) == _read(seq=[1, -(2**70)]) == _read(saved=2**15) == [0, 0]
 
 
-def test_an_answer_that_is_none_numbers_nothing() -> None:
+def test_a_body_that_is_no_answer_of_trackd_has_no_numbers() -> None:
     for body in (b"", b"{}", b"\xff", b"[]", b'{"profile": {"id": "p"}}'):
         assert Reader(History("run", 2)).read(body, 7) == (None, [0, 0])
     assert _read(ids=[1, 2]) == _read(ids="ab") == [0, 0]

@@ -1,4 +1,4 @@
-"""What is written of a run: a page, figures and a history."""
+"""The outputs of a run: a page, figures and a history."""
 
 import dataclasses
 import io
@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,15 +35,15 @@ async def result(anyio_backend: object) -> Result:
         return await run(Plan(Target.at(url), "<source>", MIX, 2, calls=200), Silent())
 
 
-def test_the_page_needs_nothing_from_elsewhere(result: Result) -> None:
+def test_the_page_loads_no_other_resource(result: Result) -> None:
     page = report(result)
 
-    links = []
+    links: list[str | None] = []
 
     class Links(HTMLParser):
-        def handle_starttag(self, tag: str, attributes: list[tuple[str, str]]) -> None:
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             assert tag not in ("script", "link", "img", "iframe")
-            links.extend(value for name, value in attributes if name in ("src", "href", "xlink:href"))
+            links.extend(value for name, value in attrs if name in ("src", "href", "xlink:href"))
 
     Links().feed(page)
     assert links == []
@@ -67,14 +68,14 @@ def test_the_figures_are_one_json_document(result: Result) -> None:
     assert document["verdict"]["shortest"]["attempts"][0]["events"]
 
 
-def test_the_lines_say_what_was_sent_again_and_what_failed(result: Result) -> None:
+def test_the_lines_count_retries_and_failures(result: Result) -> None:
     result.measures.statuses[503] = 2
-    said = "\n".join(lines(result))
-    assert re.search(r"\d+ calls sent again, \d+ of them after a connection that was cut on purpose", said)
-    assert "2 answers 503 (Service Unavailable)" in said
+    text = "\n".join(lines(result))
+    assert re.search(r"\d+ calls sent again, \d+ of them after a connection that was cut on purpose", text)
+    assert "2 answers 503 (Service Unavailable)" in text
 
 
-def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_time(result: Result) -> None:
+def test_each_process_of_the_history_has_one_call_in_flight_at_a_time(result: Result) -> None:
     file = io.BytesIO()
     write_history(file, result)
     head, *entries, end = map(json.loads, file.getvalue().splitlines())
@@ -83,23 +84,25 @@ def test_the_history_can_be_followed_by_a_checker_that_knows_one_process_at_a_ti
     assert end == {"end": True, "attempts": len(result.history)}
     assert [entry["index"] for entry in entries] == list(range(len(entries)))
     assert sorted(entry["time"] for entry in entries) == [entry["time"] for entry in entries]
-    under_way, gone, first = {}, set(), {}
+    in_flight: dict[int, dict[str, Any]] = {}
+    ended: set[int] = set()
+    first: dict[int, list[int]] = {}
     for entry in entries:
         process, value = entry["process"], entry["value"]
-        assert process not in gone
+        assert process not in ended
         if entry["type"] == "invoke":
-            assert process not in under_way
-            under_way[process] = value
+            assert process not in in_flight
+            in_flight[process] = value
             continue
-        sent = under_way.pop(process)
+        sent = in_flight.pop(process)
         assert sent["call"] == value["call"]
         if entry["type"] == "info":
-            gone.add(process)
+            ended.add(process)
         else:
             assert len(value["seq"]) == len(sent["events"]) == 2
             assert first.setdefault(value["call"], value["seq"]) == value["seq"]
-    assert len(gone) == result.measures.cut
-    assert under_way == {}
+    assert len(ended) == result.measures.cut
+    assert in_flight == {}
 
 
 def test_the_document_of_the_format_shows_entries_as_they_are_written(result: Result) -> None:

@@ -33,7 +33,7 @@ MIX = Mix(clients=16, profiles=20, sessions_per_profile=3, hot=20, retries=20, f
 
 
 class Silent:
-    """Shows nothing, and counts what it is claimed."""
+    """Shows nothing, and counts the intervals."""
 
     def __init__(self) -> None:
         self.intervals = 0
@@ -50,7 +50,7 @@ def plan(url: str, calls: int | None = 400, **more: Any) -> Plan:
     return Plan(Target.at(url), SOURCE_ID, more.pop("mix", MIX), events_per_call=3, calls=calls, **more)
 
 
-async def against(damage: Damage, calls: int = 400, **more: Any) -> Result:
+async def against(damage: Damage, calls: int | None = 400, **more: Any) -> Result:
     async with answering(damage) as url:
         return await run(plan(url, calls, **more), Silent())
 
@@ -62,20 +62,20 @@ async def on_trackd(anyio_backend: object, serve: Callable[..., Process]) -> tup
     return await run(plan(server.url, 600, token=server.token), Silent()), server.db
 
 
-async def test_garbage_is_collected_before_and_after_the_load_and_not_within() -> None:
-    class Looking(Silent):
+async def test_garbage_is_collected_before_and_after_the_load_and_not_during_it() -> None:
+    class Observing(Silent):
         def __init__(self) -> None:
             super().__init__()
-            self.collects = set()
+            self.collects: set[bool] = set()
 
         def interval(self, interval: Interval, measures: Measures) -> None:
             self.collects.add(gc.isenabled())
 
-    looking = Looking()
+    observing = Observing()
 
     async with answering(nothing) as url:
-        await run(plan(url, None, duration_s=1.2), looking)
-    assert looking.collects == {False}
+        await run(plan(url, None, duration_s=1.2), observing)
+    assert observing.collects == {False}
     assert gc.isenabled()
 
 
@@ -96,7 +96,7 @@ def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answe
     on_trackd: tuple[Result, Path],
 ) -> None:
     history = on_trackd[0].history
-    first_answer = {}
+    first_answer: dict[int, float] = {}
     for attempt in sorted(range(len(history)), key=history.answered.__getitem__):
         first_answer.setdefault(history.session[attempt], history.answered[attempt])
     early = Counter(
@@ -107,7 +107,7 @@ def test_some_sessions_begin_with_calls_that_are_all_sent_before_the_first_answe
     assert sum(count >= 5 for count in early.values()) > 5
 
 
-async def test_an_event_that_goes_missing_after_its_answer_is_found_when_read_back(
+async def test_the_read_back_finds_that_an_answered_event_is_missing(
     serve: Callable[..., Process],
 ) -> None:
     server = serve()
@@ -157,17 +157,18 @@ def saved_again(answer: Answer) -> None:
         (saved_again, Rule.RETRIES),
     ],
 )
-async def test_a_server_that_breaks_a_promise_is_found_out(damage: Callable[..., Any], rule: Rule) -> None:
+async def test_a_server_that_breaks_a_promise_is_reported(damage: Damage, rule: Rule) -> None:
     result = await against(damage, mix=dataclasses.replace(MIX, profiles=5, sessions_per_profile=1))
     assert rule in result.verdict.counts
+    assert result.verdict.shortest is not None
     assert 1 <= len(result.verdict.shortest.attempts) <= 2
 
 
-async def test_the_raw_server_breaks_none_by_itself() -> None:
+async def test_the_raw_server_breaks_no_promise_by_itself() -> None:
     assert (await against(nothing)).verdict.counts == {}
 
 
-async def test_a_server_that_asks_to_wait_is_waited_for_and_violates_nothing() -> None:
+async def test_a_server_that_answers_503_is_called_again_and_violates_nothing() -> None:
     def busy(answer: Answer) -> None:
         if answer.call in (10, 20):
             raise BusyError
@@ -212,7 +213,7 @@ async def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they
     assert result.measures.duration_s > 0.7
 
 
-async def test_it_ends_after_its_time_and_says_what_was_never_sent() -> None:
+async def test_a_run_ends_after_its_duration_and_counts_the_calls_that_were_never_sent() -> None:
     def slow(answer: Answer) -> None:
         ends = time.monotonic() + 0.02
 
@@ -225,7 +226,7 @@ async def test_it_ends_after_its_time_and_says_what_was_never_sent() -> None:
     assert 50 < result.measures.late < 100
 
 
-async def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_stops_answering_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trackd.load.driver.SILENT_S", 0.3)
 
     async with contextlib.AsyncExitStack() as stack:
@@ -242,14 +243,14 @@ async def test_a_server_that_is_gone_for_good_ends_the_run(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("answered", "said"),
+    ("answered", "sentence"),
     [
         (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "is answered 404"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not as trackd answers"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "No server answers"),
     ],
 )
-async def test_what_is_no_trackd_is_said_before_anything_begins(answered: bytes, said: str) -> None:
+async def test_another_server_than_trackd_is_refused_before_the_run_begins(answered: bytes, sentence: str) -> None:
     async def load() -> None:
         async def answer(reader: StreamReader, writer: StreamWriter) -> None:
             await reader.readuntil(b"]}")
@@ -260,7 +261,7 @@ async def test_what_is_no_trackd_is_said_before_anything_begins(answered: bytes,
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             await run(plan("http://{}:{}".format(*server.sockets[0].getsockname())), Silent())
 
-    with pytest.raises(LoadError, match=said):
+    with pytest.raises(LoadError, match=sentence):
         await load()
 
 
@@ -272,7 +273,7 @@ async def test_a_source_that_requires_consent_is_refused(serve: Callable[..., Pr
     async def load() -> None:
         await run(dataclasses.replace(plan(server.url), source_id="strict"), Silent())
 
-    async def until_the_server_knows_it() -> None:
+    async def until_the_server_has_the_source() -> None:
         while True:
             try:
                 await load()
@@ -281,7 +282,7 @@ async def test_a_source_that_requires_consent_is_refused(serve: Callable[..., Pr
                     raise
 
     with pytest.raises(LoadError, match="requires consent"):
-        await until_the_server_knows_it()
+        await until_the_server_has_the_source()
 
 
 async def test_an_interrupted_run_is_judged(serve: Callable[..., Process]) -> None:
