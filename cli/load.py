@@ -77,7 +77,7 @@ def load(
             result = uvloop.run(run(plan, terminal))
         _print(result)
         _write(result, opened)
-    if result.gone:
+    if result.server_gone:
         raise CommandError(f"The server at {plan.target.url} stopped answering; the answers until then are judged.")
     if result.read_back_failed:
         raise CommandError(f"The stored events could not be read back: {result.not_read_back}.")

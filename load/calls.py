@@ -1,4 +1,4 @@
-"""A call as it is sent, and its answer as it is read."""
+"""Calls, the requests that carry them, and the answers."""
 
 from typing import Annotated
 
@@ -15,16 +15,16 @@ _Saved = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
 class Call:
     """One call. `claimed` is the number of the profile that it names, or NONE.
 
-    `again` is the kind of its retry: "" for none, "answered" after its answer, "cut" after a cut connection.
+    `retry` is the kind of its planned retry: "" for none, "answered" after its answer, "cut" after a cut connection.
     """
 
-    __slots__ = ("again", "attempt", "attempts", "claimed", "intended", "number", "request", "session")
+    __slots__ = ("attempt", "attempts", "claimed", "intended", "number", "request", "retry", "session")
 
-    def __init__(self, number: int, session: int, claimed: int, again: str) -> None:
+    def __init__(self, number: int, session: int, claimed: int, retry: str) -> None:
         self.number = number
         self.session = session
         self.claimed = claimed
-        self.again = again
+        self.retry = retry
         self.attempts = 0
         self.attempt = -1  # of the history
         self.intended = 0.0

@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:  # it does not speak HTTP
+        except httptools.HttpParserError:  # not HTTP
             self.close()
 
     def on_message_begin(self) -> None:

@@ -20,10 +20,10 @@ ANSWER_TIMEOUT_S = 60  # the server gives up after limits.call_timeout_s, 30 by 
 FINISH_S = 10  # after the end: for calls in flight, and for retries that are due
 SILENT_S = 90  # without any answer for so long the server counts as gone
 RECONNECT_S = 0.1
-LOOK_S = 0.05
-TIMER_S = 0.001  # uvloop rounds to that: of a shorter wait it would make none, and spin
-MOST_WAIT_S = 60
-MOST_FAULTS = 5  # answers 5xx to one call, 503 aside
+CHECK_INTERVAL_S = 0.05
+TIMER_S = 0.001  # uvloop rounds to that; after a shorter wait, rounded to none, the loop would spin
+MAX_WAIT_S = 60
+MAX_SERVER_ERRORS = 5  # answers 5xx to one call, 503 aside
 
 
 class Client:
@@ -53,14 +53,14 @@ class Driver:
     ) -> None:
         """The run ends after `calls` or `duration_s`, the one that is reached first."""
         self.measures = Measures()
-        self.gone = False  # the server did not answer any more
+        self.server_gone = False  # the server stopped answering
         self._target, self._writer, self._workload, self._history = target, writer, workload, history
         self._reader = Reader(history)
         self._tls = ssl.create_default_context() if target.tls else None
         self._clients = [Client(number) for number in range(clients)]
         self._by_connection: dict[Connection, Client] = {}
         self._idle: deque[Client] = deque()
-        self._again: deque[Call] = deque()
+        self._retries: deque[Call] = deque()
         self._step: list[Call] = []
         self._unfinished = 0
         self._calls = calls if calls is not None else 2**31 - 1
@@ -86,10 +86,10 @@ class Driver:
         for client in self._clients:
             if client.connection is not None:
                 client.connection.close()
-        self.measures.look(now - self._began)
+        self.measures.close_interval(now - self._began)
 
     def stop(self) -> None:
-        """Start no more calls; asked a second time, wait for none either."""
+        """Start no more calls. When called a second time, do not wait for answers either."""
         now = time.perf_counter()
         if self._ends <= now:
             self._deadline = now
@@ -111,15 +111,15 @@ class Driver:
         self._last_answer = now
         self.measures.statuses[status] += 1
         if status == 200:
-            self._took(call, now, body)
+            self._record_answer(call, now, body)
         else:
             self._history.end(call.attempt, now, status)
             if status in (429, 503):
-                wait = min(connection.retry_after or 1.0, MOST_WAIT_S)
+                wait = min(connection.retry_after or 1.0, MAX_WAIT_S)
                 self._loop.call_later(wait, self._resume, client, call, connection)
                 return
-            if status >= 500 and call.attempts <= MOST_FAULTS:
-                self._again.append(call)
+            if status >= 500 and call.attempts <= MAX_SERVER_ERRORS:
+                self._retries.append(call)
             else:
                 self._unfinished -= 1
         if connection.usable:
@@ -139,7 +139,7 @@ class Driver:
         self._reconnect(client)
         self._pump()
 
-    def _took(self, call: Call, now: float, body: bytes) -> None:
+    def _record_answer(self, call: Call, now: float, body: bytes) -> None:
         answer, seqs = self._reader.read(body, call.number)
         if answer is None:
             self._history.answer(call.attempt, now, "", 0, seqs)
@@ -148,13 +148,13 @@ class Driver:
             profile = self._history.answer(call.attempt, now, answer.profile.id, saved, seqs)
             self._workload.answered(call.session, profile)
         self.measures.answers += 1
-        if call.again:  # also a call that was to be cut, but was answered before
-            call.again = ""
-            self._again.append(call)
+        if call.retry:  # also a call that was answered before its connection was cut
+            call.retry = ""
+            self._retries.append(call)
         else:
             self._unfinished -= 1
         if call.intended:
-            self.measures.took(now - call.intended)
+            self.measures.record_latency(now - call.intended)
             call.intended = 0.0
 
     def _unanswered(self, client: Client, status: int) -> None:
@@ -162,7 +162,7 @@ class Driver:
         call, client.call, client.sent = client.call, None, NEVER
         assert call is not None
         self._history.end(call.attempt, NEVER, status)
-        self._again.append(call)
+        self._retries.append(call)
 
     # Sending.
 
@@ -171,8 +171,8 @@ class Driver:
         if self._done.is_set():  # a timer may come after the end
             return
         while self._idle:
-            if self._again:
-                self._send(self._idle.popleft(), self._again.popleft())
+            if self._retries:
+                self._send(self._idle.popleft(), self._retries.popleft())
                 continue
             if not self._step and not self._next_step():
                 break
@@ -198,7 +198,7 @@ class Driver:
                 self._loop.call_later(max(self._due - now, TIMER_S), self._wake)
             return False
         if not self._unfinished:
-            self._last_answer = now  # only now an answer can be expected
+            self._last_answer = now  # no answer was due before
         self._step = self._workload.next(self._calls - self._workload.calls)
         self._unfinished += len(self._step)
         intended = now
@@ -222,7 +222,7 @@ class Driver:
         call.attempts += 1
         if call.attempts > 1:
             self.measures.retries += 1
-        elif call.again == "cut":
+        elif call.retry == "cut":
             self._loop.call_later(self._workload.wait_before_cut(), self._cut, client, call, connection)
         connection.send(call.request)
 
@@ -230,19 +230,19 @@ class Driver:
         if client.call is not call or client.connection is not connection:
             return  # the answer was faster
         self.measures.cut += 1
-        call.again, call.intended = "", 0.0  # its latency is not the server's
+        call.retry, call.intended = "", 0.0  # the client caused its latency
         self._unanswered(client, CUT)
         connection.close()
         self._pump()
 
     def _resume(self, client: Client, call: Call, connection: Connection) -> None:
-        """Send a call again, after the wait that the server asked for."""
-        self._again.append(call)
+        """Send a call again, after the wait of the Retry-After header."""
+        self._retries.append(call)
         if client.connection is connection and connection.usable:
             self._idle.append(client)
         self._pump()
 
-    # Connections, and checks now and then.
+    # Connections, and periodic checks.
 
     async def _connect(self, client: Client) -> None:
         while not self._done.is_set():
@@ -267,12 +267,12 @@ class Driver:
 
     async def _watch(self) -> None:
         while not self._done.is_set():
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_INTERVAL_S)
             now = time.perf_counter()
             for client in self._clients:
                 if client.connection is not None and client.sent < now - ANSWER_TIMEOUT_S:
                     client.connection.close()
             self._pump()
-            self.gone = bool(self._unfinished) and now - self._last_answer > SILENT_S
-            if self.gone or now >= min(self._ends + FINISH_S, self._deadline):
+            self.server_gone = bool(self._unfinished) and now - self._last_answer > SILENT_S
+            if self.server_gone or now >= min(self._ends + FINISH_S, self._deadline):
                 self._done.set()

@@ -16,7 +16,7 @@ class Terminal:
 
     def __init__(self, calls: int | None, duration_s: float | None) -> None:
         self._console = Console(stderr=True)
-        self._wanted = f"of {calls} calls" if calls is not None else f"of {duration_s:g} s"
+        self._goal = f"of {calls} calls" if calls is not None else f"of {duration_s:g} s"
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "Terminal":
@@ -29,7 +29,7 @@ class Terminal:
 
     def interval(self, interval: Interval, measures: Measures) -> None:
         if self._live.is_started:
-            self._live.update(_table(interval, measures, self._wanted), refresh=True)
+            self._live.update(_table(interval, measures, self._goal), refresh=True)
 
     @contextlib.contextmanager
     def reading(self, profiles: int) -> Iterator[Callable[[int], None]]:
@@ -40,7 +40,7 @@ class Terminal:
             yield lambda done: progress.update(task, completed=done)
 
 
-def _table(interval: Interval, measures: Measures, wanted: str) -> Table:
+def _table(interval: Interval, measures: Measures, goal: str) -> Table:
     table = Table("", "answers/s", "p50 ms", "p99 ms", "errors", "retries")
     table.add_row(
         "last second",
@@ -51,7 +51,7 @@ def _table(interval: Interval, measures: Measures, wanted: str) -> Table:
         "",
     )
     table.add_row(
-        f"{measures.duration_s:.0f} s {wanted}",
+        f"{measures.duration_s:.0f} s {goal}",
         f"{measures.throughput:,.0f}",
         f"{measures.percentile_ms(50):.1f}",
         f"{measures.percentile_ms(99):.1f}",

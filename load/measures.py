@@ -29,7 +29,7 @@ class Interval:
 
 @dataclass
 class Measures:
-    """Counted by the driver; `look` closes an interval."""
+    """Counted by the driver; `close_interval` ends an interval."""
 
     answers: int = 0  # 200, of retries too
     retries: int = 0
@@ -37,10 +37,10 @@ class Measures:
     lost: int = 0
     late: int = 0  # open loop: calls that were due and never sent
     statuses: Counter[int] = field(default_factory=Counter)
-    latencies_s: list[float] = field(default_factory=list)  # of calls answered since the last look
+    latencies_s: list[float] = field(default_factory=list)  # of calls answered since the interval began
     intervals: list[Interval] = field(default_factory=list)
     histogram: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, HIGHEST_US, DIGITS))
-    _looked: float = 0.0
+    _interval_began: float = 0.0
     _answers: int = 0
     _errors: int = 0
 
@@ -49,23 +49,23 @@ class Measures:
         """Answers that are not 200, and connections that were lost but not cut on purpose."""
         return sum(count for status, count in self.statuses.items() if status != 200) + self.lost
 
-    def took(self, latency_s: float) -> None:
-        """Record the latency of an answered call. At once: many together would delay the clients."""
+    def record_latency(self, latency_s: float) -> None:
+        """Record the latency of an answered call. Each at once: many together would delay the clients."""
         self.latencies_s.append(latency_s)
         self.histogram.record_value(max(1, int(latency_s * 1e6)))
 
-    def look(self, now: float) -> Interval:
-        """Close an interval; `now` counts from the start of the run."""
+    def close_interval(self, now: float) -> Interval:
+        """End the current interval and return it; `now` counts from the start of the run."""
         latencies, self.latencies_s = sorted(self.latencies_s), []
         p50, p99, top = (
             [1e3 * latencies[min(int(share * len(latencies)), len(latencies) - 1)] for share in (0.5, 0.99, 1)]
             if latencies
             else (0.0, 0.0, 0.0)
         )
-        lasted = max(now - self._looked, 1e-9)
+        lasted = max(now - self._interval_began, 1e-9)
         answers, errors = self.answers - self._answers, self.errors - self._errors
-        interval = Interval(self._looked, lasted, answers, errors, p50, p99, top)
-        self._looked, self._answers, self._errors = now, self.answers, self.errors
+        interval = Interval(self._interval_began, lasted, answers, errors, p50, p99, top)
+        self._interval_began, self._answers, self._errors = now, self.answers, self.errors
         self.intervals.append(interval)
         return interval
 
@@ -74,8 +74,8 @@ class Measures:
 
     @property
     def duration_s(self) -> float:
-        return self._looked
+        return self._interval_began
 
     @property
     def throughput(self) -> float:
-        return self.answers / self._looked if self._looked else 0.0
+        return self.answers / self._interval_began if self._interval_began else 0.0

@@ -1,13 +1,13 @@
-"""One call before a run: is this trackd, does the source exist, are its events stored and numbered?"""
+"""One call before a run checks that the server is trackd and that it stores and numbers the events of the source."""
 
 from urllib.parse import quote
 
 import msgspec
 
-from trackd.load.asking import Asker
 from trackd.load.calls import Answer, Call, Reader, Writer
 from trackd.load.errors import LoadError
 from trackd.load.history import NONE, History
+from trackd.load.requester import Requester
 from trackd.load.target import Target
 
 
@@ -16,9 +16,9 @@ async def probe(target: Target, source_id: str, run: str, events_per_call: int, 
     call = Call(0, 0, NONE, "")
     history = History(f"{run}probe", events_per_call)
     Writer(target, source_id, history).write(call)
-    asker = Asker(target)
+    requester = Requester(target)
     try:
-        status, body = await asker.ask(call.request)
+        status, body = await requester.send(call.request)
         if status != 200:
             raise LoadError(_refused(target, source_id, status, body))
         answer, seqs = Reader(history).read(body, call.number)
@@ -29,18 +29,20 @@ async def probe(target: Target, source_id: str, run: str, events_per_call: int, 
             )
         _check(answer, seqs)
         if token is not None:
-            await _check_token(asker, target, answer.profile.id, token)
+            await _check_token(requester, target, answer.profile.id, token)
     except OSError as error:
         reason = str(error.strerror or error) or "no answer in time"
         raise LoadError(f"No server answers at {target.url} ({reason}): start one with `trackd serve`.") from None
     finally:
-        asker.close()
+        requester.close()
 
 
 def _refused(target: Target, source_id: str, status: int, body: bytes) -> str:
     detail = _detail(body)
     if status == 401:
-        return f"The server does not take the source {source_id!r} ({detail}): `trackd source list` shows its sources."
+        return (
+            f"The server does not accept the source {source_id!r} ({detail}): `trackd source list` shows its sources."
+        )
     if status in (404, 405):
         return f"{target.url}/track is answered {status}: give the address at which trackd serves."
     return f"The server refuses the calls of this load test with {status} ({detail})."
@@ -50,7 +52,7 @@ def _detail(body: bytes) -> str:
     try:
         return str(msgspec.json.decode(body)["detail"]).rstrip(".")
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return "without saying why"
+        return "no reason given"
 
 
 def _check(answer: Answer, seqs: list[int]) -> None:
@@ -63,16 +65,16 @@ def _check(answer: Answer, seqs: list[int]) -> None:
         )
 
 
-async def _check_token(asker: Asker, target: Target, profile_id: str, token: str) -> None:
-    status, body = await asker.ask(page_request(target, token, profile_id, 1))
+async def _check_token(requester: Requester, target: Target, profile_id: str, token: str) -> None:
+    status, body = await requester.send(page_request(target, token, profile_id, 1))
     if status == 401:
         raise LoadError("The token is not valid on this server: `trackd token list` shows its tokens.")
     if status != 200:
-        raise LoadError(f"What is stored cannot be read with this token: {status} ({_detail(body)}).")
+        raise LoadError(f"The stored events cannot be read with this token: {status} ({_detail(body)}).")
 
 
 def page_request(target: Target, token: str, profile_id: str, limit: int, cursor: str | None = None) -> bytes:
-    """Asks for a page of a profile's events, the newest first."""
+    """The request for a page of a profile's events, the newest first."""
     following = "" if cursor is None else f"&cursor={quote(cursor, safe='')}"
     path = f"/profile/{quote(profile_id, safe='')}/events?limit={limit}{following}"
     return target.head("GET", path, f"Authorization: Bearer {token}") + b"\r\n"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from trackd.load.asking import Asker
 from trackd.load.errors import NotReadBackError
 from trackd.load.history import History
 from trackd.load.probe import page_request
+from trackd.load.requester import Requester
 from trackd.load.stored import Stored
 from trackd.load.target import Target
 
@@ -29,14 +29,17 @@ class _Page(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Page).decode
 
 
-async def read_back(target: Target, token: str, history: History, moved: Callable[[int], None]) -> Stored:
-    """Calls `moved` with the number of profiles that are done. Raises NotReadBackError."""
+async def read_back(target: Target, token: str, history: History, report_progress: Callable[[int], None]) -> Stored:
+    """Read the events of all profiles of the run. Raises NotReadBackError.
+
+    `report_progress` is called with the number of profiles that are done.
+    """
     stored = Stored(history)
     profiles = iter(range(len(history.profile_ids)))
     try:
         async with asyncio.TaskGroup() as readers:
             for _ in range(READERS):
-                readers.create_task(_reader(target, token, history, profiles, stored, moved))
+                readers.create_task(_reader(target, token, history, profiles, stored, report_progress))
     except ExceptionGroup as group:
         first = group.exceptions[0]
         if isinstance(first, OSError):
@@ -46,22 +49,29 @@ async def read_back(target: Target, token: str, history: History, moved: Callabl
 
 
 async def _reader(
-    target: Target, token: str, history: History, profiles: Iterator[int], stored: Stored, moved: Callable[[int], None]
+    target: Target,
+    token: str,
+    history: History,
+    profiles: Iterator[int],
+    stored: Stored,
+    report_progress: Callable[[int], None],
 ) -> None:
-    asker = Asker(target)
+    requester = Requester(target)
     try:
         for profile in profiles:
-            await _profile(asker, target, token, history.profile_ids[profile], profile, stored)
+            await _profile(requester, target, token, history.profile_ids[profile], profile, stored)
             stored.profiles_read.add(profile)
-            moved(len(stored.profiles_read))
+            report_progress(len(stored.profiles_read))
     finally:
-        asker.close()
+        requester.close()
 
 
-async def _profile(asker: Asker, target: Target, token: str, profile_id: str, profile: int, stored: Stored) -> None:
+async def _profile(
+    requester: Requester, target: Target, token: str, profile_id: str, profile: int, stored: Stored
+) -> None:
     cursor: str | None = None
-    while profile_id:  # empty for an answer that could not be read
-        status, body = await asker.ask(page_request(target, token, profile_id, PAGE, cursor))
+    while profile_id:  # empty for an answer that was not valid
+        status, body = await requester.send(page_request(target, token, profile_id, PAGE, cursor))
         if status == 404:
             return
         if status != 200:

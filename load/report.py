@@ -9,25 +9,25 @@ from typing import Any
 import pygal
 from pygal.style import CleanStyle
 
-from trackd.load.drawing import svg
+from trackd.load.charts import svg
 from trackd.load.history import OK, History
 from trackd.load.measures import Interval
 from trackd.load.run import Result
 from trackd.load.summary import attempt_document, judged, lines, summary
 
 PAGE = Path(__file__).with_name("report.html")
-MOST_POINTS = 300
+MAX_POINTS = 300
 SHORTEST_S = 0.5
 NINES = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100)
 
 
 def report(result: Result) -> str:
-    """The page."""
+    """The HTML of the page."""
     verdict, intervals = result.verdict, _shown(result.measures.intervals)
-    said = "No violation" if not verdict.violations else f"Violations: {verdict.violations}"
+    heading = "No violation" if not verdict.violations else f"Violations: {verdict.violations}"
     return Template(PAGE.read_text()).substitute(
         title=escape(f"trackd load: {result.plan.target.url}"),
-        verdict=escape(said),
+        verdict=escape(heading),
         verdict_class="bad" if verdict.violations else "good",
         lines="\n".join(f"<li>{escape(line)}</li>" for line in lines(result)),
         rules="\n".join(_row(*row) for row in judged(result)),
@@ -91,7 +91,7 @@ def _over_time(title: str, unit: str, intervals: list[Interval]) -> Any:
 def _calls_per_profile(history: History) -> str:
     answered = zip(history.profile, history.status, strict=True)
     counts = sorted(Counter(profile for profile, status in answered if status == OK).values(), reverse=True)
-    every = -(-len(counts) // MOST_POINTS) or 1
+    every = -(-len(counts) // MAX_POINTS) or 1
     shown = counts[::every]
     title = "Answered calls per profile"
     options = {"logarithmic": True, "show_legend": False, "show_minor_x_labels": False}
@@ -103,13 +103,13 @@ def _calls_per_profile(history: History) -> str:
 
 
 def _shown(intervals: list[Interval]) -> list[Interval]:
-    """A long run's intervals in at most MOST_POINTS points, none of which hides an error or the worst latency.
+    """A long run's intervals in at most MAX_POINTS points, none of which hides an error or the worst latency.
 
     A part of a second at the end is left out: it would look like a drop.
     """
     if len(intervals) > 1 and intervals[-1].lasted < SHORTEST_S:
         intervals = intervals[:-1]
-    step = -(-len(intervals) // MOST_POINTS) or 1
+    step = -(-len(intervals) // MAX_POINTS) or 1
     return [_joined(intervals[start : start + step]) for start in range(0, len(intervals), step)]
 
 

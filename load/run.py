@@ -49,7 +49,7 @@ class Result:
     verdict: Verdict
     not_read_back: str | None
     read_back_failed: bool
-    gone: bool
+    server_gone: bool
 
 
 class Display(Protocol):
@@ -82,21 +82,21 @@ async def run(plan: Plan, display: Display) -> Result:
         watching.cancel()
     stored, why, failed = await _stored(plan, history, display)
     verdict = judge(history, stored)
-    return Result(plan, history, stored, driver.measures, verdict, why, failed, driver.gone)
+    return Result(plan, history, stored, driver.measures, verdict, why, failed, driver.server_gone)
 
 
 async def _watch(driver: Driver, display: Display) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
-        display.interval(driver.measures.look(driver.elapsed), driver.measures)
+        display.interval(driver.measures.close_interval(driver.elapsed), driver.measures)
 
 
 async def _stored(plan: Plan, history: History, display: Display) -> tuple[Stored | None, str | None, bool]:
     """The events that were read back; or None, the reason, and whether that is a failure."""
     if plan.token is None:
         return None, "no token was given", False
-    with display.reading(len(history.profile_ids)) as moved:
-        reading = asyncio.create_task(read_back(plan.target, plan.token, history, moved))
+    with display.reading(len(history.profile_ids)) as report_progress:
+        reading = asyncio.create_task(read_back(plan.target, plan.token, history, report_progress))
         with _interrupts(reading.cancel):
             try:
                 return await reading, None, False
@@ -108,7 +108,7 @@ async def _stored(plan: Plan, history: History, display: Display) -> tuple[Store
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Without the garbage collector, which would stop the run for a walk through all that was recorded."""
+    """Without the garbage collector, which would stop the clients while it walks through the whole history."""
     gc.disable()
     try:
         yield

@@ -14,7 +14,7 @@ class Stored:
         self.seqs = array("q", bytes(8 * self.calls * history.events_per_call))  # 0: not found
         self.profiles = array("i", [NONE]) * len(self.seqs)  # the profile in which it was found
         self.profiles_read: set[int] = set()
-        self.twice: list[tuple[int, int]] = []  # call and profile
+        self.duplicates: list[tuple[int, int]] = []  # call and profile
 
     def add(self, profile: int, event_id: str, seq: int) -> None:
         """Add an event of a profile. Events of other runs are ignored."""
@@ -24,7 +24,7 @@ class Stored:
         call, position = found
         place = call * self._history.events_per_call + position
         if self.seqs[place]:
-            self.twice.append((call, profile))
+            self.duplicates.append((call, profile))
         self.seqs[place] = seq
         self.profiles[place] = profile
 

@@ -1,4 +1,4 @@
-"""A run as one JSON document, and in words."""
+"""A run as one JSON document, and as sentences."""
 
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +10,7 @@ from trackd.load.verdict import Rule
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """What `--json` writes."""
+    """The document that `--json` writes."""
     plan, measures, verdict = result.plan, result.measures, result.verdict
     mix = plan.mix
     return {
@@ -41,7 +41,7 @@ def summary(result: Result) -> dict[str, Any]:
         "unanswered_calls": unanswered(result.history),
         "never_sent": measures.late,
         "profiles": sum(bool(profile_id) for profile_id in result.history.profile_ids),
-        "server_gone": result.gone,
+        "server_gone": result.server_gone,
         "verdict": {
             "violations": {rule.name.lower(): verdict.counts.get(rule, 0) for rule in verdict.judged},
             "read_back": result.not_read_back or "done",
@@ -66,7 +66,7 @@ def latencies(result: Result) -> dict[str, float]:
 
 
 def unanswered(history: History) -> int:
-    """Calls that no attempt brought an answer 200 to."""
+    """The number of calls that were never answered 200."""
     calls = set(history.call)
     return len(calls - {call for call, status in zip(history.call, history.status, strict=True) if status == OK})
 
@@ -108,27 +108,27 @@ def outcome(status: int) -> str:
 
 
 def lines(result: Result) -> list[str]:
-    """What happened, without the verdict."""
+    """The figures of a run as sentences, without the verdict."""
     measures, plan = result.measures, result.plan
-    said = [
+    sentences = [
         f"{measures.answers:,} answers in {measures.duration_s:.1f} s: {measures.throughput:,.0f} a second",
         "latency in ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latencies(result).items()),
         f"{measures.retries} calls sent again, {measures.cut} of them after a connection that was cut on purpose",
     ]
     if plan.rate is not None:
-        said[1] += f" (open loop, {plan.rate:g} calls a second, from when each was due)"
-    said += [
+        sentences[1] += f" (open loop, {plan.rate:g} calls a second, from when each was due)"
+    sentences += [
         f"{count} answers {status} {_phrase(status)}".rstrip()
         for status, count in sorted(measures.statuses.items())
         if status != OK
     ]
     if measures.lost:
-        said.append(f"{measures.lost} connections were lost with a call under way")
+        sentences.append(f"{measures.lost} connections were lost with a call in flight")
     if missing := unanswered(result.history):
-        said.append(f"{missing} calls were never answered")
+        sentences.append(f"{missing} calls were never answered")
     if measures.late:
-        said.append(f"{measures.late} calls were due and never sent: the server did not keep up with the rate")
-    return said
+        sentences.append(f"{measures.late} calls were due and never sent: the server did not keep up with the rate")
+    return sentences
 
 
 def _phrase(status: int) -> str:

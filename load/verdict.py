@@ -26,7 +26,7 @@ class Rule(StrEnum):
     READ_BACK = "no answered event is missing when read back, none is stored in part or twice"
 
 
-MOST_REFUSALS = 5  # a busy server answers 503 now and then, but not the same call so often
+MAX_REFUSALS = 5  # a busy server answers 503 now and then, but not the same call so often
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,20 @@ def _first_answers(case: _Judge) -> None:
 
 def _retries(case: _Judge) -> None:
     history, n = case.history, case.history.events_per_call
-    again: dict[int, list[int]] = {}
+    retries: dict[int, list[int]] = {}
     for attempt, call in enumerate(history.call):
         if case.first_attempt[call] != attempt:
-            again.setdefault(call, []).append(attempt)
+            retries.setdefault(call, []).append(attempt)
     for attempt, call in enumerate(history.call):
         if case.first_attempt[call] != attempt:
             continue
-        attempts = [attempt, *again.get(call, ())]
+        attempts = [attempt, *retries.get(call, ())]
         answered = [each for each in attempts if history.status[each] == OK]
         first = case.source[call]
         refused = [each for each in attempts if history.status[each] >= 500]
-        if not answered and len(refused) >= MOST_REFUSALS:
+        if not answered and len(refused) >= MAX_REFUSALS:
             case.violated(
-                Rule.ANSWERED, f"a call was sent {len(attempts)} times and never answered 200", *refused[:MOST_REFUSALS]
+                Rule.ANSWERED, f"a call was sent {len(attempts)} times and never answered 200", *refused[:MAX_REFUSALS]
             )
         for each in answered:
             if history.profile[each] != history.profile[first]:
@@ -254,7 +254,7 @@ def _read_back(case: _Judge, stored: Stored) -> None:
             case.violated(verdict, f"the events are stored with the numbers {read}", source)
         elif any(profile != history.profile[source] for profile in stored.profiles_of(call)):
             case.violated(verdict, "the events are stored in another profile", source)
-    for call, profile in stored.twice:
+    for call, profile in stored.duplicates:
         case.violated(
             verdict,
             f"an event is stored twice, the second time in profile {history.profile_ids[profile]}",

@@ -68,9 +68,9 @@ class Workload:
 
     def _call(self, session: int, claimed: int) -> Call:
         drawn = self._retried.random()
-        again = "" if drawn >= self._retries else "cut" if drawn < self._retries / 2 else "answered"
+        retry = "" if drawn >= self._retries else "cut" if drawn < self._retries / 2 else "answered"
         self.calls += 1
-        return Call(self.calls - 1, session, claimed, again)
+        return Call(self.calls - 1, session, claimed, retry)
 
     def wait_before_cut(self) -> float:
         """Seconds; half of the connections are cut as soon as the call is written."""

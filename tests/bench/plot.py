@@ -4,7 +4,7 @@ import pygal
 from pygal.style import Style
 
 from tests.bench.figures import Medians, Result
-from trackd.load.drawing import svg
+from trackd.load.charts import svg
 
 GREY = "#808890"  # is read on white and on black
 COLOURS = {"trackd": "#2f81f7"}

@@ -1,4 +1,4 @@
-"""The command as a person at a shell meets it."""
+"""Fixtures for the tests of `cli/`, which run the command as a user does."""
 
 import json
 import os
@@ -35,9 +35,9 @@ def trackd(tmp_path: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def sentence() -> Callable[..., str]:
-    """What a failed command says on stderr beside log lines: one sentence."""
+    """The error of a failed command: the one sentence on stderr, apart from log lines."""
 
-    def said(result: Result, code: int) -> str:
+    def read(result: Result, code: int) -> str:
         lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]
         assert len(lines) == 1, result.stderr
         assert lines[0].startswith("trackd: ")
@@ -46,7 +46,7 @@ def sentence() -> Callable[..., str]:
         assert result.stdout == ""
         return lines[0].removeprefix("trackd: ")
 
-    return said
+    return read
 
 
 @pytest.fixture

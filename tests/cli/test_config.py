@@ -38,5 +38,5 @@ def test_the_file_may_be_named_by_flag_or_variable_and_the_flag_wins(trackd: Tra
 
 
 def test_a_bad_setting_ends_with_2_and_a_sentence(trackd: Trackd, sentence: Sentence) -> None:
-    said = sentence(trackd("config", TRACKD_SERVER_PORT="http"), 2)
-    assert said.startswith("The setting server.port = 'http' (from the environment as TRACKD_SERVER_PORT)")
+    message = sentence(trackd("config", TRACKD_SERVER_PORT="http"), 2)
+    assert message.startswith("The setting server.port = 'http' (from the environment as TRACKD_SERVER_PORT)")

@@ -81,7 +81,7 @@ def test_what_cannot_begin_is_a_sentence_and_exit_code_2(
     source = ["--source", SOURCE_ID]
 
     assert "start one with `trackd serve`" in sentence(trackd("load", "http://127.0.0.1:1", *source), 2)
-    assert "does not take the source 'none'" in sentence(trackd("load", server.url, "--source", "none"), 2)
+    assert "does not accept the source 'none'" in sentence(trackd("load", server.url, "--source", "none"), 2)
     assert "is no address of a server" in sentence(trackd("load", "localhost:8686", *source), 2)
     assert "give the address at which trackd serves" in sentence(trackd("load", server.url + "/else", *source), 2)
     assert "token is not valid" in sentence(trackd("load", server.url, *source, "--token", "wrong"), 2)

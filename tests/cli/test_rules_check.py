@@ -24,7 +24,7 @@ def test_check_of_a_sound_file_prints_the_number_of_its_entries(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("rule = 1", "rule = 1 is not allowed"),
         ("[[rule]\n", "it is not valid TOML"),
@@ -56,40 +56,40 @@ def test_check_of_a_sound_file_prints_the_number_of_its_entries(
     ],
 )
 def test_check_prints_the_place_of_the_first_fault(
-    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], text: str, said: str
+    trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], text: str, message: str
 ) -> None:
     write("rules.toml", text)
     checked = sentence(trackd("rules", "check", "rules.toml"), 2)
     assert checked.startswith("rules.toml: ")
-    assert said in checked
+    assert message in checked
 
 
 def test_serve_fails_on_a_fault_before_it_creates_a_database_however_the_file_is_named(
     trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path], tmp_path: Path
 ) -> None:
     write("rules.toml", RULES.replace("traits.public.city", "trait.city"))
-    said = sentence(trackd("rules", "check", "rules.toml"), 2)
-    assert sentence(trackd("serve", "--rules", "rules.toml"), 2) == said
-    assert sentence(trackd("serve", TRACKD_RULES_PATH="rules.toml"), 2) == said
+    message = sentence(trackd("rules", "check", "rules.toml"), 2)
+    assert sentence(trackd("serve", "--rules", "rules.toml"), 2) == message
+    assert sentence(trackd("serve", TRACKD_RULES_PATH="rules.toml"), 2) == message
     write("trackd.toml", '[rules]\npath = "rules.toml"\n')
-    assert sentence(trackd("serve"), 2) == said
+    assert sentence(trackd("serve"), 2) == message
     assert {path.name for path in tmp_path.iterdir()} == {"rules.toml", "trackd.toml"}
 
 
 def test_a_file_that_does_not_exist_fails_with_a_sentence(
     trackd: Callable[..., Result], sentence: Callable[..., str]
 ) -> None:
-    said = "none.toml: the rules file cannot be read: No such file or directory."
-    assert sentence(trackd("rules", "check", "none.toml"), 2) == said
-    assert sentence(trackd("serve", "--rules", "none.toml"), 2) == said
+    message = "none.toml: the rules file cannot be read: No such file or directory."
+    assert sentence(trackd("rules", "check", "none.toml"), 2) == message
+    assert sentence(trackd("serve", "--rules", "none.toml"), 2) == message
 
 
 def test_try_ends_like_check_when_the_rules_have_a_fault(
     trackd: Callable[..., Result], sentence: Callable[..., str], write: Callable[..., Path]
 ) -> None:
     write("rules.toml", STEP % 'target = "pii", value = 1')
-    said = sentence(trackd("rules", "try", "rules.toml", "--event", "none.json"), 2)
-    assert said.startswith('rules.toml: rule "a", step 1: `pii` is no target')
+    message = sentence(trackd("rules", "try", "rules.toml", "--event", "none.json"), 2)
+    assert message.startswith('rules.toml: rule "a", step 1: `pii` is no target')
 
 
 def test_config_prints_the_rules_file_in_force_and_its_origin(

@@ -156,7 +156,7 @@ def test_try_reports_a_call_that_would_be_refused(trackd: Callable[..., Result],
 
 
 @pytest.mark.parametrize(
-    ("event", "profile", "said"),
+    ("event", "profile", "message"),
     [
         (None, None, "event.json cannot be read: No such file or directory."),
         ("{", None, "event.json is not JSON: "),
@@ -186,7 +186,7 @@ def test_a_file_that_try_cannot_use_fails_with_a_sentence(
     write: Callable[..., Path],
     event: Any,
     profile: Any,
-    said: str,
+    message: str,
 ) -> None:
     write("rules.toml", RULES)
     arguments = ["rules", "try", "rules.toml", "--event", "event.json"]
@@ -195,4 +195,4 @@ def test_a_file_that_try_cannot_use_fails_with_a_sentence(
     if profile is not None:
         write("profile.json", profile)
         arguments += ["--profile", "profile.json"]
-    assert sentence(trackd(*arguments), 1).startswith(said)
+    assert sentence(trackd(*arguments), 1).startswith(message)

@@ -89,16 +89,16 @@ def test_a_source_can_be_disabled_enabled_and_removed(trackd: Trackd, db: Path) 
 
 def test_an_id_is_taken_only_once(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     before = stored(db)
-    said = sentence(trackd("source", "add", "--id", "shop", "--name", "Another shop"), 1)
-    assert said == "There is a source shop already: choose another --id."
+    message = sentence(trackd("source", "add", "--id", "shop", "--name", "Another shop"), 1)
+    assert message == "There is a source shop already: choose another --id."
     assert stored(db) == before
 
 
 @pytest.mark.parametrize("verb", ["show", "disable", "remove"])
 def test_an_unknown_source_is_named(trackd: Trackd, sentence: Sentence, db: Path, verb: str) -> None:
     before = stored(db)
-    said = sentence(trackd("source", verb, "nobody"), 1)
-    assert said == "There is no source nobody in trackd.db: `trackd source list` shows all."
+    message = sentence(trackd("source", verb, "nobody"), 1)
+    assert message == "There is no source nobody in trackd.db: `trackd source list` shows all."
     assert stored(db) == before
 
 
@@ -130,8 +130,8 @@ def test_a_name_that_is_no_text_is_refused_without_a_traceback(trackd: Trackd) -
 
 
 def test_a_missing_database_is_named_and_not_made(trackd: Trackd, sentence: Sentence, tmp_path: Path) -> None:
-    said = sentence(trackd("source", "list", "--db", "missing.db"), 1)
-    assert said == "There is no database missing.db: start `trackd serve` first, or name another with --db."
+    message = sentence(trackd("source", "list", "--db", "missing.db"), 1)
+    assert message == "There is no database missing.db: start `trackd serve` first, or name another with --db."
     assert list(tmp_path.iterdir()) == []
 
 

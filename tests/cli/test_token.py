@@ -77,15 +77,15 @@ def test_a_revoked_token_is_gone_and_its_name_may_be_used_again(trackd: Trackd, 
 def test_a_name_is_taken_only_once(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     trackd("token", "new", "viewer")
     before = stored(db)
-    said = sentence(trackd("token", "new", "viewer", "--scope", "admin"), 1)
-    assert said == "There is a token viewer already: revoke it first, or choose another name."
+    message = sentence(trackd("token", "new", "viewer", "--scope", "admin"), 1)
+    assert message == "There is a token viewer already: revoke it first, or choose another name."
     assert stored(db) == before
 
 
 def test_an_unknown_token_is_named(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     trackd("token", "new", "viewer")
-    said = sentence(trackd("token", "revoke", "nobody"), 1)
-    assert said == "There is no token nobody in trackd.db: `trackd token list` shows all."
+    message = sentence(trackd("token", "revoke", "nobody"), 1)
+    assert message == "There is no token nobody in trackd.db: `trackd token list` shows all."
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_a_bad_argument_is_refused_and_nothing_is_made(
 def test_a_missing_database_is_named_and_not_made(
     trackd: Trackd, sentence: Sentence, tmp_path: Path, arguments: list[str]
 ) -> None:
-    said = sentence(trackd("token", *arguments, "--db", "missing.db"), 1)
-    assert said == "There is no database missing.db: start `trackd serve` first, or name another with --db."
+    message = sentence(trackd("token", *arguments, "--db", "missing.db"), 1)
+    assert message == "There is no database missing.db: start `trackd serve` first, or name another with --db."
     assert list(tmp_path.iterdir()) == []

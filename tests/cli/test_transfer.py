@@ -135,8 +135,8 @@ def test_what_cannot_be_exported_or_written_is_named_and_leaves_no_file(
 def test_an_export_that_is_damaged_half_way_leaves_what_was_there(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     execute(db, "UPDATE event SET tags = '7' WHERE type = 'd'")
     db.with_name("out.jsonl").write_text("the last one")
-    said = sentence(trackd("export", "--output", "out.jsonl"), 1)
-    assert "a row in event that is not as trackd writes them (number 5" in said
+    message = sentence(trackd("export", "--output", "out.jsonl"), 1)
+    assert "a row in event that is not as trackd writes them (number 5" in message
     assert db.with_name("out.jsonl").read_text() == "the last one"
     assert list(db.parent.glob("*.part")) == []
 
@@ -152,9 +152,9 @@ def test_a_damaged_file_is_refused_in_one_sentence_and_no_database_is_made(
     trackd: Trackd, sentence: Sentence, db: Path
 ) -> None:
     db.with_name("cut.jsonl").write_bytes(b"".join(exported(db))[:-100])
-    said = sentence(trackd("import", "cut.jsonl", "--db", "new.db"), 1)
-    assert said.startswith("cut.jsonl is not imported, line ")
-    assert said.endswith("it was cut off.")
+    message = sentence(trackd("import", "cut.jsonl", "--db", "new.db"), 1)
+    assert message.startswith("cut.jsonl is not imported, line ")
+    assert message.endswith("it was cut off.")
     assert not db.with_name("new.db").exists()
     assert sentence(trackd("import", "missing.jsonl"), 1) == "missing.jsonl cannot be read: No such file or directory."
     assert sentence(trackd("import", "."), 1) == ". cannot be read: Is a directory."

@@ -1,15 +1,15 @@
 from trackd.load.measures import Measures
 
 
-def test_an_interval_has_what_happened_since_the_last_look() -> None:
+def test_an_interval_has_what_happened_since_the_last_interval() -> None:
     measures = Measures()
     for latency_ms in range(1, 101):
-        measures.took(latency_ms / 1e3)
+        measures.record_latency(latency_ms / 1e3)
     measures.answers += 100
-    first = measures.look(2.0)
+    first = measures.close_interval(2.0)
     measures.statuses[503] += 1
     measures.lost += 1
-    second = measures.look(3.0)
+    second = measures.close_interval(3.0)
 
     assert (first.answers, first.rate, first.errors) == (100, 50, 0)
     assert (first.p50_ms, first.p99_ms, first.max_ms) == (51, 100, 100)
@@ -20,8 +20,8 @@ def test_an_interval_has_what_happened_since_the_last_look() -> None:
 def test_percentiles_are_of_the_whole_run_to_three_digits() -> None:
     measures = Measures()
     for latency_us in range(1, 10_001):
-        measures.took(latency_us / 1e6)
-        measures.look(float(latency_us))
+        measures.record_latency(latency_us / 1e6)
+        measures.close_interval(float(latency_us))
     assert abs(measures.percentile_ms(50) - 5) < 0.01
     assert abs(measures.percentile_ms(99.9) - 9.99) < 0.01
     assert Measures().percentile_ms(50) == 0

@@ -231,13 +231,13 @@ async def test_a_server_that_stops_answering_ends_the_run(monkeypatch: pytest.Mo
 
     async with contextlib.AsyncExitStack() as stack:
 
-        def gone(answer: Answer) -> None:
+        def leave(answer: Answer) -> None:
             if answer.call > 50:
                 raise GoneError
 
-        url = await stack.enter_async_context(answering(gone))
+        url = await stack.enter_async_context(answering(leave))
         result = await run(plan(url, 100, mix=dataclasses.replace(MIX, retries=0)), Silent())
-    assert result.gone
+    assert result.server_gone
     assert result.verdict.counts == {}
     assert 0 < result.measures.answers < 100
 

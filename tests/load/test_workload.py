@@ -39,7 +39,7 @@ def test_shares_are_kept() -> None:
     workload = _workload(hot=50, retries=20)
     calls = [call for _ in range(10_000) for call in workload.next(1)]
     hot = sum(call.session < 2 for call in calls)
-    again = Counter(call.again for call in calls)
+    retry = Counter(call.retry for call in calls)
     assert 5_300 < hot < 5_700  # half, and a tenth of the other half
-    assert 900 < again["cut"] < 1_100
-    assert 900 < again["answered"] < 1_100
+    assert 900 < retry["cut"] < 1_100
+    assert 900 < retry["answered"] < 1_100

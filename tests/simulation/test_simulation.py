@@ -15,7 +15,7 @@ from tests.simulation.violation import Violation
 from tests.simulation.world import play
 
 ROOT = Path(__file__).parent.parent.parent
-MOST_SEEDS = 40  # about 9,000 steps
+MAX_SEEDS = 40  # about 9,000 steps
 
 
 @pytest.mark.parametrize("number", [20, pytest.param(100, marks=pytest.mark.slow)])
@@ -39,14 +39,14 @@ def test_a_seed_makes_the_same_history_and_other_seeds_others() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_simulation_catches_the_mutant(mutant: Any) -> None:
-    played = play_seeds(1, mutant, number=MOST_SEEDS)
+    played = play_seeds(1, mutant, number=MAX_SEEDS)
     assert played.failing is not None
     assert play_seeds(played.failing, number=1).failing is None, "the mutant is removed afterwards"
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_a_shrunk_history_shows_the_fault_of_a_mutant_in_a_few_steps(mutant: Any) -> None:
-    failing = play_seeds(1, mutant, number=MOST_SEEDS).failing
+    failing = play_seeds(1, mutant, number=MAX_SEEDS).failing
     assert failing is not None
     with MUTANTS[mutant]():
         short = shrunk(history(failing))

@@ -1,4 +1,4 @@
-"""Plots as self-contained SVG."""
+"""Charts as self-contained SVG."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Single requests that are not measured: the probe before a run, and the reading after it."""
+"""Single requests, which are not measured: the probe before a run, and the reading after it."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ from trackd.load.connection import Connection
 from trackd.load.target import Target
 
 TIMEOUT_S = 60
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 
-class Asker:
+class Requester:
     """Sends one request at a time, on a connection that is opened on demand."""
 
     def __init__(self, target: Target) -> None:
@@ -20,14 +20,14 @@ class Asker:
         self._connection: Connection | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Returns status and body. After a 429 or 503 waits and sends the request again. Raises OSError."""
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Returns status and body. After a 429 or 503 it waits and sends the request again. Raises OSError."""
         status, body = 0, b""
-        for tries in range(1, MOST_TRIES + 1):
+        for tries in range(1, MAX_TRIES + 1):
             try:
-                status, body = await self._ask_once(request)
+                status, body = await self._send_once(request)
             except OSError:
-                if tries == MOST_TRIES or self._connection is None:
+                if tries == MAX_TRIES or self._connection is None:
                     raise
                 self._connection = None  # it may have been idle for too long
                 continue
@@ -36,7 +36,7 @@ class Asker:
             await asyncio.sleep((self._connection and self._connection.retry_after) or 1.0)
         return status, body
 
-    async def _ask_once(self, request: bytes) -> tuple[int, bytes]:
+    async def _send_once(self, request: bytes) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         if self._connection is None or not self._connection.usable:
             self._connection = None
