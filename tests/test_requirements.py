@@ -43,15 +43,15 @@ def applies(requirement: Requirement, extras: set[str]) -> bool:
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
 
 
-def test_the_list_for_running_is_what_trackd_depends_on_and_no_more() -> None:
+def test_requirements_txt_has_the_dependencies_of_trackd_and_no_more() -> None:
     assert set(pins("requirements.txt")) == closure(RUNTIME)
 
 
-def test_the_list_for_tools_is_what_the_dev_group_brings_besides_and_no_more() -> None:
+def test_requirements_dev_txt_adds_the_dev_group_and_no_more() -> None:
     assert set(pins("requirements-dev.txt")) == closure(DEV) - closure(RUNTIME)
 
 
-def test_the_list_for_tools_starts_with_the_list_for_running() -> None:
+def test_requirements_dev_txt_includes_requirements_txt() -> None:
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
     assert next(line for line in lines if not line.startswith("#")) == "-r requirements.txt"
 

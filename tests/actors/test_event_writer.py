@@ -42,7 +42,7 @@ def test_a_first_call_is_written_at_once(start_actors: StartActors) -> None:
     assert [len(batch) for batch in actors.batches] == [1]
 
 
-def test_what_arrives_while_a_batch_commits_is_the_next_batch_in_order(start_actors: StartActors) -> None:
+def test_calls_that_arrive_during_a_commit_are_the_next_batch_in_order(start_actors: StartActors) -> None:
     actors = start_actors(two_profiles())
     numbers = [actors.track(Make.call(session)) for session in "abaabb"]
     assert [len(batch) for batch in actors.batches] == [1]

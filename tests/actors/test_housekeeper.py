@@ -28,7 +28,7 @@ def with_old_events(actors: BareActors, count: int) -> None:
         actors.commit()
 
 
-def test_without_a_limit_nothing_is_asked_of_the_writer(start_actors: StartActors) -> None:
+def test_without_a_limit_the_writer_receives_no_deletion(start_actors: StartActors) -> None:
     actors = start_actors(Make.store())
 
     actors.tick()
@@ -64,7 +64,7 @@ def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(start_actors: Start
     assert not actors.batches
 
 
-def test_when_nothing_is_left_the_next_look_is_a_minute_later(start_actors: StartActors) -> None:
+def test_when_nothing_is_left_the_next_step_is_a_minute_later(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
     actors.tick()
     actors.commit()

@@ -31,5 +31,5 @@ def test_a_target_is_met_on_its_side_of_the_limit(target: Target, met: bool) -> 
     assert target.met is met
 
 
-def test_each_round_goes_the_other_way() -> None:
+def test_each_round_has_the_reverse_order() -> None:
     assert in_turns(["a", "b", "c"], 3) == ["a", "b", "c", "c", "b", "a", "a", "b", "c"]

@@ -29,5 +29,5 @@ def test_lockdb_keeps_profiles_apart_and_numbers_their_events(tmp_path: Path, mo
     assert [row["seq"] for row in stored] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_body_has_as_many_events_as_are_wanted() -> None:
+def test_a_body_has_the_given_number_of_events() -> None:
     assert [len(json.loads(body(events))["events"]) for events in (1, 3, 100)] == [1, 3, 100]

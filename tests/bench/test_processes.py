@@ -23,7 +23,7 @@ def pythons() -> Iterator[list[int]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports shared pages")
-def test_what_processes_share_is_what_their_sum_has_too_often(pythons: list[int]) -> None:
+def test_memory_that_processes_share_is_counted_once(pythons: list[int]) -> None:
     one, two, three = (shared_mb(pythons[:number]) for number in (1, 2, 3))
     assert one == 0
     assert 0 < two < rss_mb(pythons[0])

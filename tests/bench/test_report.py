@@ -32,7 +32,7 @@ def test_the_json_holds_all_rounds_the_medians_and_whether_targets_are_met() -> 
     assert [each["met"] for each in scenario["targets"]] == [False, True]
 
 
-def test_terminal_and_markdown_say_the_same() -> None:
+def test_terminal_and_markdown_show_the_same_figures() -> None:
     terminal = Console(file=io.StringIO(), width=100)
     show(RESULT, terminal)
     for report in (terminal.file.getvalue(), markdown([RESULT])):  # type: ignore[attr-defined]

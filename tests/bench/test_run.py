@@ -22,7 +22,7 @@ def test_a_real_server_is_measured(tmp_path: Path) -> None:
     assert found.cpu_us > 10
 
 
-def test_without_wrk_the_run_ends_with_a_sentence_that_says_how_to_get_it(
+def test_without_wrk_the_run_fails_with_a_sentence_on_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -30,7 +30,7 @@ def test_without_wrk_the_run_ends_with_a_sentence_that_says_how_to_get_it(
     assert "apt install wrk" in capsys.readouterr().out
 
 
-def test_a_load_that_measured_nothing_says_what_wrk_said() -> None:
+def test_the_error_of_a_load_without_a_measurement_quotes_wrk() -> None:
     with pytest.raises(BenchError, match="unable to connect"):
         read_output("unable to connect to 127.0.0.1:1 Connection refused\n")
 

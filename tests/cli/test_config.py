@@ -16,7 +16,7 @@ def listed(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
     return {name: rest for name, *rest in (line.split(maxsplit=2) for line in result.stdout.splitlines())}
 
 
-def test_every_setting_is_printed_with_its_value_and_where_it_came_from(trackd: Trackd, tmp_path: Path) -> None:
+def test_every_setting_is_printed_with_its_value_and_origin(trackd: Trackd, tmp_path: Path) -> None:
     (tmp_path / "trackd.toml").write_text('[server]\nport = 1\nhost = "0.0.0.0"\ntrusted_proxies = ""')
     settings = listed(trackd("config", "--port", "9000", "--db", "some.db", TRACKD_LIMITS_MAX_EVENTS="7"))
     assert list(settings) == [name for name, _, _ in names()]

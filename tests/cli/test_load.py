@@ -37,7 +37,7 @@ def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(
     assert sum(len(line["value"]["events"]) for line in lines if line.get("f") == "read") == 600
 
 
-def test_without_a_token_the_verdict_says_that_nothing_was_read_back(
+def test_without_a_token_the_verdict_has_no_read_back(
     trackd: Callable[..., subprocess.CompletedProcess[str]], server: Process
 ) -> None:
     run = trackd("load", server.url, "--source", SOURCE_ID, *FEW)
@@ -59,7 +59,7 @@ def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(
     assert '"seq": [1, 2, 3]' in run.stdout
 
 
-def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server: Process) -> None:
+def test_ctrl_c_ends_the_load_and_the_answers_until_then_are_judged(server: Process) -> None:
     command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "60"]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_the_load_and_judges_what_was_answered(server: Process) -> N
     assert time.monotonic() - began < 30
 
 
-def test_what_cannot_begin_is_a_sentence_and_exit_code_2(
+def test_a_load_test_that_cannot_begin_fails_with_a_sentence_and_exit_code_2(
     trackd: Callable[..., subprocess.CompletedProcess[str]], sentence: Callable[..., str], server: Process
 ) -> None:
     source = ["--source", SOURCE_ID]
@@ -114,7 +114,7 @@ def test_a_wrong_value_names_its_option(
     assert f"Invalid value for '{option}'" in run.stderr
 
 
-def test_the_version_does_not_wait_for_what_only_the_load_test_needs() -> None:
+def test_version_loads_no_module_that_only_the_load_test_needs() -> None:
     loaded = subprocess.check_output(
         [TRACKD.with_name("python"), "-c", "import sys, trackd.cli.main; print(*sys.modules)"], text=True
     ).split()

@@ -75,7 +75,7 @@ def test_without_a_command_the_help_is_shown_as_wrong_usage(trackd: Trackd) -> N
     assert "Usage: trackd" in result.stdout + result.stderr
 
 
-def test_the_help_of_serve_names_the_defaults_that_hold(trackd: Trackd) -> None:
+def test_the_help_of_serve_names_the_defaults_in_force(trackd: Trackd) -> None:
     result = trackd("serve", "--help")
     assert result.returncode == 0
     text = " ".join(result.stdout.replace("│", " ").split())

@@ -25,7 +25,7 @@ def test_the_first_token_is_for_administration_and_printed_once_and_not_logged(s
     assert server.token not in out + log
 
 
-def test_the_next_start_makes_no_other_and_the_first_still_holds(serve: Serve) -> None:
+def test_the_next_start_makes_no_token_and_the_first_is_still_valid(serve: Serve) -> None:
     first = serve()
     assert first.stop() == 0
     again = serve()
@@ -33,7 +33,7 @@ def test_the_next_start_makes_no_other_and_the_first_still_holds(serve: Serve) -
     assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token)).status_code == 200
 
 
-def test_none_is_made_when_all_were_revoked(serve: Serve) -> None:
+def test_no_token_is_made_when_all_were_revoked(serve: Serve) -> None:
     first = serve()
     with Tokens(first.db) as tokens:
         tokens.revoke("first token")
@@ -45,7 +45,7 @@ def test_none_is_made_when_all_were_revoked(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("scope", TokenScope)
-def test_none_is_made_beside_one_that_was_there_before(serve: Serve, tmp_path: Path, scope: TokenScope) -> None:
+def test_no_token_is_made_when_one_exists(serve: Serve, tmp_path: Path, scope: TokenScope) -> None:
     with Tokens(tmp_path / "trackd.db", create=True) as tokens:
         secret = tokens.add("mine", [scope])
     server = serve()

@@ -58,7 +58,7 @@ def test_a_folder_that_does_not_exist(trackd: Trackd, sentence: Sentence, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder where root may not write either")
-def test_a_folder_where_nobody_may_write(trackd: Trackd, sentence: Sentence) -> None:
+def test_a_folder_without_permission_to_write(trackd: Trackd, sentence: Sentence) -> None:
     message = sentence(trackd("serve", "--port", "0", "--db", "/proc/trackd.db"), 1)
     assert message.startswith("/proc/trackd.db cannot be used (")
     assert "may write" in message

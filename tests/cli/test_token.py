@@ -24,7 +24,7 @@ def stored(db: Path) -> list[Token]:
         return tokens.all()
 
 
-def test_a_new_token_is_printed_alone_so_that_a_script_can_take_it_and_said_to_be_shown_only_now(
+def test_a_new_token_is_printed_alone_on_stdout_and_stderr_warns_that_it_is_shown_once(
     trackd: Trackd, db: Path
 ) -> None:
     made = trackd("token", "new", " dashboard ")
@@ -45,9 +45,7 @@ def test_a_new_token_is_printed_alone_so_that_a_script_can_take_it_and_said_to_b
         (["--scope", "read", "--scope", "admin", "--scope", "read"], ("read", "admin")),
     ],
 )
-def test_a_token_has_the_scopes_that_were_asked_for(
-    trackd: Trackd, db: Path, options: list[str], scopes: tuple[str, ...]
-) -> None:
+def test_a_token_has_the_given_scopes(trackd: Trackd, db: Path, options: list[str], scopes: tuple[str, ...]) -> None:
     assert trackd("token", "new", "t", *options).returncode == 0
     assert [token.scopes for token in stored(db)] == [scopes]
 
@@ -65,7 +63,7 @@ def test_tokens_are_listed_the_oldest_first_and_without_anything_secret(trackd: 
     assert trackd("token", "list", "--quiet").stdout == "viewer\nthe operator\n"
 
 
-def test_a_revoked_token_is_gone_and_its_name_may_be_used_again(trackd: Trackd, db: Path) -> None:
+def test_a_revoked_token_is_not_listed_and_its_name_can_be_reused(trackd: Trackd, db: Path) -> None:
     for name in ("viewer", "other"):
         trackd("token", "new", name)
     revoked = trackd("token", "revoke", "viewer")

@@ -115,9 +115,7 @@ def test_wrong_usage_of_export_is_named(trackd: Trackd, db: Path, arguments: lis
     assert "Traceback" not in result.stderr
 
 
-def test_what_cannot_be_exported_or_written_is_named_and_leaves_no_file(
-    trackd: Trackd, sentence: Sentence, db: Path
-) -> None:
+def test_an_export_that_fails_names_the_reason_and_leaves_no_file(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     before = sorted(db.parent.iterdir())
     assert sentence(trackd("export", "--db", "missing.db", "--output", "out"), 1).startswith(
         "There is no database missing"
@@ -132,7 +130,7 @@ def test_what_cannot_be_exported_or_written_is_named_and_leaves_no_file(
     assert [path for path in sorted(db.parent.iterdir()) if not path.name.startswith("trackd.db-")] == before[:-1]
 
 
-def test_an_export_that_is_damaged_half_way_leaves_what_was_there(trackd: Trackd, sentence: Sentence, db: Path) -> None:
+def test_an_export_that_fails_midway_keeps_the_existing_file(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     execute(db, "UPDATE event SET tags = '7' WHERE type = 'd'")
     db.with_name("out.jsonl").write_text("the last one")
     message = sentence(trackd("export", "--output", "out.jsonl"), 1)

@@ -52,7 +52,7 @@ def test_counters_are_left_alone_where_rules_change_them(
     assert "counters are not checked" in run.stdout
 
 
-def test_a_file_that_is_not_there_is_a_sentence(
+def test_a_file_that_does_not_exist_fails_with_a_sentence(
     trackd: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     run = trackd("verify", "--db", tmp_path / "none.db")

@@ -23,7 +23,7 @@ def test_the_default_file_can_be_loaded_as_it_is() -> None:
     assert set(loaded.origins.values()) == {"file"}
 
 
-def test_every_setting_in_the_default_file_is_explained_beside_it() -> None:
+def test_every_setting_in_the_default_file_has_an_explanation() -> None:
     settings = [line for line in FILE.read_text().splitlines() if " = " in line and not line.startswith("#")]
     assert settings
     assert [line for line in settings if "# " not in line] == []

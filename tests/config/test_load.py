@@ -186,7 +186,7 @@ def test_a_suggestion_ends_its_sentence_with_one_mark() -> None:
     assert "?." not in refusal("[server]\nportt = 1")
 
 
-def test_nothing_is_suggested_for_what_is_near_nothing() -> None:
+def test_nothing_is_suggested_for_a_name_that_resembles_no_setting() -> None:
     assert "did you mean" not in refusal("xyzzy = 1")
 
 
@@ -232,7 +232,7 @@ def test_a_bad_value_of_a_flag_is_named_as_from_the_command_line() -> None:
     assert sentence.startswith("The setting server.port = 70000 (from the command line) is not allowed: ")
 
 
-def test_a_bad_value_that_another_origin_overrides_does_no_harm() -> None:
+def test_a_bad_value_that_another_origin_overrides_is_ignored() -> None:
     assert in_force(load({"server": {"port": 1}}, written("[server]\nport = 70000")), "server.port") == (1, "flag")
 
 
@@ -245,6 +245,8 @@ def test_true_is_a_value_of_no_setting(name: str) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("server = 5", "5"), ("server = true", "True"), ("[[server]]", "[{}]")])
 @pytest.mark.parametrize("flag", [None, 80])
-def test_a_value_in_place_of_a_table_is_named_beside_a_flag_too(text: str, value: str, flag: int | None) -> None:
+def test_a_value_in_place_of_a_table_is_reported_even_if_a_flag_is_given(
+    text: str, value: str, flag: int | None
+) -> None:
     sentence = refusal(text, port=flag)
     assert sentence.startswith(f"The setting server = {value} (from some.toml) is not allowed: ")

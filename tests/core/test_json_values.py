@@ -26,7 +26,7 @@ def test_values_that_are_the_same_have_one_identity(one: Any, other: Any) -> Non
     assert same(one, other) == (identity(one) == identity(other))
 
 
-def test_there_is_one_zero() -> None:
+def test_negative_zero_is_zero() -> None:
     assert same([0.0], [-0.0])
     assert identity([0.0]) == identity([-0.0])
 

@@ -18,7 +18,7 @@ ENTERED = SegmentChange("fans", entered=True)
 FAILED = SegmentChange("odd", failed="division by zero")
 
 
-def test_calls_of_which_nothing_is_reported_have_nothing_to_tell() -> None:
+def test_calls_without_effects_share_one_empty_report() -> None:
     assert build_report([]) is EMPTY_REPORT
 
 
@@ -104,7 +104,7 @@ def test_an_event_without_log_has_no_part_in_the_logs(make: type[Make]) -> None:
     assert report.segments == ("fans",)
 
 
-def test_a_dropped_event_is_counted_though_it_wants_no_logs(make: type[Make]) -> None:
+def test_a_dropped_event_is_counted_even_if_it_disables_logs(make: type[Make]) -> None:
     silent = make.event(debug=False, log=False)
 
     report = build_report([EventReport(silent, dropped=NO_CONSENT), EventReport(silent, dropped="unwanted (bots)")])

@@ -30,5 +30,5 @@ def test_only_a_step_that_found_more_to_do_is_followed_at_once() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.FAILED])
-def test_after_the_last_step_and_after_a_failed_one_there_is_a_minute_of_rest(outcome: Outcome) -> None:
+def test_after_the_last_step_and_after_a_failed_one_deletion_pauses_for_a_minute(outcome: Outcome) -> None:
     assert pause_s(outcome) == 60

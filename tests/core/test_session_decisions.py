@@ -53,7 +53,7 @@ def test_a_call_without_events_writes_the_session_alone(make: type[Make]) -> Non
     assert (decision.answer.profile_saved, decision.answer.session_saved) == (False, False)
 
 
-def test_an_unchanged_session_is_not_written_again_within_ten_seconds(make: type[Make]) -> None:
+def test_an_unchanged_session_is_written_at_most_every_ten_seconds(make: type[Make]) -> None:
     snapshot = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 
     decision = decide(snapshot, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"))

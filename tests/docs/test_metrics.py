@@ -79,7 +79,7 @@ def test_the_page_names_every_metric_with_its_labels_and_no_other(scraped: str, 
     assert {name for name in existing if not name.startswith("trackd_")} <= named.keys()
 
 
-def test_the_names_are_as_prometheus_wants_them(scraped: str) -> None:
+def test_the_names_follow_the_conventions_of_prometheus(scraped: str) -> None:
     for name, kind in re.findall(r"^# TYPE (\S+) (\S+)", scraped, re.MULTILINE):
         assert re.fullmatch(r"(trackd|process)_[a-z_]+", name)
         assert name.endswith("_total") == (kind == "counter")

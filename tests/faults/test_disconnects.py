@@ -54,7 +54,7 @@ def test_a_caller_that_leaves_at_any_byte_of_its_request_leaves_nothing_of_it(
 BEFORE = {f"before-{number}" for number in range(50)}
 
 
-def test_a_call_whose_caller_leaves_before_the_answer_is_stored_whole_or_not_at_all_and_once(start: Start) -> None:
+def test_a_call_is_stored_once_and_whole_or_not_at_all_when_its_caller_disconnects(start: Start) -> None:
     server = start()
     calls = 200
     with server.unharmed():

@@ -14,7 +14,7 @@ from trackd.load.target import Target
         ("http://[::1]:80", "::1", 80, False, ""),
     ],
 )
-def test_an_address_is_taken_as_people_write_it(url: str, host: str, port: int, tls: bool, path: str) -> None:
+def test_an_address_is_accepted_in_its_usual_forms(url: str, host: str, port: int, tls: bool, path: str) -> None:
     target = Target.at(url)
     assert (target.host, target.port, target.tls, target.path) == (host, port, tls, path)
     assert target.track.startswith(f"POST {path}/track HTTP/1.1\r\nHost: ".encode())
@@ -34,6 +34,6 @@ def test_an_address_is_taken_as_people_write_it(url: str, host: str, port: int, 
         "http://[::",
     ],
 )
-def test_what_is_no_address_is_a_sentence(url: str) -> None:
+def test_an_invalid_address_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(LoadError, match="is no address of a server: write it as"):
         Target.at(url)

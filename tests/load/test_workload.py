@@ -9,7 +9,7 @@ def _workload(**shares: float) -> Workload:
     return Workload(Mix(clients=8, profiles=10, sessions_per_profile=2, seed=1, **nothing | shares))
 
 
-def test_a_person_is_of_one_session_until_the_profile_is_known_and_names_it_then() -> None:
+def test_a_person_has_one_session_until_the_profile_is_known_and_calls_name_the_profile_then() -> None:
     workload = _workload()
     before = [call for _ in range(200) for call in workload.next(1)]
     for session in {call.session for call in before}:
@@ -31,7 +31,7 @@ def test_with_first_calls_each_session_begins_with_several_calls_that_name_no_pr
     assert {call.claimed for step in together for call in step} == {NONE}
 
 
-def test_calls_that_start_together_are_no_more_than_are_wanted() -> None:
+def test_simultaneous_calls_do_not_exceed_the_number_of_calls() -> None:
     assert len(_workload(first_calls=100).next(2)) == 2
 
 

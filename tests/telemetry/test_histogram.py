@@ -13,7 +13,7 @@ def test_a_value_counts_for_each_bound_that_it_does_not_exceed() -> None:
     assert histogram.total == 9.35
 
 
-def test_without_values_all_is_nothing() -> None:
+def test_without_values_all_counts_are_0() -> None:
     histogram = Histogram([1.0])
 
     assert (list(histogram.cumulative()), histogram.total) == ([(1.0, 0), (inf, 0)], 0.0)

@@ -72,7 +72,7 @@ def test_a_grant_that_left_the_history_does_not_enter_it_again(draft: Draft) -> 
     assert history(draft) == [("b", "granted", DAY_1)]
 
 
-def test_a_time_past_all_times_is_the_last(draft: Draft) -> None:
+def test_a_time_after_the_last_datetime_is_the_last_datetime(draft: Draft) -> None:
     answer(draft, {"a": True}, "9999-12-30T00:00:00.000000Z", 36_500, 10)
     assert draft.doc["consents"]["a"]["expires"] == "9999-12-31T23:59:59.999999Z"
 

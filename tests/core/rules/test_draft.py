@@ -82,7 +82,7 @@ def test_a_value_that_was_put_is_never_changed_itself() -> None:
     assert draft.doc == {"a": {"x": 1, "y": 2}}
 
 
-def test_a_null_is_a_value_and_no_way_is_none() -> None:
+def test_a_null_is_a_value_and_a_path_that_does_not_exist_has_none() -> None:
     draft = Draft({"a": None, "b": {"c": 1}})
     assert draft.get(("a",)) is None
     assert draft.get(("b", "c")) == 1

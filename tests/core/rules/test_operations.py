@@ -113,7 +113,7 @@ def test_lists_are_never_changed_in_place(op: str, before: list[int], operand: l
     ],
 )
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
-def test_a_null_before_is_as_good_as_none(
+def test_a_null_before_counts_as_no_value(
     op: str, operand: Missing | int | list[int], after: Missing | int | list[int], before: Missing | None
 ) -> None:
     result = operate(op, before, operand, 4)
@@ -121,7 +121,7 @@ def test_a_null_before_is_as_good_as_none(
 
 
 @pytest.mark.parametrize("before", [MISSING, None], ids=["missing", "null"])
-def test_where_there_is_no_list_nothing_is_removed(before: Missing | None) -> None:
+def test_without_a_list_nothing_is_removed(before: Missing | None) -> None:
     assert operate("remove", before, 1, 4) is before
 
 

@@ -55,7 +55,7 @@ def test_any_text_is_a_path_or_is_refused(text: str) -> None:
         (("f",), False),
     ],
 )
-def test_a_null_or_no_way_to_a_value_is_no_value(path: tuple[Any, ...], value: Missing | dict[str, Any] | int) -> None:
+def test_a_null_and_a_missing_value_are_no_value(path: tuple[Any, ...], value: Missing | dict[str, Any] | int) -> None:
     assert look_up({"a": {"b": 1, "n": None}, "l": [1], "f": False}, path) == value
 
 

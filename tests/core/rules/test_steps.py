@@ -98,7 +98,7 @@ def test_of_the_profile_a_step_takes_single_values_only(value: dict[str, int] | 
     assert doc["traits"]["public"] == {"x": 7, "y": 7}
 
 
-def test_a_counter_is_a_number_and_there_are_so_many() -> None:
+def test_counters_are_numbers_and_bounded_in_count() -> None:
     counters = ("stats", "counters")
     result, doc = run(
         literal((*counters, "a"), "x"),

@@ -90,7 +90,7 @@ def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: 
     assert faults(sound) == expected
 
 
-def test_a_profile_that_came_again_under_its_erased_id_is_not_at_fault(sound: SqliteBackend) -> None:
+def test_a_profile_that_was_recreated_under_its_erased_id_is_no_fault(sound: SqliteBackend) -> None:
     sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31')", [hashlib.sha256(b"B").hexdigest()])
 
     assert faults(sound) == set()

@@ -33,7 +33,7 @@ def test_values_keep_their_types(db: Database) -> None:
     assert [row[0] for row in db.execute("SELECT value FROM t ORDER BY number")] == values
 
 
-def test_a_conflict_is_solved_as_the_clause_says_within_a_batch_too(db: Database) -> None:
+def test_the_conflict_clause_applies_within_a_batch_too(db: Database) -> None:
     upsert = BulkInsert("k", ("id", "value"), "ON CONFLICT (id) DO UPDATE SET value = excluded.value")
 
     upsert.run(db.conn, [("a", 1), ("b", 1)])

@@ -105,7 +105,7 @@ def test_a_database_that_another_program_has_open_is_refused_and_left_alone(path
     db.close()
 
 
-def test_a_foreign_database_whose_program_crashed_is_left_to_that_program(tmp_path: Path) -> None:
+def test_a_foreign_database_with_an_uncommitted_log_is_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "crashed").mkdir()
     db = make_foreign(tmp_path / "live" / "x.db", wal=True)
@@ -173,7 +173,7 @@ def test_the_error_for_a_folder_in_place_of_the_file_is_a_sentence(tmp_path: Pat
         open_for_writing(tmp_path)
 
 
-def test_a_file_that_must_be_there_is_not_made(path: Path) -> None:
+def test_a_file_that_must_exist_is_not_made(path: Path) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         open_for_writing(path, create=False)
     assert not path.exists()

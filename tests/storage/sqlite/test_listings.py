@@ -242,7 +242,7 @@ def test_profiles_are_listed_the_newest_first_and_filtered(
     assert ids(segment="vip", trait=("plan",), value="5", seen_after=day(3)) == "C"
 
 
-def test_counts_are_of_what_is_stored(
+def test_counts_are_those_of_stored_documents(
     sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
     sqlite_backend.store.commit([make.change("A", events=3, session="S"), make.change("B", session="T")])

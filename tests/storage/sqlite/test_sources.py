@@ -45,13 +45,13 @@ def test_a_source_comes_back_with_every_setting(sources: Sources) -> None:
     assert added.metadata.time.insert == added.metadata.time.update != ""
 
 
-def test_a_source_with_nothing_but_a_name_has_the_defaults(sources: Sources) -> None:
+def test_a_source_with_only_a_name_has_the_defaults(sources: Sources) -> None:
     sources.add(Source("s", "name"))
 
     assert replace(sources.get("s"), metadata=FULL.metadata) == Source("s", "name")
 
 
-def test_flags_are_booleans_again(sources: Sources) -> None:
+def test_flags_are_read_as_booleans(sources: Sources) -> None:
     sources.add(FULL)
 
     flags = ("enabled", "consent", "returns_profile", "permanent_profile_id")

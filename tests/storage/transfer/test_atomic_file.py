@@ -10,7 +10,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_a_file_appears_when_it_is_complete_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_file_appears_when_it_is_complete_and_no_temporary_file_is_left(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
 
     with atomic_file(path) as temporary:

@@ -101,7 +101,7 @@ async def test_batches_are_committed_and_their_outcomes_come_back(file: Path, ma
     assert existing(first.seconds) > 0
 
 
-async def test_a_long_log_is_copied_beside_the_commits(file: Path, make: type[Make]) -> None:
+async def test_a_long_log_is_copied_between_commits(file: Path, make: type[Make]) -> None:
     """Before SQLite copies it, after a commit, while no other can begin."""
     pages = copied = number = 0
     async with started(on_file(file)) as writer:
