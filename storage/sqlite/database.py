@@ -3,7 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pysqlite3 as sqlite3
 
@@ -68,11 +68,43 @@ def _check_exists(path: Path) -> None:
 
 
 def _check_format(path: Path) -> None:
-    """Only reads, so that the file of another program keeps its write-ahead log, and gets no files beside it."""
-    log = path.with_name(f"{path.name}-wal")
-    complete = not log.exists() or log.stat().st_size == 0
+    """Only reads, so that the file of another program keeps its write-ahead log, and gets no files beside it.
+
+    Without a log it reads without a lock. A fault that it finds then counts only if the file did not change meanwhile:
+    another trackd may be creating the tables at this moment.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        before = _state(path)
+        try:
+            return _check_format_once(path, complete=before.log_bytes == 0)
+        except (sqlite3.DatabaseError, DatabaseError):
+            if before.log_bytes or _state(path) == before or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+class _State(NamedTuple):
+    """Changes when another connection writes to the file: first its log grows, then the file itself changes."""
+
+    log_bytes: int
+    file_bytes: int
+    modified_ns: int
+
+
+def _state(path: Path) -> _State:
+    try:
+        log_bytes = path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:  # also when the last connection removes it at this moment
+        log_bytes = 0
+    file = path.stat()
+    return _State(log_bytes, file.st_size, file.st_mtime_ns)
+
+
+def _check_format_once(path: Path, *, complete: bool) -> None:
+    """`complete`: the file needs no log, and can be read without the files that SQLite makes for a log."""
     with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
-        connection.execute("BEGIN")  # one snapshot: another trackd may be creating the tables at this moment
+        connection.execute("BEGIN")  # one snapshot
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         if application_id != APPLICATION_ID and (application_id != 0 or table_names(connection)):
             raise DatabaseError(f"{path} is a database of another program: name another file.")

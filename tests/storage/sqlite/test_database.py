@@ -8,6 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from trackd.storage.errors import StoreError
+from trackd.storage.sqlite import database
 from trackd.storage.sqlite.connection import DatabaseError, connect
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.file_format import MIGRATIONS
@@ -216,6 +217,24 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
             thread.join()
 
     assert errors == []
+
+
+def test_a_file_that_is_read_while_another_trackd_creates_its_tables_is_not_taken_for_a_broken_one(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_for_writing(tmp_path / "other.db").close()
+    created = (tmp_path / "other.db").read_bytes()
+    path.touch()
+    writes = iter([created[:4096], created])  # its pages arrive one after the other
+
+    def connect_meanwhile(*arguments: Any, **named: Any) -> Any:
+        path.write_bytes(next(writes))
+        return connect(*arguments, **named)
+
+    monkeypatch.setattr(database, "connect", connect_meanwhile)
+    open_for_writing(path).close()
+
+    assert list(writes) == []
 
 
 def test_a_database_error_is_a_store_error() -> None:
