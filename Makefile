@@ -25,7 +25,7 @@ fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--m
 simulate: $(DEV)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
 
-bench: $(VENV)/.bench  ## measure trackd beside others; ARGS="--only throughput --against REV" passes flags
+bench: $(VENV)/.bench  ## compare the speed with other servers; ARGS="--only throughput --against REV" passes flags
 	$(BIN)/python -m tests.bench $(ARGS)
 
 profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables

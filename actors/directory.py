@@ -143,7 +143,7 @@ class ProfileDirectory(BaseActor):
         return False
 
     def _replay_queued(self, profile_id: str) -> None:
-        """Take up what was queued behind the profile's erasure, in the order of arrival."""
+        """Process the requests that were queued behind the profile's erasure, in the order of arrival."""
         for request in self._queued.pop(profile_id):
             self.send(self.myAddress, request)
 

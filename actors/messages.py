@@ -141,7 +141,7 @@ class Fetched(Answer, frozen=True):
 
 
 class Fetch(Request[Fetched], frozen=True):
-    """Return what is committed of a profile."""
+    """Return the committed profile."""
 
     number: int
     profile_id: str

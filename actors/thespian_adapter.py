@@ -21,9 +21,9 @@ class PendingMessage(Struct):
 class DirectSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has no types
     """`simpleSystemBase` that hands a message to a `BaseActor` by a plain method call.
 
-    That leaves out what Thespian does for each message: a second try when a handler raises (a BaseActor never raises),
-    system messages (nothing ends an actor), a scan of the wake-up timers (no actor has one), and a lock (all messages
-    are sent on one thread).
+    That leaves out work that Thespian does for each message: a second try when a handler raises (a BaseActor never
+    raises), system messages (nothing ends an actor), a scan of the wake-up timers (no actor has one), and a lock (all
+    messages are sent on one thread).
     """
 
     def tell(self, anActor: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name

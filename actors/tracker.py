@@ -235,5 +235,5 @@ class Tracker:
 
 
 def _resolve(pending: _Pending, answer: Answer) -> None:
-    if not pending.future.done():  # the caller went away, or was refused after the time-out
+    if not pending.future.done():  # the caller disconnected, or was refused after the time-out
         pending.future.set_result(answer)

@@ -35,7 +35,7 @@ class Uncommitted:
             self._ids_by_ordinal.append((ordinal, tuple(event_ids)))
 
     def mark_durable(self, ordinal: int) -> None:
-        """Forget what the commits up to this ordinal wrote, but for the last SESSIONS_KEPT sessions."""
+        """Drop the entries of the commits up to this ordinal, except the last SESSIONS_KEPT sessions."""
         if self._ids_by_ordinal:
             self._forget_event_ids(ordinal)
         if len(self._sessions) > SESSIONS_KEPT:

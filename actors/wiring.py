@@ -1,4 +1,4 @@
-"""What every actor works with: the addresses of the other actors, and the dependencies from outside."""
+"""The wiring of every actor: the addresses of the other actors, and the dependencies from outside."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

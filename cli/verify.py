@@ -15,10 +15,10 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     path = settings.database.path
     change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
-    wanted = checks(rules_change_counters=change_counters)
+    selected = checks(rules_change_counters=change_counters)
     found = []
-    with progress_bar("verify", len(wanted)) as advance:
-        for done, findings in enumerate(audit(path, wanted), 1):
+    with progress_bar("verify", len(selected)) as advance:
+        for done, findings in enumerate(audit(path, selected), 1):
             found.append(findings)
             advance(done)
 

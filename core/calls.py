@@ -69,7 +69,7 @@ class LogEntry(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What the answer reports on the events of a call."""
+    """The report on the events of a call, a part of its answer."""
 
     execution: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     """Event type to the ids of the rules that ran, each with the paths of the profile that it changed."""

@@ -1,6 +1,7 @@
-"""What a call, an erasure, an administrator or the retention writes, and the outcome. Frozen structs of plain data.
+"""The changes that a call, an erasure, an administrator or the retention writes, and their outcomes.
 
-`Change` lists all kinds of change. Each has a tag, by which the writer process recognizes it.
+All are frozen structs of plain data. `Change` lists all kinds of change. Each has a tag, by which the
+writer process recognizes it.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class Fence(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True, tag=True):
-    """What one call writes, whole or not at all."""
+    """The writes of one call, stored whole or not at all."""
 
     fence: Fence
     profile: Profile | None = None

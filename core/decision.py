@@ -1,4 +1,4 @@
-"""What one call does to its profile: the heart of trackd. Pure: no actor, no database, no clock, no cache."""
+"""The effect of one call on its profile: the heart of trackd. Pure: no actor, no database, no clock, no cache."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -110,7 +110,7 @@ def _answer(
 
 
 def _is_visit(snapshot: Snapshot) -> bool:
-    """A session is one visit: of the profile that it begins with, or that takes it over from one that is gone."""
+    """Whether the call begins a visit: its session is new, or moves here from a profile that no longer exists."""
     session = snapshot.session
     return session is None or (snapshot.orphan and session.profile_id != snapshot.profile_id)
 

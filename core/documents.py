@@ -1,4 +1,4 @@
-"""What trackd stores: source, token, profile, session, event.
+"""The stored documents: source, token, profile, session, event.
 
 All are immutable. Times are text: UTC, ISO 8601 with microseconds and `Z`. The JSON documents of profiles, sessions and
 events, as clients see them, are in `document_shapes.py`.

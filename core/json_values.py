@@ -7,7 +7,7 @@ from typing import Any
 
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
-MAX_INTEGER = 2**63 - 1  # what SQLite and the expressions can hold
+MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite and of the expressions
 
 
 def same(one: Any, other: Any) -> bool:

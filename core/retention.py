@@ -1,4 +1,4 @@
-"""The deletions that the retention settings ask for. Pure."""
+"""The deletions that the retention settings require. Pure."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ PAUSE_S = 60.0
 
 
 def steps(retention: Retention, now: datetime) -> list[Deletion]:
-    """The next step of each deletion that the settings ask for."""
+    """The next step of each deletion that the settings require."""
     deletions: list[Deletion] = []
     if retention.events_keep_days:
         deletions.append(DeleteEvents(_before(now, retention.events_keep_days)))

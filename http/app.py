@@ -82,7 +82,7 @@ def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
         return errors.fault()
 
     async def client_disconnected(_: Request, __: Exception) -> Response:
-        """Nobody reads this answer. Without it, each client that leaves within its body would log a traceback."""
+        """Not read by the client. Without it, each client that disconnects within its body would log a traceback."""
         return Response()
 
     async def store_error(_: Request, error: Exception) -> Response:

@@ -9,8 +9,8 @@ The rules, which every backend applies in the transaction of the commit:
 3. No earlier change of the profile in the same transaction was stale, and none of the previous owner. The numbers do
    not show this: another server may have written the profile as often as the lost change would have.
 
-A change that breaks a rule is stale: nothing of it is written, and the actors decide its call again on what is stored.
-Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 3. Other administration and
+A change that breaks a rule is stale: nothing of it is written, and the actors decide its call again on the stored
+state. Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 3. Other administration and
 deletions have no fence.
 """
 

@@ -56,13 +56,13 @@ class Store(Reads, Protocol):
     """A backend: reads by key, and commits."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        """Write a batch in one transaction; what is STORED is on disk when this returns.
+        """Write a batch in one transaction; a STORED change is on disk when this returns.
 
         Returns one outcome for each change, in the order of the batch. A change is written as a whole or not at all:
 
         - STORED: it is written. For a deletion: a step is written, and the next one is due.
         - DONE: only for deletions: the last step is written.
-        - STALE: its fence does not match what is stored, or it builds on an earlier change that is not written. Not
+        - STALE: its fence does not match the stored state, or it builds on an earlier change that is not written. Not
           written either.
         - FAILED: it cannot be stored, and would fail again. Not written; the other changes are.
 

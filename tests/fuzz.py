@@ -66,14 +66,14 @@ def play(seed: int, paths: Sequence[str], seconds: float) -> tuple[int, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    asked = options(arguments)
-    seed: int = random.randrange(2**31) if asked.seed is None else asked.seed
-    ends = time.monotonic() + 60 * asked.minutes
+    parsed = options(arguments)
+    seed: int = random.randrange(2**31) if parsed.seed is None else parsed.seed
+    ends = time.monotonic() + 60 * parsed.minutes
     found: set[str] = set()
     rounds = 0
-    while (left := ends - time.monotonic()) > 0 and rounds != asked.rounds:
+    while (left := ends - time.monotonic()) > 0 and rounds != parsed.rounds:
         print(f"round {rounds + 1}: seed {seed}, {left / 60:.1f} minutes left", flush=True)
-        code, output = play(seed, asked.paths, left)
+        code, output = play(seed, parsed.paths, left)
         failed = failures(output)
         if failed or code not in (0, NO_TESTS):
             print(output)

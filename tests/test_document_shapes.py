@@ -1,4 +1,4 @@
-"""One document has one shape: whatever reads it gives the same JSON, with the fields of the contract and no others."""
+"""One document has one shape: every reader gives the same JSON, with exactly the fields of the contract."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The two pinned lists: what running needs, and what the tools need besides."""
+"""The two pinned lists: the packages for running, and those for the tools."""
 
 import tomllib
 from collections.abc import Iterable

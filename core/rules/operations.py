@@ -111,10 +111,10 @@ def _append_unique(before: Any, operand: Any, max_items: int, identities: Identi
 
 def _remove(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
     known = _as_list(before, "remove from")
-    gone = {identity(item) for item in _items(operand)}
-    if gone.isdisjoint(identities.of(known)):
+    removed = {identity(item) for item in _items(operand)}
+    if removed.isdisjoint(identities.of(known)):
         return before
-    return [item for item in known if identity(item) not in gone]
+    return [item for item in known if identity(item) not in removed]
 
 
 def _as_list(value: Any, verb: str) -> list[Any]:

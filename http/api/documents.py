@@ -48,8 +48,8 @@ class DocumentEndpoints:
         return await self._list("session_events", request)
 
     async def _list(self, name: str, request: Request) -> Response:
-        wanted = query(request, PageQuery).page()
-        page = await self._lists.read(name, path_id(request), wanted)
+        page_request = query(request, PageQuery).page()
+        page = await self._lists.read(name, path_id(request), page_request)
         return not_found() if page is None else page_answer(page)
 
     async def session(self, request: Request) -> Response:
@@ -64,12 +64,12 @@ class DocumentEndpoints:
         return not_found() if document is None else json_answer(document.encode())
 
     async def events(self, request: Request) -> Response:
-        asked = query(request, EventsQuery)
-        return page_answer(await self._lists.read("events", asked.events(), asked.page()))
+        parameters = query(request, EventsQuery)
+        return page_answer(await self._lists.read("events", parameters.events(), parameters.page()))
 
     async def profiles(self, request: Request) -> Response:
-        asked = query(request, ProfilesQuery)
-        return page_answer(await self._lists.read("profiles", asked.profiles(), asked.page()))
+        parameters = query(request, ProfilesQuery)
+        return page_answer(await self._lists.read("profiles", parameters.profiles(), parameters.page()))
 
     def count(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that counts the stored documents of a `kind`: "profile", "session" or "event"."""
@@ -102,13 +102,13 @@ class DocumentEndpoints:
 
     async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
         """The documents of each page, without the brackets of the array; empty pages are skipped."""
-        wanted = PageRequest(limit=EXPORT_PAGE)
-        while page := await self._lists.read(name, profile_id, wanted):
+        page_request = PageRequest(limit=EXPORT_PAGE)
+        while page := await self._lists.read(name, profile_id, page_request):
             if len(page.documents) > 2:
                 yield page.documents[1:-1]
             if page.next is None:
                 return
-            wanted = PageRequest(page.next, EXPORT_PAGE)
+            page_request = PageRequest(page.next, EXPORT_PAGE)
 
 
 def _text(profile: Profile) -> bytes:

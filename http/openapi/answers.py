@@ -100,7 +100,7 @@ class SourceConsent(Struct, frozen=True):
 
 
 class TrackAnswer(Struct, frozen=True):
-    """What it reports as saved is committed and synced to disk."""
+    """Events that it reports as saved are committed and synced to disk."""
 
     profile: Annotated[
         Raw, Meta(description="Another id than was sent: use it from now on.", extra_json_schema={"anyOf": EITHER})

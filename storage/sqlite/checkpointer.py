@@ -1,7 +1,7 @@
 """Checkpoints, which copy the write-ahead log into the database file, on a thread and a connection of their own.
 
 SQLite itself checkpoints after a commit that makes the log long enough, and no commit can follow until it is done. Here
-most of the log is copied earlier, beside the commits, so that little is left for SQLite to copy.
+most of the log is copied earlier, while commits go on, so that little is left for SQLite to copy.
 """
 
 import logging

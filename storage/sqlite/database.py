@@ -68,7 +68,7 @@ def _check_exists(path: Path) -> None:
 
 
 def _check_format(path: Path) -> None:
-    """Only reads, so that the file of another program keeps its write-ahead log, and gets no files beside it.
+    """Only reads: the file of another program keeps its write-ahead log, and its folder gets no files.
 
     Without a log it reads without a lock. A fault that it finds then counts only if the file did not change meanwhile:
     another trackd may be creating the tables at this moment.

@@ -1,7 +1,7 @@
 """Documents from the rows of an SQLite file, for reading.
 
-What another tool wrote may be neither JSON nor a time: then its own field is null, and the rest of the document is
-answered.
+A value that another tool wrote may be neither JSON nor a time: then its own field is null, and the rest of the document
+is answered.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Erasing a profile: in one order with its calls, and nobody else's business."""
+"""Erasing a profile: in one order with its calls, without an effect on other profiles."""
 
 import pytest
 from msgspec.structs import replace

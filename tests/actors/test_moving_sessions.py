@@ -32,25 +32,25 @@ async def test_the_context_of_a_call_in_flight_is_kept_when_the_session_moves() 
     store = two_profiles()
 
     async with RunningTracker(store) as tracker:
-        stays = tracker.ask(Make.call("S", context={"said": 1}, received=Make.later))
+        stays = tracker.ask(Make.call("S", context={"theme": 1}, received=Make.later))
         moves = tracker.ask(Make.call("S", profile_id="M"))
         await tracker.commit_all()
         result = stays.result().profile_id, moves.result().profile_id
     assert result == ("A", "B")
     assert store.sessions["S"].profile_id == "B"
-    assert store.sessions["S"].context == {"said": 1}
+    assert store.sessions["S"].context == {"theme": 1}
 
 
 async def test_a_session_that_began_in_flight_is_one_visit_when_it_moves() -> None:
     store = two_profiles()
 
     async with RunningTracker(store) as tracker:
-        tracker.ask(Make.call("new", profile_id="A", context={"said": 1}))
+        tracker.ask(Make.call("new", profile_id="A", context={"theme": 1}))
         tracker.ask(Make.call("new", profile_id="M"))
         await tracker.commit_all()
 
     assert [store.profiles[one].doc["stats"]["visits"] for one in "AB"] == [1, 0]
-    assert store.sessions["new"].context == {"said": 1}
+    assert store.sessions["new"].context == {"theme": 1}
 
 
 async def test_a_session_that_another_node_moved_stays_where_it_is() -> None:

@@ -46,42 +46,42 @@ def options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, default=Path("/var/tmp"), help="for databases  [default: /var/tmp]")
     parser.add_argument("--quick", action="store_true", help="only to see that it works: the figures mean nothing")
-    asked = parser.parse_args(arguments)
-    if asked.quick:
-        asked.rounds, asked.seconds, asked.big_file_events, asked.memory_calls = 1, 1, 200_000, 20_000
-    return asked
+    parsed = parser.parse_args(arguments)
+    if parsed.quick:
+        parsed.rounds, parsed.seconds, parsed.big_file_events, parsed.memory_calls = 1, 1, 200_000, 20_000
+    return parsed
 
 
-def plan_of(asked: argparse.Namespace) -> Plan:
+def plan_of(parsed: argparse.Namespace) -> Plan:
     return Plan(
-        out=asked.out.resolve(),
-        rounds=asked.rounds,
-        seconds=asked.seconds,
-        connections=asked.connections,
-        profiles=asked.profiles,
-        big_file_events=asked.big_file_events,
-        memory_calls=asked.memory_calls,
-        starts=3 if asked.quick else 10,
-        builds=(HERE, build(asked.against, AGAINST)) if asked.against else (HERE,),
+        out=parsed.out.resolve(),
+        rounds=parsed.rounds,
+        seconds=parsed.seconds,
+        connections=parsed.connections,
+        profiles=parsed.profiles,
+        big_file_events=parsed.big_file_events,
+        memory_calls=parsed.memory_calls,
+        starts=3 if parsed.quick else 10,
+        builds=(HERE, build(parsed.against, AGAINST)) if parsed.against else (HERE,),
     )
 
 
-def measure(asked: argparse.Namespace, console: Console) -> None:
-    plan, kind = plan_of(asked), file_system(asked.data)
+def measure(parsed: argparse.Namespace, console: Console) -> None:
+    plan, kind = plan_of(parsed), file_system(parsed.data)
     if kind in IN_MEMORY:
-        console.print(f"{asked.data} is a {kind}: commits do not wait for a disk there. Name a folder with --data.")
+        console.print(f"{parsed.data} is a {kind}: commits do not wait for a disk there. Name a folder with --data.")
     where = machine() | {"file_system": kind}
     results: list[Result] = []
-    for name in asked.only or (COMPARED if asked.against else SCENARIOS):
+    for name in parsed.only or (COMPARED if parsed.against else SCENARIOS):
         with (
-            tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
+            tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=parsed.data) as folder,
             console.status("") as status,
         ):
             found = SCENARIOS[name](plan, Path(folder), partial(_show_progress, status, name))
         for result in found:
             show(result, console)
         results += found
-        _write(plan, results, where, asked)
+        _write(plan, results, where, parsed)
     console.print(
         f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False, markup=False
     )
@@ -91,9 +91,9 @@ def _show_progress(status: Status, scenario: str, step: str) -> None:
     status.update(f"{scenario}: {step}")
 
 
-def _write(plan: Plan, results: list[Result], where: dict[str, str | int], asked: argparse.Namespace) -> None:
+def _write(plan: Plan, results: list[Result], where: dict[str, str | int], parsed: argparse.Namespace) -> None:
     """After each scenario: a run takes long, and may be ended."""
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(asked).items()}
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(parsed).items()}
     del settings["out"], settings["data"]
     (plan.out / "bench.json").write_text(document(results, where, settings))
     (plan.out / "bench.md").write_text(markdown(results))
@@ -103,14 +103,14 @@ def _write(plan: Plan, results: list[Result], where: dict[str, str | int], asked
 
 
 def main(arguments: list[str]) -> int:
-    asked, console = options(arguments), Console()
-    asked.out.mkdir(parents=True, exist_ok=True)
+    parsed, console = options(arguments), Console()
+    parsed.out.mkdir(parents=True, exist_ok=True)
     try:
-        if asked.what == "pieces":
-            pieces(plan_of(asked), asked.data, console)
+        if parsed.what == "pieces":
+            pieces(plan_of(parsed), parsed.data, console)
         else:
             check_wrk()
-            (profile if asked.what == "profile" else measure)(asked, console)
+            (profile if parsed.what == "profile" else measure)(parsed, console)
     except BenchError as error:
         console.print(f"{error}", style="red", highlight=False, markup=False)
         return 1

@@ -1,4 +1,4 @@
-"""What is measured as trackd: this working tree, and with `--against REV` another commit, built from its own files."""
+"""The measured builds: this working tree, and with `--against REV` another commit, built from its own files."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ class Build:
     trackd: Path
 
     def run(self, *arguments: str | Path, check: bool = True) -> int:
-        """Run the command to its end, and return the exit code. Raises BenchError with what it printed."""
+        """Run the command to its end, and return the exit code. Raises BenchError with its output."""
         return _run(self.trackd, *arguments, check=check).returncode
 
 

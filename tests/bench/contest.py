@@ -1,4 +1,4 @@
-"""Contestants loaded in turns, so that what drifts on the machine drifts for all of them."""
+"""Contestants loaded in turns, so that a drift of the machine affects all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

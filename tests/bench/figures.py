@@ -36,7 +36,7 @@ class Medians(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """What is to be seen: `value` is at least, or with `most` at most, `limit`."""
+    """A target: `value` is at least, or with `most` at most, `limit`."""
 
     what: str
     value: float
@@ -50,7 +50,7 @@ class Target(Struct, frozen=True):
 
 
 class Measure(Struct, frozen=True):
-    """A figure that is no throughput, such as memory, and what it is the sum of."""
+    """A figure other than throughput, such as memory, and its parts."""
 
     what: str
     value: float
@@ -59,7 +59,7 @@ class Measure(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What a scenario found. `rounds` are in the order in which they were taken, by contestant."""
+    """The result of a scenario. `rounds` are in the order in which they were taken, by contestant."""
 
     scenario: str
     question: str
@@ -99,7 +99,7 @@ def medians(rounds: Mapping[str, Sequence[Round]], reference: str) -> tuple[Medi
 
 
 def in_turns(names: Sequence[str], rounds: int) -> list[str]:
-    """ABBA: each round goes the other way, so that the first contestant has no advantage."""
+    """ABBA: each round has the reverse order of the one before, so that the first contestant has no advantage."""
     turns: list[str] = []
     for number in range(rounds):
         turns += names if number % 2 == 0 else reversed(names)

@@ -1,4 +1,4 @@
-"""Database files as months of calls leave them, made in a minute: through the store, and not through HTTP."""
+"""Database files as large as after months of calls, built in a minute: through the store, not through HTTP."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ STRIDE = 7_919  # a prime: the profiles of s-0, s-1, ... lie all over the file
 
 @dataclass(frozen=True)
 class Filling:
-    """So many profiles, each with so many sessions of so many events."""
+    """The size of a file: its profiles, the sessions of each, and the events of each session."""
 
     profiles: int
     sessions: int
@@ -43,7 +43,7 @@ def fill(path: Path, filling: Filling, done: Callable[[int], object] = lambda ev
     """Make the file. `done` receives the number of events added. The first sessions are named s-0, s-1, ..."""
     building = path.with_name(f"{path.name}.part")
     building.unlink(missing_ok=True)
-    store = SqliteStore(building, "OFF")  # nobody waits for the disk: a file that is not whole is made again
+    store = SqliteStore(building, "OFF")  # no commit waits for the disk: an incomplete file is built again
     changes = _all_changes(filling)
     while batch := list(islice(changes, BATCH)):
         outcomes = store.commit(batch)
@@ -65,7 +65,7 @@ def _all_changes(filling: Filling) -> Iterator[Changes]:
 
 
 def _visits(filling: Filling) -> Iterator[Changes]:
-    """What one person's visits change: those of all others differ in ids and times."""
+    """The changes of one person's visits; those of all others differ in ids and times."""
     settings = Settings()
     rules, parser = load_rules("", settings.limits), PayloadParser(settings.limits.max_events)
     profile = None

@@ -1,4 +1,4 @@
-"""Where it was measured: figures mean nothing without it."""
+"""The machine of a run: figures mean nothing without it."""
 
 import platform
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What trackd takes with as many profiles in memory as it may have, and whether that grows with the calls."""
+"""The memory of trackd with the most profiles that it keeps in memory, and whether it grows with further calls."""
 
 import re
 import time
@@ -18,7 +18,7 @@ from tests.bench.wrk import FOREVER_S, Load, Running
 
 ACTIVE_PROFILES = 10_000
 LOOKS = 10
-LOOK_S = 0.1
+POLL_S = 0.1
 AS_SMALL = 1.03  # to another commit
 GROWTH = 1.05  # steady: what is allowed of the last look against the first one with all profiles
 
@@ -35,7 +35,7 @@ def memory(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
 
 
 def worse_by(what: str, value: float, other: float) -> Target:
-    """The ratio of this build's figure to the other's, of which less is better."""
+    """The ratio of this build's figure to the other's, where less is better."""
     return Target(what, value / other, AS_SMALL, most=True)
 
 
@@ -80,7 +80,7 @@ def _wait(server: Trackd, running: Running, calls: int) -> None:
         if not running.runs:
             running.result()
             raise BenchError("wrk ended too early.")
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def _active(server: Trackd) -> float:

@@ -1,4 +1,4 @@
-"""The body of a call: the full payload of Tracardi's documentation, with as many of its events as are wanted."""
+"""The body of a call: the full payload of Tracardi's documentation, with a given number of its events."""
 
 import json
 from itertools import cycle, islice

@@ -1,6 +1,6 @@
-"""What each piece of a call costs: microseconds of processor time, warm, each piece by itself in this process.
+"""The cost of each piece of a call: microseconds of processor time, warm, each piece by itself in this process.
 
-What HTTP and the pipe cost is what a real server takes under load, less the pieces.
+The cost of HTTP and the pipe is the time of a real server under load, less the pieces.
 """
 
 import asyncio
@@ -159,7 +159,7 @@ async def in_process(db: Path, number: int = CALLS) -> list[Piece]:
 
 @contextlib.contextmanager
 def _recorded(decisions: list[tuple[Any, ...]]) -> Iterator[None]:
-    """Keeps what each profile decides on, so that it can be decided again."""
+    """Keeps the input of each decision, so that it can be repeated."""
     decide = DECIDER.decide
 
     def recording(*known: Any) -> Any:
@@ -174,7 +174,7 @@ def _recorded(decisions: list[tuple[Any, ...]]) -> Iterator[None]:
 
 
 def _joined(batches: Sequence[Sequence[Change]]) -> list[list[Change]]:
-    """All that was asked together as one batch: the first call of it was not waited with."""
+    """All calls that were sent together as one batch; the first of them had a batch of its own."""
     changes = [change for batch in batches for change in batch]
     return [changes[first : first + TOGETHER] for first in range(0, len(changes), TOGETHER)]
 

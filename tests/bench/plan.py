@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""The extent of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -20,7 +20,7 @@ NO_SERVER = "there is no PostgreSQL server. Name one in DATABASE_URL, or `apt in
 
 @dataclass(frozen=True)
 class Postgres:
-    """`pids` of the server, if it is ours; else what it uses is not counted."""
+    """`pids` of the server, if it is ours; the use of a foreign one is not counted."""
 
     url: str
     pids: tuple[int, ...] = ()

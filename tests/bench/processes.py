@@ -1,4 +1,4 @@
-"""What the processes of a server use, its children included."""
+"""Processor time and memory of a server's processes, its children included."""
 
 import contextlib
 from collections import Counter
@@ -30,7 +30,7 @@ def rss_mb(pid: int) -> float:
 
 
 def shared_mb(pids: Iterable[int]) -> float:
-    """What the sum of their resident memory counts more than once: pages of the same files.
+    """The memory that the sum of their resident memory counts more than once: pages of the same files.
 
     Taken off, pages count once however many other processes have them too; the kernel's own proportional share (PSS)
     would leave out most of Python as long as other Pythons run. 0 where the system does not report it (macOS).

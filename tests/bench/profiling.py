@@ -25,17 +25,17 @@ SHOWN = 25
 SHORTEST_S = 5
 
 
-def profile(asked: argparse.Namespace, console: Console) -> None:
+def profile(parsed: argparse.Namespace, console: Console) -> None:
     """Writes `profile-server.svg` and `profile-writer.svg` into the folder for results, and prints the tables."""
     spy = _spy()
-    seconds = max(SHORTEST_S, asked.seconds)
+    seconds = max(SHORTEST_S, parsed.seconds)
     with (
-        tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=asked.data) as folder,
+        tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=parsed.data) as folder,
         trackd(Path(folder) / "trackd.db") as server,
-        Running(server, Load(FOREVER_S, asked.connections, asked.profiles, EVENTS), seed=0),
+        Running(server, Load(FOREVER_S, parsed.connections, parsed.profiles, EVENTS), seed=0),
     ):
         for name, pid in server.pids.items():
-            graph, stacks = asked.out / f"profile-{name}.svg", Path(folder) / f"{name}.txt"
+            graph, stacks = parsed.out / f"profile-{name}.svg", Path(folder) / f"{name}.txt"
             console.print(f"samples the {name} for {2 * seconds} s")
             _record(spy, pid, seconds, "flamegraph", graph)
             _record(spy, pid, seconds, "raw", stacks)

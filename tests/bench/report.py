@@ -1,4 +1,4 @@
-"""What a run found: as tables on the terminal, as JSON, and as Markdown for the documents."""
+"""The results of a run: as tables on the terminal, as JSON, and as Markdown for the documents."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is measured against what: each scenario of a run, by name."""
+"""The scenarios of a run, by name, each with its contestants."""
 
 import contextlib
 import shutil

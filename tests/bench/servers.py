@@ -44,7 +44,7 @@ class Trackd(Server):
 
 @contextlib.contextmanager
 def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd]:
-    """`trackd serve` with its defaults but for what `environment` says, on a file that may exist."""
+    """`trackd serve` with its defaults except for `environment`, on a file that may exist."""
     if not db.exists() or build.run("source", "show", SOURCE_ID, "--db", db, check=False) != 0:
         build.run("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
     command: list[str | Path] = [build.trackd, "serve", "--port", "0", "--db", db]

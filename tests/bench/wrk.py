@@ -1,4 +1,4 @@
-"""One load with wrk, and what it measured."""
+"""One load with wrk, and its measurement."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def measure(server: Server, load: Load, seed: int) -> Round:
 
 
 class Running:
-    """A load that goes on while something else is measured."""
+    """A load that runs while something else is measured."""
 
     def __init__(self, server: Server, load: Load, seed: int) -> None:
         check_wrk()
@@ -83,7 +83,7 @@ class Running:
         return self._process.poll() is None
 
     def result(self) -> Round:
-        """What it measured, once it has ended: all but the processor time. Raises BenchError."""
+        """The measurement, once it has ended: all but the processor time. Raises BenchError."""
         output, _ = self._process.communicate()
         return read_output(output)
 

@@ -1,4 +1,4 @@
-"""`trackd config`: what is in force, and why."""
+"""`trackd config`: the settings in force, and their origins."""
 
 import subprocess
 from collections.abc import Callable

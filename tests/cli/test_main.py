@@ -1,4 +1,4 @@
-"""What all commands share: help, versions, exit codes."""
+"""Common behaviour of all commands: help, versions, exit codes."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""What ends `trackd serve` at its start: one sentence, no traceback, exit code 1 or 2."""
+"""Faults that end `trackd serve` at its start: one sentence, no traceback, exit code 1 or 2."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""`trackd export`, `trackd import` and `trackd backup`, as a person at a shell meets them."""
+"""`trackd export`, `trackd import` and `trackd backup`, run as a user does."""
 
 import csv
 import json

@@ -75,7 +75,7 @@ class Person:
         return self.profile.doc
 
     def decide(self, call: Track, rules: RuleSet) -> Decision | Rejected:
-        """What the call would do."""
+        """The decision on the call, without applying it."""
         memo = self.memos.get(self.stored.memo) if self.stored else None
         session = self.sessions.get(call.session_id)
         snapshot = Snapshot("A", self.stored, session, dict(self.event_ids), memo=memo)

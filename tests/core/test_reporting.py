@@ -207,7 +207,7 @@ def test_the_log_of_a_call_has_the_parts_that_were_left_out(
     assert {(entry.event_id, entry.rule) for entry in entries} <= {(None, None)}
 
 
-# What counts as saved
+# Saved events
 
 
 @pytest.mark.parametrize(

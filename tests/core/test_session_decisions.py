@@ -1,4 +1,4 @@
-"""What a decision does to the session of the call."""
+"""The effect of a decision on the session of the call."""
 
 import pytest
 

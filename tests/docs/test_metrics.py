@@ -110,9 +110,9 @@ def labels_of(aggregate: promql_parser.AggregateExpr) -> list[str]:
 
 
 def assert_can_be_answered(query: str, samples: dict[str, set[str]]) -> None:
-    asked = list(selectors(query))
-    assert asked, query
-    for name, labels in asked:
+    queried = list(selectors(query))
+    assert queried, query
+    for name, labels in queried:
         assert name in samples, f"{name} of {query}"
         assert labels <= samples[name] | BY_PROMETHEUS, f"{labels} of {query}"
 
@@ -123,10 +123,10 @@ def test_the_dashboard_asks_for_existing_metrics(panel: dict[str, Any], samples:
     for target in panel["targets"]:
         assert target["datasource"] == panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert_can_be_answered(target["expr"], samples)
-        asked = dict(selectors(target["expr"]))
+        queried = dict(selectors(target["expr"]))
         shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
-        assert all("instance" in labels for labels in asked.values())
-        assert shown <= BY_PROMETHEUS | set().union(*(samples[name] for name in asked))
+        assert all("instance" in labels for labels in queried.values())
+        assert shown <= BY_PROMETHEUS | set().union(*(samples[name] for name in queried))
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
@@ -152,10 +152,10 @@ def test_an_invalid_query_or_an_unknown_metric_is_found(samples: dict[str, set[s
 
 
 def test_each_group_of_metrics_has_a_panel() -> None:
-    asked = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
+    queried = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
     for name in documented():
         if name.startswith("trackd_"):
-            assert name in asked, name
+            assert name in queried, name
 
 
 def test_the_data_source_and_the_instance_are_variables() -> None:

@@ -25,7 +25,7 @@ class Attempt:
 
 @dataclass
 class Played:
-    """What the clients saw, and what the server has: the numbers of each call by its profile."""
+    """The attempts of the clients, and the content of the server: the numbers of each call, by its profile."""
 
     attempts: list[Attempt] = field(default_factory=list)
     stored: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict)

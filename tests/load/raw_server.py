@@ -25,7 +25,7 @@ class _Payload(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What is to be answered; a damage changes it."""
+    """The answer to send; a damage changes it."""
 
     call: int
     profile: str

@@ -55,7 +55,7 @@ class ModelEvent(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What a call does, and what its answer must contain.
+    """The effect of a call, and the required content of its answer.
 
     `listed` has the id and `seq` of each event and whether this call stored it. `writes`: the call changes the store.
     """
@@ -113,7 +113,7 @@ class Model:
         return NEW in may and profile_id not in self.ids_ever and profile_id != call.profile_id
 
     def effect(self, call: Track, profile_id: str, rules: int, node: int) -> Effect:
-        """What the call does if this profile answers it."""
+        """The effect of the call if this profile answers it."""
         before = self.profiles.get(profile_id)
         session_before = self.sessions.get(call.session_id)
         known = self.ids.get(profile_id, {})

@@ -1,4 +1,4 @@
-"""The referee: compares what the nodes write and answer with the model.
+"""The referee: compares the writes and answers of the nodes with the model.
 
 A call is applied to the model when the store has written it, in the order of the store. The state inside the nodes is
 not used. A written change is matched to its call by time: each call has a time of its own.
@@ -22,13 +22,13 @@ from trackd.core.documents import Session
 
 @dataclass(slots=True)
 class Observed:
-    """A request, and what was observed of it.
+    """A request, and the observations of it.
 
     `failures` and `foreign_writes` are the counts of its node when it was sent. `min_seqs`: the highest `seq` that was
     answered before, by the birth of each profile. `effect`: what the call did when it was written. `empty_effects`:
-    what it may be answered with if it wrote nothing. `possible`: the profiles that could answer it when its node
-    decided, before another node wrote. `lost`: its node crashed before it answered. `may_be_refused`: it may be refused
-    although it is stored.
+    the effects that its answer may report if it wrote nothing. `possible`: the profiles that could answer it when its
+    node decided, before another node wrote. `lost`: its node crashed before it answered. `may_be_refused`: it may be
+    refused although it is stored.
     """
 
     request: Request[Any]

@@ -1,4 +1,4 @@
-"""Histories: what happens to the nodes, step by step, generated from a seed.
+"""Histories: the steps that happen to the nodes, generated from a seed.
 
 Steps are plain data, and do nothing when they have nothing to do. So any of them can be removed and the rest is a
 history too, which is how a failing history is shrunk.

@@ -11,7 +11,7 @@ HELD_AT_MOST_S = 60.0
 
 
 class FaultyStore(MemoryStore):
-    """A MemoryStore that fails, blocks or refuses where a test wants it to.
+    """A MemoryStore that fails, blocks or refuses on request of a test.
 
     `fail` holds the error to raise by the name of a method (`commit`, `sources`, `tokens`, `profile`, `session`,
     `known_events`) or by a key that is read (the id of a profile, session or event); a list of errors is raised one
@@ -71,7 +71,7 @@ class FaultyStore(MemoryStore):
         self.commits += 1
         self.committing_threads.add(threading.current_thread())
         self.committing.set()
-        assert self._free.wait(HELD_AT_MOST_S), "nobody released the store"
+        assert self._free.wait(HELD_AT_MOST_S), "the store was not released"
         self._raise_fault("commit")
         fixed = [self._fixed_outcome(change) for change in batch]
         written = iter(super().commit([change for change, outcome in zip(batch, fixed, strict=True) if not outcome]))

@@ -1,4 +1,4 @@
-"""What clients send: payloads, and the header with a token."""
+"""Payloads as clients send them, and the header with a token."""
 
 from typing import Any
 

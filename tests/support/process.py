@@ -39,6 +39,6 @@ class Process:
         return int(pid)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop, or kill it; returns the exit code."""
+        """Stop it with SIGTERM, or kill it; returns the exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""HTTP byte by byte: what an ordinary client would not send, and all that comes back."""
+"""HTTP byte by byte: requests that an ordinary client would not send, and all bytes of the answers."""
 
 import asyncio
 import contextlib

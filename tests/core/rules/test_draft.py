@@ -26,7 +26,7 @@ acts = st.lists(
 
 
 def put(doc: dict[str, Any], path: tuple[Any, ...], value: Any) -> bool:
-    """What `Draft.put` does, in place; False when there is no way."""
+    """The reference for `Draft.put`, in place; False when the path leads through no object."""
     node = doc
     for key in path[:-1]:
         node = node.setdefault(key, {})

@@ -16,7 +16,7 @@ PUBLIC = ("traits", "public")
 def run(
     *steps: ConsentStep | Step, roots: dict[str, Any] | None = None, draft: Draft | None = None, **limits: Any
 ) -> tuple[RuleRun, dict[str, Any]]:
-    """What a rule of these steps did, and the document after it."""
+    """The result of a rule with these steps, and the document after it."""
     draft = draft or Draft(new_profile("A", NOW))
     result = Rule("r", None, steps).run(
         draft, {"properties": {}, "profile": draft.doc, **(roots or {})}, NOW, Limits(**limits)

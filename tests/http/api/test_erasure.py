@@ -1,4 +1,4 @@
-"""DELETE /profile/{id} over a real socket, beside everything else that goes on."""
+"""DELETE /profile/{id} over a real socket, while other requests are answered."""
 
 import asyncio
 import collections

@@ -1,4 +1,4 @@
-"""When an event happened, as clients say it: whatever they say is no error."""
+"""The time of an event, as clients send it: no value is an error."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone

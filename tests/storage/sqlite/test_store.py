@@ -1,4 +1,4 @@
-"""What only the SQLite store promises: the file, its write-ahead log, its tables."""
+"""Promises of the SQLite store alone: the file, its write-ahead log, its tables."""
 
 import shutil
 from pathlib import Path

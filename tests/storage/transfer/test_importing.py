@@ -1,4 +1,4 @@
-"""What an import makes of an export, and that one that is damaged leaves nothing behind."""
+"""The rows that an import makes of an export; a damaged export leaves nothing behind."""
 
 import io
 import json
