@@ -43,7 +43,7 @@ format: $(DEV)  ## let ruff format the code and mend what it can
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml core/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "trackd needs Python 3.11 or later: name one, as in  make PYTHON=python3.12 run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
