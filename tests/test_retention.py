@@ -82,9 +82,9 @@ class SweptStore(SqliteStore):
 
 
 @pytest.mark.parametrize("simultaneous", [1, 20])
-@pytest.mark.parametrize("knows_profile", [True, False])
+@pytest.mark.parametrize("names_profile", [True, False])
 async def test_calls_whose_session_is_deleted_meanwhile_are_answered_200_and_begin_it_again(
-    tmp_path: Path, simultaneous: int, knows_profile: bool
+    tmp_path: Path, simultaneous: int, names_profile: bool
 ) -> None:
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
@@ -94,14 +94,14 @@ async def test_calls_whose_session_is_deleted_meanwhile_are_answered_200_and_beg
     async with serving(store) as client:
         first = (await _track(client, "s", "page-view"))["profile"]["id"]
         store.sweep = True
-        known = {"profile": first} if knows_profile else {}
+        known = {"profile": first} if names_profile else {}
         calls = [_track(client, "s", "page-view", **known) for _ in range(simultaneous)]
         answers = await asyncio.gather(*calls)
         assert not store.sweep
         [profile_id] = {answer["profile"]["id"] for answer in answers}
-        assert (profile_id == first) is knows_profile
+        assert (profile_id == first) is names_profile
         seqs = sorted(answer["debugging"]["events"]["seq"][0] for answer in answers)
         assert seqs == list(range(seqs[0], seqs[0] + simultaneous))
-        assert seqs[0] == (2 if knows_profile else 1)
+        assert seqs[0] == (2 if names_profile else 1)
         assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
         assert rows(path, "SELECT id, profile_id FROM session") == [{"id": "s", "profile_id": profile_id}]

@@ -20,7 +20,7 @@ Serve = Callable[..., Process]
 CLIENTS, PROFILES = 16, 40
 
 
-async def _beside_load(server: Process, work: Callable[[], Awaitable[None]]) -> int:
+async def _under_load(server: Process, work: Callable[[], Awaitable[None]]) -> int:
     """Do some work while clients send calls; returns the number of calls answered meanwhile, all with 200."""
     stop, warm = asyncio.Event(), asyncio.Event()
     answered = 0
@@ -72,7 +72,7 @@ async def test_exports_while_the_server_is_busy_have_each_profiles_events_from_1
             await _trackd(server, "export", "--table", "event", "--output", f"events-{number}.jsonl")
             await _trackd(server, "import", f"all-{number}.jsonl", "--db", f"new-{number}.db")
 
-    assert await _beside_load(server, work) > 50
+    assert await _under_load(server, work) > 50
     assert server.stop() == 0
     for number in range(3):
         records = [json.loads(line) for line in (folder / f"all-{number}.jsonl").read_text().splitlines()[1:-1]]
@@ -94,7 +94,7 @@ async def test_backups_while_the_server_is_busy_are_sound_and_show_one_moment(se
         for number in range(5):
             await _trackd(server, "backup", f"copy-{number}.db")
 
-    assert await _beside_load(server, work) > 50
+    assert await _under_load(server, work) > 50
     for number in range(5):
         copy = server.db.with_name(f"copy-{number}.db")
         with contextlib.closing(sqlite3.connect(copy)) as db:

@@ -32,10 +32,10 @@ async def test_a_read_that_fails_answers_its_caller_once_and_leaves_other_calls_
         asked_once = store.keys_read.count(broken)
         store.fail.clear()
         again = await tracker.answer(Make.call("S"))
-        bad, other, asked, again = bad.result(), other.result(), asked_once, again
+        bad, other, pending, again = bad.result(), other.result(), asked_once, again
 
     assert isinstance(bad, kind)
-    assert asked == 1
+    assert pending == 1
     assert seqs(other) == [1]
     assert (again.profile_id, seqs(again)) == ("A", [6])
     assert "new" not in store.sessions

@@ -22,10 +22,10 @@ async def test_profiles_with_calls_in_flight_are_never_evicted() -> None:
     store = Make.store(*[Make.profile(f"P{n}", 10, 10) for n in range(20)])
 
     async with RunningTracker(store, actors=Actors(max_active_profiles=1, max_cached_sessions=1)) as tracker:
-        asked = [tracker.ask(Make.call(f"S{n}", profile_id=f"P{n}")) for n in range(20)]
-        asked += [tracker.ask(Make.call(f"S{n}")) for n in range(20)]
+        pending = [tracker.ask(Make.call(f"S{n}", profile_id=f"P{n}")) for n in range(20)]
+        pending += [tracker.ask(Make.call(f"S{n}")) for n in range(20)]
         await tracker.commit_all()
-        answers = [future.result() for future in asked]
+        answers = [future.result() for future in pending]
 
     assert [answer.profile_id for answer in answers] == [f"P{n}" for n in range(20)] * 2
     assert [seqs(answer) for answer in answers] == [[11]] * 20 + [[12]] * 20

@@ -10,9 +10,9 @@ async def test_simultaneous_first_calls_of_a_session_agree_on_one_profile_and_on
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call("S")) for _ in range(20)]
+        pending = [tracker.ask(Make.call("S")) for _ in range(20)]
         await tracker.commit_all()
-        answers = [future.result() for future in asked]
+        answers = [future.result() for future in pending]
 
     assert len({answer.profile_id for answer in answers}) == 1
     assert list(store.profiles) == [answers[0].profile_id]
@@ -85,9 +85,9 @@ async def test_a_session_of_an_erased_profile_gets_a_new_profile_and_stays_with_
     store = Make.store(sessions=[Make.session("S", "erased", kept=1)])
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call("S")) for _ in range(3)]
+        pending = [tracker.ask(Make.call("S")) for _ in range(3)]
         await tracker.commit_all()
-        answers = [future.result() for future in asked] + [await tracker.answer(Make.call("S"))]
+        answers = [future.result() for future in pending] + [await tracker.answer(Make.call("S"))]
 
     assert len({answer.profile_id for answer in answers}) == 1
     assert store.session("S").profile_id == answers[0].profile_id
@@ -109,9 +109,9 @@ async def test_two_sessions_that_claim_the_same_new_id_share_its_profile() -> No
     store = Make.store(permanent_profile_id=True)
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call(f"S{n}", profile_id="X")) for n in range(5)]
+        pending = [tracker.ask(Make.call(f"S{n}", profile_id="X")) for n in range(5)]
         await tracker.commit_all()
-        answers = [future.result() for future in asked]
+        answers = [future.result() for future in pending]
 
     assert [(answer.profile_id, seqs(answer)) for answer in answers] == [("X", [n]) for n in range(1, 6)]
     assert store.profile("X").doc["stats"]["visits"] == 5

@@ -30,9 +30,9 @@ async def test_a_retry_whose_first_copy_fails_is_refused_with_it() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call("S", [Make.event("e")])) for _ in range(2)]
+        pending = [tracker.ask(Make.call("S", [Make.event("e")])) for _ in range(2)]
         await tracker.fail()
-        refused = [future.result() for future in asked]
+        refused = [future.result() for future in pending]
         refused, later = refused, await tracker.answer(Make.call("S", [Make.event("e")]))
 
     assert [reason(answer) for answer in refused] == [Reason.STORE_FAILED] * 2

@@ -24,10 +24,10 @@ async def test_a_failed_commit_fails_the_queued_calls_of_its_profiles_and_no_oth
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call(session)) for session in ("S", "T", "S", "U", "S", "T")]
+        pending = [tracker.ask(Make.call(session)) for session in ("S", "T", "S", "U", "S", "T")]
         await tracker.fail()
         await tracker.commit_all()
-        answers = [future.result() for future in asked]
+        answers = [future.result() for future in pending]
 
     of_s = [answers[n] for n in (0, 2, 4)]
     assert [reason(answer) for answer in of_s] == [Reason.STORE_FAILED] * 3

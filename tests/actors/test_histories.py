@@ -82,8 +82,8 @@ async def test_numbers_follow_the_order_of_the_answers() -> None:
     highest = 5
     async with RunningTracker(store) as tracker:
         for _ in range(50):
-            asked = [tracker.ask(Make.call("S", dice.randint(1, 3))) for _ in range(dice.randint(1, 4))]
+            pending = [tracker.ask(Make.call("S", dice.randint(1, 3))) for _ in range(dice.randint(1, 4))]
             await tracker.commit_all()
-            numbers = [seq for future in asked for seq in seqs(future.result())]
+            numbers = [seq for future in pending for seq in seqs(future.result())]
             assert min(numbers) > highest
             highest = max(numbers)

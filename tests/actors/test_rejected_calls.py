@@ -38,9 +38,9 @@ async def test_nothing_of_a_rejected_call_is_stored() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=REFUSING) as tracker:
-        asked = tracker.ask(bad("S", context={"bad": 1}))
-        assert (asked.done(), list(tracker.writer.batches)) == (True, [])
-        rejected, later = asked.result(), await tracker.answer(Make.call("S"))
+        pending = tracker.ask(bad("S", context={"bad": 1}))
+        assert (pending.done(), list(tracker.writer.batches)) == (True, [])
+        rejected, later = pending.result(), await tracker.answer(Make.call("S"))
 
     assert isinstance(rejected, Rejected)
     assert [invalid.position for invalid in rejected.events] == [1]

@@ -39,11 +39,11 @@ async def test_calls_in_flight_keep_their_rules_and_the_next_come_under_the_new_
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=noting("old")) as tracker:
-        asked = [tracker.ask(Make.call("S")) for _ in range(2)]
+        pending = [tracker.ask(Make.call("S")) for _ in range(2)]
         tracker.use_rules(noting("new"))
-        asked += [tracker.ask(Make.call("S")) for _ in range(2)]
+        pending += [tracker.ask(Make.call("S")) for _ in range(2)]
         await tracker.commit_all()
-        answers = [future.result() for future in asked]
+        answers = [future.result() for future in pending]
 
     assert [rules_of(answer) for answer in answers] == [["old"], ["old"], ["new"], ["new"]]
     assert under(store) == ["old", "old", "new", "new"]
@@ -71,14 +71,14 @@ async def test_a_call_that_is_stale_several_times_keeps_its_rules() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store, rules=noting("first")) as tracker:
-        asked = tracker.ask(Make.call("S"))
+        pending = tracker.ask(Make.call("S"))
         for name in ("second", "third"):
             tracker.use_rules(noting(name))
             Make.move(store, "A")
             await tracker.step()
-            assert not asked.done()
+            assert not pending.done()
         await tracker.commit_all()
-        result = asked.result()
+        result = pending.result()
     assert rules_of(result) == ["first"]
     assert under(store) == ["first"]
 

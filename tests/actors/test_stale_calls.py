@@ -12,12 +12,12 @@ async def test_a_stale_call_is_run_again_on_the_stored_profile() -> None:
 
     async with RunningTracker(store) as tracker:
         await tracker.answer(Make.call("S"))
-        asked = tracker.ask(Make.call("S", 2))
+        pending = tracker.ask(Make.call("S", 2))
         Make.move(store, "A")
         await tracker.step()
-        assert not asked.done()
+        assert not pending.done()
         await tracker.step()
-        answer = asked.result()
+        answer = pending.result()
 
     assert seqs(answer) == [7, 8]
     assert [event.seq for event in store.events] == [6, 7, 8]
@@ -41,10 +41,10 @@ async def test_calls_behind_a_stale_one_are_run_again_behind_it() -> None:
     store = Make.one_profile()
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call("S")) for _ in range(5)]
+        pending = [tracker.ask(Make.call("S")) for _ in range(5)]
         Make.move(store, "A")
         await tracker.commit_all()
-        result = [future.result() for future in asked]
+        result = [future.result() for future in pending]
     assert [seqs(answer) for answer in result] == [[6], [7], [8], [9], [10]]
     assert store.profile("A").doc["stats"]["counters"] == {"t": 5}
 
@@ -53,11 +53,11 @@ async def test_a_call_that_loses_the_race_for_its_session_answers_with_the_winne
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
-        asked = tracker.ask(Make.call("S"))
+        pending = tracker.ask(Make.call("S"))
         winner = Changes(Fence("W", 0, 0), Make.profile("W"), Make.session("S", "W"))
         store.commit([winner])
         await tracker.commit_all()
-        answer = asked.result()
+        answer = pending.result()
 
     assert (answer.profile_id, seqs(answer)) == ("W", [1])
     assert list(store.profiles) == ["W"]
@@ -68,10 +68,10 @@ async def test_a_profile_erased_meanwhile_is_not_brought_back() -> None:
 
     async with RunningTracker(store) as tracker:
         await tracker.answer(Make.call("S"))
-        asked = tracker.ask(Make.call("S"))
+        pending = tracker.ask(Make.call("S"))
         del store.profiles["A"]
         await tracker.commit_all()
-        answer = asked.result()
+        answer = pending.result()
 
     assert answer.profile_id != "A"
     assert list(store.profiles) == [answer.profile_id]
@@ -84,11 +84,11 @@ async def test_a_profile_merged_meanwhile_answers_as_the_one_that_took_it_in() -
 
     async with RunningTracker(store) as tracker:
         await tracker.answer(Make.call("S"))
-        asked = tracker.ask(Make.call("S"))
+        pending = tracker.ask(Make.call("S"))
         del store.profiles["A"]
         store.merged["A"] = "B"
         await tracker.commit_all()
-        answer = asked.result()
+        answer = pending.result()
 
     assert (answer.profile_id, seqs(answer)) == ("B", [3])
 

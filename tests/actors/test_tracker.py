@@ -97,16 +97,16 @@ async def test_a_stop_answers_accepted_calls_and_refuses_later_ones() -> None:
     store = Make.store()
 
     async with RunningTracker(store) as tracker:
-        asked = [tracker.ask(Make.call(f"S{n}")) for n in range(10)]
+        pending = [tracker.ask(Make.call(f"S{n}")) for n in range(10)]
         stopping = asyncio.create_task(tracker.stop())
         await tracker.rest()
         late = tracker.ask(Make.call("late"))
         await tracker.commit_all()
         await stopping
         after = tracker.ask(Make.call("after"))
-        asked, late, after = [future.result() for future in asked], late.result(), after.result()
+        pending, late, after = [future.result() for future in pending], late.result(), after.result()
 
-    assert all(isinstance(answer, Tracked) for answer in asked)
+    assert all(isinstance(answer, Tracked) for answer in pending)
     assert [reason(late), reason(after)] == [Reason.STOPPING] * 2
     assert len(store.events) == 10
 
@@ -122,12 +122,12 @@ async def test_a_stop_does_not_wait_for_ever_for_a_disk_that_hangs() -> None:
 
     tracker = Tracker(store, make_writer=make_writer)
     await tracker.start()
-    asked = [tracker.ask(Make.call(f"S{n}"), 0) for n in range(5)]
+    pending = [tracker.ask(Make.call(f"S{n}"), 0) for n in range(5)]
     await tracker.stop(timeout_s=0)
     ended = tracker.writer_ended
     store.release()
     assert await writers[0].close(10)
-    answers, ended = [future.result() for future in asked], ended
+    answers, ended = [future.result() for future in pending], ended
 
     assert [reason(answer) for answer in answers] == [Reason.STOPPING] * 5
     assert not ended
@@ -229,9 +229,9 @@ async def test_a_tracker_stops_though_its_store_fails(fails: bool) -> None:
 
     tracker = Tracker(store)
     await tracker.start()
-    asked = [tracker.ask(Make.call(f"S{n}"), 0) for n in range(5)]
+    pending = [tracker.ask(Make.call(f"S{n}"), 0) for n in range(5)]
     await tracker.stop()
-    result = [future.result() for future in asked]
+    result = [future.result() for future in pending]
 
     kinds = {type(answer) for answer in result}
 

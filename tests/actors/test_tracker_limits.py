@@ -11,10 +11,14 @@ from trackd.core.calls import Tracked
 
 async def test_calls_beyond_the_limit_are_refused_until_others_are_answered() -> None:
     async with RunningTracker(Make.store(), limits=Limits(max_queued_calls=3)) as tracker:
-        asked = [tracker.ask(Make.call(f"S{n}")) for n in range(5)]
-        refused = [future.result() for future in asked if future.done()]
+        pending = [tracker.ask(Make.call(f"S{n}")) for n in range(5)]
+        refused = [future.result() for future in pending if future.done()]
         await tracker.commit_all()
-        refused, taken, later = refused, [future.result() for future in asked[:3]], await tracker.answer(Make.call("S"))
+        refused, taken, later = (
+            refused,
+            [future.result() for future in pending[:3]],
+            await tracker.answer(Make.call("S")),
+        )
 
     assert [reason(answer) for answer in refused] == [Reason.OVERLOADED] * 2
     assert all(answer.retry_after_s for answer in refused)
@@ -25,12 +29,12 @@ async def test_bytes_beyond_the_limit_are_refused_until_others_are_answered() ->
     store = Make.store()
 
     async with RunningTracker(store, limits=Limits(max_queued_bytes=1024)) as tracker:
-        asked = [tracker.ask(Make.call("S"), size) for size in (1000, 25, 24, 1)]
-        done = [future.done() for future in asked]
+        pending = [tracker.ask(Make.call("S"), size) for size in (1000, 25, 24, 1)]
+        done = [future.done() for future in pending]
         await tracker.commit_all()
         later = tracker.ask(Make.call("S"), 1024)
         await tracker.commit_all()
-        done, answers, later = done, [future.result() for future in asked], later.result()
+        done, answers, later = done, [future.result() for future in pending], later.result()
 
     assert done == [False, True, False, True]
     assert [reason(answer) for answer in answers] == [None, Reason.OVERLOADED, None, Reason.OVERLOADED]
@@ -56,8 +60,8 @@ async def test_a_call_that_waits_too_long_is_refused_and_still_stored_whole() ->
     at_once = Limits().model_copy(update={"call_timeout_s": 0})
 
     async with RunningTracker(store, limits=at_once) as tracker:
-        asked = [tracker.ask(Make.call("S", 2)) for _ in range(2)]
-        timed_out = await asyncio.gather(*asked)
+        pending = [tracker.ask(Make.call("S", 2)) for _ in range(2)]
+        timed_out = await asyncio.gather(*pending)
         await tracker.commit_all()
         timed_out, later = timed_out, await tracker.answer(Make.call("S"))
 

@@ -17,10 +17,10 @@ from tests.bench.servers import Trackd, trackd
 from tests.bench.wrk import FOREVER_S, Load, Running
 
 ACTIVE_PROFILES = 10_000
-LOOKS = 10
+SAMPLES = 10
 POLL_S = 0.1
 AS_SMALL = 1.03  # to another commit
-GROWTH = 1.05  # steady: what is allowed of the last look against the first one with all profiles
+GROWTH = 1.05  # of the last sample, to the first one with all profiles
 
 
 def memory(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
@@ -40,36 +40,36 @@ def worse_by(what: str, value: float, other: float) -> Target:
 
 
 def _memory(plan: Plan, build: Build, db: Path, progress: Progress) -> Result:
-    """Looks at the start, with all profiles active, and at each tenth of the calls after that."""
-    looks = []
+    """Samples at the start, with all profiles active, and at each tenth of the calls after that."""
+    samples = []
     with trackd(db, build) as server:
         load = Load(FOREVER_S, plan.connections, ACTIVE_PROFILES, walk=True)
         progress("starts")
-        start = _look(server, "at the start")
+        start = _sample(server, "at the start")
         with Running(server, load, seed=0) as running:
-            for look in range(LOOKS + 1):
-                wanted = 2 * ACTIVE_PROFILES + look * plan.memory_calls // LOOKS
-                _wait(server, running, wanted)
-                progress(f"{wanted:,} calls")
-                looks.append(_look(server, f"after {wanted:,} calls, {_active(server):,.0f} profiles active"))
+            for index in range(SAMPLES + 1):
+                calls = 2 * ACTIVE_PROFILES + index * plan.memory_calls // SAMPLES
+                _wait(server, running, calls)
+                progress(f"{calls:,} calls")
+                samples.append(_sample(server, f"after {calls:,} calls, {_active(server):,.0f} profiles active"))
             errors = _metric(server, "trackd_calls_total", '{status="200"}', others=True)
     targets = [
-        Target(f"with {ACTIVE_PROFILES:,} active profiles", looks[0].value, 120.0, "MB", most=True),
-        Target(f"after {plan.memory_calls:,} calls more", looks[-1].value, 120.0, "MB", most=True),
-        Target("growth over these calls", looks[-1].value / looks[0].value, GROWTH, most=True),
+        Target(f"with {ACTIVE_PROFILES:,} active profiles", samples[0].value, 120.0, "MB", most=True),
+        Target(f"after {plan.memory_calls:,} calls more", samples[-1].value, 120.0, "MB", most=True),
+        Target("growth over these calls", samples[-1].value / samples[0].value, GROWTH, most=True),
     ]
     question = "resident memory of the server and of the process that commits; pages that both have count once"
     notes = [f"{errors:.0f} calls were not answered 200"] if errors else []
     return Result(
         scenario="memory",
         question=f"{build.name}: {question}" if len(plan.builds) > 1 else question,
-        measures=(start, *looks),
+        measures=(start, *samples),
         targets=tuple(targets),
         notes=tuple(notes),
     )
 
 
-def _look(server: Trackd, when: str) -> Measure:
+def _sample(server: Trackd, when: str) -> Measure:
     parts = {name: rss_mb(pid) for name, pid in server.pids.items()}
     parts["of both"] = -shared_mb(server.pids.values())
     return Measure(when, sum(parts.values()), "MB", parts)

@@ -6,7 +6,7 @@ from pygal.style import Style
 from tests.bench.figures import Medians, Result
 from trackd.load.charts import svg
 
-GREY = "#808890"  # is read on white and on black
+GREY = "#808890"  # readable on white and on black
 COLOURS = {"trackd": "#2f81f7"}
 
 

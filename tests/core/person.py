@@ -46,16 +46,16 @@ CHECKED = rules(rule=[adds_price()], event={"buy": {"schema": NUMBER, "tags": ["
 
 
 class Person:
-    """Profile A with its sessions. Without `remembers` no memo is kept from call to call."""
+    """Profile A with its sessions. With `keeps_memo` False no memo is kept from call to call."""
 
     def __init__(
         self,
         source: Source = PLAIN,
         limits: Limits | None = None,
-        remembers: bool = True,
+        keeps_memo: bool = True,
         memos: MemoTable | None = None,
     ) -> None:
-        self.source, self.limits, self.remembers = source, limits or Limits(), remembers
+        self.source, self.limits, self.keeps_memo = source, limits or Limits(), keeps_memo
         self.memos = memos or MemoTable()
         self.stored: Profile | None = None
         self.sessions: dict[str, Session] = {}
@@ -84,7 +84,7 @@ class Person:
     def send(self, call: Track, rules: RuleSet) -> Decision:
         decision = self.decide(call, rules)
         assert isinstance(decision, Decision)
-        self.profile = decision.profile if self.remembers else replace(decision.profile, memo=NO_MEMO)
+        self.profile = decision.profile if self.keeps_memo else replace(decision.profile, memo=NO_MEMO)
         if decision.memo:
             self.memos.put(decision.profile.memo, decision.memo)
         self.event_ids |= decision.changes.event_ids or {}

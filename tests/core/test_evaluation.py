@@ -44,7 +44,7 @@ def test_repeated_consents_have_the_same_result_with_and_without_a_memo(
     make: type[Make], answers: list[tuple[str, dict[str, Any], int]], schema: bool, wary: bool
 ) -> None:
     ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
-    without, with_memo = (Person(WARY if wary else PLAIN, remembers=remembers) for remembers in (False, True))
+    without, with_memo = (Person(WARY if wary else PLAIN, keeps_memo=keeps_memo) for keeps_memo in (False, True))
     received = datetime(2026, 3, 1, tzinfo=UTC)
     for event_type, properties, days in answers:
         received += timedelta(days=days)
@@ -175,7 +175,7 @@ calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.sampled_from([ONE,
 @settings(max_examples=150, deadline=None)
 @given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
 def test_a_memo_changes_neither_answers_nor_profiles(make: type[Make], calls: list[Any], limits: Limits) -> None:
-    without, with_memo = Person(limits=limits, remembers=False), Person(limits=limits)
+    without, with_memo = Person(limits=limits, keeps_memo=False), Person(limits=limits)
     for number, (session_id, made, ruleset) in enumerate(calls):
         events = [make.event(event_type=event_type, properties=properties) for event_type, properties in made]
         received = TIMES[min(number // 3, len(TIMES) - 1)]

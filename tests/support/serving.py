@@ -42,7 +42,7 @@ async def serving(
     """The application on a real socket in this event loop, and a client for it. Closes the store.
 
     Without `rules` those of the default file are in force. With `admin` the client sends the token `ADMIN`, which
-    holds beside those of the store.
+    is valid besides those of the store.
     """
     settings = settings or Settings()
     rules = rules or load_rules("", settings.limits)
