@@ -158,7 +158,7 @@ class Track(Request[Tracked | Rejected], frozen=True):
     """The header User-Agent."""
     save_session: bool = True
     """Whether the call belongs to its session: makes it, counts its visit, updates it."""
-    wants_profile: bool = False
+    profile_requested: bool = False
     """Whether the client asks for the profile's document in the answer; the source must allow it too."""
     debug: bool = True
     """Whether the answer has the part `debugging`."""

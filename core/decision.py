@@ -97,7 +97,7 @@ def _answer(
         profile_id=processing.snapshot.profile_id,
         session_id=call.session_id,
         consent=source.consent,
-        profile=shareable(processing.draft.doc) if call.wants_profile and source.returns_profile else None,
+        profile=shareable(processing.draft.doc) if call.profile_requested and source.returns_profile else None,
         debug=call.debug,
         events=tuple(processing.listed),
         profile_saved=profile_saved,

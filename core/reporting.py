@@ -149,7 +149,7 @@ def call_log_entries(
     `session_fits`: the session could take the call's context and properties. `withheld`: it did not, without consent.
     """
     entries = []
-    if call.wants_profile and not source.returns_profile:
+    if call.profile_requested and not source.returns_profile:
         why = f"source `{source.id}` does not have returns_profile"
         entries.append(LogEntry("warning", f"The profile is left out: {why}."))
     if call.save_session and not session_fits:

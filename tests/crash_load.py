@@ -15,7 +15,7 @@ CLIENTS, PROFILES = 24, 7
 class Load:
     """Clients that send until the server ends. `answered` maps the id of each answered event to its `seq`.
 
-    `enough` is set when `wanted` events are answered, `some` at a third of that.
+    `enough` is set when `goal` events are answered, `some` at a third of that.
     """
 
     def __init__(self, server: Process, run: str = "") -> None:
@@ -26,7 +26,7 @@ class Load:
         self.refused = 0
         self.broken: list[Exception] = []
         self.some, self.enough = asyncio.Event(), asyncio.Event()
-        self.wanted = 1_500
+        self.goal = 1_500
 
     async def run(self, stop: Callable[[], None]) -> None:
         clients = [asyncio.create_task(self._client(number)) for number in range(CLIENTS)]
@@ -59,9 +59,9 @@ class Load:
         listed = response.json()["debugging"]["events"]
         assert listed["ids"] == ids
         self.answered |= dict(zip(ids, listed["seq"], strict=True))
-        if len(self.answered) > self.wanted / 3:
+        if len(self.answered) > self.goal / 3:
             self.some.set()
-        if len(self.answered) > self.wanted:
+        if len(self.answered) > self.goal:
             self.enough.set()
         return True
 

@@ -30,13 +30,13 @@ def decode(
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
-    debug, wants_profile = defaults.debugger, requests_profile(payload.options)
+    debug, profile_requested = defaults.debugger, requests_profile(payload.options)
     events = []
     for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
             options = event_options(event.options, defaults)
-            wants_profile = wants_profile or requests_profile(event.options)
+            profile_requested = profile_requested or requests_profile(event.options)
         save_session = save_session or options.save_session
         debug = debug or options.debugger
         own_id = event.id
@@ -56,7 +56,7 @@ def decode(
         ip=ip,
         user_agent=user_agent,
         save_session=save_session,
-        wants_profile=wants_profile,
+        profile_requested=profile_requested,
         debug=debug,
         log=defaults.logs,
     )

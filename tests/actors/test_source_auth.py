@@ -139,7 +139,7 @@ def test_sources_that_cannot_be_read_stay_as_they_were_and_are_read_later(
 def test_the_answer_follows_the_settings_of_the_source(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(consent=True, returns_profile=True))
 
-    number = actors.track(Make.call(wants_profile=True))
+    number = actors.track(Make.call(profile_requested=True))
     actors.commit()
 
     answer = actors.answers[number]

@@ -17,7 +17,7 @@ def test_an_event_left_out_of_debugging_is_stored_all_the_same(make: type[Make])
 def test_the_answer_carries_the_profile_without_private_data(make: type[Make]) -> None:
     source = make.source(returns_profile=True)
 
-    decision = decide(NEW, make.call("S", 1, wants_profile=True), source)
+    decision = decide(NEW, make.call("S", 1, profile_requested=True), source)
 
     assert decision.answer.profile == shareable(decision.profile.doc)
     assert "pii" not in (decision.answer.profile or {})
@@ -31,8 +31,8 @@ def test_the_answer_carries_no_profile_unasked(make: type[Make]) -> None:
 
 
 def test_the_logs_report_that_a_source_may_not_return_the_profile(make: type[Make]) -> None:
-    decision = decide(NEW, make.call("S", 1, wants_profile=True))
-    silent = decide(NEW, make.call("S", 1, wants_profile=True, log=False))
+    decision = decide(NEW, make.call("S", 1, profile_requested=True))
+    silent = decide(NEW, make.call("S", 1, profile_requested=True, log=False))
 
     assert decision.answer.profile is None
     assert ["returns_profile" in entry.message for entry in decision.answer.logs] == [True]

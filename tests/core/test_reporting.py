@@ -186,7 +186,7 @@ def test_logs_are_bounded_and_the_last_entry_counts_those_left_out(make: type[Ma
 
 
 @pytest.mark.parametrize(
-    ("wants_profile", "save_session", "session_fits", "withheld", "kinds"),
+    ("profile_requested", "save_session", "session_fits", "withheld", "kinds"),
     [
         (False, True, True, False, []),
         (True, True, True, False, ["warning"]),
@@ -197,9 +197,9 @@ def test_logs_are_bounded_and_the_last_entry_counts_those_left_out(make: type[Ma
     ],
 )
 def test_the_log_of_a_call_has_the_parts_that_were_left_out(
-    make: type[Make], wants_profile: bool, save_session: bool, session_fits: bool, withheld: bool, kinds: list[str]
+    make: type[Make], profile_requested: bool, save_session: bool, session_fits: bool, withheld: bool, kinds: list[str]
 ) -> None:
-    call = make.call(wants_profile=wants_profile, save_session=save_session)
+    call = make.call(profile_requested=profile_requested, save_session=save_session)
 
     entries = call_log_entries(call, make.source(), Limits(), session_fits=session_fits, withheld=withheld)
 

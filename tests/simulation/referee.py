@@ -266,5 +266,5 @@ class Referee:
 
 
 def _expected_answer(call: Track, effect: Effect) -> tuple[object, ...]:
-    shown = effect.profile.content() if call.wants_profile else None
+    shown = effect.profile.content() if call.profile_requested else None
     return effect.profile_id, call.session_id, effect.listed, effect.profile_saved, effect.session_saved, shown

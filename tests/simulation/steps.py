@@ -40,7 +40,7 @@ class Call(NamedTuple):
     source: str = "source"
     keep_session: bool = True
     context: int | None = None
-    wants_profile: bool = False
+    profile_requested: bool = False
 
 
 class Retry(NamedTuple):
@@ -211,7 +211,7 @@ class _Maker:
             chance.choice(SOURCES),
             keep_session=chance.random() < 0.9,
             context=chance.randrange(3) if chance.random() < 0.2 else None,
-            wants_profile=chance.random() < 0.2,
+            profile_requested=chance.random() < 0.2,
         )
 
     def _event_spec(self) -> EventSpec:

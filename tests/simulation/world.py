@@ -129,7 +129,7 @@ class World:
             events=tuple(self._event(event, f"made-{label}.{place}") for place, event in enumerate(call.events)),
             context=None if call.context is None else {"c": call.context},
             save_session=call.keep_session,
-            wants_profile=call.wants_profile,
+            profile_requested=call.profile_requested,
         )
         self._by_label[label] = self._ask(node, track)
 

@@ -180,9 +180,9 @@ def test_logs_are_declined_by_the_payload_for_the_call_and_by_an_event_for_itsel
 
 
 def test_the_profile_is_requested_by_the_payload_or_any_event() -> None:
-    assert decoded({}).wants_profile is False
-    assert decoded({}, options={"profile": True}).wants_profile is True
-    assert decoded({}, {"options": {"profile": True}}).wants_profile is True
+    assert decoded({}).profile_requested is False
+    assert decoded({}, options={"profile": True}).profile_requested is True
+    assert decoded({}, {"options": {"profile": True}}).profile_requested is True
 
 
 def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
@@ -195,7 +195,7 @@ def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "events", "wanted"),
+    ("payload", "events", "expected"),
     [
         ({}, [], False),
         ({"profile": True}, [], True),
@@ -207,10 +207,10 @@ def test_a_time_that_cannot_be_read_is_noted_at_its_event() -> None:
     ],
 )
 def test_true_anywhere_requests_the_profile_and_false_is_ignored(
-    payload: dict[str, Any], events: list[dict[str, Any]], wanted: bool
+    payload: dict[str, Any], events: list[dict[str, Any]], expected: bool
 ) -> None:
     call = decoded(*[{"options": options} for options in events], options=payload)
-    assert call.wants_profile is wanted
+    assert call.profile_requested is expected
 
 
 def test_numbers_that_json_cannot_hold_are_all_reported_with_their_places() -> None:
