@@ -11,9 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.crash_load import Load, check_file
+from tests.crash_load import WITHIN_S, Load, check_file
 from tests.support.payloads import payload
+from tests.support.polling import eventually
 from tests.support.process import Process
+from trackd.storage.sqlite.connection import connect, transaction
 from trackd.storage.sqlite.lock import DatabaseLock
 
 Serve = Callable[..., Process]
@@ -37,7 +39,7 @@ async def test_after_kill_9_of_the_writer_the_server_continues_and_every_answere
     load = Load(serve())
 
     clients = asyncio.create_task(load.run(load.server.process.terminate))
-    await asyncio.wait_for(load.some.wait(), 30)
+    await asyncio.wait_for(load.some.wait(), WITHIN_S)
     os.kill(load.server.writer_pid(), signal.SIGKILL)
     await clients
     _, log = load.server.process.communicate(timeout=30)
@@ -48,18 +50,27 @@ async def test_after_kill_9_of_the_writer_the_server_continues_and_every_answere
     check_file(load)
 
 
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/ready")).status_code == 200
+
+
+async def not_ready(client: httpx.AsyncClient) -> httpx.Response | None:
+    answer = await client.get("/ready")
+    return None if answer.status_code == 200 else answer
+
+
 async def test_ready_is_503_while_there_is_no_writer_process(serve: Serve) -> None:
     server = serve()
 
-    async with httpx.AsyncClient(base_url=server.url) as client:
-        os.kill(server.writer_pid(), signal.SIGKILL)
-        while (answer := await client.get("/ready")).status_code == 200:
-            pass
-        while (await client.get("/ready")).status_code != 200:
-            pass
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        with contextlib.closing(connect(server.db, mode="rw")) as other, transaction(other):
+            # The next writer process cannot open the file before the end of this transaction.
+            os.kill(server.writer_pid(), signal.SIGKILL)
+            answer = await eventually(lambda: not_ready(client), "/ready is not 200")
+        await eventually(lambda: is_ready(client), "/ready is 200 again")
 
     assert (answer.status_code, answer.json()) == (503, {"detail": "The store does not take writes."})
-    assert httpx.post(f"{server.url}/track", json=payload("s", "page-view")).status_code == 200
+    assert httpx.post(f"{server.url}/track", json=payload("s", "page-view"), timeout=30).status_code == 200
 
 
 def test_the_writer_process_ends_when_the_server_is_killed(serve: Serve) -> None:
@@ -75,7 +86,8 @@ def test_the_writer_process_ends_when_the_server_is_killed(serve: Serve) -> None
 async def test_a_stop_under_load_answers_accepted_calls_and_resets_no_connection(
     serve: Serve, number: signal.Signals
 ) -> None:
-    load = Load(serve())
+    # A client with an idle connection must send before the drain ends. The drain ends when all have left.
+    load = Load(serve(TRACKD_SERVER_DRAIN_MS="30000"))
     await load.run(lambda: load.server.process.send_signal(number))
     _, log = load.server.process.communicate(timeout=30)
     assert load.server.process.returncode == 0, log
@@ -85,14 +97,13 @@ async def test_a_stop_under_load_answers_accepted_calls_and_resets_no_connection
 
 
 async def test_ready_is_503_while_the_server_stops(serve: Serve) -> None:
-    server = serve()
+    server = serve(TRACKD_SERVER_DRAIN_MS="30000")
 
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
         assert (await client.get("/ready")).status_code == 200
         assert (await client.get("/healthcheck")).json() == {"status": "alive"}
         server.process.terminate()
-        while (answer := await client.get("/ready")).status_code == 200:
-            pass
+        answer = await eventually(lambda: not_ready(client), "/ready is not 200")
 
     assert (answer.status_code, answer.json()) == (503, {"detail": "The server is stopping."})
     assert server.process.wait(30) == 0

@@ -4,6 +4,7 @@ uvicorn limits neither the time in which a request has to arrive, nor the memory
 in which an answer has to be read. Connections have no timers: the server calls `check_timeouts` once a second.
 """
 
+import select
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -140,6 +141,20 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         super().shutdown()
 
+    def close_or_read_on(self) -> bool:
+        """Close the connection if it is idle and all its bytes are read.
+
+        Returns whether bytes of a request are unread.
+        """
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if not is_answered and not self._is_receiving:
+            return False
+        if not self._is_refused and not self.flow.read_paused and _has_unread_bytes(self.transport):
+            return True
+        if is_answered and not self._is_receiving:
+            self.transport.close()
+        return False
+
     def check_timeouts(self, now: float) -> None:
         """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""
         if self._is_unread(now) or (self._lingering_since or now) + LINGER_S < now:
@@ -231,3 +246,11 @@ class Connection(HttpToolsProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._lingering_since = self.loop.time()
+
+
+def _has_unread_bytes(transport: Any) -> bool:
+    if transport.is_closing():
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -21,6 +21,7 @@ from trackd.http.server.inbound_budget import InboundBudget
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
+LAST_READS = 10  # a client that sends without end must not delay the stop
 SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
 
 
@@ -114,13 +115,33 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for listening in sockets or ():
-            listening.close()
+        await self._close_listening(sockets or [])
         await self._drain()
         await super().shutdown(sockets)
         await self._running.aclose()
+
+    async def _close_listening(self, sockets: list[socket.socket]) -> None:
+        """Accept the queued connections, then stop listening: the kernel resets those that are still queued."""
+        loop = asyncio.get_running_loop()
+        duplicates = [listening.dup() for listening in sockets]  # they listen on when the event loop has closed its own
+        for server in self.servers:
+            server.close()
+        for listening in sockets:
+            listening.close()
+        accepted = []
+        for duplicate in duplicates:
+            with duplicate, contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
+                duplicate.setblocking(False)
+                while True:
+                    accepted.append(duplicate.accept()[0])
+        for connection in accepted:
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):  # its client has gone
+                await loop.connect_accepted_socket(self._make_connection, connection)
+
+    def _make_connection(self) -> asyncio.Protocol:
+        make = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state={})
 
     async def _drain(self) -> None:
         """Answer requests for `drain_ms` with `connection: close`; idle connections are closed only after that.
@@ -133,13 +154,27 @@ class Server(uvicorn.Server):
         for cycle in self._cycles():
             cycle.keep_alive = False
         end = loop.time() + self._drain_s
+        await asyncio.sleep(0)  # connections that were accepted last are made now
         while state.connections and loop.time() < end:
             await asyncio.sleep(POLL_S)
+        await self._close_idle()
         for cycle in self._cycles():
             if cycle.more_body:
                 cycle.transport.close()
-        for connection in self._connections():
-            connection.fall_back()
+
+    async def _close_idle(self) -> None:
+        """Close the idle connections, after reading the bytes that the kernel has received for them.
+
+        On a busy machine they may have waited there longer than `drain_ms`.
+        """
+        for _ in range(LAST_READS):
+            has_unread = False
+            for connection in self._connections():
+                connection.fall_back()
+                has_unread |= connection.close_or_read_on()
+            if not has_unread:
+                return
+            await asyncio.sleep(0)
 
     def _connections(self) -> Iterator[TrackConnection]:
         for connection in list(self.server_state.connections):

@@ -59,7 +59,7 @@ USED: Hooks = {
     ),
     FlowControl: ("read_paused", "write_paused"),
     ServerState: ("connections", "default_headers", "total_requests"),
-    uvicorn.Server: ("server_state", "should_exit"),
+    uvicorn.Server: ("config", "server_state", "should_exit"),
 }
 
 
