@@ -25,6 +25,7 @@ from trackd.storage.transfer.records import RECORDS
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
+NOUNS = {"merged": "merged id", "event_id": "event id", "erased": "tombstone"}  # of tables that are not called so
 
 
 def _checked_time(value: str | None) -> str | None:
@@ -70,12 +71,15 @@ def export(
         with progress_bar(table or "export", total, output=file) as advance:
             for record in records:
                 if format == "jsonl":
-                    file.writelines(counted(source.documents(record, since), advance))
+                    with contextlib.closing(source.documents(record, since)) as documents:
+                        file.writelines(counted(documents, advance))
                 else:
                     write = write_csv if format == "csv" else write_parquet
-                    write(record, counted(source.rows(record, since), advance), file)
+                    with contextlib.closing(source.rows(record, since)) as rows:
+                        write(record, counted(rows, advance), file)
             if not records:
-                file.writelines(counted(source.lines(), advance))
+                with contextlib.closing(source.lines()) as lines:
+                    file.writelines(counted(lines, advance))
         file.flush()
 
 
@@ -93,7 +97,7 @@ def import_(
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
         with progress_bar("import", total, in_bytes=True) as advance:
             counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
-    typer.echo(f"Imported into {path}: {', '.join(f'{count} {table}' for table, count in counts.items())}")
+    typer.echo(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
 
 
 def backup(
@@ -107,6 +111,12 @@ def backup(
     _clean_up_on_sigterm()
     with _writing(file), progress_bar("backup", None, in_bytes=True) as advance:
         back_up(path, file, replace=force, on_bytes=advance)
+
+
+def _amount(count: int, table: str) -> str:
+    """Such as "1 session" or "2 tombstones"."""
+    noun = NOUNS.get(table, table)
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _database(db: Path | None, config: Path | None) -> Path:

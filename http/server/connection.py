@@ -31,8 +31,8 @@ LINGER_S = 2  # a connection that is closed with unread bytes of its client is r
 check_uvicorn_hooks()
 
 
-class PipelineFullError(Exception):
-    """Ends the parsing of the bytes that arrived together."""
+class ParsingEndedError(Exception):
+    """Ends the parsing of the bytes that arrived together, after a refusal."""
 
 
 class Connection(HttpToolsProtocol):
@@ -40,7 +40,8 @@ class Connection(HttpToolsProtocol):
 
     _is_receiving = False  # the last request is incomplete
     _in_head = False
-    _head_bytes = 0
+    _head_bytes = 0  # of the chunks that neither begin nor end the head
+    _chunk_bytes = 0  # of the chunk that is being parsed
     _budgeted_bytes = 0  # the share of this connection in `InboundBudget.size`
     _began = 0.0  # when the last request began, or the connection
     _awaits_first_request = True
@@ -81,6 +82,7 @@ class Connection(HttpToolsProtocol):
         if self._is_refused:
             return
         was_in_head = self._in_head
+        self._chunk_bytes = len(data)
         super().data_received(data)
         if not self._is_receiving:
             if self._budgeted_bytes:
@@ -104,11 +106,21 @@ class Connection(HttpToolsProtocol):
         self._idle_since = None
 
     def on_headers_complete(self) -> None:
+        # All chunks of an incomplete head are in the budget, so a usual head is not measured.
+        if self._budgeted_bytes + self._chunk_bytes > MAX_HEAD_BYTES and self._measure_head() > MAX_HEAD_BYTES:
+            self._refuse(head_too_large(MAX_HEAD_BYTES))
+            raise ParsingEndedError
         self._in_head = False
         super().on_headers_complete()
         if len(self.pipeline) > MAX_PIPELINED:
             self._refuse(too_many_pipelined(MAX_PIPELINED))
-            raise PipelineFullError
+            raise ParsingEndedError
+
+    def _measure_head(self) -> int:
+        """The bytes of the complete head, with one space after each colon. Its place in the chunks is unknown."""
+        request_line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
+        headers = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        return request_line + headers + len("\r\n")
 
     def on_message_complete(self) -> None:
         self._is_receiving = False

@@ -39,6 +39,7 @@ USED: Hooks = {
         "flow",
         "headers",
         "loop",
+        "parser",
         "pipeline",
         "server_state",
         "timeout_keep_alive",

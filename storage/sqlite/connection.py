@@ -32,7 +32,7 @@ def database_errors(path: Path) -> Iterator[None]:
                 f"{path} cannot be opened for writing ({reason}): check that its folder exists and that "
                 "this user may write to both."
             ) from error
-        raise DatabaseError(f"{path} cannot be used: {reason}.") from error
+        raise DatabaseError(f"{path} cannot be used: {reason.rstrip('.')}.") from error
 
 
 def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -> Connection:

@@ -7,7 +7,7 @@ start, because events are only added and later numbers are not read; events that
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -25,7 +25,10 @@ FIRST_AND_LAST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FR
 
 
 class Export:
-    """One database file, opened for reading. Raises DatabaseError."""
+    """One database file, opened for reading. Raises DatabaseError.
+
+    A generator that is not read to its end is closed before the export is.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,7 +57,7 @@ class Export:
         with database_errors(self._path):
             return sum(self._one(f"SELECT count(*) FROM {record.table()}") for record in records or RECORDS)
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Generator[bytes, None, None]:
         """The lines of a whole export: a header, a record for each row, and the counts of the records."""
         yield line_of(Header(FORMAT, VERSION)) + b"\n"
         counts = {}
@@ -66,13 +69,13 @@ class Export:
                     yield line_of(self._record(record, row)) + b"\n"
         yield line_of(End(counts)) + b"\n"
 
-    def documents(self, record: type[Record], since: str | None = None) -> Iterator[bytes]:
+    def documents(self, record: type[Record], since: str | None = None) -> Generator[bytes, None, None]:
         """The documents of a table, one on each line, or those that changed since a time."""
         for row in self.rows(record, since):
             document: Any = self._record(record, row)
             yield line_of(document.document) + b"\n"
 
-    def rows(self, record: type[Record], since: str | None = None) -> Iterator[Row]:
+    def rows(self, record: type[Record], since: str | None = None) -> Generator[Row, None, None]:
         """The rows of a table, with all columns of the record, or those that changed since a time."""
         if record is EventRecord:
             yield from self._events(since)

@@ -30,6 +30,16 @@ WITH RECURSIVE n (i) AS (VALUES (6) UNION ALL SELECT i + 1 FROM n LIMIT 20000)
 INSERT INTO event SELECT i, event.id, '', 0, '', source_id, type, created, inserted, status, ip, properties, context,
     config, tags, reasons, NULL FROM n JOIN event ON number = 1
 """
+MANY_PROFILES = """
+WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000)
+INSERT INTO profile (id, seq, revision, doc) SELECT 'profile-' || i, seq, revision, doc FROM n
+    JOIN (SELECT * FROM profile LIMIT 1)
+"""
+MANY_SESSIONS = """
+WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000)
+INSERT INTO session SELECT 's-many-' || i, profile_id, inserted, updated, context, properties FROM n
+    JOIN session ON id = 's-1'
+"""
 
 
 @pytest.fixture
@@ -50,7 +60,9 @@ def done(result: Result) -> str:
 def test_an_export_is_imported_into_a_new_file_with_the_same_rows(trackd: Trackd, db: Path) -> None:
     assert done(trackd("export", "--output", "all.jsonl")) == ""
     printed = done(trackd("import", "all.jsonl", "--db", "new.db"))
-    assert printed == "Imported into new.db: 2 profile, 0 merged, 2 session, 0 event_id, 0 erased, 5 event\n"
+    assert printed == (
+        "Imported into new.db: 2 profiles, 0 merged ids, 2 sessions, 0 event ids, 0 tombstones, 5 events\n"
+    )
     assert contents(db.with_name("new.db")) == contents(db)
 
 
@@ -137,6 +149,16 @@ def test_an_export_that_fails_midway_keeps_the_existing_file(trackd: Trackd, sen
     assert "a row in event that is not as trackd writes them (number 5" in message
     assert db.with_name("out.jsonl").read_text() == "the last one"
     assert list(db.parent.glob("*.part")) == []
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("table", ["profile", "session", "event"])
+def test_a_reader_that_closes_the_pipe_ends_the_export_of_a_table_quietly(db: Path, table: str, kind: str) -> None:
+    for statement in (MANY_EVENTS, MANY_PROFILES, MANY_SESSIONS):
+        execute(db, statement)
+    command = f"{TRACKD} export --table {table} --format {kind} | head -n 1"
+    result = subprocess.run(["sh", "-c", command], cwd=db.parent, capture_output=True, text=True, check=False)
+    assert (len(result.stdout.splitlines()), result.stderr) == (1, "")
 
 
 def test_a_reader_that_closes_the_pipe_ends_an_export_quietly(db: Path) -> None:

@@ -49,6 +49,48 @@ async def test_a_head_without_an_end_is_refused() -> None:
     assert b"65536 bytes" in answer
 
 
+def post_with_head(size: int, *headers: str) -> bytes:
+    """A call whose head has `size` bytes."""
+    shorter = post(*headers, "X-Long: ")
+    missing = size - shorter.index(b"\r\n\r\n") - 4
+    return shorter.replace(b"X-Long: ", b"X-Long: " + b"x" * missing)
+
+
+def in_pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[begin : begin + size] for begin in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("size", [65_537, 66_000, 100_000, 140_000])
+@pytest.mark.parametrize("piece", [1_000_000, 7_000])
+@pytest.mark.parametrize("headers", [(), ("Origin: https://shop.example",)], ids=["fast path", "slow path"])
+async def test_a_head_over_the_limit_is_refused_however_it_arrives(
+    size: int, piece: int, headers: tuple[str, ...]
+) -> None:
+    answer, store = await exchange(*in_pieces(post_with_head(size, *headers), piece))
+    assert refusal(answer, 431) == "The head of the request is over the limit of 65536 bytes."
+    assert store.events == []
+
+
+@pytest.mark.parametrize("piece", [1_000_000, 60_000, 7_000])
+async def test_a_head_of_the_largest_size_is_accepted(piece: int) -> None:
+    call = post_with_head(65_536, "Connection: close")
+    answer, store = await exchange(*in_pieces(call, piece))
+    assert statuses(answer) == [200]
+    assert len(store.events) == 1
+
+
+async def test_a_head_over_the_limit_is_refused_after_the_answers_to_earlier_requests() -> None:
+    answer, store = await exchange(post() * 3 + post_with_head(70_000))
+    assert statuses(answer) == [200, 200, 200, 431]
+    assert len(store.events) == 3
+
+
+async def test_the_limit_of_a_head_does_not_count_bodies_and_other_requests_that_arrive_with_it() -> None:
+    large = json.dumps(payload("s", "page-view") | {"context": {"a": "a" * 90_000}}).encode()
+    answer, _ = await exchange(post(body=large) + post() * 300 + post_with_head(60_000, "Connection: close"))
+    assert statuses(answer) == [200] * 302
+
+
 async def test_a_request_with_a_body_that_offers_an_upgrade_is_refused() -> None:
     offer = post("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
     answer, store = await exchange(offer)
