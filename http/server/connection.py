@@ -234,6 +234,7 @@ class Connection(HttpToolsProtocol):
     def _abandon(self, cycle: RequestResponseCycle) -> None:
         """End a request as if its client had disconnected."""
         cycle.disconnected = cycle.response_complete = True
+        cycle.body = bytearray()  # the client may linger
         cycle.message_event.set()
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()

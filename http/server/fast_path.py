@@ -66,6 +66,7 @@ class TrackConnection(Connection):
                 return
         self._first_chunk = data if is_first else b""
         super().data_received(data)
+        self._first_chunk = b""  # an incomplete request must not keep it
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.real_server import RealServer, raw_call
+from tests.faults.real_server import MEMORY_SLACK_KB, RealServer, raw_call
 from tests.support.payloads import payload
 from tests.support.raw_http import statuses
 
@@ -105,9 +105,11 @@ async def test_bodies_that_stop_arriving_take_no_more_memory_than_their_limit(st
 
     with server.unharmed():
         async with connections(server, 100) as standing:
+            before = server.memory_kb()
             for _, writer in standing:
                 writer.write(most)
             await load(server, 100)
+            assert server.memory_kb() < before + MEMORY_SLACK_KB  # refused clients linger, and take none
             answers = await asyncio.gather(*(reader.read() for reader, _ in standing))
     assert {tuple(statuses(answer)) for answer in answers} == {(408,), (503,)}
     assert sum(statuses(answer) == [408] for answer in answers) <= 4
