@@ -87,7 +87,7 @@ class Connection(HttpToolsProtocol):
         if not self._is_receiving:
             if self._budgeted_bytes:
                 self._release_budget()
-        elif self._in_head or not self.cycle.response_complete:
+        elif not self._is_refused and (self._in_head or not self.cycle.response_complete):
             self._take_budget(len(data))
             if was_in_head and self._in_head:
                 self._head_bytes += len(data)
@@ -110,8 +110,8 @@ class Connection(HttpToolsProtocol):
         if self._budgeted_bytes + self._chunk_bytes > MAX_HEAD_BYTES and self._measure_head() > MAX_HEAD_BYTES:
             self._refuse(head_too_large(MAX_HEAD_BYTES))
             raise ParsingEndedError
+        super().on_headers_complete()  # raises for a target without a path: then `cycle` is still the earlier request
         self._in_head = False
-        super().on_headers_complete()
         if len(self.pipeline) > MAX_PIPELINED:
             self._refuse(too_many_pipelined(MAX_PIPELINED))
             raise ParsingEndedError

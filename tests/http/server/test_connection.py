@@ -193,6 +193,32 @@ async def test_a_faulty_body_is_refused_after_the_answers_to_earlier_calls() -> 
     assert len(store.events) == 2
 
 
+CONNECT = b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[CONNECT], [CONNECT[:30], CONNECT[30:]], [CONNECT, b"\x16\x03\x01"]])
+async def test_a_target_without_a_path_is_refused_without_an_error_in_the_log(
+    pieces: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer, _ = await exchange(*pieces)
+
+    refusal(answer, 400)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_target_without_a_path_is_refused_after_the_answers_to_earlier_calls() -> None:
+    for earlier in (post(), b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"):
+        answer, _ = await exchange(earlier + earlier + CONNECT)
+        assert statuses(answer) == [200, 200, 400]
+
+
+async def test_a_target_without_a_path_is_refused_on_a_connection_whose_requests_are_answered() -> None:
+    async with running() as url, connected(url) as connection:
+        assert (await connection.ask(post())).status == 200
+        await connection.send(CONNECT)
+        refusal(await connection.rest(), 400)
+
+
 async def test_an_answer_to_head_has_no_body() -> None:
     answer, _ = await exchange(
         b"HEAD /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n",
