@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,19 +59,17 @@ def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(
 
 
 def test_ctrl_c_ends_the_load_and_the_answers_until_then_are_judged(server: Process) -> None:
-    command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "60"]
+    command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "600"]
     environment = os.environ | {"COLUMNS": "200"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         counted = {"Authorization": f"Bearer {server.token}"}
-        while httpx.get(f"{server.url}/event/count", headers=counted).json()["count"] < 100:
+        while httpx.get(f"{server.url}/event/count", headers=counted, timeout=30).json()["count"] < 100:
             assert process.poll() is None
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert "no violation" in out
-    assert time.monotonic() - began < 30
 
 
 def test_a_load_test_that_cannot_begin_fails_with_a_sentence_and_exit_code_2(

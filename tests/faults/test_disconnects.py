@@ -71,7 +71,7 @@ def test_a_call_is_stored_once_and_whole_or_not_at_all_when_its_caller_disconnec
         " GROUP BY profile_id",
     )
     assert all(row == {"n": 3, "ids": 3, "seq": 3} for row in counted)
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
         for number in range(calls):
             body = payload(f"left-{number}")
             body["events"] = [{"type": "t", "id": f"{number}-{event}"} for event in range(3)]

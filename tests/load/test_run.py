@@ -18,6 +18,7 @@ import pytest
 from tests.load.raw_server import Answer, BusyError, Damage, GoneError, answering, nothing
 from tests.support.database import execute, rows
 from tests.support.payloads import SOURCE_ID
+from tests.support.polling import WITHIN_S
 from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.load.errors import LoadError
@@ -70,11 +71,12 @@ async def test_garbage_is_collected_before_and_after_the_load_and_not_during_it(
 
         def interval(self, interval: Interval, measures: Measures) -> None:
             self.collects.add(gc.isenabled())
+            os.kill(os.getpid(), signal.SIGINT)
 
     observing = Observing()
 
     async with answering(nothing) as url:
-        await run(plan(url, None, duration_s=1.2), observing)
+        await run(plan(url, None, duration_s=60.0), observing)
     assert observing.collects == {False}
     assert gc.isenabled()
 
@@ -222,12 +224,12 @@ async def test_a_run_ends_after_its_duration_and_counts_the_calls_that_were_neve
 
     mix = dataclasses.replace(MIX, clients=1, retries=0, first_calls=0)
     result = await against(slow, calls=None, mix=mix, duration_s=0.5, rate=200.0)
-    assert 0.5 <= result.measures.duration_s < 5
+    assert 0.5 <= result.measures.duration_s < 30  # without an end it would go on for ever
     assert 50 < result.measures.late < 100
 
 
 async def test_a_server_that_stops_answering_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trackd.load.driver.SILENT_S", 0.3)
+    monkeypatch.setattr("trackd.load.driver.SILENT_S", 1.0)
 
     async with contextlib.AsyncExitStack() as stack:
 
@@ -282,7 +284,7 @@ async def test_a_source_that_requires_consent_is_refused(serve: Callable[..., Pr
                     raise
 
     with pytest.raises(LoadError, match="requires consent"):
-        await until_the_server_has_the_source()
+        await asyncio.wait_for(until_the_server_has_the_source(), WITHIN_S)
 
 
 async def test_an_interrupted_run_is_judged(serve: Callable[..., Process]) -> None:
@@ -294,6 +296,6 @@ async def test_an_interrupted_run_is_judged(serve: Callable[..., Process]) -> No
 
     result = await run(plan(server.url, None, duration_s=60.0, token=server.token), Interrupting())
 
-    assert result.measures.duration_s < 5
+    assert result.measures.duration_s < 30
     assert result.verdict.read_back
     assert result.verdict.counts == {}

@@ -188,9 +188,9 @@ def test_100_000_calls_are_judged_in_seconds() -> None:
     for call in range(100_000):
         attempt = history.begin(call, call % 64, call % 2, NONE, float(call))
         history.answer(attempt, call + 0.5, f"p{call % 2}", 3, range(call // 2 * 3 + 1, call // 2 * 3 + 4))
-    began = time.perf_counter()
+    began = time.process_time()
     assert judge(history).violations == 0
-    assert time.perf_counter() - began < 20  # pair by pair it would be hours
+    assert time.process_time() - began < 20  # pair by pair it would be hours
 
 
 def _ok(call: int, sent: float, answered: float, seqs: tuple[int, ...]) -> Attempt:

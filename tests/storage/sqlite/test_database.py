@@ -201,7 +201,7 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
     errors = []
 
     def open_together(path: Path, barrier: Barrier) -> None:
-        barrier.wait(10)
+        barrier.wait(30)
         try:
             open_for_writing(path).close()
         except DatabaseError as error:

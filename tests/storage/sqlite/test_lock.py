@@ -123,7 +123,7 @@ with DatabaseLock(Path(sys.argv[1])) as lock:
         assert holder.stdin
         holder.stdin.write(b"x")
         holder.stdin.flush()
-        waiting.join(10)
+        waiting.join(30)
 
     assert len(opened) == 1
     opened[0].__exit__(None, None, None)
