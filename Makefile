@@ -46,6 +46,7 @@ clean:
 $(READY): requirements.txt pyproject.toml core/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "trackd needs Python 3.11 or later: name one, as in  make PYTHON=python3.12 run"; exit 1; }
+	@echo "Installing trackd in $(VENV): this takes about a minute, only the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

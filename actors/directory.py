@@ -15,11 +15,12 @@ and the methods of the transitions:
           │ the actor sends Commit
           ▼
      uncommitted ── _finish ─▶ durable            answered: Tracked
-                          ├──▶ stale, roll back   handed over again; refused after MAX_ATTEMPTS
+                          ├──▶ stale, roll back   handed over again; refused after MAX_RETRIES
                           └──▶ failed, roll back  answered: Refused
 
 An erasure has the same states (`_hand_over_erasure`). From its handover to its end all requests for its profile are
-queued. A profile and a session's owner with something in flight are pinned: what they hold is on no disk yet.
+queued. A profile, and the owner of a session, stays pinned in memory while something of it is in flight, because its
+state is not on disk yet.
 """
 
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
 from trackd.core.resolution import ProfileReference, resolve
 
-MAX_ATTEMPTS = 3
+MAX_RETRIES = 3
 
 
 class InFlight(Struct, frozen=True):
@@ -149,7 +150,7 @@ class ProfileDirectory(BaseActor):
 
     def _finish(self, finished: CommitsFinished) -> None:
         answers: list[Answer] = []
-        lost_sessions: set[str] = set()  # ids; commits of these were not stored
+        lost_sessions: set[str] = set()  # ids of sessions with a commit that was not stored
         for commit, outcome in finished.commits:
             entry = self._unpin(commit.number)
             if outcome is Outcome.STORED:
@@ -171,7 +172,7 @@ class ProfileDirectory(BaseActor):
         attempt = entry.request.attempt + 1
         if outcome is Outcome.FAILED:
             return [Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
-        if attempt > MAX_ATTEMPTS:
+        if attempt > MAX_RETRIES:
             return [Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S)]
         self.send(self.myAddress, replace(entry.request, attempt=attempt))
         return []

@@ -1,4 +1,6 @@
-"""Every message between the actors. All are frozen; a request is named by a verb, a result by a participle.
+"""Every message between the actors. All are frozen.
+
+A request is named by a verb (only Admitted, a call on its way, is not), a result by a participle.
 
     Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Evict ─▶ ProfileActor
        ▲                     │                      ▲          │                                       │
@@ -10,6 +12,8 @@
 Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
 EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches the
 EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it admits.
+The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the SourceAuth
+after a change of sources. The EventWriter reports StoreHealth to the Guardian.
 
 A handler that raises on a `Request` is answered with Failed or Refused: a ProfileActor sends it to the
 ProfileDirectory, which ends the call, every other actor to the Guardian. The Tracker sends a `Request` to the actor
@@ -102,7 +106,10 @@ class Deliver(Request[Tracked | Rejected], frozen=True):
     session_owner: str | None
     """The id of the profile that owns the session before the call; None if there is no such session."""
     orphan: bool = False
-    """Whether the session's owner no longer exists: the visit then counts for the profile that takes it over."""
+    """Whether the session's owner no longer exists.
+
+    The visit then counts for the profile that takes the session over.
+    """
     session: Session | None = None
     """The stored session, if the directory had to read it."""
     activation: Activate | None = None

@@ -46,7 +46,11 @@ def serve(
 
 
 def run(settings: Settings) -> None:
-    """Run the server until SIGTERM or SIGINT. Raises CommandError, RulesError and StoreError when it cannot start."""
+    """Run the server until SIGTERM or SIGINT.
+
+    Raises CommandError, RulesError or DatabaseError when it cannot start, and StoreError when the disk did not take the
+    last calls.
+    """
     configure_logging(settings.log.level, settings.log.format)
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     _open_as_many_files_as_allowed()

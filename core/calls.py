@@ -20,7 +20,7 @@ A = TypeVar("A", bound=Answer, covariant=True)
 
 
 class Request(Struct, Generic[A], frozen=True):
-    """A message that gets an answer of type `A`, or is refused. A class of its own has to give the number."""
+    """A message that gets an answer of type `A`, or is refused. Each subclass defines `number`."""
 
     @property
     def number(self) -> int:
@@ -29,7 +29,11 @@ class Request(Struct, Generic[A], frozen=True):
 
 
 EventOutcome = Literal["stored", "invalid", "not_kept", "duplicate", "unwanted", "without_consent", "rejected"]
-"""Each event of an answered call ends in one of these. `not_kept`: applied, and by its own option not stored."""
+"""Each event of an answered call ends in one of these.
+
+`not_kept`: applied, but not stored, as its option `saveEvent` demands. `invalid`: not applied, but stored unless that
+option forbids it. `rejected`: part of a call that was refused.
+"""
 
 
 class TrackedEvent(Struct, frozen=True):
@@ -38,7 +42,7 @@ class TrackedEvent(Struct, frozen=True):
     id: str
     """Given by the client, derived from its Idempotency-Key, or made by trackd."""
     own_id: bool
-    """Whether the client gave the id or the key, so that the event may arrive more than once."""
+    """Whether the client gave the id or the key, so that the event can be recognized when it arrives again."""
     type: str
     created: str
     """When the event happened, a timestamp."""
@@ -49,7 +53,7 @@ class TrackedEvent(Struct, frozen=True):
     config_json: str = "{}"
     """The event's options, as the client sent them."""
     store: bool = True
-    """Whether the event is stored; it is applied to the profile in each case."""
+    """Whether the event is stored once it is applied; if not, it only changes the profile."""
     debug: bool = True
     """Whether the answer reports on the event."""
     log: bool = True
@@ -144,7 +148,7 @@ class Track(Request[Tracked | Rejected], frozen=True):
     received: str
     """When the call arrived, a timestamp."""
     profile_id: str | None = None
-    """The profile that the client claims to be."""
+    """The profile id that the client sent."""
     events: tuple[TrackedEvent, ...] = ()
     context: JsonObject | None = None
     """Merged into the context of the session."""

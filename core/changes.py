@@ -20,9 +20,12 @@ class Outcome(Enum):
     DONE = "done"
     """It is on disk, and was the last step of its deletion. Other changes are STORED."""
     STALE = "stale"
-    """Not written: the profile or the session is not as the change expects it, another node wrote in between."""
+    """Not written: the stored profile or session is not the one that the change expects.
+
+    Another server wrote in between, or an earlier change that this one was built on is not written.
+    """
     FAILED = "failed"
-    """Not written: the store failed."""
+    """Not written: the store cannot take this change, or the whole batch failed."""
 
 
 class Fence(Struct, frozen=True):
@@ -30,7 +33,7 @@ class Fence(Struct, frozen=True):
 
     profile_id: str
     seq: int
-    """The profile's number of events; 0 for a profile that is not stored."""
+    """The number of the profile's last event; 0 for a profile that is not stored."""
     revision: int
     """The profile's number of writes; 0 for a profile that is not stored."""
 

@@ -31,11 +31,14 @@ class Decision(Struct, frozen=True):
     reports: tuple[EventReport, ...]
     """The reports of the events. The answer has the part of them that a client may see."""
     memo: Memo | None = None
-    """The memo with the number `profile.memo`."""
+    """The results of conditions to remember for the next call, kept in a cache under `profile.memo`.
+
+    None if there are none.
+    """
 
 
 def decide(snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
-    """Apply a call: the visit of a new session, then the events in their order."""
+    """Apply a call: a new session's visit, then the events in order. Rejected if the rules refuse an invalid event."""
     before = snapshot.profile
     fence = Fence(snapshot.profile_id, before.seq, before.revision) if before else Fence(snapshot.profile_id, 0, 0)
     if before is None:
@@ -150,7 +153,10 @@ def _changes(snapshot: Snapshot, fence: Fence, written: Profile | None, kept: _K
 
 
 def _previous_owner(snapshot: Snapshot) -> str | None:
-    """None for a session of this profile that is not found: it was deleted for its age, and begins anew."""
+    """The id of the profile that must own the stored session; None if no such session may be stored.
+
+    None also when this profile's own session is not found: retention deleted it, and it begins anew.
+    """
     if snapshot.session or snapshot.session_owner != snapshot.profile_id:
         return snapshot.session_owner
     return None

@@ -21,7 +21,7 @@ def resolve(
     """The id of the profile that takes the call, None for a new profile.
 
     `session_owner`: the profile of the stored session, None when the session is not stored. `claimed`: the profile in
-    the payload. `permanent_profile_id`: the source may bring profile ids of its own.
+    the payload. `permanent_profile_id`: the source may choose the ids of new profiles.
     """
     if claimed is not None and claimed.merged:
         return claimed.living
@@ -31,6 +31,9 @@ def resolve(
         return None
     if claimed.living is not None:
         return claimed.living
+    # A session whose owner no longer exists: another server or another SQLite tool removed the profile. The client may
+    # still send the erased id, which must not come back while that session is in use. An erasure by this server removes
+    # the sessions too: then `session_owner` is None, and the session begins anew.
     if session_owner is None and permanent_profile_id:
         return claimed.id
     return None

@@ -14,6 +14,7 @@ from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.process import TRACKD, Process
 
 Serve = Callable[..., Process]
+"""Starts `trackd serve` on the test's one database file, with the source SOURCE_ID unless source=False."""
 
 
 def test_the_first_start_makes_a_source_and_prints_a_curl_that_works(serve: Serve) -> None:
@@ -52,7 +53,7 @@ def test_events_are_posted_stored_and_answered(serve: Serve) -> None:
     assert document["stats"]["counters"] == {"page-view": 1, "product-in-basket": 1, "purchase-order": 1}
 
 
-def test_the_payloads_of_the_source_page_are_answered_in_tracardis_shape(serve: Serve) -> None:
+def test_tracardis_example_payloads_are_answered_in_its_shape(serve: Serve) -> None:
     server = serve()
     for name, session, saved in (
         ("full", "bfb3-bf0c8c8d3387-3ee63fc6-490a-4fd8", 2),

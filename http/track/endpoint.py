@@ -1,4 +1,8 @@
-"""POST /track: decode the body, submit the call to the actors, build the answer."""
+"""POST /track: decode the body, submit the call to the actors, build the answer.
+
+A usual call takes the fast path (http/server/fast_path.py), which bypasses ASGI and calls `submit` and `build_answer`;
+all others take `TrackEndpoint.__call__`.
+"""
 
 import asyncio
 import time
@@ -25,7 +29,10 @@ PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls bac
 
 
 class PendingCall(NamedTuple):
-    """A call that was submitted to the actors, and the future of its answer. `began` is a time of `perf_counter`."""
+    """A call that was submitted to the actors, and the future of its answer.
+
+    `began`: when it was submitted, as `time.perf_counter()`.
+    """
 
     call: Track
     answer: asyncio.Future[Tracked | Rejected | Aborted]
@@ -33,10 +40,7 @@ class PendingCall(NamedTuple):
 
 
 class TrackEndpoint:
-    """An ASGI application for this one route. It answers errors itself, without Starlette's middleware.
-
-    The fast path uses `submit` and `build_answer` alone.
-    """
+    """An ASGI application for this one route. It answers errors itself, without Starlette's middleware."""
 
     def __init__(
         self,
@@ -76,7 +80,7 @@ class TrackEndpoint:
         self._tally.call_answered(refusal.status_code, time.perf_counter() - began)
         await refusal(scope, receive, send)
         if fault is not None:
-            raise fault
+            raise fault  # the client has its answer: the ASGI server logs the traceback
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         pending: PendingCall = scope.get(PENDING_CALL) or await self._receive(scope, receive)

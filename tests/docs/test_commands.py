@@ -52,14 +52,35 @@ def test_the_commands_of_the_quickstart_run_in_their_order(serve: Callable[..., 
     assert done.returncode == 0, done.stderr
     answer, session, profile, events = (json.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines()[:4])
     assert answer["debugging"]["events"]["seq"] == [1]
-    assert answer["debugging"]["execution"]["sign-up"][0] == {
-        "rule": "contact data",
-        "changed": ["pii.email", "pii.name"],
-    }
+    assert answer["debugging"]["execution"]["sign-up"] == [
+        {"rule": "contact data", "changed": ["pii.email", "pii.name"]},
+        {"rule": "sign-up", "changed": ["traits.private.signed_up"]},
+    ]
     assert session["profile"]["id"] == profile["id"] == answer["profile"]["id"]
     assert profile["pii"] == {"email": "ann@example.com", "name": "Ann"}
     assert [event["type"] for event in events["result"]] == ["sign-up"]
     assert '+      "revenue": 34.43' in done.stdout
+
+
+def test_the_commands_of_the_pages_can_be_run_again_after_each_other(serve: Callable[..., Process]) -> None:
+    server = serve(source=False)
+    folder = server.db.parent
+    shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(ROOT / "tests" / "payloads", folder / "tests" / "payloads")
+    readme = block(README, "sh", "curl").replace(".venv/bin/trackd", "trackd")
+    quickstart = "".join(blocks(page("quickstart"), "sh")[1:])
+    walk = block(page("http-api"), "sh", "/export")
+    pages = [readme + "echo", quickstart, walk] * 2
+
+    outputs = [run(script.replace(LOCAL, server.url), folder) for script in pages]
+
+    assert [done.returncode for done in outputs] == [0] * 6, [done.stderr for done in outputs]
+    assert ["Invalid event source" in done.stdout or "Not auth" in done.stdout for done in outputs] == [False] * 6
+    answers = [json.loads(outputs[position].stdout.replace("}{", "}\n{").splitlines()[0]) for position in (0, 1, 3, 4)]
+    assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1], [1], [2], [2]]
+    conflict, *documents = map(json.loads, outputs[5].stdout.splitlines())
+    assert "exists" in conflict["detail"]
+    assert documents[0]["id"] == documents[1]["profile"]["id"]
 
 
 def test_the_commands_on_sources_run(tmp_path: Path) -> None:
@@ -108,7 +129,7 @@ def test_the_walk_through_the_api_works_as_printed(serve: Callable[..., Process]
     server = serve(source=False)
     shutil.copytree(ROOT / "tests" / "payloads", tmp_path / "tests" / "payloads")
     script = block(page("http-api"), "sh", "/export")
-    done = run(f"TOKEN={server.token}\n" + script.replace(LOCAL, server.url), tmp_path)
+    done = run(script.replace(LOCAL, server.url), tmp_path)
 
     source, profile, session, events, erased, missing, new = map(json.loads, done.stdout.splitlines())
 

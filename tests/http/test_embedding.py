@@ -20,7 +20,7 @@ from trackd.http.embedding import Settings, create_app
 from trackd.storage.errors import StoreError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
-PLAIN, MOUNTED, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PLAIN, MOUNTED, OWN_LIFESPAN = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 UNDER_UVICORN, COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -54,7 +54,9 @@ def uvicorn_running(folder: Path, module: str) -> Iterator[str]:
         server.communicate()
 
 
-@pytest.mark.parametrize(("module", "prefix"), [(PLAIN, ""), (MOUNTED, "/collect")])
+@pytest.mark.parametrize(
+    ("module", "prefix"), [(PLAIN, ""), (MOUNTED, "/collect"), (MOUNTED + OWN_LIFESPAN, "/collect")]
+)
 async def test_an_example_of_the_page_stores_an_event_under_uvicorn(
     module: str, prefix: str, token: str, tmp_path: Path
 ) -> None:
