@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 from pydantic_core import from_json
 
-from trackd.core.document_shapes import Count, EventDocument, Id, ProfileDocument, SessionDocument, Time
+from trackd.core.document_shapes import Count, EventDocument, Id, SessionDocument, Time
 from trackd.storage.sqlite import event_chain
+from trackd.storage.transfer.stored_profile import stored_profile
 
 FORMAT, VERSION = "trackd-export", 2  # lines of version 1: see version_1.py
 
@@ -67,14 +68,14 @@ class ProfileRecord(Record, frozen=True, tag="profile"):
     @classmethod
     def of_row(cls, row: Row) -> Self:
         profile_id, seq, revision, doc, last_event = row
-        document = _PROFILE.decode(doc)
+        document = stored_profile(doc)
         if (document.id, document.seq) != (profile_id, seq):
             raise ValueError("`doc` has another `id` or `seq`")
         return cls(_raw(doc, dict), revision, last_event)
 
     def row(self, after: int) -> Row:
         text = _text(self.document, dict)
-        document = _PROFILE.decode(text)
+        document = stored_profile(text)
         return document.id, document.seq, self.revision, text, _moved(self.last_event, after)
 
 
@@ -162,7 +163,6 @@ Line = ProfileRecord | MergedRecord | SessionRecord | EventIdRecord | ErasedReco
 line_of = msgspec.json.Encoder().encode
 record_of = msgspec.json.Decoder(Line).decode
 header_of = msgspec.json.Decoder(Header).decode
-_PROFILE = msgspec.json.Decoder(ProfileDocument)
 
 
 def _moved(number: int | None, after: int) -> int | None:
