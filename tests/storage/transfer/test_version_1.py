@@ -58,12 +58,41 @@ def test_json_of_version_1_is_imported_byte_for_byte(tmp_path: Path, lines: list
     assert REASONS in [row[-2] for row in contents(tmp_path / "new.db")["event"]]
 
 
+def assert_refused(db: Path, lines: list[bytes], table: str, old: bytes, new: bytes, fault: str) -> None:
+    """With the first line of the table changed, an import is refused with its number and the fault."""
+    place = next(place for place, line in enumerate(lines) if b'"table":"%s"' % table.encode() in line)
+    assert old in lines[place]
+
+    with pytest.raises(NotImportedError) as refused:
+        import_lines(db, [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
+
+    assert f"line {place + 1}: {fault}" in str(refused.value)
+    assert not db.exists()
+
+
+def test_a_line_with_json_escapes_in_its_keys_and_table_is_imported(tmp_path: Path, lines: list[bytes]) -> None:
+    tables = {b'"table":"event"': b'"t\\u0061ble":"\\u0065vent"', b'"table":"session"': b'"table" : "s\\u0065ssion"'}
+    escaped = lines
+    for table, with_escapes in tables.items():
+        assert any(table in line for line in lines)
+        escaped = [line.replace(table, with_escapes) for line in escaped]
+
+    import_lines(tmp_path / "escaped.db", escaped)
+    import_lines(tmp_path / "plain.db", lines)
+
+    assert contents(tmp_path / "escaped.db") == contents(tmp_path / "plain.db")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        (b'"reasons":null', b'"reason":null', "Object missing required field `reasons`"),
-        (b'"metadata":{', b'"metadatum":{', "Object missing required field `metadata`"),
-        (b'"metadata":{', b'"metadata":[],"more":{', "Expected `object`, got `array`"),
+        (b'"reasons":null', b'"reason":null', "Object missing required field `reasons` - at `$.document`"),
+        (b'"metadata":{', b'"metadatum":{', "Object missing required field `metadata` - at `$.document`"),
+        (b'"metadata":{', b'"metadata":[],"more":{', "Expected `object`, got `array` - at `$.document.metadata`"),
+        (b'"document":{', b'"document":7,"more":{', "Expected `object`, got `int` - at `$.document`"),
+        (b'"time":{', b'"time":[],"more":{', "Expected `object`, got `array` - at `$.document.metadata.time`"),
+        (b'"table":"event"', b'"table":7', "Expected `str`, got `int` - at `$.table`"),
+        (b'"table":"event"', b'"table":"evil"', "Invalid value 'evil' - at `$.table`"),
         (b"{", b"[", "Expected `object`, got `array`"),
         (b'"reasons":null', b'"reasons":{}', "'{}' is not JSON of a list"),
         (b'"seq":', b'"seq":"', "it is not sound JSON"),
@@ -72,11 +101,18 @@ def test_json_of_version_1_is_imported_byte_for_byte(tmp_path: Path, lines: list
 def test_a_damaged_line_of_version_1_is_named(
     tmp_path: Path, lines: list[bytes], old: bytes, new: bytes, fault: str
 ) -> None:
-    place = next(place for place, line in enumerate(lines) if b'"table":"event"' in line)
-    assert old in lines[place]
+    assert_refused(tmp_path / "new.db", lines, "event", old, new, fault)
 
-    with pytest.raises(NotImportedError) as refused:
-        import_lines(tmp_path / "new.db", [*lines[:place], lines[place].replace(old, new, 1), *lines[place + 1 :]])
 
-    assert f"line {place + 1}: {fault}" in str(refused.value)
-    assert not (tmp_path / "new.db").exists()
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (b'"metadata":{', b'"metadata":null,"more":{', "Expected `object`, got `null` - at `$.document.metadata`"),
+        (b'"time":{', b'"time":"now","more":{', "Expected `object`, got `str` - at `$.document.metadata.time`"),
+        (b'"time":{', b'"tim":{', "Object missing required field `time` - at `$.document.metadata`"),
+    ],
+)
+def test_a_damaged_session_of_version_1_is_named(
+    tmp_path: Path, lines: list[bytes], old: bytes, new: bytes, fault: str
+) -> None:
+    assert_refused(tmp_path / "new.db", lines, "session", old, new, fault)
