@@ -85,15 +85,17 @@ class Everything:
         profile_id = None
         for number, events in enumerate(calls):
             call = payload(f"s{number // 2}", profile=profile_id, events=events, context={"screen": {"width": number}})
-            answer = httpx.post(f"{self._server.url}/track", json={**call, "properties": {"campaign": "spring"}})
+            answer = httpx.post(
+                f"{self._server.url}/track", json={**call, "properties": {"campaign": "spring"}}, timeout=30
+            )
             assert answer.status_code == 200, answer.text
             profile_id = answer.json()["profile"]["id"]
-        assert httpx.post(f"{self._server.url}/track", json=payload("another", "other")).status_code == 200
+        assert httpx.post(f"{self._server.url}/track", json=payload("another", "other"), timeout=30).status_code == 200
         assert profile_id is not None
         return str(profile_id)
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self._server.url}{path}", headers=bearer(self._token))
+        answer = httpx.get(f"{self._server.url}{path}", headers=bearer(self._token), timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

@@ -32,15 +32,17 @@ def test_the_first_start_makes_a_token_and_prints_a_curl_that_works_with_it(serv
     curl = [line for line in server.greeting if line.strip().startswith("curl ")][-1]
     answer = json.loads(subprocess.check_output(["sh", "-c", curl.replace("curl", "curl --silent --fail")]))
     assert answer["version"] == version("trackd")
-    assert httpx.get(f"{server.url}/info/version").status_code == 401
-    assert httpx.get(f"{server.url}/info/version", headers=bearer(server.token)).status_code == 200
+    assert httpx.get(f"{server.url}/info/version", timeout=30).status_code == 401
+    assert httpx.get(f"{server.url}/info/version", headers=bearer(server.token), timeout=30).status_code == 200
 
 
 def test_events_are_posted_stored_and_answered(serve: Serve) -> None:
     server = serve()
-    first = httpx.post(f"{server.url}/track", json=payload("s-1", "page-view", "product-in-basket")).json()
+    first = httpx.post(f"{server.url}/track", json=payload("s-1", "page-view", "product-in-basket"), timeout=30).json()
     profile_id = first["profile"]["id"]
-    again = httpx.post(f"{server.url}/track", json=payload("s-1", "purchase-order", profile=profile_id)).json()
+    again = httpx.post(
+        f"{server.url}/track", json=payload("s-1", "purchase-order", profile=profile_id), timeout=30
+    ).json()
     assert again["profile"]["id"] == profile_id
     assert first["debugging"]["events"]["seq"] + again["debugging"]["events"]["seq"] == [1, 2, 3]
     assert rows(server.db, "SELECT seq, type, session_id, source_id FROM event ORDER BY seq") == [
@@ -60,7 +62,7 @@ def test_tracardis_example_payloads_are_answered_in_its_shape(serve: Serve) -> N
         ("minimal", "d6823ba7013e-8dd8-4fc1-bd14-f14dc4b1", 2),
     ):
         sent = json.loads((Path(__file__).parent / "payloads" / f"{name}.json").read_text())
-        answer = httpx.post(f"{server.url}/track", json=sent | {"source": {"id": SOURCE_ID}}).json()
+        answer = httpx.post(f"{server.url}/track", json=sent | {"source": {"id": SOURCE_ID}}, timeout=30).json()
         assert set(answer) == {"debugging", "profile", "session", "source", "ux", "response"}
         assert set(answer["debugging"]) == {"session", "events", "profile", "execution", "segmentation", "logs"}
         assert answer["session"] == {"id": session}
@@ -80,7 +82,7 @@ def test_tracardis_example_payloads_are_answered_in_its_shape(serve: Serve) -> N
 
 def test_the_answer_to_a_bad_call_names_its_faults(serve: Serve) -> None:
     server = serve()
-    response = httpx.post(f"{server.url}/track", json={"source": {}, "events": [{"type": ""}]})
+    response = httpx.post(f"{server.url}/track", json={"source": {}, "events": [{"type": ""}]}, timeout=30)
     assert response.status_code == 422
     assert [fault["loc"] for fault in response.json()["detail"]] == [
         ["body", "source", "id"],
@@ -91,11 +93,11 @@ def test_the_answer_to_a_bad_call_names_its_faults(serve: Serve) -> None:
 
 def test_a_stop_loses_nothing_and_the_next_start_continues(serve: Serve) -> None:
     server = serve()
-    profile_id = httpx.post(f"{server.url}/track", json=payload("s-1", "page-view")).json()["profile"]["id"]
+    profile_id = httpx.post(f"{server.url}/track", json=payload("s-1", "page-view"), timeout=30).json()["profile"]["id"]
     assert server.stop() == 0
     assert not Path(f"{server.db}-wal").exists()
     again = serve()
-    answer = httpx.post(f"{again.url}/track", json=payload("s-1", "page-view")).json()
+    answer = httpx.post(f"{again.url}/track", json=payload("s-1", "page-view"), timeout=30).json()
     assert answer["profile"]["id"] == profile_id
     assert answer["debugging"]["events"]["seq"] == [2]
 
@@ -103,19 +105,19 @@ def test_a_stop_loses_nothing_and_the_next_start_continues(serve: Serve) -> None
 def test_a_source_that_is_added_while_the_server_runs_may_send_soon(serve: Serve) -> None:
     server = serve()
     subprocess.run([TRACKD, "source", "add", "--name", "shop", "--id", "shop", "--db", server.db], check=True)
-    answer = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop")), 200)
+    answer = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop"), timeout=30), 200)
     assert answer.json()["profile"]["id"]
     subprocess.run([TRACKD, "source", "disable", "shop", "--db", server.db], check=True)
-    refused = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop")), 401)
+    refused = _until(lambda: httpx.post(f"{server.url}/track", json=payload("s", source="shop"), timeout=30), 401)
     assert refused.json() == {"detail": "Event source disabled."}
 
 
 def test_one_line_is_logged_for_start_and_stop_and_none_for_a_healthy_call(serve: Serve) -> None:
     server = serve()
     for _ in range(3):
-        assert httpx.post(f"{server.url}/track", json=payload("s", "page-view")).status_code == 200
+        assert httpx.post(f"{server.url}/track", json=payload("s", "page-view"), timeout=30).status_code == 200
     for _ in range(3):
-        assert httpx.post(f"{server.url}/track", json=payload("s", source="nobody")).status_code == 401
+        assert httpx.post(f"{server.url}/track", json=payload("s", source="nobody"), timeout=30).status_code == 401
     server.process.terminate()
     _, log = server.process.communicate(timeout=30)
     lines = [json.loads(line)["message"] for line in log.splitlines()]

@@ -108,7 +108,7 @@ def test_a_source_may_have_its_invalid_events_refused(serve: Serve, rules: Calla
         {"type": "purchase-order", "properties": {"total": "much"}},
         {"type": "purchase-order"},
     ]
-    response = httpx.post(f"{server.url}/track", json=payload("s", events=events))
+    response = httpx.post(f"{server.url}/track", json=payload("s", events=events), timeout=30)
     assert response.status_code == 422
     assert response.json() == {
         "detail": [

@@ -78,7 +78,7 @@ def test_the_full_payload_of_the_source_page_leaves_views_consents_and_counters(
     del sent["options"]
     for event in sent["events"]:
         del event["options"]
-    answer = httpx.post(f"{server.url}/track", json=sent).json()
+    answer = httpx.post(f"{server.url}/track", json=sent, timeout=30).json()
     doc = document(server)
     assert doc["stats"] == {
         "visits": 1,

@@ -29,6 +29,6 @@ def test_calls_go_on_with_the_profiles_of_a_filled_file(serve: Callable[..., Pro
     with Sources(file) as sources:
         sources.add(Source("shop", "test"))
     server = serve(db=file)
-    answer = httpx.post(f"{server.url}/track", json=payload("s-49", "page-view", source="shop")).json()
+    answer = httpx.post(f"{server.url}/track", json=payload("s-49", "page-view", source="shop"), timeout=30).json()
     assert answer["debugging"]["events"]["seq"] == [FILLING.sessions * FILLING.events + 1]
     assert rows(file, "SELECT profile_id FROM session WHERE id = 's-49'") == [{"profile_id": answer["profile"]["id"]}]

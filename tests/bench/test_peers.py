@@ -12,7 +12,7 @@ from tests.support.database import rows
 
 async def answers(name: str, sessions: list[str]) -> list[str]:
     transport = httpx.ASGITransport(peer(name))
-    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer", timeout=30) as client:
         responses = [await client.post("/track", content=body().replace("SESSION", session)) for session in sessions]
     return [answer.json()["profile"]["id"] for answer in responses]
 

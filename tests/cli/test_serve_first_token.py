@@ -30,18 +30,18 @@ def test_the_next_start_makes_no_token_and_the_first_is_still_valid(serve: Serve
     assert first.stop() == 0
     again = serve()
     assert again.token == ""
-    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token)).status_code == 200
+    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token), timeout=30).status_code == 200
 
 
 def test_no_token_is_made_when_all_were_revoked(serve: Serve) -> None:
     first = serve()
     with Tokens(first.db) as tokens:
         tokens.revoke("first token")
-    assert httpx.get(f"{first.url}/info/version", headers=bearer(first.token)).status_code == 401
+    assert httpx.get(f"{first.url}/info/version", headers=bearer(first.token), timeout=30).status_code == 401
     first.stop()
     again = serve()
     assert again.token == ""
-    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token)).status_code == 401
+    assert httpx.get(f"{again.url}/info/version", headers=bearer(first.token), timeout=30).status_code == 401
 
 
 @pytest.mark.parametrize("scope", TokenScope)
@@ -50,4 +50,4 @@ def test_no_token_is_made_when_one_exists(serve: Serve, tmp_path: Path, scope: T
         secret = tokens.add("mine", [scope])
     server = serve()
     assert server.token == ""
-    assert httpx.get(f"{server.url}/info/version", headers=bearer(secret)).status_code == 200
+    assert httpx.get(f"{server.url}/info/version", headers=bearer(secret), timeout=30).status_code == 200

@@ -47,7 +47,7 @@ def db(serve: Callable[..., Process]) -> Path:
     """The default database of the folder that commands run in: 2 profiles, 5 events, made by a server that stopped."""
     server = serve()
     for session, types in {"s-1": ["a", "b", "c"], "s-2": ["page-view", "d"]}.items():
-        assert httpx.post(f"{server.url}/track", json=payload(session, *types)).status_code == 200
+        assert httpx.post(f"{server.url}/track", json=payload(session, *types), timeout=30).status_code == 200
     assert server.stop() == 0
     return server.db
 
@@ -197,7 +197,7 @@ def test_a_backup_is_served(trackd: Trackd, sentence: Sentence, serve: Callable[
     assert done(trackd("backup", "copy.db", "--force")) == ""
     assert contents(db.with_name("copy.db")) == contents(db)
     server = serve(db.with_name("copy.db"))
-    answer = httpx.post(f"{server.url}/track", json=payload("s-1", "e")).json()
+    answer = httpx.post(f"{server.url}/track", json=payload("s-1", "e"), timeout=30).json()
     assert answer["debugging"]["events"]["seq"] == [4]
 
 

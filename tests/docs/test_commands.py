@@ -146,7 +146,7 @@ def test_the_walk_through_the_api_works_as_printed(serve: Callable[..., Process]
 def test_the_queries_run_while_the_server_runs(serve: Callable[..., Process]) -> None:
     server = serve()
     body = payload("s", *["page-view"] * 6)
-    profile_id = httpx.post(f"{server.url}/track", json=body).json()["profile"]["id"]
+    profile_id = httpx.post(f"{server.url}/track", json=body, timeout=30).json()["profile"]["id"]
     queries = blocks(page("operating/verify"), "sql")[0]
     days, viewers, walk = (query for query in queries.split(";\n") if query.strip())
 

@@ -99,7 +99,7 @@ async def test_500_for_a_fault_outside_the_actors_has_the_same_format_and_header
     )
     transport = httpx.ASGITransport(app.asgi, raise_app_exceptions=False)
 
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client:
         answer = await client.request(method, url, json=payload("s"), headers={"origin": "https://shop.example"})
 
     assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})

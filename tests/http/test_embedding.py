@@ -92,7 +92,7 @@ async def test_rules_that_cannot_be_used_fail_the_start(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_request_before_the_start_is_an_error_that_names_the_lifespan(tmp_path: Path) -> None:
     app = create_app(Settings.model_validate({"database": {"path": tmp_path / "trackd.db"}}))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trackd") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://trackd", timeout=30) as client:
         with pytest.raises(RuntimeError, match="enter the application's lifespan"):
             await client.get("/healthcheck")
 
@@ -103,6 +103,6 @@ async def test_requests_are_answered_within_the_lifespan_of_an_outer_application
     outer = Starlette(lifespan=trackd.lifespan)
     async with (
         outer.router.lifespan_context(outer),
-        httpx.AsyncClient(transport=httpx.ASGITransport(trackd), base_url="http://trackd") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(trackd), base_url="http://trackd", timeout=30) as client,
     ):
         assert (await client.get("/ready")).status_code == 200

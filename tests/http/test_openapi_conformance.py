@@ -41,7 +41,7 @@ def test_server_and_description_agree_on_values_at_their_bounds(serve: Callable[
 def conformance(server: Process, tmp_path: Path, *options: str) -> dict[str, Any]:
     """Run schemathesis to its end without a finding; returns its report."""
     payload = PAYLOAD | {"source": {"id": SOURCE_ID}, "session": {"id": SESSION_ID}}
-    assert httpx.post(f"{server.url}/track", json=payload).status_code == 200
+    assert httpx.post(f"{server.url}/track", json=payload, timeout=30).status_code == 200
 
     report = tmp_path / "report.json"
     command: list[str | Path] = [Path(sys.executable).with_name("schemathesis")]

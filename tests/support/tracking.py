@@ -14,7 +14,9 @@ def track(server: Process, *events: dict[str, Any] | str, session: str = "s", **
     """The answer to a call with these events; a text is the type of an event without properties."""
     made = [{"type": event} if isinstance(event, str) else event for event in events]
     headers = more.pop("headers", {})
-    response = httpx.post(f"{server.url}/track", json=payload(session, events=made, **more), headers=headers)
+    response = httpx.post(
+        f"{server.url}/track", json=payload(session, events=made, **more), headers=headers, timeout=30
+    )
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer

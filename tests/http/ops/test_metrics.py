@@ -178,11 +178,11 @@ async def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:
 def test_a_server_reports_its_file_its_memory_and_its_versions(serve: Callable[..., Process]) -> None:
     server = serve()
     for n in range(3):
-        assert httpx.post(f"{server.url}/track", json=payload(f"s-{n}", "page-view")).status_code == 200
+        assert httpx.post(f"{server.url}/track", json=payload(f"s-{n}", "page-view"), timeout=30).status_code == 200
 
     def page_after_the_next_tick() -> Page | None:
         """The gauges of the actors are updated at each tick."""
-        page = Page(httpx.get(f"{server.url}/metrics", headers=bearer(server.token)).text)
+        page = Page(httpx.get(f"{server.url}/metrics", headers=bearer(server.token), timeout=30).text)
         return page if page["trackd_active_profiles"] == 3 else None
 
     page = wait_until(page_after_the_next_tick)
