@@ -32,7 +32,8 @@ INSERT INTO event SELECT i, event.id, '', 0, '', source_id, type, created, inser
 """
 MANY_PROFILES = """
 WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000)
-INSERT INTO profile (id, seq, revision, doc) SELECT 'profile-' || i, seq, revision, doc FROM n
+INSERT INTO profile (id, seq, revision, doc)
+    SELECT 'profile-' || i, seq, revision, json_set(doc, '$.id', 'profile-' || i) FROM n
     JOIN (SELECT * FROM profile LIMIT 1)
 """
 MANY_SESSIONS = """
