@@ -26,6 +26,7 @@ from trackd.telemetry.dropped_events import DroppedEvents
 from trackd.telemetry.tally import Tally
 
 TICK_S = 0.5
+FAILED_START_TIMEOUT_S = 1.0
 
 MakeWriter = Callable[[Store, Committed], BatchWriter]
 
@@ -110,10 +111,19 @@ class Tracker:
         return next(self._numbers)
 
     async def start(self) -> None:
+        """Start the writer and the actors. When it fails or is cancelled, neither runs. Raises StoreError."""
         self._loop = asyncio.get_running_loop()
         self._writer = self._make_writer(self._store, self._committed)
         await self._writer.start()
         self.writer_ended = False
+        try:
+            self._start_actors()
+        except BaseException:
+            self.writer_ended = await self._writer.close(FAILED_START_TIMEOUT_S)
+            raise
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+
+    def _start_actors(self) -> None:
         self._system = actor_system()
         dependencies = Dependencies(
             reads=self._store,
@@ -132,7 +142,6 @@ class Tracker:
         self._system.tell(self._system.createActor(Guardian), dependencies)
         if self._wiring is None:
             raise RuntimeError("the actors did not start")
-        self._ticking = self._loop.call_later(TICK_S, self._tick)
 
     def ask(self, request: Request[A], size: int = 0) -> asyncio.Future[A | Aborted]:
         """Send a request to the actors. The future always gets an answer, never an exception.

@@ -45,6 +45,7 @@ class ChildProcess:
         self._on_end = on_end
         self._inherited = tuple(inherited)
         self._running: _Running | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._pause_s = FIRST_PAUSE_S
         self.closing = False
 
@@ -54,7 +55,10 @@ class ChildProcess:
         return self._running.pid if self._running else None
 
     async def start(self) -> None:
-        """Start the process, and return when it is ready. Raises StoreError, or OSError for a missing command."""
+        """Start the process, and return when it is ready. Raises StoreError, or OSError for a missing command.
+
+        A process that does not become ready is killed, also when the start is cancelled.
+        """
         self._running = await self._launch()
         self._keeping = asyncio.create_task(self._keep_running(self._running))
 
@@ -69,7 +73,9 @@ class ChildProcess:
         self.closing = True
         running = self._running
         if running is None:
-            self._keeping.cancel()
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])  # ends the process that is being started, too
             return True
         running.end()
         if await running.has_ended(timeout_s):
@@ -105,7 +111,12 @@ class ChildProcess:
             start_new_session=True,  # Ctrl+C is for the server
         )
         first_or_end: list[asyncio.Future[Any]] = [running.first, running.ended]
-        await asyncio.wait(first_or_end, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(first_or_end, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.kill()  # without an owner it would run on, and hold what it inherited
+            await running.has_ended(KILL_TIMEOUT_S)
+            raise
         if running.first.done() and not running.first.result():
             return running
         running.kill()

@@ -1,5 +1,6 @@
 """trackd as an ASGI application in another program: the examples of docs/embedding.md."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -14,8 +15,10 @@ from starlette.applications import Starlette
 
 from tests.support.database import rows
 from tests.support.payloads import bearer, payload
+from tests.support.polling import eventually
 from tests.support.process import TRACKD
 from trackd.config.errors import RulesError
+from trackd.http import assembly
 from trackd.http.embedding import Settings, create_app
 from trackd.storage.errors import StoreError
 
@@ -106,3 +109,20 @@ async def test_requests_are_answered_within_the_lifespan_of_an_outer_application
         httpx.AsyncClient(transport=httpx.ASGITransport(trackd), base_url="http://trackd", timeout=30) as client,
     ):
         assert (await client.get("/ready")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_lifespan_that_is_cancelled_during_its_start_leaves_the_file_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun"
+    never_ready = [sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"]
+    with monkeypatch.context() as changed:
+        changed.setattr(assembly, "command", lambda *_: never_ready)
+        starting = asyncio.create_task(_start(tmp_path / "trackd.db"))
+        await eventually(begun.exists, "the writer process runs")
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    await _start(tmp_path / "trackd.db")

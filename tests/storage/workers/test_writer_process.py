@@ -1,5 +1,6 @@
 """The writer process, and the result of a batch when the process ends while it commits."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -258,3 +259,18 @@ async def test_a_process_that_does_not_start_again_is_tried_again_and_closing_do
         assert await writer.process.close(5)
 
     assert str(result.error) == "the writer process ended with exit code 5"
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
+    begun = tmp_path / "pid"
+    never_ready = (
+        f"import os, pathlib, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    starting = asyncio.create_task(WriterProcess([sys.executable, "-c", never_ready], Results()).start())
+    pid = await eventually(lambda: begun.exists() and begun.read_text(), "the process runs")
+
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert not Path(f"/proc/{pid}").exists()
