@@ -53,6 +53,8 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             listings.close()
             if tracker.writer_ended:
                 store.close()
+            else:
+                store.close_and_keep_log()
     if not tracker.writer_ended:
         raise StoreError("The disk did not take the last calls in time: they were answered 503.")
     tracker.dropped_events.log_totals()

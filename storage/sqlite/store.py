@@ -99,8 +99,17 @@ class SqliteStore:
         return self._writer.commit(batch)
 
     def close(self) -> None:
+        """Copy the write-ahead log into the file, and close the connections."""
         self._reader.close()
         self._writer.close()
+
+    def close_and_keep_log(self) -> None:
+        """Close the connections without a wait for the disk: the log stays beside the file, for the next start.
+
+        Also while another process still commits: SQLite's locks belong to a process, so it keeps its own.
+        """
+        self._writer.close_and_keep_log()  # a reader that has read holds a lock, so SQLite does not copy the log
+        self._reader.close()  # a connection that cannot write does not copy it either
 
 
 def _profile(found_id: str, seq: int, revision: int, doc: str, memo: int) -> Profile:

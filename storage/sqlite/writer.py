@@ -174,4 +174,8 @@ class SqliteWriter:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:  # for example a full disk
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
+        self.close_and_keep_log()
+
+    def close_and_keep_log(self) -> None:
+        """Close the connection. SQLite still copies the log when no other connection to the file is open."""
         self._db.close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,13 @@ from starlette.applications import Starlette
 from tests.support.database import rows
 from tests.support.payloads import bearer, payload
 from tests.support.polling import eventually
-from tests.support.process import TRACKD
+from tests.support.process import TRACKD, writer_pid
 from trackd.config.errors import RulesError
+from trackd.core.documents import Source
 from trackd.http import assembly
 from trackd.http.embedding import Settings, create_app
 from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.sources import Sources
 
 PAGE = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
 PLAIN, MOUNTED, OWN_LIFESPAN = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -126,3 +129,31 @@ async def test_a_lifespan_that_is_cancelled_during_its_start_leaves_the_file_fre
             await starting
 
     await _start(tmp_path / "trackd.db")
+
+
+@pytest.mark.anyio
+async def test_a_stop_for_which_the_disk_is_too_slow_closes_the_file_and_loses_no_answered_call(tmp_path: Path) -> None:
+    db = tmp_path / "trackd.db"
+    with Sources(db, create=True) as sources:
+        sources.add(Source("shop", "Shop"))
+    trackd = create_app(Settings.model_validate({"database": {"path": db}, "server": {"stop_timeout_s": 1}}))
+    running = contextlib.AsyncExitStack()
+    await running.enter_async_context(trackd.lifespan())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(trackd), base_url="http://trackd") as client:
+        answer = await client.post("/track", json=payload("a-session", "page-view", source="shop"))
+    writer = writer_pid(os.getpid())
+    os.kill(writer, signal.SIGSTOP)
+    with pytest.raises(StoreError, match="The disk did not take the last calls in time"):
+        await running.aclose()
+
+    assert answer.status_code == 200
+    assert not Path(f"/proc/{writer}").exists()
+    assert _open_files(tmp_path) == []
+    await _start(db)
+    assert [row["type"] for row in rows(db, "SELECT type FROM event")] == ["page-view"]
+
+
+def _open_files(folder: Path) -> list[str]:
+    """The files of the folder that this process has open."""
+    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if link.startswith(f"{folder}/")]

@@ -10,6 +10,13 @@ from typing import Any
 TRACKD = Path(sys.executable).with_name("trackd")
 
 
+def writer_pid(server: int) -> int:
+    """The pid of the writer process that the main thread of a process started."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text()
+    (pid,) = [pid for pid in children.split() if b"\0writer\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return int(pid)
+
+
 class Process:
     """A running `trackd serve`. `token` is the secret that it made, empty when it made none."""
 
@@ -34,9 +41,7 @@ class Process:
 
     def writer_pid(self) -> int:
         """The pid of the process that commits."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        (pid,) = [pid for pid in children.split() if b"\0writer\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        return int(pid)
+        return writer_pid(self.process.pid)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop it with SIGTERM, or kill it; returns the exit code."""

@@ -80,6 +80,21 @@ def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_pat
     copy.close()
 
 
+def test_a_store_that_keeps_its_log_closes_without_copying_it(tmp_path: Path, make: type[Make]) -> None:
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    store.commit([make.change("A", events=3)])
+    assert store.profile("A") is not None
+    before = {file: file.stat().st_size for file in (path, path.with_name("trackd.db-wal"))}
+
+    store.close_and_keep_log()
+
+    assert {file: file.stat().st_size for file in before} == before
+    reopened = SqliteStore(path)
+    assert existing(reopened.profile("A")).seq == 3
+    reopened.close()
+
+
 def test_a_merged_profile_stays_merged(backend: SqliteBackend, make: type[Make]) -> None:
     backend.store.commit([make.change("A", events=1), make.change("B", events=2)])
     backend.merge("A", "B")
