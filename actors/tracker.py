@@ -188,18 +188,24 @@ class Tracker:
         """
         self.refuse_calls()
         deadline = self._loop.time() + timeout_s
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                while self._pending:
-                    self._idle.clear()
-                    await self._idle.wait()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    while self._pending:
+                        self._idle.clear()
+                        await self._idle.wait()
+        finally:  # also when the stop is cancelled
+            await self._end(max(1.0, deadline - self._loop.time()))
+
+    async def _end(self, timeout_s: float) -> None:
         self._ticking.cancel()
         for number, pending in self._pending.items():
             _resolve(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
-        left_s = max(1.0, deadline - self._loop.time())
-        self.writer_ended = await self._writer.close(left_s)
-        self._wiring = None
-        self._system.shutdown()
+        try:
+            self.writer_ended = await self._writer.close(timeout_s)
+        finally:
+            self._wiring = None
+            self._system.shutdown()
 
     def started(self, wiring: Wiring) -> None:
         self._wiring = wiring

@@ -56,8 +56,10 @@ def create_app(
         try:
             yield
         finally:
-            await tracker.stop(settings.server.stop_timeout_s)
-            await queries.close()
+            try:
+                await tracker.stop(settings.server.stop_timeout_s)
+            finally:
+                await queries.close()
 
     errors = ErrorAnswers()
     track = TrackEndpoint(tracker, settings.limits, errors)

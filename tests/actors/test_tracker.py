@@ -133,6 +133,23 @@ async def test_a_stop_does_not_wait_for_ever_for_a_disk_that_hangs() -> None:
     assert not ended
 
 
+async def test_a_stop_that_is_cancelled_ends_the_writer() -> None:
+    store = Make.store(kind=FaultyStore)
+    store.hold()
+    tracker = Tracker(store)
+    await tracker.start()
+    pending = tracker.ask(Make.call("S"))
+    stopping = asyncio.create_task(tracker.stop())
+    await eventually(lambda: tracker.stopping and store.committing.is_set())
+
+    stopping.cancel()
+    store.release()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+
+    assert (tracker.writer_ended, tracker.started_up, pending.done()) == (True, False, True)
+
+
 async def test_a_tracker_that_has_nothing_to_do_stops_at_once() -> None:
     tracker = Tracker(Make.store())
     await tracker.start()
