@@ -194,7 +194,6 @@ async def test_the_same_seed_draws_the_same_calls() -> None:
 
 async def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they_were_due() -> None:
     """The server stalls once for 0.3 s: with one client all the calls that were due meanwhile wait."""
-
     stalled = asyncio.Event()
 
     def stall(answer: Answer) -> None:
@@ -218,7 +217,6 @@ async def test_calls_of_an_open_loop_that_wait_for_a_client_count_from_when_they
 async def test_a_run_ends_after_its_duration_and_counts_the_calls_that_were_never_sent() -> None:
     def slow(answer: Answer) -> None:
         ends = time.monotonic() + 0.02
-
         while time.monotonic() < ends:
             pass
 

@@ -18,12 +18,14 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T]], what: str = "the condition", *, within_s: float = WITHIN_S
+    condition: Callable[[], Awaitable[T | None]], what: str = "the condition", *, within_s: float = WITHIN_S
 ) -> T: ...
 
 
 @overload
-async def eventually(condition: Callable[[], T], what: str = "the condition", *, within_s: float = WITHIN_S) -> T: ...
+async def eventually(
+    condition: Callable[[], T | None], what: str = "the condition", *, within_s: float = WITHIN_S
+) -> T: ...
 
 
 async def eventually(condition: Callable[[], Any], what: str = "the condition", *, within_s: float = WITHIN_S) -> Any:
@@ -39,7 +41,7 @@ async def eventually(condition: Callable[[], Any], what: str = "the condition", 
         await asyncio.sleep(PAUSE_S)
 
 
-def wait_until(condition: Callable[[], T], what: str = "the condition", *, within_s: float = WITHIN_S) -> T:
+def wait_until(condition: Callable[[], T | None], what: str = "the condition", *, within_s: float = WITHIN_S) -> T:
     """Return the first true value of `condition`."""
     ends = time.monotonic() + within_s
     while True:
