@@ -1,6 +1,7 @@
 """One document has one shape: every reader gives the same JSON, with exactly the fields of the contract."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.database import execute
 from tests.support.document_fields import FIELDS, SCHEMAS, described, fields
+from tests.support.forked_command import run_command
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
@@ -101,7 +103,9 @@ class Everything:
 
     def run(self, *arguments: str | Path) -> str:
         """The output of a command, while the server runs."""
-        return subprocess.check_output([TRACKD, *arguments], cwd=self.folder, text=True)
+        done = run_command(arguments, self.folder, os.environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def lines(self, *arguments: str) -> list[Any]:
         return [json.loads(line) for line in self.run("export", *arguments).splitlines()]

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of `cli/`, which run the command as a user does."""
+"""Fixtures for the tests of `cli/`, which run commands as a user does."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import TRACKD
+from tests.support.forked_command import run_command
 
 Result = subprocess.CompletedProcess[str]
 
@@ -19,16 +19,7 @@ def trackd(tmp_path: Path) -> Callable[..., Result]:
     """Runs `trackd` to its end in an empty folder, with `environment` and little else in its environment."""
 
     def run(*arguments: str | bytes | Path, **environment: str) -> Result:
-        return subprocess.run(
-            [TRACKD, *arguments],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_command(arguments, tmp_path, {"PATH": os.environ["PATH"], "COLUMNS": "200", **environment})
 
     return run
 

@@ -1,5 +1,6 @@
 """Common behaviour of all commands: help, versions, exit codes."""
 
+import os
 import platform
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process import TRACKD
 from trackd.cli.lazy_command import LazyCommand
 from trackd.cli.main import COMMANDS
 from trackd.config.settings import Settings
@@ -52,6 +54,16 @@ print(*sys.modules)
     modules = subprocess.check_output([sys.executable, "-c", code, tmp_path / "trackd.db"], text=True).split()
     assert "trackd.storage.sqlite.database" in modules
     assert not {"sqlite_utils", "sqlite3", "trackd.storage.sqlite.schema"} & set(modules)
+
+
+@pytest.mark.parametrize("arguments", [["config"], ["token", "list"], ["source", "add", "--name", b"Caf\xe9"]])
+def test_a_command_that_tests_fork_is_that_of_a_shell(trackd: Trackd, tmp_path: Path, arguments: list[str]) -> None:
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "200"}
+    started = subprocess.run(
+        [TRACKD, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    forked = trackd(*arguments)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
 
 
 def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them(trackd: Trackd) -> None:

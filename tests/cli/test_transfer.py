@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from pyarrow import parquet
 
 from tests.support.database import execute
 from tests.support.exports import contents, exported
-from tests.support.payloads import payload
+from tests.support.payloads import SOURCE_ID, payload
 from tests.support.process import TRACKD, Process
+from trackd.core.documents import Source
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.transfer.formats import FormatError, check_parquet
 
 Result = subprocess.CompletedProcess[str]
@@ -43,14 +46,26 @@ INSERT INTO session SELECT 's-many-' || i, profile_id, inserted, updated, contex
 """
 
 
-@pytest.fixture
-def db(serve: Callable[..., Process]) -> Path:
-    """The default database of the folder that commands run in: 2 profiles, 5 events, made by a server that stopped."""
-    server = serve()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2 profiles and 5 events, made by a server that stopped."""
+    path = tmp_path_factory.mktemp("made") / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test"))
+    command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", path]
+    server = Process(path, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     for session, types in {"s-1": ["a", "b", "c"], "s-2": ["page-view", "d"]}.items():
         assert httpx.post(f"{server.url}/track", json=payload(session, *types), timeout=30).status_code == 200
-    assert server.stop() == 0
-    return server.db
+    server.process.terminate()
+    _, log = server.process.communicate(timeout=30)
+    assert server.process.returncode == 0, log
+    return path
+
+
+@pytest.fixture
+def db(made: Path, tmp_path: Path) -> Path:
+    """A copy of it: the default database of the folder that commands run in."""
+    return Path(shutil.copy(made, tmp_path / "trackd.db"))
 
 
 def done(result: Result) -> str:
@@ -129,7 +144,6 @@ def test_wrong_usage_of_export_is_named(trackd: Trackd, db: Path, arguments: lis
 
 
 def test_an_export_that_fails_names_the_reason_and_leaves_no_file(trackd: Trackd, sentence: Sentence, db: Path) -> None:
-    before = sorted(db.parent.iterdir())
     assert sentence(trackd("export", "--db", "missing.db", "--output", "out"), 1).startswith(
         "There is no database missing"
     )
@@ -140,7 +154,7 @@ def test_an_export_that_fails_names_the_reason_and_leaves_no_file(trackd: Trackd
         sentence(trackd("export", "--output", "/dev/full"), 1)
         == "/dev/full cannot be written: No space left on device."
     )
-    assert [path for path in sorted(db.parent.iterdir()) if not path.name.startswith("trackd.db-")] == before[:-1]
+    assert [path for path in db.parent.iterdir() if not path.name.startswith("trackd.db-")] == [db]
 
 
 def test_an_export_that_fails_midway_keeps_the_existing_file(trackd: Trackd, sentence: Sentence, db: Path) -> None:
@@ -152,8 +166,17 @@ def test_an_export_that_fails_midway_keeps_the_existing_file(trackd: Trackd, sen
     assert list(db.parent.glob("*.part")) == []
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "csv"])
-@pytest.mark.parametrize("table", ["profile", "session", "event"])
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        ("event", "jsonl"),
+        ("profile", "csv"),
+        *(
+            pytest.param(table, kind, marks=pytest.mark.slow)
+            for table, kind in [("event", "csv"), ("profile", "jsonl"), ("session", "jsonl"), ("session", "csv")]
+        ),
+    ],
+)
 def test_a_reader_that_closes_the_pipe_ends_the_export_of_a_table_quietly(db: Path, table: str, kind: str) -> None:
     for statement in (MANY_EVENTS, MANY_PROFILES, MANY_SESSIONS):
         execute(db, statement)

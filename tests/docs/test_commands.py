@@ -1,6 +1,7 @@
 """The commands of the documents run as printed, and their examples hold."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,9 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.docs.pages import README, ROOT, block, blocks, page, run
 from tests.support.database import rows
+from tests.support.forked_command import run_command
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.process import TRACKD, Process
 from trackd.config.settings import Limits
@@ -62,6 +65,7 @@ def test_the_commands_of_the_quickstart_run_in_their_order(serve: Callable[..., 
     assert '+      "revenue": 34.43' in done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_pages_can_be_run_again_after_each_other(serve: Callable[..., Process]) -> None:
     server = serve(source=False)
     folder = server.db.parent
@@ -89,7 +93,7 @@ def test_the_commands_on_sources_run(tmp_path: Path) -> None:
         for line in block(page("sources-and-tokens"), "sh", "source add").strip().splitlines()
     )
     assert run(script, tmp_path).returncode == 0
-    assert subprocess.check_output([TRACKD, "source", "list"], cwd=tmp_path) == b""
+    assert run_command(["source", "list"], tmp_path, os.environ).stdout == ""
 
 
 def test_the_commands_on_tokens_run(serve: Callable[..., Process]) -> None:
@@ -98,7 +102,7 @@ def test_the_commands_on_tokens_run(serve: Callable[..., Process]) -> None:
     done = run(script.replace(LOCAL, server.url), server.db.parent)
     assert done.returncode == 0
     assert f'"version":"{version("trackd")}"' in done.stdout
-    names = subprocess.check_output([TRACKD, "token", "list", "--quiet"], cwd=server.db.parent, text=True)
+    names = run_command(["token", "list", "--quiet"], server.db.parent, os.environ).stdout
     assert names.splitlines() == ["first token", "operator"]
 
 

@@ -1,13 +1,13 @@
 """The documents name everything that exists: settings, routes, scopes, statuses, options, words of rules."""
 
+import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import PAGES, README, ROOT, blocks, page
-from tests.support.process import TRACKD
+from tests.support.forked_command import run_command
 from tests.support.serving import application_routes
 from trackd.config.load import load
 from trackd.core.rules.conditions import VARIABLES
@@ -21,7 +21,7 @@ SUBCOMMANDS = ("source", "token", "rules")
 
 
 def help_of(*command: str) -> str:
-    return subprocess.check_output([TRACKD, *command, "--help"], text=True)
+    return run_command([*command, "--help"], ROOT, os.environ).stdout
 
 
 def test_the_readme_has_100_to_130_lines() -> None:

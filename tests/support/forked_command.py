@@ -1,0 +1,72 @@
+"""`trackd COMMAND` without the half second in which Python imports the command.
+
+A process, one for each run of pytest or worker of it, imports all commands once (the fork server of `multiprocessing`);
+a command is forked from it. It is the command that a shell would start: `main()` with arguments, folder, environment,
+stdin, stdout and stderr of its own, and the exit code is that of its process. What differs is that the modules of all
+commands are there, and that stdout and stderr are files.
+
+Tests whose subject is the process (signals, pipes that are closed, terminals, imports, `serve`) start `TRACKD` itself.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support.process import TRACKD
+
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(
+    [
+        __name__,
+        "trackd.cli.main",
+        *(
+            f"trackd.cli.{name}"
+            for name in ("config", "load", "rules", "serve", "source", "token", "transfer", "verify")
+        ),
+        "trackd.storage.sqlite.schema",
+    ]
+)
+
+
+def run_command(
+    arguments: Sequence[str | bytes | Path], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run `trackd` with these arguments to its end. It reads nothing from stdin."""
+    words = [str(TRACKD), *map(os.fsdecode, arguments)]
+    with tempfile.TemporaryDirectory() as outputs:
+        out, err = Path(outputs, "stdout"), Path(outputs, "stderr")
+        out.touch()
+        err.touch()
+        process = _FORKED.Process(target=_main, args=(words, folder, dict(environment), out, err), daemon=True)
+        process.start()
+        process.join(60)
+        code = process.exitcode
+        if code is None:
+            process.kill()
+            process.join()
+        process.close()
+        if code is None:
+            raise subprocess.TimeoutExpired(words, 60, out.read_bytes(), err.read_bytes())
+        return subprocess.CompletedProcess(words, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def _main(words: list[str], folder: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    """The forked process: what the operating system and Python do before a command begins."""
+    from trackd.cli.main import main  # the test process needs no command
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate((Path(os.devnull), out, err)):
+        descriptor = os.open(path, os.O_RDWR)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115  as long as the process
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv = words
+    main()
