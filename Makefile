@@ -16,8 +16,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes flags
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all: $(DEV)  ## run all tests; ARGS="-k track" passes flags
-	$(PYTEST) $(ARGS)
+test-all: $(DEV)  ## run all tests, with more examples; ARGS="-k track" passes flags
+	$(PYTEST) --hypothesis-profile=thorough $(ARGS)
 
 fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--minutes 10" passes flags
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -13,9 +13,10 @@ from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
 
-# `repeatable` draws the same examples in each run, and has no deadline: machines of CI are noisy. `fuzz` is that of
-# `make fuzz`, which draws others each time.
-hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+# `make test` draws the same examples in each run (`repeatable`), `make test-all` more of them (`thorough`), and
+# `make fuzz` others each time. None has a deadline: machines of CI are noisy.
+hypothesis.settings.register_profile("repeatable", max_examples=50, derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=300, derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=1_000, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
 

@@ -82,7 +82,7 @@ def test_the_writer_process_ends_when_the_server_is_killed(serve: Serve) -> None
         assert not writer.exists() or not writer.read_text(), "a zombie has no command line"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 async def test_a_stop_under_load_answers_accepted_calls_and_resets_no_connection(
     serve: Serve, number: signal.Signals
 ) -> None:

@@ -32,6 +32,7 @@ def test_a_round_without_failures_prints_its_seed(folder: Path, capsys: pytest.C
     assert "0 tests failed" in printed
 
 
+@pytest.mark.slow
 def test_a_failure_is_printed_with_the_command_that_replays_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

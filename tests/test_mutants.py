@@ -56,7 +56,9 @@ async def numbers(server: Process, calls: int, clients: int, ids: Callable[[int]
     return got
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize(
+    "name", [name if name == "two-actors" else pytest.param(name, marks=pytest.mark.slow) for name in SERVED]
+)
 async def test_a_served_mutant_breaks_a_promise_to_clients(name: str, tmp_path: Path) -> None:
     calls = 50 * FAILS_EVERY
     with mutant(name, tmp_path / "trackd.db") as server:

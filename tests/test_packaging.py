@@ -19,6 +19,7 @@ def test_http_has_no_init_so_that_pythons_own_http_can_be_imported_in_the_root()
 
 
 @pytest.mark.parametrize("command", [["-m", "pytest"], [str(Path(sys.executable).with_name("pytest"))]])
+@pytest.mark.slow
 def test_pytest_starts_both_ways_in_the_root(command: list[str]) -> None:
     found = subprocess.run(
         [sys.executable, *command, "--collect-only", "-q", "tests/test_journey.py"],

@@ -87,6 +87,7 @@ async def test_exports_while_the_server_is_busy_have_each_profiles_events_from_1
         assert moment == contents(server.db)["event"][: len(moment)]
 
 
+@pytest.mark.slow
 async def test_backups_while_the_server_is_busy_are_sound_and_show_one_moment(serve: Serve) -> None:
     server = serve()
 

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
@@ -25,7 +25,6 @@ acts = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(acts, st.sampled_from([1, 2, 100]))
 async def test_in_any_history_answered_events_are_stored_once_and_numbers_have_no_gap(
     acts: list[tuple[str, int, int, int]], size: int

@@ -161,7 +161,7 @@ RETRY_AFTER_CONSENT = {
 
 
 @example(**RETRY_AFTER_CONSENT)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(files, events, histories, st.booleans(), st.sampled_from([Limits(), TIGHT]))
 async def test_any_rules_and_events_make_the_same_profile_whatever_happens_in_between(
     empty: Callable[..., Any],

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -172,7 +172,6 @@ events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consen
 calls = st.lists(st.tuples(st.sampled_from("STU"), events, st.sampled_from([ONE, SAME, OTHER])), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
 @given(calls, st.sampled_from([Limits(), Limits(max_profile_bytes=4096, max_profile_counters=2)]))
 def test_a_memo_changes_neither_answers_nor_profiles(make: type[Make], calls: list[Any], limits: Limits) -> None:
     without, with_memo = Person(limits=limits, keeps_memo=False), Person(limits=limits)

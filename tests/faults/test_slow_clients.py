@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.faults.real_server import MEMORY_SLACK_KB, RealServer, raw_call
 from tests.support.payloads import payload
@@ -33,6 +34,7 @@ async def load(server: RealServer, calls: int) -> None:
         assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
 
 
+@pytest.mark.slow
 async def test_2000_idle_connections_delay_no_call_and_are_closed_in_the_end(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3")
 
@@ -43,6 +45,7 @@ async def test_2000_idle_connections_delay_no_call_and_are_closed_in_the_end(sta
     assert sum(event["type"] == "load" for event in server.events()) == 300
 
 
+@pytest.mark.slow
 async def test_bodies_that_trickle_delay_no_call_and_get_408(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
 
@@ -63,6 +66,7 @@ async def test_bodies_that_trickle_delay_no_call_and_get_408(start: Start) -> No
     assert [statuses(answer) for answer in answers] == [[408]] * 200
 
 
+@pytest.mark.slow
 async def test_a_client_that_never_reads_its_answers_takes_little_memory_and_is_closed(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="2")
     requests = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000  # 100 MB of answers
@@ -99,6 +103,7 @@ async def test_a_client_that_never_reads_its_answers_takes_little_memory_and_is_
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.slow
 async def test_bodies_that_stop_arriving_take_no_more_memory_than_their_limit(start: Start) -> None:
     server = start(TRACKD_LIMITS_REQUEST_TIMEOUT_S="3", TRACKD_LIMITS_MAX_ARRIVING_BYTES="4000000")
     most = raw_call("still", body=b" " * 1_000_000)[:-1]

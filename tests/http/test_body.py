@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -127,7 +127,6 @@ def test_another_content_type_is_refused_with_its_name(content_type: bytes) -> N
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.integers(0, 200))
-@settings(deadline=None)
 async def test_a_body_is_read_up_to_the_limit_and_refused_above_it(chunks: list[bytes], max_bytes: int) -> None:
     body = b"".join(chunks)
     if len(body) <= max_bytes:
@@ -138,7 +137,6 @@ async def test_a_body_is_read_up_to_the_limit_and_refused_above_it(chunks: list[
 
 
 @given(st.binary(max_size=300), st.integers(0, 300), st.lists(st.integers(0, 400), max_size=6))
-@settings(deadline=None)
 async def test_a_gzip_body_in_any_chunks_is_read_up_to_the_limit_and_refused_above_it(
     body: bytes, max_bytes: int, cuts: list[int]
 ) -> None:
@@ -243,7 +241,6 @@ async def test_a_client_that_disconnects_before_the_end_raises_client_disconnect
 
 
 @given(JSON, st.booleans(), st.none() | st.just(1))
-@settings(deadline=None)
 def test_nesting_is_measured_as_a_parser_would(value: Any, ascii_only: bool, indent: int | None) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
     levels = depth(value)
@@ -253,7 +250,6 @@ def test_nesting_is_measured_as_a_parser_would(value: Any, ascii_only: bool, ind
 
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"}", b"a", b"\xff", b"\n"])).map(b"".join))
-@settings(deadline=None)
 def test_the_nesting_of_invalid_json_is_measured_without_a_fault(body: bytes) -> None:
     brackets = body.count(b"[") + body.count(b"{")
     verdicts = [too_deep(body, max_nesting) for max_nesting in range(brackets + 1)]

@@ -34,6 +34,7 @@ def test_server_and_description_agree_in_thousands_of_cases(serve: Callable[...,
     assert answered == set(seen["valid_rates"]), "operations of which no call was ever answered 200"
 
 
+@pytest.mark.slow
 def test_server_and_description_agree_on_values_at_their_bounds(serve: Callable[..., Process], tmp_path: Path) -> None:
     assert conformance(serve(), tmp_path, "--phases=coverage")["test_cases"]["generated"] > 0
 

@@ -12,7 +12,7 @@ from trackd.load.verdict import Rule, Verdict, judge
 
 pytestmark = pytest.mark.filterwarnings("error")
 AFTER = 10_000_000.0
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+quick = settings(suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def verdict(run: Played, read_back: bool = False) -> Verdict:

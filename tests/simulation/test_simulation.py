@@ -67,6 +67,7 @@ def test_a_violation_has_the_step_that_showed_it() -> None:
     assert isinstance(raised.value.step, Commit)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_seed_how_to_replay_it_and_the_short_history() -> None:
     run = [sys.executable, "-m", "tests.simulation"]
     failed = subprocess.run([*run, "--mutant", "duplicates"], cwd=ROOT, text=True, capture_output=True, check=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
@@ -181,7 +181,6 @@ step = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(step, max_size=5), max_size=4))
 def test_both_stores_come_to_the_same_outcomes_and_the_same_content(make: type[Make], batches: list[Any]) -> None:
     memory = MemoryStore()

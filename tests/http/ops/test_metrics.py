@@ -109,11 +109,11 @@ async def test_invalid_and_unwanted_events_are_counted_separately() -> None:
 
 async def test_concurrent_calls_are_all_counted_and_buckets_are_cumulative() -> None:
     async with serving(memory(), admin=True) as client:
-        calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(200)]
+        calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(50)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
         page = await scrape(client)
-        assert page.nonzero("trackd_calls_total") == {("200",): 200}
-        assert page["trackd_batch_calls_sum"] == page["trackd_call_duration_seconds_count"] == 200
+        assert page.nonzero("trackd_calls_total") == {("200",): 50}
+        assert page["trackd_batch_calls_sum"] == page["trackd_call_duration_seconds_count"] == 50
         for name in ("trackd_call_duration_seconds", "trackd_batch_calls", "trackd_commit_duration_seconds"):
             numbers = list(page.by_labels(f"{name}_bucket").values())
             assert numbers == sorted(numbers)

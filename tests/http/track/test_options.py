@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.http.track.options import EventOptions, event_options, option, requests_profile
@@ -58,7 +58,6 @@ def test_the_first_name_that_has_a_boolean_counts() -> None:
 
 
 @given(st.sampled_from([*FIELDS, "saveEvents", "save"]), NO_BOOLEAN)
-@settings(deadline=None)
 def test_values_that_are_not_boolean_are_ignored(name: str, value: Any) -> None:
     for default in (EventOptions(), EventOptions(False, False, False, False)):
         assert event_options({name: value}, default) == default
@@ -70,6 +69,5 @@ def test_true_requests_the_profile(value: bool | None, requested: bool) -> None:
 
 
 @given(NO_BOOLEAN)
-@settings(deadline=None)
 def test_only_true_requests_the_profile(value: Any) -> None:
     assert requests_profile({"profile": value}) is False

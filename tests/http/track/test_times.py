@@ -6,7 +6,7 @@ from time import tzset
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.core.documents import timestamp
@@ -112,14 +112,12 @@ def test_a_missing_time_is_not_noted(time: Any, metadata: Any) -> None:
     st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
     st.none() | st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
 )
-@settings(deadline=None)
 def test_every_iso_time_is_read_exactly(naive: datetime, zone: timezone | None) -> None:
     moment = naive.replace(tzinfo=zone)
     assert event_time(moment.isoformat(), None) == (timestamp(moment), None)
 
 
 @given(st.integers(0, 253_402_300_799_999))
-@settings(deadline=None)
 def test_every_number_is_read_as_seconds_or_milliseconds(number: int) -> None:
     unit = timedelta(seconds=1) if number <= LAST_SECOND else timedelta(milliseconds=1)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + number * unit
@@ -136,7 +134,6 @@ def test_a_time_without_a_zone_is_utc_whatever_the_zone_of_the_machine(monkeypat
 
 
 @given(JSON, JSON)
-@settings(deadline=None)
 def test_no_json_value_raises(time: Any, metadata: Any) -> None:
     created, note = event_time(time, metadata)
     assert created is None or note is None
@@ -145,7 +142,6 @@ def test_no_json_value_raises(time: Any, metadata: Any) -> None:
 
 
 @given(st.lists(st.integers(0, 10**16) | st.integers(0, 3_000_000), min_size=1))
-@settings(deadline=None)
 def test_a_clock_gives_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
     clock = Clock(iter(moments).__next__)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)

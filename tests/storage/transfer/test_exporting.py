@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
@@ -88,7 +88,6 @@ def fill(path: Path, database: dict[str, Any]) -> None:
     db.close()
 
 
-@settings(deadline=None, max_examples=100)
 @given(databases())
 def test_an_import_makes_the_same_rows_in_every_table(database: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
