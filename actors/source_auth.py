@@ -6,6 +6,7 @@ from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick
 from trackd.core.calls import Track
 from trackd.core.documents import Source
+from trackd.core.origins import AllowedOrigins
 from trackd.core.rate_limit import Bucket, take
 
 
@@ -18,6 +19,7 @@ class SourceAuth(BaseActor):
     def wired(self) -> None:
         self._version = -1
         self._sources: dict[str, Source] = {}
+        self._origins: dict[str, AllowedOrigins] = {}
         self._buckets: dict[str, Bucket] = {}
         self._rules = self.wiring.dependencies.rules
         self._refresh()
@@ -32,7 +34,7 @@ class SourceAuth(BaseActor):
             self.answer(Refused(call.number, Reason.UNKNOWN_SOURCE))
         elif not source.enabled:
             self.answer(Refused(call.number, Reason.DISABLED_SOURCE))
-        elif source.origins and call.origin is not None and call.origin not in source.origins:
+        elif source.origins and call.origin is not None and not self._origins[source.id].allow(call.origin):
             self.answer(Refused(call.number, Reason.FOREIGN_ORIGIN))
         elif retry_after_s := self._take(source):
             self.answer(Refused(call.number, Reason.RATE_LIMITED, retry_after_s))
@@ -59,5 +61,6 @@ class SourceAuth(BaseActor):
         version = reads.sources_version()
         if version != self._version:
             self._sources = {source.id: source for source in reads.sources()}
+            self._origins = {key: AllowedOrigins(source.origins) for key, source in self._sources.items()}
             self._buckets = {key: bucket for key, bucket in self._buckets.items() if key in self._sources}
             self._version = version

@@ -66,7 +66,8 @@ def add(
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="An origin that browsers may send from; may be repeated.  [default: any]",
+            help="An origin that browsers may send from, such as https://shop.example or https://*.shop.example; "
+            "may be repeated.  [default: any]",
             callback=_checked_origins,
         ),
     ] = None,

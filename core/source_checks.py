@@ -1,10 +1,10 @@
 """Checks for the fields of a source. Each returns the value as it is stored, or raises ValueError."""
 
-import re
 from collections.abc import Iterable
 
+from trackd.core.origins import canonical_origin
+
 MIN_RATE, MAX_RATE = 0.001, 1_000_000
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+|null")
 
 
 def checked_id(value: str) -> str:
@@ -16,11 +16,8 @@ def checked_id(value: str) -> str:
 
 
 def checked_origins(values: Iterable[str]) -> list[str]:
-    origins = [value.strip().rstrip("/").lower() for value in values]
-    for origin in origins:
-        if not ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is not an origin: write it as https://shop.example, without a path.")
-    return origins
+    """In canonical form, each once."""
+    return list(dict.fromkeys(canonical_origin(value) for value in values))
 
 
 def checked_rate(value: float | None) -> float | None:

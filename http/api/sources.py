@@ -24,13 +24,9 @@ from trackd.storage.store import Reads
 MAX_BODY_BYTES = 65_536
 MAX_NESTING = 8
 
-# JSON Schema has no notion of printable text: `format` names it, and readers of the schema may ignore it.
+# JSON Schema has no notion of printable text and of origins: `format` names them, and readers may ignore it.
 SOURCE_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S", "format": "printable"}
-ORIGIN = {
-    "type": "string",
-    "maxLength": 1_000,
-    "pattern": r"^\s*([A-Za-z][A-Za-z0-9+.-]*://[^/\s\x1c-\x1f\x85]+|null)/*\s*$",
-}
+ORIGIN = {"type": "string", "minLength": 1, "format": "origin"}
 RATE = {"type": "number", "minimum": MIN_RATE, "maximum": MAX_RATE}
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]
@@ -49,7 +45,9 @@ class SourceBody(BaseModel):
     returns_profile: bool = Field(False, description="Whether answers may carry the profile.")
     permanent_profile_id: bool = Field(False, description="Whether new profiles take the id that the client sends.")
     origins: Annotated[list[Annotated[Text, WithJsonSchema(ORIGIN)]], AfterValidator(checked_origins)] = Field(
-        default_factory=list, max_length=1_000, description="Origins that browsers may send from; none means any."
+        default_factory=list,
+        max_length=1_000,
+        description="Origins that browsers may send from, also `https://*.shop.example`; none means any.",
     )
     rate_limit: Annotated[float, AfterValidator(checked_rate), WithJsonSchema(RATE)] | None = Field(
         None, description="Calls per second."

@@ -120,7 +120,7 @@ class TrackEndpoint:
             number=self._tracker.next_number(),
             received=self._now(),
             idempotency_key=_idempotency_key(headers),
-            origin=origin.decode("latin-1") if origin is not None else None,
+            origin=origin.decode(errors="replace") if origin is not None else None,
             ip=client[0] if client else None,
             user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
         )

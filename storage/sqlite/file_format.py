@@ -12,6 +12,7 @@ MIGRATIONS = frozenset(
         "tombstones_of_erased_profiles",
         "tokens",
         "what_a_server_remembers_of_profiles",
+        "canonical_origins_of_sources",
     }
 )
 APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"

@@ -4,8 +4,12 @@ A migration that has landed never changes, nor its name, which every file contai
 name to file_format.py.
 """
 
+import contextlib
+import json
+
 from sqlite_utils import Database, Migrations
 
+from trackd.core.origins import canonical_origin
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.file_format import APPLICATION_ID
 
@@ -181,3 +185,18 @@ REMEMBERED = "ALTER TABLE profile ADD COLUMN remembered INTEGER NOT NULL DEFAULT
 @migrations()  # type: ignore[untyped-decorator]
 def what_a_server_remembers_of_profiles(db: Database) -> None:
     db.execute(REMEMBERED)
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def canonical_origins_of_sources(db: Database) -> None:
+    """An entry that no browser sends stays: a source that lost its last one would allow any origin."""
+    for source_id, origins in db.execute("SELECT id, origins FROM source").fetchall():
+        canonical = list(dict.fromkeys(map(_canonical, json.loads(origins))))
+        if canonical != json.loads(origins):
+            db.execute("UPDATE source SET origins = ? WHERE id = ?", [json.dumps(canonical), source_id])
+
+
+def _canonical(origin: str) -> str:
+    with contextlib.suppress(ValueError):
+        return canonical_origin(origin)
+    return origin

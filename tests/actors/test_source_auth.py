@@ -37,6 +37,8 @@ def test_a_disabled_source_is_refused(start_actors: StartActors) -> None:
         (("https://shop.example",), "http://shop.example", Reason.FOREIGN_ORIGIN),
         (("https://shop.example",), "https://shop.example.evil.example", Reason.FOREIGN_ORIGIN),
         (("https://shop.example",), "", Reason.FOREIGN_ORIGIN),
+        (("https://*.shop.example",), "https://www.shop.example", None),
+        (("https://*.shop.example",), "https://evilshop.example", Reason.FOREIGN_ORIGIN),
     ],
 )
 def test_a_source_with_origins_admits_browsers_from_these_alone(

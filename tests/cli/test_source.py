@@ -41,6 +41,7 @@ def test_a_source_is_shown_as_it_was_added(trackd: Trackd) -> None:
     options = ["--name", "My shop", "--description", "Berlin", "--consent", "--returns-profile"]
     options += ["--permanent-profile-id", "--rate-limit", "2.5", "--tag", "a", "--tag", "b"]
     options += ["--origin", "HTTPS://Shop.example/", "--origin", "http://localhost:3000", "--origin", "null"]
+    options += ["--origin", "https://bücher.example:443", "--origin", "https://shop.example"]
     assert done(trackd("source", "add", "--db", "new.db", "--id", " my-shop ", *options)) == "my-shop\n"
     shown = json.loads(done(trackd("source", "show", "my-shop", "--db", "new.db")))
     times = shown.pop("metadata")["time"]
@@ -52,7 +53,7 @@ def test_a_source_is_shown_as_it_was_added(trackd: Trackd) -> None:
         "consent": True,
         "returns_profile": True,
         "permanent_profile_id": True,
-        "origins": ["https://shop.example", "http://localhost:3000", "null"],
+        "origins": ["https://shop.example", "http://localhost:3000", "null", "https://xn--bcher-kva.example"],
         "rate_limit": 2.5,
         "tags": ["a", "b"],
     }
@@ -106,6 +107,7 @@ def test_an_unknown_source_is_named(trackd: Trackd, sentence: Sentence, db: Path
     ("option", "value", "allowed"),
     [
         ("--origin", "https://shop.example/cart", "https://shop.example, without a path"),
+        ("--origin", "https://user:pw@shop.example", "has a user name"),
         ("--rate-limit", "nan", "from 0.001 to 1000000 calls per second"),
         ("--rate-limit", "fast", "valid number"),
         ("--id", "  ", "1 to 255 characters"),

@@ -18,6 +18,16 @@ schemathesis.openapi.format(
     "printable", strategies.text(strategies.characters(categories=["L", "N", "P"]), min_size=1, max_size=255)
 )
 
+schemathesis.openapi.format(
+    "origin",
+    strategies.one_of(
+        strategies.sampled_from(
+            ["null", "file://", "capacitor://localhost", "https://[::1]", "https://*.shop.example"]
+        ),
+        strategies.from_regex(r"https?://[a-z]{1,20}(\.[a-z]{1,20}){0,3}(:[1-9][0-9]{0,3})?", fullmatch=True),
+    ),
+)
+
 
 @schemathesis.serializer("text/plain")
 def beacon(context: schemathesis.SerializationContext, value: Any) -> bytes:

@@ -10,6 +10,8 @@ from tests.http.error_requests import JSON, SOURCES, ask, refusal
 from tests.support.payloads import payload
 from tests.support.raw_http import connected
 from tests.support.serving import serving
+from trackd.core.documents import Source
+from trackd.core.source_checks import checked_origins
 from trackd.storage.memory import MemoryStore
 
 
@@ -30,6 +32,30 @@ async def test_403_for_a_foreign_origin() -> None:
 async def test_the_origins_of_a_source_and_clients_without_an_origin_may_send(headers: dict[str, str]) -> None:
     [answer] = await ask({"json": payload("s", source="shop"), "headers": headers})
     assert answer.status_code == 200
+
+
+async def test_each_kind_of_origin_is_allowed_and_echoed_and_its_look_alikes_are_refused_and_echoed() -> None:
+    origins = ["https://bücher.example:443", "https://*.shop.example", "http://[0::1]:3000"]
+    origins += ["null", "file://", "capacitor://localhost", "chrome-extension://aapbdbdo"]
+    allowed = ["https://xn--bcher-kva.example", "https://www.shop.example", "http://[::1]:3000", *origins[3:]]
+    refused = ["https://shop.example", "https://evilshop.example", "http://[::1]", "http://localhost", "file:///x"]
+    store = MemoryStore([Source("pages", "all kinds of pages", origins=tuple(checked_origins(origins)))])
+    requests: list[dict[str, Any]] = [
+        {"json": payload(f"s{number}", source="pages"), "headers": {"origin": origin}}
+        for number, origin in enumerate([*allowed, *refused])
+    ]
+    preflights = [
+        {"method": "OPTIONS", "headers": request["headers"] | {"access-control-request-method": "POST"}}
+        for request in requests
+    ]
+
+    answers = await ask(*requests, *preflights, store=store)
+
+    expected = [200] * len(allowed) + [403] * len(refused) + [200] * len(preflights)
+    assert [answer.status_code for answer in answers] == expected
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == answer.request.headers["origin"]
+        assert answer.headers["access-control-allow-credentials"] == "true"
 
 
 async def test_413_for_a_body_over_the_limit() -> None:

@@ -64,13 +64,13 @@ async def test_a_source_has_the_format_of_the_contract(store: Store) -> None:
 async def test_a_change_replaces_all_fields_but_the_time_of_the_insert(store: Store) -> None:
     async with client_of(store) as client:
         added = (await client.post("/event-source", json={"id": "s", "name": "Shop", "tags": ["x"]})).json()
-        change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "origins": ["HTTPS://A.example/"]}
+        change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "origins": ["HTTPS://Ä.example:443/"]}
         del change["tags"]
 
         changed = (await client.put("/event-source/s", json=change)).json()
 
         assert (changed["name"], changed["enabled"], changed["rate_limit"], changed["tags"]) == ("Store", False, 2, [])
-        assert changed["origins"] == ["https://a.example"]
+        assert changed["origins"] == ["https://xn--4ca.example"]
         before, after = added["metadata"]["time"], changed["metadata"]["time"]
         assert (after["insert"], after["update"] > before["update"]) == (before["insert"], True)
         answer = await client.post("/track", json=payload("a", "t", source="s"))
@@ -126,6 +126,7 @@ async def test_sources_are_listed_in_pages_the_newest_first(store: Store, path: 
         ({"name": "a", "rate_limit": 0}, ["body", "rate_limit"]),
         ({"name": "a", "rate_limit": True}, ["body", "rate_limit"]),
         ({"name": "a", "origins": ["shop.example"]}, ["body", "origins"]),
+        ({"name": "a", "origins": ["https://shop.example?x"]}, ["body", "origins"]),
         ({"name": "a", "tags": [1]}, ["body", "tags", 0]),
         ([], ["body"]),
     ],

@@ -1,0 +1,46 @@
+"""Migrations, each applied to a file of the version before it."""
+
+import json
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from trackd.core.documents import Source
+from trackd.storage.sqlite.connection import transaction
+from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.sources import Sources
+
+BEFORE_AND_AFTER = {
+    "shop": (
+        ["https://bücher.example", "https://shop.example:443", "https://shop.example", "null"],
+        ("https://xn--bcher-kva.example", "https://shop.example", "null"),
+    ),
+    "closed": (["https://user:pw@shop.example"], ("https://user:pw@shop.example",)),  # an empty list would allow any
+    "open": ([], ()),
+}
+
+
+def make_before(path: Path, migration: str) -> Database:
+    """A file without this migration and those after it."""
+    db = Database(path)
+    with transaction(db.conn):
+        migrations.apply(db, stop_before=migration)
+    return db
+
+
+def test_origins_of_sources_become_canonical_and_those_that_no_browser_sends_stay(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    db = make_before(path, "canonical_origins_of_sources")
+    times = {"inserted": "2026-01-31T12:00:00.000000Z", "updated": "2026-01-31T12:00:00.000000Z"}
+    row = {"name": "", "description": "", "enabled": 1, "consent": 0, "returns_profile": 0, "permanent_profile_id": 0}
+    for source_id, (before, _) in BEFORE_AND_AFTER.items():
+        origins = {"origins": json.dumps(before), "rate_limit": None, "tags": "[]"}
+        db.table("source").insert({"id": source_id, **row, **origins, **times})
+    db.close()
+
+    open_for_writing(path).close()
+
+    with Sources(path) as sources:
+        found: dict[str, Source] = {source.id: source for source in sources.all()}
+    assert {key: source.origins for key, source in found.items()} == {k: v for k, (_, v) in BEFORE_AND_AFTER.items()}
