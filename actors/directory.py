@@ -48,7 +48,7 @@ from trackd.actors.messages import (
 )
 from trackd.actors.profile import ProfileActor
 from trackd.actors.session_owners import SessionOwner, SessionOwners
-from trackd.core.calls import Answer
+from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile, Session
 from trackd.core.resolution import ProfileReference, resolve
@@ -97,10 +97,11 @@ class ProfileDirectory(BaseActor):
         owner, session = self._look_up_session(call.session_id, loaded)
         session_owner = self._look_up_profile(owner.profile_id, loaded) if owner else None
         claimed = self._look_up_profile(call.profile_id, loaded) if call.profile_id is not None else None
-        if self._queued and self._queue_behind_erasure(admitted, session_owner, claimed):
+        derived = self._look_up_profile(call.derived_profile_id, loaded) if call.derived_profile_id else None
+        if self._queued and self._queue_behind_erasure(admitted, session_owner, claimed, derived):
             return
-        answering = resolve(session_owner, claimed, permanent_profile_id=source.permanent_profile_id)
-        profile_id = answering or self.wiring.dependencies.new_id()
+        answering = resolve(session_owner, claimed, derived, permanent_profile_id=source.permanent_profile_id)
+        profile_id = answering or self._new_profile_id(call)
         active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
         previous_owner = owner.profile_id if owner else None
         if call.save_session:
@@ -245,6 +246,12 @@ class ProfileDirectory(BaseActor):
             return ProfileReference(profile_id, None)
         loaded[profile.id] = profile
         return ProfileReference(profile_id, profile.id)
+
+    def _new_profile_id(self, call: Track) -> str:
+        dependencies, derived_id = self.wiring.dependencies, call.derived_profile_id
+        if derived_id is None or dependencies.reads.is_erased(derived_id):
+            return dependencies.new_id()
+        return derived_id
 
     def _fetch(self, fetch: Fetch) -> None:
         """An actor with nothing in flight holds the committed profile; in other cases the store is read."""

@@ -149,6 +149,12 @@ class Track(Request[Tracked | Rejected], frozen=True):
     """When the call arrived, a timestamp."""
     profile_id: str | None = None
     """The profile id that the client sent."""
+    derived_profile_id: str | None = None
+    """The id of the profile that the call makes if none takes it, so that a retry finds that profile.
+
+    Only a call that does not keep its session has one, if it has an Idempotency-Key or an event with an id of its own.
+    None for a random id.
+    """
     events: tuple[TrackedEvent, ...] = ()
     context: JsonObject | None = None
     """Merged into the context of the session."""

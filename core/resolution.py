@@ -16,13 +16,20 @@ class ProfileReference(Struct, frozen=True):
 
 
 def resolve(
-    session_owner: ProfileReference | None, claimed: ProfileReference | None, *, permanent_profile_id: bool
+    session_owner: ProfileReference | None,
+    claimed: ProfileReference | None,
+    derived: ProfileReference | None = None,
+    *,
+    permanent_profile_id: bool,
 ) -> str | None:
     """The id of the profile that takes the call, None for a new profile.
 
     `session_owner`: the profile of the stored session, None when the session is not stored. `claimed`: the profile in
-    the payload. `permanent_profile_id`: the source may choose the ids of new profiles.
+    the payload. `derived`: the profile that an earlier copy of the call made, if its id was derived from the call.
+    `permanent_profile_id`: the source may choose the ids of new profiles.
     """
+    if derived is not None and derived.living is not None:
+        return derived.living  # a retry, even if another call has stored the session since
     if claimed is not None and claimed.merged:
         return claimed.living
     if session_owner is not None and session_owner.living is not None:

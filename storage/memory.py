@@ -27,6 +27,7 @@ class MemoryStore:
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self.profiles: dict[str, Profile] = {}
         self.merged: dict[str, str] = {}
+        self.erased: set[str] = set()  # ids of profiles
         self.sessions: dict[str, Session] = {}
         self.events: list[Event] = []
         self.event_ids: dict[tuple[str, str], int | None] = {}
@@ -37,6 +38,9 @@ class MemoryStore:
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
+
+    def is_erased(self, profile_id: str) -> bool:
+        return profile_id in self.erased
 
     def session(self, session_id: str) -> Session | None:
         return self.sessions.get(session_id)
@@ -113,6 +117,7 @@ class MemoryStore:
         if profile is None or (profile.seq, profile.revision) != (erasure.fence.seq, erasure.fence.revision):
             return Outcome.STALE
         del self.profiles[profile_id]
+        self.erased |= {profile_id, *(key for key, into_id in self.merged.items() if into_id == profile_id)}
         self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into_id for key, into_id in self.merged.items() if into_id != profile_id}
         self.event_ids = {key: seq for key, seq in self.event_ids.items() if key[0] != profile_id}

@@ -25,6 +25,9 @@ class Reads(Protocol):
     def profile(self, profile_id: str) -> Profile | None:
         """The profile with this id, or else the one that it was merged into. None when neither is stored."""
 
+    def is_erased(self, profile_id: str) -> bool:
+        """Whether a profile with this id was erased: there is a tombstone of it."""
+
     def session(self, session_id: str) -> Session | None:
         """The session with this id, or None."""
 

@@ -11,7 +11,7 @@ from trackd.http.track.options import EventOptions, event_options, requests_prof
 from trackd.http.track.payload import EventPayload, Payload
 from trackd.http.track.times import event_time
 
-# The namespace of ids derived from an Idempotency-Key. It must never change: retries would be stored twice.
+# The namespace of ids derived from a call. It must never change: retries would be stored twice.
 NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
 PLAIN = EventOptions()
 
@@ -41,7 +41,7 @@ def decode(
         debug = debug or options.debugger
         own_id = event.id
         if own_id is None and idempotency_key is not None:
-            own_id = _derived_id(payload, idempotency_key, position)
+            own_id = _event_id(payload, idempotency_key, position)
         events.append(_event(event, own_id, options, received))
     return Track(
         number=number,
@@ -49,6 +49,7 @@ def decode(
         session_id=payload.session.id,
         received=received,
         profile_id=payload.profile.id if payload.profile else None,
+        derived_profile_id=None if save_session else _profile_id(payload, idempotency_key),
         events=tuple(events),
         context=payload.context,
         properties=payload.properties,
@@ -83,7 +84,25 @@ def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOp
     )
 
 
-def _derived_id(payload: Payload, idempotency_key: str, position: int) -> str:
-    """An id that is the same for a retry. A key is valid within its source and session."""
-    name = json_text([payload.source.id, payload.session.id, idempotency_key, position])
-    return str(uuid.uuid5(NAMESPACE, name))
+def _event_id(payload: Payload, idempotency_key: str, position: int) -> str:
+    """The id of an event without one of its own. A key is valid within its source and session."""
+    return _derived_id(payload.source.id, payload.session.id, idempotency_key, position)
+
+
+def _profile_id(payload: Payload, idempotency_key: str | None) -> str | None:
+    """The id of the profile that the call makes, None if nothing shows that a retry of the call is one."""
+    identity = _identity(payload, idempotency_key)
+    return _derived_id("profile", payload.source.id, payload.session.id, *identity) if identity else None
+
+
+def _identity(payload: Payload, idempotency_key: str | None) -> tuple[str, str] | None:
+    """The part of a call that its retries share: the key, or else the first own event id. None without both."""
+    if idempotency_key is not None:
+        return "key", idempotency_key
+    own_id = next((event.id for event in payload.events if event.id is not None), None)
+    return None if own_id is None else ("event", own_id)
+
+
+def _derived_id(*parts: str | int) -> str:
+    """An id that is the same for a retry, and another one for other parts."""
+    return str(uuid.uuid5(NAMESPACE, json_text(parts)))

@@ -14,6 +14,7 @@ from trackd.core.encoding import json_text
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import connect, database_errors
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.writer import SqliteWriter
 
@@ -23,6 +24,7 @@ SELECT_PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE i
 SELECT_PROFILE_MERGED_INTO = """
 SELECT id, seq, revision, doc, remembered FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?)
 """
+SELECT_TOMBSTONE = "SELECT 1 FROM erased WHERE hash = ?"
 SELECT_SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
 SELECT_SESSION_AND_PROFILE = """
 SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc, remembered
@@ -54,6 +56,9 @@ class SqliteStore:
             for row in self._read(sql, profile_id):
                 return _profile(*row)
         return None
+
+    def is_erased(self, profile_id: str) -> bool:
+        return bool(self._read(SELECT_TOMBSTONE, tombstone(profile_id)))
 
     def session(self, session_id: str) -> Session | None:
         for row in self._read(SELECT_SESSION, session_id):

@@ -47,6 +47,21 @@ def test_each_row_of_the_table(
     assert resolve(session_owner, claimed, permanent_profile_id=permanent) == answer
 
 
+@pytest.mark.parametrize("session_owner", [None, KNOWN_A, MERGED, ERASED])
+@pytest.mark.parametrize("claimed", [None, UNKNOWN, KNOWN_A, MERGED])
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_profile_that_an_earlier_copy_of_the_call_made_answers_its_retry(
+    session_owner: ProfileReference | None, claimed: ProfileReference | None, permanent: bool
+) -> None:
+    made, merged_since, none = ProfileReference("D", "D"), ProfileReference("D", "B"), ProfileReference("D", None)
+
+    assert resolve(session_owner, claimed, made, permanent_profile_id=permanent) == "D"
+    assert resolve(session_owner, claimed, merged_since, permanent_profile_id=permanent) == "B"
+    assert resolve(session_owner, claimed, none, permanent_profile_id=permanent) == resolve(
+        session_owner, claimed, permanent_profile_id=permanent
+    )
+
+
 ids = st.sampled_from("ABCXY")
 named = st.builds(ProfileReference, ids, st.none() | ids)
 

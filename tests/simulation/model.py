@@ -80,6 +80,7 @@ class Model:
         self.events: list[ModelEvent] = []
         self.ids_ever: set[str] = set()  # of profiles
         self.erased_by: dict[str, int] = {}  # profile id to node
+        self.tombstones: set[str] = set()  # ids of profiles
         self.retired: dict[str, str] = {}  # deleted session to its last owner
         self.earlier: dict[str, set[str | None]] = {}  # session to all its owners so far
         self._births = 0
@@ -92,6 +93,8 @@ class Model:
 
     def answering(self, call: Track) -> set[str | None]:
         """The profiles that may answer. There is more than one if the session was deleted because of its age."""
+        if derived := self.living(call.derived_profile_id):
+            return {derived}  # a retry
         claimed, session = call.profile_id, self.sessions.get(call.session_id)
         if claimed in self.merged:
             return {self.merged[claimed]}
@@ -100,7 +103,8 @@ class Model:
         if claimed in self.profiles or (claimed is not None and session is None and call.source_id == "permanent"):
             may: set[str | None] = {claimed}
         else:
-            may = {NEW}
+            is_free = call.derived_profile_id not in self.tombstones
+            may = {call.derived_profile_id if is_free else NEW}
         if session is None and (cached := self.living(self.retired.get(call.session_id))):
             may.add(cached)
         return may
@@ -213,6 +217,7 @@ class Model:
     def erase(self, profile_id: str, node: int, *, keep_events: bool) -> None:
         del self.profiles[profile_id]
         self.ids.pop(profile_id, None)
+        self.tombstones |= {profile_id, *(key for key, into in self.merged.items() if into == profile_id)}
         self.erased_by[profile_id] = node
         self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into for key, into in self.merged.items() if into != profile_id}

@@ -41,6 +41,10 @@ class FailingReads:
         self._try()
         return self._store.profile(profile_id)
 
+    def is_erased(self, profile_id: str) -> bool:
+        self._try()
+        return self._store.is_erased(profile_id)
+
     def session(self, session_id: str) -> Session | None:
         self._try()
         return self._store.session(session_id)

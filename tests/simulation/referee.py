@@ -105,7 +105,10 @@ class Referee:
         possible = self._model.answering(call)
         if not call.save_session or call.session_id not in self._model.sessions:
             possible |= self._model.earlier.get(call.session_id, set())
-        return possible if call.save_session else {*possible, NEW, call.profile_id, self._model.living(call.profile_id)}
+        if call.save_session:
+            return possible
+        claimed, derived = call.profile_id, call.derived_profile_id
+        return {*possible, NEW, claimed, self._model.living(claimed), derived, self._model.living(derived)}
 
     def note_foreign_write(self, by: int | None = None) -> None:
         """A write of node `by` can make calls of all other nodes stale; without `by` calls of all nodes."""

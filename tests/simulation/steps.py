@@ -159,6 +159,7 @@ class _Maker:
         kinds = {
             self._call: 38,
             self._first_calls: 2,
+            self._unkept_calls: 2,
             self._retry: 12,
             self._commit: 32,
             self._fetch: 4,
@@ -231,6 +232,18 @@ class _Maker:
         session = f"f{self._label}"
         for _ in range(self._chance.randint(2, 4)):
             yield from self._call(session)
+
+    def _unkept_calls(self) -> Iterator[Step]:
+        """A call that does not keep its session, sent again, and sometimes its profile is erased in between."""
+        label = self._next()
+        event = EventSpec(f"e{label}", self._chance.choice(EVENT_TYPES), self._chance.random() < 0.9)
+        yield Call(label, self._node(), f"u{label}", None, (event,), self._chance.choice(SOURCES), keep_session=False)
+        for _ in range(self._chance.randint(1, 3)):
+            if self._chance.random() < 0.3:
+                yield from self._commit()
+            if self._chance.random() < 0.2:
+                yield Erase(self._next(), self._node(), ProfileRef(label), keep_events=False)
+            yield Retry(self._next(), self._node(), label)
 
     def _retry(self) -> Iterator[Step]:
         of = self._recent()

@@ -120,12 +120,15 @@ class World:
 
     def _call(self, call: Call, label: int, node: Node) -> None:
         self._calls[label] = call
+        own_id = next((event.id for event in call.events if event.id is not None), None)
+        is_derived = own_id is not None and not call.keep_session
         track = Track(
             number=label,
             source_id=call.source,
             session_id=call.session,
             received=self._unique_time(),
             profile_id=self._profile_id(call.profile),
+            derived_profile_id=f"{call.source}/{call.session}/{own_id}" if is_derived else None,
             events=tuple(self._event(event, f"made-{label}.{place}") for place, event in enumerate(call.events)),
             context=None if call.context is None else {"c": call.context},
             save_session=call.keep_session,

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tests.support.making import Make
 from tests.support.stores import Backend, existing
-from trackd.core.changes import Changes, Fence, Outcome
+from trackd.core.changes import Changes, Erasure, Fence, Outcome
 from trackd.core.documents import NO_MEMO, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 
@@ -137,6 +137,16 @@ def test_an_id_merged_into_a_profile_that_does_not_exist_leads_nowhere(backend: 
     backend.merge("A", "B")
 
     assert backend.store.profile("A") is None
+
+
+def test_the_ids_of_an_erased_profile_are_known_as_erased(backend: Backend, make: type[Make]) -> None:
+    backend.store.commit([make.change("A"), make.change("B")])
+    backend.merge("M", "A")
+    assert not any(map(backend.store.is_erased, "ABM"))
+
+    backend.store.commit([Erasure(Fence("A", 0, 1), NOW)])
+
+    assert [backend.store.is_erased(profile_id) for profile_id in "AMB"] == [True, True, False]
 
 
 def test_an_empty_batch_is_taken(backend: Backend) -> None:

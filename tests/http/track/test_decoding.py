@@ -127,6 +127,34 @@ def test_with_a_key_own_ids_are_kept_and_positions_count_all_events() -> None:
     assert ids(mixed) == ["mine", ids(both)[1]]
 
 
+UNKEPT: dict[str, Any] = {"options": {"saveSession": False}}
+
+
+def test_a_call_that_keeps_no_session_has_a_derived_profile_id_that_never_changes() -> None:
+    namespace = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
+    by_key, by_event = decoded({"id": "e"}, key="K", **UNKEPT), decoded({}, {"id": "e"}, {"id": "f"}, **UNKEPT)
+
+    assert by_key.derived_profile_id == str(uuid.uuid5(namespace, '["profile","s","x","key","K"]'))
+    assert by_event.derived_profile_id == str(uuid.uuid5(namespace, '["profile","s","x","event","e"]'))
+
+
+def test_a_derived_profile_id_depends_on_source_session_and_key_or_event() -> None:
+    calls = [
+        decoded({}, key="K", **UNKEPT),
+        decoded({}, key="L", **UNKEPT),
+        decoded({"id": "K"}, **UNKEPT),
+        decoded({}, key="K", session="y", **UNKEPT),
+        decoded({}, key="K", source="t", **UNKEPT),
+    ]
+    assert len({call.derived_profile_id for call in calls}) == len(calls)
+    assert decoded(key="K", **UNKEPT).derived_profile_id == calls[0].derived_profile_id
+
+
+def test_a_call_that_keeps_its_session_or_has_neither_key_nor_own_id_has_no_derived_profile_id() -> None:
+    calls = [decoded({"id": "e"}, key="K"), decoded({}, **UNKEPT), decoded(**UNKEPT)]
+    assert [call.derived_profile_id for call in calls] == [None] * 3
+
+
 def test_the_option_of_an_event_wins_over_that_of_the_payload() -> None:
     options = {"saveEvent": False, "debugger": False, "logs": False}
     call = decoded({}, {"options": {"saveEvent": True, "debugger": True, "logs": True}}, options=options)
