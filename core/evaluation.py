@@ -67,11 +67,12 @@ class Evaluation:
 
     def unmet(self, condition: Condition, roots: Roots) -> Unmet | None:
         """Evaluate a condition, unless those of this call have read as many bytes as they may."""
-        self._bytes += condition.cost(roots)
+        inputs = condition.read(roots)
+        self._bytes += inputs.cost
         if self._bytes > self._max_bytes:
             limit = f"{self._max_bytes} bytes (limits.max_condition_bytes)"
             return Unmet(f"the conditions of this call have read more than {limit}", failed=True)
-        return condition.unmet(roots)
+        return condition.unmet(inputs)
 
     def is_due(self, segment: Segment) -> bool:
         last = self._evaluated.get(segment.id)

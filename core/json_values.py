@@ -7,7 +7,7 @@ from typing import Any
 
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
-MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite and of the expressions
+TOO_LARGE = 10**4_300  # Python neither reads nor writes integers of more digits
 
 
 def same(one: Any, other: Any) -> bool:
@@ -30,15 +30,6 @@ def identity(value: Any) -> Hashable:
     return type(value), value
 
 
-def has_large_integer(value: Any) -> bool:
-    """Whether the value contains an integer that is too large for SQLite and for the expressions."""
-    if isinstance(value, dict):
-        return any(map(has_large_integer, value.values()))
-    if isinstance(value, list):
-        return any(map(has_large_integer, value))
-    return isinstance(value, int) and abs(value) > MAX_INTEGER
-
-
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -46,12 +37,14 @@ def is_number(value: Any) -> bool:
 def exact_sum(one: float, other: float) -> int | float:
     """The exact decimal sum, rounded once: 0.1 and 0.2 are 0.3, in whatever order many numbers are added.
 
-    Raises OverflowError for a result that JSON or SQLite cannot hold.
+    Integers stay integers, however large. Raises OverflowError for a result that cannot be written as JSON.
     """
     if isinstance(one, int) and isinstance(other, int):
         total: int | float = one + other
+        fits = abs(total) < TOO_LARGE
     else:
         total = float(_EXACT.add(_EXACT.create_decimal(repr(one)), _EXACT.create_decimal(repr(other))))
-    if math.isinf(total) or math.isnan(total) or (isinstance(total, int) and abs(total) > MAX_INTEGER):
+        fits = math.isfinite(total)
+    if not fits:
         raise OverflowError("the result is too large")
     return total

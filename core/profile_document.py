@@ -2,13 +2,14 @@
 
 from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
-from trackd.core.json_values import MAX_INTEGER, exact_sum
+from trackd.core.json_values import exact_sum
 from trackd.core.rules.draft import Draft, json_size
 
 PAGE_VIEW = "page-view"
 TIME = ("metadata", "time")
 STATS = ("stats",)
-ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))
+LARGE = 10**19
+ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))  # to `LARGE`
 
 
 def new_profile(profile_id: str, now: str) -> JsonObject:
@@ -44,7 +45,7 @@ def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     before = counters.get(event_type)
     if before is None:
         return _count_first(draft, counters, event_type, limits)
-    if type(before) is not int or not 0 < before < MAX_INTEGER:
+    if type(before) is not int or not 0 < before < LARGE:
         return _count_other(draft, counters, event_type)
     counters[event_type] = after = before + 1
     draft.wrote("stats.counters", after in ONE_DIGIT_MORE)

@@ -3,16 +3,19 @@
 Google's implementation (cel-expr-python, in C++) checks names and types when it compiles, so a typo fails at start-up
 and not with a call. It stops after 10,000 iterations and 32 levels, its regular expressions take linear time, and it
 cannot call Python. Each value is converted for each evaluation, so an expression gets only the variables that it names.
+Values that the bindings cannot take as they are go over in another form, see `trackd.core.rules.cel_values`.
 """
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from cel_expr_python import cel
 from msgspec import Struct
+from pydantic_core import to_json
 
+from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
 from trackd.core.rules.draft import json_size
 from trackd.core.rules.paths import Path
 
@@ -70,6 +73,19 @@ class Unmet(Struct, frozen=True):
 DOES_NOT_HOLD = Unmet("the condition does not hold")
 
 
+class Inputs(Struct):
+    """The values of the variables that a condition names.
+
+    `cost`: that of an evaluation, the bytes that it reads; for a loop, in the order of their square. `objects`: the
+    JSON of the objects. `has_nul`: whether a text or a key has U+0000.
+    """
+
+    values: dict[str, Any]
+    cost: int
+    objects: list[bytes]
+    has_nul: bool
+
+
 class Condition:
     """A compiled expression."""
 
@@ -93,40 +109,68 @@ class Condition:
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
         self.reads = frozenset(path[0] for _, path in self._variables)
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
+        self._texts = [name for name in named if VARIABLES[name] == cel.Type.STRING]
+        self._lists = [name for name in named if VARIABLES[name] == _TEXTS]
         # Each value of an object is converted for each evaluation, which takes long for large objects.
-        self._objects = [PLACES.get(name) or tuple(name.split(".")) for name in named if VARIABLES[name] == _MAP]
+        self._objects = [name for name in named if VARIABLES[name] == _MAP]
         # A loop may read all of its data in each iteration, and so may a search for one text in another.
         self._loops = b"@result" in compiled or len(CONTAINS.findall(text)) > len(CONTAINS_LITERAL.findall(text))
         self._max_bytes = max_loop_bytes if self._loops else None
 
-    def cost(self, roots: Roots) -> int:
-        """The cost of an evaluation: the bytes that it reads; for a loop, in the order of their square."""
-        if not self._objects:
-            return 0
-        size = sum([json_size(_value(roots, path)) for path in self._objects])
-        return size * max(1, size // 256) if self._loops else size
+    def read(self, roots: Roots) -> Inputs:
+        """The inputs of an evaluation."""
+        values = {name: _value(roots, path) for name, path in self._variables}
+        has_nul = False
+        for name in self._texts:
+            if NUL in values[name]:
+                has_nul = True
+        for name in self._lists:
+            if NUL in "".join(values[name]):
+                has_nul = True
+        size, objects = 0, []
+        for name in self._objects:
+            objects.append(text := to_json(values[name], inf_nan_mode="constants"))
+            size += len(text)
+            if ESCAPED_NUL in text:
+                has_nul = True
+        return Inputs(values, size * max(1, size // 256) if self._loops else size, objects, has_nul)
 
-    def unmet(self, roots: Roots) -> Unmet | None:
+    def unmet(self, inputs: Inputs) -> Unmet | None:
         """None when the condition holds."""
-        data = {name: _value(roots, path) for name, path in self._variables}
-        if self._max_bytes is not None and sum(map(json_size, data.values())) > self._max_bytes:
+        values = inputs.values
+        if self._max_bytes is not None and sum(map(json_size, values.values())) > self._max_bytes:
             limit = f"{self._max_bytes} bytes (limits.max_loop_bytes)"
             return Unmet(f"it has a loop, and the values that it reads are larger than {limit}", failed=True)
-        try:
-            evaluated = self._expression.eval(data=data)
-            result = evaluated.value()
-        except RuntimeError as error:
-            return Unmet(_reason(error), failed=True)
-        if result is True:
-            return None
-        if result is False:
-            return DOES_NOT_HOLD
-        if evaluated.type() != cel.Type.ERROR:
-            return Unmet(f"it gives {evaluated.type().name().lower()}, not true or false", failed=True)
-        reason = _reason(result)
-        if reason.startswith(("Key not found", "Index error")) or "null_type" in reason:
-            return Unmet(f"a value is missing ({reason})")
-        return Unmet(_without_data(reason), failed=True)
+        if inputs.has_nul:
+            return _outcome(self._exact_expression, exact(values))
+        unmet = _outcome(self._expression, values)
+        if unmet is not None and unmet is not DOES_NOT_HOLD and any(map(may_have_large_integer, inputs.objects)):
+            return _outcome(self._exact_expression, exact(values))
+        return unmet
+
+    @cached_property
+    def _exact_expression(self) -> Any:
+        """The expression for values in the form that `exact` gives them, whose types are not known beforehand."""
+        return _untyped_environment().deserialize(self._expression.serialize())
+
+
+def _outcome(expression: Any, values: dict[str, Any]) -> Unmet | None:
+    """Evaluate an expression: None when the condition holds."""
+    try:
+        evaluated = expression.eval(data=values)
+        result = evaluated.value()
+    except RuntimeError as error:
+        return Unmet(_reason(error), failed=True)
+    if result is True:
+        return None
+    if result is False:
+        return DOES_NOT_HOLD
+    if evaluated.type() != cel.Type.ERROR:
+        return Unmet(f"it gives {evaluated.type().name().lower()}, not true or false", failed=True)
+    reason = _reason(result)
+    if reason.startswith(("Key not found", "Index error")) or "null_type" in reason:
+        return Unmet(f"a value is missing ({reason})")
+    return Unmet(_without_data(reason), failed=True)
 
 
 def _without_data(reason: str) -> str:
@@ -148,6 +192,11 @@ def _value(roots: Roots, path: Path) -> Any:
 @cache
 def _environment() -> Any:
     return cel.NewEnv(variables=VARIABLES)
+
+
+@cache
+def _untyped_environment() -> Any:
+    return cel.NewEnv(variables=dict.fromkeys(VARIABLES, cel.Type.DYN))
 
 
 def _reason(error: object) -> str:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from trackd.core.json_values import has_large_integer, is_number
+from trackd.core.json_values import TOO_LARGE, is_number
 from trackd.core.rules.conditions import VARIABLES
 from trackd.core.rules.consents import CONSENTS
 from trackd.core.rules.file_models import RuleEntry, StepEntry
@@ -85,8 +85,8 @@ def check_literal(value: Any, depth: int = 0) -> None:
             check_literal(item, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"the value {value} is no number of JSON")
-    elif not isinstance(value, bool) and has_large_integer(value):
-        raise ValueError(f"the value {value} is too large")
+    elif isinstance(value, int) and abs(value) >= TOO_LARGE:
+        raise ValueError("a whole number in it has more than 4,300 digits")
     elif value is not MISSING and value is not None and not isinstance(value, str | int | float | bool):
         raise ValueError(f"the value {value} is not JSON: write a date as text")
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
-from trackd.core.json_values import has_large_integer, is_number, same
+from trackd.core.json_values import is_number, same
 from trackd.core.rules.conditions import Roots
 from trackd.core.rules.consents import CONSENTS, answer, is_repetition
 from trackd.core.rules.draft import Draft, NotAnObjectError
@@ -70,8 +70,6 @@ class Step(Struct, frozen=True):
         after = OPERATIONS[self.op](before, operand, limits.max_list_items, draft.identities)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
-        if has_large_integer(operand):  # it would make every condition on that part of the profile fail
-            raise StepError("a whole number in it is too large")
         if path[:2] == COUNTERS:
             _check_counter(draft, before, after, limits.max_profile_counters)
         try:

@@ -9,6 +9,7 @@ from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.documents import Profile
 from trackd.core.encoding import json_raw
+from trackd.core.json_values import TOO_LARGE
 
 
 def test_a_condition_is_charged_only_for_the_objects_that_it_reads(make: type[Make]) -> None:
@@ -104,7 +105,16 @@ def test_a_profile_at_its_largest_counts_no_new_types_and_is_made_smaller_by_rul
 
 @pytest.mark.parametrize(
     ("start", "after", "counted"),
-    [(-10, -9, True), (-1, 0, True), (0, 1, True), (9, 10, True), (0.5, 1.5, True), (2**63 - 1, 2**63 - 1, False)],
+    [
+        (-10, -9, True),
+        (-1, 0, True),
+        (0, 1, True),
+        (9, 10, True),
+        (0.5, 1.5, True),
+        (2**63 - 1, 2**63, True),
+        (10**19 - 1, 10**19, True),
+        (TOO_LARGE - 1, TOO_LARGE - 1, False),
+    ],
 )
 def test_a_counter_that_a_rule_made_another_number_is_counted_on(
     make: type[Make], start: float, after: float, counted: bool

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from trackd.config.settings import Limits
+from trackd.core.encoding import json_object, json_raw
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
@@ -56,7 +57,6 @@ def test_a_change_that_cannot_be_made_is_skipped_and_the_rest_is_made() -> None:
         of_properties((*PUBLIC, "b"), "absent"),
         literal((*PUBLIC, "a"), op="increment"),
         literal((*PUBLIC, "a", "deeper"), 1),
-        literal((*PUBLIC, "c"), 2**63),
         literal((*PUBLIC, "d"), 1),
     )
     assert doc["traits"]["public"] == {"a": "text", "d": 1}
@@ -65,8 +65,26 @@ def test_a_change_that_cannot_be_made_is_skipped_and_the_rest_is_made() -> None:
         ("set traits.public.b: properties.absent is missing", False),
         ("increment traits.public.a: a text cannot be incremented", True),
         ("set traits.public.a.deeper: a in it is not an object", True),
-        ("set traits.public.c: a whole number in it is too large", True),
     ]
+
+
+def test_whole_numbers_beyond_64_bits_are_kept_and_added_exactly() -> None:
+    draft = Draft(new_profile("A", NOW))
+    wei = 20_000_000_000_000_000_001
+    for _ in range(2):
+        result, doc = run(
+            of_properties((*PUBLIC, "last"), "wei"),
+            of_properties((*PUBLIC, "sum"), "wei", op="increment"),
+            of_properties((*PUBLIC, "all"), "wei", op="append"),
+            of_properties((*PUBLIC, "deep"), "deep"),
+            literal(("stats", "counters", "low"), 2**63, "decrement"),
+            roots={"properties": {"wei": wei, "deep": [{"x": -wei}]}},
+            draft=draft,
+        )
+        assert result.skipped == ()
+    assert doc["traits"]["public"] == {"last": wei, "sum": 2 * wei, "all": [wei, wei], "deep": [{"x": -wei}]}
+    assert doc["stats"]["counters"] == {"low": -(2**64)}
+    assert json_object(json_raw(doc)) == doc
 
 
 def test_a_target_with_a_star_takes_each_key_of_an_object() -> None:

@@ -1,0 +1,32 @@
+"""Evaluating conditions in tests."""
+
+from typing import Any
+
+from trackd.core.profile_document import new_profile
+from trackd.core.rules.conditions import Condition, Unmet
+
+ROOTS: dict[str, Any] = {
+    "event": {
+        "id": "e",
+        "type": "page-view",
+        "tags": ["t"],
+        "metadata": {"time": {"create": "2026-01-01T00:00:00Z", "insert": "2026-01-02T00:00:00Z"}, "ip": None},
+    },
+    "properties": {"n": 3, "f": 2.5, "text": "x", "list": [1, 2], "none": None},
+    "context": {},
+    "profile": new_profile("A", "2026-01-01T00:00:00Z"),
+    "session": {"id": "S", "context": {"a": {"b": 1}}, "properties": {}},
+    "source": {"id": "source", "name": "shop", "tags": []},
+}
+
+
+def unmet(text: str, roots: dict[str, Any] = ROOTS, max_loop_bytes: int = 16_384) -> Unmet | None:
+    condition = Condition(text, max_loop_bytes)
+    return condition.unmet(condition.read(roots))
+
+
+def reason_of(text: str, roots: dict[str, Any] = ROOTS, max_loop_bytes: int = 16_384) -> Unmet:
+    """Why the condition does not hold."""
+    reason = unmet(text, roots, max_loop_bytes)
+    assert reason is not None
+    return reason
