@@ -52,6 +52,12 @@ class ConsentChange(Struct, frozen=True):
     id: str
     change: Literal["granted", "withdrawn", "expired"]
     time: Time
+    received: (
+        Annotated[
+            Time, Meta(description="When a withdrawal last arrived, if later than `time`: older grants have no effect.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 History = Annotated[list[ConsentChange], Meta(description="Grants, withdrawals and expiries, the oldest first.")]

@@ -14,7 +14,7 @@ from trackd.core.encoding import json_text
 from trackd.core.evaluation import Evaluation, lacks_consent
 from trackd.core.profile_document import count
 from trackd.core.rules.conditions import Roots, Unmet
-from trackd.core.rules.consents import expire
+from trackd.core.rules.consents import EventTime, expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.rule import Rule, RuleRun, SegmentChange
@@ -282,5 +282,6 @@ def _run(state: Processing, rule: Rule, roots: Roots, event: TrackedEvent) -> Ru
         return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
     if rule.condition is not None and (unmet := state.evaluation.unmet(rule.condition, roots)):
         return RuleRun(rule.name, unmet=unmet)
-    happened = min(event.created, state.call.received)  # a client's clock may be ahead
-    return rule.run(state.draft, roots, happened, state.limits)
+    received = state.call.received
+    time = EventTime(min(event.created, received), received)  # a client's clock may be ahead
+    return rule.run(state.draft, roots, time, state.limits)

@@ -81,7 +81,7 @@ class Everything:
     def _fill(self) -> str:
         calls = [
             [{"type": "consents", "properties": {"general": True, "marketing": True}}],
-            [{"type": "consents", "properties": {"marketing": False}}, PAGE_VIEW],
+            [{"type": "consents", "properties": {"marketing": False}, "time": "1970-01-01"}, PAGE_VIEW],
             [{"type": "page-view", "properties": {"price": "much"}}, {"type": "other"}],
         ]
         profile_id = None

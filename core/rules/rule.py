@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from trackd.config.settings import Limits
 from trackd.core.rules.conditions import Condition, Roots, Unmet
+from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.paths import path_text
 from trackd.core.rules.steps import COUNTERS, ConsentStep, Step
@@ -63,13 +64,13 @@ class Rule(Struct, frozen=True):
         sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)
         return sources | self.condition.reads if self.condition else sources
 
-    def run(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> RuleRun:
+    def run(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> RuleRun:
         """Take the steps in their order, without those that fail. Roll back all if the profile becomes too large."""
         mark, size = draft.mark(), draft.size
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
         for step in self.steps:
-            for path, error in step.take(draft, roots, now, limits):
+            for path, error in step.take(draft, roots, time, limits):
                 if error is None:
                     changed[path_text(path)] = None
                 else:
@@ -77,13 +78,13 @@ class Rule(Struct, frozen=True):
         if draft.size > limits.max_profile_bytes and draft.size > size:
             draft.roll_back(mark)
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
-            return RuleRun(self.name, tuple(self._withdraw(draft, roots, now, limits)), (Skipped("", limit),))
+            return RuleRun(self.name, tuple(self._withdraw(draft, roots, time, limits)), (Skipped("", limit),))
         return RuleRun(self.name, tuple(changed), tuple(skipped))
 
-    def _withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[str]:
+    def _withdraw(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> list[str]:
         """Take the consents back that the rule withdraws: that is possible however large the profile is."""
         steps = [step for step in self.steps if isinstance(step, ConsentStep)]
-        return [path_text(path) for step in steps for path in step.withdraw(draft, roots, now, limits)]
+        return [path_text(path) for step in steps for path in step.withdraw(draft, roots, time, limits)]
 
 
 class SegmentChange(Struct, frozen=True):

@@ -9,7 +9,7 @@ from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
 from trackd.core.json_values import is_number, same
 from trackd.core.rules.conditions import Roots
-from trackd.core.rules.consents import CONSENTS, answer, is_repetition
+from trackd.core.rules.consents import CONSENTS, EventTime, answer, is_repetition, is_withdrawn
 from trackd.core.rules.draft import Draft, NotAnObjectError
 from trackd.core.rules.operations import OPERATIONS, StepError, kind
 from trackd.core.rules.paths import MISSING, Path, look_up, path_text
@@ -47,7 +47,7 @@ class Step(Struct, frozen=True):
     op: str
     operand: Operand
 
-    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+    def take(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> Taken:
         try:
             operand = self.operand.get(roots)
             targets = self._each(operand, limits) if self.target[-1] == EACH else [(self.target, operand)]
@@ -94,7 +94,7 @@ class ConsentStep(Struct, frozen=True):
     def target(self) -> Path:
         return (CONSENTS, self.consent)
 
-    def take(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> Taken:
+    def take(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> Taken:
         try:
             values = self._values(roots, limits)
         except StepError as error:
@@ -110,13 +110,13 @@ class ConsentStep(Struct, frozen=True):
                 taken.append(((CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")))
             elif self.op == "set" or consent not in draft.doc[CONSENTS]:
                 answers[consent] = value
-        answered = answer(draft, answers, now, self.valid_for_days, limits.max_consent_history)
+        answered = answer(draft, answers, time, self.valid_for_days, limits.max_consent_history)
         taken += [((CONSENTS, consent), None) for consent in answered.changed]
         taken += [((CONSENTS, consent), StepError("it was withdrawn since then")) for consent in answered.outdated]
         return taken
 
-    def withdraw(self, draft: Draft, roots: Roots, now: str, limits: Limits) -> list[Path]:
-        """Withdraw the granted consents that the step withdraws, and nothing else: a full profile can take that."""
+    def withdraw(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> list[Path]:
+        """Withdraw consents that are granted or withdrawn already, and nothing else: a full profile can take that."""
         try:
             values = self._values(roots, limits)
         except StepError:
@@ -125,9 +125,9 @@ class ConsentStep(Struct, frozen=True):
         ended = {
             consent: False
             for consent, value in values.items()
-            if consent in granted and (self.op == "unset" or value is False)
+            if (self.op == "unset" or value is False) and (consent in granted or is_withdrawn(draft, consent))
         }
-        answered = answer(draft, ended, now, None, limits.max_consent_history)
+        answered = answer(draft, ended, time, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
 
     def _values(self, roots: Roots, limits: Limits) -> JsonObject:

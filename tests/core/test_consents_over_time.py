@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from tests.core.person import CONSENTS, WARY, Person, grants, messages, rules
 from tests.support.making import Make
 from trackd.config.settings import Limits
+from trackd.core.calls import TrackedEvent
 from trackd.core.encoding import size_of
 
 REVOKES = grants(name="revokes", event="revoke", steps=[{**grants()["steps"][0], "op": "unset"}])
@@ -41,6 +42,50 @@ def test_a_clock_that_is_ahead_grants_nothing_in_the_future(make: type[Make]) ->
         "ahead": {"granted": make.now},
         "behind": {"granted": "2026-01-31T11:00:00.000000Z"},
     }
+
+
+def dated(make: type[Make], created: str, event_type: str = "consent", **properties: bool) -> TrackedEvent:
+    """An event with its own time."""
+    return replace(make.event(event_type=event_type, properties=properties), created=created)
+
+
+@pytest.mark.parametrize("how", ["consent", "revoke"])
+@pytest.mark.parametrize("slow_clock", ["1970-01-01T00:00:00.000000Z", "2026-02-01T11:00:00.000000Z"])
+def test_a_queue_that_comes_late_does_not_undo_a_withdrawal(make: type[Make], how: str, slow_clock: str) -> None:
+    absent = grants(name="first", event="first", steps=[{**grants()["steps"][0], "op": "set_if_absent"}])
+    ruleset, person = rules(rule=[grants(), REVOKES, absent]), Person()
+    first, second, third, fourth = (f"2026-02-0{day}T12:00:00.000000Z" for day in range(1, 5))
+    person.send(make.call(events=[dated(make, first, a=True, b=True)], received=first), ruleset)
+    withdrawn = dated(
+        make, slow_clock, how, **({"a": False, "b": False} if how == "consent" else {"a": True, "b": True})
+    )
+    person.send(make.call(events=[withdrawn], received=third), ruleset)
+
+    queue = [dated(make, second, kind, a=True, b=True) for kind in ("consent", "first")]
+    late = person.send(make.call(events=queue, received=fourth), ruleset)
+
+    assert person.doc["consents"] == {}
+    assert person.doc["metadata"]["consents"] == [
+        *({"id": consent, "change": "granted", "time": first} for consent in "ab"),
+        *({"id": consent, "change": "withdrawn", "time": first, "received": third} for consent in "ab"),
+    ]
+    assert messages(late)[0] == "Skipped set consents.a: it was withdrawn since then."
+    assert len(messages(late)) == 4
+    person.send(make.call(events=[dated(make, fourth, a=True)], received=fourth), ruleset)
+    assert list(person.doc["consents"]) == ["a"]
+
+
+def test_a_repeated_withdrawal_holds_against_a_late_grant_also_when_it_came_twice_in_a_call(make: type[Make]) -> None:
+    person = Person()
+    days = [f"2026-02-0{day}T12:00:00.000000Z" for day in range(1, 6)]
+    for day in (days[0], days[0], days[3]):
+        person.send(make.call(events=[dated(make, day, a=False)] * 2, received=day), CONSENTS)
+
+    person.send(make.call(events=[dated(make, days[2], a=True)], received=days[4]), CONSENTS)
+
+    assert person.doc["consents"] == {}
+    person.send(make.call(events=[dated(make, days[4], a=True)], received=days[4]), CONSENTS)
+    assert list(person.doc["consents"]) == ["a"]
 
 
 def test_a_consent_expires_with_the_next_call(make: type[Make]) -> None:
@@ -81,6 +126,8 @@ def test_a_consent_can_be_withdrawn_however_full_the_profile_is(make: type[Make]
     assert person.doc["pii"] == {}
     assert "limits.max_profile_bytes" in messages(decision)[0]
     assert decision.answer.report.execution["consent"] == {gives["name"]: ("consents.general",)}
+    person.send(make.call("S", [no], received=make.later), rules(rule=[gives, fills]))
+    assert person.doc["metadata"]["consents"][-1]["received"] == make.later
 
 
 def test_the_history_of_consents_keeps_its_youngest_entries(make: type[Make]) -> None:

@@ -22,7 +22,7 @@ from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core import processing
 from trackd.core.calls import TrackedEvent
-from trackd.core.documents import NO_MEMO
+from trackd.core.documents import NO_MEMO, timestamp
 from trackd.core.encoding import json_raw
 from trackd.core.rules.rule import Rule
 from trackd.core.rules.ruleset import RuleSet
@@ -35,30 +35,30 @@ WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean
 
 @given(
     answers=st.lists(
-        st.tuples(st.sampled_from(["consent", "revoke", "for a while"]), ANSWERS, st.integers(0, 3)), max_size=12
+        st.tuples(st.sampled_from(["consent", "revoke", "for a while"]), ANSWERS, st.integers(0, 3), st.integers(0, 4)),
+        max_size=12,
     ),
     schema=st.booleans(),
     wary=st.booleans(),
 )
 def test_repeated_consents_have_the_same_result_with_and_without_a_memo(
-    make: type[Make], answers: list[tuple[str, dict[str, Any], int]], schema: bool, wary: bool
+    make: type[Make], answers: list[tuple[str, dict[str, Any], int, int]], schema: bool, wary: bool
 ) -> None:
     ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
     without, with_memo = (Person(WARY if wary else PLAIN, keeps_memo=keeps_memo) for keeps_memo in (False, True))
     received = datetime(2026, 3, 1, tzinfo=UTC)
-    for event_type, properties, days in answers:
+    for event_type, properties, days, age in answers:
         received += timedelta(days=days)
-        calls = make.call(
-            events=[make.event(event_type=event_type, properties=properties)],
-            received=f"{received:%Y-%m-%dT%H:%M:%S.%fZ}",
-        )
+        event = make.event(event_type=event_type, properties=properties)
+        late = replace(event, created=timestamp(received - timedelta(days=age)))
+        calls = make.call(events=[late, late], received=timestamp(received))
         one, other = without.send(calls, ruleset), with_memo.send(calls, ruleset)
         assert without_memo(one) == without_memo(other)
 
 
 def test_a_repeated_consent_need_not_run_its_rules(make: type[Make], monkeypatch: pytest.MonkeyPatch) -> None:
     person = Person()
-    call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": False})])
+    call = make.call(events=[make.event(event_type="consent", properties={"a": True, "b": True})])
     first, second = person.send(call, CONSENTS), person.send(call, CONSENTS)
     with monkeypatch.context() as patched:
         patched.setattr(Rule, "run", None)

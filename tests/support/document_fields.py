@@ -8,8 +8,8 @@ FIELDS = {
     "profile": {
         "id", "seq", "metadata.time.insert", "metadata.time.update", "metadata.time.visit.count",
         "metadata.time.visit.last", "metadata.time.visit.current", "metadata.consents.id", "metadata.consents.change",
-        "metadata.consents.time", "stats.visits", "stats.views", "stats.counters", "traits.public", "traits.private",
-        "pii", "consents", "segments", "interests", "ids", "active",
+        "metadata.consents.time", "metadata.consents.received", "stats.visits", "stats.views", "stats.counters",
+        "traits.public", "traits.private", "pii", "consents", "segments", "interests", "ids", "active",
     },
     "session": {
         "id", "profile.id", "metadata.time.insert", "metadata.time.update", "metadata.time.duration", "context",

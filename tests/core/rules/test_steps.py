@@ -5,6 +5,7 @@ import pytest
 from trackd.config.settings import Limits
 from trackd.core.encoding import json_object, json_raw
 from trackd.core.profile_document import new_profile
+from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
 from trackd.core.rules.rule import Rule, RuleRun
@@ -20,7 +21,7 @@ def run(
     """The result of a rule with these steps, and the document after it."""
     draft = draft or Draft(new_profile("A", NOW))
     result = Rule("r", None, steps).run(
-        draft, {"properties": {}, "profile": draft.doc, **(roots or {})}, NOW, Limits(**limits)
+        draft, {"properties": {}, "profile": draft.doc, **(roots or {})}, EventTime(NOW, NOW), Limits(**limits)
     )
     assert draft.size == json_size(draft.doc)
     return result, draft.doc
