@@ -28,6 +28,9 @@ def decode(
 ) -> Track:
     """The call of a payload. `received` is the timestamp of its arrival, `ip` the client's address."""
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
+    session_id = payload.session.id
+    if session_id is None:
+        session_id = _session_id(payload, idempotency_key)
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
     debug, profile_requested = defaults.debugger, requests_profile(payload.options)
@@ -41,15 +44,15 @@ def decode(
         debug = debug or options.debugger
         own_id = event.id
         if own_id is None and idempotency_key is not None:
-            own_id = _event_id(payload, idempotency_key, position)
+            own_id = _derived_id(payload.source.id, session_id, idempotency_key, position)
         events.append(_event(event, own_id, options, received))
     return Track(
         number=number,
         source_id=payload.source.id,
-        session_id=payload.session.id,
+        session_id=session_id,
         received=received,
         profile_id=payload.profile.id if payload.profile else None,
-        derived_profile_id=None if save_session else _profile_id(payload, idempotency_key),
+        derived_profile_id=None if save_session else _profile_id(payload, session_id, idempotency_key),
         events=tuple(events),
         context=payload.context,
         properties=payload.properties,
@@ -84,15 +87,16 @@ def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOp
     )
 
 
-def _event_id(payload: Payload, idempotency_key: str, position: int) -> str:
-    """The id of an event without one of its own. A key is valid within its source and session."""
-    return _derived_id(payload.source.id, payload.session.id, idempotency_key, position)
+def _session_id(payload: Payload, idempotency_key: str | None) -> str:
+    """The id of the session of a client that has none; a random one if nothing shows that a retry is one."""
+    identity = _identity(payload, idempotency_key)
+    return _derived_id("session", payload.source.id, *identity) if identity else new_id()
 
 
-def _profile_id(payload: Payload, idempotency_key: str | None) -> str | None:
+def _profile_id(payload: Payload, session_id: str, idempotency_key: str | None) -> str | None:
     """The id of the profile that the call makes, None if nothing shows that a retry of the call is one."""
     identity = _identity(payload, idempotency_key)
-    return _derived_id("profile", payload.source.id, payload.session.id, *identity) if identity else None
+    return _derived_id("profile", payload.source.id, session_id, *identity) if identity else None
 
 
 def _identity(payload: Payload, idempotency_key: str | None) -> tuple[str, str] | None:
@@ -104,5 +108,5 @@ def _identity(payload: Payload, idempotency_key: str | None) -> tuple[str, str] 
 
 
 def _derived_id(*parts: str | int) -> str:
-    """An id that is the same for a retry, and another one for other parts."""
+    """An id that is the same for a retry, and another one for other parts. A key is valid within source and session."""
     return str(uuid.uuid5(NAMESPACE, json_text(parts)))

@@ -5,7 +5,16 @@ import math
 from typing import Annotated, Any, NoReturn
 
 from annotated_types import MaxLen
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
 
 from trackd.core.documents import JsonObject
 from trackd.core.encoding import json_text
@@ -26,14 +35,24 @@ def _finite(value: Any) -> Any:
 
 TEXT_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S"}
 EMPTY_LIST = {"type": "array", "maxItems": 0}
+TEXT_OR_NUMBER = (
+    StringConstraints(strip_whitespace=True, max_length=255),
+    Field(coerce_numbers_to_str=True),
+    BeforeValidator(_finite),
+)
 
 Id = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    Field(coerce_numbers_to_str=True),
-    BeforeValidator(_finite),
+    *TEXT_OR_NUMBER,
+    StringConstraints(min_length=1),
     WithJsonSchema({"anyOf": [TEXT_ID, {"type": "number"}]}),
 ]
+OptionalId = Annotated[
+    Annotated[str, *TEXT_OR_NUMBER] | None,
+    AfterValidator(lambda text: text or None),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}),
+]
+"""An empty or blank text is None."""
 Object = Annotated[
     dict[str, Any],
     BeforeValidator(_empty_object),
@@ -49,13 +68,17 @@ class Reference(BaseModel):
     id: Id
 
 
+class SessionReference(BaseModel):
+    id: OptionalId = Field(description="Made by the client. Empty or null: the server makes one, which the answer has.")
+
+
 class ProfileReference(BaseModel):
-    id: Id | None = None
+    id: OptionalId = None
 
 
 class EventPayload(BaseModel):
     type: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    id: Id | None = Field(None, description="The client's own id of the event: makes a retry harmless.")
+    id: OptionalId = Field(None, description="The client's own id of the event: makes a retry harmless.")
     properties: Object = Field(default_factory=dict)
     context: Object = Field(default_factory=dict)
     options: Object = Field(default_factory=dict, description="Win over those of the payload.")
@@ -65,7 +88,7 @@ class EventPayload(BaseModel):
 
 class TrackerPayload(BaseModel):
     source: Reference
-    session: Reference
+    session: SessionReference
     profile: Annotated[ProfileReference | None, BeforeValidator(_empty_object)] = Field(
         None,
         description="The profile, when the client has its id.",

@@ -85,3 +85,48 @@ async def test_such_a_call_is_recorded_once_also_over_a_restart_and_not_under_an
 
     assert after["profile"] != first["profile"]
     assert rows(path, "SELECT id FROM profile") == [{"id": after["profile"]["id"]}]
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+@pytest.mark.parametrize(("own_id", "headers"), [(None, {"idempotency-key": "k"}), ("e-1", {})], ids=["key", "own id"])
+async def test_a_call_with_an_empty_session_and_profile_gets_a_session_and_is_recorded_once(
+    store: MemoryStore, empty: str | None, own_id: str | None, headers: dict[str, str]
+) -> None:
+    """As Google's server-side tag sends them until it has had a 200."""
+    body = payload("") | {"session": {"id": empty}, "profile": {"id": empty}, "events": [{"type": "a", "id": own_id}]}
+
+    async with serving(store) as client:
+        sending = [client.post("/track", json=body, headers=headers) for _ in range(3)]
+        answers = [response.json() for response in await asyncio.gather(*sending)]
+        session_id, profile_id = answers[0]["session"]["id"], answers[0]["profile"]["id"]
+        known = body | {"session": {"id": session_id}, "profile": {"id": profile_id}, "events": [{"type": "b"}]}
+        next_answer = (await client.post("/track", json=known)).json()
+
+    assert {(answer["session"]["id"], answer["profile"]["id"]) for answer in answers} == {(session_id, profile_id)}
+    assert sum(answer["debugging"]["events"]["saved"] for answer in answers) == 1
+    assert (list(store.sessions), list(store.profiles)) == ([session_id], [profile_id])
+    assert next_answer["debugging"]["events"]["seq"] == [2]
+    assert store.profiles[profile_id].doc["stats"]["visits"] == 1
+
+
+async def test_an_empty_session_without_key_and_own_ids_is_another_one_each_time(store: MemoryStore) -> None:
+    async with serving(store) as client:
+        answers = [(await client.post("/track", json=payload("", "a"))).json() for _ in range(2)]
+
+    assert len({answer["session"]["id"] for answer in answers}) == len(store.sessions) == 2
+    assert len(store.profiles) == 2
+
+
+async def test_a_call_without_a_session_is_refused(store: MemoryStore) -> None:
+    body = payload("s", "a")
+    del body["session"]
+
+    async with serving(store) as client:
+        missing = await client.post("/track", json=body)
+        without_id = await client.post("/track", json=body | {"session": {}})
+
+    assert [answer.status_code for answer in (missing, without_id)] == [422, 422]
+    assert [answer.json()["detail"][0]["loc"] for answer in (missing, without_id)] == [
+        ["body", "session"],
+        ["body", "session", "id"],
+    ]

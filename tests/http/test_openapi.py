@@ -81,6 +81,8 @@ def accepts(name: str, value: Any) -> bool:
     "odd",
     [
         {"session": {"id": 17}},
+        {"session": {"id": ""}, "profile": {"id": " "}, "events": [{"type": "x", "id": ""}]},
+        {"session": {"id": None}},
         {"profile": []},
         {"profile": {"id": None}},
         {"context": None, "properties": [], "options": []},
@@ -92,7 +94,9 @@ def test_the_schema_accepts_the_odd_payloads_that_the_server_accepts(odd: dict[s
     assert accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | odd)
 
 
-@pytest.mark.parametrize("wrong", [{"session": {"id": " "}}, {"events": [{}]}, {"properties": [1]}, {"events": None}])
+@pytest.mark.parametrize(
+    "wrong", [{"session": {}}, {"source": {"id": " "}}, {"events": [{}]}, {"properties": [1]}, {"events": None}]
+)
 def test_the_schema_refuses_payloads_that_the_server_refuses(wrong: dict[str, Any]) -> None:
     assert not accepts("TrackerPayload", {"source": {"id": "a"}, "session": {"id": "b"}, "events": []} | wrong)
 

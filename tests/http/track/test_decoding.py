@@ -17,7 +17,7 @@ PARSER = PayloadParser(100)
 
 
 def decoded(
-    *events: dict[str, Any], key: str | None = None, session: str = "x", source: str = "s", **more: Any
+    *events: dict[str, Any], key: str | None = None, session: str | None = "x", source: str = "s", **more: Any
 ) -> Track:
     typed = [{"type": "page-view", **event} for event in events]
     sent = {"source": {"id": source}, "session": {"id": session}, "events": typed, **more}
@@ -83,7 +83,7 @@ def test_missing_fields_of_an_event_are_empty_and_its_time_is_the_servers() -> N
     assert event == TrackedEvent(id=event.id, own_id=False, type="page-view", created=NOW)
 
 
-@pytest.mark.parametrize("profile", [None, {}, [], {"id": None}])
+@pytest.mark.parametrize("profile", [None, {}, [], {"id": None}, {"id": ""}, {"id": " "}])
 def test_a_payload_without_a_profile_gives_none(profile: Any) -> None:
     assert decoded(profile=profile).profile_id is None
 
@@ -125,6 +125,28 @@ def test_with_a_key_own_ids_are_kept_and_positions_count_all_events() -> None:
     both = decoded({}, {}, key="K")
     mixed = decoded({"id": "mine"}, {}, key="K")
     assert ids(mixed) == ["mine", ids(both)[1]]
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_an_empty_session_gets_a_derived_id_that_never_changes(empty: Any) -> None:
+    namespace = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
+    by_key, by_event = decoded({"id": "e"}, key="K", session=empty), decoded({}, {"id": "e"}, session=empty)
+
+    assert by_key.session_id == str(uuid.uuid5(namespace, '["session","s","key","K"]'))
+    assert by_event.session_id == str(uuid.uuid5(namespace, '["session","s","event","e"]'))
+
+
+def test_an_empty_session_without_key_and_own_ids_gets_a_random_id() -> None:
+    calls = [decoded({}, {"id": " "}, session="") for _ in range(2)]
+    assert {uuid.UUID(call.session_id).version for call in calls} == {7}
+    assert calls[0].session_id != calls[1].session_id
+    assert decoded(session="", **UNKEPT).derived_profile_id is None
+
+
+def test_the_derived_ids_of_events_and_profile_are_those_of_the_derived_session() -> None:
+    first = decoded({}, key="K", session="", **UNKEPT)
+    same = decoded({}, key="K", session=first.session_id, **UNKEPT)
+    assert (ids(first), first.derived_profile_id) == (ids(same), same.derived_profile_id)
 
 
 UNKEPT: dict[str, Any] = {"options": {"saveSession": False}}

@@ -117,9 +117,23 @@ def test_an_id_is_its_text_trimmed_and_may_be_a_number(sent: str, text: str) -> 
     assert parse(with_session_id(sent)).session.id == text
 
 
-@pytest.mark.parametrize("value", ["", "   ", "a" * 256, True, None, [], {}])
+@pytest.mark.parametrize("value", ["a" * 256, True, [], {}])
 def test_a_value_that_cannot_be_an_id_is_a_fault(value: Any) -> None:
-    assert list(faults(MINIMAL | {"session": {"id": value}})) == [("body", "session", "id")]
+    reference = {"id": value}
+    body = {"source": reference, "session": reference, "profile": reference, "events": [{"type": "t", "id": value}]}
+    assert set(faults(body)) == {
+        *(("body", field, "id") for field in ("source", "session", "profile")),
+        ("body", "events", 0, "id"),
+    }
+
+
+@pytest.mark.parametrize("value", ["", "   ", "\u2028\t\u00a0", None])
+def test_an_empty_blank_or_null_id_is_none_except_that_of_the_source(value: Any) -> None:
+    reference = {"id": value}
+    payload = parse(MINIMAL | {"session": reference, "profile": reference, "events": [{"type": "t", "id": value}]})
+    assert payload.profile is not None
+    assert (payload.session.id, payload.profile.id, payload.events[0].id) == (None, None, None)
+    assert list(faults(MINIMAL | {"source": reference})) == [("body", "source", "id")]
 
 
 def test_a_number_that_json_cannot_hold_is_not_an_id() -> None:
@@ -134,7 +148,7 @@ def test_ids_of_profile_and_events_may_be_numbers_or_null() -> None:
 
 
 def test_all_faults_are_reported_at_once_with_their_places() -> None:
-    events = [{"type": "ok"}, {}, {"type": 5}, {"type": ""}, {"type": "x" * 256}, {"type": "ok", "id": ""}, "x", None]
+    events = [{"type": "ok"}, {}, {"type": 5}, {"type": ""}, {"type": "x" * 256}, {"type": "ok", "id": {}}, "x", None]
     body = {"session": {}, "profile": {"id": []}, "events": events, "options": 5}
     assert faults(body) == {
         ("body", "source"): "missing",
@@ -145,7 +159,7 @@ def test_all_faults_are_reported_at_once_with_their_places() -> None:
         ("body", "events", 2, "type"): "string_type",
         ("body", "events", 3, "type"): "string_too_short",
         ("body", "events", 4, "type"): "string_too_long",
-        ("body", "events", 5, "id"): "string_too_short",
+        ("body", "events", 5, "id"): "string_type",
         ("body", "events", 6): "model_type",
         ("body", "events", 7): "model_type",
     }
