@@ -2,8 +2,8 @@
 
 The events of a profile are found by following its chain backwards. Those rows are written anyway, so the chain costs
 two integers for each event; an index would cost a page for each profile of a batch. Numbers fall along a chain, and all
-its events are of one profile. A chain ends where this is not so: the older events are deleted there, even if later
-events were given their numbers.
+its events are of one profile. A chain ends where this is not so: the older events are deleted there. In a file of
+trackd 0.1 later events may have their numbers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,8 @@ from trackd.core.documents import Event
 
 Row = tuple[Any, ...]
 COLUMNS = ("number", *Event._fields, "previous")
+# The highest number that an event has or had.
+LAST_NUMBER = "SELECT max(used_up_to, coalesce((SELECT max(number) FROM event), 0)) FROM event_numbers"
 
 
 def walk(profile: str, start: str, depth: str, counted: str = "0", most: str = "0") -> str:

@@ -200,3 +200,30 @@ def _canonical(origin: str) -> str:
     with contextlib.suppress(ValueError):
         return canonical_origin(origin)
     return origin
+
+
+# The number of a deleted event is not used again: a reader that continues after a number would not see the new one. The
+# last number is kept only when the event with it is deleted, so a commit of events writes no page for it. A
+# profile of an older file may still name its last event, though that is deleted.
+NUMBERS = """
+CREATE TABLE event_numbers (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    used_up_to INTEGER NOT NULL
+);
+INSERT INTO event_numbers SELECT 1, coalesce(max(last_event), 0) FROM profile;
+"""
+EVENT_DELETED = """
+CREATE TRIGGER event_deleted AFTER DELETE ON event
+WHEN OLD.number > (SELECT used_up_to FROM event_numbers)
+AND NOT EXISTS (SELECT 1 FROM event WHERE number > OLD.number)
+BEGIN
+    UPDATE event_numbers SET used_up_to = OLD.number;
+END
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def numbers_that_are_never_given_twice(db: Database) -> None:
+    for statement in NUMBERS.strip().split(";\n"):
+        db.execute(statement)
+    db.execute(EVENT_DELETED)

@@ -35,12 +35,12 @@ from trackd.storage.sqlite.source_rows import put_source, remove_source
 log = logging.getLogger(__name__)
 
 # One row with lists in JSON: each row that Python fetches takes the interpreter once more.
-STORED_STATES = """
+STORED_STATES = f"""
 SELECT (SELECT json_group_array(json_array(id, seq, revision, last_event)) FROM profile
         WHERE id IN (SELECT value FROM json_each(:profiles))),
        (SELECT json_group_array(json_array(id, profile_id, updated)) FROM session
         WHERE id IN (SELECT value FROM json_each(:sessions))),
-       (SELECT coalesce(max(number), 0) FROM event)
+       ({event_chain.LAST_NUMBER})
 """
 PUT_PROFILES = BulkInsert(
     "profile",

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from trackd.storage.sqlite.connection import DatabaseError, database_errors
 from trackd.storage.sqlite.database import open_for_reading
+from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
 
@@ -59,9 +60,9 @@ class Export:
 
     def lines(self) -> Generator[bytes, None, None]:
         """The lines of a whole export: a header, a record for each row, and the counts of the records."""
-        yield line_of(Header(FORMAT, VERSION)) + b"\n"
         counts = {}
         with self._one_moment():
+            yield line_of(Header(FORMAT, VERSION, self._one(LAST_NUMBER))) + b"\n"
             for record in RECORDS:
                 counts[record.table()] = 0
                 for row in self._rows(record):

@@ -1,7 +1,7 @@
 """Import of an export into a database file, in one transaction and in constant memory.
 
 Each line is checked when it is read; the transaction commits when the last line confirms the number of records. Events
-keep their order and get numbers after those of the stored events.
+keep their order and get numbers after those that the events of the file have or had.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import database_errors
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.transfer import version_1
 from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
@@ -27,6 +28,7 @@ from trackd.storage.transfer.records import (
     End,
     ErasedRecord,
     EventRecord,
+    Header,
     Line,
     ProfileRecord,
     Record,
@@ -41,6 +43,11 @@ INSERTS = {
     record: BulkInsert(record.table(), record.columns, "ON CONFLICT DO NOTHING" if record is ErasedRecord else "")
     for record in RECORDS
 }
+# The numbers that the exported events had are not used again here either. A file of trackd 0.1 does not name the last
+# one, but a profile may still name its last event, though that is deleted.
+USE_NUMBERS = """
+UPDATE event_numbers SET used_up_to = max(used_up_to, ?, coalesce((SELECT max(last_event) FROM profile), 0))
+"""
 
 
 class NotImportedError(StoreError):
@@ -90,13 +97,14 @@ class _Import:
         return self._counts
 
     def _read(self) -> None:
-        self._header()
-        last_number = self._db.execute("SELECT coalesce(max(number), 0) FROM event").fetchone()[0]
+        header = self._header()
+        last_number = self._db.execute(LAST_NUMBER).fetchone()[0]
         for batch in _batches(self._rows(last_number)):
             self._put(*batch)
         self._events.end()
+        self._db.execute(USE_NUMBERS, (last_number + header.last_number,))
 
-    def _header(self) -> None:
+    def _header(self) -> Header:
         try:
             header = header_of(self._next() or b"")
             known = header.format == FORMAT
@@ -111,6 +119,7 @@ class _Import:
                 f"it has version {header.version} of the format, this trackd reads versions {version_1.VERSION} to "
                 f"{VERSION}: import it with the trackd that wrote it"
             )
+        return header
 
     def _next(self) -> bytes | None:
         line = self._file.readline(MAX_LINE_BYTES)

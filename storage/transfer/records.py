@@ -23,10 +23,11 @@ EMPTY: dict[str, Any] = {"{}": {}, "[]": []}  # most columns hold one of these: 
 
 
 class Header(Struct, frozen=True):
-    """The first line."""
+    """The first line. `last_number` is the highest number that an event has or had, 0 in files of trackd 0.1."""
 
     format: str
     version: int
+    last_number: Count = 0
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table"):

@@ -48,8 +48,11 @@ class Disk(Protocol):
 
     def contents(self) -> Contents: ...
 
+    def note_commit(self) -> None:
+        """Look at the numbers of the events after a commit."""
+
     def faults(self) -> list[str]:
-        """The faults that an audit of the file finds."""
+        """The faults that an audit of the file finds, and numbers of events that were used twice."""
 
     def remove(self) -> None: ...
 
@@ -68,6 +71,9 @@ class MemoryDisk:
         store = self._store
         return Contents(store.profiles, store.sessions, store.event_ids, [_key(event) for event in store.events])
 
+    def note_commit(self) -> None:
+        pass  # its events have no numbers
+
     def faults(self) -> list[str]:
         return []
 
@@ -83,6 +89,8 @@ class FileDisk:
         self._path = self._folder / "trackd.db"
         self._path.write_bytes(_first_file())
         self._db = Database(self._path)
+        self._numbers: dict[int, str] = {}  # the ids of all events that were seen, by their numbers
+        self._number_faults: list[str] = []
 
     def open(self) -> Store:
         return SqliteStore(self._path, synchronous="OFF")
@@ -105,12 +113,21 @@ class FileDisk:
 
     def faults(self) -> list[str]:
         """Leaves out the session that is an orphan from the beginning."""
-        return [
+        return self._number_faults + [
             f"{found.check.name}: {fault}"
             for found in audit(self._path, (INTEGRITY, *CHECKS))
             for fault in found.first
             if not (found.check.name == "living" and fault[0] == GONE)
         ]
+
+    def note_commit(self) -> None:
+        """A new event has a number after all that were seen before, and no event takes that of another."""
+        last = max(self._numbers, default=0)
+        for number, event_id, profile_id in self._db.execute("SELECT number, id, profile_id FROM event"):
+            known = self._numbers.get(number)
+            if (known is None and number <= last) or (known not in (None, event_id) and profile_id):
+                self._number_faults.append(f"number {number} is used again")
+            self._numbers[number] = event_id
 
     def remove(self) -> None:
         self._db.close()

@@ -192,6 +192,7 @@ class World:
 
     def _write(self, node: Node, batch: Sequence[Change], *, may_be_refused: bool = False) -> BatchResult:
         result = commit_to(node.store, batch)
+        self._disk.note_commit()
         check(result.error is None, f"the store failed: {result.error}")
         for change, outcome in zip(batch, result.outcomes, strict=True):
             self._referee.written(node, change, outcome, may_be_refused=may_be_refused)

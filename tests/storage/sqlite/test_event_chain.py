@@ -1,12 +1,14 @@
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from sqlite_utils import Database
 
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
-from trackd.core.changes import Erasure, Fence
+from trackd.core.changes import DeleteEvents, Erasure, Fence, Outcome
 from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
@@ -48,12 +50,58 @@ def test_the_chain_of_a_profile_leads_to_all_its_events_the_newest_first(
         assert walked(sqlite_backend.db, profile_id, depth=4) == list(range(seq, 0, -1))[:4]
 
 
-def test_the_chain_ends_where_older_events_are_deleted_even_if_their_numbers_are_used_again(
+def erase_the_newest(backend: SqliteBackend) -> None:
+    assert backend.store.commit([Erasure(Fence("B", 2, 1), "then")]) == [Outcome.STORED]
+
+
+def delete_the_old(backend: SqliteBackend) -> None:
+    assert backend.store.commit([DeleteEvents("2027", limit=2)]) == [Outcome.STORED]
+    assert backend.store.commit([DeleteEvents("2027", limit=9)]) == [Outcome.DONE]
+
+
+def delete_with_another_tool(backend: SqliteBackend) -> None:
+    backend.db.execute("DELETE FROM event WHERE number > 2")
+
+
+@pytest.mark.parametrize("delete", [erase_the_newest, delete_the_old, delete_with_another_tool])
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
+def test_the_number_of_a_deleted_event_is_not_used_again(
+    sqlite_backend: SqliteBackend, make: type[Make], delete: Callable[[SqliteBackend], None], restarts: bool
+) -> None:
+    sqlite_backend.store.commit([make.change("A", events=2)])
+    sqlite_backend.store.commit([make.change("B", events=2)])
+
+    delete(sqlite_backend)
+    if restarts:
+        sqlite_backend.reopen()
+    sqlite_backend.store.commit([make.change("C", events=2)])
+    sqlite_backend.store.commit([Erasure(Fence("C", 2, 1), "then"), make.change("D", events=1)])
+
+    rows = sqlite_backend.db.execute("SELECT number, profile_id FROM event WHERE profile_id > 'B'").fetchall()
+    assert rows == [(7, "D")]
+
+
+def test_an_older_file_does_not_use_the_number_again_that_a_profile_names(tmp_path: Path, make: type[Make]) -> None:
+    path = tmp_path / "old.db"
+    old = Database(path)
+    migrations.apply(old, stop_before="numbers_that_are_never_given_twice")
+    old.table("profile").insert({"id": "A", "seq": 9, "revision": 9, "doc": "{}", "last_event": 9})
+    old.close()
+
+    store = SqliteStore(path)
+    store.commit([make.change("A", (9, 9), events=1)])
+
+    assert Database(path).execute("SELECT number, previous FROM event").fetchall() == [(10, 9)]
+    store.close()
+
+
+def test_a_chain_of_an_older_file_ends_where_events_are_deleted_whose_numbers_were_used_again(
     sqlite_backend: SqliteBackend, make: type[Make]
 ) -> None:
     store, db = sqlite_backend.store, sqlite_backend.db
     store.commit([make.change("A", events=3)])
     db.execute("DELETE FROM event WHERE seq < 4")
+    db.execute("UPDATE event_numbers SET used_up_to = 0")
     store.commit([make.change("A", (3, 1), events=1), make.change("B", events=5)])
 
     assert walked(db, "A") == [4]

@@ -104,7 +104,7 @@ def test_an_import_makes_the_same_rows_in_every_table(database: dict[str, Any]) 
 def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored: Path) -> None:
     lines = [json.loads(line) for line in exported(stored)]
 
-    assert lines[0] == {"format": "trackd-export", "version": 2}
+    assert lines[0] == {"format": "trackd-export", "version": 2, "last_number": 6}
     counts = {"profile": 2, "merged": 0, "session": 2, "event_id": 1, "erased": 1, "event": 5}
     assert lines[-1] == {"table": "end", "counts": counts}
     assert [line["table"] for line in lines[1:-1]] == [table for table in counts for _ in range(counts[table])]

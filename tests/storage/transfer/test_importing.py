@@ -19,6 +19,36 @@ from trackd.storage.transfer import importing
 from trackd.storage.transfer.importing import NotImportedError, import_export
 
 
+def number_of_a_new_event(path: Path, make: type[Make]) -> int:
+    """Store another event, and read its number."""
+    store = SqliteStore(path)
+    store.commit([make.change("new", events=1)])
+    store.close()
+    number: int = contents(path)["event"][-1][0]
+    return number
+
+
+def test_the_numbers_that_exported_events_had_are_not_used_again(
+    tmp_path: Path, stored: Path, make: type[Make]
+) -> None:
+    execute(stored, "DELETE FROM event")
+    import_lines(tmp_path / "once.db", exported(stored))
+    import_lines(tmp_path / "twice.db", exported(tmp_path / "once.db"))
+
+    assert [number_of_a_new_event(tmp_path / name, make) for name in ("once.db", "twice.db")] == [7, 7]
+
+
+def test_a_file_without_the_last_number_uses_none_again_that_a_profile_names(
+    tmp_path: Path, stored: Path, make: type[Make]
+) -> None:
+    execute(stored, "DELETE FROM event")
+    lines = edited(exported(stored), 0, last_number=...)
+
+    import_lines(tmp_path / "new.db", lines)
+
+    assert number_of_a_new_event(tmp_path / "new.db", make) == 6
+
+
 def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(
     tmp_path: Path, stored: Path, make: type[Make]
 ) -> None:
@@ -33,6 +63,7 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
     after, imported = contents(path), contents(stored)
     assert after["event"][:4] == before["event"]
     assert [row[0] for row in after["event"]] == list(range(1, 10))
+    assert number_of_a_new_event(path, make) == 11  # number 10 was of an event that is erased
     assert [row[1:-2] for row in after["event"][4:]] == [row[1:-2] for row in imported["event"]]
     assert [row[-1] for row in after["event"][4:]] == [None, 5, None, 7, 6]  # `previous`, moved with the numbers
     assert [(row[0], row[-1]) for row in after["profile"]] == [("X", 4), ("A", 9), ("B", 8)]
@@ -79,6 +110,7 @@ FAULTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "binary": (lambda it: [bytes(range(256)) * 40], "line 1: this is not a file that `trackd export` wrote"),
     "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is not a file that `trackd"),
     "nested": (lambda it: [b"[" * 100_000], "line 1: this is not a file that `trackd export` wrote"),
+    "last number": (lambda it: edited(it, 0, last_number=-1), "line 1: this is not a file that `trackd export` w"),
     "newer": (lambda it: edited(it, 0, version=3), "line 1: it has version 3 of the format, this trackd r"),
     "cut off in a line": (lambda it: [*it[:8], it[8][:50]], "line 9: the file ends within the line: it was cut off"),
     "cut off after a line": (lambda it: it[:9], "line 9: the file ends here, without its last line: it"),
