@@ -136,8 +136,8 @@ class EventWriter(BaseActor):
             return
         self.send(self.wiring.source_auth, Tick())  # it reads the sources before the answers leave
         for message, outcome in administered:
-            if outcome is Outcome.STORED:
-                self.answer(Administered(message.number))
+            if outcome in (Outcome.STORED, Outcome.STALE):
+                self.answer(Administered(message.number, stale=outcome is Outcome.STALE))
             else:
                 self.answer(Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S))
 

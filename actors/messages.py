@@ -26,9 +26,10 @@ from enum import Enum
 from msgspec import Struct
 
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
-from trackd.core.changes import Changes, Deletion, Erasure, Outcome, PutSource, RemoveSource
+from trackd.core.changes import Changes, Deletion, Erasure, Outcome
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.source_changes import SourceChange
 from trackd.storage.writer import BatchResult
 
 
@@ -157,12 +158,15 @@ class Fetch(Request[Fetched], frozen=True):
 class Administered(Answer, frozen=True):
     """The change is on disk, and in force."""
 
+    stale: bool = False
+    """Whether nothing was written instead: the source to add exists already, or that to change does not exist."""
+
 
 class Administer(Request[Administered], frozen=True):
     """Write a change to the sources."""
 
     number: int
-    change: PutSource | RemoveSource
+    change: SourceChange
 
 
 class Commit(Request[Tracked | Erased], frozen=True):

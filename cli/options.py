@@ -1,13 +1,16 @@
 """Options and checks that several commands share."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from trackd.cli.errors import CommandError
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.config.load import Loaded, load
+from trackd.storage.sqlite.connection import NoDatabaseError
 
 DatabaseFile = Annotated[
     Path | None,
@@ -27,6 +30,17 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
+
+Create = Annotated[bool, typer.Option("--create", help="Make the database file if there is none.")]
+
+
+@contextlib.contextmanager
+def offering_create() -> Iterator[None]:
+    """Around opening a file in a command that has `Create`: the error for a missing database names the option too."""
+    try:
+        yield
+    except NoDatabaseError as error:
+        raise CommandError(f"{str(error).rstrip('.')}, or make a new one with --create.") from None
 
 
 def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:

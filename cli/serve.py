@@ -2,32 +2,26 @@
 
 import contextlib
 import gc
-import json
 import logging
 import os
 import platform
 import resource
 import socket
-import uuid
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trackd.actors.tracker import Tracker
 from trackd.cli.errors import CommandError
+from trackd.cli.first_start import announce, first_source, first_token
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
-from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
 from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.server import Server, listen
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.tokens import Tokens
-from trackd.storage.store import Reads
 from trackd.telemetry.logs import configure_logging
 
 log = logging.getLogger(__name__)
@@ -67,8 +61,8 @@ def run(settings: Settings) -> None:
                 on_reload=lambda: _reload_rules(settings, tracker),
                 limits=settings.limits,
             )
-            source, secret = _first_source(path, assembly.store), _first_token(path)
-            server.on_started = lambda: _announce(url, path, source, secret)
+            source, secret = first_source(path, assembly.store), first_token(path)
+            server.on_started = lambda: announce(url, path, source, secret)
             _tune_interpreter()
             try:
                 server.run(sockets=[listening])
@@ -99,31 +93,6 @@ def _listen(settings: Settings) -> socket.socket:
             f"Cannot listen on {host}:{port} ({reason}): stop the program that uses it, "
             "or choose another with --host and --port."
         ) from None
-
-
-def _first_source(path: Path, store: Reads) -> Source | None:
-    """Make a source, if this file never had one."""
-    if store.sources_version() != 0:
-        return None
-    with Sources(path) as sources:
-        return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
-
-
-def _first_token(path: Path) -> str | None:
-    """Make a token, if this file never had one, and return its secret."""
-    with Tokens(path) as tokens:
-        return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
-
-
-def _announce(url: str, path: Path, source: Source | None, secret: str | None) -> None:
-    if source is not None:
-        call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
-        print(f"Made a source, its id is {source.id}. Send it an event:\n")
-        print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
-    if secret is not None:
-        print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
-        print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
-    print(f"trackd {__version__} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
 
 
 def _open_as_many_files_as_allowed() -> None:

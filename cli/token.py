@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
+from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, load_settings, offering_create
 from trackd.core.documents import TokenScope
 from trackd.storage.sqlite.tokens import Tokens
 
@@ -39,11 +39,14 @@ def new(
             help="What the token permits; may be repeated. admin includes read.  [default: read]", show_default=False
         ),
     ] = None,
+    create: Create = False,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print it. It cannot be printed again."""
-    with _open(db, config, create=True) as tokens:
+    with offering_create():
+        opened = _open(db, config, create=create)
+    with opened as tokens:
         secret = tokens.add(name, dict.fromkeys(scope or [TokenScope.READ]))
     # On stderr, so that TOKEN=$(trackd token new ...) takes the secret alone.
     typer.echo("This token is shown only now; trackd stores only its hash:", err=True)

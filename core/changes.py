@@ -9,7 +9,8 @@ from enum import Enum
 
 from msgspec import Struct
 
-from trackd.core.documents import Event, Profile, Session, Source
+from trackd.core.documents import Event, Profile, Session
+from trackd.core.source_changes import SourceChange
 
 
 class Outcome(Enum):
@@ -20,9 +21,10 @@ class Outcome(Enum):
     DONE = "done"
     """It is on disk, and was the last step of its deletion. Other changes are STORED."""
     STALE = "stale"
-    """Not written: the stored profile or session is not the one that the change expects.
+    """Not written: the stored profile, session or source is not the one that the change expects.
 
-    Another server wrote in between, or an earlier change that this one was built on is not written.
+    Another server wrote in between, an earlier change that this one was built on is not written, or a source exists
+    already or does not exist.
     """
     FAILED = "failed"
     """Not written: the store cannot take this change, or the whole batch failed."""
@@ -71,18 +73,6 @@ class Erasure(Struct, frozen=True, tag=True):
     """Whether the events stay, without their ids, properties and everything else that could lead to the person."""
 
 
-class PutSource(Struct, frozen=True, tag=True):
-    """Adds a source, or replaces the one with its id."""
-
-    source: Source
-
-
-class RemoveSource(Struct, frozen=True, tag=True):
-    """Removes a source, if it exists. The events that it sent stay."""
-
-    source_id: str
-
-
 STEP_ROWS = 1_000  # calls wait while one step is written
 
 
@@ -112,7 +102,7 @@ class DeleteSessions(Struct, frozen=True, tag=True):
     """At most so many sessions are scanned."""
 
 
-Administration = Erasure | PutSource | RemoveSource
+Administration = Erasure | SourceChange
 
 Deletion = DeleteEvents | DeleteSessions
 

@@ -5,11 +5,13 @@ events, as clients see them, are in `document_shapes.py`.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Self
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, convert, to_builtins
+from msgspec.structs import replace
 
 from trackd.core.encoding import json_object
 
@@ -62,6 +64,11 @@ class Source(Struct, frozen=True):
         for values in ("origins", "tags"):
             columns[values] = tuple(json.loads(columns[values]))
         return cls(**columns)
+
+    def edited(self, fields: Mapping[str, Any], updated: str) -> Self:
+        """The source with other values in these fields. Raises ValidationError for a value of the wrong type."""
+        metadata = source_metadata(self.metadata.time.insert, updated)
+        return replace(convert({**to_builtins(self), **fields}, type(self)), metadata=metadata)
 
 
 def source_metadata(inserted: str, updated: str) -> SourceMetadata:

@@ -65,7 +65,8 @@ def routes(
         Route("/event-source", read(sources.list)),
         Route("/event-source", admin(sources.add), methods=["POST"]),
         Route("/event-source/{id:path}", read(sources.get)),
-        Route("/event-source/{id:path}", admin(sources.change), methods=["PUT"]),
+        Route("/event-source/{id:path}", admin(sources.replace), methods=["PUT"]),
+        Route("/event-source/{id:path}", admin(sources.change), methods=["PATCH"]),
         Route("/event-source/{id:path}", admin(sources.remove), methods=["DELETE"]),
     ]
 

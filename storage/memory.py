@@ -14,10 +14,9 @@ from trackd.core.changes import (
     Deletion,
     Erasure,
     Outcome,
-    PutSource,
-    RemoveSource,
 )
 from trackd.core.documents import Event, Profile, Session, Source, Token
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.storage.fence import judge, write_in_order
 
 
@@ -104,10 +103,21 @@ class MemoryStore:
                 return self._delete_sessions(change)
             case Erasure():
                 return self._erase(change)
-            case PutSource():
+            case AddSource() | EditSource() | RemoveSource():
+                return self._change_source(change)
+
+    def _change_source(self, change: SourceChange) -> Outcome:
+        source_id = change.source.id if isinstance(change, AddSource) else change.source_id
+        before = self._sources.get(source_id)
+        if (before is None) != isinstance(change, AddSource):
+            return Outcome.STALE
+        match change:
+            case AddSource():
                 self.put_source(change.source)
-            case RemoveSource():
-                self._sources.pop(change.source_id, None)
+            case EditSource() if before is not None:
+                self.put_source(before.edited(change.fields, change.updated))
+            case _:
+                del self._sources[source_id]
                 self._sources_version += 1
         return Outcome.STORED
 

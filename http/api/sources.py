@@ -3,17 +3,18 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
-from trackd.core.changes import PutSource, RemoveSource
 from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import json_answer
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
@@ -23,6 +24,7 @@ from trackd.storage.store import Reads
 
 MAX_BODY_BYTES = 65_536
 MAX_NESTING = 8
+REQUIRED = "Field required: PUT replaces the whole source, PATCH changes only the fields that it names"
 
 # JSON Schema has no notion of printable text and of origins: `format` names them, and readers may ignore it.
 SOURCE_ID = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S", "format": "printable"}
@@ -32,37 +34,89 @@ RATE = {"type": "number", "minimum": MIN_RATE, "maximum": MAX_RATE}
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 
 
-class SourceBody(BaseModel):
-    """The body that adds or replaces a source. Without `id` the server makes one; `metadata` is ignored."""
+Name = Annotated[Text, StringConstraints(min_length=1)]
+Consent = Annotated[bool, Field(description="Whether its events need consent.")]
+ReturnsProfile = Annotated[bool, Field(description="Whether answers may carry the profile.")]
+PermanentProfileId = Annotated[bool, Field(description="Whether new profiles take the id that the client sends.")]
+Origins = Annotated[
+    list[Annotated[Text, WithJsonSchema(ORIGIN)]],
+    Field(
+        max_length=1_000,
+        description="Origins that browsers may send from, also `https://*.shop.example`; none means any.",
+    ),
+    AfterValidator(checked_origins),
+]
+RateLimit = Annotated[
+    Annotated[float, AfterValidator(checked_rate), WithJsonSchema(RATE)] | None,
+    Field(description="Calls per second; null for no limit."),
+]
+Tags = Annotated[list[Text], Field(max_length=1_000)]
+
+
+class _Body(BaseModel):
+    """`metadata` is ignored: a source that was read can be sent back."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: Annotated[str, AfterValidator(checked_id), WithJsonSchema(SOURCE_ID)] | None = None
-    name: Annotated[Text, StringConstraints(min_length=1)]
-    description: Text = ""
-    enabled: bool = True
-    consent: bool = Field(False, description="Whether its events need consent.")
-    returns_profile: bool = Field(False, description="Whether answers may carry the profile.")
-    permanent_profile_id: bool = Field(False, description="Whether new profiles take the id that the client sends.")
-    origins: Annotated[list[Annotated[Text, WithJsonSchema(ORIGIN)]], AfterValidator(checked_origins)] = Field(
-        default_factory=list,
-        max_length=1_000,
-        description="Origins that browsers may send from, also `https://*.shop.example`; none means any.",
-    )
-    rate_limit: Annotated[float, AfterValidator(checked_rate), WithJsonSchema(RATE)] | None = Field(
-        None, description="Calls per second."
-    )
-    tags: list[Text] = Field(default_factory=list, max_length=1_000)
     metadata: Any = None
 
-    def source(self, source_id: str, inserted: str, updated: str) -> Source:
-        fields: dict[str, Any] = self.model_dump(exclude={"id", "metadata"})
-        fields |= {"origins": tuple(self.origins), "tags": tuple(self.tags)}
-        return Source(id=source_id, metadata=source_metadata(inserted, updated), **fields)
+    def fields(self) -> dict[str, Any]:
+        """The fields that the body names."""
+        return self.model_dump(exclude={"id", "metadata"}, exclude_unset=True)
+
+
+class SourceBody(_Body):
+    """The body that adds a source. Without `id` the server makes one; `metadata` is ignored."""
+
+    name: Name
+    description: Text = ""
+    enabled: bool = True
+    consent: Consent = False
+    returns_profile: ReturnsProfile = False
+    permanent_profile_id: PermanentProfileId = False
+    origins: Origins = Field(default_factory=list)
+    rate_limit: RateLimit = None
+    tags: Tags = Field(default_factory=list)
+
+
+class SourceReplacement(_Body):
+    """The body that replaces a source: all fields are required, but for `id` and `metadata`, which is ignored."""
+
+    name: Name
+    description: Text
+    enabled: bool
+    consent: Consent
+    returns_profile: ReturnsProfile
+    permanent_profile_id: PermanentProfileId
+    origins: Origins
+    rate_limit: RateLimit
+    tags: Tags
+
+
+class SourceChanges(_Body):
+    """The body that changes the named fields of a source. `rate_limit` alone can be null: it ends the limit.
+
+    A list replaces the one before. Fields have no default here, not even in the schema: a client that fills defaults
+    in would reset what it does not name.
+    """
+
+    name: Name = Field(default_factory=str)
+    description: Text = Field(default_factory=str)
+    enabled: bool = Field(default_factory=bool)
+    consent: Consent = Field(default_factory=bool)
+    returns_profile: ReturnsProfile = Field(default_factory=bool)
+    permanent_profile_id: PermanentProfileId = Field(default_factory=bool)
+    origins: Origins = Field(default_factory=list)
+    rate_limit: RateLimit = Field(default_factory=lambda: None)
+    tags: Tags = Field(default_factory=list)
+
+
+B = TypeVar("B", bound=_Body)
 
 
 class SourceEndpoints:
-    """Lists, adds, replaces and removes sources. A source that does not exist is 404 with the body `null`."""
+    """Lists, adds, changes and removes sources. A source that does not exist is 404 with the body `null`."""
 
     def __init__(self, tracker: Tracker, reads: Reads, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tracker = tracker
@@ -81,57 +135,62 @@ class SourceEndpoints:
 
     async def get(self, request: Request) -> Response:
         query(request, Query)
-        source = self._source(path_id(request))
-        return not_found() if source is None else json_answer(msgspec.json.encode(source))
+        return self._answer(path_id(request))
 
     async def add(self, request: Request) -> Response:
         query(request, Query)
-        body = await _body(request)
-        source_id = body.id or str(uuid.uuid4())
-        if self._source(source_id) is not None:
-            raise conflict(f"The source {source_id} exists already: PUT /event-source/{source_id} changes it.")
-        now = timestamp(self._now())
-        return await self._put(body.source(source_id, now, now))
+        body = await _body(request, SourceBody)
+        source_id, now = body.id or str(uuid.uuid4()), timestamp(self._now())
+        source = Source(source_id, body.name).edited(body.fields(), now)
+        if not await self._administer(AddSource(replace(source, metadata=source_metadata(now, now)))):
+            raise conflict(f"The source {source_id} exists already: PATCH /event-source/{source_id} changes it.")
+        return self._answer(source_id)
+
+    async def replace(self, request: Request) -> Response:
+        return await self._edit(request, SourceReplacement)
 
     async def change(self, request: Request) -> Response:
-        """Replaces all fields: those that the body leaves out get their defaults."""
+        return await self._edit(request, SourceChanges)
+
+    async def _edit(self, request: Request, kind: type[SourceReplacement | SourceChanges]) -> Response:
+        """The writer applies the fields to the source as it is stored then, so that no concurrent change is lost."""
         query(request, Query)
-        source_id, body = path_id(request), await _body(request)
+        source_id, body = path_id(request), await _body(request, kind)
         if body.id is not None and body.id != source_id:
             message = f"should be left out, or {source_id} as in the path"
             raise invalid([{"loc": ["body", "id"], "msg": message, "type": "value_error"}])
-        before = self._source(source_id)
-        if before is None:
+        fields = body.fields()
+        if fields and not await self._administer(EditSource(source_id, fields, timestamp(self._now()))):
             return not_found()
-        return await self._put(body.source(source_id, before.metadata.time.insert, timestamp(self._now())))
+        return self._answer(source_id)
 
     async def remove(self, request: Request) -> Response:
         query(request, Query)
         source_id = path_id(request)
-        if self._source(source_id) is None:
-            return not_found()
-        await self._administer(RemoveSource(source_id))
-        return JSONResponse({"id": source_id})
+        return JSONResponse({"id": source_id}) if await self._administer(RemoveSource(source_id)) else not_found()
 
-    def _source(self, source_id: str) -> Source | None:
-        return next((source for source in self._reads.sources() if source.id == source_id), None)
+    def _answer(self, source_id: str) -> Response:
+        source = next((source for source in self._reads.sources() if source.id == source_id), None)
+        return not_found() if source is None else json_answer(msgspec.json.encode(source))
 
-    async def _put(self, source: Source) -> Response:
-        await self._administer(PutSource(source))
-        return json_answer(msgspec.json.encode(source))
-
-    async def _administer(self, change: PutSource | RemoveSource) -> None:
+    async def _administer(self, change: SourceChange) -> bool:
+        """Returns whether the change is written, and in force. Raises HttpError."""
         answer = await self._tracker.ask(Administer(self._tracker.next_number(), change))
         if not isinstance(answer, Administered):
             raise aborted(answer)
+        return not answer.stale
 
 
-async def _body(request: Request) -> SourceBody:
+async def _body(request: Request, kind: type[B]) -> B:
+    """The validated body. Raises HttpError."""
     headers: Headers = dict(request.scope["headers"])
     check_content_type(headers)
     body = await read_body(headers, request.receive, MAX_BODY_BYTES)
     check_nesting(body, MAX_NESTING)
     try:
-        return SourceBody.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
-        raise invalid(faults(error, "body")) from None
+        found = faults(error, "body")
+    if issubclass(kind, SourceReplacement):
+        found = [{**fault, "msg": REQUIRED} if fault["type"] == "missing" else fault for fault in found]
+    raise invalid(found)

@@ -25,7 +25,7 @@ from trackd.http.openapi.swagger import FILES
 from trackd.http.track.endpoint import MAX_KEY_LENGTH
 from trackd.http.track.payload import TEXT_ID
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 BODY_TYPES = (JSON, "text/plain")
 
 PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {

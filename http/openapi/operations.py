@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from trackd.core.document_shapes import DocumentReference, EventDocument, ProfileDocument, SessionDocument
 from trackd.core.documents import Source
 from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
-from trackd.http.api.sources import SourceBody
+from trackd.http.api.sources import SourceBody, SourceChanges, SourceReplacement
 from trackd.http.openapi import answers, refusals
 from trackd.http.track.payload import TrackerPayload
 
@@ -179,17 +179,28 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query=Query,
         body=SourceBody,
         refuses=("Conflict",),
-        links={"source": "/id", "change_source": "/id", "remove_source": "/id"},
+        links={"source": "/id", "replace_source": "/id", "change_source": "/id", "remove_source": "/id"},
     ),
     ("GET", "/event-source/{id}"): Operation("source", "sources", "A source", Source, query=Query, absent=True),
     ("PUT", "/event-source/{id}"): Operation(
+        "replace_source",
+        "sources",
+        "Replace a source",
+        Source,
+        "All fields are required. An `id` in the body must equal the one in the path.",
+        query=Query,
+        body=SourceReplacement,
+        absent=True,
+    ),
+    ("PATCH", "/event-source/{id}"): Operation(
         "change_source",
         "sources",
-        "Change a source",
+        "Change fields of a source",
         Source,
-        "Replaces all fields: those left out get their defaults. An `id` in the body must equal the one in the path.",
+        "Fields that the body does not name stay as they are. A list replaces the one before. `rate_limit` null ends "
+        "the limit; no other field can be null.",
         query=Query,
-        body=SourceBody,
+        body=SourceChanges,
         absent=True,
     ),
     ("DELETE", "/event-source/{id}"): Operation(

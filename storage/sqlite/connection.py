@@ -18,6 +18,10 @@ class DatabaseError(StoreError):
     """The database file cannot be used. The message is a sentence that names the fault and what to do about it."""
 
 
+class NoDatabaseError(DatabaseError):
+    """There is no database at the path that was named, and none is made."""
+
+
 @contextlib.contextmanager
 def database_errors(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as DatabaseError, with a sentence about the file at `path`."""

@@ -1,6 +1,7 @@
 """Opens a trackd database file: checks that it is one, and brings its tables up to date."""
 
 import contextlib
+import stat
 import time
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ from trackd.storage.sqlite.connection import (
     BUSY_TIMEOUT_S,
     Connection,
     DatabaseError,
+    NoDatabaseError,
     connect,
     connect_for_writing,
     database_errors,
@@ -18,15 +20,18 @@ from trackd.storage.sqlite.connection import (
 )
 from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, table_names
 
+REMEDY = "start `trackd serve` first, or name another with --db"
+CREATED_WITHIN_S = 0.5
+
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
     """Open a database file to read and write, after bringing its tables up to date.
 
-    Raises DatabaseError for a missing file (unless `create`), a file of another program, and a file that a newer trackd
-    has written. A refused file stays as it was.
+    Raises NoDatabaseError for a missing or empty file (unless `create`), DatabaseError for a file of another program,
+    and for a file that a newer trackd has written. A refused file stays as it was.
     """
     if not create:
-        _check_exists(path)
+        check_exists(path)
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     with database_errors(path):
         while True:
@@ -44,10 +49,32 @@ def open_for_reading(path: Path) -> Connection:
 
     Raises DatabaseError.
     """
-    _check_exists(path)
+    check_exists(path)
     with database_errors(path):
         _check_format(path)
         return connect(path, mode="ro")
+
+
+def check_exists(path: Path) -> None:
+    """Raises NoDatabaseError for a missing or empty file, and DatabaseError for another thing that is no file.
+
+    An empty file counts as none: tables in it would be a new database. Another trackd may be creating them now.
+    """
+    deadline = time.monotonic() + CREATED_WITHIN_S
+    while True:
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NoDatabaseError(f"There is no database {path.absolute()}: {REMEDY}.") from None
+        except OSError as error:
+            raise DatabaseError(f"{path} cannot be opened ({error.strerror}): {REMEDY}.") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise DatabaseError(f"{path} cannot be opened, it is not a file: {REMEDY}.")
+        if found.st_size > 0:
+            return
+        if time.monotonic() > deadline:
+            raise NoDatabaseError(f"{path.absolute()} is empty, it is no database: {REMEDY}.")
+        time.sleep(0.02)
 
 
 def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connection:
@@ -60,11 +87,6 @@ def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connectio
         connection.close()
         raise
     return connection
-
-
-def _check_exists(path: Path) -> None:
-    if not path.is_file():
-        raise DatabaseError(f"There is no database {path}: start `trackd serve` first, or name another with --db.")
 
 
 def _check_format(path: Path) -> None:

@@ -1,22 +1,43 @@
-"""Rows of the table `source`: statements to put and remove them, within a transaction of the caller."""
+"""Rows of the table `source`: statements to add, change and remove them, within a transaction of the caller."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import MsgspecError
+
 from trackd.core.documents import Source
+from trackd.core.source_changes import EditSource
 from trackd.storage.sqlite.connection import Connection
 
 COLUMNS = (*Source.__struct_fields__[:-1], "inserted", "updated")  # `metadata` holds the two times
-PUT_SOURCE = (
+ADD_SOURCE = (
     f"INSERT INTO source ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{column}' for column in COLUMNS)})"
-    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[1:])}"
+    " ON CONFLICT (id) DO NOTHING"
 )
+UPDATE_SOURCE = f"UPDATE source SET {', '.join(f'{column} = :{column}' for column in COLUMNS[1:])} WHERE id = :id"
 
 
-def put_source(db: Connection, source: Source) -> None:
-    """Insert a source, or replace the one that has its id."""
-    db.execute(PUT_SOURCE, _row(source))
+def add_source(db: Connection, source: Source) -> bool:
+    """Insert a source. Returns False, and changes nothing, when there is one with its id."""
+    added: int = db.execute(ADD_SOURCE, _row(source)).rowcount
+    return added > 0
+
+
+def edit_source(db: Connection, change: EditSource) -> Source | None:
+    """Change fields of a source, and return it; None when there is no such source.
+
+    Raises ValueError for a row that another tool wrote in another form.
+    """
+    row = db.execute("SELECT * FROM source WHERE id = ?", (change.source_id,)).fetchone()
+    if row is None:
+        return None
+    try:
+        source = Source.of_row(row).edited(change.fields, change.updated)
+    except (TypeError, MsgspecError) as error:
+        raise ValueError(str(error)) from error
+    db.execute(UPDATE_SOURCE, _row(source))
+    return source
 
 
 def remove_source(db: Connection, source_id: str) -> bool:

@@ -1,16 +1,19 @@
 """The sources of a database file, for `trackd source`; works while a server runs on the file, and without one."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from msgspec.structs import replace
 
 from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.source_changes import EditSource
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import database_errors, transaction
 from trackd.storage.sqlite.database import open_for_writing
-from trackd.storage.sqlite.source_rows import put_source, remove_source
+from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
 
 class Sources:
@@ -34,9 +37,8 @@ class Sources:
         now = timestamp(datetime.now(UTC))
         source = replace(source, metadata=source_metadata(now, now))
         with database_errors(self._path), transaction(self._db):
-            if self._db.execute("SELECT 1 FROM source WHERE id = ?", [source.id]).fetchone():
+            if not add_source(self._db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
-            put_source(self._db, source)
         return source
 
     def all(self) -> list[Source]:
@@ -53,14 +55,21 @@ class Sources:
             raise self._unknown(source_id)
         return Source.of_row(row)
 
+    def edit(self, source_id: str, fields: Mapping[str, Any]) -> Source:
+        """Change fields of a source, by the names in `Source`; the others stay. Returns the source."""
+        change = EditSource(source_id, fields, timestamp(datetime.now(UTC)))
+        try:
+            with database_errors(self._path), transaction(self._db):
+                source = edit_source(self._db, change)
+        except ValueError as error:
+            raise SourceError(f"The source {source_id} cannot be read ({error}): mend its row first.") from error
+        if source is None:
+            raise self._unknown(source_id)
+        return source
+
     def enable(self, source_id: str, enabled: bool) -> None:
         """Enable or disable a source; calls with a disabled source are refused."""
-        now = timestamp(datetime.now(UTC))
-        with database_errors(self._path):
-            sql = "UPDATE source SET enabled = ?, updated = ? WHERE id = ?"
-            exists = self._db.execute(sql, [enabled, now, source_id]).rowcount > 0
-        if not exists:
-            raise self._unknown(source_id)
+        self.edit(source_id, {"enabled": enabled})
 
     def remove(self, source_id: str) -> None:
         """Remove a source; its events stay."""

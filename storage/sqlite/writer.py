@@ -19,10 +19,9 @@ from trackd.core.changes import (
     Deletion,
     Erasure,
     Outcome,
-    PutSource,
-    RemoveSource,
 )
 from trackd.core.encoding import reencode
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, write_in_order
 from trackd.storage.sqlite import event_chain
@@ -30,7 +29,7 @@ from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.retention import Retention
-from trackd.storage.sqlite.source_rows import put_source, remove_source
+from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
 log = logging.getLogger(__name__)
 
@@ -127,13 +126,15 @@ class SqliteWriter:
         match change:
             case Erasure():
                 return erase(self._db, change)
-            case PutSource():
-                put_source(self._db, change.source)
+            case AddSource():
+                is_written = add_source(self._db, change.source)
+            case EditSource():
+                is_written = edit_source(self._db, change) is not None
             case RemoveSource():
-                remove_source(self._db, change.source_id)
+                is_written = remove_source(self._db, change.source_id)
             case DeleteEvents() | DeleteSessions():
                 return self._retention.delete(self._db, change)
-        return Outcome.STORED
+        return Outcome.STORED if is_written else Outcome.STALE
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         profile_ids = reencode(list({changes.fence.profile_id for changes in calls}))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
@@ -42,7 +44,7 @@ def test_a_source_is_shown_as_it_was_added(trackd: Trackd) -> None:
     options += ["--permanent-profile-id", "--rate-limit", "2.5", "--tag", "a", "--tag", "b"]
     options += ["--origin", "HTTPS://Shop.example/", "--origin", "http://localhost:3000", "--origin", "null"]
     options += ["--origin", "https://bücher.example:443", "--origin", "https://shop.example"]
-    assert done(trackd("source", "add", "--db", "new.db", "--id", " my-shop ", *options)) == "my-shop\n"
+    assert done(trackd("source", "add", "--create", "--db", "new.db", "--id", " my-shop ", *options)) == "my-shop\n"
     shown = json.loads(done(trackd("source", "show", "my-shop", "--db", "new.db")))
     times = shown.pop("metadata")["time"]
     assert shown == {
@@ -62,7 +64,7 @@ def test_a_source_is_shown_as_it_was_added(trackd: Trackd) -> None:
 
 
 def test_a_source_that_is_given_only_a_name_gets_an_id_and_the_defaults(trackd: Trackd, tmp_path: Path) -> None:
-    source_id = done(trackd("source", "add", "--name", "Shop")).strip()
+    source_id = done(trackd("source", "add", "--name", "Shop", "--create")).strip()
     assert uuid.UUID(source_id)
     [source] = stored(tmp_path / "trackd.db")
     assert source == Source(source_id, "Shop", metadata=source.metadata)
@@ -95,10 +97,11 @@ def test_an_id_is_taken_only_once(trackd: Trackd, sentence: Sentence, db: Path) 
     assert stored(db) == before
 
 
-@pytest.mark.parametrize("verb", ["show", "disable", "remove"])
+@pytest.mark.parametrize("verb", ["show", "disable", "remove", "edit"])
 def test_an_unknown_source_is_named(trackd: Trackd, sentence: Sentence, db: Path, verb: str) -> None:
     before = stored(db)
-    message = sentence(trackd("source", verb, "nobody"), 1)
+    options = ["--name", "x"] if verb == "edit" else []
+    message = sentence(trackd("source", verb, "nobody", *options), 1)
     assert message == "There is no source nobody in trackd.db: `trackd source list` shows all."
     assert stored(db) == before
 
@@ -132,9 +135,57 @@ def test_a_name_that_is_no_text_is_refused_without_a_traceback(trackd: Trackd) -
 
 
 def test_a_missing_database_is_named_and_not_made(trackd: Trackd, sentence: Sentence, tmp_path: Path) -> None:
-    message = sentence(trackd("source", "list", "--db", "missing.db"), 1)
-    assert message == "There is no database missing.db: start `trackd serve` first, or name another with --db."
+    missing = f"There is no database {tmp_path / 'missing.db'}: start `trackd serve` first, or name another with --db"
+    for command in (["list"], ["show", "s"], ["edit", "s", "--name", "x"], ["enable", "s"], ["remove", "s"]):
+        assert sentence(trackd("source", *command, "--db", "missing.db"), 1) == f"{missing}."
+    message = sentence(trackd("source", "add", "--name", "Shop", "--db", "missing.db"), 1)
+    assert message == f"{missing}, or make a new one with --create."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_is_added_to_a_new_database_with_create(trackd: Trackd, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        done(trackd("source", "add", "--name", name, "--create"))
+    assert [source.name for source in stored(tmp_path / "trackd.db")] == ["first", "second"]
+
+
+def test_an_edit_changes_what_it_names_and_nothing_else(trackd: Trackd, db: Path) -> None:
+    with Sources(db) as sources:
+        sources.edit("shop", {"origins": ["https://shop.example"], "rate_limit": 5.0, "tags": ["a", "b"]})
+    before = stored(db)[0]
+
+    shown = json.loads(done(trackd("source", "edit", "shop", "--name", "Store", "--rate-limit", "2", "--consent")))
+
+    edited = stored(db)[0]
+    assert edited == replace(before, name="Store", rate_limit=2.0, consent=True, metadata=edited.metadata)
+    assert edited.metadata.time.update > before.metadata.time.update
+    assert shown == json.loads(json.dumps(to_builtins(edited)))
+
+    done(trackd("source", "edit", "shop", "--no-consent", "--no-rate-limit", "--origin", "https://a.b", "--tag", "c"))
+    again = stored(db)[0]
+    assert (again.consent, again.rate_limit, again.origins, again.tags) == (False, None, ("https://a.b",), ("c",))
+
+    done(trackd("source", "edit", "shop", "--any-origin", "--no-tags"))
+    assert (stored(db)[0].origins, stored(db)[0].tags, stored(db)[0].name) == ((), (), "Store")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "name what to change"),
+        (["--rate-limit", "0"], "from 0.001 to 1000000"),
+        (["--name", ""], "1 to 1000 characters"),
+        (["--origin", "https://a.b", "--any-origin"], "'--any-origin': cannot be given together with a new value"),
+        (["--rate-limit", "2", "--no-rate-limit"], "'--no-rate-limit': cannot be given together with a new value"),
+        (["--id", "x"], "No such option: --id"),
+    ],
+)
+def test_an_edit_that_cannot_be_made_is_refused(trackd: Trackd, db: Path, options: list[str], named: str) -> None:
+    before = stored(db)
+    result = trackd("source", "edit", "shop", *options)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert named in " ".join(result.stderr.replace("│", " ").split())
+    assert stored(db) == before
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(

@@ -16,7 +16,10 @@ Sentence = Callable[[subprocess.CompletedProcess[str], int], str]
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
+    """The default database of the folder that commands run in, without tokens."""
+    path = tmp_path / "trackd.db"
+    with Tokens(path, create=True):
+        return path
 
 
 def stored(db: Path) -> list[Token]:
@@ -106,10 +109,17 @@ def test_a_bad_argument_is_refused_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["revoke", "viewer"]])
+@pytest.mark.parametrize("arguments", [["list"], ["revoke", "viewer"], ["new", "viewer"]])
 def test_a_missing_database_is_named_and_not_made(
     trackd: Trackd, sentence: Sentence, tmp_path: Path, arguments: list[str]
 ) -> None:
     message = sentence(trackd("token", *arguments, "--db", "missing.db"), 1)
-    assert message == "There is no database missing.db: start `trackd serve` first, or name another with --db."
+    end = ", or make a new one with --create." if arguments[0] == "new" else "."
+    missing = f"There is no database {tmp_path / 'missing.db'}: start `trackd serve` first, or name another with --db"
+    assert message == f"{missing}{end}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_is_made_in_a_new_database_with_create(trackd: Trackd, tmp_path: Path) -> None:
+    assert trackd("token", "new", "viewer", "--create").returncode == 0
+    assert [token.name for token in stored(tmp_path / "trackd.db")] == ["viewer"]

@@ -145,7 +145,7 @@ def test_wrong_usage_of_export_is_named(trackd: Trackd, db: Path, arguments: lis
 
 def test_an_export_that_fails_names_the_reason_and_leaves_no_file(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     assert sentence(trackd("export", "--db", "missing.db", "--output", "out"), 1).startswith(
-        "There is no database missing"
+        f"There is no database {db.parent / 'missing.db'}: "
     )
     assert sentence(trackd("export", "--output", "no/out"), 1) == "no/out cannot be written: No such file or directory."
     assert sentence(trackd("export", "--output", "."), 1) == ". cannot be written: Is a directory."

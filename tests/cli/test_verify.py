@@ -58,4 +58,4 @@ def test_a_file_that_does_not_exist_fails_with_a_sentence(
     run = trackd("verify", "--db", tmp_path / "none.db")
 
     assert run.returncode == 1
-    assert "There is no database" in run.stderr
+    assert f"There is no database {tmp_path / 'none.db'}: " in run.stderr

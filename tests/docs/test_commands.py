@@ -88,6 +88,7 @@ def test_the_commands_of_the_pages_can_be_run_again_after_each_other(serve: Call
 
 
 def test_the_commands_on_sources_run(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
     script = "\n".join(
         f"ID=$({line})" if line.startswith("trackd source add") else line.replace(" ID", " $ID")
         for line in block(page("sources-and-tokens"), "sh", "source add").strip().splitlines()

@@ -53,7 +53,9 @@ def test_the_api_page_names_every_route() -> None:
 
 
 def test_the_api_page_names_the_scope_of_each_endpoint() -> None:
-    table = re.findall(r"^\| (`(?:GET|POST|PUT|DELETE) /.+?) \| (read|admin|none) \|", page("http-api"), re.MULTILINE)
+    table = re.findall(
+        r"^\| (`(?:GET|POST|PUT|PATCH|DELETE) /.+?) \| (read|admin|none) \|", page("http-api"), re.MULTILINE
+    )
     documented = {endpoint: scope for endpoints, scope in table for endpoint in re.findall("`(.+?)`", endpoints)}
     needed = {f"{method} {path}": str(needs or "none") for method, path, needs in operations_of(application_routes())}
     assert documented == {endpoint: scope for endpoint, scope in needed.items() if endpoint not in OPEN_TO_ALL}

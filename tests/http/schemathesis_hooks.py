@@ -45,7 +45,11 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
         source = body.get("source")
         if isinstance(source, dict) and _is_id(source.get("id")):
             source["id"] = SOURCE_ID  # calls of an unknown source would all be refused
-    if operation == "PUT /event-source/{id}" and isinstance(body, dict) and _is_id(body.get("id")):
+    if (
+        operation in ("PUT /event-source/{id}", "PATCH /event-source/{id}")
+        and isinstance(body, dict)
+        and _is_id(body.get("id"))
+    ):
         del body["id"]  # otherwise it must equal the id in the path
     if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = SESSION_ID  # few other sessions exist

@@ -17,7 +17,7 @@ def all_routes() -> list[tuple[str, str, TokenScope | None]]:
     return [
         (method, route.path, route.endpoint.required_scope if isinstance(route.endpoint, RequireScope) else None)
         for route in application_routes()
-        for method in sorted(route.methods or ["GET", "POST", "PUT", "DELETE"])
+        for method in sorted(route.methods or ["GET", "POST", "PUT", "PATCH", "DELETE"])
     ]
 
 

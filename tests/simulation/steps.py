@@ -65,7 +65,7 @@ class Fetch(NamedTuple):
 
 
 class Administer(NamedTuple):
-    """Puts a source that no call uses, so that batches have other changes between calls."""
+    """Adds a source that no call uses, so that batches have other changes between calls."""
 
     label: int
     node: int

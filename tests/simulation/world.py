@@ -32,8 +32,9 @@ from tests.simulation.steps import (
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
-from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome, PutSource
+from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Source, timestamp
+from trackd.core.source_changes import AddSource
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 from trackd.storage.writer import commit as commit_to
@@ -87,7 +88,7 @@ class World:
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
                 check(not fetched.waits, "a fetch is not answered")
             case Administer():
-                self._ask(node, messages.Administer(step.label, PutSource(Source("other", f"at {step.label}"))))
+                self._ask(node, messages.Administer(step.label, AddSource(Source(f"other-{step.label}", "other"))))
             case Commit():
                 if not node.batches:
                     return False

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.making import Make
 from tests.support.stores import Backend, existing
-from trackd.core.changes import Change, Changes, DeleteSessions, Erasure, Fence, Outcome, PutSource
+from trackd.core.changes import Change, Changes, DeleteSessions, Erasure, Fence, Outcome
 from trackd.core.documents import Source
+from trackd.core.source_changes import AddSource
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -96,9 +97,9 @@ def test_a_session_moves_from_another_profile_only_if_it_was_not_updated_meanwhi
     assert backend.store.commit([msgspec.structs.replace(over, previous_updated=seen)]) == [STORED]
 
 
-@pytest.mark.parametrize("between", [PutSource(Source("other", "other")), DeleteSessions("2020"), None])
+@pytest.mark.parametrize("between", [AddSource(Source("other", "other")), DeleteSessions("2020"), None])
 def test_a_change_built_on_a_stale_one_is_stale_whatever_stands_between_them(
-    backend: Backend, make: type[Make], between: DeleteSessions | PutSource | None
+    backend: Backend, make: type[Make], between: DeleteSessions | AddSource | None
 ) -> None:
     """Another node has written just as much: the numbers are true by accident."""
     backend.store.commit([make.change("A", events=1)])

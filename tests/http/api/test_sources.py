@@ -1,5 +1,6 @@
 """The endpoints of sources: an answered change is in force."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,12 @@ async def test_a_source_has_the_format_of_the_contract(store: Store) -> None:
         assert (await client.get(f"/event-source/{added['id']}")).json() == added
 
 
-async def test_a_change_replaces_all_fields_but_the_time_of_the_insert(store: Store) -> None:
+async def test_a_put_replaces_all_fields_but_the_time_of_the_insert(store: Store) -> None:
     async with client_of(store) as client:
         added = (await client.post("/event-source", json={"id": "s", "name": "Shop", "tags": ["x"]})).json()
-        change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "origins": ["HTTPS://Ä.example:443/"]}
-        del change["tags"]
+        change = {**added, "name": "Store", "enabled": False, "rate_limit": 2, "tags": []}
 
-        changed = (await client.put("/event-source/s", json=change)).json()
+        changed = (await client.put("/event-source/s", json={**change, "origins": ["HTTPS://Ä.example:443/"]})).json()
 
         assert (changed["name"], changed["enabled"], changed["rate_limit"], changed["tags"]) == ("Store", False, 2, [])
         assert changed["origins"] == ["https://xn--4ca.example"]
@@ -77,12 +77,90 @@ async def test_a_change_replaces_all_fields_but_the_time_of_the_insert(store: St
         assert (answer.status_code, answer.json()["detail"]) == (401, "Event source disabled.")
 
 
+async def test_a_put_that_lacks_fields_is_422_with_their_names_and_changes_nothing(store: Store) -> None:
+    async with client_of(store) as client:
+        source = {**DEFAULTS, "id": "s", "name": "Shop", "origins": ["https://shop.example"]}
+        added = (await client.post("/event-source", json=source)).json()
+
+        answer = await client.put("/event-source/s", json={"name": "Shop", "rate_limit": 5})
+
+        assert answer.status_code == 422
+        faults = answer.json()["detail"]
+        assert [fault["loc"] for fault in faults] == [["body", field] for field in DEFAULTS if field != "rate_limit"]
+        assert "PATCH changes only" in faults[0]["msg"]
+        for field in ("name", *DEFAULTS):
+            lacking = {key: value for key, value in added.items() if key != field}
+            answer = await client.put("/event-source/s", json=lacking)
+            assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", field]]
+        assert (await client.get("/event-source/s")).json() == added
+
+
+async def test_a_patch_changes_the_fields_that_it_names_and_no_others(store: Store) -> None:
+    changes: list[dict[str, Any]] = [
+        {"name": "Store"},
+        {"rate_limit": 5},
+        {"rate_limit": None, "tags": ["a", "b"]},
+        {"enabled": False, "consent": True, "returns_profile": True, "permanent_profile_id": True},
+        {"id": "s", "metadata": {"time": {}}, "description": "", "tags": []},
+        {"origins": []},
+    ]
+    async with client_of(store) as client:
+        source = {"id": "s", "name": "Shop", "description": "d", "origins": ["https://shop.example"], "tags": ["x"]}
+        expected = (await client.post("/event-source", json=source)).json()
+        for change in changes:
+            changed = (await client.patch("/event-source/s", json=change)).json()
+            expected |= {key: value for key, value in change.items() if key not in ("id", "metadata")}
+            assert changed["metadata"]["time"]["update"] > expected["metadata"]["time"]["update"]
+            expected["metadata"]["time"]["update"] = changed["metadata"]["time"]["update"]
+            assert changed == expected
+        for empty in ({}, {"id": "s"}):
+            assert (await client.patch("/event-source/s", json=empty)).json() == expected
+
+
+@pytest.mark.parametrize("field", [field for field in DEFAULTS if field != "rate_limit"])
+async def test_a_field_that_cannot_be_null_is_422_and_nothing_is_changed(field: str) -> None:
+    async with client_of(MemoryStore([Source("s", "Shop", origins=("https://shop.example",))])) as client:
+        before = (await client.get("/event-source/s")).json()
+        answer = await client.patch("/event-source/s", json={"name": "Store", field: None})
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", field])
+        assert (await client.get("/event-source/s")).json() == before
+
+
+async def test_simultaneous_changes_of_one_source_are_all_made(store: Store) -> None:
+    changes: list[dict[str, Any]] = [
+        {"name": "Store"},
+        {"description": "d"},
+        {"consent": True},
+        {"origins": ["https://shop.example"]},
+        {"rate_limit": 500},
+        {"tags": ["x"]},
+        {"returns_profile": True},
+    ]
+    async with client_of(store) as client:
+        await client.post("/event-source", json={"id": "s", "name": "Shop"})
+        await asyncio.gather(*(client.patch("/event-source/s", json=change) for change in changes))
+        changed = (await client.get("/event-source/s")).json()
+        assert {**changed, **{key: value for change in changes for key, value in change.items()}} == changed
+
+
+async def test_of_simultaneous_sources_with_one_id_the_first_is_added_and_one_removal_finds_it(store: Store) -> None:
+    async with client_of(store) as client:
+        added = await asyncio.gather(
+            *(client.post("/event-source", json={"id": "s", "name": f"Shop {number}"}) for number in range(5))
+        )
+        assert sorted(answer.status_code for answer in added) == [200, 409, 409, 409, 409]
+        first = next(answer.json() for answer in added if answer.status_code == 200)
+        assert (await client.get("/event-source/s")).json() == first
+        removed = await asyncio.gather(*(client.delete("/event-source/s") for _ in range(3)))
+        assert sorted(answer.status_code for answer in removed) == [200, 404, 404]
+
+
 async def test_an_id_in_use_is_409_and_changes_nothing(store: Store) -> None:
     async with client_of(store) as client:
         first = (await client.post("/event-source", json={"id": "s", "name": "Shop"})).json()
         second = await client.post("/event-source", json={"id": "s", "name": "Other"})
         assert second.status_code == 409
-        assert "PUT /event-source/s" in second.json()["detail"]
+        assert "PATCH /event-source/s" in second.json()["detail"]
         assert (await client.get("/event-source/s")).json() == first
 
 
@@ -90,7 +168,8 @@ async def test_a_source_that_does_not_exist_cannot_be_changed_or_removed(store: 
     async with client_of(store) as client:
         for answer in (
             await client.get("/event-source/s"),
-            await client.put("/event-source/s", json={"name": "Shop"}),
+            await client.put("/event-source/s", json={"name": "Shop", **DEFAULTS}),
+            await client.patch("/event-source/s", json={"name": "Shop"}),
             await client.delete("/event-source/s"),
         ):
             assert (answer.status_code, answer.text) == (404, "null")
@@ -133,14 +212,21 @@ async def test_sources_are_listed_in_pages_the_newest_first(store: Store, path: 
 )
 async def test_422_names_the_fault(body: Any, loc: list[str | int]) -> None:
     async with client_of(MemoryStore([Source("s", "test")])) as client:
-        for answer in (await client.post("/event-source", json=body), await client.put("/event-source/s", json=body)):
-            assert answer.status_code == 422, answer.text
-            assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
+        answer = await client.post("/event-source", json=body)
+        assert (answer.status_code, [fault["loc"] for fault in answer.json()["detail"]]) == (422, [loc])
+        complete = {**DEFAULTS, **body} if isinstance(body, dict) else body
+        answer = await client.put("/event-source/s", json=complete)
+        assert (answer.status_code, [fault["loc"] for fault in answer.json()["detail"]]) == (422, [loc])
+        if body:
+            answer = await client.patch("/event-source/s", json=body)
+            assert (answer.status_code, [fault["loc"] for fault in answer.json()["detail"]]) == (422, [loc])
 
 
 async def test_the_id_of_a_source_cannot_be_changed() -> None:
     async with client_of(MemoryStore([Source("s", "test")])) as client:
-        answer = await client.put("/event-source/s", json={"id": "t", "name": "Shop"})
+        answer = await client.put("/event-source/s", json={"id": "t", "name": "Shop", **DEFAULTS})
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "id"])
+        answer = await client.patch("/event-source/s", json={"id": "t"})
         assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "id"])
 
 

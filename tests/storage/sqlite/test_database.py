@@ -1,5 +1,7 @@
+import re
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -9,8 +11,8 @@ from sqlite_utils import Database
 
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite import database
-from trackd.storage.sqlite.connection import DatabaseError, connect
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.connection import DatabaseError, NoDatabaseError, connect
+from trackd.storage.sqlite.database import open_for_reading, open_for_writing
 from trackd.storage.sqlite.file_format import MIGRATIONS
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
@@ -174,10 +176,29 @@ def test_the_error_for_a_folder_in_place_of_the_file_is_a_sentence(tmp_path: Pat
         open_for_writing(tmp_path)
 
 
-def test_a_file_that_must_exist_is_not_made(path: Path) -> None:
-    with pytest.raises(DatabaseError, match="There is no database"):
-        open_for_writing(path, create=False)
-    assert not path.exists()
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+def test_a_file_that_must_exist_is_not_made_and_the_error_names_where_it_was_sought(
+    opens: Callable[[Path], object], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    for sought in (path, Path(path.name), path / "below.db"):
+        with pytest.raises(NoDatabaseError, match=f"There is no database {re.escape(str(path.parent))}/"):
+            opens(sought)
+    assert content(path.parent) == {}
+
+
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+def test_an_empty_file_that_must_be_a_database_stays_empty(opens: Callable[[Path], object], path: Path) -> None:
+    path.touch()
+    with pytest.raises(NoDatabaseError, match="is empty, it is no database"):
+        opens(path)
+    assert content(path.parent) == {path.name: b""}
+
+
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+def test_a_folder_that_must_be_a_database_is_named(opens: Callable[[Path], object], tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="it is not a file"):
+        opens(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a b.db", "100%.db", "what?.db", "x#y.db", "žluťoučký.db"])

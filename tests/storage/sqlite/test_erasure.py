@@ -3,11 +3,13 @@
 import hashlib
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.making import Make
 from tests.support.stores import Backend, SqliteBackend, existing
-from trackd.core.changes import Change, Erasure, Fence, Outcome, PutSource, RemoveSource
-from trackd.core.documents import Source
+from trackd.core.changes import Change, Erasure, Fence, Outcome
+from trackd.core.documents import Source, source_metadata
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
 THEN = "2026-02-01T00:00:00.000000Z"
@@ -85,16 +87,23 @@ def test_a_call_before_an_erasure_in_the_batch_is_erased_and_one_after_it_begins
     assert [(event.profile_id, event.seq) for event in backend.events()] == [("A", 1), ("B", 1)]
 
 
-def test_a_source_is_put_and_put_again_and_removed(backend: Backend) -> None:
+def test_a_source_is_added_once_edited_field_by_field_and_removed_once(backend: Backend) -> None:
     version = backend.store.sources_version()
+    added = Source("s", "shop", origins=("https://a.b",), rate_limit=2.5)
+    edits = [
+        EditSource("s", {"name": "store", "tags": ["x"]}, THEN),
+        EditSource("s", {"enabled": False, "rate_limit": None}, THEN),
+    ]
 
-    assert backend.store.commit([PutSource(Source("s", "shop", origins=("https://a.b",), rate_limit=2.5))]) == [STORED]
-    assert backend.store.commit([PutSource(Source("s", "store", tags=("x",), enabled=False))]) == [STORED]
+    assert backend.store.commit([AddSource(added), AddSource(Source("s", "other"))]) == [STORED, STALE]
+    assert backend.store.sources() == [added]
+    assert backend.store.commit([*edits, EditSource("unknown", {"name": "x"}, THEN)]) == [STORED, STORED, STALE]
 
-    assert backend.store.sources() == [Source("s", "store", tags=("x",), enabled=False)]
+    edited = Source("s", "store", enabled=False, origins=("https://a.b",), tags=("x",))
+    assert backend.store.sources() == [replace(edited, metadata=source_metadata("", THEN))]
     assert backend.store.sources_version() > version
 
-    assert backend.store.commit([RemoveSource("s"), RemoveSource("unknown")]) == [STORED, STORED]
+    assert backend.store.commit([RemoveSource("s"), RemoveSource("s")]) == [STORED, STALE]
     assert backend.store.sources() == []
 
 

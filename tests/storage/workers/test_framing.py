@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from tests.support.making import Make
 from tests.support.stores import existing
-from trackd.core.changes import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome, PutSource, RemoveSource
+from trackd.core.changes import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
 from trackd.core.documents import Source
 from trackd.core.encoding import json_object, json_text
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.storage.errors import StoreError
 from trackd.storage.workers.framing import (
     Frames,
@@ -52,7 +53,8 @@ def test_documents_arrive_unchanged_with_whole_numbers_of_any_size(
     "change",
     [
         Erasure(Fence("A", 1, 2), "now", keep_events=True),
-        PutSource(Source("s", "name", origins=("a", "b"), rate_limit=1.5)),
+        AddSource(Source("s", "name", origins=("a", "b"), rate_limit=1.5)),
+        EditSource("s", {"origins": ["a"], "rate_limit": None, "enabled": False}, "then"),
         RemoveSource("s"),
         DeleteEvents("then", 7),
         DeleteSessions("then", 7),
