@@ -27,7 +27,7 @@ class Load:
         self.refused = 0
         self.broken: list[Exception] = []
         self.some, self.enough = asyncio.Event(), asyncio.Event()
-        self.goal = 1_500
+        self.goal = 900
 
     async def run(self, stop: Callable[[], None]) -> None:
         clients = [asyncio.create_task(self._client(number)) for number in range(CLIENTS)]

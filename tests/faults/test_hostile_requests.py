@@ -58,34 +58,24 @@ def test_each_hostile_body_gets_its_answer_and_leaves_nothing(start: Start, bomb
     assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize(
-    ("value", "stored"),
-    [
-        (b"18446744073709551616", 18446744073709551616),
-        (b"-9223372036854775809", -9223372036854775809),
-        (b"1" * 300, int("1" * 300)),
-        (b"1e-400", 0),
-        (b'"\\u0000"', "\0"),
-        (b'"\\ud83d\\ude00"', "\U0001f600"),
-        (b'{"a": 1, "a": 2}', {"a": 2}),
-    ],
-    ids=[
-        "over 64 bits",
-        "under 64 bits",
-        "300 digits",
-        "tiny",
-        "an escaped NUL",
-        "a pair of surrogates",
-        "twice a key",
-    ],
-)
-def test_every_json_value_is_stored_as_it_was_sent(start: Start, value: bytes, stored: object) -> None:
+VALUES: dict[bytes, object] = {
+    b"18446744073709551616": 18446744073709551616,
+    b"-9223372036854775809": -9223372036854775809,
+    b"1" * 300: int("1" * 300),
+    b"1e-400": 0,
+    b'"\\u0000"': "\0",
+    b'"\\ud83d\\ude00"': "\U0001f600",
+    b'{"a": 1, "a": 2}': {"a": 2},
+}
+
+
+def test_every_json_value_is_stored_as_it_was_sent(start: Start) -> None:
     server = start()
-    assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=with_value(value)))) == [200]
-    answer = server.call("next").json()
-    assert answer["debugging"]["events"]["seq"] == [2]
-    [row] = rows(server.db, "SELECT properties FROM event WHERE type = 't'")
-    assert json.loads(row["properties"]) == {"n": stored}
+    for value in VALUES:
+        assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=with_value(value)))) == [200], value
+    assert server.call("next").json()["debugging"]["events"]["seq"] == [len(VALUES) + 1]
+    stored = rows(server.db, "SELECT properties FROM event WHERE type = 't' ORDER BY number")
+    assert [json.loads(row["properties"]) for row in stored] == [{"n": value} for value in VALUES.values()]
 
 
 BODY = with_value(b"1")

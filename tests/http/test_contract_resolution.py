@@ -1,5 +1,6 @@
 """Contract 2.3, row by row: which profile answers."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from trackd.storage.sqlite.store import SqliteStore
 PERMANENT = "permanent-source"
 
 
-@pytest.fixture
-async def db(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Profiles A and B, session `of-a` of A, session `of-erased` of an erased profile, M merged into B."""
-    path = tmp_path / "trackd.db"
+    path = tmp_path_factory.mktemp("made") / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
         sources.add(Source(PERMANENT, "brings ids of its own", permanent_profile_id=True))
@@ -32,6 +33,12 @@ async def db(tmp_path: Path) -> Path:
     execute(path, "DELETE FROM profile WHERE id IN ('erased', 'M')")
     execute(path, "INSERT INTO merged VALUES ('M', 'B')")
     return path
+
+
+@pytest.fixture
+def db(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    return Path(shutil.copy(made, tmp_path / "trackd.db"))
 
 
 async def track(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:

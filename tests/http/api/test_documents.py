@@ -77,7 +77,7 @@ async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_a
                 assert seen[-1] >= before
 
         async def calls() -> None:
-            while answered[-1] < 100:
+            while answered[-1] < 40:
                 answered.append((await track(client, "t"))["debugging"]["events"]["seq"][0])
 
         answered = [1]
@@ -156,37 +156,37 @@ async def test_an_id_may_have_any_characters(db: Path, odd: str) -> None:
         assert len((await get(client, f"/events/session/{quoted}"))["result"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "loc"),
-    [
-        ("/events?limit=0", ["query", "limit"]),
-        ("/events?limit=1001", ["query", "limit"]),
-        ("/events?limit=ten", ["query", "limit"]),
-        ("/events?cursor=x", ["query", "cursor"]),
-        ("/events?cursor=-1", ["query", "cursor"]),
-        ("/events?cursor=99999999999999999999", ["query", "cursor"]),
-        ("/events?after=yesterday", ["query", "after"]),
-        ("/events?before=2026-13-01", ["query", "before"]),
-        ("/events?before=", ["query", "before"]),
-        ("/events?status=good", ["query", "status"]),
-        ("/events?tpye=t", ["query", "tpye"]),
-        ("/profiles?trait=", ["query", "trait"]),
-        ("/profiles?trait=a..b", ["query", "trait"]),
-        ('/profiles?trait=a"b', ["query", "trait"]),
-        ("/profiles?trait=a%5C", ["query", "trait"]),
-        ("/profiles?trait=a%00.b", ["query", "trait"]),
-        ("/profiles?seen_after=1", ["query", "seen_after"]),
-        ("/profile/%20", ["path", "id"]),
-        (f"/session/{'x' * 256}", ["path", "id"]),
-        ("/profile/x/events?limit=0", ["query", "limit"]),
-        ("/event/count?x=1", ["query", "x"]),
-    ],
-)
-async def test_422_names_the_fault_in_path_or_query(db: Path, path: str, loc: list[str]) -> None:
+FAULTY = {
+    "/events?limit=0": ["query", "limit"],
+    "/events?limit=1001": ["query", "limit"],
+    "/events?limit=ten": ["query", "limit"],
+    "/events?cursor=x": ["query", "cursor"],
+    "/events?cursor=-1": ["query", "cursor"],
+    "/events?cursor=99999999999999999999": ["query", "cursor"],
+    "/events?after=yesterday": ["query", "after"],
+    "/events?before=2026-13-01": ["query", "before"],
+    "/events?before=": ["query", "before"],
+    "/events?status=good": ["query", "status"],
+    "/events?tpye=t": ["query", "tpye"],
+    "/profiles?trait=": ["query", "trait"],
+    "/profiles?trait=a..b": ["query", "trait"],
+    '/profiles?trait=a"b': ["query", "trait"],
+    "/profiles?trait=a%5C": ["query", "trait"],
+    "/profiles?trait=a%00.b": ["query", "trait"],
+    "/profiles?seen_after=1": ["query", "seen_after"],
+    "/profile/%20": ["path", "id"],
+    f"/session/{'x' * 256}": ["path", "id"],
+    "/profile/x/events?limit=0": ["query", "limit"],
+    "/event/count?x=1": ["query", "x"],
+}
+
+
+async def test_422_names_the_fault_in_path_or_query(db: Path) -> None:
     async with client_of(db) as client:
-        answer = await client.get(path)
-        assert answer.status_code == 422, answer.text
-        assert [fault["loc"] for fault in answer.json()["detail"]] == [loc]
+        answers = {path: await client.get(path) for path in FAULTY}
+        assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(FAULTY, 422)
+        named = {path: [fault["loc"] for fault in answer.json()["detail"]] for path, answer in answers.items()}
+        assert named == {path: [loc] for path, loc in FAULTY.items()}
 
 
 async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
