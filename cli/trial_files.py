@@ -15,6 +15,7 @@ from trackd.core.encoding import json_raw, refuse_constant
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.draft import json_size
 from trackd.http.errors import HttpError
+from trackd.http.json_text import replace_lone_surrogates
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 
@@ -23,7 +24,7 @@ SOURCE_ID = "rules-try"
 
 def read_call(path: Path, source_id: str | None, user_agent: str | None, now: str, limits: Limits) -> Track:
     """The call that the file's event, list of events or payload makes, received at `now`. Raises CommandError."""
-    given = _read_json(path)
+    given = _parsed(path, _read(path))
     if isinstance(given, dict) and "events" in given:
         payload = given
     else:
@@ -47,7 +48,8 @@ def _first_fault(detail: Any) -> str:
 
 def read_profile(path: Path, now: str) -> Profile:
     """The profile of the file; values that are left out or null are those of a new profile. Raises CommandError."""
-    doc = _completed(new_profile("given-profile", now), _read_json(path))
+    given = _parsed(path, replace_lone_surrogates(_read(path).encode()))
+    doc = _completed(new_profile("given-profile", now), given)
     try:
         msgspec.convert(doc, ProfileDocument)
         json_size(doc)
@@ -68,12 +70,17 @@ def _completed(default: Any, given: Any) -> Any:
     return given
 
 
-def _read_json(path: Path) -> Any:
+def _read(path: Path) -> str:
     try:
-        value = json.loads(path.read_text("utf-8-sig"), parse_constant=refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
-        return value
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise CommandError(f"{path} is not JSON: {error}.") from None
+
+
+def _parsed(path: Path, text: str | bytes) -> Any:
+    try:
+        return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{path} is not JSON: {error}.") from None

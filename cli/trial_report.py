@@ -17,8 +17,10 @@ def rejection_lines(rejected: Rejected) -> Iterator[str]:
 
 
 def event_lines(position: int, report: EventReport) -> Iterator[str]:
-    """The outcome of one event, then its faults, rules and segment changes. `position` counts from 1."""
+    """The outcome of one event, then its notes, faults, rules and segment changes. `position` counts from 1."""
     yield f"event {position}, {report.event.type}: {_outcome(report)}"
+    for note in report.event.notes:
+        yield f"  note      {note}"
     for fault in report.faults:
         yield f"  invalid   {fault}"
     if report.uncounted:

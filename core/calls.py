@@ -174,3 +174,5 @@ class Track(Request[Tracked | Rejected], frozen=True):
     """Whether the answer has the part `debugging`."""
     log: bool = True
     """Whether the answer has log entries of the call itself."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the log of the answer, on the call itself."""

@@ -148,7 +148,7 @@ def call_log_entries(
 
     `session_fits`: the session could take the call's context and properties. `withheld`: it did not, without consent.
     """
-    entries = []
+    entries = [LogEntry("warning", note) for note in call.notes]
     if call.profile_requested and not source.returns_profile:
         why = f"source `{source.id}` does not have returns_profile"
         entries.append(LogEntry("warning", f"The profile is left out: {why}."))

@@ -20,6 +20,7 @@ from trackd.http.api.documents import json_answer
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import aborted, conflict, invalid, not_found
+from trackd.http.json_text import readable_json
 from trackd.storage.store import Reads
 
 MAX_BODY_BYTES = 65_536
@@ -188,7 +189,7 @@ async def _body(request: Request, kind: type[B]) -> B:
     body = await read_body(headers, request.receive, MAX_BODY_BYTES)
     check_nesting(body, MAX_NESTING)
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(readable_json(body))
     except ValidationError as error:
         found = faults(error, "body")
     if issubclass(kind, SourceReplacement):

@@ -34,7 +34,7 @@ def decode(
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
     debug, profile_requested = defaults.debugger, requests_profile(payload.options)
-    events = []
+    events, notes = [], payload.notes
     for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
@@ -45,7 +45,7 @@ def decode(
         own_id = event.id
         if own_id is None and idempotency_key is not None:
             own_id = _derived_id(payload.source.id, session_id, idempotency_key, position)
-        events.append(_event(event, own_id, options, received))
+        events.append(_event(event, own_id, options, received, notes.get(position, ())))
     return Track(
         number=number,
         source_id=payload.source.id,
@@ -63,13 +63,18 @@ def decode(
         profile_requested=profile_requested,
         debug=debug,
         log=defaults.logs,
+        notes=notes.get(None, ()),
     )
 
 
-def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOptions, received: str) -> TrackedEvent:
-    created, note = None, None
+def _event(
+    event: EventPayload | FastEvent, own_id: str | None, options: EventOptions, received: str, notes: tuple[str, ...]
+) -> TrackedEvent:
+    created = None
     if event.time is not None or event.metadata is not None:
         created, note = event_time(event.time, event.metadata)
+        if note:
+            notes = (*notes, note)
     return TrackedEvent(
         id=own_id or new_id(),
         own_id=own_id is not None,
@@ -83,7 +88,7 @@ def _event(event: EventPayload | FastEvent, own_id: str | None, options: EventOp
         store=options.save_event,
         debug=options.debugger,
         log=options.logs,
-        notes=(note,) if note else (),
+        notes=notes,
     )
 
 

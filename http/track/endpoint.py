@@ -127,8 +127,7 @@ class TrackEndpoint:
 
 
 def _idempotency_key(headers: Headers) -> str | None:
-    value = headers.get(b"idempotency-key")
-    if value is None:
+    if (value := headers.get(b"idempotency-key")) is None:
         return None
     key = value.decode("latin-1").strip()
     if len(key) > MAX_KEY_LENGTH:

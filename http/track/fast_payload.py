@@ -3,12 +3,13 @@
 A payload that is invalid or unusual is left to `payload.py`, which accepts every form of it and reports all faults.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from trackd.core.documents import JsonObject
+from trackd.http.track.notes import NO_NOTES, Notes
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -41,6 +42,7 @@ class FastPayload(Struct, frozen=True):
     context: JsonObject = {}
     properties: JsonObject = {}
     options: JsonObject = {}
+    notes: ClassVar[Notes] = NO_NOTES
 
 
 _DECODER = msgspec.json.Decoder(FastPayload)

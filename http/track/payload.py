@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     WithJsonSchema,
@@ -19,7 +20,9 @@ from pydantic import (
 from trackd.core.documents import JsonObject
 from trackd.core.encoding import json_text
 from trackd.http.errors import HttpError, invalid, too_large
+from trackd.http.json_text import readable_json
 from trackd.http.track.fast_payload import FastPayload, fast_payload
+from trackd.http.track.notes import NO_NOTES, Notes, replacement_notes
 
 
 def _empty_object(value: Any) -> Any:
@@ -100,6 +103,11 @@ class TrackerPayload(BaseModel):
     options: Object = Field(
         default_factory=dict, description="`saveEvent`, `saveSession`, `profile`, `debugger`, `logs`: true or false."
     )
+    _notes: Notes = PrivateAttr(NO_NOTES)
+
+    @property
+    def notes(self) -> Notes:
+        return self._notes
 
 
 Payload = TrackerPayload | FastPayload
@@ -122,13 +130,16 @@ class PayloadParser:
 
     def parse_general(self, body: bytes) -> TrackerPayload:
         """Parse any payload with pydantic. Raises HttpError as `parse` does."""
-        if b"NaN" in body or b"Infinity" in body:
-            _refuse_constants(body)
+        text = readable_json(body)
+        if b"NaN" in text or b"Infinity" in text:
+            _refuse_constants(text)
         try:
-            payload = self._model.model_validate_json(body)
+            payload = self._model.model_validate_json(text)
         except ValidationError as error:
             raise self._http_error(error) from None
         _refuse_large_numbers(payload)
+        if not body.endswith(text):
+            payload._notes = replacement_notes(body)
         return payload
 
     def _http_error(self, error: ValidationError) -> HttpError:

@@ -99,6 +99,17 @@ def test_try_prints_why_conditions_did_not_hold_and_why_steps_were_skipped(
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 
 
+def test_try_takes_half_an_emoji_as_the_server_does(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
+    write("event.json", {"type": "page-view", "properties": {"title": "Sale \ud83d"}})
+    write("profile.json", {"id": "p-1", "traits": {"public": {"city": "Brno \ud83d"}}})
+    result = trackd("rules", "try", DEFAULT_RULES, "--event", "event.json", "--profile", "profile.json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[:2] == [
+        "event 1, page-view: applied",
+        "  note      A lone surrogate, such as half an emoji, is replaced with U+FFFD in `properties.title`.",
+    ]
+
+
 def test_try_completes_a_profile_in_which_values_are_missing(
     trackd: Callable[..., Result], write: Callable[..., Path]
 ) -> None:

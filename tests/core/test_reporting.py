@@ -207,6 +207,15 @@ def test_the_log_of_a_call_has_the_parts_that_were_left_out(
     assert {(entry.event_id, entry.rule) for entry in entries} <= {(None, None)}
 
 
+def test_the_notes_on_a_call_are_the_first_entries_of_its_log(make: type[Make]) -> None:
+    call = make.call(notes=("One.", "Two."), profile_requested=True)
+
+    entries = call_log_entries(call, make.source(), Limits(), session_fits=True, withheld=False)
+
+    assert entries[:2] == (LogEntry("warning", "One."), LogEntry("warning", "Two."))
+    assert len(entries) == 3
+
+
 # Saved events
 
 

@@ -31,7 +31,7 @@ BODIES = {
     "10,000 digits": (422, with_value(b"9" * 10_000)),
     "invalid UTF-8": (422, with_value(b'"\xff"')),
     "overlong UTF-8": (422, with_value(b'"\xc0\xaf"')),
-    "a lone surrogate": (422, with_value(b'"\\ud800"')),
+    "a surrogate encoded alone": (422, with_value(b'"\xed\xa0\x80"')),
     "a raw NUL": (422, with_value(b'"\x00"')),
     "a NUL after the end": (422, with_value(b"1") + b"\x00"),
 }
@@ -65,6 +65,7 @@ VALUES: dict[bytes, object] = {
     b"1e-400": 0,
     b'"\\u0000"': "\0",
     b'"\\ud83d\\ude00"': "\U0001f600",
+    b'"\\ud83d"': "\ufffd",
     b'{"a": 1, "a": 2}': {"a": 2},
 }
 

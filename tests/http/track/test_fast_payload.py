@@ -75,7 +75,7 @@ def test_the_payloads_of_most_clients_are_fast() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        *[b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\x80"', b'"\\ud800"', b'"\\ud800x"', b'"\x01"', b'"\\x"', b'"\\u12"'],
+        *[b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\x80"', b'"\\ud80"', b'"\x01"', b'"\\x"', b'"\\u12"'],
         *[b"1.", b"01", b"+1", b"-", b"NaN", b"-Infinity", b"tru", b"[1,]", b'{"a":1,}', b"{1:2}", b"'a'", b"1 /**/"],
     ],
 )

@@ -173,7 +173,7 @@ def test_a_missing_field_is_named(missing: str, null: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[1,]", b"{} {}", b"\xff", b"'a'", b"\xef\xbb\xbf{}", b'{"a": "\\ud800"}']
+    "body", [b"", b"{", b"[1,]", b"{} {}", b"\xff", b"'a'", b"\xef\xbb\xbf", b'{"a": "\\ud80"}', b'"\xed\xa0\x80"']
 )
 def test_a_body_that_is_not_json_is_one_fault(body: bytes) -> None:
     assert faults(body) == {("body",): "json_invalid"}
