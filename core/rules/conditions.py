@@ -12,11 +12,13 @@ from functools import cache, cached_property
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings
 from msgspec import Struct
 from pydantic_core import to_json
 
 from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
 from trackd.core.rules.draft import json_size
+from trackd.core.rules.number_function import DECLARATION, NAME, expanded
 from trackd.core.rules.paths import Path
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
@@ -97,7 +99,7 @@ class Condition:
         if len(MATCHES.findall(text)) > len(MATCHES_LITERAL.findall(text)):
             raise ValueError("the pattern of `matches` must be a literal text: x.matches('^a')")
         try:
-            self._expression = _environment().compile(text)
+            self._expression = _compiled(text)
         except RuntimeError as error:
             raise ValueError(_reason(error)) from None
         if self._expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
@@ -177,8 +179,8 @@ def _without_data(reason: str) -> str:
     """CEL quotes values of the profile in its errors, and the answer goes to the client."""
     if reason.startswith("No matching overloads"):
         return reason
-    if reason.startswith("Integer value"):
-        return "a whole number is too large"
+    if reason.startswith("cannot convert string to double"):
+        return "a text is no number"
     return reason.partition(":")[0].partition("'")[0].rstrip()
 
 
@@ -189,14 +191,27 @@ def _value(roots: Roots, path: Path) -> Any:
     return value
 
 
+def _compiled(text: str) -> Any:
+    """Raises RuntimeError with a fault of the text, and its place."""
+    expression = _environment().compile(text)
+    return _inner_environment().compile(expanded(text)) if NAME in text else expression
+
+
 @cache
 def _environment() -> Any:
-    return cel.NewEnv(variables=VARIABLES)
+    """For the texts of rules."""
+    return cel.NewEnv(variables=VARIABLES, functions=[DECLARATION])
+
+
+@cache
+def _inner_environment() -> Any:
+    """Has `cel.bind`, with which a short text could make very large values: it is not for the texts of rules."""
+    return cel.NewEnv(variables=VARIABLES, extensions=[ext_bindings.ExtBindings()])
 
 
 @cache
 def _untyped_environment() -> Any:
-    return cel.NewEnv(variables=dict.fromkeys(VARIABLES, cel.Type.DYN))
+    return cel.NewEnv(variables=dict.fromkeys(VARIABLES, cel.Type.DYN), extensions=[ext_bindings.ExtBindings()])
 
 
 def _reason(error: object) -> str:

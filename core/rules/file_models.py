@@ -12,6 +12,9 @@ Operation = Literal[
 ]
 
 
+Conversion = Literal["number", "text", "boolean"]
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -29,12 +32,16 @@ class Entry(BaseModel):
 
 
 class StepEntry(Entry):
-    """One change of the profile. It takes a path, `source` (`from` in the file), or a literal `value`, not both."""
+    """One change of the profile. It takes a path, `source` (`from` in the file), or a literal `value`, not both.
+
+    `conversion` (`as` in the file) is for the values at the path.
+    """
 
     target: str
     op: Operation = "set"
     value: Any = None
     source: str | None = Field(None, alias="from")
+    conversion: Conversion | None = Field(None, alias="as")
 
     @model_validator(mode="after")
     def one_operand(self) -> "StepEntry":
@@ -44,6 +51,8 @@ class StepEntry(Entry):
             raise ValueError(f"`{self.op}` needs a `value` or a `from`")
         if self.value is not None and self.op == "unset":
             raise ValueError("`unset` takes no `value`")
+        if self.conversion is not None and self.source is None:
+            raise ValueError("`as` converts what `from` takes: it needs one")
         return self
 
 

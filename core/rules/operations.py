@@ -156,3 +156,4 @@ OPERATIONS: dict[str, Operate] = {
     "append_unique": _append_unique,
     "remove": _remove,
 }
+LIST_OPERATIONS = ("append", "append_unique", "remove")

@@ -40,10 +40,11 @@ def compile_step(entry: StepEntry, rule: RuleEntry, place: str) -> Step | Consen
         value = MISSING if entry.value is None else entry.value
         check_literal(value)
         _check_literal_type(entry, target)
+        _check_conversion(entry, target)
         operand = Operand(value, _source(entry.source))
         if target[0] == CONSENTS:
-            return ConsentStep(target[1], entry.op, operand, rule.valid_for_days)
-        return Step(target, entry.op, operand)
+            return ConsentStep(target[1], entry.op, operand, rule.valid_for_days, entry.conversion)
+        return Step(target, entry.op, operand, entry.conversion)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
 
@@ -103,3 +104,17 @@ def _check_literal_type(entry: StepEntry, target: Path) -> None:
         raise ValueError(f"`{entry.op}` takes a number or a text")
     if target[:2] == COUNTERS and not is_number(entry.value):
         raise ValueError("a counter is a number")
+
+
+def _check_conversion(entry: StepEntry, target: Path) -> None:
+    """Raises ValueError for a conversion to a type that the operation or the target can never take."""
+    if entry.conversion is None:
+        return
+    if entry.op == "unset":
+        raise ValueError("`unset` takes no `as`")
+    if target[0] == CONSENTS and entry.conversion != "boolean":
+        raise ValueError('a consent is true or false: it takes `as = "boolean"`')
+    if (target[:2] == COUNTERS or entry.op in ("increment", "decrement")) and entry.conversion != "number":
+        raise ValueError(f'{"a counter" if target[:2] == COUNTERS else f"`{entry.op}`"} takes `as = "number"`')
+    if entry.op in ("max", "min") and entry.conversion == "boolean":
+        raise ValueError(f"`{entry.op}` takes a number or a text")

@@ -1,6 +1,7 @@
 """One step of a rule: a target in the profile, an operation, and where its operand comes from. Pure."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -10,8 +11,9 @@ from trackd.core.documents import JsonObject
 from trackd.core.json_values import is_number, same
 from trackd.core.rules.conditions import Roots
 from trackd.core.rules.consents import CONSENTS, EventTime, answer, is_repetition, is_withdrawn
+from trackd.core.rules.conversion import converted
 from trackd.core.rules.draft import Draft, NotAnObjectError
-from trackd.core.rules.operations import OPERATIONS, StepError, kind
+from trackd.core.rules.operations import LIST_OPERATIONS, OPERATIONS, StepError, kind
 from trackd.core.rules.paths import MISSING, Path, look_up, path_text
 
 EACH = "*"
@@ -41,11 +43,15 @@ class Operand(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """Changes a value. If `target` ends in `*`, the operand is an object with a target for each key."""
+    """Changes a value. If `target` ends in `*`, the operand is an object with a target for each key.
+
+    `conversion`: to what type the values of the operand are converted.
+    """
 
     target: Path
     op: str
     operand: Operand
+    conversion: str | None = None
 
     def take(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> Taken:
         try:
@@ -56,11 +62,28 @@ class Step(Struct, frozen=True):
         taken: list[tuple[Path, StepError | None]] = []
         for path, value in targets:
             try:
+                if self.conversion is not None:
+                    value, errors = self._converted(value, self.conversion)
+                    taken += [(path, error) for error in errors]
+                    if errors and not value:
+                        continue
                 if self._change(draft, path, value, limits):
                     taken.append((path, None))
             except StepError as error:
                 taken.append((path, error))
         return taken
+
+    def _converted(self, operand: Any, to: str) -> tuple[Any, list[StepError]]:
+        """The converted operand. A list loses the items that cannot be converted; each has an error."""
+        if self.op not in LIST_OPERATIONS or not isinstance(operand, list):
+            return converted(operand, to), []
+        items, errors = [], []
+        for item in operand:
+            try:
+                items.append(converted(item, to))
+            except StepError as error:
+                errors.append(error)
+        return items, errors
 
     def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
         return [((*self.target[:-1], key), value) for key, value in _entries(operand, limits).items()]
@@ -89,6 +112,7 @@ class ConsentStep(Struct, frozen=True):
     op: str
     operand: Operand
     valid_for_days: int | None = None
+    conversion: str | None = None
 
     @property
     def target(self) -> Path:
@@ -131,8 +155,15 @@ class ConsentStep(Struct, frozen=True):
         return [(CONSENTS, consent) for consent in answered.changed]
 
     def _values(self, roots: Roots, limits: Limits) -> JsonObject:
+        """The answer for each consent. One that cannot be converted stays as it is."""
         operand = self.operand.get(roots)
-        return _entries(operand, limits) if self.consent == EACH else {self.consent: operand}
+        values = _entries(operand, limits) if self.consent == EACH else {self.consent: operand}
+        if self.conversion is not None:
+            values = dict(values)
+            for consent, value in values.items():
+                with suppress(StepError):
+                    values[consent] = converted(value, self.conversion)
+        return values
 
 
 def _entries(operand: Any, limits: Limits) -> JsonObject:

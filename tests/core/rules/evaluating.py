@@ -19,6 +19,13 @@ ROOTS: dict[str, Any] = {
     "source": {"id": "source", "name": "shop", "tags": []},
 }
 
+NO_NUMBERS = [
+    *("1,234.50", "48,0", "1 234", "1_000", " 48 ", "48 ", "\n48", "48\n", "48\t", "48\0", "\0", "€48", "48 EUR", ""),
+    *("NaN", "nan", "Infinity", "-inf", "1e400", "-1e400", "9" * 5000, "٤٨", "४८", "²", "+48", ".5", "-.5", "5."),
+    *("5.e3", "007", "-00", "0x10", "0X1", "1e", "1e+", "--1", "-", "1-1", "1.2.3", "true", "null", "[48]"),
+]
+"""Texts that are not taken as numbers."""
+
 
 def unmet(text: str, roots: dict[str, Any] = ROOTS, max_loop_bytes: int = 16_384) -> Unmet | None:
     condition = Condition(text, max_loop_bytes)

@@ -31,8 +31,8 @@ def literal(target: tuple[Any, ...], value: Any = MISSING, op: str = "set") -> S
     return Step(target, op, Operand(value))
 
 
-def of_properties(target: tuple[Any, ...], *path: str, op: str = "set") -> Step:
-    return Step(target, op, Operand(MISSING, ("properties", *path)))
+def of_properties(target: tuple[Any, ...], *path: str, op: str = "set", to: str | None = None) -> Step:
+    return Step(target, op, Operand(MISSING, ("properties", *path)), to)
 
 
 def skipped(result: RuleRun) -> list[tuple[str, bool]]:
@@ -211,3 +211,65 @@ def test_a_list_that_would_be_too_long_is_left_as_it_was() -> None:
     assert doc["traits"]["public"] == {"l": [2]}
     assert result.changed == ("traits.public.l",)
     assert "limits.max_list_items" in skipped(result)[0][0]
+
+
+def test_a_value_is_converted_before_its_operation_or_left_out() -> None:
+    properties = {
+        "total": "48.0",
+        "price": "1,234.50",
+        "n": 7,
+        "yes": "True",
+        "list": ["1", "x", 2, ["3"]],
+        "bad": ["x"],
+    }
+    result, doc = run(
+        of_properties(("traits", "private", "revenue"), "total", op="increment", to="number"),
+        of_properties(("traits", "private", "revenue"), "price", op="increment", to="number"),
+        of_properties(("traits", "private", "largest"), "total", op="max", to="number"),
+        of_properties((*PUBLIC, "text"), "n", to="text"),
+        of_properties((*PUBLIC, "yes"), "yes", op="set_if_absent", to="boolean"),
+        of_properties((*PUBLIC, "list"), "list", op="append", to="number"),
+        of_properties((*PUBLIC, "none"), "bad", op="append_unique", to="number"),
+        of_properties((*PUBLIC, "set"), "list", to="number"),
+        of_properties((*PUBLIC, "absent"), "absent", to="number"),
+        roots={"properties": properties},
+    )
+    assert doc["traits"] == {
+        "private": {"revenue": 48.0, "largest": 48.0},
+        "public": {"text": "7", "yes": True, "list": [1, 2]},
+    }
+    assert skipped(result) == [
+        ("increment traits.private.revenue: this text cannot be made a number", True),
+        ("append traits.public.list: this text cannot be made a number", True),
+        ("append traits.public.list: a list cannot be made a number", True),
+        ("append_unique traits.public.none: this text cannot be made a number", True),
+        ("set traits.public.set: a list cannot be made a number", True),
+        ("set traits.public.absent: properties.absent is missing", False),
+    ]
+
+
+def test_each_key_of_an_object_is_converted() -> None:
+    roots = {"properties": {"shoes": "2", "hats": "two", "bags": 1}}
+    result, doc = run(of_properties(("interests", "*"), op="increment", to="number"), roots=roots)
+    assert doc["interests"] == {"shoes": 2, "bags": 1}
+    assert skipped(result) == [("increment interests.hats: this text cannot be made a number", True)]
+
+
+def test_consents_are_converted() -> None:
+    draft, roots = Draft(new_profile("A", NOW)), {"properties": {"a": "true", "b": "yes", "c": 1, "d": "0"}}
+    step = ConsentStep("*", "set", Operand(MISSING, ("properties",)), conversion="boolean")
+    result, doc = run(step, roots=roots, draft=draft)
+    assert list(doc["consents"]) == ["a", "c"]
+    assert skipped(result) == [("set consents.b: a consent is true or false, this is a text", True)]
+    result, doc = run(step, roots={"properties": {"a": "FALSE"}}, draft=draft, max_profile_bytes=4096)
+    assert list(doc["consents"]) == ["c"]
+
+
+def test_a_full_profile_withdraws_a_consent_that_is_converted() -> None:
+    draft = Draft(new_profile("A", NOW))
+    run(ConsentStep("a", "set", Operand(True)), literal((*PUBLIC, "large"), "x" * 5_000), draft=draft)
+    step = ConsentStep("*", "set", Operand(MISSING, ("properties",)), conversion="boolean")
+    roots = {"properties": {"a": "false", "b": "true", "c": "true"}}
+    result, doc = run(step, roots=roots, draft=draft, max_profile_bytes=4096)
+    assert doc["consents"] == {}
+    assert result.changed == ("consents.a",)
