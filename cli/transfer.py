@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -15,7 +14,7 @@ import typer
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.cli.progress import counted, progress_bar
-from trackd.core.documents import timestamp
+from trackd.core.times import read_time
 from trackd.storage.transfer.atomic_file import atomic_file
 from trackd.storage.transfer.backup import back_up
 from trackd.storage.transfer.exporting import Export
@@ -30,8 +29,8 @@ NOUNS = {"merged": "merged id", "event_id": "event id", "erased": "tombstone"}  
 
 def _checked_time(value: str | None) -> str | None:
     try:
-        return None if value is None else timestamp(datetime.fromisoformat(value))
-    except (ValueError, OverflowError):
+        return None if value is None else read_time(value)
+    except ValueError:
         raise typer.BadParameter(
             f"{value!r} is not a time: write it as 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."
         ) from None

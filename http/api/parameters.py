@@ -1,12 +1,11 @@
 """Ids in paths and query parameters, validated. Invalid ones are 422 with all faults at once."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from starlette.requests import Request
 
-from trackd.core.documents import timestamp
+from trackd.core.times import read_time
 from trackd.http.errors import invalid
 from trackd.http.track.payload import Id
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
@@ -18,9 +17,11 @@ NOT_IN_TRAITS = frozenset('"\\\0')  # they would end a key early in a path of JS
 
 def _moment(value: str) -> str:
     try:
-        return timestamp(datetime.fromisoformat(value.strip()))
-    except (ValueError, OverflowError):
-        raise ValueError("should be a date or a time in ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+        return read_time(value)
+    except ValueError:
+        raise ValueError(
+            "should be a date or a time in ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, or an epoch"
+        ) from None
 
 
 def _trait(value: str) -> str:
@@ -30,10 +31,16 @@ def _trait(value: str) -> str:
     return value
 
 
-ISO_8601 = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+TIME = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "string", "pattern": r"^-?([0-9]{1,7}|[0-9]{9,13})$", "description": "Epoch in (milli)seconds."},
+    ]
+}
 TRAIT = rf'^[^"\\\x00.:]+(\.[^"\\\x00.:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
 
-Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(ISO_8601)]
+Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(TIME)]
 Trait = Annotated[
     str,
     Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": TRAIT}),

@@ -85,7 +85,9 @@ class EventPayload(BaseModel):
     properties: Object = Field(default_factory=dict)
     context: Object = Field(default_factory=dict)
     options: Object = Field(default_factory=dict, description="Win over those of the payload.")
-    time: Any = Field(None, description="`create`: when it happened, in ISO 8601 or as epoch in (milli)seconds.")
+    time: Any = Field(
+        None, description="`create` or `insert`: when it happened, in ISO 8601 or as epoch in (milli)seconds."
+    )
     metadata: Any = Field(None, description="`time`: when it happened, for an event without `time`.")
 
 

@@ -5,11 +5,8 @@ from datetime import UTC, datetime
 from time import time_ns
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from trackd.core.documents import timestamp
-
-_DATETIME = TypeAdapter(datetime)
+from trackd.core.times import read_time
 
 
 class Clock:
@@ -30,27 +27,20 @@ class Clock:
 
 
 def event_time(time: Any, metadata: Any) -> tuple[str | None, str | None]:
-    """The time in `time.create` or `metadata.time` as a timestamp, and a note when it cannot be read.
-
-    It is ISO 8601, or epoch in seconds or milliseconds; a time without a zone is UTC.
-    """
-    value = _raw_time(time, metadata)
+    """The time in `time` or `metadata.time`, or in its `create` or `insert`, and a note when it cannot be read."""
+    value = _raw_time(time)
+    if value is None:
+        value = _raw_time(metadata.get("time")) if isinstance(metadata, dict) else None
     if value is None:
         return None, None
     try:
-        if isinstance(value, bool):
-            raise ValueError("a boolean is no time")
-        return timestamp(_DATETIME.validate_python(value)), None
-    except (ValidationError, ValueError, OverflowError):
+        return read_time(value), None
+    except ValueError:
         return None, f"The event's time {str(value)[:64]!r} cannot be read: the server's time is used."
 
 
-def _raw_time(time: Any, metadata: Any) -> Any:
+def _raw_time(time: Any) -> Any:
+    """The time itself, None when there is none: PHP writes an empty object as `[]`."""
     if isinstance(time, dict):
-        time = time.get("create")
-    if time is not None and time != []:
-        return time
-    value = metadata.get("time") if isinstance(metadata, dict) else None
-    if isinstance(value, dict):
-        return value["create"] if value.get("create") is not None else value.get("insert")
-    return None if value == [] else value
+        time = time["create"] if time.get("create") is not None else time.get("insert")
+    return None if time == [] else time

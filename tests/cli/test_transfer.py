@@ -119,8 +119,8 @@ def test_since_takes_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
         "2020-01-03": 1,
         "2020-01-02T03:04:05Z": 5,
         "2020-01-02T03:04:05.000001": 1,
-        "2020-01-02T05:04:05+02:00": 5,
-        "2999-01-01": 0,
+        "20200102T050405+02": 5,
+        "2999-001": 0,
     }.items():
         assert len(done(trackd("export", "--table", "event", "--since", since)).splitlines()) == events, since
 
