@@ -4,10 +4,13 @@ A setting is named `group.name`. In the file it is `name` in the table `[group]`
 `TRACKD_GROUP_NAME`. `load.py` merges the origins, and is the only reader of the environment.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+ROOT_PATH = re.compile(r"(/[^/?#%\\\s]+)*")
 
 
 class Group(BaseModel):
@@ -29,6 +32,10 @@ class Server(Group):
         "127.0.0.1",
         description="Addresses of proxies whose X-Forwarded-For is used, comma-separated; * for any.",
     )
+    root_path: str = Field(
+        "",
+        description="Path prefix that a proxy does not strip, such as /trackd; requests without it are answered too.",
+    )
     drain_ms: int = Field(
         500,
         ge=0,
@@ -36,6 +43,14 @@ class Server(Group):
         description="After SIGTERM: how long open connections get 503 before they are closed.",
     )
     stop_timeout_s: int = Field(10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take.")
+
+    @field_validator("root_path")
+    @classmethod
+    def path_without_last_slash(cls, value: str) -> str:
+        path = value.strip().removesuffix("/")
+        if not ROOT_PATH.fullmatch(path):
+            raise ValueError("must be empty or a path such as /trackd")
+        return path
 
 
 class Database(Group):

@@ -16,6 +16,7 @@ from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
+from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.errors import StoreError
@@ -62,7 +63,7 @@ def create_app(
                 await queries.close()
 
     errors = ErrorAnswers()
-    track = TrackEndpoint(tracker, settings.limits, errors)
+    track = TrackEndpoint(tracker, settings.limits, errors, root_path=settings.server.root_path)
 
     app = Starlette(
         routes=list(
@@ -72,7 +73,8 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
-    return Application(CommonHeaders(TrackDispatch(track, app)), lifespan, track, errors)
+    asgi = CommonHeaders(TrackDispatch(track, RoutePaths(app, settings.server.root_path)))
+    return Application(asgi, lifespan, track, errors)
 
 
 def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
@@ -107,7 +109,7 @@ class TrackDispatch:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/track" and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] in self._track.paths and scope["method"] == "POST":
             await self._track(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -43,7 +44,7 @@ def routes(
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
         Route("/ready", Readiness(tracker).get),
-        Route("/openapi.json", ApiDescription(versions).get),
+        Route("/openapi.json", ApiDescription(versions, reads.sources).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
         Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
@@ -72,7 +73,7 @@ def routes(
 
 
 def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
-    """The routes, and after those of each path one that answers 405 to all other methods.
+    """The routes, and after those of each path one that answers all other methods: OPTIONS with 200, others with 405.
 
     Starlette alone would list the methods of one route in `Allow`, and would route `DELETE /profile/1/events` to the
     erasure of a profile with the id `1/events`.
@@ -80,12 +81,14 @@ def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
     for path, group in itertools.groupby(routes, lambda route: route.path):
         of_path = list(group)
         yield from of_path
-        yield Route(path, MethodNotAllowed({method for route in of_path for method in route.methods or ()}))
+        yield Route(path, OtherMethods({method for route in of_path for method in route.methods or ()} | {"OPTIONS"}))
 
 
-class MethodNotAllowed:
-    def __init__(self, methods: Iterable[str]) -> None:
-        self._allowed = methods
+class OtherMethods:
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = sorted(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise method_not_allowed(self._allowed)
+        if scope["method"] != "OPTIONS":
+            raise method_not_allowed(self._allowed)
+        await JSONResponse({}, headers={"Allow": ", ".join(self._allowed)})(scope, receive, send)

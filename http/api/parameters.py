@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from trackd.core.times import read_time
 from trackd.http.errors import invalid
+from trackd.http.paths import path_parameter
 from trackd.http.track.payload import Id
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 
@@ -107,7 +108,7 @@ def query(request: Request, kind: type[Q]) -> Q:
 def path_id(request: Request) -> str:
     """The validated id in the path. Raises HttpError."""
     try:
-        return _ID.validate_python(request.path_params["id"])
+        return _ID.validate_python(path_parameter(request.path_params["id"]))
     except ValidationError as error:
         raise invalid(faults(error, "path", "id")) from None
 

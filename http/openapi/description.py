@@ -29,7 +29,10 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 BODY_TYPES = (JSON, "text/plain")
 
 PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {
-    "id": {"description": "Slashes in it may be sent as they are.", "schema": TEXT_ID},
+    "id": {
+        "description": "Slashes in it may be sent as they are; as `%2F` at its end or before a word such as `events`.",
+        "schema": TEXT_ID,
+    },
     "name": {"schema": {"type": "string", "enum": sorted(FILES)}},
 }
 HEADERS = {
@@ -60,6 +63,7 @@ def describe(routes: Iterable[Route], version: str) -> dict[str, Any]:
             "version": version,
             "summary": "An event collector that keeps profiles consistent.",
         },
+        "servers": [{"url": ".", "description": "Where this description is, also below a path prefix."}],
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": paths,
         "components": {
@@ -98,7 +102,8 @@ def _described(operation: Operation, path: str, scope: TokenScope | None) -> dic
         "responses": {"200": _success(operation)},
     }
     if operation.body is not None:
-        content = {media_type: {"schema": _reference(operation.body)} for media_type in BODY_TYPES}
+        body = {"schema": _reference(operation.body), "example": operation.example}
+        content = dict.fromkeys(BODY_TYPES, body)
         described["requestBody"] = {"required": True, "content": content}
     for name in _refusals(operation, scope):
         described["responses"][str(REFUSALS[name].status)] = {"$ref": f"#/components/responses/{name}"}

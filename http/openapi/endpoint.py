@@ -1,30 +1,41 @@
 """GET /openapi.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address
 
 import anyio.to_thread
+import msgspec
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from trackd.core.documents import Source
 from trackd.http.api.documents import json_answer
+from trackd.http.openapi.examples import SOURCE_OF_EXAMPLE
+
+PROXY_HEADERS = ("forwarded", "x-forwarded", "x-real-ip", "via")
 
 
 class ApiDescription:
     """The endpoint. The description is built in a thread at the first request, not at the start: it takes long.
 
-    `versions` has trackd's own version as `version`.
+    `versions` has trackd's own version as `version`. `sources` reads the sources: a request from this machine gets an
+    example for /track with an existing one. Other requests get none, because an id is the right to send events.
     """
 
-    def __init__(self, versions: Mapping[str, str]) -> None:
+    def __init__(self, versions: Mapping[str, str], sources: Callable[[], Iterable[Source]]) -> None:
         self._versions = versions
+        self._sources = sources
         self._body = b""
 
     async def get(self, request: Request) -> Response:
         if not self._body:
             self._body = await anyio.to_thread.run_sync(self._describe, request.app.routes)
-        return json_answer(self._body)
+        source_id = self._source_of_example() if _is_local(request) else None
+        if source_id is None:
+            return json_answer(self._body)
+        return json_answer(self._body.replace(to_json(SOURCE_OF_EXAMPLE), msgspec.json.encode(source_id)))
 
     def _describe(self, routes: Sequence[Route]) -> bytes:
         from trackd.http.openapi.description import (
@@ -32,3 +43,23 @@ class ApiDescription:
         )  # not at the top: its models take time and memory that most processes never need
 
         return to_json(describe(routes, self._versions["version"]))
+
+    def _source_of_example(self) -> str | None:
+        """The oldest source that takes the example from the page /docs."""
+        usable = [source for source in self._sources() if source.enabled and not source.origins]
+        return min(usable, key=lambda source: source.metadata.time.insert).id if usable else None
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the request comes from this machine, neither through a proxy nor from the page of another site."""
+    if "origin" in request.headers or any(name.startswith(PROXY_HEADERS) for name in request.headers):
+        return False
+    try:
+        named = request.url.hostname  # that of another site's page, whose name leads here
+        return request.client is not None and _is_loopback(request.client.host) and _is_loopback(named or "")
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ip_address(host).is_loopback

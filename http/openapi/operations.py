@@ -4,6 +4,7 @@ The scope that an operation requires is not repeated here: it comes from the rou
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from trackd.core.document_shapes import DocumentReference, EventDocument, Profil
 from trackd.core.documents import Source
 from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
 from trackd.http.api.sources import SourceBody, SourceChanges, SourceReplacement
-from trackd.http.openapi import answers, refusals
+from trackd.http.openapi import answers, examples, refusals
 from trackd.http.track.payload import TrackerPayload
 
 JSON = "application/json"
@@ -33,6 +34,7 @@ class Operation(Struct, frozen=True):
     - `name` is its `operationId`.
     - `answer` models the body of a 200; without a model it is any content of `answer_types`.
     - `query` models the query parameters; None ignores them.
+    - `example` is a body that works as it is.
     - `absent`: it answers 404 with the body `null` when the document does not exist.
     - `refuses` are names of `REFUSALS`, beyond those that follow from the other fields.
     - `links` are operations that take an id of the answer, with the JSON pointer to it.
@@ -45,6 +47,7 @@ class Operation(Struct, frozen=True):
     description: str = ""
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
+    example: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = {}
     answer_types: tuple[str, ...] = (JSON,)
     absent: bool = False
@@ -69,6 +72,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         answers.TrackAnswer,
         TRACKING,
         body=TrackerPayload,
+        example=examples.CALL,
         headers={"Idempotency-Key": "Events without an id get one that is derived from it: a retry is recorded once."},
         refuses=refusals.TRACK,
         links={
@@ -178,6 +182,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "A 200 means that it may send events.",
         query=Query,
         body=SourceBody,
+        example=examples.SOURCE,
         refuses=("Conflict",),
         links={"source": "/id", "replace_source": "/id", "change_source": "/id", "remove_source": "/id"},
     ),
@@ -190,6 +195,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "All fields are required. An `id` in the body must equal the one in the path.",
         query=Query,
         body=SourceReplacement,
+        example=examples.SOURCE,
         absent=True,
     ),
     ("PATCH", "/event-source/{id}"): Operation(
@@ -201,6 +207,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "the limit; no other field can be null.",
         query=Query,
         body=SourceChanges,
+        example=examples.SOURCE_CHANGES,
         absent=True,
     ),
     ("DELETE", "/event-source/{id}"): Operation(

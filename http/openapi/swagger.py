@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from trackd.http.errors import unknown_path
+from trackd.http.paths import ENDS_WITH_SLASH
 
 START = "start.js"
 FILES = {
@@ -24,16 +25,16 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>trackd</title>
-<link rel="icon" type="image/png" href="docs/favicon-32x32.png?{version}">
-<link rel="stylesheet" href="docs/swagger-ui.css?{version}">
-<script src="docs/swagger-ui-bundle.js?{version}" defer></script>
-<script src="docs/start.js" defer></script>
+<link rel="icon" type="image/png" href="{folder}favicon-32x32.png?{version}">
+<link rel="stylesheet" href="{folder}swagger-ui.css?{version}">
+<script src="{folder}swagger-ui-bundle.js?{version}" defer></script>
+<script src="{folder}start.js" defer></script>
 </head>
 <body><div id="swagger-ui"></div></body>
 </html>
 """
 SCRIPT = """SwaggerUIBundle({
-  url: "openapi.json",
+  url: new URL("../openapi.json", document.currentScript.src).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
   displayRequestDuration: true,
@@ -53,7 +54,10 @@ FRESH = {"cache-control": "no-cache"}
 
 async def page(request: Request) -> Response:
     version = (_folder() / "VERSION").read_text().strip()
-    return HTMLResponse(PAGE.format(version=version), headers={"content-security-policy": POLICY, **FRESH})
+    folder = "" if request.scope[ENDS_WITH_SLASH] else "docs/"
+    return HTMLResponse(
+        PAGE.format(version=version, folder=folder), headers={"content-security-policy": POLICY, **FRESH}
+    )
 
 
 async def file(request: Request) -> Response:

@@ -95,7 +95,7 @@ class TrackConnection(Connection):
             self._parsed, self._submitted = (cycle, app, self._submitted), None
             return
         scope = _scope(cycle)
-        headers = _fast_path_headers(scope, min(MAX_BODY_BYTES, self._track.max_body_bytes))
+        headers = self._fast_path_headers(scope)
         if headers is None or self.flow.write_paused:
             super()._start_asgi_task(cycle, app)
             return
@@ -104,6 +104,20 @@ class TrackConnection(Connection):
         self._running, self._awaiting_body = cycle, (headers, app)
         if not cycle.more_body:
             self._submit(headers, app)
+
+    def _fast_path_headers(self, scope: Scope) -> Headers | None:
+        """The headers of a request that the fast path takes; None for others."""
+        if scope["path"] not in self._track.paths or scope["method"] != "POST":
+            return None
+        headers: Headers = dict(scope["headers"])
+        size = headers.get(b"content-length", b"")
+        takes_fast_path = (
+            headers.get(b"content-type") in FAST_CONTENT_TYPES
+            and size.isdigit()
+            and int(size) <= min(MAX_BODY_BYTES, self._track.max_body_bytes)
+            and SLOW_PATH_HEADERS.isdisjoint(headers)
+        )
+        return headers if takes_fast_path else None
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -171,21 +185,6 @@ class TrackConnection(Connection):
         self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, lines, body))
         if CLOSE in headers:
             self.transport.close()
-
-
-def _fast_path_headers(scope: Scope, max_body_bytes: int) -> Headers | None:
-    """The headers of a request that the fast path takes; None for others."""
-    if scope["path"] != "/track" or scope["method"] != "POST":
-        return None
-    headers: Headers = dict(scope["headers"])
-    size = headers.get(b"content-length", b"")
-    takes_fast_path = (
-        headers.get(b"content-type") in FAST_CONTENT_TYPES
-        and size.isdigit()
-        and int(size) <= max_body_bytes
-        and SLOW_PATH_HEADERS.isdisjoint(headers)
-    )
-    return headers if takes_fast_path else None
 
 
 def _scope(cycle: RequestResponseCycle) -> Scope:

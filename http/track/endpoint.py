@@ -18,6 +18,7 @@ from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
 from trackd.http.body import Headers, check_content_type, check_nesting, read_body
 from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
+from trackd.http.paths import paths_of
 from trackd.http.track.answer import answer_body
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
@@ -48,6 +49,7 @@ class TrackEndpoint:
         limits: Limits,
         errors: ErrorAnswers,
         now: Callable[[], str] | None = None,
+        root_path: str = "",
     ) -> None:
         self._tracker = tracker
         self._tally = tracker.tally
@@ -55,6 +57,7 @@ class TrackEndpoint:
         self._errors = errors
         self._now = now or Clock()
         self._parser = PayloadParser(limits.max_events)
+        self.paths = paths_of("/track", root_path)
 
     @property
     def max_body_bytes(self) -> int:

@@ -9,11 +9,11 @@ from tests.support.serving import serving
 from trackd.storage.memory import MemoryStore
 
 
-async def load() -> dict[str, httpx.Response]:
+async def load(path: str = "/docs") -> dict[str, httpx.Response]:
     """The page and the files that it references, by URL."""
     async with serving(MemoryStore()) as client:
-        page = await client.get("/docs")
-        loaded = {"/docs": page}
+        page = await client.get(path)
+        loaded = {path: page}
         for url in re.findall(r'(?:src|href)="([^"]+)"', page.text):
             loaded[url] = await client.get(str(page.url.join(url)))
         return loaded
@@ -34,6 +34,16 @@ def test_the_page_and_its_files_are_served_with_their_types(loaded: dict[str, ht
         "docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
         "docs/start.js": "text/javascript; charset=utf-8",
     }
+
+
+async def test_the_page_works_with_a_slash_at_the_end_of_its_path_too(loaded: dict[str, httpx.Response]) -> None:
+    with_slash = await load("/docs/")
+
+    assert set(with_slash) == {url.removeprefix("docs/").replace("/docs", "/docs/") for url in loaded}
+    assert sorted(answer.content for url, answer in with_slash.items() if url != "/docs/") == sorted(
+        answer.content for url, answer in loaded.items() if url != "/docs"
+    )
+    assert 'new URL("../openapi.json", document.currentScript.src)' in with_slash["start.js"].text
 
 
 def test_the_page_loads_nothing_from_other_hosts(loaded: dict[str, httpx.Response]) -> None:
@@ -67,7 +77,7 @@ def test_files_of_swagger_ui_are_cached_for_a_year_under_its_version(
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-@pytest.mark.parametrize("name", ["VERSION", "swagger-ui.js", "index.html", "..%2Fflask_swagger_ui.py", ""])
+@pytest.mark.parametrize("name", ["VERSION", "swagger-ui.js", "index.html", "..%2Fflask_swagger_ui.py"])
 async def test_other_files_are_not_found(name: str) -> None:
     async with serving(MemoryStore()) as client:
         answer = await client.get(f"/docs/{name}")

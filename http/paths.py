@@ -1,0 +1,58 @@
+"""The paths of requests: a prefix that a proxy does not strip, a slash at the end, and encoded slashes within ids."""
+
+import re
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+ENDS_WITH_SLASH = "trackd.ends_with_slash"  # in the scope of a request whose slash at the end was dropped
+SIGNIFICANT = re.compile(r"%(25|2[fF])")  # an encoded percent sign or slash
+
+
+def paths_of(path: str, prefix: str) -> frozenset[str]:
+    """The forms of a path that name the same endpoint, behind the prefix and without it."""
+    return frozenset(f"{before}{path}{after}" for before in ("", prefix) for after in ("", "/"))
+
+
+def path_parameter(value: str) -> str:
+    """The text of a parameter of a route, whose slashes and percent signs may be encoded as in `RoutePaths`."""
+    return value.replace("%2F", "/").replace("%25", "%")
+
+
+class RoutePaths:
+    """Hands requests on with the path that the routes have, in which encoded slashes are still encoded.
+
+    So `/profile/a%2Fevents` is the profile with the id `a/events`, and `/profile/a/events/` a list of events.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = self._with_route_path(scope)
+        await self._app(scope, receive, send)
+
+    def _with_route_path(self, scope: Scope) -> Scope:
+        path = _encoded_path(scope)
+        for prefix in (scope.get("root_path", ""), self._prefix):  # that of an outer application, and the setting
+            if prefix and path.startswith(f"{_encode(prefix)}/"):
+                path = path.removeprefix(_encode(prefix))
+        ends_with_slash = path.endswith("/") and path != "/"
+        if ends_with_slash:
+            path = path[:-1]
+        return {**scope, "path": path, "root_path": "", ENDS_WITH_SLASH: ends_with_slash}
+
+
+def _encoded_path(scope: Scope) -> str:
+    """The path with `%2F` and `%25` for slashes and percent signs that were encoded."""
+    path: str = scope["path"]
+    raw = scope.get("raw_path", b"").decode("latin-1")
+    if "%" in raw and unquote(raw) == path:  # an outer application may have changed one of them alone
+        return unquote(SIGNIFICANT.sub(lambda match: f"%25{match[1].upper()}", raw))
+    return _encode(path)
+
+
+def _encode(path: str) -> str:
+    return path.replace("%", "%25")
