@@ -11,6 +11,7 @@ from typing import Any
 from trackd.core.encoding import json_text
 from trackd.core.json_values import is_number
 from trackd.core.rules.operations import StepError, kind
+from trackd.core.times import read_time
 
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -52,12 +53,13 @@ def _boolean(value: Any) -> bool:
 CONVERSIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "number": (_number, "a number"),
     "text": (_text, "a text"),
+    "time": (read_time, "a time"),
     "boolean": (_boolean, "true or false"),
 }
 
 
 def converted(value: Any, to: str) -> Any:
-    """The value as a `number`, a `text` or a `boolean`. Raises StepError when it cannot be made one."""
+    """The value as a `number`, a `text`, a `time` or a `boolean`. Raises StepError when it cannot be made one."""
     convert, name = CONVERSIONS[to]
     try:
         return convert(value)

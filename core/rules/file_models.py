@@ -12,7 +12,7 @@ Operation = Literal[
 ]
 
 
-Conversion = Literal["number", "text", "boolean"]
+Conversion = Literal["number", "text", "time", "boolean"]
 
 
 def _as_list(value: Any) -> Any:
