@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from trackd.http.body import GZIP_MAGIC
 from trackd.http.errors import HttpError, invalid
 
 Place = tuple[str | int, ...]
@@ -19,7 +20,6 @@ ESCAPED = re.compile(
 SURROGATE = re.compile("[\ud800-\udfff]")
 ENCODED_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 REPLACEMENT = b"fffd"
-GZIP_MAGIC = b"\x1f\x8b"
 MAX_VALUES = 10_000  # that are searched: a body may have half a million
 END = None, None
 MAX_PLACE, MAX_KEY = 16, 64  # keys of a place that is shown, characters of a key: clients choose them

@@ -18,7 +18,8 @@ from trackd.core.source_changes import AddSource, EditSource, RemoveSource, Sour
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import json_answer
 from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
-from trackd.http.body import Headers, check_content_type, check_nesting, read_body
+from trackd.http.body import Headers, check_nesting, read_body
+from trackd.http.content_types import check_content_type
 from trackd.http.errors import aborted, conflict, invalid, not_found
 from trackd.http.json_text import readable_json
 from trackd.storage.store import Reads

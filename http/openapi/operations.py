@@ -22,8 +22,8 @@ SEARCH = (
     f"{PAGES} A search reads at most 10,000 documents for a page: it may be short or empty and still have a `next`."
 )
 TRACKING = """Resolves the profile of the events, applies them to it and stores them. Use `profile.id` of the answer in
-the next call. A call without an answer, or with 503, can be sent again. `Content-Encoding: gzip` is accepted, and so is
-JSON without a content type."""
+the next call. A call without an answer, or with 503, can be sent again. `Content-Encoding: gzip` is accepted, and so
+are JSON without a content type, and forms with the JSON in a field `payload` or `data`."""
 
 ID_OF_FIRST = "/result/0/id"
 

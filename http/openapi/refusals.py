@@ -26,7 +26,9 @@ REFUSALS = {
     "TooSlow": Refusal(408, "The request was still incomplete after `limits.request_timeout_s`."),
     "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
     "Unsupported": Refusal(
-        415, "The content type is not JSON or plain text, or the content encoding is neither gzip nor identity."
+        415,
+        "The content type is not JSON or plain text, its charset is not UTF-8, "
+        "or the content encoding is neither gzip nor identity.",
     ),
     "Invalid": Refusal(422, "Not JSON, or values missing, unknown or of the wrong type.", answer=Faults),
     "RateLimited": Refusal(429, "The source sends more calls than its rate limit allows.", headers=("Retry-After",)),

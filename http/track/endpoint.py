@@ -16,11 +16,13 @@ from trackd.actors.messages import Aborted, Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
-from trackd.http.body import Headers, check_content_type, check_nesting, read_body
+from trackd.http.body import Headers, check_nesting, read_body
+from trackd.http.content_types import check_content_type
 from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
 from trackd.http.paths import paths_of
 from trackd.http.track.answer import answer_body
 from trackd.http.track.decoding import decode
+from trackd.http.track.form import json_of_call
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
 
@@ -99,8 +101,8 @@ class TrackEndpoint:
 
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers: Headers = dict(scope["headers"])
-        check_content_type(headers)
-        body = await read_body(headers, receive, self._limits.max_body_bytes)
+        check_content_type(headers, forms=True)
+        body = json_of_call(headers, await read_body(headers, receive, self._limits.max_body_bytes))
         return self.submit(scope.get("client"), headers, body)
 
     def submit(self, client: Client | None, headers: Headers, body: bytes) -> PendingCall:

@@ -1,4 +1,4 @@
-"""Text of clients over a real socket: half an emoji anywhere in a body, marks and charsets."""
+"""Text of clients over a real socket: half an emoji anywhere in a body, marks, charsets, forms."""
 
 import gzip
 import json
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.http.error_requests import JSON, ask
+from tests.http.error_requests import JSON, ask, refusal
 from tests.http.server.track_requests import chunked, connection_to_server, post
 from tests.support.payloads import SOURCE_ID
 from tests.support.serving import serving
+from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 
@@ -134,3 +135,33 @@ async def test_a_byte_order_mark_is_skipped() -> None:
         {"content": body, "headers": JSON}, {"content": body}, {"content": gzip.compress(body), "headers": JSON | gz}
     )
     assert [answer.status_code for answer in answers] == [200] * 3
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "urlencoded": {"data": {"payload": json.dumps(CALL)}},
+    "a field of another name": {"data": {"data": json.dumps(CALL), "z": "1"}},
+    "multipart": {"data": {"z": "1"}, "files": {"payload": (None, json.dumps(CALL))}},
+    "a file": {"files": {"data": ("blob", json.dumps(CALL), "application/json")}},
+    "JSON of curl -d": {"content": json.dumps(CALL), "headers": {"content-type": "application/x-www-form-urlencoded"}},
+    "text/json": {"content": json.dumps(CALL), "headers": {"content-type": 'text/json; charset="UTF-8"'}},
+}
+
+
+async def test_forms_and_further_content_types_are_taken(store: MemoryStore) -> None:
+    answers = await ask(*FORMS.values(), store=store)
+    assert [answer.status_code for answer in answers] == [200] * len(FORMS)
+    assert [event.id for event in store.events] == ["e-1"]
+
+
+async def test_a_form_may_be_as_large_as_any_body() -> None:
+    large: dict[str, Any] = {"data": {"payload": json.dumps(CALL | {"context": {"text": "x" * 2_000}})}}
+    settings = Settings(limits=Limits(max_body_bytes=2_000))
+    assert "2000 bytes" in await refusal(413, large, settings=settings)
+    large["files"] = {"z": ("z", "", "text/plain")}
+    assert "2000 bytes" in await refusal(413, large, settings=settings)
+
+
+async def test_another_charset_is_415_and_named() -> None:
+    body = json.dumps(CALL).encode("utf-16")
+    for content_type in ("application/json; charset=utf-16", "text/plain;charset=utf-16"):
+        assert "`utf-16`" in await refusal(415, {"content": body, "headers": {"content-type": content_type}})
