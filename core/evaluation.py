@@ -108,13 +108,14 @@ class Evaluation:
 
     def _event_document(self, event: TrackedEvent, plan: Plan) -> JsonObject:
         call = self._call
+        created = min(event.created, call.received)  # a client's clock may be ahead
         return {
             "id": event.id,
             "type": event.type,
             "properties": event.properties,
             "context": event.context,
             "tags": list(plan.tags),
-            "metadata": {"time": {"create": event.created, "insert": call.received}, "ip": call.ip},
+            "metadata": {"time": {"create": created, "insert": call.received}, "ip": call.ip},
         }
 
     def _session_document(self) -> JsonObject:

@@ -73,7 +73,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         TRACKING,
         body=TrackerPayload,
         example=examples.CALL,
-        headers={"Idempotency-Key": "Events without an id get one that is derived from it: a retry is recorded once."},
+        headers={
+            "Idempotency-Key": "Events without an id get one that is derived from it: a retry is recorded once.",
+            "x-timestamp": "When the client sent the call, by its own clock; see `sentAt` of the payload, which wins.",
+        },
         refuses=refusals.TRACK,
         links={
             "profile": "/profile/id",

@@ -9,7 +9,7 @@ from trackd.core.encoding import json_text, reencode
 from trackd.http.track.fast_payload import FastEvent
 from trackd.http.track.options import EventOptions, event_options, requests_profile
 from trackd.http.track.payload import EventPayload, Payload
-from trackd.http.track.times import event_time
+from trackd.http.track.times import EventTimes
 
 # The namespace of ids derived from a call. It must never change: retries would be stored twice.
 NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
@@ -25,16 +25,15 @@ def decode(
     origin: str | None = None,
     ip: str | None = None,
     user_agent: str | None = None,
+    sent: str | None = None,
 ) -> Track:
-    """The call of a payload. `received` is the timestamp of its arrival, `ip` the client's address."""
+    """The call of a payload. `received`: when it arrived; `ip`: the client's address; `sent`: its x-timestamp."""
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
-    session_id = payload.session.id
-    if session_id is None:
-        session_id = _session_id(payload, idempotency_key)
+    session_id = payload.session.id or _session_id(payload, idempotency_key)
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
     debug, profile_requested = defaults.debugger, requests_profile(payload.options)
-    events, notes = [], payload.notes
+    events, notes, times = [], payload.notes, EventTimes(received, payload.sent_at, sent)
     for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
@@ -45,7 +44,7 @@ def decode(
         own_id = event.id
         if own_id is None and idempotency_key is not None:
             own_id = _derived_id(payload.source.id, session_id, idempotency_key, position)
-        events.append(_event(event, own_id, options, received, notes.get(position, ())))
+        events.append(_event(event, own_id, options, times, notes.get(position, ())))
     return Track(
         number=number,
         source_id=payload.source.id,
@@ -63,23 +62,26 @@ def decode(
         profile_requested=profile_requested,
         debug=debug,
         log=defaults.logs,
-        notes=notes.get(None, ()),
+        notes=notes.get(None, ()) + times.notes,
     )
 
 
 def _event(
-    event: EventPayload | FastEvent, own_id: str | None, options: EventOptions, received: str, notes: tuple[str, ...]
+    event: EventPayload | FastEvent,
+    own_id: str | None,
+    options: EventOptions,
+    times: EventTimes,
+    notes: tuple[str, ...],
 ) -> TrackedEvent:
-    created = None
+    created = times.received
     if event.time is not None or event.metadata is not None:
-        created, note = event_time(event.time, event.metadata)
-        if note:
-            notes = (*notes, note)
+        created, time_notes = times.read(event.time, event.metadata)
+        notes += time_notes
     return TrackedEvent(
         id=own_id or new_id(),
         own_id=own_id is not None,
         type=event.type,
-        created=created or received,
+        created=created,
         properties=event.properties,
         context=event.context,
         properties_json=reencode(event.properties) if event.properties else "{}",

@@ -120,6 +120,7 @@ class TrackEndpoint:
 
     def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
         origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
+        sent = headers.get(b"x-timestamp")
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
@@ -128,6 +129,7 @@ class TrackEndpoint:
             origin=origin.decode(errors="replace") if origin is not None else None,
             ip=client[0] if client else None,
             user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
+            sent=sent.decode("latin-1") if sent is not None else None,
         )
 
 

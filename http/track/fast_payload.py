@@ -6,7 +6,7 @@ A payload that is invalid or unusual is left to `payload.py`, which accepts ever
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from trackd.core.documents import JsonObject
 from trackd.http.track.notes import NO_NOTES, Notes
@@ -42,6 +42,7 @@ class FastPayload(Struct, frozen=True):
     context: JsonObject = {}
     properties: JsonObject = {}
     options: JsonObject = {}
+    sent_at: Any = field(default=None, name="sentAt")
     notes: ClassVar[Notes] = NO_NOTES
 
 

@@ -105,6 +105,12 @@ class TrackerPayload(BaseModel):
     options: Object = Field(
         default_factory=dict, description="`saveEvent`, `saveSession`, `profile`, `debugger`, `logs`: true or false."
     )
+    sent_at: Any = Field(
+        None,
+        alias="sentAt",
+        description="When the client sent this, by its own clock, in the forms of `time`: if that clock is more than a "
+        "minute wrong, the times of the events are corrected. Wins over the header `x-timestamp`.",
+    )
     _notes: Notes = PrivateAttr(NO_NOTES)
 
     @property

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.core.person import NO_RULES, REVENUE, Person, messages, rules, statuses
 from tests.support.making import Make
@@ -184,3 +185,29 @@ def test_rules_read_event_session_source_and_the_profile_as_earlier_rules_left_i
 
 properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))
 events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consent", "other"]), properties), max_size=4)
+
+
+def test_rules_and_segments_see_no_event_later_than_its_arrival(make: type[Make]) -> None:
+    created = "event.metadata.time.create"
+    steps = [
+        {"target": "traits.private.last", "op": "max", "from": created},
+        {"target": "traits.private.first", "op": "min", "from": created},
+        {"target": "traits.private.set", "from": created},
+        {"target": "traits.private.all", "op": "append", "from": created},
+    ]
+    later = {"name": "later", "event": "t", "when": f"{created} > event.metadata.time.insert", "steps": steps}
+    segment = {"name": "Future", "when": f"{created} > '2027'"}
+    person = Person()
+    content = rules(rule=[{"name": "times", "event": "t", "steps": steps}, later], segment=[segment])
+    times = ["2031-01-01T00:00:00.000000Z", "2025-01-01T00:00:00.000000Z"]
+
+    decision = person.send(make.call(events=[replace(make.event(), created=time) for time in times]), content)
+
+    assert person.doc["traits"]["private"] == {
+        "last": make.now,
+        "first": times[1],
+        "set": times[1],
+        "all": [make.now, times[1]],
+    }
+    assert person.doc["segments"] == []
+    assert [event.created for event in decision.changes.events] == times
