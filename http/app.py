@@ -109,7 +109,10 @@ class TrackDispatch:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in self._track.paths and scope["method"] == "POST":
+        is_track = scope["type"] == "http" and scope["path"] in self._track.paths
+        if is_track and scope["method"] == "POST":
             await self._track(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return
+        if is_track and scope["method"] != "OPTIONS":
+            self._track.tally.request_refused(405)
+        await self._app(scope, receive, send)

@@ -35,7 +35,7 @@ STATUS = {
     Reason.CONTENDED: 503,
     Reason.TIMED_OUT: 503,
 }
-CALL_STATUSES = sorted({200, 413, 415, 422, 500, *STATUS.values()})  # of /track
+CALL_STATUSES = sorted({200, 400, 405, 408, 413, 415, 422, 431, 500, *STATUS.values()})  # of /track
 DETAIL = {
     Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
     Reason.DISABLED_SOURCE: "Event source disabled.",

@@ -14,7 +14,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.calls: defaultdict[int, int] = defaultdict(int)
-        """Calls of `/track`, by status code."""
+        """Calls of `/track` and requests that their connection refused, by status code."""
         self.call_seconds = Histogram(SECONDS)
         self.events: defaultdict[tuple[str, EventOutcome], int] = defaultdict(int)
         """Events of answered calls, by source id and outcome."""
@@ -33,3 +33,7 @@ class Tally:
     def call_answered(self, status: int, seconds: float) -> None:
         self.calls[status] += 1
         self.call_seconds.observe(seconds)
+
+    def request_refused(self, status: int) -> None:
+        """Count a request that is no complete call, so that it has no duration of a call."""
+        self.calls[status] += 1

@@ -53,7 +53,11 @@ class TrackdCollector(Collector):
 
     def _calls(self) -> Iterator[Metric]:
         tally = self._tracker.tally
-        calls = CounterMetricFamily("trackd_calls", "Calls of /track that were answered.", labels=["status"])
+        calls = CounterMetricFamily(
+            "trackd_calls",
+            "Answered calls of /track, and requests that were refused before they were complete.",
+            labels=["status"],
+        )
         for status, number in sorted({**dict.fromkeys(CALL_STATUSES, 0), **tally.calls}.items()):
             calls.add_metric([str(status)], number)
         yield calls

@@ -19,10 +19,12 @@ from trackd.http.errors import (
     too_slow,
     upgrade_with_body,
 )
+from trackd.http.middleware import cors_headers
 from trackd.http.server.answer_writer import AnswerWriter
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
+from trackd.telemetry.tally import Tally
 
 MAX_HEAD_BYTES = 65_536
 MAX_PIPELINED = 1_000  # requests that wait for the answers to earlier requests of their connection
@@ -53,11 +55,14 @@ class Connection(HttpToolsProtocol):
     _queued_refusal: bytes | None = None  # sent after the answers to earlier requests
     _lingering_since: float | None = None
 
-    def __init__(self, budget: InboundBudget, request_timeout_s: int, errors: ErrorAnswers, **uvicorns: Any) -> None:
+    def __init__(
+        self, budget: InboundBudget, request_timeout_s: int, errors: ErrorAnswers, tally: Tally, **uvicorns: Any
+    ) -> None:
         super().__init__(**uvicorns)
         self._budget = budget
         self._request_timeout_s = request_timeout_s
         self._errors = errors
+        self._tally = tally
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -225,7 +230,8 @@ class Connection(HttpToolsProtocol):
             return
         if faulty is not None:
             self._abandon(faulty)
-        refusal = self._encode(error)
+        self._tally.request_refused(error.status_code)
+        refusal = self._encode(error, faulty)
         if has_earlier:
             self._queued_refusal = refusal
         else:
@@ -239,16 +245,23 @@ class Connection(HttpToolsProtocol):
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()
 
-    def _encode(self, error: HTTPException) -> bytes:
+    def _encode(self, error: HTTPException, faulty: RequestResponseCycle | None) -> bytes:
         answer = self._errors.answer(error)
         headers = [
             *answer.raw_headers,
+            *self._cors_headers(faulty),
             (b"vary", b"Origin"),
             (b"x-process-time", b"%.6f" % (self.loop.time() - self._began)),
             (b"connection", b"close"),
         ]
         lines = [b"%s: %s\r\n" % header for header in headers]
         return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", answer.body])
+
+    def _cors_headers(self, faulty: RequestResponseCycle | None) -> list[tuple[bytes, bytes]]:
+        """Without them a page cannot read the refusal. Empty when the header `Origin` has not arrived."""
+        headers = faulty.scope["headers"] if faulty is not None else self.headers if self._is_receiving else ()
+        origins = [value for name, value in headers if name == b"origin"]
+        return cors_headers(origins[-1]) if origins else []
 
     def _send_refusal(self, refusal: bytes) -> None:
         """Send it, then read and discard until the client closes too or `LINGER_S` have passed."""

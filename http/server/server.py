@@ -48,6 +48,7 @@ class Server(uvicorn.Server):
             InboundBudget(limits.max_arriving_bytes),
             limits.request_timeout_s,
             app.errors,
+            app.track.tally,
         )
         config = uvicorn.Config(
             app.asgi,

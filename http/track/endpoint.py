@@ -54,7 +54,7 @@ class TrackEndpoint:
         root_path: str = "",
     ) -> None:
         self._tracker = tracker
-        self._tally = tracker.tally
+        self.tally = tracker.tally
         self._limits = limits
         self._errors = errors
         self._now = now or Clock()
@@ -79,10 +79,10 @@ class TrackEndpoint:
         except Exception as error:
             refusal, fault = self._errors.fault(), error
         else:
-            self._tally.call_answered(200, time.perf_counter() - began)
+            self.tally.call_answered(200, time.perf_counter() - began)
             await _send(send, body)
             return
-        self._tally.call_answered(refusal.status_code, time.perf_counter() - began)
+        self.tally.call_answered(refusal.status_code, time.perf_counter() - began)
         await refusal(scope, receive, send)
         if fault is not None:
             raise fault  # the client has its answer: the ASGI server logs the traceback
@@ -115,7 +115,7 @@ class TrackEndpoint:
     def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
         """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""
         body, seconds = answer_body(answer), time.perf_counter() - pending.began
-        self._tally.call_answered(200, seconds)
+        self.tally.call_answered(200, seconds)
         return body, seconds
 
     def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:

@@ -1,0 +1,109 @@
+"""Refusals of a connection: each is counted once, and can be read by the page that sent the request."""
+
+import asyncio
+import re
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http.server.track_requests import call, chunked, new_store, post
+from tests.support.raw_http import connected, statuses
+from tests.support.serving import serving
+from trackd.config.settings import Limits, Server, Settings
+
+ORIGIN = "https://shop.example"
+SETTINGS = Settings(server=Server(drain_ms=0), limits=Limits(request_timeout_s=1, max_arriving_bytes=500_000))
+HEAD = f"POST /track HTTP/1.1\r\nOrigin: {ORIGIN}\r\nHost: x\r\n".encode()  # the parser keeps the last line back
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+COMPLETE = [post(call()), post(call(), f"Origin: {ORIGIN}"), chunked(call())]
+# What a client sends, with the status of the refusal and whether the origin was known by then.
+REFUSED = {
+    "not HTTP": (b"not HTTP\r\n\r\n", 400, False),
+    "a TLS handshake": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, False),
+    "another version": (b"GET / HTTP/9.9\r\n\r\n", 400, False),
+    "no path": (b"CONNECT a:443 HTTP/1.1\r\n\r\n", 400, False),
+    "a bad header": (HEAD + b"a b: c\r\n\r\n", 400, True),
+    "a bad chunk": (CHUNKED + b"no number\r\n", 400, True),
+    "a bad chunk later": (CHUNKED + b"1\r\n{\r\nno number\r\n", 400, True),
+    "an upgrade with a body": (HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}", 400, True),
+    "nothing but a byte": (b"P", 408, False),
+    "half a head": (HEAD, 408, True),
+    "half a body": (HEAD + b"Content-Length: 9\r\n\r\n{}", 408, True),
+    "half a body of a usual call": (post(call())[:-1], 408, False),
+    "a long head": (HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),
+    "a long target": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 431, False),
+    "a long body": (HEAD + b"Content-Length: 900000\r\n\r\n" + b" " * 600_000, 503, True),
+}
+UNANSWERED = [b"", HEAD + b"Content-Length: 9\r\n\r\n{}"]  # their clients leave
+
+
+async def refusal(url: str, sent: bytes) -> tuple[int, dict[str, str]]:
+    """The status and the headers of the only answer."""
+    async with connected(url) as connection:
+        await connection.send(sent)
+        received = await connection.rest()
+    [status] = statuses(received)
+    head = received.partition(b"\r\n\r\n")[0].decode()
+    return status, dict(line.split(": ", 1) for line in head.splitlines()[1:])
+
+
+async def counted(client: httpx.AsyncClient) -> dict[str, int]:
+    page = (await client.get("/metrics")).text
+    found = re.findall(r'^trackd_calls_total\{status="(\d+)"\} (\d+)', page, re.MULTILINE)
+    return {status: int(number) for status, number in found if int(number)}
+
+
+async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() -> None:
+    async with serving(new_store(), SETTINGS, admin=True) as client:
+        url = str(client.base_url)
+        answers = await asyncio.gather(*(refusal(url, sent) for sent, _, _ in REFUSED.values()))
+        expected = Counter(str(status) for _, status, _ in REFUSED.values())
+        assert await counted(client) == expected
+        for sent in UNANSWERED:
+            async with connected(url) as connection:
+                await connection.send(sent)
+        assert await counted(client) == expected
+    for (name, (_, status, origin_known)), (found, headers) in zip(REFUSED.items(), answers, strict=True):
+        assert found == status, name
+        assert headers.get("access-control-allow-origin") == (ORIGIN if origin_known else None), name
+        assert headers.get("access-control-allow-credentials") == ("true" if origin_known else None), name
+        assert headers["vary"] == "Origin", name
+
+
+@pytest.mark.parametrize("complete", COMPLETE)
+async def test_calls_before_a_refusal_are_counted_as_they_were_answered(complete: bytes) -> None:
+    async with serving(new_store(), SETTINGS, admin=True) as client:
+        async with connected(str(client.base_url)) as connection:
+            await connection.send(complete, complete + b"not HTTP\r\n\r\n")
+            assert statuses(await connection.rest()) == [200, 200, 400]
+        assert await counted(client) == {"200": 2, "400": 1}
+
+
+async def test_requests_that_wait_behind_too_many_others_are_refused_and_counted_once() -> None:
+    async with serving(new_store(), admin=True) as client:
+        async with connected(str(client.base_url)) as connection:
+            await connection.send(b"GET /healthcheck HTTP/1.1\r\n\r\n" * 2_000)
+            assert statuses(await connection.rest())[-1] == 503
+        assert await counted(client) == {"503": 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "status"),
+    [
+        ("GET", {}, 405),
+        ("PUT", {"content": call()}, 405),
+        ("POST", {"content": b" " * 2_000_000}, 413),
+        ("POST", {"content": b"x", "headers": {"content-type": "image/png"}}, 415),
+        ("POST", {"content": b"x"}, 422),
+        ("OPTIONS", {}, 200),
+    ],
+)
+async def test_refused_calls_are_counted_once_and_preflights_never(
+    method: str, more: dict[str, Any], status: int
+) -> None:
+    async with serving(new_store(), admin=True) as client:
+        for path in ("/track", "/track/"):
+            assert (await client.request(method, path, **more)).status_code == status
+        assert await counted(client) == ({} if status == 200 else {str(status): 2})
