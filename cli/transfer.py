@@ -1,11 +1,12 @@
-"""`trackd export`, `trackd import` and `trackd backup`: write a database to a file, and read it back."""
+"""`trackd export`, `trackd import` and `trackd backup`: write a database to files, and read it back."""
 
 import contextlib
 import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -17,10 +18,11 @@ from trackd.cli.progress import counted, progress_bar
 from trackd.core.times import read_time
 from trackd.storage.transfer.atomic_file import atomic_file
 from trackd.storage.transfer.backup import back_up
-from trackd.storage.transfer.exporting import Export
+from trackd.storage.transfer.exporting import EVERYTHING, Export, Part
+from trackd.storage.transfer.following import Follower
 from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
 from trackd.storage.transfer.importing import import_export
-from trackd.storage.transfer.records import RECORDS
+from trackd.storage.transfer.records import RECORDS, EventRecord, Record
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
@@ -36,19 +38,37 @@ def _checked_time(value: str | None) -> str | None:
         ) from None
 
 
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Only documents stored or changed since then; only with --table.", callback=_checked_time
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Only documents stored or last changed before then; only with --table.",
+        callback=_checked_time,
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write events as they arrive, until a signal: into DIR, a file for each hour or 100,000 events.",
+    ),
+]
+
+
 def export(
     table: Annotated[
         Table | None, typer.Option(help="Only this table.  [default: everything that `trackd import` reads]")
     ] = None,
     format: Annotated[Format, typer.Option(help="csv and parquet only with --table.")] = "jsonl",  # noqa: A002
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Only documents stored or changed since then; only with --table.",
-            callback=_checked_time,
-        ),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    follow: Folder = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.  [default: stdout]")
     ] = None,
@@ -56,30 +76,85 @@ def export(
     config: ConfigFile = None,
 ) -> None:
     """Write the database, or one table, to a file or to stdout, also while the server runs."""
-    if table is None and format != "jsonl":
-        raise typer.BadParameter(f"{format} needs --table.", param_hint="'--format'")
-    if table is None and since is not None:
-        raise typer.BadParameter("needs --table.", param_hint="'--since'")
+    _check_options(table, format, since, until, follow, output)
     path = _database(db, config)
     if format == "parquet":
         check_parquet()
+    if follow is not None:
+        _follow(path, follow, format, since)
+        return
     _clean_up_on_sigterm()
     records = [record for record in RECORDS if record.table() == table]
+    part = Part(since, until)
     with Export(path) as source, _output(output, path, format) as file:
-        total = None if since else source.size(*records)
+        total = source.size(*records) if part == EVERYTHING else None
         with progress_bar(table or "export", total, output=file) as advance:
             for record in records:
-                if format == "jsonl":
-                    with contextlib.closing(source.documents(record, since)) as documents:
-                        file.writelines(counted(documents, advance))
-                else:
-                    write = write_csv if format == "csv" else write_parquet
-                    with contextlib.closing(source.rows(record, since)) as rows:
-                        write(record, counted(rows, advance), file)
+                _write_table(source, record, part, format, file, advance)
             if not records:
                 with contextlib.closing(source.lines()) as lines:
                     file.writelines(counted(lines, advance))
         file.flush()
+
+
+def _check_options(
+    table: Table | None,
+    format: Format,  # noqa: A002
+    since: str | None,
+    until: str | None,
+    follow: Path | None,
+    output: Path | None,
+) -> None:
+    """Raises BadParameter for options that exclude each other."""
+    if follow is not None:
+        if table not in (None, "event"):
+            raise typer.BadParameter(f"only events can be followed, not --table {table}.", param_hint="'--follow'")
+        if until is not None or output is not None:
+            raise typer.BadParameter("takes neither --until nor --output.", param_hint="'--follow'")
+    elif table is None:
+        if format != "jsonl":
+            raise typer.BadParameter(f"{format} needs --table.", param_hint="'--format'")
+        for option, value in {"--since": since, "--until": until}.items():
+            if value is not None:
+                raise typer.BadParameter("needs --table.", param_hint=f"'{option}'")
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("must be later than --since.", param_hint="'--until'")
+
+
+def _write_table(
+    source: Export,
+    record: type[Record],
+    part: Part,
+    format: Format,  # noqa: A002
+    file: BinaryIO,
+    advance: Callable[..., None],
+) -> None:
+    if format == "jsonl":
+        with contextlib.closing(source.documents(record, part)) as documents:
+            file.writelines(counted(documents, advance))
+    else:
+        write = write_csv if format == "csv" else write_parquet
+        with contextlib.closing(source.rows(record, part)) as rows:
+            write(record, counted(rows, advance), file)
+
+
+def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None:  # noqa: A002
+    """Print the path of each file when it is complete. A first signal completes the last file, a second one ends."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+
+    def write(source: Export, part: Part, file: BinaryIO) -> None:
+        _write_table(source, EventRecord, part, format, file, lambda done: None)
+
+    with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
+        for file in follower.files(stop):
+            typer.echo(file)
 
 
 def import_(

@@ -7,11 +7,12 @@ start, because events are only added and later numbers are not read; events that
 """
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
+from msgspec import Struct
 from sqlite_utils import Database
 
 from trackd.storage.sqlite.connection import DatabaseError, database_errors
@@ -23,6 +24,22 @@ from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, Event
 RANGE = 512
 # One SELECT with both aggregates would scan the whole table.
 FIRST_AND_LAST = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
+
+
+class Part(Struct, frozen=True):
+    """The part of a table that an export has, by default everything.
+
+    Rows that changed at `since` or later, and before `until`. Events are selected by number too: those after `after`,
+    up to `last`.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    after: int = 0
+    last: int = 2**63 - 1
+
+
+EVERYTHING = Part()
 
 
 class Export:
@@ -65,24 +82,33 @@ class Export:
             yield line_of(Header(FORMAT, VERSION, self._one(LAST_NUMBER))) + b"\n"
             for record in RECORDS:
                 counts[record.table()] = 0
-                for row in self._rows(record):
+                for row in self._rows(record, record.columns):
                     counts[record.table()] += 1
                     yield line_of(self._record(record, row)) + b"\n"
         yield line_of(End(counts)) + b"\n"
 
-    def documents(self, record: type[Record], since: str | None = None) -> Generator[bytes, None, None]:
-        """The documents of a table, one on each line, or those that changed since a time."""
-        for row in self.rows(record, since):
+    def documents(self, record: type[Record], part: Part = EVERYTHING) -> Generator[bytes, None, None]:
+        """The documents of a table, one on each line."""
+        for row in self.rows(record, part):
             document: Any = self._record(record, row)
             yield line_of(document.document) + b"\n"
 
-    def rows(self, record: type[Record], since: str | None = None) -> Generator[Row, None, None]:
-        """The rows of a table, with all columns of the record, or those that changed since a time."""
+    def rows(self, record: type[Record], part: Part = EVERYTHING) -> Generator[Row, None, None]:
+        """The rows of a table, with all columns of the record."""
         if record is EventRecord:
-            yield from self._events(since)
+            yield from self._events(EventRecord.columns, part)
         else:
             with self._one_moment():
-                yield from self._rows(record, *_changed(record, since))
+                yield from self._rows(record, record.columns, *_changed(record, part))
+
+    def new_events(self, part: Part) -> Generator[Row, None, None]:
+        """The number and the time of arrival of each event."""
+        yield from self._events(("number", "inserted"), part)
+
+    def last_number(self) -> int:
+        """The highest number that an event has or had."""
+        with database_errors(self._path):
+            return self._one(LAST_NUMBER)
 
     @contextlib.contextmanager
     def _one_moment(self) -> Iterator[None]:
@@ -91,22 +117,26 @@ class Export:
             yield
             self._db.execute("ROLLBACK")
 
-    def _rows(self, record: type[Record], where: str = "", *parameters: Any) -> Iterator[Row]:
-        columns = ", ".join(record.columns)
-        sql = f"SELECT {columns} FROM {record.table()} {where} ORDER BY {record.order}"
+    def _rows(
+        self, record: type[Record], columns: Sequence[str], where: str = "TRUE", *parameters: Any
+    ) -> Iterator[Row]:
+        sql = f"SELECT {', '.join(columns)} FROM {record.table()} WHERE {where} ORDER BY {record.order}"
         rows: Iterator[Row] = self._db.execute(sql, parameters)
         return rows
 
-    def _events(self, since: str | None) -> Iterator[Row]:
-        where, *changed = _changed(EventRecord, since)
-        in_range = f"{where or 'WHERE TRUE'} AND number > ? AND number <= ?"
+    def _events(self, columns: Sequence[str], part: Part) -> Iterator[Row]:
+        where, *changed = _changed(EventRecord, part)
+        in_range = f"{where} AND number > ? AND number <= ?"
         with database_errors(self._path):
             first, last = self._db.execute(FIRST_AND_LAST).fetchone()
-        for before in range(first - 1, last, RANGE) if last else ():
+        if last is None:
+            return
+        last = min(last, part.last)
+        for before in range(max(first - 1, part.after), last, RANGE):
             last_of_range = min(before + RANGE, last)
             with database_errors(self._path):
                 rows = list(
-                    self._rows(EventRecord, in_range, *changed, before, last_of_range)
+                    self._rows(EventRecord, columns, in_range, *changed, before, last_of_range)
                 )  # all of them: this ends the read transaction
             yield from rows
 
@@ -130,5 +160,8 @@ class Export:
         return value
 
 
-def _changed(record: type[Record], since: str | None) -> tuple[str, ...]:
-    return ("",) if since is None else (f"WHERE {record.changed} >= ?", since)
+def _changed(record: type[Record], part: Part) -> tuple[str, ...]:
+    """A condition of SQL, and its parameters."""
+    bounds = {">=": part.since, "<": part.until}
+    given = {operator: time for operator, time in bounds.items() if time is not None}
+    return " AND ".join(["TRUE", *(f"{record.changed} {operator} ?" for operator in given)]), *given.values()

@@ -34,13 +34,15 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table")
     """One row of a table.
 
     `columns` are those of a row. `order` is SQL for the order of the rows, `changed` SQL for the time of a row's last
-    change, `links` are the columns that hold numbers of events.
+    change. `links` are the columns that chain events, `times` and `json` those whose text is a time or JSON.
     """
 
     columns: ClassVar[tuple[str, ...]]
     order: ClassVar[str]
     changed: ClassVar[str] = "NULL"
     links: ClassVar[frozenset[str]] = frozenset()
+    times: ClassVar[frozenset[str]] = frozenset()
+    json: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def table(cls) -> str:
@@ -61,6 +63,7 @@ class ProfileRecord(Record, frozen=True, tag="profile"):
     order: ClassVar = "rowid"
     changed: ClassVar = "json_extract(doc, '$.metadata.time.update')"
     links: ClassVar = frozenset({"last_event"})
+    json: ClassVar = frozenset({"doc"})
 
     document: Raw
     revision: Count
@@ -92,6 +95,8 @@ class SessionRecord(Record, frozen=True, tag="session"):
     columns: ClassVar = ("id", "profile_id", "inserted", "updated", "context", "properties")
     order: ClassVar = "rowid"
     changed: ClassVar = "updated"
+    times: ClassVar = frozenset({"inserted", "updated"})
+    json: ClassVar = frozenset({"context", "properties"})
 
     document: SessionDocument
 
@@ -124,7 +129,9 @@ class EventRecord(Record, frozen=True, tag="event"):
     columns: ClassVar = event_chain.COLUMNS
     order: ClassVar = "number"
     changed: ClassVar = "inserted"
-    links: ClassVar = frozenset({"number", "previous"})
+    links: ClassVar = frozenset({"previous"})
+    times: ClassVar = frozenset({"created", "inserted"})
+    json: ClassVar = frozenset({"properties", "context", "config", "tags", "reasons"})
 
     number: Number
     previous: Number | None

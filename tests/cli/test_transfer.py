@@ -112,7 +112,7 @@ def test_a_table_is_written_in_each_format(trackd: Trackd, db: Path) -> None:
     }
 
 
-def test_since_takes_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
+def test_since_and_until_take_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
     execute(db, "UPDATE event SET inserted = '2020-01-02T03:04:05.000000Z' WHERE type != 'd'")
     for since, events in {
         "2020-01-02": 5,
@@ -123,6 +123,9 @@ def test_since_takes_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
         "2999-001": 0,
     }.items():
         assert len(done(trackd("export", "--table", "event", "--since", since)).splitlines()) == events, since
+        assert len(done(trackd("export", "--table", "event", "--until", since)).splitlines()) == 5 - events, since
+    between = ["--since", "2020-01-02", "--until", "2020-01-03"]
+    assert len(done(trackd("export", "--table", "event", *between)).splitlines()) == 4
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,8 @@ def test_since_takes_a_date_or_a_time(trackd: Trackd, db: Path) -> None:
     [
         (["--format", "csv"], "csv needs --table."),
         (["--since", "2026-01-01"], "needs --table."),
+        (["--until", "2026-01-01"], "needs --table."),
+        (["--table", "event", "--since", "2026-01-01", "--until", "2026-01-01"], "must be later than --since."),
         (["--table", "event", "--since", "yesterday"], "'yesterday' is not a time: write it as 2026-01-31 or"),
         (["--table", "event", "--since", "0001-01-01T00:00:00+14:00"], "is not a time"),
         (["--table", "source"], "'source' is not one of"),

@@ -23,7 +23,7 @@ from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import chained
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.transfer.exporting import RANGE, Export
+from trackd.storage.transfer.exporting import RANGE, Export, Part
 from trackd.storage.transfer.records import RECORDS, EventRecord, ProfileRecord, SessionRecord
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -180,13 +180,13 @@ def test_an_empty_database_is_exported_and_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "table"), [(ProfileRecord, "profile"), (SessionRecord, "session"), (EventRecord, "event")]
 )
-def test_an_export_can_be_limited_to_documents_that_were_stored_or_changed_since_a_time(
+def test_an_export_can_be_limited_to_documents_that_were_stored_or_changed_in_a_time(
     stored: Path, record: type[Any], table: str
 ) -> None:
     later = "2026-03-01T00:00:00.000000Z"
     with Export(stored) as export:
-        assert len(list(export.rows(record, "2026-01-31T12:00:00.000000Z"))) == len(contents(stored)[table])
-        assert list(export.rows(record, later)) == []
+        assert len(list(export.rows(record, Part("2026-01-31T12:00:00.000000Z")))) == len(contents(stored)[table])
+        assert list(export.rows(record, Part(later))) == []
     changes = {
         "profile": "UPDATE profile SET doc = json_set(doc, '$.metadata.time.update', ?) WHERE id = 'B'",
         "session": "UPDATE session SET updated = ? WHERE id = 'SB'",
@@ -195,7 +195,12 @@ def test_an_export_can_be_limited_to_documents_that_were_stored_or_changed_since
     execute(stored, changes[table], later)
 
     with Export(stored) as export:
-        assert len(list(export.documents(record, later))) == 1
+        changed = list(export.documents(record, Part(later)))
+        others = list(export.documents(record, Part(until=later)))
+        assert len(changed) == 1
+        assert changed + others != changed
+        assert sorted(changed + others) == sorted(export.documents(record))
+        assert list(export.documents(record, Part(later, later))) == []
 
 
 def test_json_that_another_tool_stored_on_several_lines_is_exported_on_one(tmp_path: Path, stored: Path) -> None:
