@@ -71,6 +71,8 @@ def try_rules(
     if isinstance(decision, Rejected):
         typer.echo("\n".join(rejection_lines(decision)))
         return
+    for note in call.notes:
+        typer.echo(f"note        {note}")
     reports = {id(report.event): report for report in decision.reports}
     for position, sent in enumerate(call.events, 1):
         for line in event_lines(position, reports.get(id(sent)) or EventReport(sent)):

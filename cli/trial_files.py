@@ -16,6 +16,7 @@ from trackd.core.profile_document import new_profile
 from trackd.core.rules.draft import json_size
 from trackd.http.errors import HttpError
 from trackd.http.json_text import replace_lone_surrogates
+from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 
@@ -33,7 +34,7 @@ def read_call(path: Path, source_id: str | None, user_agent: str | None, now: st
     if source_id is not None:
         payload["source"] = {"id": source_id}
     try:
-        parsed = PayloadParser(limits.max_events).parse(json.dumps(payload).encode())
+        parsed = PayloadParser(limits.max_events, BlockedIds(limits.blocked_ids)).parse(json.dumps(payload).encode())
         return decode(parsed, number=1, received=now, user_agent=user_agent)
     except HttpError as error:
         raise CommandError(f"{path}: {_first_fault(error.detail)}.") from None

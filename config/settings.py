@@ -6,9 +6,19 @@ A setting is named `group.name`. In the file it is `name` in the table `[group]`
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+PLACEHOLDERS = "undefined, null, none, nan, true, false, [object Object], anonymous, guest, 0, -1"
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
+
+
+Words = Annotated[str, BeforeValidator(_joined)]
+"""Texts separated by commas; a list of texts is taken too."""
 
 ROOT_PATH = re.compile(r"(/[^/?#%\\\s]+)*")
 
@@ -64,6 +74,10 @@ class Limits(Group):
     max_body_bytes: int = Field(1_048_576, ge=1024, le=1 << 30, description="Largest body of a call, after decoding.")
     max_events: int = Field(1_000, ge=1, le=100_000, description="Most events in one call.")
     max_nesting: int = Field(64, ge=8, le=128, description="Deepest nesting of a call's JSON.")
+    blocked_ids: Words = Field(
+        PLACEHOLDERS,
+        description="Ids that count as none, comma-separated, in any case; 0 stands for the nil UUID and the like too.",
+    )
     max_session_bytes: int = Field(
         262_144, ge=1024, le=1 << 30, description="Largest context and properties of a session, as JSON."
     )

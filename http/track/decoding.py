@@ -26,6 +26,7 @@ def decode(
     ip: str | None = None,
     user_agent: str | None = None,
     sent: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Track:
     """The call of a payload. `received`: when it arrived; `ip`: the client's address; `sent`: its x-timestamp."""
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
@@ -33,7 +34,7 @@ def decode(
     defaults = event_options(payload.options, PLAIN)
     save_session = not event_payloads and defaults.save_session
     debug, profile_requested = defaults.debugger, requests_profile(payload.options)
-    events, notes, times = [], payload.notes, EventTimes(received, payload.sent_at, sent)
+    events, payload_notes, times = [], payload.notes, EventTimes(received, payload.sent_at, sent)
     for position, event in enumerate(event_payloads):
         options = defaults
         if event.options:
@@ -44,7 +45,7 @@ def decode(
         own_id = event.id
         if own_id is None and idempotency_key is not None:
             own_id = _derived_id(payload.source.id, session_id, idempotency_key, position)
-        events.append(_event(event, own_id, options, times, notes.get(position, ())))
+        events.append(_event(event, own_id, options, times, payload_notes.get(position, ())))
     return Track(
         number=number,
         source_id=payload.source.id,
@@ -62,7 +63,7 @@ def decode(
         profile_requested=profile_requested,
         debug=debug,
         log=defaults.logs,
-        notes=notes.get(None, ()) + times.notes,
+        notes=payload_notes.get(None, ()) + notes + times.notes,
     )
 
 

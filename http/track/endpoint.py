@@ -21,12 +21,14 @@ from trackd.http.content_types import check_content_type
 from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
 from trackd.http.paths import paths_of
 from trackd.http.track.answer import answer_body
+from trackd.http.track.blocked_ids import BlockedIds, blocked_note
 from trackd.http.track.decoding import decode
 from trackd.http.track.form import json_of_call
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
 
 MAX_KEY_LENGTH = 255
+NO_NOTES: tuple[str, ...] = ()
 Client = tuple[str, int]  # its address and port
 PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
 
@@ -58,7 +60,8 @@ class TrackEndpoint:
         self._limits = limits
         self._errors = errors
         self._now = now or Clock()
-        self._parser = PayloadParser(limits.max_events)
+        self._blocked_ids = BlockedIds(limits.blocked_ids)
+        self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self.paths = paths_of("/track", root_path)
 
     @property
@@ -121,15 +124,20 @@ class TrackEndpoint:
     def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
         origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
         sent = headers.get(b"x-timestamp")
+        key, notes = _idempotency_key(headers), NO_NOTES
+        if key is not None and key in self._blocked_ids:
+            notes = (blocked_note("The Idempotency-Key", key),)
+            key = None
         return decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
             received=self._now(),
-            idempotency_key=_idempotency_key(headers),
+            idempotency_key=key,
             origin=origin.decode(errors="replace") if origin is not None else None,
             ip=client[0] if client else None,
             user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
             sent=sent.decode("latin-1") if sent is not None else None,
+            notes=notes,
         )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trackd.core.documents import JsonObject
+from trackd.http.track.blocked_ids import NO_BLOCKED_IDS, BlockedIds
 from trackd.http.track.notes import NO_NOTES, Notes
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -49,17 +50,17 @@ class FastPayload(Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(FastPayload)
 
 
-def fast_payload(body: bytes) -> FastPayload | None:
+def fast_payload(body: bytes, blocked_ids: BlockedIds = NO_BLOCKED_IDS) -> FastPayload | None:
     """The parsed payload, or None when only `payload.py` can parse it or find its faults."""
     try:
         body.decode()  # the decoder does not check the encoding of fields that it ignores
         payload = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    ids = [payload.source.id, payload.session.id, *[event.id for event in payload.events if event.id is not None]]
+    ids = [payload.session.id, *[event.id for event in payload.events if event.id is not None]]
     if payload.profile is not None and payload.profile.id is not None:
         ids.append(payload.profile.id)
-    for text in ids:
+    for text in (payload.source.id, *ids):
         if text[0].isspace() or text[-1].isspace():  # `payload.py` strips them
             return None
-    return payload
+    return None if blocked_ids.any_of(ids) else payload

@@ -1,6 +1,6 @@
 """Notes on a payload: sentences for `debugging.logs` about what is changed before the call is decoded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from trackd.http.json_text import MAX_VALUES, Place, find_lone_surrogates, place_text
 
@@ -12,6 +12,14 @@ SHOWN_PLACES = 3
 UNSEARCHED = (
     f"Lone surrogates are replaced with U+FFFD: only the first {MAX_VALUES} values were searched for their places."
 )
+
+
+def with_notes(notes: Notes, more: Iterable[tuple[int | None, str]]) -> Notes:
+    """`notes` and more of them, each with the position of its event or None."""
+    result = dict(notes)
+    for position, note in more:
+        result[position] = (*result.get(position, ()), note)
+    return result
 
 
 def replacement_notes(body: bytes) -> Notes:

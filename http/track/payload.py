@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, NoReturn
 
 from annotated_types import MaxLen
@@ -13,16 +14,19 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     create_model,
 )
+from pydantic_core import PydanticCustomError
 
 from trackd.core.documents import JsonObject
 from trackd.core.encoding import json_text
 from trackd.http.errors import HttpError, invalid, too_large
 from trackd.http.json_text import readable_json
+from trackd.http.track.blocked_ids import NO_BLOCKED_IDS, BlockedIds, blocked_note
 from trackd.http.track.fast_payload import FastPayload, fast_payload
-from trackd.http.track.notes import NO_NOTES, Notes, replacement_notes
+from trackd.http.track.notes import NO_NOTES, Notes, replacement_notes, with_notes
 
 
 def _empty_object(value: Any) -> Any:
@@ -52,10 +56,9 @@ Id = Annotated[
 ]
 OptionalId = Annotated[
     Annotated[str, *TEXT_OR_NUMBER] | None,
-    AfterValidator(lambda text: text or None),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}),
 ]
-"""An empty or blank text is None."""
+"""None or empty: the client has no id."""
 Object = Annotated[
     dict[str, Any],
     BeforeValidator(_empty_object),
@@ -71,8 +74,21 @@ class Reference(BaseModel):
     id: Id
 
 
+def _not_blocked(session_id: str | None, info: ValidationInfo) -> str | None:
+    if session_id and info.context is not None and session_id in info.context:
+        raise PydanticCustomError(
+            "blocked_id",
+            "The session id is the placeholder {id} (limits.blocked_ids), which many visitors would share: "
+            "send one for each session, or an empty one to get one from the server",
+            {"id": repr(session_id)},
+        )
+    return session_id
+
+
 class SessionReference(BaseModel):
-    id: OptionalId = Field(description="Made by the client. Empty or null: the server makes one, which the answer has.")
+    id: Annotated[OptionalId, AfterValidator(_not_blocked)] = Field(
+        description="Made by the client. Empty or null: the server makes one, which the answer has."
+    )
 
 
 class ProfileReference(BaseModel):
@@ -122,16 +138,17 @@ Payload = TrackerPayload | FastPayload
 
 
 class PayloadParser:
-    """Parses the body of a call, which may have at most `max_events` events."""
+    """Parses the body of a call, which may have at most `max_events` events. Ids that are blocked are none."""
 
-    def __init__(self, max_events: int) -> None:
+    def __init__(self, max_events: int, blocked_ids: BlockedIds = NO_BLOCKED_IDS) -> None:
         self._max_events = max_events
+        self._blocked_ids = blocked_ids
         limited = Annotated[list[EventPayload], MaxLen(max_events)]
         self._model = create_model("TrackerPayload", __base__=TrackerPayload, events=(limited, ...))
 
     def parse(self, body: bytes) -> Payload:
         """Raises HttpError with all faults at once. All values of the payload can be written as JSON again."""
-        fast = fast_payload(body)
+        fast = fast_payload(body, self._blocked_ids)
         if fast is not None and len(fast.events) <= self._max_events:
             return fast
         return self.parse_general(body)
@@ -142,13 +159,26 @@ class PayloadParser:
         if b"NaN" in text or b"Infinity" in text:
             _refuse_constants(text)
         try:
-            payload = self._model.model_validate_json(text)
+            payload = self._model.model_validate_json(text, context=self._blocked_ids)
         except ValidationError as error:
             raise self._http_error(error) from None
         _refuse_large_numbers(payload)
-        if not body.endswith(text):
-            payload._notes = replacement_notes(body)
+        replaced = NO_NOTES if body.endswith(text) else replacement_notes(body)
+        payload._notes = with_notes(replaced, self._drop_blocked_ids(payload))
         return payload
+
+    def _drop_blocked_ids(self, payload: TrackerPayload) -> Iterator[tuple[int | None, str]]:
+        """Make ids that are empty or blocked None; yields the notes on them."""
+        payload.session.id = payload.session.id or None
+        profile = payload.profile
+        if profile is not None and profile.id is not None and (not profile.id or profile.id in self._blocked_ids):
+            if profile.id:  # clients that have no profile yet send an empty one
+                yield None, blocked_note("The profile id", profile.id)
+            profile.id = None
+        for position, event in enumerate(payload.events):
+            if event.id is not None and (not event.id or event.id in self._blocked_ids):
+                yield position, blocked_note("The event's own id", event.id)
+                event.id = None
 
     def _http_error(self, error: ValidationError) -> HttpError:
         faults = error.errors(include_url=False, include_context=False, include_input=False)

@@ -33,6 +33,7 @@ from trackd.core.documents import Source
 from trackd.http.body import check_nesting
 from trackd.http.rules_loading import load_rules
 from trackd.http.track.answer import answer_body
+from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
 from trackd.storage.sqlite.sources import Sources
@@ -110,7 +111,7 @@ async def in_process(db: Path, number: int = CALLS) -> list[Piece]:
     await tracker.start()
     batches = recorders[0].batches
     bodies = [body().replace("SESSION", f"s-{each % PROFILES}").encode() for each in range(number)]
-    parser = PayloadParser(settings.limits.max_events)
+    parser = PayloadParser(settings.limits.max_events, BlockedIds(settings.limits.blocked_ids))
 
     def to_call(payload: bytes) -> Track:
         check_nesting(payload, settings.limits.max_nesting)

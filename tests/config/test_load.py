@@ -250,3 +250,10 @@ def test_a_value_in_place_of_a_table_is_reported_even_if_a_flag_is_given(
 ) -> None:
     sentence = refusal(text, port=flag)
     assert sentence.startswith(f"The setting server = {value} (from some.toml) is not allowed: ")
+
+
+def test_the_blocked_ids_may_be_a_list_in_the_file() -> None:
+    assert load(file=written('[limits]\nblocked_ids = ["a", "b c"]')).settings.limits.blocked_ids == "a, b c"
+    assert load(file=written("[limits]\nblocked_ids = []")).settings.limits.blocked_ids == ""
+    assert load(file=written('[limits]\nblocked_ids = "a, b c"')).settings.limits.blocked_ids == "a, b c"
+    assert refusal("[limits]\nblocked_ids = [1]").startswith("The setting limits.blocked_ids = [1] (from some.toml)")

@@ -8,10 +8,13 @@ import schemathesis
 from hypothesis import strategies
 
 from tests.support.payloads import SOURCE_ID
+from trackd.config.settings import Limits
+from trackd.http.track.blocked_ids import BlockedIds
 
 Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
 
 SESSION_ID = "an existing session"
+BLOCKED = BlockedIds(Limits().blocked_ids)
 addresses = itertools.count()
 
 schemathesis.openapi.format(
@@ -45,6 +48,9 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
         source = body.get("source")
         if isinstance(source, dict) and _is_id(source.get("id")):
             source["id"] = SOURCE_ID  # calls of an unknown source would all be refused
+        session = body.get("session")
+        if isinstance(session, dict) and _is_id(session.get("id")) and str(session["id"]) in BLOCKED:
+            session["id"] = SESSION_ID
     if (
         operation in ("PUT /event-source/{id}", "PATCH /event-source/{id}")
         and isinstance(body, dict)

@@ -1,6 +1,7 @@
 """Contract 2.5 over a real socket: calls that are sent again, also those that keep no session."""
 
 import asyncio
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tests.support.database import rows
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
+from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.sources import Sources
@@ -130,3 +132,70 @@ async def test_a_call_without_a_session_is_refused(store: MemoryStore) -> None:
         ["body", "session"],
         ["body", "session", "id"],
     ]
+
+
+def logged(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(entry["type"], entry["message"]) for entry in answer["debugging"]["logs"]]
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    ["undefined", "null", "NaN", "[object Object]", "Guest", "'none'", 0, -1, "0000", "-", uuid.UUID(int=0)],
+)
+async def test_two_visitors_with_a_placeholder_for_a_session_id_do_not_become_one(
+    store: MemoryStore, placeholder: Any
+) -> None:
+    sent = placeholder if isinstance(placeholder, int) else str(placeholder)
+    body = payload("s", "a") | {"session": {"id": sent}}
+
+    async with serving(store) as client:
+        answers = [await client.post("/track", json=body) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    [fault] = answers[0].json()["detail"]
+    assert (fault["loc"], fault["type"]) == (["body", "session", "id"], "blocked_id")
+    assert "limits.blocked_ids" in fault["msg"]
+    assert store.profiles == {}
+
+
+async def test_a_placeholder_for_a_profile_id_is_none_also_for_a_source_with_permanent_profile_ids() -> None:
+    store = MemoryStore([Source(SOURCE_ID, "test", permanent_profile_id=True)])
+
+    async with serving(store) as client:
+        sent = [payload(session, "a", profile="undefined") for session in ("s-1", "s-2")]
+        answers = [(await client.post("/track", json=body)).json() for body in sent]
+
+    assert len(store.profiles) == 2
+    assert "undefined" not in store.profiles
+    why = "The profile id is the placeholder 'undefined' (limits.blocked_ids): it counts as absent."
+    assert [logged(answer) for answer in answers] == [[("warning", why)]] * 2
+
+
+async def test_events_with_a_placeholder_for_an_id_are_all_recorded(store: MemoryStore) -> None:
+    body = payload("s") | {"events": [{"type": "a", "id": "null"}, {"type": "a", "id": "-1"}]}
+
+    async with serving(store) as client:
+        answers = [(await client.post("/track", json=body)).json() for _ in range(2)]
+
+    assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1, 2], [3, 4]]
+    assert not {"null", "-1"} & {event.id for event in store.events}
+    assert [entry["event_id"] for entry in answers[0]["debugging"]["logs"]] == [event.id for event in store.events[:2]]
+
+
+async def test_an_idempotency_key_that_is_a_placeholder_counts_as_absent(store: MemoryStore) -> None:
+    async with serving(store) as client:
+        key = {"idempotency-key": "undefined"}
+        answers = [(await client.post("/track", json=payload("s", "a"), headers=key)).json() for _ in range(2)]
+
+    assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1], [2]]
+    why = "The Idempotency-Key is the placeholder 'undefined' (limits.blocked_ids): it counts as absent."
+    assert [logged(answer) for answer in answers] == [[("warning", why)]] * 2
+
+
+async def test_with_an_empty_list_of_blocked_ids_all_ids_are_taken(store: MemoryStore) -> None:
+    async with serving(store, Settings(limits=Limits(blocked_ids=""))) as client:
+        body = payload("undefined") | {"events": [{"type": "a", "id": "0"}]}
+        answers = [(await client.post("/track", json=body)).json() for _ in range(2)]
+
+    assert [answer["debugging"]["events"]["saved"] for answer in answers] == [1, 0]
+    assert list(store.sessions) == ["undefined"]

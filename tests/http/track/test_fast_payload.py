@@ -1,6 +1,7 @@
 """A fast payload equals the payload that pydantic's models parse; the others are left to the models."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
+from trackd.config.settings import Limits
 from trackd.core.json_values import same
 from trackd.http.errors import HttpError
+from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.fast_payload import fast_payload
 from trackd.http.track.payload import PayloadParser
 
-PARSER = PayloadParser(1000)
+BLOCKED = BlockedIds(Limits().blocked_ids)
+PARSER = PayloadParser(1000, BLOCKED)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
@@ -21,7 +25,22 @@ VALUES = st.recursive(
 )
 OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
 IDS = st.sampled_from(
-    ["s", " s", "s\u00a0", "\u2028", "\x1fs", "", "x" * 255, "x" * 256, "ü" * 255, "\U0001f600" * 256]
+    [
+        "s",
+        " s",
+        "s\u00a0",
+        "\u2028",
+        "\x1fs",
+        "",
+        "undefined",
+        "'NULL'",
+        "0-0",
+        "-1",
+        "x" * 255,
+        "x" * 256,
+        "ü" * 255,
+        "\U0001f600" * 256,
+    ]
 )
 ODD: st.SearchStrategy[object] = st.none() | st.just([]) | VALUES
 
@@ -54,7 +73,7 @@ def test_a_fast_payload_equals_the_payload_that_the_models_parse(sent: dict[str,
         body = json.dumps(sent, ensure_ascii=as_ascii).replace("Infinity", "1e999").encode()
     except UnicodeEncodeError:
         return
-    fast = fast_payload(body)
+    fast = fast_payload(body, BLOCKED)
     if fast is not None:
         read, model = to_builtins(fast), PARSER.parse_general(body).model_dump(by_alias=True)
         for one in (read, model):
@@ -69,6 +88,18 @@ def test_the_payloads_of_most_clients_are_fast() -> None:
     assert fast_payload(json.dumps(sent).encode()) is not None
     assert fast_payload(json.dumps(sent | more).encode()) is not None
     assert fast_payload(json.dumps(sent | {"profile": None}, ensure_ascii=False).encode()) is not None
+
+
+@pytest.mark.parametrize(
+    "place", ['"session": {"id": %s}', '"profile": {"id": %s}', '"events": [{"type": "t", "id": %s}]']
+)
+@pytest.mark.parametrize("blocked", ["undefined", "[OBJECT Object]", "'guest'", "0", "---", f"{uuid.UUID(int=0)}"])
+def test_a_payload_with_a_blocked_id_is_not_fast(place: str, blocked: str) -> None:
+    fields = {"source": '"source": {"id": "guest"}', "session": '"session": {"id": "x"}', "events": '"events": []'}
+    fields[place.split('"')[1]] = place % json.dumps(blocked)
+    body = ("{" + ", ".join(fields.values()) + "}").encode()
+    assert fast_payload(body, BLOCKED) is None
+    assert fast_payload(body) is not None, "the source may have any id"
 
 
 @pytest.mark.parametrize("where", ['"device": %s', '"properties": {"a": %s}', '"context": {"a": [%s]}'])

@@ -7,6 +7,7 @@ import pytest
 
 from tests.http.faults import faults_of
 from trackd.http.errors import HttpError
+from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.payload import PayloadParser, TrackerPayload
 
 MINIMAL: dict[str, Any] = {"source": {"id": "s"}, "session": {"id": "x"}, "events": []}
@@ -135,6 +136,42 @@ def test_an_empty_blank_or_null_id_is_none_except_that_of_the_source(value: Any)
     assert payload.profile is not None
     assert (payload.session.id, payload.profile.id, payload.events[0].id) == (None, None, None)
     assert list(faults(MINIMAL | {"source": reference})) == [("body", "source", "id")]
+
+
+def parse_placeholders(**body: Any) -> TrackerPayload:
+    return PayloadParser(1000, BlockedIds("undefined, 0")).parse_general(encoded(MINIMAL | body))
+
+
+def test_a_blocked_id_of_a_profile_or_event_is_none_and_noted() -> None:
+    events = [{"type": "t", "id": event_id} for event_id in ("ok", "Undefined", None, " ", 0, "'--'")]
+    payload = parse_placeholders(profile={"id": "undefined"}, events=events)
+
+    assert payload.profile is not None
+    assert payload.profile.id is None
+    assert [event.id for event in payload.events] == ["ok", *[None] * 5]
+    own = "The event's own id is {}: it counts as absent."
+    assert payload.notes == {
+        None: ("The profile id is the placeholder 'undefined' (limits.blocked_ids): it counts as absent.",),
+        1: (own.format("the placeholder 'Undefined' (limits.blocked_ids)"),),
+        3: (own.format("empty"),),
+        4: (own.format("the placeholder '0' (limits.blocked_ids)"),),
+        5: (own.format("""the placeholder "'--'" (limits.blocked_ids)"""),),
+    }
+
+
+@pytest.mark.parametrize("profile", ["", "  ", None])
+def test_an_empty_profile_id_is_not_noted(profile: str | None) -> None:
+    assert parse_placeholders(profile={"id": profile}).notes == {}
+
+
+def test_a_blocked_session_id_is_a_fault_beside_all_others() -> None:
+    body = {"session": {"id": "UNDEFINED"}, "source": {"id": "undefined"}, "options": 5, "events": [{}]}
+    with pytest.raises(HttpError) as error:
+        parse_placeholders(**body)
+    found = {tuple(fault["loc"]): fault for fault in faults_of(error.value)}
+    assert set(found) == {("body", "session", "id"), ("body", "options"), ("body", "events", 0, "type")}
+    assert found["body", "session", "id"]["type"] == "blocked_id"
+    assert "'UNDEFINED' (limits.blocked_ids)" in found["body", "session", "id"]["msg"]
 
 
 def test_a_number_that_json_cannot_hold_is_not_an_id() -> None:

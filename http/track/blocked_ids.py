@@ -1,0 +1,53 @@
+"""Placeholders such as `undefined`, which scripts send for an id that they do not have (`limits.blocked_ids`)."""
+
+import string
+from collections.abc import Iterable
+
+SPACES = (
+    string.whitespace
+    + "\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+)
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"  # soft hyphen, zero-width space and the like
+QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+STRIPPED = SPACES + INVISIBLE + QUOTES
+AROUND = frozenset(STRIPPED)
+NOTHING = AROUND.union(DASHES, "0")
+
+
+def _folded(text: str) -> str:
+    return text.strip(STRIPPED).casefold()
+
+
+class BlockedIds:
+    """The ids that are blocked, whatever their case and the blanks and quotes around them.
+
+    `words` are separated by commas. `0` stands for all ids of nothing but zeroes, dashes and blanks, the nil UUID among
+    them.
+    """
+
+    def __init__(self, words: str = "") -> None:
+        self._words = frozenset(filter(None, map(_folded, words.split(","))))
+        self._longest = max(map(len, self._words), default=0)
+
+    def __contains__(self, text: str) -> bool:
+        folded = _folded(text)
+        return folded in self._words or ("0" in self._words and NOTHING.issuperset(folded))
+
+    def any_of(self, ids: Iterable[str]) -> bool:
+        """Whether one of the ids, which are not empty, is blocked. Fast for usual ids, which are longer than words."""
+        longest = self._longest
+        for text in ids:  # noqa: SIM110  any() takes longer
+            if (len(text) <= longest or text[-1] in NOTHING or text[0] in AROUND) and text in self:
+                return True
+        return False
+
+
+NO_BLOCKED_IDS = BlockedIds()
+
+
+def blocked_note(what: str, text: str) -> str:
+    """The note on an id that is taken as absent; `what` it is the id of."""
+    why = f"the placeholder {text!r} (limits.blocked_ids)" if text else "empty"
+    return f"{what} is {why}: it counts as absent."
