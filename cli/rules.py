@@ -15,8 +15,8 @@ from trackd.core.decision import decide
 from trackd.core.documents import Source, timestamp
 from trackd.core.processing import EventReport, Snapshot
 from trackd.core.profile_document import new_profile
-from trackd.core.rules.compiling import compile_rules
-from trackd.http.rules_loading import load_rules
+from trackd.core.rules.ruleset import RuleSet
+from trackd.http.rules_loading import compile_content, load_rules
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,8 +32,9 @@ RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules f
 def check(file: RulesArgument, config: ConfigFile = None) -> None:
     """Check a rules file as a server does at its start. Prints the first fault; then the exit code is 2."""
     settings = load_settings(config).settings
-    tables, schemas = read_rules(file)
-    compile_rules(tables, settings.limits, schemas=schemas, name=str(file))
+    content = read_rules(file)
+    _print_notes(compile_content(content, settings.limits, str(file)))
+    tables = content.tables
     with_schema = sum("schema" in entry or "schema_file" in entry for entry in tables.get("event", {}).values())
     counts = {kind: len(tables.get(kind, ())) for kind in ("rule", "segment", "unwanted")}
     typer.echo(
@@ -62,6 +63,7 @@ def try_rules(
     """Run the rules on an event. Prints the rules that ran or were skipped and why, and the change of the profile."""
     limits = load_settings(config).settings.limits
     rules = load_rules(str(file), limits)
+    _print_notes(rules)
     now = timestamp(datetime.now(UTC))
     before = read_profile(profile, now) if profile else None
     profile_id = before.id if before else "new-profile"
@@ -79,3 +81,8 @@ def try_rules(
             typer.echo(line)
     for line in difference_lines(before.doc if before else new_profile(profile_id, now), decision.profile.doc):
         typer.echo(line)
+
+
+def _print_notes(rules: RuleSet) -> None:
+    for note in rules.notes:
+        typer.echo(f"Note: {note}.")

@@ -19,7 +19,7 @@ from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
 from trackd.http.assembly import assemble
-from trackd.http.rules_loading import load_rules
+from trackd.http.rules_loading import load_rules_of_server
 from trackd.http.server.server import Server, listen
 from trackd.storage.errors import StoreError
 from trackd.telemetry.logs import configure_logging
@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     _open_as_many_files_as_allowed()
     path = settings.database.path
-    with assemble(settings, load_rules(settings.rules.path, settings.limits)) as assembly:
+    with assemble(settings, load_rules_of_server(settings.rules.path, settings.limits)) as assembly:
         tracker = assembly.tracker
         with _listen(settings) as listening:
             host, port = listening.getsockname()[:2]
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
                 assembly.application,
                 settings.server,
                 on_stop=tracker.refuse_calls,
-                on_reload=lambda: _reload_rules(settings, tracker),
+                on_reload=lambda: _reload_rules_of_server(settings, tracker),
                 limits=settings.limits,
             )
             source, secret = first_source(path, assembly.store), first_token(path)
@@ -70,11 +70,11 @@ def run(settings: Settings) -> None:
                 raise CommandError(f"The server cannot start: {error}.") from error
 
 
-def _reload_rules(settings: Settings, tracker: Tracker) -> None:
+def _reload_rules_of_server(settings: Settings, tracker: Tracker) -> None:
     """Called on SIGHUP, in the event loop: calls wait until the rules are compiled."""
     name = settings.rules.path or "built in"
     try:
-        tracker.use_rules(load_rules(settings.rules.path, settings.limits))
+        tracker.use_rules(load_rules_of_server(settings.rules.path, settings.limits))
     except RulesError as error:
         log.error("the rules are unchanged: %s", error)
     except Exception:  # a bug must not stop the server

@@ -4,34 +4,40 @@
 people; config/rules.toml is the default file, with comments.
 """
 
-import json
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from trackd.config.errors import RulesError
+from trackd.config.schema_files import SchemaFiles
 
 DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
 
 class RulesContent(NamedTuple):
-    """`tables` are those of the rules file; `schemas` maps an event type to the JSON of its schema file."""
+    """`tables` are those of the rules file.
+
+    `schemas` maps an event type to the JSON of its schema file, `uris` an event type to the URI of the file that has
+    its schema. `files` reads the files that schemas refer to.
+    """
 
     tables: dict[str, Any]
     schemas: dict[str, Any]
+    uris: dict[str, str]
+    files: SchemaFiles
 
 
 def read_rules(path: Path) -> RulesContent:
     """Read a rules file and the schema files that it names, relative to its folder. Raises RulesError."""
-    tables = read_toml(path)
+    content = RulesContent(read_toml(path), {}, {}, SchemaFiles(path))
+    events = content.tables.get("event")
     try:
-        schemas = {
-            event_type: _read_schema(file, event_type) for event_type, file in _schema_files(tables, path.parent)
-        }
+        for event_type, entry in events.items() if isinstance(events, dict) else ():
+            if isinstance(entry, dict):  # entries of another shape are left to the models to refuse
+                _read_schema(content, event_type, entry)
     except ValueError as error:
         raise RulesError(f"{path}: {str(error).rstrip('.')}.") from None
-    return RulesContent(tables, schemas)
+    return content
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -52,24 +58,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RulesError(f"{path}: the rules file cannot be read: {error.strerror}.") from None
 
 
-def _schema_files(tables: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Each event type with the path of its schema file. Entries of another shape are left to the models to refuse."""
-    events = tables.get("event")
-    for event_type, entry in events.items() if isinstance(events, dict) else ():
-        file = entry.get("schema_file") if isinstance(entry, dict) and "schema" not in entry else None
-        if isinstance(file, str) and file:
-            yield event_type, folder / file
-
-
-def _read_schema(path: Path, event_type: str) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise ValueError(f'event "{event_type}": its schema {path} cannot be read: {error.strerror}') from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'event "{event_type}": its schema {path} is not JSON: {error}') from None
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    """Python reads NaN and Infinity, which are not JSON."""
-    raise ValueError(f"{constant} is not a JSON number")
+def _read_schema(content: RulesContent, event_type: str, entry: dict[str, Any]) -> None:
+    """Add the schema of an entry, if it has one. Raises ValueError."""
+    schema, name = entry.get("schema"), entry.get("schema_file")
+    if schema is None and isinstance(name, str) and name:
+        try:
+            schema = content.schemas[event_type] = content.files.read(name)
+        except ValueError as error:
+            raise ValueError(f'event "{event_type}": its schema {error}') from None
+    else:
+        name = None
+    content.uris[event_type] = content.files.uri(name)
+    content.files.add(schema, name)

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.config.settings import Settings
 from trackd.http.assembly import assemble
-from trackd.http.rules_loading import load_rules
+from trackd.http.rules_loading import load_rules_of_server
 
 __all__ = ["EmbeddedApp", "Settings", "create_app"]
 
@@ -36,7 +36,7 @@ class EmbeddedApp:
 
         Can be the `lifespan` of a Starlette or FastAPI application as it is. Raises RulesError and StoreError.
         """
-        rules = load_rules(self._settings.rules.path, self._settings.limits)
+        rules = load_rules_of_server(self._settings.rules.path, self._settings.limits)
         with assemble(self._settings, rules) as assembly:
             async with assembly.application.lifespan():
                 self._asgi = assembly.application.asgi

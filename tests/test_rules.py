@@ -223,6 +223,7 @@ def test_an_unusable_rules_file_is_refused_with_one_line_and_the_server_continue
         ORDER.replace("steps", "stepps"): 'rule "order": ',
         ORDER + '[[segment]]\nname = "new"\nwhen = "profile.stat.views > 1"\n': 'segment "new": when: ',
         ORDER + '[event.order]\nschema_file = "none.json"\n': 'event "order": its schema ',
+        ORDER + "[event.order]\nschema.'$ref' = '../a.json'\n": 'event "order": its schema is wrong: it refers to /',
     }
     for text, fault in faults.items():
         path.write_text(text)

@@ -12,7 +12,7 @@ from trackd.core.rules.consents import CONSENTS
 from trackd.core.rules.file_models import EventEntry, RuleEntry, RulesFile, SegmentEntry, parse_rules_file
 from trackd.core.rules.rule import Rule, Segment
 from trackd.core.rules.ruleset import RuleSet
-from trackd.core.rules.schemas import Schema
+from trackd.core.rules.schemas import Retrieve, Schema, refuse_reference
 from trackd.core.rules.step_compiling import check_literal, compile_step
 from trackd.core.rules.unwanted import ANY, Unwanted
 
@@ -22,13 +22,16 @@ def compile_rules(
     limits: Limits,
     *,
     schemas: Mapping[str, Any] | None = None,
+    uris: Mapping[str, str] | None = None,
+    retrieve: Retrieve = refuse_reference,
     name: str = "rules.toml",
     version: str = "",
 ) -> RuleSet:
     """Compile the tables of a rules file. Raises RulesError.
 
-    `schemas`: the content of each schema file, by event type. `name`: that of the file, for errors. `version`: that
-    of trackd, a part of the fingerprint.
+    `schemas`: the content of each schema file, by event type. `uris`: that of the file that has the schema of an event
+    type; `retrieve` finds those that it refers to. `name`: that of the rules file, for errors. `version`: that of
+    trackd, a part of the fingerprint.
     """
     file = parse_rules_file(tables, name)
     try:
@@ -36,20 +39,26 @@ def compile_rules(
         _check_names("segment", (_segment_id(entry) for entry in file.segment))
         _check_names("unwanted", (entry.name for entry in file.unwanted))
         contents = _schema_contents(file.event, schemas or {})
+        compiled = {
+            event_type: _schema(event_type, content, (uris or {}).get(event_type, ""), retrieve)
+            for event_type, content in contents.items()
+        }
+        retrieved = {event_type: schema.retrieved for event_type, schema in compiled.items()}
         return RuleSet(
             rules=[(_rule(entry, limits), entry.event) for entry in file.rule],
             segments=[(_segment(entry, limits), entry.event) for entry in file.segment],
-            schemas={event_type: _schema(event_type, content) for event_type, content in contents.items()},
+            schemas=compiled,
             tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
             refusing=file.validation.refuse,
-            fingerprint=_fingerprint(version, file, contents, limits),
+            fingerprint=_fingerprint(version, file, (contents, retrieved), limits),
+            notes=[f'event "{event_type}": {note}' for event_type, schema in compiled.items() for note in schema.notes],
         )
     except ValueError as error:
         raise RulesError(f"{name}: {str(error).rstrip('.')}.") from None
 
 
-def _fingerprint(version: str, file: RulesFile, schemas: dict[str, Any], limits: Limits) -> bytes:
+def _fingerprint(version: str, file: RulesFile, schemas: object, limits: Limits) -> bytes:
     """A hash of everything that decides how a profile comes out."""
     return hashlib.sha256(repr((version, file, schemas, limits)).encode()).digest()
 
@@ -109,9 +118,14 @@ def _schema_contents(events: Mapping[str, EventEntry], files: Mapping[str, Any])
     return contents
 
 
-def _schema(event_type: str, content: Any) -> Schema:
+def _schema(event_type: str, content: Any, uri: str, retrieve: Retrieve) -> Schema:
+    def checked(uri: str) -> Any:
+        retrieved = retrieve(uri)
+        check_literal(retrieved)
+        return retrieved
+
     try:
         check_literal(content)
-        return Schema(content)
+        return Schema(content, uri, checked)
     except ValueError as error:
         raise ValueError(f'event "{event_type}": its schema is wrong: {error}') from None

@@ -34,7 +34,8 @@ class Plan(Struct, frozen=True, eq=False):
 class RuleSet:
     """Immutable, so that a call in flight keeps the rules that it was admitted with.
 
-    `segments`: by id. `fingerprint`: a hash of everything that decides how a profile comes out.
+    `segments`: by id. `fingerprint`: a hash of everything that decides how a profile comes out. `notes`: what the
+    author of the rules should know, in sentences without a dot.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class RuleSet:
         unwanted: Sequence[Unwanted] = (),
         refusing: Sequence[str] = (),
         fingerprint: bytes = b"",
+        notes: Sequence[str] = (),
     ) -> None:
         """`rules` come with the event types that they are for, `segments` with those after which they are evaluated.
 
@@ -65,6 +67,7 @@ class RuleSet:
         }
         self._plan_of_others = self._plans[ANY]
         self.fingerprint = fingerprint
+        self.notes = tuple(notes)
         self.segments = {segment.id: segment for segment, _ in segments}
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)

@@ -1,10 +1,11 @@
 """JSON Schemas for the properties of events. Pure.
 
-jsonschema-rs checks them. Its regular expressions take linear time, and nothing is fetched: a schema refers to itself
-only.
+jsonschema-rs checks them. Its regular expressions take linear time. It fetches nothing itself: what a schema refers to
+is retrieved by a function that it is given.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -12,9 +13,18 @@ import jsonschema_rs
 from msgspec import Struct
 
 from trackd.core.documents import JsonObject
+from trackd.core.rules.schema_drafts import with_known_draft
 
 MAX_FAULTS = 10
 MAX_MESSAGE = 200
+MAX_REASON = 1_000
+NOT_RETRIEVED = re.compile(
+    r"Resource '(.*)' is not present in a registry and retrieving it failed: (ValueError: )?(.*)"
+)
+
+Retrieve = Callable[[str], Any]
+"""Returns the schema at a URI. Raises ValueError with a sentence about the schema that refers to it."""
+
 MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: clients choose them, and they are stored
 
 
@@ -28,23 +38,56 @@ class Fault(Struct, frozen=True):
         return f"{'.'.join(map(str, ('properties', *self.path)))}: {self.message}"
 
 
+def refuse_reference(uri: str) -> Any:
+    raise ValueError(f"it refers to {uri}, and there are no other schemas here")
+
+
 class Schema:
     """A compiled schema."""
 
-    def __init__(self, schema: JsonObject) -> None:
-        """Raises ValueError with the fault of the schema."""
+    def __init__(self, schema: Any, uri: str = "", retrieve: Retrieve = refuse_reference) -> None:
+        """`uri`: where the schema is, for references to others, which `retrieve` finds.
+
+        Raises ValueError with the fault of the schema.
+        """
+        schema, note = with_known_draft(schema)
+        self.notes = [note] if note else []
+        """What a person should know of the schema, in sentences about it."""
+        self.retrieved: dict[str, Any] = {}
+        """The schemas that it refers to, by their URIs."""
+
+        def retrieved(uri: str) -> Any:
+            content, note = with_known_draft(retrieve(uri))
+            if note:
+                self.notes.append(f"in {uri}, {note}")
+            self.retrieved[uri] = content
+            return content
+
         try:
             self._validator = jsonschema_rs.validator_for(
-                schema, validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
+                schema,
+                validate_formats=True,
+                base_uri=uri or None,
+                retriever=retrieved,
+                pattern_options=jsonschema_rs.RegexOptions(),
             )
-        except ValueError as error:
-            raise ValueError(str(error).partition("\n")[0][:MAX_MESSAGE]) from None
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            raise ValueError(_reason(error)) from None
 
     def faults(self, properties: JsonObject) -> tuple[Fault, ...]:
         """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones."""
         if self._validator.is_valid(properties):
             return ()
         return tuple(_faults(islice(self._validator.iter_errors(properties), MAX_FAULTS)))
+
+
+def _reason(error: Exception) -> str:
+    reason = str(error).partition("\n")[0]
+    if failed := NOT_RETRIEVED.fullmatch(reason):
+        uri, own_sentence, reason = failed.groups()
+        if not own_sentence:  # the schema of another draft
+            reason = f"it refers to {uri}, which is not a part of its draft, and nothing is fetched from a network"
+    return reason[:MAX_REASON]
 
 
 def _faults(errors: Iterable[Any]) -> Iterable[Fault]:

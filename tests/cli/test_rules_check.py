@@ -23,6 +23,25 @@ def test_check_of_a_sound_file_prints_the_number_of_its_entries(
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_check_and_try_print_how_a_schema_of_an_unknown_draft_is_read(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    write("rules.toml", '[event.a]\nschema_file = "a.json"\n')
+    write("a.json", {"$schema": "urn:own", "properties": {"b": {"$ref": "b.json"}}})
+    write("b.json", {"items": [{"type": "integer"}], "$schema": "urn:own"})
+    write("event.json", {"type": "a", "properties": {"b": ["x"]}})
+    notes = 'Note: event "a": its $schema \'urn:own\' is not known: it is read as draft 2020-12.\nNote: event "a": in '
+    checked, tried = (
+        trackd("rules", "check", "rules.toml"),
+        trackd("rules", "try", "rules.toml", "--event", "event.json"),
+    )
+    assert checked.stdout.startswith(notes)
+    assert checked.stdout.endswith("rules.toml is sound: rules 0, segments 0, schemas 1, unwanted 0.\n")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert tried.stdout.startswith(notes)
+    assert '  invalid   properties.b.0: "x" is not of type "integer"' in tried.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

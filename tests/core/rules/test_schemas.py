@@ -49,9 +49,14 @@ def test_the_keys_of_a_client_are_cut_in_faults() -> None:
         ({"type": "nmber"}, '"nmber" is not valid'),
         ({"pattern": "(a"}, "regex"),
         ({"minimum": "3"}, '"3" is not of type "number"'),
-        ({"$ref": "http://schemas.example/order.json"}, "Retrieval is disabled"),
-        ({"$ref": "file:///etc/passwd"}, "Retrieval is disabled"),
-        ({"$schema": "http://schemas.example/meta"}, "meta-schema"),
+        (
+            {"$ref": "http://schemas.example/order.json"},
+            "it refers to http://schemas.example/order.json, and there are no",
+        ),
+        ({"$ref": "file:///etc/passwd"}, "it refers to file:///etc/passwd, and there are no other schemas here"),
+        ({"$ref": "other.json"}, "it refers to other.json, which is not a part of its draft"),
+        ({"$ref": "http://json-schema.org/draft-07/schema#"}, "/draft-07/schema, which is not a part of its draft"),
+        ({"$schema": 5}, '5 is not of type "string"'),
     ],
 )
 def test_a_wrong_schema_is_refused_with_the_reason(schema: dict[str, str], why: str) -> None:
@@ -89,11 +94,64 @@ def test_formats_are_checked(name: str, right: str, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "why"), [("other.json", "No base URI"), ("#/$defs/none", "'/$defs/none' does not exist")]
+    ("reference", "why"),
+    [
+        ("#/$defs/none", "'/$defs/none' does not exist"),
+        ("#none", "'none' does not exist"),
+        ("number.json#/$defs/none", "'/$defs/none' does not exist"),
+        ("none.json", "there is no none.json"),
+        ("deep.json", "there is no none.json"),
+    ],
 )
 def test_a_reference_that_leads_nowhere_is_refused(reference: str, why: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(why)):
-        Schema({"$ref": reference})
+    with pytest.raises(ValueError, match=re.escape(why)) as raised:
+        Schema({"$ref": reference}, "file:///rules/order.json", retrieve)
+    assert "Resource" not in str(raised.value)
+
+
+def retrieve(uri: str) -> Any:
+    schemas: dict[str, Any] = {
+        "number.json": {"$defs": {"whole": {"type": "integer"}}, "type": "number"},
+        "deep.json": {"items": {"$ref": "none.json"}},
+        "pair.json": {"$schema": "http://schemas.example/meta", "items": [{"$ref": "number.json#/$defs/whole"}]},
+        "tree.json": {"properties": {"left": {"$ref": "tree.json"}, "value": {"$ref": "number.json"}}},
+        "fourth.json": {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 3, "exclusiveMinimum": True},
+    }
+    name = uri.removeprefix("file:///rules/")
+    if name not in schemas:
+        raise ValueError(f"there is no {name}")
+    return schemas[name]
+
+
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        ("number.json", 1.5, "x"),
+        ("./number.json#/$defs/whole", 1, 1.5),
+        ("file:///rules/number.json", 1.5, "x"),
+        ("pair.json", [1], [1.5]),
+        ("tree.json", {"left": {"left": {"value": 1}}}, {"left": {"left": {"value": "x"}}}),
+        ("fourth.json", 3.5, 3),
+    ],
+)
+def test_a_schema_may_refer_to_others(reference: str, right: Any, wrong: Any) -> None:
+    schema = Schema({"properties": {"a": {"$ref": reference}}}, "file:///rules/order.json", retrieve)
+    assert schema.faults({"a": right}) == ()
+    assert [fault.path[0] for fault in schema.faults({"a": wrong})] == ["a"]
+    assert schema.retrieved.keys() <= {f"file:///rules/{name}.json" for name in ("number", "pair", "tree", "fourth")}
+
+
+def test_a_schema_has_notes_of_an_unknown_draft_in_itself_and_in_others() -> None:
+    schema = Schema({"$schema": "urn:own", "items": {"$ref": "pair.json"}}, "file:///rules/order.json", retrieve)
+    assert schema.notes == [
+        "its $schema 'urn:own' is not known: it is read as draft 2020-12",
+        "in file:///rules/pair.json, its $schema 'http://schemas.example/meta' is not known: it is read as draft 4",
+    ]
+
+
+def test_data_that_looks_like_a_reference_is_none() -> None:
+    schema = Schema({"const": {"$ref": "none.json"}, "properties": {"$ref": {"type": "string"}}}, "file:///r", retrieve)
+    assert schema.faults({"$ref": "none.json"}) == ()
 
 
 def test_a_schema_that_refers_to_itself_in_a_circle_ends() -> None:
