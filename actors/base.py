@@ -42,6 +42,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
+        self._address, self._actor_send = self._myRef._addr, self._myRef._system._systemBase.actor_send
         self._messages = wiring.dependencies.tally.messages
         self.wired()
 
@@ -54,7 +55,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name
         """As Thespian's, without its checks of the address, which cost time in each of a call's messages."""
-        self._myRef._system._systemBase.actor_send(self._myRef._addr, targetAddr, msg)
+        self._actor_send(self._address, targetAddr, msg)
 
     @property
     def reports_to(self) -> ActorAddress:

@@ -105,7 +105,7 @@ class ProfileDirectory(BaseActor):
         active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
         previous_owner = owner.profile_id if owner else None
         if call.save_session:
-            owner = self._owners.assign(call.session_id, profile_id)
+            owner = self._owners.assign(call.session_id, profile_id, owner)
             owner.in_flight += 1
         else:
             owner = None
@@ -234,7 +234,7 @@ class ProfileDirectory(BaseActor):
         if profile is not None:
             loaded[profile.id] = profile
         if owner is None:
-            owner = self._owners.assign(session_id, session.profile_id)
+            owner = self._owners.assign(session_id, session.profile_id, None)
         return owner, session
 
     def _look_up_profile(self, profile_id: str, loaded: dict[str, Profile]) -> ProfileReference:

@@ -17,9 +17,8 @@ class SessionOwner:
 class SessionOwners(PinnedLRU[SessionOwner]):
     """Owners by session id. An owner that a call in flight assigned exists in memory only, so it is pinned."""
 
-    def assign(self, session_id: str, profile_id: str) -> SessionOwner:
-        """Make the profile the owner of the session."""
-        owner = self.get(session_id)
+    def assign(self, session_id: str, profile_id: str, owner: SessionOwner | None) -> SessionOwner:
+        """Make the profile the owner of the session. `owner` is the session's entry, None if it has none."""
         if owner is None:
             self.make_room()
             owner = SessionOwner(profile_id)

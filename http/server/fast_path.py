@@ -9,6 +9,7 @@ the slow path, or when more bytes arrive while it waits for its answer.
 """
 
 import asyncio
+from functools import lru_cache
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -181,10 +182,15 @@ class TrackConnection(Connection):
         cycle.on_response()
 
     def _send(self, body: bytes, seconds: float, headers: list[tuple[bytes, bytes]]) -> None:
-        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, lines, body))
+        self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, _lines(tuple(headers)), body))
         if CLOSE in headers:
             self.transport.close()
+
+
+@lru_cache(maxsize=8)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Headers as they are sent. Those of most answers are the same for a second, until their Date changes."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 def _scope(cycle: RequestResponseCycle) -> Scope:

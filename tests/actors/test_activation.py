@@ -61,10 +61,10 @@ async def test_a_fault_between_activation_and_handover_mixes_up_no_profiles(monk
     assign = SessionOwners.assign
     fails = {"bad"}
 
-    def faulty(self: SessionOwners, session_id: str, profile_id: str) -> SessionOwner:
+    def faulty(self: SessionOwners, session_id: str, profile_id: str, owner: SessionOwner | None) -> SessionOwner:
         if session_id in fails:
             raise ZeroDivisionError
-        return assign(self, session_id, profile_id)
+        return assign(self, session_id, profile_id, owner)
 
     monkeypatch.setattr(SessionOwners, "assign", faulty)
 
