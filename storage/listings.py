@@ -36,7 +36,8 @@ class PageRequest(Struct, frozen=True):
 class EventFilter(Struct, frozen=True):
     """The events that a list contains: those that match all fields; None matches any event.
 
-    `after` and `before` bound the time of arrival: `after` is included, `before` is not.
+    `after` and `before` bound the time of arrival, `created_after` and `created_before` that of the event: the first of
+    both is included, the second is not.
     """
 
     type: str | None = None
@@ -44,6 +45,8 @@ class EventFilter(Struct, frozen=True):
     status: str | None = None
     after: str | None = None
     before: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
 
 
 class ProfileFilter(Struct, frozen=True):

@@ -70,9 +70,19 @@ class EventsQuery(PageQuery):
     status: Literal["collected", "validated", "invalid"] | None = None
     after: Moment | None = Field(None, description="Events that arrived then or later.")
     before: Moment | None = Field(None, description="Events that arrived earlier.")
+    created_after: Moment | None = Field(None, description="Events that happened then or later, by their own time.")
+    created_before: Moment | None = Field(None, description="Events that happened earlier, by their own time.")
 
     def events(self) -> EventFilter:
-        return EventFilter(self.type, self.source, self.status, self.after, self.before)
+        return EventFilter(
+            self.type,
+            self.source,
+            self.status,
+            self.after,
+            self.before,
+            self.created_after,
+            self.created_before,
+        )
 
 
 class ProfilesQuery(PageQuery):

@@ -14,6 +14,7 @@ MIGRATIONS = frozenset(
         "what_a_server_remembers_of_profiles",
         "canonical_origins_of_sources",
         "numbers_that_are_never_given_twice",
+        "index_of_late_events",
     }
 )
 APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"

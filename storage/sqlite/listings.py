@@ -4,14 +4,13 @@ A cursor is the number of the first event, or the rowid of the first session or 
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pysqlite3 as sqlite3
 
-from trackd.core.documents import Event, timestamp
+from trackd.core.documents import Event
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite.connection import Connection, connect, database_errors
@@ -25,11 +24,9 @@ from trackd.storage.sqlite.row_documents import (
     event_document,
     session_document,
 )
+from trackd.storage.sqlite.searching import MAX_EXAMINED, first_number, search, search_events
 
-MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
-# Numbers follow the times of arrival, except for calls that were sent to their actor once more after a stale commit.
-SLACK_S = 1
 
 # The queries of a profile's and a session's documents select one document more than the page: the next page begins
 # there.
@@ -62,13 +59,6 @@ SESSION_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event USING (number)
 WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
 """
-SEARCH_EVENTS = f"""
-SELECT {EVENT_COLUMNS}, number FROM event
-WHERE number <= :start AND number > :floor AND (:type IS NULL OR type = :type)
-AND (:source IS NULL OR source_id = :source) AND (:status IS NULL OR status = :status)
-AND (:after IS NULL OR inserted >= :after) AND (:before IS NULL OR inserted < :before)
-ORDER BY number DESC LIMIT :limit
-"""
 # `instr` skips most profiles that are not in the segment without parsing their documents.
 SEARCH_PROFILES = """
 SELECT doc, rowid FROM profile WHERE rowid <= :start AND rowid > :floor
@@ -79,19 +69,6 @@ AND (:public IS NULL OR iif(:value IS NULL,
     :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
 ORDER BY rowid DESC LIMIT :limit
-"""
-# `SELECT min(number), max(number)` would read the whole table.
-FIRST_AND_LAST_NUMBER = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
-# The number of the first event that arrived at `:time` or later, by bisection: there is no index on times.
-ARRIVED_EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
-NUMBER_AT_TIME = f"""
-WITH RECURSIVE between_numbers (low, high) AS (
-    SELECT coalesce((SELECT min(number) FROM event), 0), coalesce((SELECT max(number) FROM event), 0) + 1
-    UNION ALL
-    SELECT iif({ARRIVED_EARLIER}, (low + high) / 2 + 1, low), iif({ARRIVED_EARLIER}, high, (low + high) / 2)
-    FROM between_numbers WHERE low < high
-)
-SELECT max(low) FROM between_numbers
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
 
@@ -157,7 +134,7 @@ class SqliteListings:
             profile = db.execute(PROFILE_OR_MERGED, {"profile": profile_id}).fetchone()
             if profile is None:
                 return None
-            parameters = {"profile": profile[0], "start": _start(request), "limit": request.limit}
+            parameters = {"profile": profile[0], "start": first_number(request), "limit": request.limit}
             return _page(db.execute(PROFILE_SESSIONS, parameters).fetchall(), session_document, request.limit)
 
     def session_events(self, session_id: str, request: PageRequest) -> Page | None:
@@ -179,15 +156,7 @@ class SqliteListings:
 
     def events(self, matching: EventFilter, request: PageRequest) -> Page:
         with self._reading() as db:
-            first, last = db.execute(FIRST_AND_LAST_NUMBER).fetchone()
-            start = min(_start(request), last or 0)
-            lowest = (first or 1) - 1
-            if matching.before is not None:
-                start = min(start, _number_at(db, matching.before, SLACK_S) - 1)
-            if matching.after is not None:
-                lowest = max(lowest, _number_at(db, matching.after, -SLACK_S) - 1)
-            filters = {name: getattr(matching, name) for name in matching.__struct_fields__}
-            rows, next_cursor = _search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
+            rows, next_cursor = search_events(db, matching, request)
             return Page(encoded([event_document(row) for row in rows]), next_cursor)
 
     def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
@@ -200,7 +169,9 @@ class SqliteListings:
                 "value": matching.value,
                 "seen_after": matching.seen_after,
             }
-            rows, next_cursor = _search(db, SEARCH_PROFILES, filters, (min(_start(request), newest), 0), request.limit)
+            rows, next_cursor = search(
+                db, SEARCH_PROFILES, filters, (min(first_number(request), newest), 0), request.limit
+            )
             return Page(array(doc for doc, _ in rows), next_cursor)
 
     def count(self, kind: str) -> int:
@@ -209,36 +180,10 @@ class SqliteListings:
             return number
 
 
-def _start(request: PageRequest) -> int:
-    return 2**62 if request.cursor is None else request.cursor
-
-
 def _page(rows: Sequence[Any], document: Callable[[Sequence[Any]], Document], limit: int) -> Page:
     """A page of rows that end with their number; a row past the limit is where the next page begins."""
     next_cursor = rows[limit][-1] if len(rows) > limit else None
     return Page(encoded([document(row) for row in rows[:limit]]), next_cursor)
-
-
-def _search(
-    db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int
-) -> tuple[Sequence[Any], int | None]:
-    """Run a search for one page. `numbers` are the first number to examine, and the one before the last.
-
-    Returns the matching rows, which end with their number, and the cursor of the next page.
-    """
-    start, lowest = numbers
-    floor = max(start - MAX_EXAMINED, lowest)
-    rows = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchall()
-    below = rows[-1][-1] - 1 if len(rows) == limit else floor
-    return rows, below if below > lowest else None
-
-
-def _number_at(db: Any, time: str, slack_s: int) -> int:
-    """The number of the first event that arrived `slack_s` seconds after a time, or later."""
-    with contextlib.suppress(OverflowError):
-        time = timestamp(datetime.fromisoformat(time) + timedelta(seconds=slack_s))
-    number: int = db.execute(NUMBER_AT_TIME, {"time": time}).fetchone()[0]
-    return number
 
 
 def _path(part: str, trait: tuple[str, ...] | None) -> str | None:

@@ -227,3 +227,12 @@ def numbers_that_are_never_given_twice(db: Database) -> None:
     for statement in NUMBERS.strip().split(";\n"):
         db.execute(statement)
     db.execute(EVENT_DELETED)
+
+
+# See searching.py. Most events are created when they arrive: they are found by their numbers, and cost no entry.
+INDEX_OF_LATE_EVENTS = "CREATE INDEX event_by_created ON event (created) WHERE created <> inserted"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def index_of_late_events(db: Database) -> None:
+    db.execute(INDEX_OF_LATE_EVENTS)

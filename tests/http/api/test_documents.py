@@ -108,7 +108,7 @@ async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
 async def test_filters_choose_events_and_profiles(db: Path) -> None:
     async with client_of(db) as client:
         first = await track(client, "page-view", "purchase-order")
-        bad = {"type": "purchase-order", "properties": {"total": -1}}
+        bad = {"type": "purchase-order", "properties": {"total": -1}, "time": "2024-02-29T12:00:00Z"}
         await track(client, session="z", events=[bad])
 
         async def types(**parameters: Any) -> list[str]:
@@ -127,6 +127,9 @@ async def test_filters_choose_events_and_profiles(db: Path) -> None:
             "1577836800",
         ):
             assert (len(await types(after=early)), await types(before=early)) == (3, []), early
+        assert await types(created_after="2024-02-29", created_before="2024-03") == ["purchase-order"]
+        assert await types(created_before="2024-02-29T12:00:00Z") == []
+        assert await types(created_after="2024-060T12", type="page-view") == ["page-view"]
         invalid = (await get(client, "/events", status="invalid"))["result"][0]
         assert len(invalid["metadata"]["reasons"]) == 1
 
@@ -174,6 +177,8 @@ FAULTY = {
     "/events?after=yesterday": ["query", "after"],
     "/events?before=2026-13-01": ["query", "before"],
     "/events?before=": ["query", "before"],
+    "/events?created_after=yesterday": ["query", "created_after"],
+    "/events?created_before=": ["query", "created_before"],
     "/events?status=good": ["query", "status"],
     "/events?tpye=t": ["query", "tpye"],
     "/profiles?trait=": ["query", "trait"],

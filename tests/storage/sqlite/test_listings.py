@@ -11,12 +11,14 @@ from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite import listings as sqlite_listings
+from trackd.storage.sqlite import searching
 from trackd.storage.sqlite.listings import SqliteListings
 
 
 @pytest.fixture
 def few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_listings, "MAX_EXAMINED", 10)
+    for module in (sqlite_listings, searching):
+        monkeypatch.setattr(module, "MAX_EXAMINED", 10)
 
 
 def documents(page: Page) -> list[dict[str, Any]]:

@@ -1,16 +1,21 @@
 """Migrations, each applied to a file of the version before it."""
 
+import contextlib
 import json
 from pathlib import Path
 
 from sqlite_utils import Database
 
+from tests.support.making import Make
 from trackd.core.documents import Source
+from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.connection import transaction
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.sources import Sources
 
+LATE = "FROM event INDEXED BY event_by_created WHERE created <> inserted"
 BEFORE_AND_AFTER = {
     "shop": (
         ["https://bücher.example", "https://shop.example:443", "https://shop.example", "null"],
@@ -44,3 +49,21 @@ def test_origins_of_sources_become_canonical_and_those_that_no_browser_sends_sta
     with Sources(path) as sources:
         found: dict[str, Source] = {source.id: source for source in sources.all()}
     assert {key: source.origins for key, source in found.items()} == {k: v for k, (_, v) in BEFORE_AND_AFTER.items()}
+
+
+def test_an_older_file_gets_an_index_of_its_late_events(tmp_path: Path, make: type[Make]) -> None:
+    path = tmp_path / "trackd.db"
+    db = make_before(path, "index_of_late_events")
+    for number, created in enumerate(["2024-03-01T00:00:00.000000Z", make.now], 1):
+        event = make.stored_event("A", number, created=created)._asdict()
+        db.table("event").insert({"number": number, **event})
+    db.close()
+
+    open_for_writing(path).close()
+
+    listings = SqliteListings(path)
+    page = listings.events(EventFilter(created_before="2025-01-01T00:00:00.000000Z"), PageRequest())
+    listings.close()
+    assert [event["seq"] for event in json.loads(page.documents)] == [1]
+    with contextlib.closing(open_for_reading(path)) as migrated:
+        assert migrated.execute(f"SELECT count(*) {LATE}").fetchone() == (1,)
