@@ -10,7 +10,7 @@ from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Rejected, Track
 from trackd.core.changes import Erasure, Fence
 from trackd.core.decision import decide
-from trackd.core.documents import Profile, Session
+from trackd.core.documents import FirstCopy, Profile, Session
 from trackd.core.processing import Snapshot
 
 
@@ -52,14 +52,16 @@ class ProfileActor(BaseActor):
         call = delivered.call
         self._uncommitted.mark_durable(delivered.durable_up_to)
         dependencies, profile = self.wiring.dependencies, self._profile
+        known_ids = self._known_event_ids(call)
         snapshot = Snapshot(
             self._profile_id,
             profile,
             self._session(delivered),
-            self._known_event_ids(call),
+            known_ids,
             delivered.orphan,
             delivered.session_owner,
             dependencies.memos.get(profile.memo) if profile else None,
+            self._first_copies(known_ids) if known_ids else {},
         )
         decision = decide(snapshot, call, delivered.source, delivered.rules, dependencies.limits)
         if isinstance(decision, Rejected):
@@ -69,8 +71,9 @@ class ProfileActor(BaseActor):
         if decision.memo is not None and decision.memo is not snapshot.memo:
             dependencies.memos.put(decision.profile.memo, decision.memo)
         self._ordinal += 1
-        self._uncommitted.add(self._ordinal, decision.changes.session, decision.changes.event_ids)
-        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, decision.changes, decision.answer))
+        changes = decision.changes
+        self._uncommitted.add(self._ordinal, changes.session, changes.event_ids, changes.events)
+        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, changes, decision.answer))
 
     def _erase(self, erase: Erase) -> None:
         """Until the erasure ends, the directory sends nothing else."""
@@ -104,3 +107,8 @@ class ProfileActor(BaseActor):
         known = self._uncommitted.event_ids(own)
         unknown = [event_id for event_id in own if event_id not in known]
         return self.wiring.dependencies.reads.known_events(self._profile_id, unknown) | known if unknown else known
+
+    def _first_copies(self, known_ids: Mapping[str, int | None]) -> Mapping[str, FirstCopy]:
+        found = self._uncommitted.first_copies(known_ids)
+        stored = [event_id for event_id, seq in known_ids.items() if seq is not None and event_id not in found]
+        return self.wiring.dependencies.reads.first_copies(self._profile_id, stored) | found if stored else found

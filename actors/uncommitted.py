@@ -1,21 +1,38 @@
 """The decisions of one profile that may not be on disk yet, and a few of its sessions as a cache."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
-from trackd.core.documents import Session
+from trackd.core.documents import Event, FirstCopy, Session
 
 SESSIONS_KEPT = 8
+FIELDS_OF_FIRST_COPY, LAST_SEQ = attrgetter(*FirstCopy._fields), attrgetter("last_seq")
+
+
+class _Commit(NamedTuple):
+    """The events of a commit that has client-made event ids.
+
+    `last_seq` is the number of its last stored event, or of the last one before. `stored` has the values of a
+    FirstCopy for each stored event: the events themselves would take much memory.
+    """
+
+    ordinal: int
+    event_ids: tuple[str, ...]
+    last_seq: int
+    stored: tuple[tuple[str, str, str], ...]
 
 
 class Uncommitted:
     """Sessions and client-made event ids of one profile, each with the ordinal of the commit that wrote it."""
 
-    __slots__ = ("_event_ids", "_ids_by_ordinal", "_sessions")  # there is one for each active profile
+    __slots__ = ("_commits", "_event_ids", "_sessions")  # there is one for each active profile
 
     def __init__(self) -> None:
         self._sessions: dict[str, tuple[int, Session]] = {}  # in the order of their last commits
         self._event_ids: dict[str, int | None] = {}
-        self._ids_by_ordinal: list[tuple[int, tuple[str, ...]]] = []
+        self._commits: list[_Commit] = []  # in their order
 
     def session(self, session_id: str) -> Session | None:
         kept = self._sessions.get(session_id)
@@ -25,31 +42,47 @@ class Uncommitted:
         """Those of the ids that are uncommitted, each with its `seq`; None for an event that is not stored."""
         return {event_id: self._event_ids[event_id] for event_id in event_ids if event_id in self._event_ids}
 
-    def add(self, ordinal: int, session: Session | None, event_ids: Mapping[str, int | None] | None) -> None:
-        """Add the session and the event ids of the commit with this ordinal."""
+    def first_copies(self, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        """Those of the ids whose events are stored by an uncommitted call."""
+        found = {}
+        for event_id, seq in self.event_ids(event_ids).items():
+            if seq is not None:
+                commit = self._commits[bisect_left(self._commits, seq, key=LAST_SEQ)]
+                found[event_id] = FirstCopy(*commit.stored[seq - commit.last_seq - 1])
+        return found
+
+    def add(
+        self,
+        ordinal: int,
+        session: Session | None,
+        event_ids: Mapping[str, int | None] | None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Add the session and the events of the commit with this ordinal; `event_ids` are those that clients made."""
         if session is not None:
             self._sessions.pop(session.id, None)
             self._sessions[session.id] = (ordinal, session)
         if event_ids:
             self._event_ids |= event_ids
-            self._ids_by_ordinal.append((ordinal, tuple(event_ids)))
+            last_seq = events[-1].seq if events else self._commits[-1].last_seq if self._commits else 0
+            self._commits.append(_Commit(ordinal, tuple(event_ids), last_seq, tuple(map(FIELDS_OF_FIRST_COPY, events))))
 
     def mark_durable(self, ordinal: int) -> None:
         """Drop the entries of the commits up to this ordinal, except the last SESSIONS_KEPT sessions."""
-        if self._ids_by_ordinal:
+        if self._commits:
             self._forget_event_ids(ordinal)
         if len(self._sessions) > SESSIONS_KEPT:
             self._forget_sessions(ordinal)
 
     def _forget_event_ids(self, ordinal: int) -> None:
         durable = 0
-        for number, event_ids in self._ids_by_ordinal:
-            if number > ordinal:
+        for commit in self._commits:
+            if commit.ordinal > ordinal:
                 break
             durable += 1
-            for event_id in event_ids:
+            for event_id in commit.event_ids:
                 del self._event_ids[event_id]
-        del self._ids_by_ordinal[:durable]
+        del self._commits[:durable]
 
     def _forget_sessions(self, ordinal: int) -> None:
         old: list[str] = []

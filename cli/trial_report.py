@@ -39,7 +39,7 @@ def event_lines(position: int, report: EventReport) -> Iterator[str]:
 
 def _outcome(report: EventReport) -> str:
     if report.duplicate:
-        return "duplicate"
+        return report.duplicate.message(report.event.id)
     if report.dropped:
         return f"dropped, {report.dropped}"
     return "stored as invalid, not applied" if report.faults else "applied"

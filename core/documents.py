@@ -169,3 +169,11 @@ class Event(NamedTuple):
     config: str
     tags: str
     reasons: str | None = None
+
+
+class FirstCopy(NamedTuple):
+    """The fields of a stored event by which its duplicates are compared with it."""
+
+    type: str
+    source_id: str
+    status: str

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from trackd.config.settings import Limits
 from trackd.core.calls import InvalidEvent, NumberedEvent, Track, TrackedEvent
-from trackd.core.documents import Event, Profile, Session, Source
+from trackd.core.documents import Event, FirstCopy, Profile, Session, Source
+from trackd.core.duplicate import Duplicate, duplicate
 from trackd.core.encoding import json_text
 from trackd.core.evaluation import Evaluation, lacks_consent
 from trackd.core.profile_document import count
@@ -29,8 +30,8 @@ class EventReport(Struct, frozen=True):
     """The result of one event. An event without one was stored and had no other effect than its counter."""
 
     event: TrackedEvent
-    duplicate: bool = False
-    """Whether the profile already had the event."""
+    duplicate: Duplicate | None = None
+    """Given if the profile already had the event."""
     dropped: str | None = None
     """Why the event was neither stored nor applied."""
     faults: tuple[Fault, ...] = ()
@@ -58,6 +59,8 @@ class Snapshot(Struct, frozen=True):
     """The owner of the session in the directory; `session` has another one while the session moves."""
     memo: Memo | None = None
     """The memo with the number `profile.memo`, None if it is not in memory."""
+    first_copies: Mapping[str, FirstCopy] = {}
+    """By `event_ids`, the events that are stored; some may be missing."""
 
 
 class Processing:
@@ -150,15 +153,17 @@ class Processing:
 
 def skip_duplicate(state: Processing, event: TrackedEvent) -> EventReport | None:
     """List a duplicate with its first number."""
+    first: FirstCopy | Event | None = None
     if event.id in state.new_ids:
-        first = state.new_ids[event.id]
+        seq = state.new_ids[event.id]
+        first = None if seq is None else state.stored[seq - state.seq - 1]
     elif event.id in state.snapshot.event_ids:
-        first = state.snapshot.event_ids[event.id]
+        seq, first = state.snapshot.event_ids[event.id], state.snapshot.first_copies.get(event.id)
     else:
         return None
-    if first is not None and event.debug:
-        state.listed.append(NumberedEvent(event.id, event.type, first, saved=False))
-    return EventReport(event, duplicate=True)
+    if seq is not None and event.debug:
+        state.listed.append(NumberedEvent(event.id, event.type, seq, saved=False))
+    return EventReport(event, duplicate=duplicate(event, state.source.id, seq, first))
 
 
 def drop_unwanted(state: Processing, event: TrackedEvent) -> EventReport | None:

@@ -77,7 +77,7 @@ def _outcome_without_effect(report: EventReport) -> EventOutcome | None:
 
 def _is_notable(report: EventReport) -> bool:
     """Whether the event has log entries. Most have none, and this is cheaper than building them."""
-    if report.dropped or report.faults or report.uncounted or report.event.notes:
+    if report.duplicate or report.dropped or report.faults or report.uncounted or report.event.notes:
         return True
     for run in report.runs:  # noqa: SIM110  any() takes twice as long
         if run.skipped or run.unmet:
@@ -124,6 +124,8 @@ def _event_log_entries(report: EventReport) -> Iterator[LogEntry]:
     event = report.event
     for note in event.notes:
         yield LogEntry("warning", note, event.id)
+    if report.duplicate:
+        yield LogEntry("warning" if report.duplicate.differs else "info", report.duplicate.message(event.id), event.id)
     if report.dropped == NO_CONSENT:
         yield LogEntry("info", "The event is dropped: the profile has granted no consent.", event.id)
     elif report.dropped is not None:

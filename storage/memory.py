@@ -15,7 +15,7 @@ from trackd.core.changes import (
     Erasure,
     Outcome,
 )
-from trackd.core.documents import Event, Profile, Session, Source, Token
+from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.storage.fence import judge, write_in_order
 
@@ -53,6 +53,14 @@ class MemoryStore:
             event_id: self.event_ids[profile_id, event_id]
             for event_id in event_ids
             if (profile_id, event_id) in self.event_ids
+        }
+
+    def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        wanted = set(event_ids)
+        return {
+            event.id: FirstCopy(event.type, event.source_id, event.status)
+            for event in self.events
+            if event.profile_id == profile_id and event.id in wanted
         }
 
     def sources_version(self) -> int:

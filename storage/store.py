@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from trackd.core.changes import Change, Outcome
-from trackd.core.documents import Profile, Session, Source, Token
+from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 
 
 class Reads(Protocol):
@@ -41,6 +41,12 @@ class Reads(Protocol):
         """The ids among `event_ids` that clients have used before for events of this profile.
 
         Each with the event's `seq`, or None when the event was processed but not stored.
+        """
+
+    def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        """The stored events of the profile that have these client-made ids.
+
+        It may miss old ones whose id many profiles have, so that its time is bounded.
         """
 
     def sources_version(self) -> int:

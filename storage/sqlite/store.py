@@ -1,7 +1,7 @@
 """The backend for an SQLite file: a connection for reads by key, and the writer of writer.py."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,13 @@ import pysqlite3 as sqlite3
 from msgspec import Raw
 
 from trackd.core.changes import Change, Outcome
-from trackd.core.documents import Profile, Session, Source, Token
+from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import connect, database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
+from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.writer import SqliteWriter
 
@@ -31,6 +32,21 @@ SELECT session.id, profile_id, inserted, updated, context, properties, profile.i
 FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
 SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
+# An id is looked up among its newest events; when many profiles have it, among the last events of the profile.
+SELECT_BY_ID = """
+SELECT event.id, event.type, source_id, status FROM json_each(:ids) AS wanted JOIN event ON event.number = (
+    SELECT number FROM (
+        SELECT number, profile_id FROM event WHERE id = wanted.value ORDER BY number DESC LIMIT 20
+    ) WHERE profile_id = :profile LIMIT 1
+)
+"""
+LAST_EVENT = "(SELECT last_event FROM profile WHERE id = :profile)"
+IS_WANTED = "event.id IN (SELECT value FROM json_each(:ids))"
+SELECT_BY_CHAIN = f"""
+{walk(profile=":profile", start=LAST_EVENT, depth="1000", counted=IS_WANTED, most=":missing - 1")}
+SELECT id, type, source_id, status FROM walk JOIN event USING (number) WHERE {IS_WANTED}
+"""
+Parameters = Sequence[str] | Mapping[str, str | int]
 SELECT_SOURCES = "SELECT * FROM source"
 SELECT_TOKENS = "SELECT * FROM token"
 
@@ -53,25 +69,35 @@ class SqliteStore:
 
     def profile(self, profile_id: str) -> Profile | None:
         for sql in (SELECT_PROFILE, SELECT_PROFILE_MERGED_INTO):
-            for row in self._read(sql, profile_id):
+            for row in self._read(sql, [profile_id]):
                 return _profile(*row)
         return None
 
     def is_erased(self, profile_id: str) -> bool:
-        return bool(self._read(SELECT_TOMBSTONE, tombstone(profile_id)))
+        return bool(self._read(SELECT_TOMBSTONE, [tombstone(profile_id)]))
 
     def session(self, session_id: str) -> Session | None:
-        for row in self._read(SELECT_SESSION, session_id):
+        for row in self._read(SELECT_SESSION, [session_id]):
             return _session(*row)
         return None
 
     def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
-        for row in self._read(SELECT_SESSION_AND_PROFILE, session_id):
+        for row in self._read(SELECT_SESSION_AND_PROFILE, [session_id]):
             return _session(*row[:6]), None if row[6] is None else _profile(*row[6:])
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
-        return dict(self._read(SELECT_KNOWN_EVENTS, profile_id, json_text(list(event_ids))))
+        return dict(self._read(SELECT_KNOWN_EVENTS, [profile_id, json_text(list(event_ids))]))
+
+    def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        missing = list(event_ids)
+        found: dict[str, FirstCopy] = {}
+        for sql in (SELECT_BY_ID, SELECT_BY_CHAIN):
+            if missing:
+                parameters: Parameters = {"profile": profile_id, "ids": json_text(missing), "missing": len(missing)}
+                found |= {event_id: FirstCopy(*fields) for event_id, *fields in self._read(sql, parameters)}
+                missing = [event_id for event_id in missing if event_id not in found]
+        return found
 
     def sources_version(self) -> int:
         version: int = self._read("SELECT version FROM sources_version")[0][0]
@@ -93,7 +119,7 @@ class SqliteStore:
         log = self._path.with_name(f"{self._path.name}-wal")
         return {"database": _size(self._path), "wal": _size(log)}
 
-    def _read(self, sql: str, *parameters: str) -> list[Any]:
+    def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
             rows: list[Any] = self._reader.execute(sql, parameters).fetchall()
             return rows

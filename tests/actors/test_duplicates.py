@@ -1,5 +1,7 @@
 """Calls that are sent again with the same event ids."""
 
+from typing import Any
+
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, reason, seqs
@@ -67,3 +69,28 @@ async def test_event_ids_that_are_durable_are_read_from_disk_and_not_kept_in_mem
 
     assert [seqs(answer) for answer in answers] == [[6], [7], [8]]
     assert [key for key in store.keys_read if key.startswith("e")] == ["e0", "e1", "e2"]
+
+
+async def test_each_duplicate_is_logged_with_its_first_copy_in_flight_on_disk_and_in_the_same_call() -> None:
+    store = Make.one_profile()
+    call = [
+        Make.event("e1", "a"),
+        Make.event(),
+        Make.event("e2", "b"),
+        Make.event("e3", store=False),
+        Make.event("e2", "c"),
+    ]
+
+    async with RunningTracker(store) as tracker:
+        first, in_flight = (tracker.ask(Make.call("S", call)) for _ in range(2))
+        await tracker.commit_all()
+        on_disk = await tracker.answer(Make.call("S", call))
+
+    e1, e2, e3 = (f"duplicate of event {text}" for text in ("e1: seq 6, type a", "e2: seq 8, type b", "e3: not stored"))
+    assert logged(first.result()) == [("warning", e2)]
+    assert logged(in_flight.result()) == [("info", e1), ("info", e2), ("info", e3), ("warning", e2)]
+    assert logged(on_disk) == logged(in_flight.result())
+
+
+def logged(answer: Any) -> list[tuple[str, str]]:
+    return [(entry.type, entry.message) for entry in answer.report.logs]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.making import Make
 from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
+from trackd.core.documents import FirstCopy
 
 
 def test_sessions_and_event_ids_are_found_until_they_are_durable() -> None:
@@ -85,3 +86,19 @@ def test_everything_uncommitted_is_found_and_the_rest_is_bounded(steps: list[tup
         assert uncommitted.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > durable_up_to}
         for key, (written, session) in sessions.items():
             assert uncommitted.session(key) in ([session] if written > durable_up_to else [session, None])
+
+
+def test_first_copies_are_found_until_they_are_durable() -> None:
+    uncommitted = Uncommitted()
+    events = [Make.stored_event("A", seq, type=f"t{seq}") for seq in range(4, 9)]
+    uncommitted.add(1, None, {"a": 4, "c": 6}, events[:3])
+    uncommitted.add(2, None, {"unstored": None}, [])
+    uncommitted.add(3, None, None, events[3:4])
+    uncommitted.add(4, None, {"e": 8}, events[4:])
+
+    ids = ["a", "c", "e", "unstored", "new"]
+    assert {key: copy.type for key, copy in uncommitted.first_copies(ids).items()} == {"a": "t4", "c": "t6", "e": "t8"}
+    uncommitted.mark_durable(1)
+    assert uncommitted.first_copies(ids) == {"e": FirstCopy("t8", "source", "collected")}
+    uncommitted.mark_durable(4)
+    assert uncommitted.first_copies(ids) == {}

@@ -93,7 +93,7 @@ def test_try_prints_why_conditions_did_not_hold_and_why_steps_were_skipped(
         "  not run   missing: a value is missing (",
         "  not run   failing: the condition failed: ",
         "  segment   odd-one failed: ",
-        "event 2, a: duplicate",
+        "event 2, a: duplicate of event e-1: seq 1, type a",
     ]
     lines = report.splitlines()
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected

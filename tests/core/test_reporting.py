@@ -6,6 +6,7 @@ from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT, LogEntry
 from trackd.core.decision import Decision, decide
+from trackd.core.duplicate import Duplicate
 from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
 from trackd.core.reporting import MAX_LOGS, build_report, call_log_entries, is_visible_change
 from trackd.core.rules.compiling import compile_rules
@@ -126,6 +127,8 @@ def test_a_dropped_event_is_counted_even_if_it_disables_logs(make: type[Make]) -
             None,
             "properties.a.0: is odd; properties: ",
         ),
+        ({"duplicate": Duplicate(7, "t")}, "info", None, "duplicate of event e: seq 7, type t"),
+        ({"duplicate": Duplicate(7, "u", differs=True)}, "warning", None, "duplicate of event e: seq 7, type u"),
         ({"uncounted": "there are many"}, "warning", None, "there are many"),
         ({"runs": (RuleRun("r", unmet=Unmet("too long", failed=True)),)}, "error", "r", "condition failed: too long"),
         (
@@ -149,13 +152,12 @@ def test_an_entry_has_its_severity_its_event_and_its_rule(
 @pytest.mark.parametrize(
     "report",
     [
-        {"duplicate": True},
         {"runs": (RUN,)},
         {"runs": (RuleRun("r", unmet=Unmet("a value is missing: x")),)},
         {"runs": (RuleRun("r", skipped=(Skipped("set pii.a", "properties.a is missing", notable=False),)),)},
         {"segment_changes": (ENTERED, FAILED)},
     ],
-    ids=["known", "ran", "unmet", "missing", "segments"],
+    ids=["ran", "unmet", "missing", "segments"],
 )
 def test_an_event_without_problems_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
     assert build_report([EventReport(make.event(), **report)]).logs == ()

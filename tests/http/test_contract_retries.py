@@ -12,6 +12,7 @@ from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
+from trackd.core.rules.compiling import compile_rules
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
@@ -199,3 +200,41 @@ async def test_with_an_empty_list_of_blocked_ids_all_ids_are_taken(store: Memory
 
     assert [answer["debugging"]["events"]["saved"] for answer in answers] == [1, 0]
     assert list(store.sessions) == ["undefined"]
+
+
+SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}}
+CHECKED = compile_rules({"event": {"purchase": {"schema": SCHEMA}}}, Limits())
+
+
+async def test_each_duplicate_has_a_log_entry_with_the_number_and_type_of_the_first_copy() -> None:
+    store = MemoryStore([Source(SOURCE_ID, "test"), Source("another", "test")])
+    wrong, corrected = ({"type": "purchase", "id": "e-2", "properties": {"total": total}} for total in ("10", 10))
+    bodies = [
+        payload("s") | {"events": [{"type": "view", "id": "e-1"}, wrong]},
+        payload("s") | {"events": [{"type": "view", "id": "e-1"}, {"type": "click", "id": "e-1"}, corrected]},
+        payload("s", source="another") | {"events": [{"type": "view", "id": "e-1"}]},
+    ]
+
+    async with serving(store, rules=CHECKED) as client:
+        _, again, elsewhere = [(await client.post("/track", json=body)).json() for body in bodies]
+        keyed = [
+            (await client.post("/track", json=payload("s", kind), headers={"idempotency-key": "k"})).json()
+            for kind in ("view", "click")
+        ]
+
+    e_1, e_2 = "duplicate of event e-1: seq 1, type view", "duplicate of event e-2: seq 2, type purchase"
+    assert logged(again) == [("info", e_1), ("warning", e_1), ("warning", e_2)]
+    assert [entry["event_id"] for entry in again["debugging"]["logs"]] == ["e-1", "e-1", "e-2"]
+    assert logged(elsewhere) == [("warning", e_1)]
+    assert logged(keyed[1]) == [("warning", f"duplicate of event {store.events[2].id}: seq 3, type view")]
+    assert len(store.events) == 3
+
+
+@pytest.mark.parametrize("options", [{"logs": False}, {"debugger": False}])
+async def test_a_duplicate_that_wants_no_logs_has_no_entry(store: MemoryStore, options: dict[str, bool]) -> None:
+    body = payload("s") | {"events": [{"type": "a", "id": "e-1", "options": options}, {"type": "b", "id": "e-2"}]}
+
+    async with serving(store) as client:
+        answers = [(await client.post("/track", json=body)).json() for _ in range(2)]
+
+    assert logged(answers[1]) == [("info", "duplicate of event e-2: seq 2, type b")]

@@ -52,12 +52,14 @@ class ModelEvent(NamedTuple):
     profile_id: str
     seq: int
     inserted: str
+    type: str = ""
 
 
 class Effect(NamedTuple):
     """The effect of a call, and the required content of its answer.
 
-    `listed` has the id and `seq` of each event and whether this call stored it. `writes`: the call changes the store.
+    `listed` has the id and `seq` of each event and whether this call stored it. `duplicates` are the log entries of
+    events that the profile had. `writes`: the call changes the store.
     """
 
     profile_id: str
@@ -65,6 +67,7 @@ class Effect(NamedTuple):
     ids: dict[str, int | None]
     stored: list[ModelEvent]
     listed: list[tuple[str, int, bool]]
+    duplicates: list[str]
     session: ModelSession | None
     writes: bool
     profile_saved: bool
@@ -77,6 +80,7 @@ class Model:
         self.ids: dict[str, dict[str, int | None]] = {}
         self.merged: dict[str, str] = {}
         self.sessions: dict[str, ModelSession] = {}
+        self.types: dict[tuple[str, str], str] = {}  # by profile id and own id, of stored events
         self.events: list[ModelEvent] = []
         self.ids_ever: set[str] = set()  # of profiles
         self.erased_by: dict[str, int] = {}  # profile id to node
@@ -128,12 +132,18 @@ class Model:
         ids: dict[str, int | None] = {}
         stored: list[ModelEvent] = []
         listed: list[tuple[str, int, bool]] = []
+        duplicates: list[str] = []
+        types: dict[str, str] = {}
         processed = ruled = False
         for event in call.events:
             if event.own_id and (event.id in known or event.id in ids):
                 first = ids[event.id] if event.id in ids else known[event.id]
-                if first is not None:
+                if first is None:
+                    duplicates.append(f"duplicate of event {event.id}: not stored")
+                else:
                     listed.append((event.id, first, False))
+                    first_type = types.get(event.id) or self.types[profile_id, event.id]
+                    duplicates.append(f"duplicate of event {event.id}: seq {first}, type {first_type}")
                 continue
             if rules == 2 and event.type == "u":
                 continue  # unwanted
@@ -146,7 +156,8 @@ class Model:
             number = None
             if event.store:
                 number = seq = seq + 1
-                stored.append(ModelEvent(event.id, profile_id, seq, call.received))
+                stored.append(ModelEvent(event.id, profile_id, seq, call.received, event.type))
+                types[event.id] = event.type
                 listed.append((event.id, seq, True))
             if event.own_id:
                 ids[event.id] = number
@@ -169,6 +180,7 @@ class Model:
             ids,
             stored,
             listed,
+            duplicates,
             session,
             writes or (session is not session_before and session is not None),
             profile_saved=before is None or visits or ruled,
@@ -208,6 +220,7 @@ class Model:
         self.profiles[profile_id] = effect.profile
         if effect.ids:
             self.ids.setdefault(profile_id, {}).update(effect.ids)
+            self.types |= {(profile_id, event.id): event.type for event in effect.stored}
         self.events += effect.stored
         if effect.session is not None:
             self.sessions[call.session_id] = effect.session

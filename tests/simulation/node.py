@@ -13,7 +13,7 @@ from trackd.actors.messages import RulesChanged
 from trackd.config.settings import Retention
 from trackd.core.calls import Answer
 from trackd.core.changes import Change
-from trackd.core.documents import Profile, Session, Source
+from trackd.core.documents import FirstCopy, Profile, Session, Source
 from trackd.storage.errors import StoreError
 from trackd.storage.store import Store
 
@@ -56,6 +56,10 @@ class FailingReads:
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
         self._try()
         return self._store.known_events(profile_id, event_ids)
+
+    def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        self._try()
+        return self._store.first_copies(profile_id, event_ids)
 
     def sources_version(self) -> int:
         return self._store.sources_version()

@@ -217,8 +217,9 @@ class Referee:
         check(effects, f"call {call.number} is answered before it is on disk")
         listed = [(event.id, event.seq, event.saved) for event in answer.events]
         shown = content(answer.profile) if answer.profile is not None else None
+        logs = [entry.message for entry in answer.report.logs if entry.message.startswith("duplicate")]
         content_of_answer = (
-            answer.profile_id, answer.session_id, listed, answer.profile_saved, answer.session_saved, shown
+            answer.profile_id, answer.session_id, listed, logs, answer.profile_saved, answer.session_saved, shown
         )  # fmt: skip
         fitting = [effect for effect in effects if content_of_answer == _expected_answer(call, effect)]
         expected = _expected_answer(call, effects[-1])
@@ -270,4 +271,5 @@ class Referee:
 
 def _expected_answer(call: Track, effect: Effect) -> tuple[object, ...]:
     shown = effect.profile.content() if call.profile_requested else None
-    return effect.profile_id, call.session_id, effect.listed, effect.profile_saved, effect.session_saved, shown
+    saved = effect.profile_saved, effect.session_saved
+    return effect.profile_id, call.session_id, effect.listed, effect.duplicates, *saved, shown

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.support.making import Make
 from tests.support.stores import Backend, existing
 from trackd.core.changes import Changes, Erasure, Fence, Outcome
-from trackd.core.documents import NO_MEMO, Session, Source, Token, secret_hash
+from trackd.core.documents import NO_MEMO, FirstCopy, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -122,6 +122,29 @@ def test_two_profiles_may_have_the_same_event_id(backend: Backend, make: type[Ma
 
     assert backend.store.known_events("A", ["e"]) == {"e": 1}
     assert backend.store.known_events("B", ["e"]) == {"e": 3}
+
+
+def test_the_first_copies_of_a_profiles_events_are_found_by_their_ids(backend: Backend, make: type[Make]) -> None:
+    first = make.change("A", events=2, event_ids={"A-1": 1, "A-2": 2, "unstored": None})
+    odd = {"type": "buy", "source_id": "app", "status": "invalid"}
+    backend.store.commit([first, make.change("A", (2, 1), events=1, event=odd), make.change("B", events=1)])
+
+    found = backend.store.first_copies("A", ["A-1", "A-3", "unstored", "new", "B-1"])
+
+    assert found == {"A-1": FirstCopy("t", "source", "collected"), "A-3": FirstCopy("buy", "app", "invalid")}
+    assert backend.store.first_copies("A", []) == {}
+    assert backend.store.first_copies("missing", ["A-1"]) == {}
+
+
+def test_first_copies_are_found_though_many_profiles_have_the_same_event_id(backend: Backend, make: type[Make]) -> None:
+    batch = [make.change(f"P{n}", events=1, event={"id": "e", "type": f"t{n}"}) for n in range(100)]
+    batch += [make.change("P7", (1, 1), events=20)]
+    backend.store.commit(batch)
+
+    assert backend.store.first_copies("P7", ["e", "P7-5", "new"]) == {
+        "e": FirstCopy("t7", "source", "collected"),
+        "P7-5": FirstCopy("t", "source", "collected"),
+    }
 
 
 def test_a_merged_id_leads_to_the_profile_that_took_it_in(backend: Backend, make: type[Make]) -> None:
