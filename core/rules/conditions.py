@@ -16,7 +16,7 @@ from cel_expr_python.ext import ext_bindings
 from msgspec import Struct
 from pydantic_core import to_json
 
-from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
+from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, NUL_COST, exact, may_have_large_integer
 from trackd.core.rules.draft import json_size
 from trackd.core.rules.number_function import DECLARATION, NAME, expanded
 from trackd.core.rules.paths import Path
@@ -78,8 +78,8 @@ DOES_NOT_HOLD = Unmet("the condition does not hold")
 class Inputs(Struct):
     """The values of the variables that a condition names.
 
-    `cost`: that of an evaluation, the bytes that it reads; for a loop, in the order of their square. `objects`: the
-    JSON of the objects. `has_nul`: whether a text or a key has U+0000.
+    `cost`: that of an evaluation, the bytes that it reads, with `NUL_COST` for each U+0000; for a loop, in the order of
+    their square. `objects`: the JSON of the objects. `has_nul`: whether a text or a key has U+0000.
     """
 
     values: dict[str, Any]
@@ -111,7 +111,7 @@ class Condition:
         self.parts = frozenset(".".join(path[1:3]) for _, path in self._variables if path[0] == "profile")
         self.reads = frozenset(path[0] for _, path in self._variables)
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
-        self._texts = [name for name in named if VARIABLES[name] == cel.Type.STRING]
+        self._texts = [name for name in named if VARIABLES[name] in (cel.Type.STRING, cel.Type.DYN)]
         self._lists = [name for name in named if VARIABLES[name] == _TEXTS]
         # Each value of an object is converted for each evaluation, which takes long for large objects.
         self._objects = [name for name in named if VARIABLES[name] == _MAP]
@@ -124,7 +124,7 @@ class Condition:
         values = {name: _value(roots, path) for name, path in self._variables}
         has_nul = False
         for name in self._texts:
-            if NUL in values[name]:
+            if NUL in (values[name] or ""):
                 has_nul = True
         for name in self._lists:
             if NUL in "".join(values[name]):
@@ -133,8 +133,9 @@ class Condition:
         for name in self._objects:
             objects.append(text := to_json(values[name], inf_nan_mode="constants"))
             size += len(text)
-            if ESCAPED_NUL in text:
+            if nuls := text.count(ESCAPED_NUL):
                 has_nul = True
+                size += nuls * NUL_COST
         return Inputs(values, size * max(1, size // 256) if self._loops else size, objects, has_nul)
 
     def unmet(self, inputs: Inputs) -> Unmet | None:

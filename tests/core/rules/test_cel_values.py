@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.rules.evaluating import ROOTS, reason_of, unmet
 from trackd.core.rules.cel_values import exact, may_have_large_integer
+from trackd.core.rules.conditions import Condition
 
 DYN = cel.NewEnv(variables={"value": cel.Type.DYN})
 
@@ -67,7 +68,7 @@ def test_large_numbers_are_found_by_their_digits(text: bytes, may_have: bool) ->
 
 NUL_ROOTS: dict[str, Any] = {
     **ROOTS,
-    "event": {**ROOTS["event"], "id": "e\0", "type": "x\0", "tags": ["t\0"]},
+    "event": {**ROOTS["event"], "id": "e\0", "type": "x\0", "tags": ["t\0"], "metadata": {"ip": "ip\0"}},
     "properties": {"v": "gold\0x", "list": ["a\0b", "\0"], "o": {"k\0": {"k": "é\0😀"}}, "a": 1, "a\0": 2},
     "context": {"long": "x" * 300 + "\0"},
     "profile": {
@@ -105,6 +106,8 @@ NUL_ROOTS: dict[str, Any] = {
         ("event.context.long == 'x'", False),
         ("event.type == 'x' || event.id == 'e' || 't' in event.tags", False),
         (r"event.type == 'x\u0000' && event.id == 'e\u0000' && 't\u0000' in event.tags", True),
+        (r"event.metadata.ip == 'ip' || number(event.properties.a) == 2 || number(event.properties.v) == 1", False),
+        (r"event.metadata.ip == 'ip\u0000' && number(event.properties.a) == 1 && event.type == 'x\u0000'", True),
         (r"profile.stats.counters.x == 1 && profile.stats.counters['x\u0000'] == 2", True),
         ("profile.id == 'p' || 's' in profile.segments", False),
         (r"profile.id == 'p\u0000' && 's\u0000' in profile.segments", True),
@@ -171,3 +174,9 @@ def test_a_missing_value_beside_a_large_number_is_missing() -> None:
     reason = reason_of("event.properties.absent > 1", {**ROOTS, "properties": {"wei": 2**64}})
     assert reason.why.startswith("a value is missing")
     assert not reason.failed
+
+
+def test_a_text_with_u_0000_costs_more_as_it_takes_longer() -> None:
+    condition = Condition("event.properties.v == 'a'", 16_384)
+    assert condition.read({**ROOTS, "properties": {"v": "a"}}).cost == 9
+    assert condition.read({**ROOTS, "properties": {"v": "\0", "\0": 1}}).cost == 25 + 2 * 64
