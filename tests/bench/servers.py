@@ -46,7 +46,9 @@ class Trackd(Server):
 def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd]:
     """`trackd serve` with its defaults except for `environment`, on a file that may exist."""
     if not db.exists() or build.run("source", "show", SOURCE_ID, "--db", db, check=False) != 0:
-        build.run("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
+        add = ("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
+        if build.run(*add, "--create", check=False) != 0:  # a commit of before this option makes the file unasked
+            build.run(*add)
     command: list[str | Path] = [build.trackd, "serve", "--port", "0", "--db", db]
     with db.with_name(f"{db.name}.log").open("wb") as log:
         started = subprocess.Popen(

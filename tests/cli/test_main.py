@@ -47,7 +47,7 @@ from trackd.http.assembly import SqliteStore
 
 path = pathlib.Path(sys.argv[1])
 store = SqliteStore(path)
-assert serve._first_source(path, store) and serve._first_token(path)
+assert serve.first_source(path, store) and serve.first_token(path)
 store.close()
 print(*sys.modules)
 """
