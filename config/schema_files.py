@@ -11,11 +11,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 class SchemaFiles:
     """Reads the files. A `$ref` leads to files in the folder of the rules file and below it, and never to a network.
 
-    A schema that has an `$id` on the web may refer to others there: these are looked up relative to its own file.
+    It may also name the `$id` of a schema that was read. A schema that has an `$id` on the web may refer to others
+    there: these are looked up relative to its own file.
     """
 
     def __init__(self, rules_file: Path) -> None:
         self._rules_file = rules_file
+        self._by_id: dict[str, Any] = {}
         self._on_web: list[tuple[SplitResult, Path]] = []  # the `$id` of a schema, and its file
 
     def uri(self, name: str | None) -> str:
@@ -31,7 +33,9 @@ class SchemaFiles:
         self._note_id(schema, self._path_of(name))
 
     def retrieve(self, uri: str) -> Any:
-        """The content of the file that a `$ref` leads to; `uri` is the reference in full. Raises ValueError."""
+        """The schema that a `$ref` leads to; `uri` is the reference in full. Raises ValueError."""
+        if uri in self._by_id:
+            return self._by_id[uri]
         path = self._path_at(uri)
         try:
             is_inside = path.resolve().is_relative_to(self._rules_file.parent.resolve())
@@ -60,7 +64,11 @@ class SchemaFiles:
 
     def _note_id(self, schema: Any, path: Path) -> None:
         own = (schema.get("$id") or schema.get("id")) if isinstance(schema, dict) else None
-        if isinstance(own, str) and own.startswith(("http://", "https://")):
+        if not isinstance(own, str):
+            return
+        own = own.removesuffix("#")
+        self._by_id[own] = schema
+        if own.startswith(("http://", "https://")):
             self._on_web.append((urlsplit(own), path))
 
 

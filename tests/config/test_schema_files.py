@@ -152,3 +152,10 @@ def test_a_file_that_was_retrieved_has_an_id_too(rules: Path) -> None:
     files = SchemaFiles(rules)
     files.retrieve(files.uri("more/address.json"))
     assert files.retrieve("https://maps.example/a/a%20b%23%C3%BC.json") == {"id": "odd"}
+
+
+@pytest.mark.parametrize("own", ["https://shop.example/address", "urn:shop:address", "https://shop.example/address#"])
+def test_a_schema_is_found_by_its_id(rules: Path, own: str) -> None:
+    files = SchemaFiles(rules)
+    files.add({"$id": own, "type": "object"}, "order.json")
+    assert files.retrieve(own.removesuffix("#")) == {"$id": own, "type": "object"}

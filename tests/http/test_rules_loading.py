@@ -78,6 +78,17 @@ def test_schemas_with_ids_on_the_web_refer_to_each_other(tmp_path: Path) -> None
     assert not is_valid(rules, {"total": "1"})
 
 
+def test_schemas_of_one_rules_file_refer_to_each_other_by_their_ids(tmp_path: Path) -> None:
+    rules = loaded(
+        tmp_path,
+        "[event.address]\nschema_file = 'b.json'\n[event.order]\nschema_file = 'a.json'\n",
+        a={"$id": "https://shop.example/order", "properties": {"to": {"$ref": "address#/$defs/street"}}},
+        b={"$id": "https://shop.example/address", "$defs": {"street": {"type": "string"}}},
+    )
+    assert is_valid(rules, {"to": "Main Street"})
+    assert not is_valid(rules, {"to": 1})
+
+
 @pytest.mark.parametrize("place", ["properties", "$defs"])
 def test_nothing_is_fetched_from_the_network(tmp_path: Path, web: tuple[str, list[str]], place: str) -> None:
     url, asked = web
