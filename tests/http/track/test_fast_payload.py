@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
+from tests.http.track.random_payloads import payloads
 from trackd.config.settings import Limits
 from trackd.core.json_values import same
 from trackd.http.errors import HttpError
@@ -18,53 +19,6 @@ from trackd.http.track.payload import PayloadParser
 
 BLOCKED = BlockedIds(Limits().blocked_ids)
 PARSER = PayloadParser(1000, BLOCKED)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
-    max_leaves=8,
-)
-OBJECTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
-IDS = st.sampled_from(
-    [
-        "s",
-        " s",
-        "s\u00a0",
-        "\u2028",
-        "\x1fs",
-        "",
-        "undefined",
-        "'NULL'",
-        "0-0",
-        "-1",
-        "x" * 255,
-        "x" * 256,
-        "ü" * 255,
-        "\U0001f600" * 256,
-    ]
-)
-ODD: st.SearchStrategy[object] = st.none() | st.just([]) | VALUES
-
-
-def payloads() -> st.SearchStrategy[dict[str, Any]]:
-    plain_id = st.just({"id": "s"})
-    reference = plain_id | plain_id | st.fixed_dictionaries({"id": IDS | ODD}, optional={"other": VALUES}) | ODD
-    part = OBJECTS | OBJECTS | ODD
-    event = st.fixed_dictionaries(
-        {"type": st.just("page-view") | IDS | ODD},
-        optional={
-            "id": IDS | ODD,
-            "properties": part,
-            "context": part,
-            "options": part,
-            "time": VALUES,
-            "metadata": VALUES,
-            "tags": VALUES,
-        },
-    )
-    return st.fixed_dictionaries(
-        {"source": plain_id | reference, "session": plain_id | reference, "events": st.lists(event, max_size=3)},
-        optional={"profile": reference, "context": part, "properties": part, "options": part, "device": VALUES},
-    )
 
 
 @given(payloads(), st.booleans())
