@@ -81,6 +81,8 @@ class _GzipBody(_Body):
     def decoded(self) -> bytes:
         self._packed = memoryview(super().decoded())
         self._left = self._max_bytes
+        if self._packed[:2] != GZIP_MAGIC[: len(self._packed)]:
+            raise _invalid_gzip("it does not begin like gzip: without `Content-Encoding` it is taken as it is")
         parts, position = self._member(0)
         while not _is_padding(self._packed[position:]):
             if self._packed[position : position + 2] != GZIP_MAGIC:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from trackd.http.body import Headers
-from trackd.http.content_types import MULTIPART, URLENCODED, USUAL, check_charset, media_type, parameter
+from trackd.http.content_types import FORMS, MULTIPART, USUAL, check_charset, media_type, parameter
 from trackd.http.errors import HttpError, invalid
 
 FIELDS = (b"payload", b"data")
@@ -24,11 +24,11 @@ def json_of_call(headers: Headers, body: bytes) -> bytes:
     if content_type in USUAL:
         return body
     name = media_type(content_type)
+    if name not in FORMS or body.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
+        return body
     if name == MULTIPART:
         return _json_field(_multipart(content_type, body))
-    if name == URLENCODED and not body.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
-        return unquote_to_bytes(_json_field(_urlencoded(body)).replace(b"+", b" "))
-    return body
+    return unquote_to_bytes(_json_field(_urlencoded(body)).replace(b"+", b" "))
 
 
 def _json_field(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -36,8 +36,8 @@ def _json_field(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     for name, value in fields:
         found.setdefault(name, value)
     for name in FIELDS:
-        if name in found:
-            return found[name]
+        if value := found.get(name, b""):
+            return value
     raise _invalid("The form should have a field `payload` or `data` with the JSON of the call", "missing")
 
 

@@ -171,6 +171,11 @@ async def test_a_truncated_gzip_body_is_a_fault(lost: int) -> None:
     ]
 
 
+@pytest.mark.parametrize("body", [b"{", b"{}", b"\x1f{", zlib.compress(b"{}")])
+async def test_the_fault_of_a_body_that_does_not_begin_like_gzip_names_the_header(body: bytes) -> None:
+    assert "without `Content-Encoding`" in faults_of(await refused(body, headers=GZIP))[0]["msg"]
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", PACKED[:-8] + bytes(8), zlib.compress(b"{}"), b"\x1f\x8b" + bytes(20)])
 async def test_a_body_that_is_not_gzip_is_a_fault(body: bytes) -> None:
     error = await refused(body, headers=GZIP)

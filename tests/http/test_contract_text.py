@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -142,6 +143,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "a field of another name": {"data": {"data": json.dumps(CALL), "z": "1"}},
     "multipart": {"data": {"z": "1"}, "files": {"payload": (None, json.dumps(CALL))}},
     "a file": {"files": {"data": ("blob", json.dumps(CALL), "application/json")}},
+    "URLSearchParams": {
+        "content": urlencode({"payload": json.dumps(CALL)}),
+        "headers": {"content-type": "application/x-www-form-urlencoded;charset=UTF-8", "origin": "https://a.example"},
+    },
     "JSON of curl -d": {"content": json.dumps(CALL), "headers": {"content-type": "application/x-www-form-urlencoded"}},
     "text/json": {"content": json.dumps(CALL), "headers": {"content-type": 'text/json; charset="UTF-8"'}},
 }

@@ -53,7 +53,7 @@ def test_the_json_in_a_form_is_what_was_put_there(value: dict[str, str], field: 
     ("body", "read"),
     [
         (b"payload={}", b"{}"),
-        (b"data=%7b%7D&payload=", b""),
+        (b"data=%7b%7D&payload=", b"{}"),
         (b"data=%5B1,+2%2B%5d", b"[1, 2+]"),
         (b"a=1&b&=&data={}&data=[]", b"{}"),
         (b"data=[]&payload={}", b"{}"),
@@ -69,6 +69,7 @@ def test_the_field_of_an_urlencoded_form_is_decoded(body: bytes, read: bytes) ->
 @pytest.mark.parametrize("body", [b'{"a": "b=c&payload=%20+"}', b' \r\n{"payload=": 1}', b"\xef\xbb\xbf{}"])
 def test_json_with_the_content_type_of_a_form_is_taken_as_it_is(body: bytes) -> None:
     assert json_of_call(URLENCODED, body) == body
+    assert json_of_call({b"content-type": b"multipart/form-data"}, body) == body
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_json_with_the_content_type_of_a_form_is_taken_as_it_is(body: bytes) -> 
         (part(b"data", b"{}").replace(b'"data"', b"data").replace(b"Content-D", b"content-d") + END, b"{}"),
         (part(b"file", b"\x00" * 99) + part(b"payload", b"{}") + END, b"{}"),
         (part(b"payload", b"{}").replace(b"--=-x\r\n", b"--=-x  \r\nX-Before: name=data\r\n") + END, b"{}"),
-        (part(b"payload", b"") + END, b""),
+        (part(b"payload", b"") + part(b"data", b"{}") + END, b"{}"),
     ],
 )
 def test_the_field_of_a_multipart_form_is_found(body: bytes, read: bytes) -> None:
@@ -93,6 +94,7 @@ def test_the_field_of_a_multipart_form_is_found(body: bytes, read: bytes) -> Non
     [
         (URLENCODED, b""),
         (URLENCODED, b"a=b"),
+        (URLENCODED, b"payload=&data="),
         (URLENCODED, b"[]"),
         (URLENCODED, b"payload%20={}"),
         (URLENCODED, b"a&" * MAX_FIELDS + b"payload={}"),
