@@ -21,6 +21,19 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def equal(one: Any, other: Any) -> bool:
+    """As `same`, but a number is equal to another of the same value: 5 and 5.0, to the last digit."""
+    if is_number(one) and is_number(other):
+        return bool(one == other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)
+
+
 def identity(value: Any) -> Hashable:
     """A key that is equal for values that are the `same` JSON, and for no others."""
     if isinstance(value, dict):

@@ -77,6 +77,8 @@ def _rule(entry: RuleEntry, limits: Limits) -> Rule:
     steps = tuple(compile_step(step, entry, f"{place}, step {number}") for number, step in enumerate(entry.steps, 1))
     if entry.valid_for_days is not None and not any(step.target[0] == CONSENTS for step in steps):
         raise ValueError(f"{place}: valid_for_days is for rules that change consents")
+    if entry.nulls == "unset" and not any(step.nulls_unset for step in steps):
+        raise ValueError(f'{place}: nulls = "unset" is for rules with a step that sets')
     return Rule(entry.name, _condition(entry.when, limits, place) if entry.when else None, steps)
 
 

@@ -63,6 +63,7 @@ class RuleEntry(Entry):
     event: Annotated[Texts, Field(min_length=1)]
     when: When | None = None
     valid_for_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    nulls: Literal["ignore", "unset"] = "ignore"
     steps: Annotated[list[StepEntry], Field(min_length=1)]
 
 

@@ -42,7 +42,7 @@ def path_text(path: Path) -> str:
 
 
 def look_up(value: Any, path: Path) -> Any:
-    """The value at a path, MISSING when there is none. A null is no value."""
+    """The value at a path, MISSING when there is none."""
     try:
         for key in path:
             if not isinstance(value, dict):
@@ -50,4 +50,4 @@ def look_up(value: Any, path: Path) -> Any:
             value = value[key]
     except KeyError:
         return MISSING
-    return MISSING if value is None else value
+    return value

@@ -42,9 +42,10 @@ def compile_step(entry: StepEntry, rule: RuleEntry, place: str) -> Step | Consen
         _check_literal_type(entry, target)
         _check_conversion(entry, target)
         operand = Operand(value, _source(entry.source))
+        nulls_unset = rule.nulls == "unset" and entry.op == "set"
         if target[0] == CONSENTS:
-            return ConsentStep(target[1], entry.op, operand, rule.valid_for_days, entry.conversion)
-        return Step(target, entry.op, operand, entry.conversion)
+            return ConsentStep(target[1], entry.op, operand, rule.valid_for_days, entry.conversion, nulls_unset)
+        return Step(target, entry.op, operand, entry.conversion, nulls_unset)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
 

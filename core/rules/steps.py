@@ -29,12 +29,12 @@ class Operand(Struct, frozen=True):
     value: Any
     source: Path | None = None
 
-    def get(self, roots: Roots) -> Any:
-        """Raises StepError when the source has no value."""
+    def get(self, roots: Roots, *, takes_null: bool = False) -> Any:
+        """Raises StepError when the source has no value, or a null unless that is taken."""
         if self.source is None:
             return self.value
         value = look_up(roots, self.source)
-        if value is MISSING:
+        if value is MISSING or (value is None and not takes_null):
             raise StepError(f"{path_text(self.source)} is missing", notable=False)
         if self.source[0] == "profile" and isinstance(value, dict | list):
             # It would be the draft's own, and a rule could put it into itself, deeper with each call.
@@ -45,24 +45,25 @@ class Operand(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """Changes a value. If `target` ends in `*`, the operand is an object with a target for each key.
 
-    `conversion`: to what type the values of the operand are converted.
+    `conversion`: to what type the values of the operand are converted. `nulls_unset`: whether a null removes the value
+    of its target; otherwise it changes nothing.
     """
 
     target: Path
     op: str
     operand: Operand
     conversion: str | None = None
+    nulls_unset: bool = False
 
     def take(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> Taken:
         try:
-            operand = self.operand.get(roots)
-            targets = self._each(operand, limits) if self.target[-1] == EACH else [(self.target, operand)]
+            targets = self._targets(roots, limits)
         except StepError as error:
             return [(self.target, error)]
         taken: list[tuple[Path, StepError | None]] = []
         for path, value in targets:
             try:
-                if self.conversion is not None:
+                if self.conversion is not None and value is not None:
                     value, errors = self._converted(value, self.conversion)
                     taken += [(path, error) for error in errors]
                     if errors and not value:
@@ -85,12 +86,17 @@ class Step(Struct, frozen=True):
                 errors.append(error)
         return items, errors
 
-    def _each(self, operand: Any, limits: Limits) -> list[tuple[Path, Any]]:
-        return [((*self.target[:-1], key), value) for key, value in _entries(operand, limits).items()]
+    def _targets(self, roots: Roots, limits: Limits) -> list[tuple[Path, Any]]:
+        """The targets with their operands. An operand of None is a null that removes the value."""
+        if self.target[-1] != EACH:
+            return [(self.target, self.operand.get(roots, takes_null=self.nulls_unset))]
+        entries = _entries(self.operand.get(roots), limits, with_nulls=self.nulls_unset)
+        return [((*self.target[:-1], key), value) for key, value in entries.items()]
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
-        after = OPERATIONS[self.op](before, operand, limits.max_list_items, draft.identities)
+        operate = OPERATIONS["unset" if operand is None else self.op]
+        after = operate(before, operand, limits.max_list_items, draft.identities)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
         if path[:2] == COUNTERS:
@@ -106,13 +112,17 @@ class Step(Struct, frozen=True):
 
 
 class ConsentStep(Struct, frozen=True):
-    """Grants or withdraws one consent, or each key of the operand if `consent` is `*`."""
+    """Grants or withdraws one consent, or each key of the operand if `consent` is `*`.
+
+    `conversion` and `nulls_unset`: as in `Step`; a consent whose value is removed is withdrawn.
+    """
 
     consent: str
     op: str
     operand: Operand
     valid_for_days: int | None = None
     conversion: str | None = None
+    nulls_unset: bool = False
 
     @property
     def target(self) -> Path:
@@ -128,7 +138,7 @@ class ConsentStep(Struct, frozen=True):
         answers: dict[str, bool] = {}
         taken: list[tuple[Path, StepError | None]] = []
         for consent, value in values.items():
-            if self.op == "unset":
+            if self.op == "unset" or value is None:
                 answers[consent] = False
             elif not isinstance(value, bool):
                 taken.append(((CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")))
@@ -149,30 +159,33 @@ class ConsentStep(Struct, frozen=True):
         ended = {
             consent: False
             for consent, value in values.items()
-            if (self.op == "unset" or value is False) and (consent in granted or is_withdrawn(draft, consent))
+            if (self.op == "unset" or value is False or value is None)
+            and (consent in granted or is_withdrawn(draft, consent))
         }
         answered = answer(draft, ended, time, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
 
     def _values(self, roots: Roots, limits: Limits) -> JsonObject:
         """The answer for each consent. One that cannot be converted stays as it is."""
-        operand = self.operand.get(roots)
-        values = _entries(operand, limits) if self.consent == EACH else {self.consent: operand}
+        if self.consent == EACH:
+            values = _entries(self.operand.get(roots), limits, with_nulls=self.nulls_unset)
+        else:
+            values = {self.consent: self.operand.get(roots, takes_null=self.nulls_unset)}
         if self.conversion is not None:
             values = dict(values)
             for consent, value in values.items():
                 with suppress(StepError):
-                    values[consent] = converted(value, self.conversion)
+                    values[consent] = None if value is None else converted(value, self.conversion)
         return values
 
 
-def _entries(operand: Any, limits: Limits) -> JsonObject:
-    """The keys of an object with their values, without nulls."""
+def _entries(operand: Any, limits: Limits, *, with_nulls: bool) -> JsonObject:
+    """The keys of an object with their values."""
     if not isinstance(operand, dict):
         raise StepError(f"it needs an object, this is {kind(operand)}")
     if len(operand) > limits.max_list_items:
         raise StepError(f"the object has more than {limits.max_list_items} keys (limits.max_list_items)")
-    if None in operand.values():
+    if not with_nulls and None in operand.values():
         return {key: value for key, value in operand.items() if value is not None}
     return operand
 

@@ -6,14 +6,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from starlette.requests import Request
 
 from trackd.core.times import read_time
+from trackd.http.api.path_values import PATTERN, path_and_value
 from trackd.http.errors import invalid
 from trackd.http.paths import path_parameter
 from trackd.http.track.payload import Id
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
 
 MAX_LIMIT = 1_000
-MAX_TRAIT_KEYS = 16
-NOT_IN_TRAITS = frozenset('"\\\0')  # they would end a key early in a path of JSON keys
 
 
 def _moment(value: str) -> str:
@@ -26,9 +25,7 @@ def _moment(value: str) -> str:
 
 
 def _trait(value: str) -> str:
-    path, _, _ = value.partition(":")
-    if NOT_IN_TRAITS.intersection(path) or not all(path.split(".")) or len(path.split(".")) > MAX_TRAIT_KEYS:
-        raise ValueError("should be the name of a trait, such as plan or address.city, or name:value")
+    path_and_value(value)
     return value
 
 
@@ -39,12 +36,11 @@ TIME = {
         {"type": "string", "pattern": r"^-?([0-9]{1,7}|[0-9]{9,13})$", "description": "Epoch in (milli)seconds."},
     ]
 }
-TRAIT = rf'^[^"\\\x00.:]+(\.[^"\\\x00.:]+){{0,{MAX_TRAIT_KEYS - 1}}}(:[\s\S]*)?$'
 
 Moment = Annotated[str, AfterValidator(_moment), WithJsonSchema(TIME)]
 Trait = Annotated[
     str,
-    Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": TRAIT}),
+    Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": PATTERN}),
     AfterValidator(_trait),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
@@ -87,14 +83,16 @@ class EventsQuery(PageQuery):
 
 class ProfilesQuery(PageQuery):
     segment: Text | None = None
-    trait: Trait | None = Field(None, description="`name`, or `name:value`; dots lead into objects.")
+    trait: Trait | None = Field(
+        None,
+        description="`name`, or `name:value`; dots lead into objects. A key with dots is in quotes: "
+        '`"utm.source":google`. The value is text, or JSON: `5` finds 5.0, too.',
+    )
     seen_after: Moment | None = Field(None, description="Profiles whose last call arrived then or later.")
 
     def profiles(self) -> ProfileFilter:
-        path, colon, value = (self.trait or "").partition(":")
-        return ProfileFilter(
-            self.segment, tuple(path.split(".")) if path else None, value if colon else None, self.seen_after
-        )
+        trait, value = (None, None) if self.trait is None else path_and_value(self.trait)
+        return ProfileFilter(self.segment, trait, value, self.seen_after)
 
 
 class ErasureQuery(Query):

@@ -11,6 +11,7 @@ from typing import Any
 import pysqlite3 as sqlite3
 
 from trackd.core.documents import Event
+from trackd.core.encoding import reencode
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite.connection import Connection, connect, database_errors
@@ -25,6 +26,7 @@ from trackd.storage.sqlite.row_documents import (
     session_document,
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, first_number, search, search_events
+from trackd.storage.sqlite.trait_search import add_has_trait
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
 
@@ -64,10 +66,8 @@ SEARCH_PROFILES = """
 SELECT doc, rowid FROM profile WHERE rowid <= :start AND rowid > :floor
 AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
 AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
-AND (:public IS NULL OR iif(:value IS NULL,
-    coalesce(doc -> :public, doc -> :private) IS NOT NULL,
-    :value IN (doc -> :public, doc ->> :public, doc -> :private, doc ->> :private)))
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
+AND (:trait IS NULL OR has_trait(doc, :trait, :value))
 ORDER BY rowid DESC LIMIT :limit
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
@@ -103,7 +103,9 @@ class SqliteListings:
         try:
             return self._idle.pop()
         except IndexError:
-            return connect(self._path, mode="ro")
+            connection = connect(self._path, mode="ro")
+            add_has_trait(connection)
+            return connection
 
     def session(self, session_id: str) -> str | None:
         row = self._row(f"SELECT {SESSION_COLUMNS} FROM session WHERE id = ?", session_id)
@@ -164,8 +166,7 @@ class SqliteListings:
             newest = db.execute("SELECT max(rowid) FROM profile").fetchone()[0] or 0
             filters = {
                 "segment": matching.segment,
-                "public": _path("public", matching.trait),
-                "private": _path("private", matching.trait),
+                "trait": None if matching.trait is None else reencode(matching.trait),
                 "value": matching.value,
                 "seen_after": matching.seen_after,
             }
@@ -184,8 +185,3 @@ def _page(rows: Sequence[Any], document: Callable[[Sequence[Any]], Document], li
     """A page of rows that end with their number; a row past the limit is where the next page begins."""
     next_cursor = rows[limit][-1] if len(rows) > limit else None
     return Page(encoded([document(row) for row in rows[:limit]]), next_cursor)
-
-
-def _path(part: str, trait: tuple[str, ...] | None) -> str | None:
-    """The JSON path of a trait in the part `public` or `private` of a profile's traits."""
-    return None if trait is None else f"$.traits.{part}" + "".join(f'."{key}"' for key in trait)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.json_values import TOO_LARGE, exact_sum, identity, is_number, same
+from trackd.core.json_values import TOO_LARGE, equal, exact_sum, identity, is_number, same
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2).map(lambda x: round(x, 1)) | st.text("ab")
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner), max_leaves=6)
@@ -18,6 +18,28 @@ UNLIKE = [1, 1.0, True, "1", None, 0, False, "", [], {}, [1], [True], {"a": 1}, 
 def test_values_are_the_same_when_their_json_is(one: Any, other: Any) -> None:
     assert same(one, other) is (one is other)
     assert (identity(one) == identity(other)) is (one is other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        (5, 5.0, True),
+        (0, -0.0, True),
+        ({"a": [1, {"b": 2.0}]}, {"a": [1.0, {"b": 2}]}, True),
+        (2**53 + 1, float(2**53), False),
+        (10**23, 1e23, False),
+        (1, True, False),
+        (0, False, False),
+        (0, None, False),
+        (5, "5", False),
+        ({"a": 1}, {"a": 1, "b": 1}, False),
+        ([1], [1, 1], False),
+        ([True], [1], False),
+    ],
+    ids=repr,
+)
+def test_numbers_of_one_value_are_equal_and_all_else_is_as_its_json(one: Any, other: Any, are_equal: bool) -> None:
+    assert equal(one, other) is equal(other, one) is are_equal
 
 
 @given(values, values)

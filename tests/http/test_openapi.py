@@ -150,8 +150,11 @@ def test_the_start_does_not_import_the_description() -> None:
 
 @pytest.mark.parametrize(
     ("trait", "sound"),
-    [("plan", True), ("address.city:a.b:\n", True), ("plan:", True)]
-    + [(wrong, False) for wrong in ("", ":x", ".", "a..b", 'a"b', "a\\", "a\0", ".".join("a" * 17))],
+    [
+        (sound, True)
+        for sound in ("plan", "address.city:a.b:\n", "plan:", '"utm.source":x', r'"\"\u00e9".a', 'a"b', "a\0")
+    ]
+    + [(wrong, False) for wrong in ("", ":x", ".", "a..b", '"a', '"a"b', r'"\q"', ".".join("a" * 17))],
 )
 def test_a_trait_is_accepted_exactly_when_it_matches_the_described_pattern(trait: str, sound: bool) -> None:
     [described] = [schema for schema in parameters("GET", "/profiles") if schema["name"] == "trait"]

@@ -81,6 +81,11 @@ def test_the_id_of_a_segment_is_its_name_in_lower_case_with_dashes(tmp_path: Pat
         (rule('{ target = "consents.a", op = "increment" }'), "`increment` is not for consents"),
         (rule('{ target = "consents.a", value = true }', event='["a", "*"]'), "names its event types"),
         (rule(more="valid_for_days = 3"), "valid_for_days is for rules that change consents"),
+        (
+            rule('{ target = "pii.a", op = "max", from = "properties.a" }', more='nulls = "unset"'),
+            "with a step that sets",
+        ),
+        (rule(more='nulls = "null"'), "nulls = 'null' is not allowed: input should be 'ignore' or 'unset'"),
         (rule(more="valid_for_days = 0"), "valid_for_days = 0 is not allowed"),
         (rule() + rule(), 'rule "r": there are two of this name'),
         (segment(name="A b") + segment(name="a-B"), 'segment "a-b": there are two of this name'),

@@ -47,7 +47,7 @@ def test_any_text_is_a_path_or_is_refused(text: str) -> None:
     [
         (("a", "b"), 1),
         (("a",), {"b": 1, "n": None}),
-        (("a", "n"), MISSING),
+        (("a", "n"), None),
         (("a", "c"), MISSING),
         (("x",), MISSING),
         (("a", "b", "c"), MISSING),
@@ -55,7 +55,7 @@ def test_any_text_is_a_path_or_is_refused(text: str) -> None:
         (("f",), False),
     ],
 )
-def test_a_null_and_a_missing_value_are_no_value(path: tuple[Any, ...], value: Missing | dict[str, Any] | int) -> None:
+def test_a_value_is_found_or_missing(path: tuple[Any, ...], value: Missing | dict[str, Any] | int | None) -> None:
     assert look_up({"a": {"b": 1, "n": None}, "l": [1], "f": False}, path) == value
 
 

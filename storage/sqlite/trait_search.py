@@ -1,0 +1,71 @@
+"""The search for profiles by a trait, as a function of SQL.
+
+SQLite's own paths into JSON have no escapes for quotes, and its comparison has 5 and 5.0 as two values.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from trackd.core.json_values import equal
+from trackd.storage.sqlite.connection import Connection
+
+
+class _Traits(Struct, frozen=True):
+    public: Any = None
+    private: Any = None
+
+
+class _Document(Struct, frozen=True):
+    traits: _Traits
+
+
+_document = msgspec.json.Decoder(_Document).decode
+_value = msgspec.json.Decoder().decode
+_ABSENT = object()
+
+
+def add_has_trait(connection: Connection) -> None:
+    """Add the function `has_trait(doc, keys, value)` to a connection."""
+    connection.create_function("has_trait", 3, has_trait, deterministic=True)
+
+
+def has_trait(doc: Any, keys: str, value: str | None) -> bool:
+    """Whether the document of a profile has a trait, public or private, with a value.
+
+    `keys` is the path of the trait, as a JSON list. `value` is the trait as text, or any JSON that is equal to it; None
+    for any value, null too. A document that another tool broke has no traits.
+    """
+    try:
+        traits = _document(doc).traits
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return False
+    for part in (traits.public, traits.private):
+        found = _look_up(part, _path(keys))
+        if found is not _ABSENT and (value is None or any(equal(found, meant) for meant in _meant(value))):
+            return True
+    return False
+
+
+def _look_up(value: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+@lru_cache(maxsize=16)
+def _path(keys: str) -> tuple[str, ...]:
+    return tuple(_value(keys))
+
+
+@lru_cache(maxsize=16)
+def _meant(value: str) -> tuple[Any, ...]:
+    """The values that a text stands for: itself, and its value as JSON."""
+    try:
+        return value, _value(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return (value,)
