@@ -57,10 +57,10 @@ def fast_payload(body: bytes, blocked_ids: BlockedIds = NO_BLOCKED_IDS) -> FastP
         payload = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    source_id = payload.source.id
     ids = [payload.session.id, *[event.id for event in payload.events if event.id is not None]]
     if payload.profile is not None and payload.profile.id is not None:
         ids.append(payload.profile.id)
-    for text in (payload.source.id, *ids):
-        if text[0].isspace() or text[-1].isspace():  # `payload.py` strips them
-            return None
-    return None if blocked_ids.any_of(ids) else payload
+    if source_id[0].isspace() or source_id[-1].isspace() or blocked_ids.has_unusual(ids):
+        return None  # `payload.py` strips blanks
+    return payload

@@ -87,7 +87,8 @@ def _not_blocked(session_id: str | None, info: ValidationInfo) -> str | None:
 
 class SessionReference(BaseModel):
     id: Annotated[OptionalId, AfterValidator(_not_blocked)] = Field(
-        description="Made by the client. Empty or null: the server makes one, which the answer has."
+        description="Made by the client. Empty or null: the server makes one, which the answer has. "
+        "A placeholder such as `undefined` (`limits.blocked_ids`) is refused."
     )
 
 

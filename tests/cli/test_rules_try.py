@@ -166,12 +166,24 @@ def test_try_reports_a_call_that_would_be_refused(trackd: Callable[..., Result],
     ]
 
 
+def test_try_shows_which_ids_are_placeholders(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
+    write("rules.toml", "")
+    write("event.json", {"profile": {"id": "undefined"}, "events": [{"type": "a", "id": "null"}]})
+    result = trackd("rules", "try", "rules.toml", "--event", "event.json")
+    assert result.stdout.splitlines()[:3] == [
+        "note        The profile id is the placeholder 'undefined' (limits.blocked_ids): it counts as absent.",
+        "event 1, a: applied",
+        "  note      The event's own id is the placeholder 'null' (limits.blocked_ids): it counts as absent.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("event", "profile", "message"),
     [
         (None, None, "event.json cannot be read: No such file or directory."),
         ("{", None, "event.json is not JSON: "),
         ({"typ": "x"}, None, "event.json: events.0.type: Field required."),
+        ({"session": {"id": "0"}, "events": []}, None, "event.json: session.id: The session id is the placeholder '0'"),
         (7, None, "event.json: events: Input should be a valid array."),
         ("\ud800".encode("unicode_escape").decode(), None, "event.json is not JSON: "),
         (PURCHASE, "[", "profile.json is not JSON: "),

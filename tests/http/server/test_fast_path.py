@@ -55,6 +55,13 @@ BODIES = {
     "not valid": b'{"source": {"id": "x"}, "events": 7}',
     "a number too large": call().replace(b'"page-view"', b'"t", "properties": {"n": 1e999}'),
     "unknown source": call(source="unknown"),
+    "a placeholder for the session": call("undefined"),
+    "a placeholder for the profile": call("s", "a", profile="[object Object]"),
+    "placeholders for event ids": json.dumps(
+        payload("s") | {"events": [{"type": "a", "id": "null"}, {"type": "a", "id": ""}]}
+    ).encode(),
+    "an empty session": call("", "a"),
+    "a duplicate": json.dumps(payload("s") | {"events": [{"type": "a", "id": "e"}, {"type": "b", "id": "e"}]}).encode(),
     "too deep": b"[" * 100 + b"]" * 100,
     "too many events": call("s", *["t"] * 2_000),
 }

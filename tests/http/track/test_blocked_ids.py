@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.config.settings import Limits
-from trackd.http.track.blocked_ids import BlockedIds
+from trackd.http.track.blocked_ids import SPACES, BlockedIds
 
 BLOCKED = BlockedIds(Limits().blocked_ids)
 WORDS = [
@@ -24,13 +24,13 @@ OTHERS = [
 @pytest.mark.parametrize("text", WORDS)
 def test_a_placeholder_is_blocked_whatever_its_case_and_quotes(text: str) -> None:
     assert text in BLOCKED
-    assert BLOCKED.any_of(["a-session", text])
+    assert BLOCKED.has_unusual(["a-session", text])
 
 
 @pytest.mark.parametrize("text", OTHERS)
 def test_an_id_that_only_contains_a_placeholder_is_not_blocked(text: str) -> None:
     assert text not in BLOCKED
-    assert not BLOCKED.any_of([text])
+    assert not BLOCKED.has_unusual([text])
 
 
 def test_other_words_can_be_blocked_and_zero_stands_for_all_ids_of_nothing() -> None:
@@ -44,7 +44,13 @@ def test_other_words_can_be_blocked_and_zero_stands_for_all_ids_of_nothing() -> 
 @pytest.mark.parametrize("text", WORDS)
 def test_with_an_empty_list_nothing_is_blocked(text: str) -> None:
     assert text not in BlockedIds()
-    assert not BlockedIds().any_of([text])
+    assert BlockedIds().has_unusual([text]) == (text.strip() != text)
+
+
+def test_blanks_are_all_those_of_unicode() -> None:
+    blanks = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    assert set(blanks) == set(SPACES)
+    assert all(BLOCKED.has_unusual([text]) for blank in blanks for text in (f"{blank}a-session", f"a-session{blank}"))
 
 
 PARTS = st.sampled_from(
@@ -58,4 +64,4 @@ PARTS = st.sampled_from(
 )
 def test_the_fast_check_agrees_with_the_exact_one(text: str, word: str) -> None:
     blocked = BlockedIds(word)
-    assert blocked.any_of([text]) == (text in blocked)
+    assert blocked.has_unusual([text]) == (text in blocked or text.strip() != text)
