@@ -63,7 +63,9 @@ class ProfileActor(BaseActor):
             dependencies.memos.get(profile.memo) if profile else None,
             self._first_copies(known_ids) if known_ids else {},
         )
-        decision = decide(snapshot, call, delivered.source, delivered.rules, dependencies.limits)
+        decision = decide(
+            snapshot, call, delivered.source, delivered.rules, dependencies.limits, dependencies.end_after_s
+        )
         if isinstance(decision, Rejected):
             self.answer(decision)
             return

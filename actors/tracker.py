@@ -16,7 +16,7 @@ from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
-from trackd.config.settings import Actors, Limits, Retention
+from trackd.config.settings import Actors, Limits, Retention, Sessions
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Store
@@ -71,12 +71,14 @@ class Tracker:
         rules: RuleSet | None = None,
         make_writer: MakeWriter = WriterThread,
         retention: Retention | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._store = store
         self._actors = actors or Actors()
         self._limits = limits or Limits()
         self._rules = rules or RuleSet()
         self._retention = retention or Retention()
+        self._sessions = sessions or Sessions()
         self._make_writer = make_writer
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}  # by number, the oldest first
@@ -136,6 +138,7 @@ class Tracker:
             max_cached_sessions=self._actors.max_cached_sessions,
             limits=self._limits,
             retention=self._retention,
+            end_after_s=self._sessions.end_after_s,
             rules=self._rules,
             tally=self.tally,
         )

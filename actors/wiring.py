@@ -45,6 +45,8 @@ class Dependencies(Struct, frozen=True):
     max_cached_sessions: int
     limits: Limits
     retention: Retention
+    end_after_s: int
+    """See `Sessions` of the settings."""
     rules: RuleSet
     """The rules until the first RulesChanged."""
     tally: Tally

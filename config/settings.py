@@ -139,6 +139,15 @@ class Actors(Group):
     )
 
 
+class Sessions(Group):
+    end_after_s: int = Field(
+        0,
+        ge=0,
+        le=31_536_000,
+        description="A call of a session after that much silence is a new visit; 0 counts one visit for each session.",
+    )
+
+
 class Retention(Group):
     events_keep_days: int = Field(
         0, ge=0, le=36_500, description="Events that arrived longer ago are deleted; 0 keeps them for ever."
@@ -163,5 +172,6 @@ class Settings(BaseModel):
     limits: Limits = Field(default_factory=Limits)
     rules: Rules = Field(default_factory=Rules)
     actors: Actors = Field(default_factory=Actors)
+    sessions: Sessions = Field(default_factory=Sessions)
     retention: Retention = Field(default_factory=Retention)
     log: Log = Field(default_factory=Log)

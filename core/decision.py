@@ -16,7 +16,7 @@ from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.ruleset import RuleSet
-from trackd.core.session_document import is_due, session_after
+from trackd.core.session_document import is_due, session_after, was_silent
 
 
 class Decision(Struct, frozen=True):
@@ -37,15 +37,17 @@ class Decision(Struct, frozen=True):
     """
 
 
-def decide(snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits) -> Decision | Rejected:
-    """Apply a call: a new session's visit, then the events in order. Rejected if the rules refuse an invalid event."""
+def decide(
+    snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits, end_after_s: int = 0
+) -> Decision | Rejected:
+    """Apply a call: its visit, then its events in order. Rejected if the rules refuse an invalid event."""
     before = snapshot.profile
     fence = Fence(snapshot.profile_id, before.seq, before.revision) if before else Fence(snapshot.profile_id, 0, 0)
     if before is None:
         draft = Draft(new_profile(snapshot.profile_id, call.received))
     else:
         draft = Draft(before.doc, size_of(before.doc_json))
-    is_visit = call.save_session and _is_visit(snapshot)
+    is_visit = call.save_session and _is_visit(snapshot, call, end_after_s)
     if is_visit:
         visit(draft, call.received)
     expired = bool(expire(draft, call.received, limits.max_consent_history))
@@ -59,18 +61,10 @@ def decide(snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limi
     if withheld:
         bare = replace(call, context=None, properties=None)
         session, fits = session_after(snapshot.session, bare, snapshot.profile_id, limits.max_session_bytes)
-    kept = _kept_session(snapshot, call, session)
+    kept = _kept_session(snapshot, call, session, end_after_s)
 
-    # A session whose content changed raises the profile's revision too: the fence guards both with one number.
     profile, written, memo = before, None, snapshot.memo
-    if (
-        profile is None
-        or processing.new_ids
-        or processing.applied
-        or processing.stored
-        or expired
-        or kept.content_changed
-    ):
+    if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.is_fenced:
         stamp(draft, processing.seq, call.received)
         memo = processing.evaluation.memo()
         number = NO_MEMO
@@ -112,30 +106,35 @@ def _answer(
     )
 
 
-def _is_visit(snapshot: Snapshot) -> bool:
-    """Whether the call begins a visit: its session is new, or moves here from a profile that no longer exists."""
+def _is_visit(snapshot: Snapshot, call: Track, end_after_s: int) -> bool:
+    """Whether the call begins a visit.
+
+    Its session is new, or moves here from a profile that no longer exists, or was silent for `end_after_s`, if not 0.
+    """
     session = snapshot.session
-    return session is None or (snapshot.orphan and session.profile_id != snapshot.profile_id)
+    if session is None or (snapshot.orphan and session.profile_id != snapshot.profile_id):
+        return True
+    return end_after_s > 0 and was_silent(session, call.received, end_after_s)
 
 
 class _Kept(Struct, frozen=True):
-    """The session after the call, None when the call does not keep it.
-
-    `content_changed`: more changed than the time of its last call.
-    """
+    """The session after the call, None when the call does not keep it."""
 
     session: Session | None
     is_written: bool = True
     content_changed: bool = False
+    """Whether more changed than the time of its last call."""
+    is_fenced: bool = False
+    """Whether it raises the profile's revision too, so that the fence guards both with one number."""
 
 
-def _kept_session(snapshot: Snapshot, call: Track, session: Session) -> _Kept:
+def _kept_session(snapshot: Snapshot, call: Track, session: Session, end_after_s: int) -> _Kept:
     if not call.save_session:
         return _Kept(None)
     if snapshot.session is None or _content_changed(session, snapshot.session):
-        return _Kept(session, content_changed=True)
-    if is_due(session, snapshot.session):
-        return _Kept(session)
+        return _Kept(session, content_changed=True, is_fenced=True)
+    if is_due(session, snapshot.session, end_after_s):
+        return _Kept(session, is_fenced=end_after_s > 0)
     return _Kept(snapshot.session, is_written=False)
 
 

@@ -24,7 +24,7 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     fits = not content_changed or size_of(context) + size_of(properties) <= max_bytes
     if not fits:
         context, properties = session.context_json, session.properties_json
-    updated = max(session.inserted, call.received)  # a clock that jumped back makes no session of negative length
+    updated = max(session.inserted, session.updated, call.received)  # calls may be applied later than others
     if updated == session.updated and content_changed and fits:
         updated = _next_moment(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
@@ -39,16 +39,23 @@ def _merged_json(old: Raw, new: JsonObject | None) -> Raw:
     return old if after is before else json_raw(after)
 
 
+def was_silent(session: Session, now: str, seconds: int) -> bool:
+    """Whether the last call of a session is that long ago."""
+    return datetime.fromisoformat(now) - datetime.fromisoformat(session.updated) >= timedelta(seconds=seconds)
+
+
 def _next_moment(time: str) -> str:
     """Another content has another time: when the session moves to another profile, the commit compares the time."""
     return timestamp(datetime.fromisoformat(time) + timedelta(microseconds=1))
 
 
-def is_due(session: Session, before: Session) -> bool:
+def is_due(session: Session, before: Session, end_after_s: int = 0) -> bool:
     """Whether a session without other changes is written for the time of its last call.
 
-    It is not written with every call, because that would make commits much larger.
+    It is not written with every call, because that would make commits much larger, unless the next visit depends on it.
     """
+    if end_after_s:
+        return session.updated != before.updated
     if session.updated[:TENS_OF_SECONDS] == before.updated[:TENS_OF_SECONDS]:
         return False
     since = datetime.fromisoformat(session.updated) - datetime.fromisoformat(before.updated)

@@ -45,6 +45,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             rules,
             make_writer=lambda _, committed: _writer(settings, committed, lock),
             retention=settings.retention,
+            sessions=settings.sessions,
         )
         guard = Authenticator(store.tokens)
         try:

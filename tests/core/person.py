@@ -54,9 +54,11 @@ class Person:
         limits: Limits | None = None,
         keeps_memo: bool = True,
         memos: MemoTable | None = None,
+        end_after_s: int = 0,
     ) -> None:
         self.source, self.limits, self.keeps_memo = source, limits or Limits(), keeps_memo
         self.memos = memos or MemoTable()
+        self.end_after_s = end_after_s
         self.stored: Profile | None = None
         self.sessions: dict[str, Session] = {}
         self.event_ids: dict[str, int | None] = {}
@@ -79,7 +81,7 @@ class Person:
         memo = self.memos.get(self.stored.memo) if self.stored else None
         session = self.sessions.get(call.session_id)
         snapshot = Snapshot("A", self.stored, session, dict(self.event_ids), memo=memo)
-        return decide(snapshot, call, self.source, rules, self.limits)
+        return decide(snapshot, call, self.source, rules, self.limits, self.end_after_s)
 
     def send(self, call: Track, rules: RuleSet) -> Decision:
         decision = self.decide(call, rules)

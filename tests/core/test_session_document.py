@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.support.making import Make
 from trackd.core.documents import Session
 from trackd.core.encoding import json_raw, json_text
-from trackd.core.session_document import merged, session_after
+from trackd.core.session_document import merged, session_after, was_silent
 
 LARGE = 10_000
 THEN = "2026-01-30T12:00:00.000000Z"
@@ -159,3 +159,16 @@ def test_a_session_that_changes_at_the_same_moment_has_another_time(make: type[M
     assert session_after(before, same, "A", 1_000)[0].updated == make.later
     assert session_after(before, more, "A", 1_000)[0].updated == "2026-01-31T12:00:01.000001Z"
     assert session_after(None, more, "A", 1_000)[0].updated == make.later
+
+
+def test_a_call_that_is_applied_later_than_others_does_not_move_the_time_back(make: type[Make]) -> None:
+    before = replace(make.session("S", "A"), updated=make.later)
+
+    assert session_after(before, make.call("S"), "A", 1_000)[0].updated == make.later
+    assert session_after(before, make.call("S", context={"b": 2}), "A", 1_000)[0].updated > make.later
+
+
+@pytest.mark.parametrize(("seconds", "silent"), [(1, True), (2, False)])
+def test_the_silence_of_a_session_begins_with_its_last_call(make: type[Make], seconds: int, silent: bool) -> None:
+    assert was_silent(make.session("S", "A"), make.later, seconds) is silent
+    assert not was_silent(replace(make.session("S", "A"), updated=make.later), make.now, 1)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.making import Make
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
+from trackd.config.settings import Sessions, Settings
 from trackd.core.documents import Source
 from trackd.storage.memory import MemoryStore
 
@@ -71,6 +73,18 @@ async def test_a_call_without_events_opens_session_and_profile(store: MemoryStor
     [answer] = await track(store, call())
     assert answer["debugging"]["session"]["saved"] == answer["debugging"]["profile"]["saved"] == 1
     assert store.profiles[answer["profile"]["id"]].doc["stats"]["visits"] == 1
+
+
+@pytest.mark.parametrize(("end_after_s", "visits"), [(0, 1), (86_400, 2)])
+async def test_a_call_after_a_long_silence_is_a_new_visit_of_its_session(end_after_s: int, visits: int) -> None:
+    old = Make.profile("A", stats={"visits": 1, "views": 0, "counters": {}})
+    store = Make.store(old, sessions=[Make.session("S", "A")], source_id=SOURCE_ID)
+    async with serving(store, Settings(sessions=Sessions(end_after_s=end_after_s))) as client:
+        answers = [(await client.post("/track", json=payload("S", "page-view"))).json() for _ in range(2)]
+    assert [answer["profile"]["id"] for answer in answers] == ["A", "A"]
+    assert [answer["debugging"]["profile"]["saved"] for answer in answers] == [visits - 1, 0]
+    assert store.profiles["A"].doc["stats"]["visits"] == visits
+    assert list(store.sessions) == ["S"]
 
 
 async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: MemoryStore) -> None:

@@ -75,7 +75,9 @@ class Effect(NamedTuple):
 
 
 class Model:
-    def __init__(self) -> None:
+    def __init__(self, end_after_s: int = 0) -> None:
+        """`end_after_s`: a call after that much silence is a new visit; 0 for never."""
+        self._end_after_s = end_after_s
         self.profiles: dict[str, ModelProfile] = {}
         self.ids: dict[str, dict[str, int | None]] = {}
         self.merged: dict[str, str] = {}
@@ -125,7 +127,7 @@ class Model:
         before = self.profiles.get(profile_id)
         session_before = self.sessions.get(call.session_id)
         known = self.ids.get(profile_id, {})
-        visits = call.save_session and self._is_visit(session_before, profile_id)
+        visits = call.save_session and self._is_visit(call, session_before, profile_id)
         counters = dict(before.counters) if before else {}
         traits = dict(before.traits) if before else {}
         seq = before.seq if before else 0
@@ -162,7 +164,8 @@ class Model:
             if event.own_id:
                 ids[event.id] = number
         session, content_changed = self._session_after(call, profile_id, session_before)
-        writes = before is None or processed or content_changed
+        session_changed = session is not None and session is not session_before
+        writes = before is None or processed or content_changed or (session_changed and self._end_after_s > 0)
         profile = before or ModelProfile(self._births + 1)
         if writes:
             profile = replace(
@@ -182,13 +185,15 @@ class Model:
             listed,
             duplicates,
             session,
-            writes or (session is not session_before and session is not None),
+            writes or session_changed,
             profile_saved=before is None or visits or ruled,
             session_saved=content_changed,
         )
 
-    def _is_visit(self, session: ModelSession | None, profile_id: str) -> bool:
-        return session is None or (self.living(session.profile_id) is None and session.profile_id != profile_id)
+    def _is_visit(self, call: Track, session: ModelSession | None, profile_id: str) -> bool:
+        if session is None or (self.living(session.profile_id) is None and session.profile_id != profile_id):
+            return True
+        return 0 < self._end_after_s <= _seconds(session.updated, call.received)
 
     def _session_after(
         self, call: Track, profile_id: str, before: ModelSession | None
@@ -199,15 +204,12 @@ class Model:
         if before is None:
             return ModelSession(profile_id, call.received, call.received, dict(call.context or {})), True
         context = before.context | (call.context or {})
-        updated = max(
-            before.inserted, call.received
-        )  # calls queued behind an erasure are applied later than they were received
+        updated = max(before.updated, call.received)  # calls queued behind an erasure are applied later
         if updated == before.updated and context != before.context:
             updated = timestamp(datetime.fromisoformat(updated) + timedelta(microseconds=1))
         if profile_id != before.profile_id or context != before.context:
             return ModelSession(profile_id, before.inserted, updated, context), True
-        since = datetime.fromisoformat(updated) - datetime.fromisoformat(before.updated)
-        if since.total_seconds() >= SESSION_UPDATED_EVERY_S:
+        if _seconds(before.updated, updated) >= (0.000001 if self._end_after_s else SESSION_UPDATED_EVERY_S):
             return before._replace(updated=updated), False
         return before, False
 
@@ -255,3 +257,7 @@ class Model:
     def retire(self, session_id: str) -> None:
         """Delete a session because of its age. A node may still have its owner in memory."""
         self.retired[session_id] = self.sessions.pop(session_id).profile_id
+
+
+def _seconds(begin: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()

@@ -81,6 +81,7 @@ class Node(BareActors):
         super().__init__(
             FailingReads(store),
             retention=Retention(events_keep_days=setup.retention_days, sessions_keep_days=setup.retention_days),
+            end_after_s=setup.end_after_s,
             max_active_profiles=setup.max_active_profiles,
             max_cached_sessions=setup.max_cached_sessions,
         )

@@ -51,10 +51,10 @@ class Observed:
 
 
 class Referee:
-    def __init__(self, nodes: int, stored: Contents) -> None:
+    def __init__(self, nodes: int, stored: Contents, end_after_s: int) -> None:
         """`stored` are the contents of the disk when the first node starts."""
         self._nodes = nodes
-        self._model = Model()
+        self._model = Model(end_after_s)
         self._observed: dict[int, Observed] = {}
         self._waiting: dict[int, Observed] = {}
         self._by_time: dict[str, Observed] = {}

@@ -129,6 +129,7 @@ class Setup(NamedTuple):
     max_active_profiles: int
     max_cached_sessions: int
     retention_days: int
+    end_after_s: int
 
 
 class History(NamedTuple):
@@ -146,6 +147,7 @@ def history(seed: int, steps: int = STEPS, in_file: bool | None = None) -> Histo
         max_active_profiles=chance.choice((1, 2, 3, 100)),
         max_cached_sessions=chance.choice((1, 2, 3, 100)),
         retention_days=chance.choice((0, 0, 1)),
+        end_after_s=chance.choice((0, 0, 1, 10, 60)),
     )
     return History(seed, setup, tuple(_Maker(chance, setup).make(steps)))
 

@@ -50,7 +50,7 @@ class World:
         self._disk: Disk = FileDisk() if self._setup.in_file else MemoryDisk()
         self._ids = itertools.count(1)
         self._milliseconds = 0
-        self._referee = Referee(self._setup.nodes, self._disk.contents())
+        self._referee = Referee(self._setup.nodes, self._disk.contents(), self._setup.end_after_s)
         self._by_label: dict[int, Observed] = {}
         self._calls: dict[int, Call] = {}
         self._commits = 0

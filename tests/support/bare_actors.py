@@ -34,6 +34,7 @@ class BareActors:
         reads: Any,
         rules: RuleSet | None = None,
         retention: Retention | None = None,
+        end_after_s: int = 0,
         max_active_profiles: int = 100,
         max_cached_sessions: int = 100,
     ) -> None:
@@ -56,6 +57,7 @@ class BareActors:
             new_id=lambda: f"new-{next(self._ids)}",
             limits=Limits(),
             retention=retention or Retention(),
+            end_after_s=end_after_s,
             rules=rules or RuleSet(),
             tally=self.tally,
             max_active_profiles=max_active_profiles,

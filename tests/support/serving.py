@@ -46,7 +46,9 @@ async def serving(
     """
     settings = settings or Settings()
     rules = rules or load_rules("", settings.limits)
-    tracker = Tracker(store, settings.actors, settings.limits, rules, retention=settings.retention)
+    tracker = Tracker(
+        store, settings.actors, settings.limits, rules, retention=settings.retention, sessions=settings.sessions
+    )
     listening = listen("127.0.0.1", 0)
     guard = Authenticator(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None
