@@ -18,9 +18,9 @@ and the methods of the transitions:
                           ├──▶ stale, roll back   handed over again; refused after MAX_RETRIES
                           └──▶ failed, roll back  answered: Refused
 
-An erasure has the same states (`_hand_over_erasure`). From its handover to its end all requests for its profile are
-queued. A profile, and the owner of a session, stays pinned in memory while something of it is in flight, because its
-state is not on disk yet.
+An erasure and a re-evaluation have the same states (`_hand_over_other`). From the handover of an erasure to its end all
+requests for its profile are queued. A profile, and the owner of a session, stays pinned in memory while something of it
+is in flight, because its state is not on disk yet.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,7 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.actor_pool import ActiveProfile, ActorPool
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
+from trackd.actors.look_up import LookUp
 from trackd.actors.messages import (
     Admitted,
     Answered,
@@ -38,11 +39,11 @@ from trackd.actors.messages import (
     CommitsFinished,
     Deliver,
     Erase,
-    Erased,
     Evict,
     Fetch,
     Fetched,
     Reason,
+    Reevaluate,
     Refused,
     Tick,
 )
@@ -50,7 +51,7 @@ from trackd.actors.profile import ProfileActor
 from trackd.actors.session_owners import SessionOwner, SessionOwners
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
-from trackd.core.documents import Profile, Session
+from trackd.core.documents import Profile
 from trackd.core.resolution import ProfileReference, resolve
 
 MAX_RETRIES = 3
@@ -60,14 +61,16 @@ class InFlight(Struct, frozen=True):
     """A request in flight.
 
     `owner` is the entry of the session that the call keeps, None when it keeps none. `previous_owner` is the id of
-    the profile that owned the session before the call.
+    the profile that owned the session before the call. `passes`: a re-evaluation that activated its profile, which is
+    evicted at its end, so that a pass over all profiles does not evict those that calls use.
     """
 
-    request: Admitted | Erase
+    request: Admitted | Erase | Reevaluate
     profile_id: str
     active_profile: ActiveProfile
     owner: SessionOwner | None = None
     previous_owner: str | None = None
+    passes: bool = False
 
 
 class ProfileDirectory(BaseActor):
@@ -77,14 +80,16 @@ class ProfileDirectory(BaseActor):
         dependencies = self.wiring.dependencies
         self._pool = ActorPool(dependencies.max_active_profiles, self._new_actor, self._evict)
         self._owners = SessionOwners(dependencies.max_cached_sessions)
+        self._look_up = LookUp(dependencies.reads, self._pool, self._owners)
         self._in_flight: dict[int, InFlight] = {}  # by number, in the order of their handover
-        self._queued: dict[str, list[Admitted | Erase]] = {}  # by id of a profile that is being erased
+        self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
         return {
             Admitted: cls._hand_over,
-            Erase: cls._hand_over_erasure,
+            Erase: cls._hand_over_other,
+            Reevaluate: cls._hand_over_other,
             Fetch: cls._fetch,
             CommitsFinished: cls._finish,
             Answered: cls._abort,
@@ -94,10 +99,10 @@ class ProfileDirectory(BaseActor):
     def _hand_over(self, admitted: Admitted) -> None:
         call, source = admitted.call, admitted.source
         loaded: dict[str, Profile] = {}
-        owner, session = self._look_up_session(call.session_id, loaded)
-        session_owner = self._look_up_profile(owner.profile_id, loaded) if owner else None
-        claimed = self._look_up_profile(call.profile_id, loaded) if call.profile_id is not None else None
-        derived = self._look_up_profile(call.derived_profile_id, loaded) if call.derived_profile_id else None
+        owner, session = self._look_up.session(call.session_id, loaded)
+        session_owner = self._look_up.profile(owner.profile_id, loaded) if owner else None
+        claimed = self._look_up.profile(call.profile_id, loaded) if call.profile_id is not None else None
+        derived = self._look_up.profile(call.derived_profile_id, loaded) if call.derived_profile_id else None
         if self._queued and self._queue_behind_erasure(admitted, session_owner, claimed, derived):
             return
         answering = resolve(session_owner, claimed, derived, permanent_profile_id=source.permanent_profile_id)
@@ -119,24 +124,27 @@ class ProfileDirectory(BaseActor):
             Deliver(call, source, admitted.rules, durable_up_to, previous_owner, orphan, session, activation),
         )
 
-    def _hand_over_erasure(self, erase: Erase) -> None:
+    def _hand_over_other(self, request: Erase | Reevaluate) -> None:
         loaded: dict[str, Profile] = {}
-        named = self._look_up_profile(erase.profile_id, loaded)
-        if self._queue_behind_erasure(erase, named):
+        named = self._look_up.profile(request.profile_id, loaded)
+        if self._queue_behind_erasure(request, named):
             return
         profile_id = named.living
         if profile_id is None:
-            self.answer(Erased(erase.number, None))
+            self.answer(request.not_found)
             return
         active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
+        activation = active_profile.take_activation()
         active_profile.in_flight += 1
-        self._in_flight[erase.number] = InFlight(erase, profile_id, active_profile)
-        self._queued[profile_id] = []
-        if (activation := active_profile.take_activation()) is not None:
+        passes = activation is not None and isinstance(request, Reevaluate)
+        self._in_flight[request.number] = InFlight(request, profile_id, active_profile, passes=passes)
+        if isinstance(request, Erase):
+            self._queued[profile_id] = []
+        if activation is not None:
             self.send(active_profile.address, activation)
-        self.send(active_profile.address, erase)
+        self.send(active_profile.address, request)
 
-    def _queue_behind_erasure(self, request: Admitted | Erase, *named: ProfileReference | None) -> bool:
+    def _queue_behind_erasure(self, request: Admitted | Erase | Reevaluate, *named: ProfileReference | None) -> bool:
         """Whether one of the profiles is being erased; the request is then queued until the erasure has ended."""
         for profile in named:
             if profile is not None and profile.living in self._queued:
@@ -157,8 +165,8 @@ class ProfileDirectory(BaseActor):
             if outcome is Outcome.STORED:
                 entry.active_profile.durable_up_to = commit.ordinal
                 answers.append(commit.answer)
-                if isinstance(entry.request, Erase):
-                    self._evict_erased(entry)
+                if not isinstance(entry.request, Admitted):
+                    self._evict_passed(entry)
             else:
                 self._roll_back(entry, lost_sessions)
                 answers += self._retry_or_refuse(entry, commit, outcome)
@@ -203,7 +211,15 @@ class ProfileDirectory(BaseActor):
             self._evict_erased(entry)  # a writer that failed may have stored it all the same
         else:
             self._pool.forget(entry.profile_id, entry.active_profile)
+        if isinstance(entry.request, Admitted):
             lost_sessions.add(entry.request.call.session_id)
+
+    def _evict_passed(self, entry: InFlight) -> None:
+        """Evict a profile that was erased, or that was activated for a re-evaluation alone."""
+        if isinstance(entry.request, Erase):
+            self._evict_erased(entry)
+        elif entry.passes and entry.active_profile.in_flight == 0:
+            self._pool.forget(entry.profile_id, entry.active_profile)
 
     def _evict_erased(self, entry: InFlight) -> None:
         self._pool.forget(entry.profile_id, entry.active_profile)
@@ -216,36 +232,6 @@ class ProfileDirectory(BaseActor):
             for entry in self._in_flight.values()
             if entry.owner is not None and isinstance(entry.request, Admitted)
         }
-
-    def _look_up_session(
-        self, session_id: str, loaded: dict[str, Profile]
-    ) -> tuple[SessionOwner | None, Session | None]:
-        """The session's owner, None when there is no such session; and the session, if the store had to be read.
-
-        A profile that was read with it is added to `loaded`.
-        """
-        owner = self._owners.get(session_id)
-        if owner is not None and owner.profile_id in self._pool:
-            return owner, None
-        stored = self.wiring.dependencies.reads.session_and_profile(session_id)
-        if stored is None:
-            return owner, None
-        session, profile = stored
-        if profile is not None:
-            loaded[profile.id] = profile
-        if owner is None:
-            owner = self._owners.assign(session_id, session.profile_id, None)
-        return owner, session
-
-    def _look_up_profile(self, profile_id: str, loaded: dict[str, Profile]) -> ProfileReference:
-        """The profile that the id leads to; it is added to `loaded` if the store had to be read."""
-        if profile_id in self._pool or profile_id in loaded:
-            return ProfileReference(profile_id, profile_id)
-        profile = self.wiring.dependencies.reads.profile(profile_id)
-        if profile is None:
-            return ProfileReference(profile_id, None)
-        loaded[profile.id] = profile
-        return ProfileReference(profile_id, profile.id)
 
     def _new_profile_id(self, call: Track) -> str:
         dependencies, derived_id = self.wiring.dependencies, call.derived_profile_id

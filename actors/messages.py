@@ -9,11 +9,11 @@ A request is named by a verb (only Admitted, a call on its way, is not), a resul
        └──────────────── Guardian ◀─────────────────│──── Guardian                                EventWriter
                                                     └──────────────────────────────────────────────────┘
 
-Erase and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes to the
-EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches the
-EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it admits.
-The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the SourceAuth
-after a change of sources. The EventWriter reports StoreHealth to the Guardian.
+Erase, Reevaluate and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes
+to the EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches
+the EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it
+admits. The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the
+SourceAuth after a change of sources. The EventWriter reports StoreHealth to the Guardian.
 
 A handler that raises on a `Request` is answered with Failed or Refused: a ProfileActor sends it to the
 ProfileDirectory, which ends the call, every other actor to the Guardian. The Tracker sends a `Request` to the actor
@@ -28,6 +28,8 @@ from msgspec import Struct
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.changes import Changes, Deletion, Erasure, Outcome
 from trackd.core.documents import Profile, Session, Source
+from trackd.core.jobs import JobChange
+from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.source_changes import SourceChange
 from trackd.storage.writer import BatchResult
@@ -140,6 +142,35 @@ class Erase(Request[Erased], frozen=True):
     attempt: int = 0
     """How often the erasure was stale and handed over again."""
 
+    @property
+    def not_found(self) -> Erased:
+        """The answer when there is no such profile."""
+        return Erased(self.number, None)
+
+
+class Reevaluated(Answer, frozen=True):
+    """The profile is on disk with the segments that the rules give it."""
+
+    profile_id: str | None
+    """None if there is no such profile."""
+    segment_changes: tuple[SegmentChange, ...] = ()
+
+
+class Reevaluate(Request[Reevaluated], frozen=True):
+    """Evaluate the segments of a profile again, without an event."""
+
+    number: int
+    profile_id: str
+    rules: RuleSet
+    now: str
+    """The time of the re-evaluation, a timestamp."""
+    attempt: int = 0
+    """How often it was stale and handed over again."""
+
+    @property
+    def not_found(self) -> Reevaluated:
+        return Reevaluated(self.number, None)
+
 
 class Fetched(Answer, frozen=True):
     """A profile as it is committed."""
@@ -159,25 +190,28 @@ class Administered(Answer, frozen=True):
     """The change is on disk, and in force."""
 
     stale: bool = False
-    """Whether nothing was written instead: the source to add exists already, or that to change does not exist."""
+    """Whether nothing was written instead: the source to add exists already, or that to change does not exist.
+
+    The same for a job that is not open any more.
+    """
 
 
 class Administer(Request[Administered], frozen=True):
-    """Write a change to the sources."""
+    """Write a change to the sources or the jobs."""
 
     number: int
-    change: SourceChange
+    change: SourceChange | JobChange
 
 
-class Commit(Request[Tracked | Erased], frozen=True):
+class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
     """Write the decision of a profile's actor."""
 
     number: int
-    """The number of the call or erasure."""
+    """The number of the call, erasure or re-evaluation."""
     ordinal: int
     """The position among the commits of this activation, from 1."""
     change: Changes | Erasure
-    answer: Tracked | Erased
+    answer: Tracked | Erased | Reevaluated
     """Sent to the caller once the change is on disk."""
 
 

@@ -5,13 +5,26 @@ from collections.abc import Mapping
 from thespian.actors import ActorAddress
 
 from trackd.actors.base import BaseActor, Handler
-from trackd.actors.messages import Activate, Answered, Commit, Deliver, Erase, Erased, Evict, Fetch, Fetched
+from trackd.actors.messages import (
+    Activate,
+    Answered,
+    Commit,
+    Deliver,
+    Erase,
+    Erased,
+    Evict,
+    Fetch,
+    Fetched,
+    Reevaluate,
+    Reevaluated,
+)
 from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Rejected, Track
-from trackd.core.changes import Erasure, Fence
+from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.decision import decide
 from trackd.core.documents import FirstCopy, Profile, Session
 from trackd.core.processing import Snapshot
+from trackd.core.reevaluation import reevaluate
 
 
 class ProfileActor(BaseActor):
@@ -29,6 +42,7 @@ class ProfileActor(BaseActor):
         return {
             Deliver: cls._deliver,
             Erase: cls._erase,
+            Reevaluate: cls._reevaluate,
             Fetch: cls._fetch,
             Activate: cls._activate,
             Evict: cls._evict,
@@ -81,14 +95,28 @@ class ProfileActor(BaseActor):
         """Until the erasure ends, the directory sends nothing else."""
         profile = self._profile
         if profile is None:
-            self.answer(Erased(erase.number, None))
+            self.answer(erase.not_found)
             return
-        self._ordinal += 1
         fence = Fence(profile.id, profile.seq, profile.revision)
-        erasure = Erasure(fence, erase.erased, erase.keep_events)
-        self.send(
-            self.wiring.event_writer, Commit(erase.number, self._ordinal, erasure, Erased(erase.number, profile.id))
+        self._commit(erase.number, Erasure(fence, erase.erased, erase.keep_events), Erased(erase.number, profile.id))
+
+    def _reevaluate(self, request: Reevaluate) -> None:
+        """The result passes through the writer also when nothing changes: it may depend on an uncommitted call."""
+        dependencies, profile = self.wiring.dependencies, self._profile
+        if profile is None:
+            self.answer(request.not_found)
+            return
+        result = reevaluate(
+            profile, request.rules, dependencies.limits, request.now, dependencies.memos.get(profile.memo)
         )
+        self._profile = result.profile
+        if result.memo is not None:
+            dependencies.memos.put(result.profile.memo, result.memo)
+        self._commit(request.number, result.changes, Reevaluated(request.number, profile.id, result.segment_changes))
+
+    def _commit(self, number: int, change: Changes | Erasure, answer: Erased | Reevaluated) -> None:
+        self._ordinal += 1
+        self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer))
 
     def _fetch(self, fetch: Fetch) -> None:
         self.send(self.wiring.guardian, Answered((Fetched(fetch.number, self._profile),)))

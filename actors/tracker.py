@@ -109,6 +109,11 @@ class Tracker:
         limits = self._limits
         return Queue(len(self._pending), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
 
+    @property
+    def rules(self) -> RuleSet:
+        """The rules in force."""
+        return self._rules
+
     def next_number(self) -> int:
         return next(self._numbers)
 

@@ -1,4 +1,4 @@
-"""`trackd rules`: check a rules file, and try it on an event. Needs neither a server nor a database."""
+"""`trackd rules`: check a rules file, try it on an event, apply it to all profiles."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,23 +6,26 @@ from typing import Annotated
 
 import typer
 
-from trackd.cli.options import ConfigFile, load_settings
+from trackd.cli.application_report import application_lines
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.trial_files import read_call, read_profile
 from trackd.cli.trial_report import difference_lines, event_lines, rejection_lines
 from trackd.config.rules_file import read_rules
 from trackd.core.calls import Rejected
 from trackd.core.decision import decide
 from trackd.core.documents import Source, timestamp
+from trackd.core.jobs import APPLY_RULES
 from trackd.core.processing import EventReport, Snapshot
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.rules_loading import compile_content, load_rules
+from trackd.storage.sqlite.database import check_exists
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Check a rules file, and try it on an event.",
+    help="Check a rules file, try it on an event, apply it to all profiles.",
 )
 
 RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
@@ -41,6 +44,17 @@ def check(file: RulesArgument, config: ConfigFile = None) -> None:
         f"{file} is sound: rules {counts['rule']}, segments {counts['segment']}, schemas {with_schema}, "
         f"unwanted {counts['unwanted']}."
     )
+
+
+@app.command()
+def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
+    """Evaluate the segments of all profiles again, in the running server, or in this command if none runs."""
+    settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
+    check_exists(settings.database.path)
+    from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
+
+    for line in application_lines(run_job(settings, APPLY_RULES, {}, "profiles")):
+        typer.echo(line)
 
 
 @app.command("try")

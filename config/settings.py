@@ -125,6 +125,9 @@ class Limits(Group):
 
 class Rules(Group):
     path: str = Field("", description="The rules file; empty for the built-in rules.")
+    apply_after_change: Literal["off", "on"] = Field(
+        "off", description="on: after a change of its segments all profiles are evaluated again, in the background."
+    )
 
 
 class Actors(Group):

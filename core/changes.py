@@ -10,6 +10,7 @@ from enum import Enum
 from msgspec import Struct
 
 from trackd.core.documents import Event, Profile, Session
+from trackd.core.jobs import JobChange
 from trackd.core.source_changes import SourceChange
 
 
@@ -40,8 +41,8 @@ class Fence(Struct, frozen=True):
     """The profile's number of writes; 0 for a profile that is not stored."""
 
 
-class Changes(Struct, frozen=True, tag=True):
-    """The writes of one call, stored whole or not at all."""
+class Changes(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The writes of one call or re-evaluation, stored whole or not at all."""
 
     fence: Fence
     profile: Profile | None = None
@@ -61,6 +62,8 @@ class Changes(Struct, frozen=True, tag=True):
     """The events to store, in their order."""
     event_ids: Mapping[str, int | None] | None = None
     """The client-made ids of the call's new events, each with its `seq`; None for an event that is not stored."""
+    reevaluated: str | None = None
+    """The time of a re-evaluation, a timestamp: the profile changed without a call. Without a session only."""
 
 
 class Erasure(Struct, frozen=True, tag=True):
@@ -102,7 +105,7 @@ class DeleteSessions(Struct, frozen=True, tag=True):
     """At most so many sessions are scanned."""
 
 
-Administration = Erasure | SourceChange
+Administration = Erasure | SourceChange | JobChange
 
 Deletion = DeleteEvents | DeleteSessions
 

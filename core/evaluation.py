@@ -16,27 +16,18 @@ def lacks_consent(source: Source, draft: Draft) -> bool:
     return source.consent and not draft.doc["consents"]
 
 
-class Evaluation:
-    """The evaluations of one call, together within `limits.max_condition_bytes`.
+class ProfileEvaluation:
+    """The evaluations of one call or re-evaluation, together within `limits.max_condition_bytes`.
 
     A segment is due when something that its condition reads has changed since its last evaluation.
     """
 
     __slots__ = (
-        *("_bytes", "_call", "_draft", "_evaluated", "_max_bytes", "_memo", "_rules", "_session", "_source"),
+        *("_bytes", "_draft", "_evaluated", "_max_bytes", "_memo", "_rules"),
         *("repetitions", "under_rules"),
     )
 
-    def __init__(
-        self,
-        call: Track,
-        source: Source,
-        session: Session,
-        draft: Draft,
-        limits: Limits,
-        rules: RuleSet,
-        memo: Memo | None,
-    ) -> None:
+    def __init__(self, draft: Draft, limits: Limits, rules: RuleSet, memo: Memo | None) -> None:
         """`memo`: that of the call before; one that other rules made is ignored."""
         if memo is not None and memo.rules != rules.fingerprint:
             memo = None
@@ -44,26 +35,19 @@ class Evaluation:
         self.repetitions = Repetitions(draft, memo.repetitions if memo else ())
         self._memo = memo
         self._rules = rules
-        self._call = call
-        self._source = source
-        self._session = session
         self._draft = draft
         self._max_bytes = limits.max_condition_bytes
         self._bytes = 0
         self._evaluated = dict.fromkeys(memo.evaluated, 0) if memo else {}  # segment id: the draft's clock
 
-    def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
-        """The documents that the conditions and steps of the plan read."""
-        roots = {"profile": self._draft.doc, "properties": event.properties, "context": event.context}
-        reads = plan.reads
-        if "event" in reads:
-            roots["event"] = self._event_document(event, plan)
-        if "session" in reads:
-            roots["session"] = self._session_document()
-        if "source" in reads:
-            source = self._source
-            roots["source"] = {"id": source.id, "name": source.name, "tags": list(source.tags)}
-        return roots
+    def leave_old_segments(self) -> tuple[SegmentChange, ...]:
+        """Let the profile leave the segments that the rules do not have."""
+        self.under_rules = True
+        segments: list[str] = self._draft.doc["segments"]
+        old = [segment for segment in segments if segment not in self._rules.segments]
+        if old:
+            self._draft.put(("segments",), [segment for segment in segments if segment not in old])
+        return tuple(SegmentChange(segment) for segment in old)
 
     def unmet(self, condition: Condition, roots: Roots) -> Unmet | None:
         """Evaluate a condition, unless those of this call have read as many bytes as they may."""
@@ -105,6 +89,40 @@ class Evaluation:
         ):
             return memo
         return Memo(self._rules.fingerprint, frozenset(evaluated), repetitions)
+
+
+class Evaluation(ProfileEvaluation):
+    """The evaluations of one call, whose conditions may also read its events, its session and its source."""
+
+    __slots__ = ("_call", "_session", "_source")
+
+    def __init__(
+        self,
+        call: Track,
+        source: Source,
+        session: Session,
+        draft: Draft,
+        limits: Limits,
+        rules: RuleSet,
+        memo: Memo | None,
+    ) -> None:
+        super().__init__(draft, limits, rules, memo)
+        self._call = call
+        self._source = source
+        self._session = session
+
+    def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
+        """The documents that the conditions and steps of the plan read."""
+        roots = {"profile": self._draft.doc, "properties": event.properties, "context": event.context}
+        reads = plan.reads
+        if "event" in reads:
+            roots["event"] = self._event_document(event, plan)
+        if "session" in reads:
+            roots["session"] = self._session_document()
+        if "source" in reads:
+            source = self._source
+            roots["source"] = {"id": source.id, "name": source.name, "tags": list(source.tags)}
+        return roots
 
     def _event_document(self, event: TrackedEvent, plan: Plan) -> JsonObject:
         call = self._call

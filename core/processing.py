@@ -206,12 +206,7 @@ def count_event(state: Processing, event: TrackedEvent) -> EventReport | None:
 
 def leave_old_segments(state: Processing, event: TrackedEvent) -> EventReport | None:
     """With the first event under new rules, leave the segments that these rules do not have."""
-    state.evaluation.under_rules = True
-    segments: list[str] = state.draft.doc["segments"]
-    old = [segment for segment in segments if segment not in state.rules.segments]
-    if old:
-        state.draft.put(("segments",), [segment for segment in segments if segment not in old])
-        state.segment_changes = tuple(SegmentChange(segment) for segment in old)
+    state.segment_changes = state.evaluation.leave_old_segments()
     return None
 
 

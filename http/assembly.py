@@ -10,6 +10,7 @@ from trackd.config.settings import Settings
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import Application, create_app
 from trackd.http.authentication import Authenticator
+from trackd.http.jobs import job_runner, with_jobs
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
@@ -49,7 +50,9 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
         )
         guard = Authenticator(store.tokens)
         try:
-            yield Assembly(create_app(settings, tracker, guard, store, listings, queries, versions()), tracker, store)
+            application = create_app(settings, tracker, guard, store, listings, queries, versions())
+            jobs = job_runner(settings, tracker, store, queries)
+            yield Assembly(with_jobs(application, jobs), tracker, store)
         finally:
             listings.close()
             if tracker.writer_ended:

@@ -7,7 +7,7 @@ import http
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from trackd.telemetry.rate_limited_log import RateLimitedLog
 log = logging.getLogger(__name__)
 
 NOT_READY = "not ready"
+MAX_NAMED = 100
 
 STATUS = {
     Reason.UNKNOWN_SOURCE: 401,
@@ -179,6 +180,13 @@ def too_many_pipelined(limit: int) -> HttpError:
 def not_found() -> Response:
     """The document does not exist: the body is `null`."""
     return Response(b"null", 404, media_type="application/json")
+
+
+def unknown_segment(name: str, known: Sequence[str]) -> HttpError:
+    """`known` are the ids of all segments."""
+    names = ", ".join(known[:MAX_NAMED]) + (", ..." if len(known) > MAX_NAMED else "")
+    remedy = f"the segments are {names}" if known else "these rules have none"
+    return HttpError(404, "unknown segment", f"There is no segment `{name}`: {remedy}.")
 
 
 def unknown_path() -> HTTPException:

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from trackd.actors.tracker import Tracker
 from trackd.http.api.documents import DocumentEndpoints
 from trackd.http.api.erasure import ErasureEndpoint
+from trackd.http.api.segment_members import SegmentEndpoints
 from trackd.http.api.sources import SourceEndpoints
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import method_not_allowed
@@ -36,7 +37,8 @@ def routes(
 
     `{id:path}` accepts ids with slashes in them. The arguments are those of `create_app`.
     """
-    stored = DocumentEndpoints(tracker, listings, queries)
+    segments = SegmentEndpoints(tracker, queries)
+    stored = DocumentEndpoints(tracker, listings, queries, segments.id_of)
     erasure = ErasureEndpoint(tracker)
     sources = SourceEndpoints(tracker, reads)
     read, admin = authenticator.read, authenticator.admin
@@ -50,6 +52,7 @@ def routes(
         Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
         Route("/info/version", read(Info(versions).version)),
         Route("/profiles", read(stored.profiles)),
+        Route("/segments", read(segments.list)),
         Route("/profile/count", read(stored.count("profile"))),
         Route("/profile/{id:path}/events", read(stored.profile_events)),
         Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),

@@ -33,7 +33,7 @@ NOT_STORED: ProfileState = (0, 0)
 class Verdict:
     """The outcomes of some changes, and the rows to write for them: each profile and session once, in its last state.
 
-    `event_ids` are rows of profile id, event id and `seq`.
+    `event_ids` are rows of profile id, event id and `seq`. `reevaluated` has times of re-evaluations by profile id.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Verdict:
     sessions: dict[str, Session] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     event_ids: list[tuple[str, str, int | None]] = field(default_factory=list)
+    reevaluated: dict[str, str] = field(default_factory=dict)
 
 
 def judge(
@@ -75,9 +76,12 @@ def judge(
         if profile is not None:
             profiles[profile.id] = (profile.seq, profile.revision)
             verdict.profiles[profile.id] = profile
-        if session is not None and changes.writes_session:
-            sessions[session.id] = (session.profile_id, session.updated)
-            verdict.sessions[session.id] = session
+        if session is not None:
+            if changes.writes_session:
+                sessions[session.id] = (session.profile_id, session.updated)
+                verdict.sessions[session.id] = session
+        elif changes.reevaluated is not None:
+            verdict.reevaluated[fence.profile_id] = changes.reevaluated
         verdict.events += changes.events
         if changes.event_ids:
             verdict.event_ids += [(fence.profile_id, key, seq) for key, seq in changes.event_ids.items()]

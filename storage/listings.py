@@ -92,6 +92,12 @@ class Listings(Protocol):
     def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
         """The profiles that match a filter."""
 
+    def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
+        """The ids of profiles in their order, those that follow `after`; with `descending` the last ones first."""
+
+    def segment_members(self) -> dict[str, int]:
+        """The number of profiles in each segment that has any, by the segment's id."""
+
     def count(self, kind: str) -> int:
         """The number of stored documents of a kind: "profile", "session" or "event"."""
 

@@ -1,9 +1,12 @@
 """A store in memory: the second backend, for tests and for measurements without a disk."""
 
+import itertools
 import uuid
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
+
+from msgspec.structs import replace
 
 from trackd.core.changes import (
     Administration,
@@ -16,6 +19,7 @@ from trackd.core.changes import (
     Outcome,
 )
 from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
+from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.storage.fence import judge, write_in_order
 
@@ -33,6 +37,8 @@ class MemoryStore:
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
         self._tokens: dict[str, Token] = {}
+        self._jobs: dict[int, Job] = {}
+        self._job_numbers = itertools.count(1)
         self._sessions_examined = 0  # by the steps of the deletion that is under way
 
     def profile(self, profile_id: str) -> Profile | None:
@@ -73,6 +79,9 @@ class MemoryStore:
         self._sources[source.id] = source
         self._sources_version += 1
 
+    def jobs(self) -> list[Job]:
+        return list(self._jobs.values())
+
     def tokens(self) -> list[Token]:
         return list(self._tokens.values())
 
@@ -111,8 +120,27 @@ class MemoryStore:
                 return self._delete_sessions(change)
             case Erasure():
                 return self._erase(change)
+            case AddJob():
+                self._add_job(change)
+                return Outcome.STORED
+            case PutJob():
+                return self._put_job(change.job)
             case AddSource() | EditSource() | RemoveSource():
                 return self._change_source(change)
+
+    def _add_job(self, change: AddJob) -> None:
+        ended = [n for n, job in self._jobs.items() if job.state is not JobState.OPEN and job.kind == change.kind]
+        for number in ended[:-FINISHED_JOBS_KEPT]:
+            del self._jobs[number]
+        number = next(self._job_numbers)
+        self._jobs[number] = Job(number, change.kind, change.arguments)
+
+    def _put_job(self, job: Job) -> Outcome:
+        before = self._jobs.get(job.number)
+        if before is None or before.state is not JobState.OPEN:
+            return Outcome.STALE
+        self._jobs[job.number] = job if job.state is JobState.OPEN else replace(job, arguments={})
+        return Outcome.STORED
 
     def _change_source(self, change: SourceChange) -> Outcome:
         source_id = change.source.id if isinstance(change, AddSource) else change.source_id

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
+from trackd.core.jobs import Job
 
 
 class Reads(Protocol):
@@ -54,6 +55,9 @@ class Reads(Protocol):
 
     def sources(self) -> list[Source]:
         """All sources, disabled ones included, in any order."""
+
+    def jobs(self) -> list[Job]:
+        """The open jobs and the last ended ones, in the order of their numbers; polled twice a second."""
 
     def tokens(self) -> list[Token]:
         """All administration tokens that are not revoked, in any order."""

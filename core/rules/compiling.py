@@ -1,7 +1,6 @@
 """Compiling the rules of a file: every path, expression and schema is checked before the first call."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,10 +8,11 @@ from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 from trackd.core.rules.conditions import Condition
 from trackd.core.rules.consents import CONSENTS
-from trackd.core.rules.file_models import EventEntry, RuleEntry, RulesFile, SegmentEntry, parse_rules_file
-from trackd.core.rules.rule import Rule, Segment
+from trackd.core.rules.file_models import EventEntry, RuleEntry, SegmentEntry, parse_rules_file
+from trackd.core.rules.rule import Rule, Segment, segment_id
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.rules.schemas import Retrieve, Schema, refuse_reference
+from trackd.core.rules.segment_names import notes_of_unknown_segments
 from trackd.core.rules.step_compiling import check_literal, compile_step
 from trackd.core.rules.unwanted import ANY, Unwanted
 
@@ -52,15 +52,19 @@ def compile_rules(
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
             refusing=file.validation.refuse,
             fingerprint=_fingerprint(version, file, (contents, retrieved), limits),
-            notes=[f'event "{event_type}": {note}' for event_type, schema in compiled.items() for note in schema.notes],
+            notes=[
+                *(f'event "{event_type}": {note}' for event_type, schema in compiled.items() for note in schema.notes),
+                *notes_of_unknown_segments(file),
+            ],
+            segments_fingerprint=_fingerprint(version, file.segment, {}, limits),
         )
     except ValueError as error:
         raise RulesError(f"{name}: {str(error).rstrip('.')}.") from None
 
 
-def _fingerprint(version: str, file: RulesFile, schemas: object, limits: Limits) -> bytes:
+def _fingerprint(version: str, entries: object, schemas: object, limits: Limits) -> bytes:
     """A hash of everything that decides how a profile comes out."""
-    return hashlib.sha256(repr((version, file, schemas, limits)).encode()).digest()
+    return hashlib.sha256(repr((version, entries, schemas, limits)).encode()).digest()
 
 
 def _check_names(kind: str, names: Iterable[str]) -> None:
@@ -89,15 +93,15 @@ def _check_types(event_types: list[str], place: str) -> None:
 
 
 def _segment(entry: SegmentEntry, limits: Limits) -> Segment:
-    _check_types(entry.event, f'segment "{entry.name}"')
-    return Segment(_segment_id(entry), _condition(entry.when, limits, f'segment "{entry.name}"'))
+    place = f'segment "{entry.name}"'
+    _check_types(entry.event, place)
+    return Segment(_segment_id(entry), _condition(entry.when, limits, place), entry.name, tuple(entry.event))
 
 
 def _segment_id(entry: SegmentEntry) -> str:
-    segment_id = re.sub(r"[\W_]+", "-", entry.name.lower()).strip("-")
-    if not segment_id:
+    if not (made := segment_id(entry.name)):
         raise ValueError(f'segment "{entry.name}": its name needs a letter or a digit')
-    return segment_id
+    return made
 
 
 def _condition(text: str, limits: Limits, place: str) -> Condition:

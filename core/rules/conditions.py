@@ -104,6 +104,7 @@ class Condition:
             raise ValueError(_reason(error)) from None
         if self._expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
             raise ValueError(f"it gives {self._expression.return_type().name().lower()}, not true or false")
+        self.text = text
         compiled = self._expression.serialize()
         named = [name for name in VARIABLES if name.encode() in compiled]
         self._variables = [(name, PLACES.get(name) or tuple(name.split("."))) for name in named]

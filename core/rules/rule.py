@@ -1,5 +1,7 @@
 """Compiled rules and segments, and the results of running them. Pure."""
 
+import re
+
 from msgspec import Struct
 
 from trackd.config.settings import Limits
@@ -87,6 +89,11 @@ class Rule(Struct, frozen=True):
         return [path_text(path) for step in steps for path in step.withdraw(draft, roots, time, limits)]
 
 
+def segment_id(name: str) -> str:
+    """The id of the segment with this name; empty for a name without a letter or digit."""
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
+
+
 class SegmentChange(Struct, frozen=True):
     """A profile entered a segment or left it, or the evaluation failed."""
 
@@ -101,6 +108,10 @@ class Segment(Struct, frozen=True):
 
     id: str
     condition: Condition
+    name: str = ""
+    """Its name in the rules file, from which the id is made."""
+    event_types: tuple[str, ...] = ()
+    """The types of the events after which it is evaluated; none for any."""
 
     def update(self, draft: Draft, unmet: Unmet | None) -> SegmentChange | None:
         """Let the profile enter or leave the segment. Returns None when it does neither.

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct
 
 from trackd.core.encoding import json_text
-from trackd.core.rules.rule import Rule, Segment
+from trackd.core.rules.rule import Rule, Segment, segment_id
 from trackd.core.rules.schemas import Schema
 from trackd.core.rules.unwanted import ANY, Unwanted
 
@@ -34,8 +34,9 @@ class Plan(Struct, frozen=True, eq=False):
 class RuleSet:
     """Immutable, so that a call in flight keeps the rules that it was admitted with.
 
-    `segments`: by id. `fingerprint`: a hash of everything that decides how a profile comes out. `notes`: what the
-    author of the rules should know, in sentences without a dot.
+    `segments`: by id. `fingerprint`: a hash of everything that decides how a profile comes out,
+    `segments_fingerprint` of everything that decides which segments a given profile is in. `notes`: what the author of
+    the rules should know, in sentences without a dot.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RuleSet:
         refusing: Sequence[str] = (),
         fingerprint: bytes = b"",
         notes: Sequence[str] = (),
+        segments_fingerprint: bytes = b"",
     ) -> None:
         """`rules` come with the event types that they are for, `segments` with those after which they are evaluated.
 
@@ -68,11 +70,16 @@ class RuleSet:
         self._plan_of_others = self._plans[ANY]
         self.fingerprint = fingerprint
         self.notes = tuple(notes)
+        self.segments_fingerprint = segments_fingerprint
         self.segments = {segment.id: segment for segment, _ in segments}
         self._unwanted = tuple(unwanted)
         self.drops = bool(unwanted)
         self.changes_counters = any(rule.changes_counters for rule, _ in rules)
         self._refusing = frozenset(refusing)
+
+    def segment(self, name: str) -> Segment | None:
+        """The segment with this id or name; case and what separates words do not matter."""
+        return self.segments.get(name) or self.segments.get(segment_id(name))
 
     def plan(self, event_type: str) -> Plan:
         return self._plans.get(event_type, self._plan_of_others)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -21,8 +22,14 @@ _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class DocumentEndpoints:
     """The endpoints. A document that does not exist is answered with 404 and the body `null`."""
 
-    def __init__(self, tracker: Tracker, documents: Listings, lists: QueryPool) -> None:
-        """`documents` answers single reads in the event loop; `lists` answers the others outside of it."""
+    def __init__(
+        self, tracker: Tracker, documents: Listings, lists: QueryPool, segment_id: Callable[[str], Awaitable[str]]
+    ) -> None:
+        """`documents` answers single reads in the event loop; `lists` answers the others outside of it.
+
+        `segment_id` finds a segment by its id or name, and raises HttpError when there is none.
+        """
+        self._segment_id = segment_id
         self._tracker = tracker
         self._documents = documents
         self._lists = lists
@@ -69,7 +76,10 @@ class DocumentEndpoints:
 
     async def profiles(self, request: Request) -> Response:
         parameters = query(request, ProfilesQuery)
-        return page_answer(await self._lists.read("profiles", parameters.profiles(), parameters.page()))
+        matching = parameters.profiles()
+        if matching.segment is not None:
+            matching = replace(matching, segment=await self._segment_id(matching.segment))
+        return page_answer(await self._lists.read("profiles", matching, parameters.page()))
 
     def count(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that counts the stored documents of a `kind`: "profile", "session" or "event"."""

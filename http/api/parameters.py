@@ -82,7 +82,7 @@ class EventsQuery(PageQuery):
 
 
 class ProfilesQuery(PageQuery):
-    segment: Text | None = None
+    segment: Text | None = Field(None, description="The id or the name of a segment.")
     trait: Trait | None = Field(
         None,
         description="`name`, or `name:value`; dots lead into objects. A key with dots is in quotes: "

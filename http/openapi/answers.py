@@ -42,6 +42,22 @@ class Sources(Page, frozen=True):
     result: list[Source]
 
 
+class Segment(Struct, frozen=True):
+    """A group of profiles. The rules no longer have one without a name: profiles leave it with their next event."""
+
+    id: str
+    name: str | None
+    when: Annotated[str | None, Meta(description="Its condition.")]
+    event: Annotated[list[str], Meta(description="The types of events after which it is evaluated; empty for any.")]
+    reads_profile_only: Annotated[bool, Meta(description="Whether `trackd rules apply` evaluates it.")]
+    members: Annotated[int, Meta(description="The number of profiles that are in it.")]
+
+
+class Segments(Page, frozen=True):
+    total: int
+    result: list[Segment]
+
+
 class Count(Struct, frozen=True):
     count: int
 

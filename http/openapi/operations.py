@@ -96,7 +96,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         answers.Profiles,
         SEARCH,
         query=ProfilesQuery,
+        refuses=("SegmentUnknown",),
         links={"profile": ID_OF_FIRST},
+    ),
+    ("GET", "/segments"): Operation(
+        "segments",
+        "profiles",
+        "The segments, with their numbers of members",
+        answers.Segments,
+        "All in one page. Counts the members in all profiles, which takes a while for many.",
+        query=Query,
     ),
     ("GET", "/profile/count"): Operation(
         "profile_count", "profiles", "How many profiles there are", answers.Count, query=Query

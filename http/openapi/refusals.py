@@ -21,6 +21,7 @@ REFUSALS = {
     "ScopeLacking": Refusal(403, "The token lacks the scope that `detail` names."),
     "OriginForeign": Refusal(403, "The source takes no events from that origin."),
     "DocumentAbsent": Refusal(404, "The document does not exist.", answer=None),
+    "SegmentUnknown": Refusal(404, "There is no such segment; `detail` names those that exist."),
     "PathUnknown": Refusal(404, "The path does not exist."),
     "Conflict": Refusal(409, "A source with that id exists already."),
     "TooSlow": Refusal(408, "The request was still incomplete after `limits.request_timeout_s`."),

@@ -15,6 +15,8 @@ MIGRATIONS = frozenset(
         "canonical_origins_of_sources",
         "numbers_that_are_never_given_twice",
         "index_of_late_events",
+        "times_of_reevaluations",
+        "jobs",
     }
 )
 APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"

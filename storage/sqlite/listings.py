@@ -70,6 +70,12 @@ AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
 AND (:trait IS NULL OR has_trait(doc, :trait, :value))
 ORDER BY rowid DESC LIMIT :limit
 """
+PROFILE_IDS = "SELECT id FROM profile WHERE id > ? ORDER BY id LIMIT ?"
+PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > ? ORDER BY id DESC LIMIT ?"
+SEGMENT_MEMBERS = """
+SELECT value, count(*) FROM profile, json_each(iif(json_valid(doc), doc, '{}'), '$.segments')
+WHERE json_each.type = 'text' GROUP BY value
+"""
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
 
 
@@ -174,6 +180,14 @@ class SqliteListings:
                 db, SEARCH_PROFILES, filters, (min(first_number(request), newest), 0), request.limit
             )
             return Page(array(doc for doc, _ in rows), next_cursor)
+
+    def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
+        with self._reading() as db:
+            return [key for (key,) in db.execute(PROFILE_IDS_DOWN if descending else PROFILE_IDS, (after, limit))]
+
+    def segment_members(self) -> dict[str, int]:
+        with self._reading() as db:
+            return dict(db.execute(SEGMENT_MEMBERS).fetchall())
 
     def count(self, kind: str) -> int:
         with self._reading() as db:

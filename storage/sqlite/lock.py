@@ -12,12 +12,17 @@ LAST_BATCH_TIMEOUT_S = 10.0
 POLL_S = 0.02
 
 
+class DatabaseInUseError(DatabaseError):
+    """Another process holds the lock."""
+
+
 class DatabaseLock:
     """A context manager that holds the lock of a database file.
 
     The lock is a file beside the database, `NAME-lock`, which contains the pid of the holder. A process that inherits
     `descriptor` holds the lock too: when a server is killed, its writer process first commits the last batch. Another
-    server waits for that. Raises DatabaseError when another server holds the lock, or when the folder is not writable.
+    server waits for that. Raises DatabaseInUseError when another server holds the lock, and DatabaseError when the
+    folder is not writable.
     """
 
     def __init__(self, database: Path) -> None:
@@ -26,22 +31,32 @@ class DatabaseLock:
         self._path = real.with_name(f"{real.name}-lock")
         self.descriptor = -1
 
+    def is_held(self) -> bool:
+        """Whether another process holds the lock now. Leaves the holder's pid in the file, and makes no file."""
+        try:
+            self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            return not self._acquire(fcntl.LOCK_SH)  # two that ask at the same moment do not see each other
+        finally:
+            os.close(self.descriptor)
+
     def __enter__(self) -> "DatabaseLock":
         if self._database.is_dir():
             raise DatabaseError(f"{self._database} cannot be used, it is a folder: name a file in it with --db.")
         try:
             self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise DatabaseError(
-                f"{self._database} cannot be used ({error.strerror}: {self._path.parent}): check that the folder "
-                "exists and that this user may write to it."
-            ) from error
+            raise self._unusable(error) from error
         deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
         while not self._acquire():
             holder = os.pread(self.descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             if _is_running(holder) or time.monotonic() > deadline:
                 os.close(self.descriptor)
-                raise DatabaseError(
+                raise DatabaseInUseError(
                     f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
                     "--db."
                 )
@@ -55,9 +70,15 @@ class DatabaseLock:
     ) -> None:
         os.close(self.descriptor)
 
-    def _acquire(self) -> bool:
+    def _unusable(self, error: OSError) -> DatabaseError:
+        return DatabaseError(
+            f"{self._database} cannot be used ({error.strerror}: {self._path.parent}): check that the folder "
+            "exists and that this user may write to it."
+        )
+
+    def _acquire(self, kind: int = fcntl.LOCK_EX) -> bool:
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

@@ -236,3 +236,34 @@ INDEX_OF_LATE_EVENTS = "CREATE INDEX event_by_created ON event (created) WHERE c
 @migrations()  # type: ignore[untyped-decorator]
 def index_of_late_events(db: Database) -> None:
     db.execute(INDEX_OF_LATE_EVENTS)
+
+
+# `metadata.time.update` in `doc` is the time of the last call. A re-evaluation leaves it, and writes its own time here.
+REEVALUATED = "ALTER TABLE profile ADD COLUMN reevaluated TEXT"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def times_of_reevaluations(db: Database) -> None:
+    db.execute(REEVALUATED)
+
+
+# `core/jobs.py` has the meaning of the columns. Numbers are not used again: a command waits for its number.
+JOBS = """
+CREATE TABLE job (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open',
+    done INTEGER NOT NULL DEFAULT 0,
+    total INTEGER,
+    position TEXT NOT NULL DEFAULT '{}',
+    result TEXT NOT NULL DEFAULT '{}',
+    inserted TEXT NOT NULL,
+    updated TEXT NOT NULL
+)
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def jobs(db: Database) -> None:
+    db.execute(JOBS)

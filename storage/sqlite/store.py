@@ -11,11 +11,13 @@ from msgspec import Raw
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
+from trackd.core.jobs import Job
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import connect, database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
+from trackd.storage.sqlite.job_rows import jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.writer import SqliteWriter
 
@@ -111,6 +113,12 @@ class SqliteStore:
             except (TypeError, ValueError) as error:  # another tool wrote it; the other sources are sound
                 log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
         return sources
+
+    def jobs(self) -> list[Job]:
+        try:
+            return jobs(self._reader)
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read: {error}") from error
 
     def tokens(self) -> list[Token]:
         return [Token.of_row(row) for row in self._read(SELECT_TOKENS)]

@@ -21,6 +21,7 @@ from trackd.core.changes import (
     Outcome,
 )
 from trackd.core.encoding import reencode
+from trackd.core.jobs import AddJob, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, write_in_order
@@ -28,6 +29,7 @@ from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
 from trackd.storage.sqlite.erasure import erase
+from trackd.storage.sqlite.job_rows import add_job, put_job
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
@@ -55,6 +57,7 @@ PUT_SESSIONS = BulkInsert(
 )
 PUT_EVENTS = BulkInsert("event", event_chain.COLUMNS)
 PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
+SET_REEVALUATED = "UPDATE profile SET reevaluated = ? WHERE id = ?"
 JSON = Decoder()
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
@@ -126,6 +129,10 @@ class SqliteWriter:
         match change:
             case Erasure():
                 return erase(self._db, change)
+            case AddJob():
+                is_written = add_job(self._db, change) > 0
+            case PutJob():
+                is_written = put_job(self._db, change)
             case AddSource():
                 is_written = add_source(self._db, change.source)
             case EditSource():
@@ -161,6 +168,8 @@ class SqliteWriter:
                 for p in verdict.profiles.values()
             ],
         )
+        for profile_id, time in verdict.reevaluated.items():
+            self._db.execute(SET_REEVALUATED, (time, profile_id))
         PUT_SESSIONS.run(
             self._db,
             [

@@ -61,7 +61,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table")
 class ProfileRecord(Record, frozen=True, tag="profile"):
     columns: ClassVar = ("id", "seq", "revision", "doc", "last_event")
     order: ClassVar = "rowid"
-    changed: ClassVar = "json_extract(doc, '$.metadata.time.update')"
+    changed: ClassVar = "max(json_extract(doc, '$.metadata.time.update'), ifnull(reevaluated, ''))"
     links: ClassVar = frozenset({"last_event"})
     json: ClassVar = frozenset({"doc"})
 

@@ -60,7 +60,8 @@ class QueryProcess:
             del self._pending[number]
         if answer.error is not None:
             raise StoreError(answer.error)
-        return answer.page if answer.count is None else answer.count
+        results = (answer.page, answer.count, answer.keys, answer.counts)
+        return next((result for result in results if result is not None), None)
 
     async def _start(self) -> None:
         try:

@@ -17,6 +17,8 @@ ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "session_events": (str, PageRequest),
     "events": (EventFilter, PageRequest),
     "profiles": (ProfileFilter, PageRequest),
+    "profile_ids": (str, int, bool),
+    "segment_members": (),
     "count": (str,),
 }
 
@@ -30,12 +32,14 @@ class Query(Struct, frozen=True, array_like=True):
 
 
 class Answer(Struct, frozen=True, array_like=True):
-    """The result of a query: a page, a count or an error. All three are None when the method returned None."""
+    """The result of a query, or an error. All are None when the method returned None."""
 
     number: int
     page: Page | None = None
     count: int | None = None
     error: str | None = None
+    keys: list[str] | None = None
+    counts: dict[str, int] | None = None
 
 
 ENCODER = msgpack.Encoder()
@@ -59,8 +63,13 @@ def run_query(listings: Listings, query: Query) -> bytes:
         return ENCODER.encode(Answer(query.number, error=str(error)))
     except Exception as error:  # a bug must not leave the query without an answer
         return ENCODER.encode(Answer(query.number, error=f"{type(error).__name__}: {error}"))
-    if isinstance(result, int):
-        return ENCODER.encode(Answer(query.number, count=result))
+    match result:
+        case int():
+            return ENCODER.encode(Answer(query.number, count=result))
+        case list():
+            return ENCODER.encode(Answer(query.number, keys=result))
+        case dict():
+            return ENCODER.encode(Answer(query.number, counts=result))
     return ENCODER.encode(Answer(query.number, page=result))
 
 

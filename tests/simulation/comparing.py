@@ -14,7 +14,7 @@ def content(doc: Any) -> Any:
     stats, time = doc["stats"], doc["metadata"]["time"]
     return (
         doc["seq"], stats["visits"], time["visit"]["count"], stats["views"], stats["counters"],
-        doc["traits"]["public"], time["update"],
+        doc["traits"]["public"], frozenset(doc["segments"]), time["update"],
     )  # fmt: skip
 
 

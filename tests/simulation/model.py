@@ -28,12 +28,13 @@ class ModelProfile:
     visits: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     traits: dict[str, int] = field(default_factory=dict)
+    segments: frozenset[str] = frozenset()
     updated: str = ""
     writer: int = -1
 
     def content(self) -> tuple[object, ...]:
         views = self.counters.get("page-view", 0)
-        return self.seq, self.visits, self.visits, views, self.counters, self.traits, self.updated
+        return self.seq, self.visits, self.visits, views, self.counters, self.traits, self.segments, self.updated
 
 
 class ModelSession(NamedTuple):
@@ -72,6 +73,19 @@ class Effect(NamedTuple):
     writes: bool
     profile_saved: bool
     session_saved: bool
+
+
+def segments_of(rules: int, counters: dict[str, int], traits: dict[str, int]) -> frozenset[str]:
+    """The segments of a profile under these rules."""
+    views = counters.get("page-view", 0)
+    match rules:
+        case 1:
+            holds = {"s": views >= 2, "a": "a" in traits}
+        case 2:
+            holds = {"s": views >= 4, "t": "t" in counters}
+        case _:
+            holds = {}
+    return frozenset(segment for segment, is_in in holds.items() if is_in)
 
 
 class Model:
@@ -130,6 +144,7 @@ class Model:
         visits = call.save_session and self._is_visit(call, session_before, profile_id)
         counters = dict(before.counters) if before else {}
         traits = dict(before.traits) if before else {}
+        segments = before.segments if before else frozenset()
         seq = before.seq if before else 0
         ids: dict[str, int | None] = {}
         stored: list[ModelEvent] = []
@@ -155,6 +170,8 @@ class Model:
                 trait, by = ("a", 1) if rules == 1 else ("b", 2)
                 traits[trait] = traits.get(trait, 0) + by
                 ruled = True
+            if (now := segments_of(rules, counters, traits)) != segments:
+                segments, ruled = now, True
             number = None
             if event.store:
                 number = seq = seq + 1
@@ -174,6 +191,7 @@ class Model:
                 visits=profile.visits + visits,
                 counters=counters,
                 traits=traits,
+                segments=segments,
                 updated=call.received,
                 writer=node,
             )
@@ -228,6 +246,12 @@ class Model:
             self.sessions[call.session_id] = effect.session
             self.earlier.setdefault(call.session_id, set()).add(profile_id)
             self.retired.pop(call.session_id, None)
+
+    def reevaluated(self, profile_id: str, rules: int, node: int) -> ModelProfile:
+        """The profile after a re-evaluation, the same object if nothing changes."""
+        profile = self.profiles[profile_id]
+        segments = segments_of(rules, profile.counters, profile.traits)
+        return profile if segments == profile.segments else replace(profile, segments=segments, writer=node)
 
     def erase(self, profile_id: str, node: int, *, keep_events: bool) -> None:
         del self.profiles[profile_id]

@@ -4,13 +4,13 @@ A call is applied to the model when the store has written it, in the order of th
 not used. A written change is matched to its call by time: each call has a time of its own.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.comparing import content, differences
 from tests.simulation.disk import Contents
 from tests.simulation.model import NEW, Effect, Model, ModelProfile
 from tests.simulation.node import Node
+from tests.simulation.observed import Observed
 from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
@@ -18,36 +18,6 @@ from trackd.actors.messages import Erased, Fetched, Reason, Refused
 from trackd.core.calls import Answer, Request, Track, Tracked
 from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Session
-
-
-@dataclass(slots=True)
-class Observed:
-    """A request, and the observations of it.
-
-    `failures` and `foreign_writes` are the counts of its node when it was sent. `min_seqs`: the highest `seq` that was
-    answered before, by the birth of each profile. `effect`: what the call did when it was written. `empty_effects`:
-    the effects that its answer may report if it wrote nothing. `possible`: the profiles that could answer it when its
-    node decided, before another node wrote. `lost`: its node crashed before it answered. `may_be_refused`: it may be
-    refused although it is stored.
-    """
-
-    request: Request[Any]
-    node: int
-    rules: int
-    failures: int
-    foreign_writes: int
-    min_seqs: dict[int, int]
-    answer: Answer | None = None
-    lost: bool = False
-    effect: Effect | None = None
-    empty_effects: list[Effect] = field(default_factory=list)
-    possible: set[str | None] = field(default_factory=set)
-    erased: str | None = None
-    may_be_refused: bool = False
-
-    @property
-    def waits(self) -> bool:
-        return self.answer is None and not self.lost
 
 
 class Referee:
@@ -81,6 +51,8 @@ class Referee:
             self.note_decisions(node)
         elif isinstance(request, messages.Erase):
             self._by_time[request.erased] = observed
+        elif isinstance(request, messages.Reevaluate):
+            self._by_time[request.now] = observed
         return observed
 
     @property
@@ -116,6 +88,9 @@ class Referee:
 
     def written(self, node: Node, change: Change, outcome: Outcome, *, may_be_refused: bool) -> None:
         match change:
+            case Changes() if outcome is Outcome.STORED and change.reevaluated is not None:
+                self.note_foreign_write(by=node.number)
+                self._reevaluation_written(node, change, may_be_refused=may_be_refused)
             case Changes() if outcome is Outcome.STORED:
                 self.note_foreign_write(by=node.number)
                 self._call_written(node, change, may_be_refused=may_be_refused)
@@ -163,6 +138,17 @@ class Referee:
             observed.effect = observed.effect._replace(session=session._replace(updated=updated))
         self._model.apply(call, observed.effect)
 
+    def _reevaluation_written(self, node: Node, change: Changes, *, may_be_refused: bool) -> None:
+        observed, profile_id = self._by_time[change.reevaluated or ""], change.fence.profile_id
+        check(observed.segments is None, f"{observed.request} is written twice")
+        check(change.events == () and change.profile is not None, f"{observed.request} writes {change}")
+        before = self._model.profiles[profile_id]
+        after = self._model.reevaluated(profile_id, observed.rules, node.number)
+        check(after is not before, f"{observed.request} is written, and changes nothing")
+        self._model.profiles[profile_id] = after
+        observed.segments = (after.segments - before.segments, before.segments - after.segments)
+        observed.may_be_refused = may_be_refused
+
     def _call_of_session(self, session: Session, node: Node) -> Observed:
         """The call that wrote the session: its time is that of the session, or the session began later."""
         for observed in self._waiting.values():
@@ -178,16 +164,20 @@ class Referee:
 
     def _empty_change_written(self, node: Node, change: Changes) -> None:
         """A call that writes nothing takes effect where its empty change is in the order of commits."""
+        profile_id = change.fence.profile_id
         for observed in self._waiting.values():
             call = observed.request
-            if isinstance(call, Track) and observed.node == node.number and observed.effect is None:
-                profile_id = change.fence.profile_id
-                if self._model.may_answer(call, profile_id, observed.possible):
-                    effect = self._model.effect(call, profile_id, observed.rules, node.number)
-                    # A change of a session's time alone may be needless after a write of the other node.
-                    changes_no_profile = self._nodes > 1 and effect.profile is self._model.profiles.get(profile_id)
-                    if not effect.writes or changes_no_profile:
-                        observed.empty_effects.append(effect)
+            if isinstance(call, messages.Reevaluate) and self._model.living(call.profile_id) == profile_id:
+                profile = self._model.profiles[profile_id]
+                observed.unchanged |= self._model.reevaluated(profile_id, observed.rules, node.number) is profile
+            if not isinstance(call, Track) or observed.node != node.number or observed.effect is not None:
+                continue
+            if self._model.may_answer(call, profile_id, observed.possible):
+                effect = self._model.effect(call, profile_id, observed.rules, node.number)
+                # A change of a session's time alone may be needless after a write of the other node.
+                changes_no_profile = self._nodes > 1 and effect.profile is self._model.profiles.get(profile_id)
+                if not effect.writes or changes_no_profile:
+                    observed.empty_effects.append(effect)
 
     def answered(self, node: Node, answer: Answer) -> None:
         observed = self._observed[answer.number]
@@ -203,6 +193,8 @@ class Referee:
                 self._refused(node, observed, answer)
             case Erased():
                 self._erased(observed, answer)
+            case messages.Reevaluated():
+                self._reevaluated(observed, answer)
             case Fetched():
                 self._fetched(observed, answer)
             case messages.Administered():
@@ -233,7 +225,7 @@ class Referee:
             self._answered_up_to[birth] = max(self._answered_up_to.get(birth, 0), *new)
 
     def _refused(self, node: Node, observed: Observed, answer: Refused) -> None:
-        number, done = answer.number, observed.effect or observed.erased
+        number, done = answer.number, observed.effect or observed.erased or observed.segments
         check(done is None or observed.may_be_refused, f"{number} is refused, and is on disk: {done}")
         if answer.reason is Reason.STORE_FAILED:
             check(
@@ -252,6 +244,21 @@ class Referee:
         else:
             living = self._model.living(observed.request.profile_id)
             check(living is None, f"{observed.request} finds no profile, and {living} exists")
+
+    def _reevaluated(self, observed: Observed, answer: messages.Reevaluated) -> None:
+        request = observed.request
+        assert isinstance(request, messages.Reevaluate)
+        if answer.profile_id is None:
+            living = self._model.living(request.profile_id)
+            check(living is None, f"{request} finds no profile, and {living} exists")
+            return
+        changes = answer.segment_changes
+        entered = frozenset(change.segment for change in changes if change.entered)
+        left = frozenset(change.segment for change in changes if not change.entered)
+        if changes:
+            check(observed.segments == (entered, left), f"{answer} is answered, and {observed.segments} is written")
+        else:
+            check(observed.unchanged, f"{answer} is answered, and the segments are others")
 
     def _fetched(self, observed: Observed, answer: Fetched) -> None:
         """A node may show an old profile after another node wrote it."""

@@ -1,4 +1,4 @@
-"""Three rule sets. The effect of an event shows which one was in force; `Model.effect` has the same effects."""
+"""Three rule sets. The effect of an event shows which one was in force; the model has the same effects."""
 
 from trackd.config.settings import Limits
 from trackd.core.rules.compiling import compile_rules
@@ -10,11 +10,22 @@ def _counting(trait: str, by: int) -> dict[str, object]:
     return {"name": trait, "event": "t", "steps": [step]}
 
 
+def _segment(name: str, when: str) -> dict[str, object]:
+    return {"name": name, "when": when}
+
+
 RULES: tuple[RuleSet, ...] = tuple(
     compile_rules(file, Limits())
     for file in (
         {},
-        {"rule": [_counting("a", 1)]},
-        {"rule": [_counting("b", 2)], "unwanted": [{"name": "u", "types": ["u"]}]},
+        {
+            "rule": [_counting("a", 1)],
+            "segment": [_segment("s", "profile.stats.views >= 2"), _segment("a", "has(profile.traits.public.a)")],
+        },
+        {
+            "rule": [_counting("b", 2)],
+            "segment": [_segment("s", "profile.stats.views >= 4"), _segment("t", "'t' in profile.stats.counters")],
+            "unwanted": [{"name": "u", "types": ["u"]}],
+        },
     )
 )

@@ -58,6 +58,12 @@ class Erase(NamedTuple):
     keep_events: bool
 
 
+class Reevaluate(NamedTuple):
+    label: int
+    node: int
+    profile: ProfileRef
+
+
 class Fetch(NamedTuple):
     label: int
     node: int
@@ -117,7 +123,7 @@ class BreakWriter(NamedTuple):
 
 
 Step = (
-    Call | Retry | Erase | Fetch | Administer | Commit | Crash | Rules | Tick | BreakReads | BreakWriter
+    Call | Retry | Erase | Reevaluate | Fetch | Administer | Commit | Crash | Rules | Tick | BreakReads | BreakWriter
 )  # fmt: skip
 
 
@@ -166,6 +172,7 @@ class _Maker:
             self._commit: 32,
             self._fetch: 4,
             self._erase: 3,
+            self._reevaluate: 3,
             self._tick: 3,
             self._rules: 1,
             self._crash: 1,
@@ -262,6 +269,10 @@ class _Maker:
     def _erase(self) -> Iterator[Step]:
         profile = self._profile_ref()
         yield Erase(self._next(), self._node(), profile, self._chance.random() < 0.4)
+
+    def _reevaluate(self) -> Iterator[Step]:
+        profile = self._profile_ref()
+        yield Reevaluate(self._next(), self._node(), profile)
 
     def _administer(self) -> Iterator[Step]:
         yield Administer(self._next(), self._node())

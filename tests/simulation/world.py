@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from tests.simulation.disk import Disk, FileDisk, MemoryDisk
 from tests.simulation.node import BEGAN, Node
-from tests.simulation.referee import Observed, Referee
+from tests.simulation.observed import Observed
+from tests.simulation.referee import Referee
+from tests.simulation.rules import RULES
 from tests.simulation.steps import (
     Administer,
     BreakReads,
@@ -24,6 +26,7 @@ from tests.simulation.steps import (
     Fetch,
     History,
     ProfileRef,
+    Reevaluate,
     Retry,
     Rules,
     Step,
@@ -82,6 +85,11 @@ class World:
                 if (profile_id := self._profile_id(step.profile)) is None:
                     return False
                 self._ask(node, messages.Erase(step.label, profile_id, self._unique_time(), step.keep_events))
+            case Reevaluate():
+                if (profile_id := self._profile_id(step.profile)) is None:
+                    return False
+                rules = RULES[node.rules]
+                self._ask(node, messages.Reevaluate(step.label, profile_id, rules, self._unique_time()))
             case Fetch():
                 if (profile_id := self._profile_id(step.profile)) is None:
                     return False

@@ -9,6 +9,7 @@ from tests.support.stores import Backend, existing
 from trackd.core.changes import Changes, Erasure, Fence, Outcome
 from trackd.core.documents import NO_MEMO, FirstCopy, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
+from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, JobState, PutJob
 
 NOW = "2026-01-31T12:00:00.000000Z"
 STORED, STALE = Outcome.STORED, Outcome.STALE
@@ -221,3 +222,34 @@ def test_tokens_hold_from_the_moment_they_are_made_until_they_are_revoked(backen
     assert sorted(backend.store.tokens(), key=lambda token: token.name) == [operator, viewer]
     backend.revoke_token("viewer")
     assert backend.store.tokens() == [operator]
+
+
+def test_jobs_are_added_in_order_and_put_until_they_end(backend: Backend) -> None:
+    store = backend.store
+    assert store.jobs() == []
+    store.commit([AddJob("apply_rules", {}, NOW), AddJob("erase", {"id": "A", "n": [1.5, None]}, NOW)])
+    first, second = store.jobs()
+    assert (first.kind, first.state, first.done, first.total) == ("apply_rules", JobState.OPEN, 0, None)
+    assert (second.kind, second.arguments) == ("erase", {"id": "A", "n": [1.5, None]})
+    assert second.number > first.number
+
+    running = replace(first, done=3, total=7, position={"after": "žluť"}, result={"entered": {"x": 1}})
+    assert store.commit([PutJob(running, NOW)]) == [STORED]
+    assert store.jobs() == [running, second]
+
+    ended = replace(second, state=JobState.FAILED, result={"error": "No."})
+    assert store.commit([PutJob(ended, NOW), PutJob(second, NOW)]) == [STORED, STALE]
+    assert store.jobs() == [running, replace(ended, arguments={})]
+
+
+def test_the_last_ended_jobs_of_each_kind_and_all_open_ones_are_kept(backend: Backend) -> None:
+    store = backend.store
+    store.commit([AddJob("open", {}, NOW)])
+    for _ in range(FINISHED_JOBS_KEPT + 3):
+        store.commit([AddJob("ended", {}, NOW)])
+        store.commit([PutJob(replace(store.jobs()[-1], state=JobState.DONE), NOW)])
+    store.commit([AddJob("other", {}, NOW), AddJob("ended", {}, NOW)])
+    kinds = [job.kind for job in store.jobs()]
+    assert kinds == ["open", *["ended"] * FINISHED_JOBS_KEPT, "other", "ended"]
+    numbers = [job.number for job in store.jobs()]
+    assert numbers == sorted(set(numbers))

@@ -252,3 +252,25 @@ def test_counts_are_those_of_stored_documents(
 
     sqlite_backend.store.commit([Erasure(Fence("A", 3, 1), "then")])
     assert [listings.count(kind) for kind in ("profile", "session", "event")] == [1, 1, 0]
+
+
+def test_ids_of_profiles_follow_each_other(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    assert listings.profile_ids("", 5, False) == []
+    sqlite_backend.store.commit([make.change(key) for key in ("b", "a", "ž", "c")])
+    assert listings.profile_ids("", 2, False) == ["a", "b"]
+    assert listings.profile_ids("b", 5, False) == ["c", "ž"]
+    assert listings.profile_ids("", 1, True) == ["ž"]
+
+
+def test_members_of_segments_are_counted_whatever_else_a_document_has(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    assert listings.segment_members() == {}
+    members = {"a": ["x", "y"], "b": [], "c": ["x"], "d": None, "e": [5, "x"]}
+    traits = {"public": {"segments": ["y"]}, "private": {"segments": []}}
+    sqlite_backend.store.commit([make.change(key, segments=each, traits=traits) for key, each in members.items()])
+    sqlite_backend.db.execute("UPDATE profile SET doc = 'no JSON' WHERE id = 'b'")
+    sqlite_backend.db.conn.commit()
+    assert listings.segment_members() == {"x": 3, "y": 1}

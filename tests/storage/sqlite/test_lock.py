@@ -127,3 +127,14 @@ with DatabaseLock(Path(sys.argv[1])) as lock:
 
     assert len(opened) == 1
     opened[0].__exit__(None, None, None)
+
+
+def test_whether_a_lock_is_held_is_seen_without_taking_it(tmp_path: Path) -> None:
+    database = tmp_path / "trackd.db"
+    assert not DatabaseLock(database).is_held()
+    assert list(tmp_path.iterdir()) == []
+    with DatabaseLock(database):
+        assert DatabaseLock(database).is_held()
+        with pytest.raises(DatabaseError, match=f"pid {os.getpid()}"):
+            DatabaseLock(database).__enter__()
+    assert not DatabaseLock(database).is_held()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from tests.support.database import rows
 from tests.support.making import Make
 from trackd.core.documents import Source
 from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.connection import transaction
 from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.sources import Sources
@@ -67,3 +69,19 @@ def test_an_older_file_gets_an_index_of_its_late_events(tmp_path: Path, make: ty
     assert [event["seq"] for event in json.loads(page.documents)] == [1]
     with contextlib.closing(open_for_reading(path)) as migrated:
         assert migrated.execute(f"SELECT count(*) {LATE}").fetchone() == (1,)
+
+
+def test_a_file_without_jobs_gets_them_and_keeps_its_profiles(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    db = make_before(path, "times_of_reevaluations")
+    db.table("profile").insert({"id": "A", "seq": 1, "revision": 2, "doc": "{}", "last_event": 1, "remembered": 7})
+    db.close()
+
+    with Jobs(path) as jobs:
+        assert jobs.all() == []
+        number = jobs.add("apply_rules", {"a": 1})
+        assert [(job.number, job.arguments) for job in jobs.all()] == [(number, {"a": 1})]
+    [row] = rows(path, "SELECT * FROM profile")
+    assert row == {
+        "id": "A", "seq": 1, "revision": 2, "doc": "{}", "last_event": 1, "remembered": 7, "reevaluated": None
+    }  # fmt: skip

@@ -58,6 +58,9 @@ async def test_a_pool_returns_the_results_of_the_listings(
     reads: list[tuple[str, tuple[Any, ...]]] = [
         ("profile_events", ("A", PageRequest(limit=2))),
         ("profile_events", ("unknown", PageRequest())),
+        ("profile_ids", ("", 10, False)),
+        ("profile_ids", ("A", 10, True)),
+        ("segment_members", ()),
         ("profile_sessions", ("A", PageRequest(cursor=5))),
         ("session_events", ("S", PageRequest())),
         ("events", (EventFilter(type="t", after="2020-01-01T00:00:00.000000Z"), PageRequest())),

@@ -1,0 +1,89 @@
+"""Jobs of commands: a running server does them; without one the command does them itself, under the file's lock."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trackd.cli.errors import CommandError
+from trackd.cli.progress import progress_bar
+from trackd.config.settings import Settings
+from trackd.core.documents import JsonObject
+from trackd.core.jobs import Job, JobState
+from trackd.http.assembly import assemble
+from trackd.http.rules_loading import load_rules
+from trackd.storage.sqlite.jobs import Jobs
+from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+
+POLL_S = 0.1
+SERVER_GONE_S = 5.0  # a server that restarts holds the lock again by then
+
+Advance = Callable[..., None]
+
+
+def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) -> Job:
+    """Leave a job in the database file, wait for its end with a progress bar, and return it.
+
+    Raises CommandError when the job fails or the wait is interrupted, and DatabaseError.
+    """
+    path = settings.database.path
+    with Jobs(path) as jobs, progress_bar(label, None) as advance:
+        is_served = DatabaseLock(path).is_held()
+        if not is_served:
+            load_rules(settings.rules.path, settings.limits)  # a fault ends the command before it leaves a job
+        number = None if is_served else _left_open(jobs, kind, arguments)
+        if number is None:
+            number = jobs.add(kind, arguments)
+        try:
+            while not (is_served and _wait(jobs, number, path, advance)):
+                is_served = False
+                try:
+                    asyncio.run(_do(settings, jobs, number, advance))
+                    break
+                except DatabaseInUseError:  # it was free a moment ago
+                    is_served = True
+        except KeyboardInterrupt:
+            goes_on = "the server goes on with it" if is_served else "the next start of the server goes on with it"
+            raise CommandError(f"Interrupted: {goes_on}.") from None
+        job = _job(jobs, number)
+    if job.state is JobState.DONE:
+        return job
+    raise CommandError(job.result.get("error", "The job ended before it was done: see the errors above."))
+
+
+def _left_open(jobs: Jobs, kind: str, arguments: JsonObject) -> int | None:
+    """The number of the same job that an interrupted command or a stopped server left, None if there is none."""
+    for job in jobs.all():
+        if job.state is JobState.OPEN and (job.kind, job.arguments) == (kind, arguments):
+            return job.number
+    return None
+
+
+def _job(jobs: Jobs, number: int) -> Job:
+    for job in jobs.all():
+        if job.number == number:
+            return job
+    raise CommandError(f"The job {number} is no longer in the file: later ones took its place.")
+
+
+def _wait(jobs: Jobs, number: int, path: Path, advance: Advance) -> bool:
+    """Wait until the server has done the job. Returns False when no server has held the file for a while."""
+    held_at = time.monotonic()
+    while (job := _job(jobs, number)).state is JobState.OPEN:
+        advance(job.done, job.total)
+        if DatabaseLock(path).is_held():
+            held_at = time.monotonic()
+        elif time.monotonic() - held_at > SERVER_GONE_S:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+async def _do(settings: Settings, jobs: Jobs, number: int, advance: Advance) -> None:
+    """Do all open jobs, as a server that takes no calls, until this one has ended."""
+    quiet = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
+    with assemble(quiet, load_rules(settings.rules.path, settings.limits)) as assembly:
+        async with assembly.application.lifespan():
+            while (job := _job(jobs, number)).state is JobState.OPEN:
+                advance(job.done, job.total)
+                await asyncio.sleep(POLL_S)

@@ -1,0 +1,36 @@
+"""The jobs of a server, and their place in the lifespan of its application."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from trackd.actors.job_runner import JobRunner
+from trackd.actors.rules_application import RulesApplication
+from trackd.actors.tracker import Tracker
+from trackd.config.settings import Settings
+from trackd.core.jobs import APPLY_RULES
+from trackd.http.app import Application
+from trackd.http.rules_loading import load_rules
+from trackd.storage.listings import QueryPool
+from trackd.storage.store import Reads
+
+
+def job_runner(settings: Settings, tracker: Tracker, reads: Reads, queries: QueryPool) -> JobRunner:
+    """The runner of all kinds of jobs."""
+    application = RulesApplication(
+        tracker,
+        queries,
+        lambda: load_rules(settings.rules.path, settings.limits),
+        after_change=settings.rules.apply_after_change == "on",
+    )
+    return JobRunner(tracker, reads.jobs, {APPLY_RULES: application})
+
+
+def with_jobs(application: Application, jobs: JobRunner) -> Application:
+    """The application, whose lifespan does jobs too."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with application.lifespan(), jobs.running():
+            yield
+
+    return application._replace(lifespan=lifespan)

@@ -1,0 +1,38 @@
+"""The jobs of a database file, for commands; works while a server runs on the file, and without one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from trackd.core.documents import JsonObject, timestamp
+from trackd.core.jobs import AddJob, Job
+from trackd.storage.sqlite import job_rows
+from trackd.storage.sqlite.connection import database_errors, transaction
+from trackd.storage.sqlite.database import open_for_writing
+
+
+class Jobs:
+    """The jobs of one file: a context manager that closes it. Methods raise DatabaseError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = open_for_writing(path, create=False)
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
+
+    def __enter__(self) -> "Jobs":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def add(self, kind: str, arguments: JsonObject) -> int:
+        """Ask for a job, and return its number."""
+        with database_errors(self._path), transaction(self._db):
+            return job_rows.add_job(self._db, AddJob(kind, arguments, timestamp(datetime.now(UTC))))
+
+    def all(self) -> list[Job]:
+        """The open jobs and the last ended ones, in the order of their numbers."""
+        with database_errors(self._path):
+            return job_rows.jobs(self._db)

@@ -1,0 +1,40 @@
+"""The requests of a history, each with the observations of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.model import Effect
+from trackd.core.calls import Answer, Request
+
+
+@dataclass(slots=True)
+class Observed:
+    """A request, and the observations of it.
+
+    `failures` and `foreign_writes` are the counts of its node when it was sent. `min_seqs`: the highest `seq` that was
+    answered before, by the birth of each profile. `effect`: what the call did when it was written. `empty_effects`:
+    the effects that its answer may report if it wrote nothing. `possible`: the profiles that could answer it when its
+    node decided, before another node wrote. `segments`: those that a re-evaluation entered and left when it was
+    written. `unchanged`: the re-evaluation may have changed nothing. `lost`: its node crashed before it answered.
+    `may_be_refused`: it may be refused although it is stored.
+    """
+
+    request: Request[Any]
+    node: int
+    rules: int
+    failures: int
+    foreign_writes: int
+    min_seqs: dict[int, int]
+    answer: Answer | None = None
+    lost: bool = False
+    effect: Effect | None = None
+    empty_effects: list[Effect] = field(default_factory=list)
+    possible: set[str | None] = field(default_factory=set)
+    erased: str | None = None
+    segments: tuple[frozenset[str], frozenset[str]] | None = None
+    unchanged: bool = False
+    may_be_refused: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.answer is None and not self.lost
