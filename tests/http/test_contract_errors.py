@@ -141,7 +141,7 @@ async def test_429_over_the_rate_limit_of_a_source() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "url", "status"), [("GET", "/nothing", 404), ("POST", "/track/", 404), ("GET", "/track", 405)]
+    ("method", "url", "status"), [("GET", "/nothing", 404), ("POST", "/tracker/", 404), ("GET", "/track", 405)]
 )
 async def test_404_for_unknown_paths_and_405_for_other_methods(method: str, url: str, status: int) -> None:
     assert isinstance(await refusal(status, {"method": method, "url": url}), str)
@@ -150,12 +150,12 @@ async def test_404_for_unknown_paths_and_405_for_other_methods(method: str, url:
 @pytest.mark.parametrize(
     ("method", "url", "allowed"),
     [
-        ("GET", "/track", "POST"),
-        ("PATCH", "/event-source", "GET, HEAD, POST"),
-        ("POST", "/event-source/a/b", "DELETE, GET, HEAD, PUT"),
-        ("OPTIONS", "/profile/x", "DELETE, GET, HEAD"),
-        ("DELETE", "/profile/x/events", "GET, HEAD"),
-        ("DELETE", "/profile/count", "GET, HEAD"),
+        ("GET", "/track", "OPTIONS, POST"),
+        ("PATCH", "/event-source", "GET, HEAD, OPTIONS, POST"),
+        ("POST", "/event-source/a/b", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("PATCH", "/profile/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("DELETE", "/profile/x/events", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/profile/count", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_405_names_all_methods_of_the_path_and_no_others(method: str, url: str, allowed: str) -> None:
