@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes flags
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all: $(DEV)  ## run all tests, with more examples; ARGS="-k track" passes flags
+test-all: $(DEV) $(VENV)/.generators  ## run all tests, with more examples; ARGS="-k track" passes flags
 	$(PYTEST) --hypothesis-profile=thorough $(ARGS)
 
 fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--minutes 10" passes flags
@@ -61,6 +61,15 @@ $(DEV): requirements-dev.txt $(READY)
 $(VENV)/.bench: $(DEV)
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]' && touch $@ || \
 	  echo "PostgreSQL's driver and py-spy cannot be installed: the measurements that need them are left out."
+
+# Generators of API clients, for the test of the API description. They have versions of their own of what trackd uses.
+GENERATORS := tests/generators
+$(VENV)/.generators: $(GENERATORS)/requirements.txt $(GENERATORS)/package-lock.json $(READY)
+	@$(PYTHON) -m venv $(VENV)/generators && \
+	  $(VENV)/generators/bin/python -m pip install --quiet --requirement $(GENERATORS)/requirements.txt && \
+	  cp $(GENERATORS)/package.json $(GENERATORS)/package-lock.json $(VENV)/generators && \
+	  npm ci --silent --no-fund --no-audit --prefix $(VENV)/generators && touch $@ || \
+	  echo "The generators of API clients need npm and cannot be installed: their tests are left out."
 
 # mypy does not follow the map from folders to packages of an editable install: it follows these links.
 build/typing/trackd: pyproject.toml

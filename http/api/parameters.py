@@ -33,7 +33,11 @@ TIME = {
     "anyOf": [
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
-        {"type": "string", "pattern": r"^-?([0-9]{1,7}|[0-9]{9,13})$", "description": "Epoch in (milli)seconds."},
+        {
+            "type": "string",
+            "pattern": r"^-?([0-9]{1,7}|[0-9]{9,13})(\.[0-9]*)?$",
+            "description": "Epoch in (milli)seconds.",
+        },
     ]
 }
 

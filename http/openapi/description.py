@@ -5,6 +5,7 @@ documents, those that build and import them.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,7 +27,6 @@ from trackd.http.track.endpoint import MAX_KEY_LENGTH
 from trackd.http.track.payload import TEXT_ID
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-BODY_TYPES = (JSON, "text/plain")
 
 PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {
     "id": {
@@ -35,6 +35,8 @@ PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {
     },
     "name": {"schema": {"type": "string", "enum": sorted(FILES)}},
 }
+TEXT: Mapping[str, Any] = {"type": "string"}
+HEADER_SCHEMAS = {"Idempotency-Key": {**TEXT, "maxLength": MAX_KEY_LENGTH}}
 HEADERS = {
     "X-Process-Time": {
         "description": "Seconds from the request's head to the answer's.",
@@ -63,7 +65,7 @@ def describe(routes: Iterable[Route], version: str) -> dict[str, Any]:
             "version": version,
             "summary": "An event collector that keeps profiles consistent.",
         },
-        "servers": [{"url": ".", "description": "Where this description is, also below a path prefix."}],
+        "servers": [{"url": "."}],  # where this description is, also below a path prefix
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": paths,
         "components": {
@@ -103,8 +105,7 @@ def _described(operation: Operation, path: str, scope: TokenScope | None) -> dic
     }
     if operation.body is not None:
         body = {"schema": _reference(operation.body), "example": operation.example}
-        content = dict.fromkeys(BODY_TYPES, body)
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": True, "content": {JSON: body}}
     for name in _refusals(operation, scope):
         described["responses"][str(REFUSALS[name].status)] = {"$ref": f"#/components/responses/{name}"}
     return described
@@ -154,9 +155,8 @@ def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
-    schema = {"type": "string", "maxLength": MAX_KEY_LENGTH}
     return [
-        {"name": name, "in": "header", "description": description, "schema": schema}
+        {"name": name, "in": "header", "description": description, "schema": HEADER_SCHEMAS.get(name, TEXT)}
         for name, description in operation.headers.items()
     ]
 
@@ -180,7 +180,7 @@ def _link(name: str, pointer: str) -> dict[str, Any]:
 
 def _refusal(name: str) -> dict[str, Any]:
     refusal = REFUSALS[name]
-    schema = {"type": "null"} if refusal.answer is None else _reference(refusal.answer)
+    schema = {"enum": [None]} if refusal.answer is None else _reference(refusal.answer)
     return {
         "description": refusal.description,
         "headers": _headers("X-Process-Time", *refusal.headers),
@@ -197,7 +197,25 @@ def _reference(model: type[BaseModel | Struct]) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    return _body_schemas() | _answer_schemas()
+    schemas = _body_schemas() | _answer_schemas()
+    _spell_out(schemas)
+    return schemas
+
+
+def _spell_out(value: Any) -> None:
+    """Add what means the same in JSON Schema when it is left out, but not to generators of clients.
+
+    They refuse arrays without `items`, and make objects without `additionalProperties` always empty ones.
+    """
+    if isinstance(value, dict):
+        if value.get("type") == "array":
+            value.setdefault("items", {})
+        elif value.get("type") == "object" and "properties" not in value:
+            value.setdefault("additionalProperties", True)
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            _spell_out(inner)
 
 
 def _body_schemas() -> dict[str, Any]:
@@ -206,7 +224,17 @@ def _body_schemas() -> dict[str, Any]:
     template = SCHEMAS.replace("{name}", "{model}")
     _, definitions = models_json_schema([(model, "validation") for model in by_name], ref_template=template)
     schemas: dict[str, Any] = definitions["$defs"]
+    for schema in schemas.values():
+        for field in schema["properties"].values():
+            _describe_default(field)
     return schemas
+
+
+def _describe_default(field: dict[str, Any]) -> None:
+    """Generators of clients take a field with `default` for a required one. Empty defaults need no words."""
+    default = field.pop("default", None)
+    if default not in (None, [], {}, ""):
+        field["description"] = f"{field.get('description', '')} Default: `{json.dumps(default)}`.".strip()
 
 
 def _answer_schemas() -> dict[str, Any]:

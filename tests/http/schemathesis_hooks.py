@@ -1,7 +1,6 @@
 """Hooks for schemathesis: dependencies between values, which OpenAPI cannot describe."""
 
 import itertools
-import json
 from typing import Any
 
 import schemathesis
@@ -30,12 +29,6 @@ schemathesis.openapi.format(
         strategies.from_regex(r"https?://[a-z]{1,20}(\.[a-z]{1,20}){0,3}(:[1-9][0-9]{0,3})?", fullmatch=True),
     ),
 )
-
-
-@schemathesis.serializer("text/plain")
-def beacon(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """Beacons send JSON as text."""
-    return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
 @schemathesis.hook

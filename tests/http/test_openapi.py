@@ -72,6 +72,24 @@ def test_the_schemas_are_json_schemas(name: str) -> None:
     assert jsonschema_rs.meta.is_valid(DESCRIPTION["components"]["schemas"][name])
 
 
+def schemas_within(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from schemas_within(inner)
+
+
+def test_the_schemas_spell_out_what_generators_of_clients_would_misread() -> None:
+    for schema in schemas_within(DESCRIPTION["components"]["schemas"]):
+        assert schema.get("type") != "array" or "items" in schema
+        assert schema.get("type") != "object" or {"properties", "additionalProperties"} & set(schema)
+        assert "default" not in schema  # they would take the field for a required one
+    for _, _, operation in OPERATIONS_DESCRIBED:
+        assert set(operation.get("requestBody", {}).get("content", {})) <= {"application/json"}
+
+
 def accepts(name: str, value: Any) -> bool:
     schema = {"$ref": f"#/components/schemas/{name}", "components": DESCRIPTION["components"]}
     return jsonschema_rs.validator_for(schema).is_valid(value)
