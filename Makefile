@@ -10,7 +10,7 @@ DEV := $(VENV)/.dev
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
 
-# Two workers or more: each test waits now and then. worksteal evens out what long tests leave uneven.
+# `auto`: see tests/conftest.py. worksteal evens out what long tests leave uneven.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes flags

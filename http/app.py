@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
-from trackd.http.errors import ErrorAnswers, unreadable
+from trackd.http.errors import METHOD_NOT_ALLOWED, ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
@@ -114,5 +114,5 @@ class TrackDispatch:
             await self._track(scope, receive, send)
             return
         if is_track and scope["method"] != "OPTIONS":
-            self._track.tally.request_refused(405)
+            self._track.tally.request_refused(METHOD_NOT_ALLOWED)
         await self._app(scope, receive, send)

@@ -36,7 +36,8 @@ STATUS = {
     Reason.CONTENDED: 503,
     Reason.TIMED_OUT: 503,
 }
-CALL_STATUSES = sorted({200, 400, 405, 408, 413, 415, 422, 431, 500, *STATUS.values()})  # of /track
+METHOD_NOT_ALLOWED = 405
+CALL_STATUSES = sorted({200, 400, METHOD_NOT_ALLOWED, 408, 413, 415, 422, 431, 500, *STATUS.values()})  # of /track
 DETAIL = {
     Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
     Reason.DISABLED_SOURCE: "Event source disabled.",
@@ -194,7 +195,7 @@ def unknown_path() -> HTTPException:
 
 
 def method_not_allowed(allowed: Iterable[str]) -> HTTPException:
-    return HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+    return HTTPException(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def not_ready(detail: str) -> HttpError:

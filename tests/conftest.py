@@ -21,6 +21,11 @@ hypothesis.settings.register_profile("fuzz", max_examples=1_000, database=None, 
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: tests wait for servers, disks and limits of time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The event loop of tests that are `async def`."""

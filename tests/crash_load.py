@@ -38,7 +38,7 @@ class Load:
     async def _client(self, number: int) -> None:
         async with httpx.AsyncClient(base_url=self.server.url, timeout=WITHIN_S) as client:
             for count in range(1_000_000):
-                ids = [f"{self._run}{number}-{count}-{event}" for event in range(3)]
+                ids = [f"{self._run}e{number}-{count}-{event}" for event in range(3)]
                 if not await self._call(client, f"s-{(number + count) % PROFILES}", ids):
                     return
 

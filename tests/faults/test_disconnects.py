@@ -61,7 +61,7 @@ def test_a_call_is_stored_once_and_whole_or_not_at_all_when_its_caller_disconnec
         for number in range(calls):
             with server.connect() as connection:
                 body = payload(f"left-{number}")
-                body["events"] = [{"type": "t", "id": f"{number}-{event}"} for event in range(3)]
+                body["events"] = [{"type": "t", "id": f"e{number}-{event}"} for event in range(3)]
                 if number % 2:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 connection.sendall(raw_call(body=httpx.Request("POST", "http://x", json=body).content))
@@ -74,7 +74,7 @@ def test_a_call_is_stored_once_and_whole_or_not_at_all_when_its_caller_disconnec
     with httpx.Client(base_url=server.url, timeout=30) as client:
         for number in range(calls):
             body = payload(f"left-{number}")
-            body["events"] = [{"type": "t", "id": f"{number}-{event}"} for event in range(3)]
+            body["events"] = [{"type": "t", "id": f"e{number}-{event}"} for event in range(3)]
             answer = client.post("/track", json=body).json()
             assert answer["debugging"]["events"]["seq"] == [1, 2, 3]
     assert rows(server.db, "SELECT count(*) AS n FROM event WHERE type = 't'") == [{"n": 3 * calls}]
