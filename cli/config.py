@@ -22,4 +22,6 @@ def config(
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return repr(value) if value == "" else str(value)

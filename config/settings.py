@@ -160,6 +160,13 @@ class Retention(Group):
     )
 
 
+class Privacy(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user_agent: bool = Field(False, description="Keep the User-Agent header of calls, in the context of the session.")
+    referrer: bool = Field(False, description="Keep the Referer header of calls, in the context of the session.")
+
+
 class Log(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
@@ -177,4 +184,5 @@ class Settings(BaseModel):
     actors: Actors = Field(default_factory=Actors)
     sessions: Sessions = Field(default_factory=Sessions)
     retention: Retention = Field(default_factory=Retention)
+    privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)

@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from trackd.core.documents import Event, Profile, Session
+from trackd.core.documents import Event, PiiValues, Profile, Session
 from trackd.core.jobs import JobChange
 from trackd.core.source_changes import SourceChange
 
@@ -64,6 +64,8 @@ class Changes(Struct, frozen=True, tag=True, omit_defaults=True):
     """The client-made ids of the call's new events, each with its `seq`; None for an event that is not stored."""
     reevaluated: str | None = None
     """The time of a re-evaluation, a timestamp: the profile changed without a call. Without a session only."""
+    pii: PiiValues | None = None
+    """The profile's `pii_values` after the call, None if the call does not change them."""
 
 
 class Erasure(Struct, frozen=True, tag=True):

@@ -9,6 +9,7 @@ from trackd.core.changes import Changes, Fence
 from trackd.core.documents import NO_MEMO, Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
 from trackd.core.evaluation import lacks_consent
+from trackd.core.pii_values import changed_pii_values
 from trackd.core.processing import EventReport, Processing, Snapshot
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
 from trackd.core.reporting import build_report, call_log_entries, is_visible_change, outcomes
@@ -148,6 +149,7 @@ def _changes(snapshot: Snapshot, fence: Fence, written: Profile | None, kept: _K
         writes_session=kept.is_written,
         events=tuple(processing.stored),
         event_ids=processing.new_ids or None,
+        pii=changed_pii_values(processing.draft),
     )
 
 

@@ -18,6 +18,8 @@ from trackd.core.encoding import json_object
 JsonObject = dict[str, Any]
 TimeText = Annotated[str, Meta(examples=["2026-01-31T12:00:00.000000Z"], extra_json_schema={"format": "date-time"})]
 NO_MEMO = 0
+PiiValues = tuple[tuple[str, str], ...]
+"""Names and texts of a profile's personal data, as pii_values.py makes them for the search."""
 
 
 def timestamp(moment: datetime) -> str:

@@ -19,6 +19,7 @@ from trackd.http.middleware import CommonHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
+from trackd.http.track.kept_headers import KeptHeaders
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
@@ -63,7 +64,13 @@ def create_app(
                 await queries.close()
 
     errors = ErrorAnswers()
-    track = TrackEndpoint(tracker, settings.limits, errors, root_path=settings.server.root_path)
+    track = TrackEndpoint(
+        tracker,
+        settings.limits,
+        errors,
+        root_path=settings.server.root_path,
+        kept_headers=KeptHeaders(settings.privacy),
+    )
 
     app = Starlette(
         routes=list(

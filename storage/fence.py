@@ -20,7 +20,7 @@ from itertools import groupby
 from typing import cast
 
 from trackd.core.changes import Administration, Change, Changes, Deletion, Erasure, Outcome
-from trackd.core.documents import Event, Profile, Session
+from trackd.core.documents import Event, PiiValues, Profile, Session
 
 ProfileState = tuple[int, int]
 """The `seq` and `revision` of a profile."""
@@ -33,7 +33,8 @@ NOT_STORED: ProfileState = (0, 0)
 class Verdict:
     """The outcomes of some changes, and the rows to write for them: each profile and session once, in its last state.
 
-    `event_ids` are rows of profile id, event id and `seq`. `reevaluated` has times of re-evaluations by profile id.
+    `event_ids` are rows of profile id, event id and `seq`. `reevaluated` has times of re-evaluations by profile id,
+    `pii` the changed personal data.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Verdict:
     events: list[Event] = field(default_factory=list)
     event_ids: list[tuple[str, str, int | None]] = field(default_factory=list)
     reevaluated: dict[str, str] = field(default_factory=dict)
+    pii: dict[str, PiiValues] = field(default_factory=dict)
 
 
 def judge(
@@ -76,6 +78,8 @@ def judge(
         if profile is not None:
             profiles[profile.id] = (profile.seq, profile.revision)
             verdict.profiles[profile.id] = profile
+            if changes.pii is not None:
+                verdict.pii[profile.id] = changes.pii
         if session is not None:
             if changes.writes_session:
                 sessions[session.id] = (session.profile_id, session.updated)

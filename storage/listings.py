@@ -52,11 +52,13 @@ class EventFilter(Struct, frozen=True):
 class ProfileFilter(Struct, frozen=True):
     """The profiles that a list contains: those that match all fields; None matches any profile.
 
-    `trait` is the path of a trait, public or private. `value` is the trait's value as text or as JSON (5 finds 5.0);
-    without it the trait only has to exist, a null too. `seen_after` is the earliest time of the profile's last call.
+    `pii` is the path of personal data and its value, in any case. `trait` is the path of a trait, public or private.
+    `value` is the trait's value as text or as JSON (5 finds 5.0); without it the trait only has to exist, a null too.
+    `seen_after` is the earliest time of the profile's last call.
     """
 
     segment: str | None = None
+    pii: tuple[tuple[str, ...], str] | None = None
     trait: tuple[str, ...] | None = None
     value: str | None = None
     seen_after: str | None = None

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from starlette.requests import Request
 
 from trackd.core.times import read_time
-from trackd.http.api.path_values import PATTERN, path_and_value
+from trackd.http.api.path_values import PATTERN, PATTERN_WITH_VALUE, path_and_value
 from trackd.http.errors import invalid
 from trackd.http.paths import path_parameter
 from trackd.http.track.payload import Id
@@ -29,6 +29,12 @@ def _trait(value: str) -> str:
     return value
 
 
+def _pii(value: str) -> str:
+    if path_and_value(value)[1] is None:
+        raise ValueError("should be a name and a value, such as email:ann@example.com")
+    return value
+
+
 TIME = {
     "anyOf": [
         {"type": "string", "format": "date-time"},
@@ -46,6 +52,11 @@ Trait = Annotated[
     str,
     Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": PATTERN}),
     AfterValidator(_trait),
+]
+Pii = Annotated[
+    str,
+    Field(min_length=1, max_length=1_000, json_schema_extra={"pattern": PATTERN_WITH_VALUE}),
+    AfterValidator(_pii),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -87,6 +98,9 @@ class EventsQuery(PageQuery):
 
 class ProfilesQuery(PageQuery):
     segment: Text | None = Field(None, description="The id or the name of a segment.")
+    pii: Pii | None = Field(
+        None, description="`name:value`, such as `email:ann@example.com`; case makes no difference in the value."
+    )
     trait: Trait | None = Field(
         None,
         description="`name`, or `name:value`; dots lead into objects. A key with dots is in quotes: "
@@ -96,7 +110,9 @@ class ProfilesQuery(PageQuery):
 
     def profiles(self) -> ProfileFilter:
         trait, value = (None, None) if self.trait is None else path_and_value(self.trait)
-        return ProfileFilter(self.segment, trait, value, self.seen_after)
+        path, text = (None, None) if self.pii is None else path_and_value(self.pii)
+        pii = None if path is None or text is None else (path, text)
+        return ProfileFilter(self.segment, pii, trait, value, self.seen_after)
 
 
 class ErasureQuery(Query):

@@ -10,7 +10,9 @@ import re
 MAX_KEYS = 16
 QUOTED = r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 KEY = rf'(?:{QUOTED}|[^".:][^.:]*)'
-PATTERN = rf"^{KEY}(?:\.{KEY}){{0,{MAX_KEYS - 1}}}(?::[\s\S]*)?$"
+PATH = rf"^{KEY}(?:\.{KEY}){{0,{MAX_KEYS - 1}}}"
+PATTERN = rf"{PATH}(?::[\s\S]*)?$"
+PATTERN_WITH_VALUE = rf"{PATH}:[\s\S]*$"
 
 _keys = re.compile(rf"({KEY})(\.|:|\Z)")
 _whole = re.compile(rf"{PATTERN[:-1]}\Z")

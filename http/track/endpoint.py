@@ -24,6 +24,7 @@ from trackd.http.track.answer import answer_body
 from trackd.http.track.blocked_ids import BlockedIds, blocked_note
 from trackd.http.track.decoding import decode
 from trackd.http.track.form import json_of_call
+from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
 
@@ -54,6 +55,7 @@ class TrackEndpoint:
         errors: ErrorAnswers,
         now: Callable[[], str] | None = None,
         root_path: str = "",
+        kept_headers: KeptHeaders = NO_HEADERS,
     ) -> None:
         self._tracker = tracker
         self.tally = tracker.tally
@@ -62,6 +64,7 @@ class TrackEndpoint:
         self._now = now or Clock()
         self._blocked_ids = BlockedIds(limits.blocked_ids)
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
+        self._kept_headers = kept_headers
         self.paths = paths_of("/track", root_path)
 
     @property
@@ -128,7 +131,7 @@ class TrackEndpoint:
         if key is not None and key in self._blocked_ids:
             notes = (blocked_note("The Idempotency-Key", key),)
             key = None
-        return decode(
+        call = decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
             received=self._now(),
@@ -139,6 +142,7 @@ class TrackEndpoint:
             sent=sent.decode("latin-1") if sent is not None else None,
             notes=notes,
         )
+        return self._kept_headers.added_to(call, headers)
 
 
 def _idempotency_key(headers: Headers) -> str | None:

@@ -17,6 +17,7 @@ DELETE_PROFILE = (
     "DELETE FROM session WHERE profile_id = ?",
     "DELETE FROM event_id WHERE profile_id = ?",
     "DELETE FROM merged WHERE into_id = ?",
+    "DELETE FROM pii WHERE profile_id = ?",
     "DELETE FROM profile WHERE id = ?",
 )
 MERGED_IDS = "SELECT id FROM merged WHERE into_id = ?"

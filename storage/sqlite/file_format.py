@@ -17,6 +17,7 @@ MIGRATIONS = frozenset(
         "index_of_late_events",
         "times_of_reevaluations",
         "jobs",
+        "personal_data_by_value",
     }
 )
 APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"

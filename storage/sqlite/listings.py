@@ -12,6 +12,7 @@ import pysqlite3 as sqlite3
 
 from trackd.core.documents import Event
 from trackd.core.encoding import reencode
+from trackd.core.pii_values import pii_name, searched_values
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite.connection import Connection, connect, database_errors
@@ -62,13 +63,19 @@ SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event
 WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
 """
 # `instr` skips most profiles that are not in the segment without parsing their documents.
-SEARCH_PROFILES = """
-SELECT doc, rowid FROM profile WHERE rowid <= :start AND rowid > :floor
+PROFILE_FILTERS = """
+profile.rowid <= :start AND profile.rowid > :floor
 AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
 AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
 AND (:trait IS NULL OR has_trait(doc, :trait, :value))
-ORDER BY rowid DESC LIMIT :limit
+ORDER BY profile.rowid DESC LIMIT :limit
+"""
+SEARCH_PROFILES = f"SELECT doc, rowid FROM profile WHERE {PROFILE_FILTERS}"
+SEARCH_PII = f"""
+SELECT doc, profile.rowid FROM (
+    SELECT DISTINCT profile_id FROM pii WHERE name = :pii AND value IN (SELECT value FROM json_each(:pii_values))
+) CROSS JOIN profile ON id = profile_id WHERE {PROFILE_FILTERS}
 """
 PROFILE_IDS = "SELECT id FROM profile WHERE id > ? ORDER BY id LIMIT ?"
 PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > ? ORDER BY id DESC LIMIT ?"
@@ -176,9 +183,13 @@ class SqliteListings:
                 "value": matching.value,
                 "seen_after": matching.seen_after,
             }
-            rows, next_cursor = search(
-                db, SEARCH_PROFILES, filters, (min(first_number(request), newest), 0), request.limit
-            )
+            numbers = (min(first_number(request), newest), 0)
+            if matching.pii is None:
+                rows, next_cursor = search(db, SEARCH_PROFILES, filters, numbers, request.limit)
+            else:
+                path, value = matching.pii
+                filters |= {"pii": pii_name(path), "pii_values": reencode(searched_values(value))}
+                rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request.limit, most_examined=2**62)
             return Page(array(doc for doc, _ in rows), next_cursor)
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:

@@ -12,6 +12,7 @@ from sqlite_utils import Database, Migrations
 from trackd.core.origins import canonical_origin
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.file_format import APPLICATION_ID
+from trackd.storage.sqlite.pii_index import put_pii_of_documents
 
 migrations = Migrations("trackd")
 
@@ -267,3 +268,23 @@ CREATE TABLE job (
 @migrations()  # type: ignore[untyped-decorator]
 def jobs(db: Database) -> None:
     db.execute(JOBS)
+
+
+# The values of `pii` in the documents, as `pii_values` gives them. A tool that changes `doc` must change them too.
+PII = """
+CREATE TABLE pii (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    profile_id TEXT NOT NULL,
+    PRIMARY KEY (name, value, profile_id)
+) WITHOUT ROWID;
+CREATE INDEX pii_by_profile ON pii (profile_id);
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def personal_data_by_value(db: Database) -> None:
+    for statement in PII.strip().split(";\n"):
+        db.execute(statement)
+    for row in db.execute("SELECT doc FROM profile"):
+        put_pii_of_documents(db.conn, row)

@@ -57,10 +57,17 @@ Found = tuple[Sequence[Any], int | None]
 """The matching rows, which end with their number, and the cursor of the next page."""
 
 
-def search(db: Any, sql: str, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int) -> Found:
+def search(
+    db: Any,
+    sql: str,
+    filters: Mapping[str, Any],
+    numbers: tuple[int, int],
+    limit: int,
+    most_examined: int | None = None,
+) -> Found:
     """Run a search for one page. `numbers` are the first number to examine, and the one before the last."""
     start, lowest = numbers
-    floor = max(start - MAX_EXAMINED, lowest)
+    floor = max(start - (most_examined or MAX_EXAMINED), lowest)
     rows = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchall()
     return rows, _next(rows, floor, lowest, limit)
 

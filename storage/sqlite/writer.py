@@ -30,6 +30,7 @@ from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
+from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
@@ -170,6 +171,8 @@ class SqliteWriter:
         )
         for profile_id, time in verdict.reevaluated.items():
             self._db.execute(SET_REEVALUATED, (time, profile_id))
+        if verdict.pii:
+            put_pii(self._db, verdict.pii)
         PUT_SESSIONS.run(
             self._db,
             [

@@ -19,6 +19,7 @@ from trackd.storage.sqlite.connection import database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.pii_index import put_pii_of_documents
 from trackd.storage.transfer import version_1
 from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
 from trackd.storage.transfer.records import (
@@ -37,6 +38,7 @@ from trackd.storage.transfer.records import (
     record_of,
 )
 
+DOC = ProfileRecord.columns.index("doc")
 MAX_LINE_BYTES = 64 * 2**20
 BATCH_ROWS, BATCH_BYTES = 512, 8 * 2**20
 INSERTS = {
@@ -189,6 +191,8 @@ class _Import:
             self._db.execute("ROLLBACK TO batch")
             self._put_one_by_one(lines, kind, rows)
         self._db.execute("RELEASE batch")
+        if kind is ProfileRecord:
+            put_pii_of_documents(self._db, [row[DOC] for row in rows])
 
     def _put_one_by_one(self, lines: list[int], kind: type[Record], rows: list[Row]) -> None:
         """Find the row that cannot be stored."""

@@ -10,7 +10,7 @@ import pytest
 
 from trackd.config.errors import SettingsError
 from trackd.config.load import Loaded, load, names
-from trackd.config.settings import Settings
+from trackd.config.settings import Privacy, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -236,11 +236,19 @@ def test_a_bad_value_that_another_origin_overrides_is_ignored() -> None:
     assert in_force(load({"server": {"port": 1}}, written("[server]\nport = 70000")), "server.port") == (1, "flag")
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in names()])
-def test_true_is_a_value_of_no_setting(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, group, _ in names() if group != "privacy"])
+def test_true_is_no_number_and_no_text(name: str) -> None:
     group, key = name.split(".")
     sentence = refusal(f"[{group}]\n{key} = true")
     assert sentence == f"The setting {name} = True (from some.toml) is not allowed: must not be true or false."
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "1", "yes", "on"])
+def test_a_setting_is_switched_on_and_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert load(file=written("[privacy]\nuser_agent = true")).settings.privacy == Privacy(user_agent=True)
+    monkeypatch.setenv("TRACKD_PRIVACY_REFERRER", text)
+    assert load(file=None).settings.privacy == Privacy(referrer=True)
+    assert "privacy.user_agent = 'maybe'" in refusal('[privacy]\nuser_agent = "maybe"')
 
 
 @pytest.mark.parametrize(("text", "value"), [("server = 5", "5"), ("server = true", "True"), ("[[server]]", "[{}]")])

@@ -1,4 +1,4 @@
-"""Decisions without rules."""
+"""Decisions, without rules unless a test gives some."""
 
 from trackd.config.settings import Limits
 from trackd.core.calls import Track
@@ -13,8 +13,10 @@ NEW = Snapshot("A", None, None, {})
 PLAIN = Source("source", "source")
 
 
-def decide(snapshot: Snapshot, call: Track, source: Source = PLAIN, limits: Limits | None = None) -> Decision:
-    decision = decide_under(snapshot, call, source, NO_RULES, limits or Limits())
+def decide(
+    snapshot: Snapshot, call: Track, source: Source = PLAIN, limits: Limits | None = None, rules: RuleSet = NO_RULES
+) -> Decision:
+    decision = decide_under(snapshot, call, source, rules, limits or Limits())
     assert isinstance(decision, Decision)
     return decision
 

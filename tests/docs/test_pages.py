@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,11 +33,15 @@ def test_the_two_commands_are_the_first_block_of_the_readme() -> None:
     assert [line.split("#")[0].strip() for line in blocks(README, "sh")[0].splitlines()] == ["make run", "make test"]
 
 
+def shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def test_the_settings_page_lists_every_setting_with_its_default_in_the_order_of_the_models() -> None:
     listed = re.findall(
         r"^\| `(\w+\.\w+)` \| (?:`(.+?)`|\(empty\)) \| .+ \|$", page("operating/settings"), re.MULTILINE
     )
-    assert listed == [(setting.name, str(setting.value)) for setting in load().each()]
+    assert listed == [(setting.name, shown(setting.value)) for setting in load().each()]
 
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:

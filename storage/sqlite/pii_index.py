@@ -1,0 +1,47 @@
+"""The table `pii`: the personal data of all profiles by value, for the search.
+
+The functions run within a transaction of the caller.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
+
+from trackd.core.documents import JsonObject, PiiValues
+from trackd.core.encoding import reencode
+from trackd.storage.sqlite.bulk import BulkInsert
+from trackd.storage.sqlite.connection import Connection
+
+DELETE = "DELETE FROM pii WHERE profile_id IN (SELECT value FROM json_each(?))"
+PUT = BulkInsert("pii", ("name", "value", "profile_id"))
+
+
+class _Profile(Struct, frozen=True):
+    id: str
+    pii: JsonObject = {}
+
+
+_profile = Decoder(_Profile).decode
+
+
+def put_pii(db: Connection, values: Mapping[str, PiiValues]) -> None:
+    """Replace the rows of profiles. `values` are all values of each, by profile id."""
+    db.execute(DELETE, (reencode(list(values)),))
+    PUT.run(db, [(name, value, profile_id) for profile_id, pairs in values.items() for name, value in pairs])
+
+
+def put_pii_of_documents(db: Connection, docs: Iterable[str]) -> None:
+    """Add the rows of profiles that have none yet. A document that another tool broke has no personal data."""
+    from trackd.core.pii_values import pii_values  # loads modules that the writer process does not need
+
+    values = {}
+    for doc in docs:
+        try:
+            profile = _profile(doc)
+        except (MsgspecError, ValueError, TypeError, RecursionError):
+            continue
+        if profile.pii:
+            values[profile.id] = pii_values(profile.pii)
+    if values:
+        put_pii(db, values)
