@@ -165,12 +165,15 @@ def edit(
 @app.command("list")
 def list_sources(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the ids.")] = False,
+    enabled: Annotated[bool, typer.Option("--enabled", help="Only the enabled ones.")] = False,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
     """List the sources, the oldest first."""
     with _open(db, config) as sources:
         for source in sources.all():
+            if enabled and not source.enabled:
+                continue
             state = "enabled " if source.enabled else "disabled"
             typer.echo(source.id if quiet else f"{source.id}  {state}  {source.name}")
 

@@ -77,6 +77,7 @@ def test_sources_are_listed_the_oldest_first(trackd: Trackd, db: Path) -> None:
         ["blog", "disabled", "The blog"],
     ]
     assert done(trackd("source", "list", "--quiet", TRACKD_DATABASE_PATH=str(db))) == "shop\nblog\n"
+    assert done(trackd("source", "list", "--quiet", "--enabled")) == "shop\n"
 
 
 def test_a_source_can_be_disabled_enabled_and_removed(trackd: Trackd, db: Path) -> None:

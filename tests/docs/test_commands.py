@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -66,25 +67,39 @@ def test_the_commands_of_the_quickstart_run_in_their_order(serve: Callable[..., 
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_pages_can_be_run_again_after_each_other(serve: Callable[..., Process]) -> None:
+def test_the_commands_of_the_pages_can_be_run_again_after_each_other_and_in_states_that_they_lead_to(
+    serve: Callable[..., Process],
+) -> None:
     server = serve(source=False)
     folder = server.db.parent
     shutil.copytree(ROOT / "config", folder / "config")
     shutil.copytree(ROOT / "tests" / "payloads", folder / "tests" / "payloads")
-    readme = block(README, "sh", "curl").replace(".venv/bin/trackd", "trackd")
+    readme = block(README, "sh", "curl").replace(".venv/bin/trackd", "trackd") + "echo"
     quickstart = "".join(blocks(page("quickstart"), "sh")[1:])
     walk = block(page("http-api"), "sh", "/export")
-    pages = [readme + "echo", quickstart, walk] * 2
+    tokens = block(page("sources-and-tokens"), "sh", "token new")
+    first_is_disabled = "trackd source disable $(trackd source list --quiet | head -n 1)"
 
-    outputs = [run(script.replace(LOCAL, server.url), folder) for script in pages]
+    def outputs() -> list[str]:
+        scripts = [script.replace(LOCAL, server.url) for script in (readme, quickstart, walk, tokens)]
+        runs = [run(script, folder) for script in scripts]
+        assert [done.returncode for done in runs] == [0] * 4, [done.stderr for done in runs]
+        assert ["Invalid event source" in done.stdout or "Not auth" in done.stdout for done in runs] == [False] * 4
+        return [done.stdout for done in runs]
 
-    assert [done.returncode for done in outputs] == [0] * 6, [done.stderr for done in outputs]
-    assert ["Invalid event source" in done.stdout or "Not auth" in done.stdout for done in outputs] == [False] * 6
-    answers = [json.loads(outputs[position].stdout.replace("}{", "}\n{").splitlines()[0]) for position in (0, 1, 3, 4)]
-    assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1], [1], [2], [2]]
-    conflict, *documents = map(json.loads, outputs[5].stdout.splitlines())
-    assert "exists" in conflict["detail"]
-    assert documents[0]["id"] == documents[1]["profile"]["id"]
+    rounds = [outputs(), outputs()]
+    assert run(first_is_disabled, folder).returncode == 0
+    rounds.append(outputs())
+    server.stop(signal.SIGKILL)
+    server = serve(source=False)
+    rounds.append(outputs())
+
+    for number, (at_readme, at_quickstart, at_walk, _) in enumerate(rounds, 1):
+        answers = [json.loads(text.replace("}{", "}\n{").splitlines()[0]) for text in (at_readme, at_quickstart)]
+        assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[number], [number]]
+        source, *documents = map(json.loads, at_walk.splitlines())
+        assert ("exists" in source.get("detail", "")) == (number > 1)
+        assert documents[0]["id"] == documents[1]["profile"]["id"]
 
 
 def test_the_commands_on_sources_run(tmp_path: Path) -> None:
