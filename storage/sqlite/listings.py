@@ -27,7 +27,7 @@ from trackd.storage.sqlite.row_documents import (
     session_document,
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, first_number, search, search_events
-from trackd.storage.sqlite.trait_search import add_has_trait
+from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
 
@@ -62,10 +62,10 @@ SESSION_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event USING (number)
 WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
 """
-# `instr` skips most profiles that are not in the segment without parsing their documents.
+# `instr` skips most profiles without the segment or the trait without parsing their documents.
 PROFILE_FILTERS = """
 profile.rowid <= :start AND profile.rowid > :floor
-AND (:segment IS NULL OR instr(doc, json_quote(:segment)))
+AND (:segment IS NULL OR instr(doc, json_quote(:segment))) AND (:trait_text IS NULL OR instr(doc, :trait_text))
 AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
 AND (:trait IS NULL OR has_trait(doc, :trait, :value))
@@ -180,6 +180,7 @@ class SqliteListings:
             filters = {
                 "segment": matching.segment,
                 "trait": None if matching.trait is None else reencode(matching.trait),
+                "trait_text": trait_text(matching.trait),
                 "value": matching.value,
                 "seen_after": matching.seen_after,
             }

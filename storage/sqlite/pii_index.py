@@ -14,6 +14,7 @@ from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
 
 DELETE = "DELETE FROM pii WHERE profile_id IN (SELECT value FROM json_each(?))"
+BATCH_ROWS = 5_000
 PUT = BulkInsert("pii", ("name", "value", "profile_id"))
 
 
@@ -35,13 +36,15 @@ def put_pii_of_documents(db: Connection, docs: Iterable[str]) -> None:
     """Add the rows of profiles that have none yet. A document that another tool broke has no personal data."""
     from trackd.core.pii_values import pii_values  # loads modules that the writer process does not need
 
-    values = {}
+    rows: list[tuple[str, str, str]] = []
     for doc in docs:
         try:
             profile = _profile(doc)
         except (MsgspecError, ValueError, TypeError, RecursionError):
             continue
         if profile.pii:
-            values[profile.id] = pii_values(profile.pii)
-    if values:
-        put_pii(db, values)
+            rows += [(name, value, profile.id) for name, value in pii_values(profile.pii)]
+        if len(rows) >= BATCH_ROWS:
+            PUT.run(db, rows)
+            rows = []
+    PUT.run(db, rows)

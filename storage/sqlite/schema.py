@@ -286,5 +286,4 @@ CREATE INDEX pii_by_profile ON pii (profile_id);
 def personal_data_by_value(db: Database) -> None:
     for statement in PII.strip().split(";\n"):
         db.execute(statement)
-    for row in db.execute("SELECT doc FROM profile"):
-        put_pii_of_documents(db.conn, row)
+    put_pii_of_documents(db.conn, (doc for (doc,) in db.execute("SELECT doc FROM profile")))

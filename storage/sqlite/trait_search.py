@@ -3,6 +3,7 @@
 SQLite's own paths into JSON have no escapes for quotes, and its comparison has 5 and 5.0 as two values.
 """
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,8 @@ class _Document(Struct, frozen=True):
     traits: _Traits
 
 
+PLAIN_KEY = re.compile(r"[A-Za-z0-9 _.:-]+")
+
 _document = msgspec.json.Decoder(_Document).decode
 _value = msgspec.json.Decoder().decode
 _ABSENT = object()
@@ -30,6 +33,13 @@ _ABSENT = object()
 def add_has_trait(connection: Connection) -> None:
     """Add the function `has_trait(doc, keys, value)` to a connection."""
     connection.create_function("has_trait", 3, has_trait, deterministic=True)
+
+
+def trait_text(path: tuple[str, ...] | None) -> str | None:
+    """A text that every document with the trait contains; None where JSON has several ways to write the key."""
+    if path is None or not PLAIN_KEY.fullmatch(path[-1]):
+        return None
+    return f'"{path[-1]}"'
 
 
 def has_trait(doc: Any, keys: str, value: str | None) -> bool:

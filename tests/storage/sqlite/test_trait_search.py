@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from trackd.storage.sqlite.trait_search import has_trait
+from trackd.storage.sqlite.trait_search import has_trait, trait_text
 
 
 def found(trait: Any, *values: str) -> list[bool]:
@@ -61,3 +61,8 @@ def test_any_key_is_found_in_public_and_private_traits_at_any_depth(key: str) ->
 )
 def test_a_document_that_another_tool_broke_has_no_traits(doc: Any) -> None:
     assert not has_trait(doc, '["a"]', None)
+
+
+def test_documents_with_a_plain_key_are_searched_for_its_text_first() -> None:
+    assert trait_text(("a", "utm.source-2")) == '"utm.source-2"'
+    assert [trait_text(path) for path in (None, ("é",), ('"',), ("a/b",), ("",), ("a\n",))] == [None] * 6
