@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from trackd.http.body import Headers
 
+NEVER_AGAIN = {b"idempotency-key", b"x-timestamp"}  # have another value in each call
 METHOD, END = b"POST ", b"\r\n\r\n"
 MAX_HEADS, MAX_HEAD_BYTES = 1_024, 2_048  # a client sends another head for each length of a body
 
@@ -30,10 +31,14 @@ class HeaderCache:
         return head.headers, data[end:]
 
     def add(self, data: bytes, headers: Headers, body_bytes: int) -> None:
-        """Add a head. `data` are the first bytes of its request; a head that is long or incomplete there is not added.
+        """Add a head. `data` are the first bytes of its request.
+
+        A head that is long or incomplete there, or that no other call has, is not added.
 
         `headers` and `body_bytes` (the length of the body) are what the parser made of it.
         """
+        if not NEVER_AGAIN.isdisjoint(headers):
+            return  # it would evict one that is used
         head = data[: data.find(END, 0, MAX_HEAD_BYTES) + len(END)]
         if not head.startswith(METHOD) or head.count(b"\n") != head.count(b"\r\n"):
             return  # the parser accepts empty lines before a request, and other line ends: both are rare

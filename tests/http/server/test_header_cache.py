@@ -42,3 +42,11 @@ def test_the_head_that_was_added_first_is_evicted() -> None:
 
     assert cache.match(sent[0]) is None
     assert None not in [cache.match(request) for request in sent[1:]]
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Timestamp"])
+def test_a_head_that_is_another_in_each_call_is_not_kept(name: str) -> None:
+    cache = HeaderCache()
+    sent = post(BODY, f"{name}: 1")
+    cache.add(sent, {**HEADERS, name.lower().encode(): b"1"}, len(BODY))
+    assert cache.match(sent) is None
