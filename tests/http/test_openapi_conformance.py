@@ -26,6 +26,7 @@ def test_server_and_description_agree_in_thousands_of_cases(serve: Callable[...,
     seen = conformance(serve(), tmp_path)
     assert seen["test_cases"]["generated"] >= CASES
     assert {phase for phase, result in seen["phases"].items() if result["status"] == "success"} == {
+        "examples",
         "coverage",
         "fuzzing",
         "stateful",
