@@ -56,6 +56,8 @@ class Changes(Struct, frozen=True, tag=True, omit_defaults=True):
 
     Given for a session that comes from another profile: the fence, which is of this profile, does not guard it.
     """
+    absent_profile: str | None = None
+    """The id of a profile that may not be stored: an earlier copy of the call would have made it. None for no such."""
     writes_session: bool = True
     """Whether the session is written; if not, it is compared with the stored one all the same."""
     events: tuple[Event, ...] = ()

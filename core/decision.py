@@ -140,12 +140,14 @@ def _kept_session(snapshot: Snapshot, call: Track, session: Session, end_after_s
 
 
 def _changes(snapshot: Snapshot, fence: Fence, written: Profile | None, kept: _Kept, processing: Processing) -> Changes:
+    derived_id = processing.call.derived_profile_id
     return Changes(
         fence=fence,
         profile=written,
         session=kept.session,
         previous_owner=_previous_owner(snapshot),
         previous_updated=_previous_updated(snapshot),
+        absent_profile=derived_id if derived_id != snapshot.profile_id else None,
         writes_session=kept.is_written,
         events=tuple(processing.stored),
         event_ids=processing.new_ids or None,

@@ -6,11 +6,12 @@ The rules, which every backend applies in the transaction of the commit:
    stored.
 2. If the change has a session, the stored session belongs to `previous_owner` (None: it is not stored). Where
    `previous_updated` is not None, the session's stored `updated` is equal to it.
-3. No earlier change of the profile in the same transaction was stale, and none of the previous owner. The numbers do
+3. No profile with the id `absent_profile` is stored.
+4. No earlier change of the profile in the same transaction was stale, and none of the previous owner. The numbers do
    not show this: another server may have written the profile as often as the lost change would have.
 
 A change that breaks a rule is stale: nothing of it is written, and the actors decide its call again on the stored
-state. Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 3. Other administration and
+state. Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 4. Other administration and
 deletions have no fence.
 """
 
@@ -70,6 +71,7 @@ def judge(
                 session is not None
                 and (changes.previous_owner in stale or not _session_matches(changes, sessions.get(session.id)))
             )
+            or (changes.absent_profile is not None and changes.absent_profile in profiles)
         ):
             stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)
@@ -90,6 +92,13 @@ def judge(
         if changes.event_ids:
             verdict.event_ids += [(fence.profile_id, key, seq) for key, seq in changes.event_ids.items()]
     return verdict
+
+
+def profile_ids(batch: Sequence[Changes]) -> set[str]:
+    """The ids of the profiles whose stored states `judge` needs."""
+    ids = {changes.fence.profile_id for changes in batch}
+    ids.update([changes.absent_profile for changes in batch if changes.absent_profile is not None])
+    return ids
 
 
 def write_in_order(

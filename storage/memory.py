@@ -21,7 +21,7 @@ from trackd.core.changes import (
 from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
-from trackd.storage.fence import judge, write_in_order
+from trackd.storage.fence import judge, profile_ids, write_in_order
 
 
 class MemoryStore:
@@ -98,7 +98,7 @@ class MemoryStore:
         return write_in_order(batch, self._write_calls, self._write_other)
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
-        profiles = (self.profiles.get(changes.fence.profile_id) for changes in calls)
+        profiles = map(self.profiles.get, profile_ids(calls))
         sessions = (self.sessions.get(changes.session.id) for changes in calls if changes.session)
         verdict = judge(
             calls,

@@ -24,7 +24,7 @@ from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.storage.errors import StoreError
-from trackd.storage.fence import Verdict, judge, write_in_order
+from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
 from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
@@ -145,9 +145,9 @@ class SqliteWriter:
         return Outcome.STORED if is_written else Outcome.STALE
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
-        profile_ids = reencode(list({changes.fence.profile_id for changes in calls}))
+        states_of = reencode(list(profile_ids(calls)))
         session_ids = reencode(list({changes.session.id for changes in calls if changes.session}))
-        row = self._db.execute(STORED_STATES, {"profiles": profile_ids, "sessions": session_ids}).fetchone()
+        row = self._db.execute(STORED_STATES, {"profiles": states_of, "sessions": session_ids}).fetchone()
         profiles, sessions = JSON.decode(row[0]), JSON.decode(row[1])
         verdict = judge(
             calls,

@@ -123,3 +123,17 @@ async def test_copies_on_two_nodes_make_one_profile() -> None:
         ("D", False),
     ]
     assert len(store.events) == 1
+
+
+async def test_a_copy_on_another_node_finds_the_profile_though_that_node_has_the_session_in_memory() -> None:
+    store = Make.store()
+
+    async with RunningTracker(store) as one, RunningTracker(store) as other:
+        first = one.ask(unkept())
+        kept, second = other.ask(Make.call("S")), other.ask(unkept())
+        await one.commit_all()
+        await other.commit_all()
+
+    assert [one.result().profile_id for one in (first, second)] == ["D", "D"]
+    assert kept.result().profile_id != "D"
+    assert len(store.events) == 2

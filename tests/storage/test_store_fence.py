@@ -63,6 +63,20 @@ def test_a_change_built_on_another_state_of_the_profile_is_stale_and_writes_noth
     assert backend.store.known_events("A", ["e"]) == {}
 
 
+def test_a_change_is_stale_if_the_profile_that_must_be_absent_is_stored_or_written_before_it_in_the_batch(
+    backend: Backend, make: type[Make]
+) -> None:
+    def change(profile_id: str, absent: str) -> Changes:
+        return msgspec.structs.replace(make.change(profile_id, events=1), absent_profile=absent)
+
+    assert backend.store.commit([change("A", "D"), change("B", "D"), make.change("D"), change("C", "D")]) == [
+        *[STORED] * 3,
+        STALE,
+    ]
+    assert backend.store.commit([change("C", "D"), change("E", "none")]) == [STALE, STORED]
+    assert backend.store.profile("C") is None
+
+
 def test_a_change_of_a_profile_that_does_not_exist_is_stale(backend: Backend, make: type[Make]) -> None:
     assert backend.store.commit([make.change("A", (1, 1), events=1)]) == [STALE]
     assert backend.store.profile("A") is None
