@@ -49,9 +49,11 @@ def value_text(value: Any) -> str | None:
         return folded(value)
     if isinstance(value, bool):
         return reencode(value)
+    if isinstance(value, int):  # before math.isfinite, which raises OverflowError beyond 1.8e308
+        return str(value)
     if not is_number(value) or not math.isfinite(value):
         return None
-    return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def searched_values(text: str) -> list[str]:

@@ -16,6 +16,7 @@ def test_each_single_value_has_its_path_and_a_text() -> None:
         "adult": True,
         "share": 0.5,
         "number": 10**30,
+        "wei": -(10**400),
     }
     assert pii_values(pii) == (
         ('["email"]', "ann@example.com"),
@@ -25,6 +26,7 @@ def test_each_single_value_has_its_path_and_a_text() -> None:
         ('["adult"]', "true"),
         ('["share"]', "0.5"),
         ('["number"]', "1" + "0" * 30),
+        ('["wei"]', "-1" + "0" * 400),
     )
     assert pii_name(("address", "a.b", "no")) == '["address","a.b","no"]'
 
@@ -52,6 +54,7 @@ def test_case_blanks_and_forms_of_unicode_make_no_difference(one: str, other: st
         ("True", ["true"]),
         ("NaN", ["nan"]),
         ("1e999", ["1e999"]),
+        ("9" * 400, ["9" * 400] * 2),
         ("null", ["null"]),
         ("[1]", ["[1]"]),
         ("", [""]),
