@@ -1,5 +1,6 @@
 """Placeholders such as `undefined`, which scripts send for an id that they do not have (`limits.blocked_ids`)."""
 
+import re
 import string
 from collections.abc import Iterable
 
@@ -13,16 +14,19 @@ QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 STRIPPED = SPACES + INVISIBLE + QUOTES
 AROUND = frozenset(STRIPPED)
-NOTHING = AROUND.union(DASHES, "0")
+NOTHING = AROUND.union(DASHES, "0{}")  # .NET writes the nil UUID in braces
 BEGIN_NOTHING = NOTHING | {""}
+DECIMAL = re.compile(r"(-?[0-9]+)\.0+")  # programs that have all numbers as decimals send 0 as `0.0`
 
 
 def _folded(text: str) -> str:
-    return text.strip(STRIPPED).casefold()
+    folded = text.strip(STRIPPED).casefold()
+    decimal = DECIMAL.fullmatch(folded)
+    return decimal[1] if decimal else folded
 
 
 class BlockedIds:
-    """The ids that are blocked, whatever their case and the blanks and quotes around them.
+    """The ids that are blocked, whatever their case and the blanks and quotes around them; `0.0` is `0`.
 
     `words` are separated by commas. `0` stands for all ids of nothing but zeroes, dashes and blanks, the nil UUID among
     them.
