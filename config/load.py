@@ -89,8 +89,7 @@ def _file_to_read(file: Path | None) -> Path | None:
 
 def _read(path: Path) -> Groups:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:

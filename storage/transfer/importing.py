@@ -5,6 +5,7 @@ keep their order and get numbers after those that the events of the file have or
 """
 
 import contextlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -108,7 +109,7 @@ class _Import:
 
     def _header(self) -> Header:
         try:
-            header = header_of(self._next() or b"")
+            header = header_of((self._next() or b"").removeprefix(BOM_UTF8))  # PowerShell writes one
             known = header.format == FORMAT
         except (ValueError, RecursionError):
             known = False

@@ -59,6 +59,11 @@ def test_every_setting_is_listed_once_and_has_a_help_text() -> None:
             assert field.description.endswith(".")
 
 
+def test_a_byte_order_mark_at_the_beginning_of_the_file_is_skipped() -> None:
+    path = written(b"\xef\xbb\xbf[server]\r\nport = 3\r\n")
+    assert in_force(load(file=path), "server.port") == (3, "file")
+
+
 @pytest.mark.parametrize("given", list(itertools.product([False, True], repeat=3)))
 def test_a_flag_wins_over_the_environment_the_environment_over_the_file_and_the_file_over_the_default(
     given: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch

@@ -38,6 +38,14 @@ def test_the_numbers_that_exported_events_had_are_not_used_again(
     assert [number_of_a_new_event(tmp_path / name, make) for name in ("once.db", "twice.db")] == [7, 7]
 
 
+def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_imported(tmp_path: Path, stored: Path) -> None:
+    lines = exported(stored)
+    import_lines(tmp_path / "other.db", lines)
+    import_lines(tmp_path / "new.db", [b"\xef\xbb\xbf", *[line.replace(b"\n", b"\r\n") for line in lines]])
+
+    assert contents(tmp_path / "new.db") == contents(tmp_path / "other.db")
+
+
 def test_a_file_without_the_last_number_uses_none_again_that_a_profile_names(
     tmp_path: Path, stored: Path, make: type[Make]
 ) -> None:
