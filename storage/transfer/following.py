@@ -51,7 +51,8 @@ class Follower:
         self._begin_file(Part(since))
 
     def __enter__(self) -> "Follower":
-        self._folder.mkdir(exist_ok=True)
+        with Export(self._path):  # no folder is made for a database that there is not
+            self._folder.mkdir(exist_ok=True)
         self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

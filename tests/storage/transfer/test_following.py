@@ -182,9 +182,10 @@ def test_a_database_with_fewer_events_than_the_folder_is_refused(
         followed(folder, clock)
 
 
-def test_without_a_database_no_file_is_made(folder: Path, clock: Clock) -> None:
+def test_without_a_database_no_folder_is_made(folder: Path, clock: Clock) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         followed(folder, clock)
+    assert not folder.exists()
 
 
 def test_each_event_is_in_one_file_while_others_are_stored(
