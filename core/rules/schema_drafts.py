@@ -23,6 +23,9 @@ AS_VALUE = (
     *("propertyNames", "not", "if", "then", "else"),
 )
 WORDS_SINCE_DRAFT_6 = frozenset(["const", "contains", "propertyNames", "if"])
+WORDS_SINCE_2019 = frozenset(
+    ["$anchor", "dependentSchemas", "prefixItems", "unevaluatedItems", "unevaluatedProperties"]
+)
 
 
 def with_known_draft(schema: Any) -> tuple[Any, str | None]:
@@ -40,7 +43,7 @@ def with_known_draft(schema: Any) -> tuple[Any, str | None]:
 
 
 def _draft(schema: Any) -> str:
-    lists = newer = False
+    lists = ids = newer = newest = False
     for part in _parts(schema):
         if any(isinstance(part.get(word), bool) for word in ("exclusiveMinimum", "exclusiveMaximum")):
             return "draft 4"
@@ -48,10 +51,12 @@ def _draft(schema: Any) -> str:
         if isinstance(reference, str) and reference.startswith("http://json-schema.org/draft-04/"):
             return "draft 4"
         lists = lists or isinstance(part.get("items"), list)
-        newer = newer or not WORDS_SINCE_DRAFT_6.isdisjoint(part)
+        ids = ids or isinstance(part.get("id"), str)  # later drafts have `$id`
+        newer = newer or "$id" in part or not WORDS_SINCE_DRAFT_6.isdisjoint(part)
+        newest = newest or not WORDS_SINCE_2019.isdisjoint(part)
     if lists:
         return "draft 7" if newer else "draft 4"
-    return NEWEST
+    return "draft 4" if ids and not newer and not newest else NEWEST
 
 
 def _parts(schema: Any) -> Iterator[dict[str, Any]]:
