@@ -8,6 +8,7 @@ from typing import Any
 from trackd.core.documents import timestamp
 from trackd.core.times import read_time
 
+EMPTY: tuple[Any, ...] = None, "", [], {}
 NO_SKEW, MAX_SKEW = timedelta(), timedelta(minutes=1)
 
 
@@ -90,7 +91,8 @@ def _shown(value: Any) -> str:
 
 
 def _raw_time(time: Any) -> Any:
-    """The time itself, None when there is none: PHP writes an empty object as `[]`."""
+    """The time itself, None when there is none. Forms send an empty text, PHP writes an empty object as `[]`."""
     if isinstance(time, dict):
-        time = time["create"] if time.get("create") is not None else time.get("insert")
+        create, insert = time.get("create"), time.get("insert")
+        time = insert if create in EMPTY and insert is not None else create
     return None if time == [] else time
