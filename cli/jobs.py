@@ -7,9 +7,10 @@ from pathlib import Path
 
 from trackd.cli.errors import CommandError
 from trackd.cli.progress import progress_bar
+from trackd.config.rules_file import DEFAULT_RULES
 from trackd.config.settings import Settings
 from trackd.core.documents import JsonObject
-from trackd.core.jobs import Job, JobState
+from trackd.core.jobs import APPLY_RULES, Job, JobState
 from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules
 from trackd.storage.sqlite.jobs import Jobs
@@ -30,12 +31,14 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
     with Jobs(path) as jobs, progress_bar(label, None) as advance:
         is_served = DatabaseLock(path).is_held()
         if not is_served:
-            load_rules(settings.rules.path, settings.limits)  # a fault ends the command before it leaves a job
+            _check_rules(settings, jobs, kind)  # a fault ends the command before it leaves a job
         number = None if is_served else _left_open(jobs, kind, arguments)
         if number is None:
             number = jobs.add(kind, arguments)
         try:
             while not (is_served and _wait(jobs, number, path, advance)):
+                if is_served:
+                    _check_rules(settings, jobs, kind)
                 is_served = False
                 try:
                     asyncio.run(_do(settings, jobs, number, advance))
@@ -49,6 +52,20 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
     if job.state is JobState.DONE:
         return job
     raise CommandError(job.result.get("error", "The job ended before it was done: see the errors above."))
+
+
+def _check_rules(settings: Settings, jobs: Jobs, kind: str) -> None:
+    """Refuse to empty segments of the rules that the server has, because the command does not know their file."""
+    rules = load_rules(settings.rules.path, settings.limits)
+    if kind != APPLY_RULES or settings.rules.path:
+        return
+    lost = jobs.segments_in_use() - set(rules.segments)
+    if lost:
+        raise CommandError(
+            f"No server runs on {settings.database.path}, and no rules file is named: the built-in rules lack segments "
+            f"that profiles are in ({', '.join(sorted(lost)[:10])}). Name the server's file with --rules; the built-in "
+            f"one is {DEFAULT_RULES}."
+        )
 
 
 def _left_open(jobs: Jobs, kind: str, arguments: JsonObject) -> int | None:

@@ -20,6 +20,7 @@ from trackd.core.profile_document import new_profile
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.rules_loading import compile_content, load_rules
 from trackd.storage.sqlite.database import check_exists
+from trackd.storage.sqlite.lock import DatabaseLock
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,6 +52,8 @@ def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile =
     """Evaluate the segments of all profiles again, in the running server, or in this command if none runs."""
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     check_exists(settings.database.path)
+    if rules is not None and DatabaseLock(settings.database.path).is_held():
+        typer.echo("Note: the running server applies its own rules file, not that of --rules.", err=True)
     from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
 
     for line in application_lines(run_job(settings, APPLY_RULES, {}, "profiles")):

@@ -9,6 +9,7 @@ from trackd.core.jobs import AddJob, Job
 from trackd.storage.sqlite import job_rows
 from trackd.storage.sqlite.connection import database_errors, transaction
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.listings import SEGMENT_MEMBERS
 
 
 class Jobs:
@@ -36,3 +37,8 @@ class Jobs:
         """The open jobs and the last ended ones, in the order of their numbers."""
         with database_errors(self._path):
             return job_rows.jobs(self._db)
+
+    def segments_in_use(self) -> set[str]:
+        """The ids of the segments that profiles are in."""
+        with database_errors(self._path):
+            return {segment for segment, _ in self._db.execute(SEGMENT_MEMBERS)}

@@ -75,6 +75,15 @@ def test_without_a_server_the_command_applies_the_rules_itself(
     assert trackd("export", "--table", "profile", "--since", "2026-02-01").stdout.count('"id":"p') == PROFILES
 
 
+def test_without_a_server_and_a_rules_file_no_segment_is_emptied(
+    trackd: Trackd, sentence: Sentence, db: Path, rules: Callable[[str], str]
+) -> None:
+    assert "the built-in rules lack segments that profiles are in (gone)" in sentence(trackd("rules", "apply"), 1)
+    assert members(db) == {'["gone"]': PROFILES}
+    assert rows(db, "SELECT number FROM job") == []
+    assert trackd("rules", "apply", "--rules", rules(RULES)).returncode == 0
+
+
 def test_a_running_server_applies_the_rules_of_its_file_as_it_is_now(
     trackd: Trackd, serve: Callable[..., Process], db: Path, rules: Callable[[str], str]
 ) -> None:
@@ -83,6 +92,9 @@ def test_a_running_server_applies_the_rules_of_its_file_as_it_is_now(
     done = trackd("rules", "apply")
     assert (done.returncode, done.stdout, done.stderr) == (0, APPLIED, "")
     assert members(db) == {'["big-spender"]': 10, "[]": 20}
+    other = trackd("rules", "apply", "--rules", "elsewhere.toml")
+    assert (other.returncode, members(db)) == (0, {'["big-spender"]': 10, "[]": 20})
+    assert other.stderr == "Note: the running server applies its own rules file, not that of --rules.\n"
     rules("[[segment]]")
     failed = trackd("rules", "apply")
     assert (failed.returncode, failed.stdout) == (1, "")
