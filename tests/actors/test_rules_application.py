@@ -203,7 +203,7 @@ async def test_few_profiles_are_in_flight_and_calls_are_answered_meanwhile(store
         await eventually(lambda: store.jobs()[0].total, "the job has begun")
         call = await server.tracker.ask(Make.call())
         assert isinstance(call, Refused)  # the source is unknown: it reached the actors
-        assert server.tracker.queue.calls == 0
+        assert server.tracker.queue.calls <= AT_ONCE
         server.release()
         assert (await server.ended()).done == PAGE
         assert server.most_queued <= AT_ONCE
