@@ -143,7 +143,8 @@ def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None
     stop = threading.Event()
 
     def on_signal(number: int, _: object) -> None:
-        stop.set()
+        # On a thread of its own: the main thread may be interrupted in `stop.wait` while it holds the lock of `stop`.
+        threading.Thread(target=stop.set).start()
         signal.signal(number, signal.default_int_handler)
 
     for number in (signal.SIGTERM, signal.SIGINT):
