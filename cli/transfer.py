@@ -141,6 +141,18 @@ def _write_table(
 def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None:  # noqa: A002
     """Print the path of each file when it is complete. A first signal completes the last file, a second one ends."""
     stop = threading.Event()
+    set_on_signal(stop)
+
+    def write(source: Export, part: Part, file: BinaryIO) -> None:
+        _write_table(source, EventRecord, part, format, file, lambda done: None)
+
+    with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
+        for file in follower.files(stop):
+            typer.echo(file)
+
+
+def set_on_signal(stop: threading.Event) -> None:
+    """Set `stop` at a first SIGTERM or SIGINT. A second one ends the program, as Ctrl+C does."""
 
     def on_signal(number: int, _: object) -> None:
         # On a thread of its own: the main thread may be interrupted in `stop.wait` while it holds the lock of `stop`.
@@ -149,13 +161,6 @@ def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-
-    def write(source: Export, part: Part, file: BinaryIO) -> None:
-        _write_table(source, EventRecord, part, format, file, lambda done: None)
-
-    with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
-        for file in follower.files(stop):
-            typer.echo(file)
 
 
 def import_(

@@ -4,7 +4,8 @@ import csv
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from pyarrow import parquet
 from tests.support.making import Make
 from tests.support.polling import wait_until
 from tests.support.process import TRACKD
+from trackd.cli.transfer import set_on_signal
 from trackd.storage.sqlite.store import SqliteStore
 
 Result = subprocess.CompletedProcess[str]
 Trackd = Callable[..., Result]
+Follow = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -29,17 +32,27 @@ def db(tmp_path: Path) -> Path:
     return path
 
 
-def follow(db: Path, *options: str) -> subprocess.Popen[str]:
-    """The command, when it has begun."""
-    process = subprocess.Popen(
-        [TRACKD, "export", *options, "--follow", "out"],
-        cwd=db.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: (db.parent / "out").is_dir() or process.poll() is not None, "the folder is made")
-    return process
+@pytest.fixture
+def follow(db: Path) -> Iterator[Follow]:
+    """Starts the command; returns it when it has begun."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [TRACKD, "export", *options, "--follow", "out"],
+            cwd=db.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        wait_until(lambda: (db.parent / "out").is_dir() or process.poll() is not None, "the folder is made")
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def read_jsonl(path: Path) -> list[Any]:
@@ -64,9 +77,9 @@ def read_parquet(path: Path) -> list[Any]:
     ],
 )
 def test_a_signal_completes_the_last_file(
-    db: Path, kind: str, read: Callable[[Path], list[Any]], number: signal.Signals
+    db: Path, follow: Follow, kind: str, read: Callable[[Path], list[Any]], number: signal.Signals
 ) -> None:
-    process = follow(db, "--table", "event", "--format", kind)
+    process = follow("--table", "event", "--format", kind)
     process.send_signal(number)
     printed, log = process.communicate(timeout=30)
 
@@ -77,18 +90,32 @@ def test_a_signal_completes_the_last_file(
     assert read(db.parent / file) == ["A-1", "A-2", "A-3"]
 
 
-def test_a_follower_that_is_killed_loses_nothing(db: Path) -> None:
-    process = follow(db, "--format", "jsonl")
+def test_a_follower_that_is_killed_loses_nothing(db: Path, follow: Follow) -> None:
+    process = follow("--format", "jsonl")
     process.kill()
     process.communicate(timeout=30)
     unfinished = db.parent / "out" / ".event-000000000001-000000000002.jsonl.1.part"
     unfinished.write_text("{")
-    process = follow(db, "--format", "jsonl")
+    process = follow("--format", "jsonl")
     wait_until(lambda: not unfinished.exists(), "the unfinished file is removed")
     process.terminate()
 
     assert process.communicate(timeout=30)[1] == ""
     assert [read_jsonl(path) for path in (db.parent / "out").iterdir()] == [["A-1", "A-2", "A-3"]]
+
+
+@pytest.mark.timeout(30)
+def test_a_signal_in_the_middle_of_a_wait_stops_too() -> None:
+    stop, numbers = threading.Event(), (signal.SIGTERM, signal.SIGINT)
+    handlers = [signal.getsignal(number) for number in numbers]
+    try:
+        set_on_signal(stop)
+        with stop._cond:  # type: ignore[attr-defined]  # `wait` holds this lock at its beginning and end
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.wait(20)
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
