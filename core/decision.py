@@ -9,10 +9,11 @@ from trackd.core.changes import Changes, Fence
 from trackd.core.documents import NO_MEMO, Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
 from trackd.core.evaluation import lacks_consent
+from trackd.core.log_entries import call_log_entries
 from trackd.core.pii_values import changed_pii_values
 from trackd.core.processing import EventReport, Processing, Snapshot
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
-from trackd.core.reporting import build_report, call_log_entries, is_visible_change, outcomes
+from trackd.core.reporting import build_report, is_visible_change, outcomes
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo

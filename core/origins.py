@@ -114,6 +114,8 @@ def _ascii(name: str) -> str:
 
     labels = idna.uts46_remap(name, std3_rules=False).split(".")
     for label in labels:
+        if len(label) > MAX_LABEL:  # before it is encoded: that takes the square of its length
+            raise ValueError(f"a part of its host has more than {MAX_LABEL} characters")
         if label.startswith("xn--") and not _is_punycode(label):
             raise ValueError(f"`{label}` in its host is not punycode")
     return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)

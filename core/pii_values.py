@@ -7,7 +7,6 @@ number: 5 and 5.0 are one value.
 import json
 import math
 import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,14 +17,18 @@ from trackd.core.rules.draft import Draft
 
 PII = frozenset({"pii"})
 MAX_CHARACTERS = 1_000  # longer values are not found
+MAX_PATH = 250  # characters of its keys: values with a longer path are not found
+MAX_VALUES = 250  # of a profile that are found: a call may write all of them
 
 
 def pii_values(pii: JsonObject) -> PiiValues:
     """The path, as `pii_name` writes it, and the text of each single value, also within objects and lists.
 
-    The items of a list have the path of the list.
+    The items of a list have the path of the list. A profile with many values has those that come first.
     """
-    return tuple(dict.fromkeys(_values((), pii)))
+    found: dict[tuple[tuple[str, ...], str], None] = {}
+    _collect((), 0, pii, found)
+    return tuple((pii_name(path), text) for path, text in found)
 
 
 def changed_pii_values(draft: Draft) -> PiiValues | None:
@@ -44,9 +47,10 @@ def folded(text: str) -> str:
 
 
 def value_text(value: Any) -> str | None:
-    """The text of a single value, None for others and for a null."""
+    """The text of a single value, None for others, for a null, and for a text that is too long."""
     if isinstance(value, str):
-        return folded(value)
+        # Before it is folded: that takes the square of the length of some texts.
+        return folded(value) if len(value.strip()) <= MAX_CHARACTERS else None
     if isinstance(value, bool):
         return reencode(value)
     if isinstance(value, int):  # before math.isfinite, which raises OverflowError beyond 1.8e308
@@ -57,7 +61,12 @@ def value_text(value: Any) -> str | None:
 
 
 def searched_values(text: str) -> list[str]:
-    """The texts of the values that a search for a text finds: the text itself, and a number or a text that is JSON."""
+    """The texts of the values that a search for a text finds: the text itself, and a number or a text that is JSON.
+
+    A text that is too long finds nothing.
+    """
+    if len(text.strip()) > MAX_CHARACTERS:
+        return []
     found = [folded(text)]
     with suppress(ValueError, RecursionError, OverflowError):
         value = value_text(json.loads(text, parse_constant=refuse_constant))
@@ -66,12 +75,20 @@ def searched_values(text: str) -> list[str]:
     return found
 
 
-def _values(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:
+def _collect(
+    path: tuple[str, ...], path_characters: int, value: Any, found: dict[tuple[tuple[str, ...], str], None]
+) -> None:
+    """Add the path and the text of each single value, until there are MAX_VALUES."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _values((*path, key), inner)
+            if len(found) >= MAX_VALUES:
+                return
+            if path_characters + len(key) <= MAX_PATH:
+                _collect((*path, key), path_characters + len(key), inner, found)
     elif isinstance(value, list):
         for item in value:
-            yield from _values(path, item)
+            if len(found) >= MAX_VALUES:
+                return
+            _collect(path, path_characters, item, found)
     elif (text := value_text(value)) is not None and len(text) <= MAX_CHARACTERS:
-        yield pii_name(path), text
+        found[path, text] = None

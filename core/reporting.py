@@ -1,41 +1,39 @@
-"""Building the report of an answer from the reports of the events: logs, execution, segments. Pure."""
+"""Building the report of an answer from the reports of the events: execution, segments, outcomes. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
-from trackd.config.settings import Limits
-from trackd.core.calls import EMPTY_REPORT, EventOutcome, LogEntry, Report, Track
-from trackd.core.documents import Source
+from trackd.core.calls import EMPTY_REPORT, EventOutcome, Report
+from trackd.core.log_entries import EventLog
 from trackd.core.processing import NO_CONSENT, EventReport
 from trackd.core.rules.rule import SegmentChange
 
-MAX_LOGS = 1_000
 BOOKKEEPING = "stats.counters."
-NOT_ADDED = "context and properties of this call were not added to the session"
 
 
 def build_report(reports: list[EventReport]) -> Report:
     """The report of a call. Events without `debug` are left out of it, events without `log` out of its logs."""
     if not reports:
         return EMPTY_REPORT
-    execution: dict[str, dict[str, tuple[str, ...]]] = {}
+    runs: dict[str, dict[str, list[tuple[str, ...]]]] = {}
     changes: list[SegmentChange] = []
-    entries: list[LogEntry] = []
+    log = EventLog()
     dropped: list[str] = []
     for report in reports:
         if report.dropped is not None:
             dropped.append(report.dropped)
         if report.event.debug:
             if report.runs:
-                _add_runs(execution, report)
+                _add_runs(runs, report)
             changes += report.segment_changes
-            if report.event.log and _is_notable(report):
-                entries += _event_log_entries(report)
+            if report.event.log:
+                log.add(report)
     segments, segment_errors = _segments(changes) if changes else ((), ())
     return Report(
-        execution=execution,
+        execution={event_type: _union_by_rule(of_type) for event_type, of_type in runs.items()},
         segments=segments,
         segment_errors=segment_errors,
-        logs=_bounded(entries) if entries else (),
+        logs=log.bounded(),
         dropped=tuple(dropped),
     )
 
@@ -75,16 +73,6 @@ def _outcome_without_effect(report: EventReport) -> EventOutcome | None:
     return "invalid" if report.faults else None
 
 
-def _is_notable(report: EventReport) -> bool:
-    """Whether the event has log entries. Most have none, and this is cheaper than building them."""
-    if report.duplicate or report.dropped or report.faults or report.uncounted or report.event.notes:
-        return True
-    for run in report.runs:  # noqa: SIM110  any() takes twice as long
-        if run.skipped or run.unmet:
-            return True
-    return False
-
-
 def is_visible_change(report: EventReport) -> bool:
     """Whether the event changed the profile's content; counters alone are bookkeeping."""
     for run in report.runs:
@@ -97,66 +85,20 @@ def is_visible_change(report: EventReport) -> bool:
     return False
 
 
-def _add_runs(execution: dict[str, dict[str, tuple[str, ...]]], report: EventReport) -> None:
-    """Add the paths that each rule changed, each once, under the event's type."""
+def _add_runs(runs: dict[str, dict[str, list[tuple[str, ...]]]], report: EventReport) -> None:
+    """Add the paths that each rule changed under the event's type."""
     for run in report.runs:
         if run.unmet is None:
-            rules = execution.setdefault(report.event.type, {})
-            before = rules.get(run.rule)
-            if before is None:
-                rules[run.rule] = run.changed
-            elif run.changed:
-                rules[run.rule] = tuple(dict.fromkeys((*before, *run.changed)))
+            runs.setdefault(report.event.type, {}).setdefault(run.rule, []).append(run.changed)
+
+
+def _union_by_rule(runs: Mapping[str, list[tuple[str, ...]]]) -> Mapping[str, tuple[str, ...]]:
+    """The paths that the runs of each rule changed, each once."""
+    return {
+        rule: changed[0] if len(changed) == 1 else _distinct(chain.from_iterable(changed))
+        for rule, changed in runs.items()
+    }
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
-
-
-def _bounded(entries: list[LogEntry]) -> tuple[LogEntry, ...]:
-    if len(entries) > MAX_LOGS:
-        left_out = LogEntry("info", f"{len(entries) - MAX_LOGS} more entries are left out.")
-        return (*entries[:MAX_LOGS], left_out)
-    return tuple(entries)
-
-
-def _event_log_entries(report: EventReport) -> Iterator[LogEntry]:
-    event = report.event
-    for note in event.notes:
-        yield LogEntry("warning", note, event.id)
-    if report.duplicate:
-        yield LogEntry("warning" if report.duplicate.differs else "info", report.duplicate.message(event.id), event.id)
-    if report.dropped == NO_CONSENT:
-        yield LogEntry("info", "The event is dropped: the profile has granted no consent.", event.id)
-    elif report.dropped is not None:
-        yield LogEntry("info", f"The event is dropped: {report.dropped}.", event.id)
-    if report.faults:
-        reasons = "; ".join(map(str, report.faults))
-        yield LogEntry("error", f"The event is invalid and changes nothing: {reasons}.", event.id)
-    if report.uncounted:
-        yield LogEntry("warning", f"The event is not counted by its type: {report.uncounted}.", event.id)
-    for run in report.runs:
-        if run.unmet is not None and run.unmet.failed:
-            yield LogEntry("error", f"The condition failed: {run.unmet.why}.", event.id, run.rule)
-        for skipped in run.skipped:
-            if skipped.notable:
-                yield LogEntry("warning", f"Skipped {skipped}.", event.id, run.rule)
-
-
-def call_log_entries(
-    call: Track, source: Source, limits: Limits, *, session_fits: bool, withheld: bool
-) -> tuple[LogEntry, ...]:
-    """The log entries of the call itself.
-
-    `session_fits`: the session could take the call's context and properties. `withheld`: it did not, without consent.
-    """
-    entries = [LogEntry("warning", note) for note in call.notes]
-    if call.profile_requested and not source.returns_profile:
-        why = f"source `{source.id}` does not have returns_profile"
-        entries.append(LogEntry("warning", f"The profile is left out: {why}."))
-    if call.save_session and not session_fits:
-        why = f"it would be larger than {limits.max_session_bytes} bytes (limits.max_session_bytes)"
-        entries.append(LogEntry("warning", f"{NOT_ADDED}: {why}."))
-    if call.save_session and withheld:
-        entries.append(LogEntry("info", f"{NOT_ADDED}: the profile has granted no consent."))
-    return tuple(entries)

@@ -71,8 +71,11 @@ def merged(old: JsonObject, new: JsonObject) -> JsonObject:
             continue
         if isinstance(known, dict) and isinstance(value, dict):
             value = merged(known, value)
-        if key not in old or not (value is known or same(known, value)):
-            if result is old:
-                result = dict(old)
-            result[key] = value
+            if value is known:
+                continue
+        elif key in old and same(known, value):
+            continue
+        if result is old:
+            result = dict(old)
+        result[key] = value
     return result

@@ -18,7 +18,8 @@ USUAL = frozenset(
     }
 )
 CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # ASCII is a part of UTF-8
-PARAMETER = re.compile(rb';\s*+([^\s;="]++)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;\s]*+)')
+# A quoted value without its closing quote extends to the end: otherwise each parameter would be searched for one.
+PARAMETER = re.compile(rb';\s*+([^\s;="]++)\s*+=\s*+("(?:[^"\\]++|\\.)*+"?|[^;\s]*+)')
 
 
 def check_content_type(headers: Headers, *, forms: bool = False) -> None:

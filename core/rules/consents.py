@@ -11,10 +11,17 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from trackd.core.documents import JsonObject, timestamp
+from trackd.core.rules.consent_history import (
+    EXPIRED,
+    GRANTED,
+    WITHDRAWN,
+    ConsentHistory,
+    expiries_of,
+    history_of,
+)
 from trackd.core.rules.draft import Draft
 
 CONSENTS = "consents"
-HISTORY = ("metadata", "consents")
 
 
 class EventTime(NamedTuple):
@@ -38,7 +45,7 @@ def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
 
 def is_withdrawn(draft: Draft, consent: str) -> bool:
     """Whether a withdrawal is the last change of the consent."""
-    return _History(draft).is_withdrawn(consent)
+    return history_of(draft).is_withdrawn(consent)
 
 
 class Answered(NamedTuple):
@@ -59,28 +66,30 @@ def answer(
     """
     expires = None if valid_for_days is None else _later(time.happened, valid_for_days)
     changed, outdated = [], []
-    history = _History(draft)
+    history = history_of(draft)
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
         if granted:
-            if time.happened < history.withdrawn_until(consent):
+            if time.happened < _withdrawn_until(history, consent):
                 outdated.append(consent)
                 continue
             after = _granted(known, time.happened, expires)
             if after == known:
                 continue
             draft.put((CONSENTS, consent), after)
+            if expires is not None:
+                expiries_of(draft).add(consent, after["expires"])
             if known is None:
-                history.add({"id": consent, "change": "granted", "time": time.happened})
+                history.add({"id": consent, "change": GRANTED, "time": time.happened})
         elif known is None and history.is_withdrawn(consent):
-            history.repeat_withdrawal(consent, time.received)
+            _repeat_withdrawal(history, consent, time.received)
             continue
         else:
-            granted_at = known.get("granted", "") if known else history.time_of_grant(consent)
+            granted_at = known.get("granted", "") if known else _time_of_grant(history, consent)
             draft.delete((CONSENTS, consent))
             history.add(_withdrawal(consent, max(time.happened, granted_at), time.received))
         changed.append(consent)
-    history.keep(draft, max_history)
+    history.store(draft, max_history)
     return Answered(changed, outdated)
 
 
@@ -92,82 +101,44 @@ def _granted(known: JsonObject | None, now: str, expires: str | None) -> JsonObj
 
 
 def _withdrawal(consent: str, time: str, received: str) -> JsonObject:
-    entry = {"id": consent, "change": "withdrawn", "time": time}
+    entry = {"id": consent, "change": WITHDRAWN, "time": time}
     return {**entry, "received": received} if received > time else entry
 
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
     """Remove expired consents. Returns their ids."""
+    consents: JsonObject = draft.doc[CONSENTS]
+    if not consents:
+        return []
     over = []
-    for consent, value in draft.doc[CONSENTS].items():
-        if "expires" in value and value["expires"] < now:
-            over.append(consent)
+    for consent in expiries_of(draft).take(consents, now):
+        draft.delete((CONSENTS, consent))
+        over.append(consent)
     if over:
-        history = _History(draft)
+        history = history_of(draft)
         for consent in over:
-            draft.delete((CONSENTS, consent))
-            history.add({"id": consent, "change": "expired", "time": now})
-        history.keep(draft, max_history)
+            history.add({"id": consent, "change": EXPIRED, "time": now})
+        history.store(draft, max_history)
     return over
 
 
-class _History:
-    """The history of a profile's consents while it changes, with the last entries of each consent."""
+def _repeat_withdrawal(history: ConsentHistory, consent: str, received: str) -> None:
+    """Note a later arrival in the last entry of the consent, a withdrawal."""
+    until = max(received, _withdrawn_until(history, consent))
+    history.replace_withdrawal(consent, _withdrawal(consent, history.last(consent, WITHDRAWN)["time"], until))
 
-    def __init__(self, draft: Draft) -> None:
-        self._entries: list[JsonObject] = list(draft.doc["metadata"].get("consents", ()))
-        self._changed = False
-        self._last: dict[str, int] = {}  # consent: the position of its last entry
-        self._last_changes: dict[tuple[str, str], int] = {}  # consent and change: the position of the last such entry
-        for position, entry in enumerate(self._entries):
-            self._note(position, entry)
 
-    def _note(self, position: int, entry: JsonObject) -> None:
-        self._last[entry["id"]] = self._last_changes[entry["id"], entry["change"]] = position
+def _withdrawn_until(history: ConsentHistory, consent: str) -> str:
+    """The time before which grants have no effect, "" when the consent was never withdrawn."""
+    entry = history.last(consent, WITHDRAWN)
+    until: str = entry["received"] if "received" in entry else entry.get("time", "")
+    return until
 
-    def add(self, entry: JsonObject) -> None:
-        self._note(len(self._entries), entry)
-        self._entries.append(entry)
-        self._changed = True
 
-    def is_withdrawn(self, consent: str) -> bool:
-        """Whether a withdrawal is the last change of the consent."""
-        last = self._last.get(consent)
-        return last is not None and self._entries[last]["change"] == "withdrawn"
-
-    def repeat_withdrawal(self, consent: str, received: str) -> None:
-        """Note a later arrival in the last entry of the consent, a withdrawal."""
-        position = self._last[consent]
-        until = max(received, self.withdrawn_until(consent))
-        self._entries[position] = _withdrawal(consent, self._entries[position]["time"], until)
-        self._changed = True
-
-    def withdrawn_until(self, consent: str) -> str:
-        """The time before which grants have no effect, "" when the consent was never withdrawn."""
-        position = self._last_changes.get((consent, "withdrawn"))
-        if position is None:
-            return ""
-        entry = self._entries[position]
-        until: str = entry["received" if "received" in entry else "time"]
-        return until
-
-    def time_of_grant(self, consent: str) -> str:
-        """The time of the last grant, "" without one."""
-        position = self._last_changes.get((consent, "granted"))
-        time: str = "" if position is None else self._entries[position]["time"]
-        return time
-
-    def keep(self, draft: Draft, max_entries: int) -> None:
-        """Store the history without its oldest entries. The last withdrawal of each consent is kept the longest."""
-        if not self._changed:
-            return
-        excess, entries = len(self._entries) - max_entries, self._entries
-        if excess > 0:
-            withdrawals = {position for (_, change), position in self._last_changes.items() if change == "withdrawn"}
-            oldest_first = sorted(range(len(entries)), key=lambda position: (position in withdrawals, position))
-            dropped = set(oldest_first[:excess])
-            entries = [entry for position, entry in enumerate(entries) if position not in dropped]
-        draft.put(HISTORY, entries)
+def _time_of_grant(history: ConsentHistory, consent: str) -> str:
+    """The time of the last grant, "" without one."""
+    time: str = history.last(consent, GRANTED).get("time", "")
+    return time
 
 
 def _later(now: str, days: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from trackd.core.documents import JsonObject
-from trackd.core.rules.operations import Identities
+from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING, Path
 
 
@@ -25,8 +25,9 @@ class Draft:
         self.clock = 0  # increases with every change
         self._parts: dict[Path, JsonObject] = {}
         self._changed_at: dict[str, int] = {}
-        self.identities = Identities()
-        self._list_sizes: dict[int, tuple[list[Any], int]] = {}
+        self.lists = Lists()
+        self.kept: dict[type, Any] = {}
+        """What other modules have found out about the document, by type."""
         self._undo: list[tuple[JsonObject, str, Any, int]] = []
 
     def get(self, path: Path) -> Any:
@@ -89,12 +90,13 @@ class Draft:
                 return True
         return False
 
-    def mark(self) -> int:
-        """The present state, for `roll_back`."""
-        return len(self._undo)
+    def settle(self) -> None:
+        """Changes up to now can no longer be rolled back."""
+        self._undo.clear()
 
-    def roll_back(self, mark: int) -> None:
-        while len(self._undo) > mark:
+    def roll_back(self) -> None:
+        """Take back all changes since `settle`."""
+        while self._undo:
             node, key, value, self.size = self._undo.pop()
             if value is MISSING:
                 node.pop(key, None)
@@ -115,13 +117,7 @@ class Draft:
             node[key] = _own(value)
 
     def _size(self, value: Any) -> int:
-        """Lists are replaced, not changed, so each is measured once."""
-        if not isinstance(value, list):
-            return json_size(value)
-        kept = self._list_sizes.get(id(value))
-        if kept is None:
-            self._list_sizes[id(value)] = kept = value, json_size(value)
-        return kept[1]
+        return self.lists.size(value) if isinstance(value, list) else json_size(value)
 
     def _touch(self, path: Path) -> None:
         self.clock += 1

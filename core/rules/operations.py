@@ -3,10 +3,11 @@
 The value is `MISSING` when the profile has none, before or after. An operation raises StepError when it cannot be done.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
-from trackd.core.json_values import exact_sum, identity, is_number
+from trackd.core.json_values import exact_sum, is_number
+from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING
 
 
@@ -18,44 +19,29 @@ class StepError(Exception):
         self.notable = notable
 
 
-class Identities:
-    """The identities of the items of lists, kept during a call, so that a long list is scanned once."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[list[Any], frozenset[Hashable]]] = {}
-
-    def of(self, items: list[Any]) -> frozenset[Hashable]:
-        kept = self._kept.get(id(items))
-        return kept[1] if kept else self.keep(items, frozenset(map(identity, items)))
-
-    def keep(self, items: list[Any], identities: frozenset[Hashable]) -> frozenset[Hashable]:
-        self._kept[id(items)] = items, identities  # with the list itself, so that no other gets its id
-        return identities
+Operate = Callable[[Any, Any, int, Lists], Any]
+"""Takes the value before, the operand, the most items of a list, and `Lists`. Returns the value after."""
 
 
-Operate = Callable[[Any, Any, int, Identities], Any]
-"""Takes the value before, the operand, the most items of a list, the identities. Returns the value after."""
-
-
-def _set(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _set(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     if isinstance(operand, list):
-        _check_length(operand, max_items)
+        _check_length(len(operand), max_items)
     return operand
 
 
-def _set_if_absent(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
-    return _set(before, operand, max_items, identities) if before is MISSING or before is None else before
+def _set_if_absent(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
+    return _set(before, operand, max_items, lists) if before is MISSING or before is None else before
 
 
-def _unset(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _unset(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     return MISSING
 
 
-def _increment(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _increment(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     return _add(before, operand, "increment", sign=1)
 
 
-def _decrement(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _decrement(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     return _add(before, operand, "decrement", sign=-1)
 
 
@@ -72,11 +58,11 @@ def _add(before: Any, operand: Any, verb: str, sign: int) -> Any:
         raise StepError(str(error)) from None
 
 
-def _max(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _max(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     return operand if _compared(before, operand, absent=-1) < 0 else before
 
 
-def _min(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _min(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     return operand if _compared(before, operand, absent=1) > 0 else before
 
 
@@ -91,30 +77,28 @@ def _compared(before: Any, operand: Any, absent: int) -> int:
     return int(before > operand) - int(before < operand)
 
 
-def _append(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
-    after = [*_as_list(before, "append to"), *_items(operand)]
-    _check_length(after, max_items)
-    return after
+def _append(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
+    known, new = _as_list(before, "append to"), _items(operand)
+    _check_length(len(known) + len(new), max_items)
+    return lists.extended(known, new)
 
 
-def _append_unique(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
-    known = _as_list(before, "append to")
-    seen = identities.of(known)
-    new = {key: item for item in _items(operand) if (key := identity(item)) not in seen}
+def _append_unique(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
+    known, items = _as_list(before, "append to"), _items(operand)
+    seen = set(lists.keys(known))
+    new = {key: item for key, item in zip(lists.keys_of(items), items, strict=True) if key not in seen}
     if not new:
         return before
-    after = [*known, *new.values()]
-    _check_length(after, max_items)
-    identities.keep(after, seen.union(new))
-    return after
+    _check_length(len(known) + len(new), max_items)
+    return lists.extended(known, list(new.values()), list(new))
 
 
-def _remove(before: Any, operand: Any, max_items: int, identities: Identities) -> Any:
+def _remove(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     known = _as_list(before, "remove from")
-    removed = {identity(item) for item in _items(operand)}
-    if removed.isdisjoint(identities.of(known)):
+    removed = frozenset(lists.keys_of(_items(operand)))
+    if removed.isdisjoint(lists.keys(known)):
         return before
-    return [item for item in known if identity(item) not in removed]
+    return lists.without(known, removed)
 
 
 def _as_list(value: Any, verb: str) -> list[Any]:
@@ -129,8 +113,8 @@ def _items(operand: Any) -> list[Any]:
     return operand if isinstance(operand, list) else [operand]
 
 
-def _check_length(items: list[Any], max_items: int) -> None:
-    if len(items) > max_items:
+def _check_length(length: int, max_items: int) -> None:
+    if length > max_items:
         raise StepError(f"the list would have more than {max_items} items (limits.max_list_items)")
 
 

@@ -68,7 +68,8 @@ class Rule(Struct, frozen=True):
 
     def run(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> RuleRun:
         """Take the steps in their order, without those that fail. Roll back all if the profile becomes too large."""
-        mark, size = draft.mark(), draft.size
+        draft.settle()
+        size = draft.size
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
         for step in self.steps:
@@ -78,7 +79,7 @@ class Rule(Struct, frozen=True):
                 else:
                     skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
         if draft.size > limits.max_profile_bytes and draft.size > size:
-            draft.roll_back(mark)
+            draft.roll_back()
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"
             return RuleRun(self.name, tuple(self._withdraw(draft, roots, time, limits)), (Skipped("", limit),))
         return RuleRun(self.name, tuple(changed), tuple(skipped))

@@ -96,7 +96,7 @@ class Step(Struct, frozen=True):
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
         operate = OPERATIONS["unset" if operand is None else self.op]
-        after = operate(before, operand, limits.max_list_items, draft.identities)
+        after = operate(before, operand, limits.max_list_items, draft.lists)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
         if path[:2] == COUNTERS:

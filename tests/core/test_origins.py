@@ -81,6 +81,8 @@ REFUSED = {
     "https://\ufffd.example": "not allowed",
     "https://" + "a" * 64 + ".example": "more than 63",
     "https://" + "a." * 130 + "example": "more than 253",
+    "https://" + "".join(map(chr, range(0x4E00, 0x4E00 + 64))) + ".example": "more than 63",
+    "https://" + "".join(map(chr, range(0x4E00, 0x4E00 + 990))): "more than 63",
     "https://" + "a" * 1_000: "more than 1000 characters",
     "http://1.2.3": "no address such as 127.0.0.1",
     "http://256.0.0.1": "no address such as 127.0.0.1",

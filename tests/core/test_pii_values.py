@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from tests.core.decisions import decide
 from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.pii_values import MAX_CHARACTERS, folded, pii_name, pii_values, searched_values
+from trackd.core.pii_values import MAX_CHARACTERS, MAX_PATH, MAX_VALUES, folded, pii_name, pii_values, searched_values
 from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 
@@ -35,6 +37,41 @@ def test_a_value_that_is_too_long_is_left_out() -> None:
     assert pii_values({"a": "x" * MAX_CHARACTERS, "b": "x" * (MAX_CHARACTERS + 1)}) == (
         ('["a"]', "x" * MAX_CHARACTERS),
     )
+
+
+def test_a_text_that_is_too_long_is_not_folded() -> None:
+    """To bring marks that belong to one letter into their order takes the square of their number."""
+    marks = "e" + "\u0300\u0316" * 100_000
+    assert pii_values({"a": marks, "b": f"  {marks}", "c": "x"}) == (('["c"]', "x"),)
+    assert searched_values(marks) == []
+
+
+def test_values_with_a_long_path_are_left_out() -> None:
+    assert pii_values({"k" * MAX_PATH: 1, "k" * (MAX_PATH + 1): 2}) == ((pii_name(("k" * MAX_PATH,)), "1"),)
+    assert pii_values({"k" * (MAX_PATH - 1): {"n": 1, "no": 2, "x": [3]}}) == (
+        (pii_name(("k" * (MAX_PATH - 1), "n")), "1"),
+        (pii_name(("k" * (MAX_PATH - 1), "x")), "3"),
+    )
+
+
+def nested(value: Any, depth: int) -> dict[str, Any]:
+    return {"k": value if depth == 1 else nested(value, depth - 1)}
+
+
+@pytest.mark.parametrize(
+    "pii",
+    [
+        {f"k{n}": n for n in range(10_000)},
+        {"k": list(range(10_000))},
+        nested([[n, n] for n in range(10_000)], 60),
+        {"k": [{f"k{n}": n} for n in range(10_000)]},
+    ],
+    ids=["keys", "items", "nested", "objects"],
+)
+def test_a_profile_with_many_values_is_found_by_the_first_of_them(pii: dict[str, Any]) -> None:
+    values = pii_values(pii)
+    assert [text for _, text in values] == [str(n) for n in range(MAX_VALUES)]
+    assert sum(len(name) + len(text) for name, text in values) < 100_000
 
 
 @pytest.mark.parametrize(

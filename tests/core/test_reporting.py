@@ -1,22 +1,23 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.calls import EMPTY_REPORT, LogEntry
+from trackd.core.calls import EMPTY_REPORT
 from trackd.core.decision import Decision, decide
-from trackd.core.duplicate import Duplicate
 from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
-from trackd.core.reporting import MAX_LOGS, build_report, call_log_entries, is_visible_change
+from trackd.core.reporting import build_report, is_visible_change
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.conditions import Unmet
-from trackd.core.rules.rule import RuleRun, SegmentChange, Skipped
-from trackd.core.rules.schemas import Fault
+from trackd.core.rules.rule import RuleRun, SegmentChange
 
 RUN = RuleRun("r", changed=("pii.a",))
 ENTERED = SegmentChange("fans", entered=True)
 FAILED = SegmentChange("odd", failed="division by zero")
+paths = st.lists(st.sampled_from(["pii.a", "pii.b", "pii.c"]), max_size=3)
 
 
 def test_calls_without_effects_share_one_empty_report() -> None:
@@ -65,6 +66,58 @@ def test_a_rule_whose_condition_did_not_hold_did_not_run(make: type[Make]) -> No
     assert (report.execution, report.logs) == ({}, ())
 
 
+class CountedPath(str):
+    """A path that counts how often it is hashed."""
+
+    hashes = 0
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        CountedPath.hashes += 1
+        return str.__hash__(self)
+
+    __eq__ = str.__eq__
+
+
+def test_each_path_of_a_run_is_hashed_a_fixed_number_of_times(make: type[Make]) -> None:
+    large = [RuleRun("r", changed=tuple(CountedPath(f"consents.{run}-{n}") for n in range(100))) for run in range(10)]
+    small = [RuleRun("r", changed=(CountedPath("consents.a"),)) for _ in range(500)]
+    CountedPath.hashes = 0
+
+    report = build_report([EventReport(make.event(), runs=(run,)) for run in large + small])
+
+    assert len(report.execution["t"]["r"]) == 1_001
+    assert CountedPath.hashes == 1_500
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("tu"), st.lists(st.tuples(st.sampled_from("rs"), paths), max_size=2)), max_size=5
+    )
+)
+def test_execution_is_that_of_a_plain_merge_of_all_runs(events: list[tuple[str, list[tuple[str, list[str]]]]]) -> None:
+    merged: dict[str, dict[str, list[str]]] = {}
+    for event_type, runs in events:
+        for rule, changed in runs:
+            of_rule = merged.setdefault(event_type, {}).setdefault(rule, [])
+            of_rule += [path for path in dict.fromkeys(changed) if path not in of_rule]
+
+    report = build_report(
+        [
+            EventReport(
+                Make.event(event_type=event_type),
+                runs=tuple(RuleRun(rule, tuple(dict.fromkeys(changed))) for rule, changed in runs),
+            )
+            for event_type, runs in events
+        ]
+    )
+
+    assert report.execution == {
+        event_type: {rule: tuple(changed) for rule, changed in of_type.items()}
+        for event_type, of_type in merged.items()
+    }
+
+
 # Segments
 
 
@@ -111,111 +164,6 @@ def test_a_dropped_event_is_counted_even_if_it_disables_logs(make: type[Make]) -
     report = build_report([EventReport(silent, dropped=NO_CONSENT), EventReport(silent, dropped="unwanted (bots)")])
 
     assert (report.dropped, report.logs) == ((NO_CONSENT, "unwanted (bots)"), ())
-
-
-# Logs
-
-
-@pytest.mark.parametrize(
-    ("report", "kind", "rule", "words"),
-    [
-        ({"dropped": NO_CONSENT}, "info", None, "has granted no consent"),
-        ({"dropped": "unwanted (bots)"}, "info", None, "unwanted (bots)"),
-        (
-            {"faults": (Fault(("a", 0), "is odd"), Fault((), "lacks b"))},
-            "error",
-            None,
-            "properties.a.0: is odd; properties: ",
-        ),
-        ({"duplicate": Duplicate(7, "t")}, "info", None, "duplicate of event e: seq 7, type t"),
-        ({"duplicate": Duplicate(7, "u", differs=True)}, "warning", None, "duplicate of event e: seq 7, type u"),
-        ({"uncounted": "there are many"}, "warning", None, "there are many"),
-        ({"runs": (RuleRun("r", unmet=Unmet("too long", failed=True)),)}, "error", "r", "condition failed: too long"),
-        (
-            {"runs": (RuleRun("r", skipped=(Skipped("set pii.a", "no object"),)),)},
-            "warning",
-            "r",
-            "set pii.a: no object",
-        ),
-        ({"runs": (RuleRun("r", skipped=(Skipped("", "too large"),)),)}, "warning", "r", "Skipped too large."),
-    ],
-)
-def test_an_entry_has_its_severity_its_event_and_its_rule(
-    make: type[Make], report: dict[str, Any], kind: str, rule: str | None, words: str
-) -> None:
-    (entry,) = build_report([EventReport(make.event("e"), **report)]).logs
-
-    assert (entry.type, entry.event_id, entry.rule) == (kind, "e", rule)
-    assert words in entry.message
-
-
-@pytest.mark.parametrize(
-    "report",
-    [
-        {"runs": (RUN,)},
-        {"runs": (RuleRun("r", unmet=Unmet("a value is missing: x")),)},
-        {"runs": (RuleRun("r", skipped=(Skipped("set pii.a", "properties.a is missing", notable=False),)),)},
-        {"segment_changes": (ENTERED, FAILED)},
-    ],
-    ids=["ran", "unmet", "missing", "segments"],
-)
-def test_an_event_without_problems_is_not_logged(make: type[Make], report: dict[str, Any]) -> None:
-    assert build_report([EventReport(make.event(), **report)]).logs == ()
-
-
-def test_entries_come_in_the_order_of_events_and_of_rules(make: type[Make]) -> None:
-    skipping = tuple(RuleRun(name, skipped=(Skipped("set pii.a", "no object"),)) for name in ("one", "two"))
-    reports = [
-        EventReport(make.event(name, notes=("odd time",)), uncounted="full", runs=skipping) for name in ("e", "f")
-    ]
-
-    logs = build_report(reports).logs
-
-    assert [(entry.event_id, entry.rule) for entry in logs] == [
-        (event_id, rule) for event_id in ("e", "f") for rule in (None, None, "one", "two")
-    ]
-    assert [entry.message for entry in logs[:2]] == ["odd time", "The event is not counted by its type: full."]
-
-
-@pytest.mark.parametrize("more", [0, 1, 500])
-def test_logs_are_bounded_and_the_last_entry_counts_those_left_out(make: type[Make], more: int) -> None:
-    reports = [EventReport(make.event(f"e{n}", notes=("odd",))) for n in range(MAX_LOGS + more)]
-
-    logs = build_report(reports).logs
-
-    assert [entry.event_id for entry in logs[:MAX_LOGS]] == [f"e{n}" for n in range(MAX_LOGS)]
-    assert logs[MAX_LOGS:] == ((LogEntry("info", f"{more} more entries are left out."),) if more else ())
-
-
-@pytest.mark.parametrize(
-    ("profile_requested", "save_session", "session_fits", "withheld", "kinds"),
-    [
-        (False, True, True, False, []),
-        (True, True, True, False, ["warning"]),
-        (False, True, False, False, ["warning"]),
-        (False, True, True, True, ["info"]),
-        (False, False, False, True, []),
-        (True, True, False, True, ["warning", "warning", "info"]),
-    ],
-)
-def test_the_log_of_a_call_has_the_parts_that_were_left_out(
-    make: type[Make], profile_requested: bool, save_session: bool, session_fits: bool, withheld: bool, kinds: list[str]
-) -> None:
-    call = make.call(profile_requested=profile_requested, save_session=save_session)
-
-    entries = call_log_entries(call, make.source(), Limits(), session_fits=session_fits, withheld=withheld)
-
-    assert [entry.type for entry in entries] == kinds
-    assert {(entry.event_id, entry.rule) for entry in entries} <= {(None, None)}
-
-
-def test_the_notes_on_a_call_are_the_first_entries_of_its_log(make: type[Make]) -> None:
-    call = make.call(notes=("One.", "Two."), profile_requested=True)
-
-    entries = call_log_entries(call, make.source(), Limits(), session_fits=True, withheld=False)
-
-    assert entries[:2] == (LogEntry("warning", "One."), LogEntry("warning", "Two."))
-    assert len(entries) == 3
 
 
 # Saved events

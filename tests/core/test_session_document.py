@@ -42,6 +42,31 @@ def test_the_new_value_wins_and_objects_are_merged(old: dict[str, Any], new: dic
     assert text(merged(old, new)) == text(merged_by_hand(old, new))
 
 
+class CountedText(str):
+    """A text that counts how often it is compared."""
+
+    __slots__ = ()
+    comparisons = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedText.comparisons += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_each_value_is_compared_once_however_deep_it_is() -> None:
+    def nested(last: str, depth: int = 60) -> dict[str, Any]:
+        if depth == 0:
+            return {**{f"k{n}": CountedText(n) for n in range(100)}, "last": last}
+        return {"k": nested(last, depth - 1)}
+
+    CountedText.comparisons = 0
+    after = merged(nested("a"), nested("b"))
+    assert after == nested("b")
+    assert CountedText.comparisons <= 300  # 100 of the test's own
+
+
 @given(objects, objects)
 def test_merging_changes_neither_of_the_two(old: dict[str, Any], new: dict[str, Any]) -> None:
     before = text(old), text(new)

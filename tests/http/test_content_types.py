@@ -85,6 +85,10 @@ def test_forms_are_accepted_only_where_they_are_expected() -> None:
         (b"name=x", None),
         (b"a/b; name", None),
         (b"", None),
+        (b'a/b; x="y; name=z', None),
+        (b'a/b; name="x; y', b"x; y"),
+        (b';x="\\"' * 150_000, None),
+        (b';x="\\"' * 150_000 + b'";name=x', b"x"),
     ],
 )
 def test_a_parameter_of_a_header_is_found(value: bytes, found: bytes | None) -> None:

@@ -20,7 +20,7 @@ paths = st.lists(KEYS, min_size=1, max_size=3).map(tuple)
 acts = st.lists(
     st.tuples(st.just("put"), paths, values)
     | st.tuples(st.just("delete"), paths, st.none())
-    | st.tuples(st.sampled_from(["mark", "roll back"]), st.none(), st.none()),
+    | st.tuples(st.sampled_from(["settle", "roll back"]), st.none(), st.none()),
     max_size=12,
 )
 
@@ -49,7 +49,7 @@ def test_a_draft_changes_like_a_plain_document_and_leaves_the_put_values_alone(
     doc: dict[str, Any], acts: list[Any]
 ) -> None:
     before = copy.deepcopy(acts)
-    draft, model, marks = Draft(copy.deepcopy(doc)), doc, []
+    draft, model, kept = Draft(copy.deepcopy(doc)), doc, copy.deepcopy(doc)
     for act, path, value in acts:
         match act:
             case "put":
@@ -63,11 +63,12 @@ def test_a_draft_changes_like_a_plain_document_and_leaves_the_put_values_alone(
             case "delete":
                 draft.delete(path)
                 delete(model, path)
-            case "mark":
-                marks.append((draft.mark(), copy.deepcopy(model)))
-            case "roll back" if marks:
-                mark, model = marks.pop()
-                draft.roll_back(mark)
+            case "settle":
+                draft.settle()
+                kept = copy.deepcopy(model)
+            case "roll back":
+                draft.roll_back()
+                model = copy.deepcopy(kept)
         assert draft.doc == model
         assert draft.size == json_size(draft.doc)
     assert acts == before

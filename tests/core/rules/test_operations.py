@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackd.core.json_values import TOO_LARGE, same
-from trackd.core.rules.operations import OPERATIONS, Identities, StepError
+from trackd.core.rules.lists import Lists
+from trackd.core.rules.operations import OPERATIONS, StepError
 from trackd.core.rules.paths import MISSING, Missing
 
 
 def operate(op: str, before: Any, operand: Any, max_items: int) -> Any:
-    return OPERATIONS[op](before, operand, max_items, Identities())
+    return OPERATIONS[op](before, operand, max_items, Lists())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""The history of a profile's consents, and the ends of those that expire, while a call changes them. Pure.
+
+Both are kept with the draft during a call: they are built once, and an event costs what its own answers cost.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from trackd.core.documents import JsonObject
+from trackd.core.rules.draft import Draft, json_size
+
+GRANTED, WITHDRAWN, EXPIRED = "granted", "withdrawn", "expired"
+HISTORY = ("metadata", "consents")
+NO_HISTORY: Sequence[JsonObject] = ()
+NO_ENTRY: JsonObject = {}
+
+
+class ConsentHistory:
+    """The entries of a history with the last of each consent and change. `store` writes them into the draft."""
+
+    def __init__(self, stored: Sequence[JsonObject], size: int) -> None:
+        """`size`: the bytes of the list as JSON."""
+        self.stored = stored
+        """The list in the document with the same entries: another one means that changes were rolled back."""
+        self._numbers = count()
+        self._entries: dict[int, JsonObject] = {}  # by number, the oldest first
+        self._last: dict[tuple[str, str], int] = {}  # consent and change: the number of the last such entry
+        self._size = size - 1 if stored else 0  # bytes of the entries as JSON, each with a comma
+        self._changed = False
+        for entry in stored:
+            self._add(entry)
+
+    def add(self, entry: JsonObject) -> None:
+        self._add(entry)
+        self._size += json_size(entry) + 1
+        self._changed = True
+
+    def _add(self, entry: JsonObject) -> None:
+        number = next(self._numbers)
+        self._entries[number] = entry
+        self._last[entry["id"], entry["change"]] = number
+
+    def is_withdrawn(self, consent: str) -> bool:
+        """Whether a withdrawal is the last change of the consent."""
+        withdrawn = self._last.get((consent, WITHDRAWN))
+        if withdrawn is None:
+            return False
+        granted, expired = self._last.get((consent, GRANTED), -1), self._last.get((consent, EXPIRED), -1)
+        return withdrawn > max(granted, expired)
+
+    def replace_withdrawal(self, consent: str, entry: JsonObject) -> None:
+        """Replace the last withdrawal of a consent."""
+        number = self._last[consent, WITHDRAWN]
+        self._size += json_size(entry) - json_size(self._entries[number])
+        self._entries[number] = entry
+        self._changed = True
+
+    def last(self, consent: str, change: str) -> JsonObject:
+        """The last entry with this change of the consent, an empty one if there is none."""
+        number = self._last.get((consent, change))
+        return NO_ENTRY if number is None else self._entries[number]
+
+    def store(self, draft: Draft, max_entries: int) -> None:
+        """Store the history without its oldest entries. The last withdrawal of each consent is kept the longest."""
+        if not self._changed:
+            return
+        excess = len(self._entries) - max_entries
+        if excess > 0:
+            for number in list(self._oldest(excess)):
+                self._drop(number)
+        self.stored = entries = list(self._entries.values())
+        draft.lists.keep_size(entries, self._size + 1)
+        draft.put(HISTORY, entries)
+        self._changed = False
+
+    def _oldest(self, excess: int) -> Iterator[int]:
+        """The numbers of the entries that leave the history."""
+        withdrawals: list[int] = []
+        for number, entry in self._entries.items():
+            if entry["change"] == WITHDRAWN and self._last[entry["id"], WITHDRAWN] == number:
+                withdrawals.append(number)
+                continue
+            yield number
+            excess -= 1
+            if excess == 0:
+                return
+        yield from withdrawals[:excess]
+
+    def _drop(self, number: int) -> None:
+        entry = self._entries.pop(number)
+        self._size -= json_size(entry) + 1
+        change = entry["id"], entry["change"]
+        if self._last[change] == number:
+            del self._last[change]
+
+
+class Expiries:
+    """When consents expire, the soonest first. It may have consents that are withdrawn or last longer by now."""
+
+    __slots__ = ("_ends",)
+
+    def __init__(self, consents: JsonObject) -> None:
+        self._ends = [(value["expires"], consent) for consent, value in consents.items() if "expires" in value]
+        heapify(self._ends)
+
+    def add(self, consent: str, expires: str) -> None:
+        heappush(self._ends, (expires, consent))
+
+    def take(self, consents: JsonObject, now: str) -> Iterator[str]:
+        """The granted consents that are over, the first to end first. The caller deletes each at once."""
+        while self._ends and self._ends[0][0] < now:
+            expires, consent = heappop(self._ends)
+            if consents.get(consent, {}).get("expires") == expires:
+                yield consent
+
+
+def history_of(draft: Draft) -> ConsentHistory:
+    """The history in the document of the draft."""
+    stored = draft.doc["metadata"].get("consents", NO_HISTORY)
+    kept: ConsentHistory | None = draft.kept.get(ConsentHistory)
+    if kept is None or kept.stored is not stored:
+        size = draft.lists.size(stored) if stored else 0
+        draft.kept[ConsentHistory] = kept = ConsentHistory(stored, size)
+    return kept
+
+
+def expiries_of(draft: Draft) -> Expiries:
+    kept: Expiries | None = draft.kept.get(Expiries)
+    if kept is None:
+        draft.kept[Expiries] = kept = Expiries(draft.doc["consents"])
+    return kept
