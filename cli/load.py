@@ -38,6 +38,7 @@ from trackd.load.run import Plan, Result, run
 from trackd.load.summary import judged, lines, shortest, summary
 from trackd.load.target import Target
 from trackd.load.workload import Mix
+from trackd.storage.files.private_file import open_for_writing
 
 DEFAULT_DURATION_S = 10.0
 
@@ -87,7 +88,7 @@ def load(
 def _opened(path: Path, files: contextlib.ExitStack, option: str) -> IO[bytes]:
     """Open an output file before the test starts: later the results would be lost."""
     try:
-        return files.enter_context(path.open("wb"))
+        return files.enter_context(open_for_writing(path))
     except OSError as error:
         raise typer.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint=f"'{option}'") from None
 

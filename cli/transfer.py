@@ -16,7 +16,8 @@ from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.cli.progress import counted, progress_bar
 from trackd.core.times import read_time
-from trackd.storage.transfer.atomic_file import atomic_file
+from trackd.storage.files.atomic_file import atomic_file
+from trackd.storage.files.private_file import open_for_writing
 from trackd.storage.transfer.backup import back_up
 from trackd.storage.transfer.exporting import EVERYTHING, Export, Part
 from trackd.storage.transfer.following import Follower
@@ -26,6 +27,7 @@ from trackd.storage.transfer.records import RECORDS, EventRecord, Record
 
 Table = Literal["profile", "session", "event"]
 Format = Literal["jsonl", "csv", "parquet"]
+DEVICES = Path("/dev")
 NOUNS = {"merged": "merged id", "event_id": "event id", "erased": "tombstone"}  # of tables that are not called so
 
 
@@ -210,7 +212,7 @@ def _clean_up_on_sigterm() -> None:
 
 @contextlib.contextmanager
 def _output(output: Path | None, database: Path, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
-    if output is None:
+    if output is None or _is_stdout(output):
         if format == "parquet" and sys.stdout.isatty():
             raise CommandError("Parquet is not written to a terminal: name a file with --output.")
         with _writing("stdout"):
@@ -218,10 +220,22 @@ def _output(output: Path | None, database: Path, format: Format) -> Iterator[Bin
         return
     if output.exists() and output.samefile(database):
         raise CommandError(f"{output} is the database itself: name another file with --output.")
-    is_pipe_or_device = output.exists() and not output.is_file()
-    with _writing(output), contextlib.ExitStack() as opened:
-        path = output if is_pipe_or_device else opened.enter_context(atomic_file(output))
-        yield opened.enter_context(path.open("wb"))
+    with _writing(output), open_for_writing(output) if _is_stream(output) else atomic_file(output) as file:
+        yield file
+
+
+def _is_stdout(output: Path) -> bool:
+    """Whether it is another name of stdout, such as /dev/stdout: a file behind it is appended to, not replaced."""
+    try:
+        return os.path.samestat(output.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # no such file, or no stdout
+        return False
+
+
+def _is_stream(output: Path) -> bool:
+    """Whether it is a pipe, a device, or an open file named by its descriptor, such as /dev/fd/3."""
+    folder = output.parent.resolve()
+    return output.exists() and (not output.is_file() or folder == DEVICES or folder.is_relative_to("/proc"))
 
 
 @contextlib.contextmanager

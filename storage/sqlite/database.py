@@ -1,13 +1,15 @@
 """Opens a trackd database file: checks that it is one, and brings its tables up to date."""
 
 import contextlib
+import os
 import stat
 import time
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pysqlite3 as sqlite3
 
+from trackd.storage.files.private_file import create as create_file
 from trackd.storage.sqlite.connection import (
     BUSY_TIMEOUT_S,
     Connection,
@@ -30,13 +32,15 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     Raises NoDatabaseError for a missing or empty file (unless `create`), DatabaseError for a file of another program,
     and for a file that a newer trackd has written. A refused file stays as it was.
     """
-    if not create:
+    if create:
+        _create(path)
+    else:
         check_exists(path)
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     with database_errors(path):
         while True:
             try:
-                return _open(path, "rwc" if create else "rw", synchronous)
+                return _open(path, synchronous)
             except sqlite3.OperationalError as error:
                 # SQLite's own timeout does not cover another process that creates the file at the same moment.
                 if "locked" not in str(error) or time.monotonic() > deadline:
@@ -77,10 +81,25 @@ def check_exists(path: Path) -> None:
         time.sleep(0.02)
 
 
-def _open(path: Path, mode: Literal["rw", "rwc"], synchronous: str) -> Connection:
+def _create(path: Path) -> None:
+    """Create a missing file before SQLite would, with the mode 0600. SQLite gives the mode of the file to its log."""
+    if path.exists():
+        return
+    try:
+        os.close(create_file(path.resolve()))
+    except FileExistsError:
+        return  # another process was faster
+    except OSError as error:
+        raise DatabaseError(
+            f"{path} cannot be opened for writing ({error.strerror}): check that its folder exists and that "
+            "this user may write to both."
+        ) from error
+
+
+def _open(path: Path, synchronous: str) -> Connection:
     if path.is_file():
         _check_format(path)
-    connection = connect_for_writing(path, mode=mode, synchronous=synchronous)
+    connection = connect_for_writing(path, synchronous=synchronous)
     try:
         _migrate(connection)
     except BaseException:

@@ -1,14 +1,16 @@
 """Backup: a copy of a database file, with SQLite's online backup, also while the server runs."""
 
 import contextlib
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils.utils import sqlite3
 
+from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.sqlite.connection import DatabaseError, database_errors
 from trackd.storage.sqlite.database import open_for_reading
-from trackd.storage.transfer.atomic_file import atomic_file
 
 PAGES_AT_ONCE = 1024
 
@@ -16,27 +18,31 @@ PAGES_AT_ONCE = 1024
 def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, int], None]) -> None:
     """Copy the database file at `path`, as it is at this moment, to the single file `copy`.
 
-    `on_bytes` is called with the bytes that are copied so far and their total. Raises DatabaseError when `copy` exists
-    (unless `replace`) or cannot be written; then it is as before.
+    The copy has the mode of its original, unless it replaces a file, whose mode it keeps. `on_bytes` is called with the
+    bytes that are copied so far and their total. Raises DatabaseError when `copy` exists (unless `replace`) or cannot
+    be written; then it is as before.
     """
     with contextlib.closing(open_for_reading(path)) as reader:
         _check_target(path, copy, replace)
-        with database_errors(path), atomic_file(copy) as temporary:
-            temporary.unlink(missing_ok=True)  # left by a process that was killed
-            with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as target:
-                target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once
-                # A backup starts over when another process writes between two of its steps, and would not end under
-                # load. In a read transaction it does not: all steps read the same snapshot.
-                reader.execute("BEGIN")
-                reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                page_bytes = reader.execute("PRAGMA page_size").fetchone()[0]
-                reader.backup(
-                    target,
-                    pages=PAGES_AT_ONCE,
-                    progress=lambda _, left, pages: on_bytes((pages - left) * page_bytes, pages * page_bytes),
-                )
-                reader.execute("ROLLBACK")
-                target.execute("PRAGMA journal_mode = DELETE")  # WAL files cannot be opened in a read-only folder
+        mode = stat.S_IMODE(path.stat().st_mode)
+        with database_errors(path), atomic_file(copy, mode) as temporary, _opened(temporary.name) as target:
+            target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once
+            # A backup starts over when another process writes between two of its steps, and would not end under
+            # load. In a read transaction it does not: all steps read the same snapshot.
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            page_bytes = reader.execute("PRAGMA page_size").fetchone()[0]
+            reader.backup(
+                target,
+                pages=PAGES_AT_ONCE,
+                progress=lambda _, left, pages: on_bytes((pages - left) * page_bytes, pages * page_bytes),
+            )
+            reader.execute("ROLLBACK")
+            target.execute("PRAGMA journal_mode = DELETE")  # WAL files cannot be opened in a read-only folder
+
+
+def _opened(copy: str) -> contextlib.closing[Any]:
+    return contextlib.closing(sqlite3.connect(copy, isolation_level=None))
 
 
 def _check_target(path: Path, copy: Path, replace: bool) -> None:

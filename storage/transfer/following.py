@@ -5,7 +5,6 @@ covers, so the names of the complete files are all that is known about the progr
 the highest number. Numbers are in the order of commits, and none is given twice, so no event is missed.
 """
 
-import contextlib
 import fcntl
 import os
 import re
@@ -19,7 +18,7 @@ from msgspec.structs import replace
 
 from trackd.core.documents import timestamp
 from trackd.storage.errors import StoreError
-from trackd.storage.transfer.atomic_file import atomic_file
+from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.transfer.exporting import Export, Part
 
 MAX_EVENTS = 100_000
@@ -52,7 +51,7 @@ class Follower:
 
     def __enter__(self) -> "Follower":
         with Export(self._path):  # no folder is made for a database that there is not
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
         self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,9 +118,8 @@ class Follower:
     def _write_file(self, source: Export) -> Path:
         part = replace(self._part, last=self._last)
         file = self._folder / f"event-{part.after + 1:012}-{part.last:012}{self._suffix}"
-        with contextlib.ExitStack() as opened:
-            temporary = opened.enter_context(atomic_file(file))
-            self._write(source, part, opened.enter_context(temporary.open("wb")))
+        with atomic_file(file) as output:
+            self._write(source, part, output)
         self._begin_file(replace(self._part, after=self._last))
         return file
 

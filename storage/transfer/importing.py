@@ -70,7 +70,7 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
                 return _Import(db, file, name, on_bytes).run()
         except BaseException:
             if is_new:
-                path.unlink(missing_ok=True)
+                path.resolve().unlink(missing_ok=True)
             raise
 
 

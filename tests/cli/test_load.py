@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def test_a_server_that_keeps_its_promises_ends_with_exit_code_0(
     assert server.token not in run.stdout
     assert json.loads((tmp_path / "run.json").read_text())["verdict"]["read_back"] == "done"
     assert (tmp_path / "run.html").read_text().startswith("<!DOCTYPE html>")
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in files[1::2]} == {0o600}
     lines = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert sum(len(line["value"]["events"]) for line in lines if line.get("f") == "read") == 600
 

@@ -1,5 +1,7 @@
+import os
 import re
 import shutil
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +262,34 @@ def test_a_file_that_is_read_while_another_trackd_creates_its_tables_is_not_take
 
 def test_a_database_error_is_a_store_error() -> None:
     assert issubclass(DatabaseError, StoreError)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o027])
+def test_a_new_file_and_its_side_files_are_for_their_owner_alone(tmp_path: Path, umask: int) -> None:
+    (tmp_path / "link.db").symlink_to("trackd.db")
+    before = os.umask(umask)
+    try:
+        store = SqliteStore(tmp_path / "link.db")
+        store.commit([])
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir() if not file.is_symlink()}
+        store.close()
+    finally:
+        os.umask(before)
+
+    assert modes == dict.fromkeys(["trackd.db", "trackd.db-wal", "trackd.db-shm"], 0o600)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_an_existing_file_keeps_its_mode_and_gives_it_to_its_side_files(path: Path, empty: bool) -> None:
+    if empty:
+        path.touch()
+    else:
+        open_for_writing(path).close()
+    path.chmod(0o640)
+
+    store = SqliteStore(path)
+    store.commit([])
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    store.close()
+
+    assert modes == dict.fromkeys(["trackd.db", "trackd.db-wal", "trackd.db-shm"], 0o640)

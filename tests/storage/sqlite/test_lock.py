@@ -1,5 +1,6 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -138,3 +139,33 @@ def test_whether_a_lock_is_held_is_seen_without_taking_it(tmp_path: Path) -> Non
         with pytest.raises(DatabaseError, match=f"pid {os.getpid()}"):
             DatabaseLock(database).__enter__()
     assert not DatabaseLock(database).is_held()
+
+
+def test_the_lock_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with DatabaseLock(tmp_path / "trackd.db"):
+            assert stat.S_IMODE((tmp_path / "trackd.db-lock").stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("target", ["precious", "nothing"])
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, target: str) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "trackd.db-lock").symlink_to(target)
+    lock = DatabaseLock(tmp_path / "trackd.db")
+
+    for ask in (lock.__enter__, lock.is_held):
+        with pytest.raises(DatabaseError, match=r"trackd\.db-lock is a symbolic link: remove it"):
+            ask()
+
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_pipe_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "trackd.db-lock")
+
+    with pytest.raises(DatabaseError, match=r"trackd\.db-lock is not a file: remove it"):
+        DatabaseLock(tmp_path / "trackd.db").__enter__()

@@ -1,4 +1,5 @@
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -130,3 +131,25 @@ def test_a_file_that_cannot_be_copied_or_written_is_named(tmp_path: Path, stored
         copied(stored, tmp_path / "nowhere" / "copy.db")
     with pytest.raises(DatabaseError, match=r"is not a file"):
         copied(stored, tmp_path, replace=True)
+
+
+@pytest.mark.parametrize(
+    ("original", "replaced", "expected"), [(0o600, None, 0o600), (0o664, None, 0o664), (0o600, 0o640, 0o640)]
+)
+def test_a_copy_has_the_mode_of_its_original_or_of_the_file_that_it_replaces(
+    tmp_path: Path, stored: Path, original: int, replaced: int | None, expected: int
+) -> None:
+    copy = tmp_path / "copy.db"
+    stored.chmod(original)
+    if replaced is not None:
+        copy.touch()
+        copy.chmod(replaced)
+    modes: set[int] = set()
+
+    def look(done: int, total: int) -> None:
+        modes.update(stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob(".copy*"))
+
+    back_up(stored, copy, replace=True, on_bytes=look)
+
+    assert modes == {0o600}
+    assert stat.S_IMODE(copy.stat().st_mode) == expected

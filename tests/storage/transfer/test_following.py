@@ -1,6 +1,8 @@
 """Events are followed into files: each once, whatever ends a file or the follower."""
 
 import contextlib
+import os
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -212,3 +214,26 @@ def test_each_event_is_in_one_file_while_others_are_stored(
     assert [event_id for ids in content(folder).values() for event_id in ids] == [
         f"P{number}-{seq}" for number in range(40) for seq in (1, 2, 3)
     ]
+
+
+def test_the_folder_and_its_files_are_for_their_owner_alone(
+    store: SqliteStore, folder: Path, clock: Clock, make: type[Make]
+) -> None:
+    store.commit([make.change("A", events=1)])
+    before = os.umask(0)
+    try:
+        (name,) = followed(folder, clock)
+    finally:
+        os.umask(before)
+
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / name)] == [0o700, 0o600]
+
+
+def test_a_link_to_a_folder_is_followed(
+    store: SqliteStore, folder: Path, clock: Clock, make: type[Make], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    folder.symlink_to("other")
+    store.commit([make.change("A", events=1)])
+
+    assert followed(folder, clock) == [path.name for path in (tmp_path / "other").iterdir()]
