@@ -26,7 +26,8 @@ class RulesApplication:
     """A `Kind` of job. It reads the rules file again first, and begins anew when the segments change meanwhile.
 
     A job's position has the fingerprint of the segments (`rules`), the last profile that is done (`after`) and the last
-    one to do (`up_to`): profiles that calls make later are under these rules anyway. Its result has the segments.
+    one to do (`up_to`): profiles that calls make later are under these rules anyway. Its result has the segments, and
+    their fingerprint too.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class RulesApplication:
         if not self._after_change or any(job.state is JobState.OPEN for job in applications):
             return False
         fingerprint = self._fingerprint()
-        applied = applications[-1].position.get("rules") if applications else None
+        applied = applications[-1].result.get("rules") if applications else None
         return fingerprint not in (applied, self._tried)
 
     async def do(self, job: Job, save: Save) -> Job:
@@ -87,6 +88,7 @@ class RulesApplication:
             total=total,
             position={"rules": fingerprint, "after": "", "up_to": last[0] if last else ""},
             result={
+                "rules": fingerprint,
                 "evaluated": [segment.id for segment in segments if segment.condition.reads_profile_only],
                 "not_evaluated": [segment.id for segment in segments if not segment.condition.reads_profile_only],
                 "entered": {},

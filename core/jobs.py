@@ -32,7 +32,7 @@ class Job(Struct, frozen=True):
     total: int | None = None
     """The number of profiles to do, None before it is known."""
     position: JsonObject = {}
-    """Where to continue after a stop; each kind has its own."""
+    """Where to continue after a stop; each kind has its own. Empty once the job has ended, as `arguments`."""
     result: JsonObject = {}
     """The outcome so far; for a failed job it has an `error`, a sentence."""
 

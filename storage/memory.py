@@ -139,7 +139,7 @@ class MemoryStore:
         before = self._jobs.get(job.number)
         if before is None or before.state is not JobState.OPEN:
             return Outcome.STALE
-        self._jobs[job.number] = job if job.state is JobState.OPEN else replace(job, arguments={})
+        self._jobs[job.number] = job if job.state is JobState.OPEN else replace(job, arguments={}, position={})
         return Outcome.STORED
 
     def _change_source(self, change: SourceChange) -> Outcome:

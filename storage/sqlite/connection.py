@@ -57,8 +57,9 @@ def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchr
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
-        # Rewritten rows leave no copy in their page. Pages that become free are overwritten only in `overwriting`.
-        connection.execute("PRAGMA secure_delete = FAST")
+        # Deleted rows and pages that become free are overwritten with zeros. A document of more than a page lets pages
+        # become free whenever it is rewritten: with FAST they would keep an older version of it.
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise
@@ -76,13 +77,3 @@ def transaction(connection: Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-@contextlib.contextmanager
-def overwriting(connection: Connection) -> Iterator[None]:
-    """Within the block, overwrite the pages that become free with zeros; otherwise SQLite only marks them as free."""
-    connection.execute("PRAGMA secure_delete = ON")
-    try:
-        yield
-    finally:
-        connection.execute("PRAGMA secure_delete = FAST")

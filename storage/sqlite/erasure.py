@@ -1,7 +1,7 @@
 """The erasure of a profile: its rows are deleted, within a transaction of the caller, and a tombstone is left."""
 
 from trackd.core.changes import Erasure, Outcome
-from trackd.storage.sqlite.connection import Connection, overwriting
+from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import walk
 
 PROFILE_STATE = "SELECT seq, revision, last_event FROM profile WHERE id = ?"
@@ -33,13 +33,12 @@ def erase(db: Connection, erasure: Erasure) -> Outcome:
     row = db.execute(PROFILE_STATE, (fence.profile_id,)).fetchone()
     if row is None or row[:2] != (fence.seq, fence.revision):
         return Outcome.STALE
-    with overwriting(db):
-        numbers = db.execute(EVENT_NUMBERS, {"start": row[2], "profile": fence.profile_id}).fetchone()
-        db.execute(ANONYMISE_EVENTS if erasure.keep_events else DELETE_EVENTS, numbers)
-        for (profile_id,) in [(fence.profile_id,), *db.execute(MERGED_IDS, (fence.profile_id,)).fetchall()]:
-            db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased))
-        for statement in DELETE_PROFILE:
-            db.execute(statement, (fence.profile_id,))
+    numbers = db.execute(EVENT_NUMBERS, {"start": row[2], "profile": fence.profile_id}).fetchone()
+    db.execute(ANONYMISE_EVENTS if erasure.keep_events else DELETE_EVENTS, numbers)
+    for (profile_id,) in [(fence.profile_id,), *db.execute(MERGED_IDS, (fence.profile_id,)).fetchall()]:
+        db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased))
+    for statement in DELETE_PROFILE:
+        db.execute(statement, (fence.profile_id,))
     return Outcome.STORED
 
 

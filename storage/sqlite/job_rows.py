@@ -38,7 +38,7 @@ def put_job(db: Connection, change: PutJob) -> bool:
     row = {column: getattr(job, column) for column in COLUMNS} | {"updated": change.updated, "state": str(job.state)}
     row |= {column: _text(row[column]) for column in JSON_COLUMNS}
     if job.state is not JobState.OPEN:
-        row["arguments"] = "{}"
+        row["arguments"] = row["position"] = "{}"
     updated: int = db.execute(PUT_JOB, row).rowcount
     return updated > 0
 

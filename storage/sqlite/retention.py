@@ -1,7 +1,7 @@
 """Retention: the deletion of old events and sessions, one bounded step per transaction of the writer."""
 
 from trackd.core.changes import DeleteEvents, DeleteSessions, Deletion, Outcome
-from trackd.storage.sqlite.connection import Connection, overwriting
+from trackd.storage.sqlite.connection import Connection
 
 EXAMINE_EVENTS = """
 SELECT min(number) FILTER (WHERE inserted >= :before), max(number), count(*)
@@ -29,12 +29,11 @@ class Retention:
 
     def delete(self, db: Connection, deletion: Deletion) -> Outcome:
         """Run one step. Returns STORED when another step is due, DONE after the last one."""
-        with overwriting(db):
-            match deletion:
-                case DeleteEvents():
-                    return self._delete_events(db, deletion)
-                case DeleteSessions():
-                    return self._delete_sessions(db, deletion)
+        match deletion:
+            case DeleteEvents():
+                return self._delete_events(db, deletion)
+            case DeleteSessions():
+                return self._delete_sessions(db, deletion)
 
     def _delete_events(self, db: Connection, step: DeleteEvents) -> Outcome:
         examined = {"before": step.before, "limit": step.limit}

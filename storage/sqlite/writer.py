@@ -21,7 +21,7 @@ from trackd.core.changes import (
     Outcome,
 )
 from trackd.core.encoding import reencode
-from trackd.core.jobs import AddJob, PutJob
+from trackd.core.jobs import AddJob, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
@@ -79,6 +79,8 @@ class SqliteWriter:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._retention = Retention()
+        self.has_deleted = False
+        """Whether rows with personal data were deleted; the log then still has copies. Reset by the caller."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         """See `Store.commit`."""
@@ -127,6 +129,13 @@ class SqliteWriter:
             return Outcome.FAILED
 
     def _write_other(self, change: Administration | Deletion) -> Outcome:
+        rows_before = self._db.total_changes
+        outcome = self._write_one(change)
+        if _deletes(change) and self._db.total_changes > rows_before:
+            self.has_deleted = True
+        return outcome
+
+    def _write_one(self, change: Administration | Deletion) -> Outcome:
         match change:
             case Erasure():
                 return erase(self._db, change)
@@ -192,3 +201,10 @@ class SqliteWriter:
     def close_and_keep_log(self) -> None:
         """Close the connection. SQLite still copies the log when no other connection to the file is open."""
         self._db.close()
+
+
+def _deletes(change: Administration | Deletion) -> bool:
+    """Whether it deletes personal data; a job that ends loses its arguments."""
+    if isinstance(change, PutJob):
+        return change.job.state is not JobState.OPEN
+    return isinstance(change, Erasure | DeleteEvents | DeleteSessions)

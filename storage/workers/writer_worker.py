@@ -2,15 +2,16 @@
 
 import contextlib
 import gc
-from collections.abc import Callable
+import select
 from pathlib import Path
 from typing import BinaryIO
 
 from trackd.storage.sqlite.checkpointer import Checkpointer
 from trackd.storage.sqlite.connection import connect_for_writing, database_errors
+from trackd.storage.sqlite.log_truncation import LogTruncation
 from trackd.storage.sqlite.writer import SqliteWriter
 from trackd.storage.workers.framing import decode_batch, encode_result, read_frame, send
-from trackd.storage.writer import Commits, commit
+from trackd.storage.writer import commit
 
 
 def run_writer(path: Path, synchronous: str, batches: BinaryIO, results: BinaryIO) -> None:
@@ -20,15 +21,30 @@ def run_writer(path: Path, synchronous: str, batches: BinaryIO, results: BinaryI
         checkpointer = Checkpointer(connection, connect_for_writing(path, synchronous=synchronous))
     writer = SqliteWriter(connection)
     gc.freeze()
-    commit_frames(writer, batches, results, after_commit=checkpointer.request_if_due)
+    commit_frames(writer, batches, results, checkpointer, LogTruncation(connection))
     checkpointer.close()
     writer.close()
 
 
-def commit_frames(store: Commits, batches: BinaryIO, results: BinaryIO, after_commit: Callable[[], None]) -> None:
-    """Commit each frame, a batch, and send its result, until `batches` ends or nothing reads `results` any more."""
+def commit_frames(
+    writer: SqliteWriter, batches: BinaryIO, results: BinaryIO, checkpointer: Checkpointer, truncation: LogTruncation
+) -> None:
+    """Commit each frame, a batch, and send its result, until `batches` ends or nothing reads `results` any more.
+
+    The server sends a batch after the result of the one before: between the two nothing of a frame has been read.
+    """
+
+    def arrives(timeout_s: float) -> bool:
+        return bool(select.select([batches], [], [], timeout_s)[0])
+
     with contextlib.suppress(BrokenPipeError):
         send(results, b"")
-        while (payload := read_frame(batches)) is not None:
-            send(results, encode_result(commit(store, decode_batch(payload))))
-            after_commit()
+        while True:
+            truncation.wait_for_input(arrives)
+            if (payload := read_frame(batches)) is None:
+                return
+            send(results, encode_result(commit(writer, decode_batch(payload))))
+            checkpointer.request_if_due()
+            if writer.has_deleted:
+                writer.has_deleted = False
+                truncation.request()

@@ -237,9 +237,9 @@ def test_jobs_are_added_in_order_and_put_until_they_end(backend: Backend) -> Non
     assert store.commit([PutJob(running, NOW)]) == [STORED]
     assert store.jobs() == [running, second]
 
-    ended = replace(second, state=JobState.FAILED, result={"error": "No."})
+    ended = replace(second, state=JobState.FAILED, position={"after": "A"}, result={"error": "No."})
     assert store.commit([PutJob(ended, NOW), PutJob(second, NOW)]) == [STORED, STALE]
-    assert store.jobs() == [running, replace(ended, arguments={})]
+    assert store.jobs() == [running, replace(ended, arguments={}, position={})]
 
 
 def test_the_last_ended_jobs_of_each_kind_and_all_open_ones_are_kept(backend: Backend) -> None:

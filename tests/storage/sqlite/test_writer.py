@@ -7,7 +7,9 @@ import pytest
 
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
-from trackd.core.changes import Outcome
+from trackd.core.changes import Change, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
+from trackd.core.jobs import AddJob, Job, JobState, PutJob
+from trackd.core.source_changes import AddSource, RemoveSource
 from trackd.storage.errors import StoreError
 
 STORED, STALE, FAILED = Outcome.STORED, Outcome.STALE, Outcome.FAILED
@@ -170,3 +172,36 @@ def test_a_store_that_cannot_write_has_no_heartbeat(backend: SqliteBackend) -> N
 
     with pytest.raises(StoreError, match="cannot commit"):
         backend.store.commit([])
+
+
+LATER = "2026-02-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Erasure(Fence("A", 1, 1), LATER), True),
+        (Erasure(Fence("A", 1, 1), LATER, keep_events=True), True),
+        (Erasure(Fence("A", 0, 1), LATER), False),
+        (DeleteEvents(LATER), True),
+        (DeleteEvents("2020-01-01T00:00:00.000000Z"), False),
+        (DeleteSessions(LATER), True),
+        (DeleteSessions("2020-01-01T00:00:00.000000Z"), False),
+        (PutJob(Job(1, "kind", {}, JobState.DONE), LATER), True),
+        (PutJob(Job(1, "kind", {"id": "A"}), LATER), False),
+        (RemoveSource("source"), False),
+        (Make.change("A", (1, 1), events=1), False),
+    ],
+)
+def test_the_writer_notes_that_personal_data_was_deleted(
+    backend: SqliteBackend, make: type[Make], change: Change, expected: bool
+) -> None:
+    writer = backend.store._writer
+    writer.commit(
+        [make.change("A", events=1, session="S"), AddJob("kind", {"id": "A"}, LATER), AddSource(make.source())]
+    )
+    assert not writer.has_deleted
+
+    writer.commit([change])
+
+    assert writer.has_deleted is expected

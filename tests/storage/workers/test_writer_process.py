@@ -18,7 +18,7 @@ from tests.support.making import Make
 from tests.support.polling import eventually
 from tests.support.results import Results
 from tests.support.stores import existing
-from trackd.core.changes import Changes, Outcome
+from trackd.core.changes import Change, Changes, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.checkpointer import LONG
 from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect
@@ -49,7 +49,7 @@ class StartedWriter:
     def pid(self) -> int:
         return existing(self.process.pid)
 
-    async def commit(self, *batch: Changes) -> BatchResult:
+    async def commit(self, *batch: Change) -> BatchResult:
         self.process.submit(batch)
         return await self.results.next()
 

@@ -1,0 +1,131 @@
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trackd.storage.sqlite.connection import connect, connect_for_writing
+from trackd.storage.sqlite.log_truncation import IDLE_S, OVERDUE_S, PAUSE_S, LogTruncation
+
+
+class Log:
+    """A database file, the truncation of its log, and a clock that moves while the truncation waits for input."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer = connect_for_writing(path, mode="rwc", synchronous="OFF")
+        self.writer.execute("CREATE TABLE t (text TEXT)")
+        self.time = 100.0
+        self.waits: list[float] = []
+        self.arrived: list[bool] = []  # of the next waits; when there are no more, input arrives
+        self.truncation = LogTruncation(self.writer, lambda: self.time)
+
+    @property
+    def bytes(self) -> int:
+        return self.path.with_name("trackd.db-wal").stat().st_size
+
+    def write(self) -> None:
+        self.writer.execute("INSERT INTO t VALUES ('a secret')")
+
+    def wait(self, *arrived: bool) -> list[float]:
+        """Returns the seconds for which it waited each time."""
+        self.waits, self.arrived = [], [*arrived]
+        self.truncation.wait_for_input(self.arrives)
+        return self.waits
+
+    def arrives(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        is_there = self.arrived.pop(0) if self.arrived else True
+        if not is_there:
+            self.time += seconds
+        return is_there
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Any]:
+    log = Log(tmp_path / "trackd.db")
+    yield log
+    log.writer.close()
+
+
+def test_the_log_of_an_earlier_process_is_truncated_in_the_first_idle_moment(log: Log) -> None:
+    log.write()
+
+    assert log.wait(False) == [IDLE_S]
+
+    assert log.bytes == 0
+    assert log.writer.execute("SELECT text FROM t").fetchall() == [("a secret",)]
+
+
+def test_without_a_request_the_log_is_left_alone_and_nothing_waits(log: Log) -> None:
+    log.wait(False)
+    log.write()
+
+    assert log.wait(False) == []
+    assert log.bytes > 0
+
+
+def test_after_a_request_the_log_is_truncated_when_no_input_arrives(log: Log) -> None:
+    log.wait(False)
+    for _ in range(3):
+        log.time += PAUSE_S
+        log.write()
+        log.truncation.request()
+        assert log.wait(True) == [IDLE_S]
+        assert log.bytes > 0
+
+        assert log.wait(False) == [IDLE_S]
+        assert log.bytes == 0
+
+
+def test_two_requests_in_a_row_have_a_pause_between_their_truncations(log: Log) -> None:
+    log.wait(False)
+    log.write()
+    log.truncation.request()
+
+    assert log.wait(False) == [pytest.approx(PAUSE_S)]
+    assert log.bytes == 0
+
+
+def test_under_load_the_log_is_truncated_when_the_request_is_overdue(log: Log) -> None:
+    log.wait(False)
+    log.truncation.request()
+    seconds = 0
+    while log.bytes or not seconds:
+        log.write()
+        log.time += 1
+        seconds += 1
+        log.wait(True)
+
+    assert OVERDUE_S < seconds <= OVERDUE_S + 1
+
+
+def test_the_log_is_truncated_once_its_reader_has_ended(log: Log) -> None:
+    log.write()
+    with contextlib.closing(connect(log.path, mode="ro")) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+        log.write()
+        assert log.wait(False, False) == [IDLE_S, pytest.approx(PAUSE_S), pytest.approx(PAUSE_S)]
+        assert log.bytes > 0
+        assert reader.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+
+    log.wait(False)
+    assert log.bytes == 0
+
+
+def test_a_truncation_that_fails_is_logged_once_and_tried_again(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.write()
+    log.writer.execute("BEGIN")
+    log.write()
+
+    log.wait(False, False)
+    assert [record.message for record in caplog.records] == [
+        "the write-ahead log cannot be truncated after a deletion, trying again: database table is locked"
+    ]
+    log.writer.execute("COMMIT")
+    log.wait(False)
+
+    assert log.bytes == 0
+    assert log.writer.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
