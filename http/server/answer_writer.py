@@ -1,5 +1,6 @@
 """The transport of one answer: status line and headers are sent together with the first bytes of the body."""
 
+from collections.abc import Callable
 from typing import Any
 
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
@@ -8,11 +9,13 @@ CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
 class AnswerWriter:
     """Stands in for the transport of a `RequestResponseCycle`, with the three methods that uvicorn calls there.
 
-    uvicorn writes head and body apart. Each write is a packet for which the client wakes up.
+    uvicorn writes head and body apart. Each write is a packet for which the client wakes up. After the last answer of a
+    connection it calls `close`, which calls the connection's own `close`.
     """
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
         self._transport = transport
+        self._close = close
         self._head: bytes | None = None
         self._has_begun = False
 
@@ -33,7 +36,7 @@ class AnswerWriter:
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        self._close()
 
     def is_closing(self) -> bool:
         return bool(self._transport.is_closing())

@@ -4,11 +4,13 @@ uvicorn limits neither the time in which a request has to arrive, nor the memory
 in which an answer has to be read. Connections have no timers: the server calls `check_timeouts` once a second.
 """
 
+import contextlib
 import select
 from typing import Any
 
+import httptools
 from starlette.exceptions import HTTPException
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.http.errors import (
     ErrorAnswers,
@@ -19,16 +21,16 @@ from trackd.http.errors import (
     too_slow,
     upgrade_with_body,
 )
-from trackd.http.middleware import cors_headers
 from trackd.http.server.answer_writer import AnswerWriter
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.lingering import LingeringConnection
+from trackd.http.server.refusal import RawHeaders, encode_refusal
 from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
 from trackd.telemetry.tally import Tally
 
 MAX_HEAD_BYTES = 65_536
 MAX_PIPELINED = 1_000  # requests that wait for the answers to earlier requests of their connection
-LINGER_S = 2  # a connection that is closed with unread bytes of its client is reset, and the answer may be lost
 
 check_uvicorn_hooks()
 
@@ -37,23 +39,19 @@ class ParsingEndedError(Exception):
     """Ends the parsing of the bytes that arrived together, after a refusal."""
 
 
-class Connection(HttpToolsProtocol):
+class Connection(LingeringConnection):
     """uvicorn's HTTP/1.1 connection, with limits."""
 
-    _is_receiving = False  # the last request is incomplete
     _in_head = False
     _head_bytes = 0  # of the chunks that neither begin nor end the head
     _chunk_bytes = 0  # of the chunk that is being parsed
     _budgeted_bytes = 0  # the share of this connection in `InboundBudget.size`
     _began = 0.0  # when the last request began, or the connection
     _awaits_first_request = True
-    _idle_since: float | None = None  # the time of the last answer, when no request came after it
     _unread_since: float | None = None
     _running: RequestResponseCycle | None = None
     _answer_writer: AnswerWriter | None = None  # of the running request
-    _is_refused = False
     _queued_refusal: bytes | None = None  # sent after the answers to earlier requests
-    _lingering_since: float | None = None
 
     def __init__(
         self, budget: InboundBudget, request_timeout_s: int, errors: ErrorAnswers, tally: Tally, **uvicorns: Any
@@ -79,12 +77,13 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._answer_writer = AnswerWriter(self.transport)
+        self._answer_writer = AnswerWriter(self.transport, self._close)
         cycle.transport = self._answer_writer  # type: ignore[assignment]  # it has the methods that uvicorn calls
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            self._discard(len(data))
             return
         was_in_head = self._in_head
         self._chunk_bytes = len(data)
@@ -92,12 +91,16 @@ class Connection(HttpToolsProtocol):
         if not self._is_receiving:
             if self._budgeted_bytes:
                 self._release_budget()
-        elif not self._is_refused and (self._in_head or not self.cycle.response_complete):
+        elif self._is_refused:
+            pass
+        elif self._in_head or not self.cycle.response_complete:
             self._take_budget(len(data))
             if was_in_head and self._in_head:
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
-                    self._refuse(head_too_large(MAX_HEAD_BYTES))
+                    self._refuse_incomplete(head_too_large(MAX_HEAD_BYTES))
+        else:
+            self._discard(len(data))
 
     def on_message_begin(self) -> None:
         self._is_receiving = self._in_head = True
@@ -137,7 +140,7 @@ class Connection(HttpToolsProtocol):
         if self._answer_writer is not None:
             self._answer_writer.flush()
             self._answer_writer = None
-        if self.transport.is_closing():
+        if self._lingering is not None or self.transport.is_closing():
             return
         waiting = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()  # the waiting request may be incomplete
@@ -146,17 +149,14 @@ class Connection(HttpToolsProtocol):
             return
         if not self._is_receiving:
             self._idle_since = self.loop.time()
+        elif not self._in_head:
+            self._drop_body()
         if self._queued_refusal is not None:
             self._send_refusal(self._queued_refusal)
 
     def resume_writing(self) -> None:
         self._unread_since = None
         super().resume_writing()
-
-    def shutdown(self) -> None:
-        if self._lingering_since is not None:
-            self.transport.close()
-        super().shutdown()
 
     def close_or_read_on(self) -> bool:
         """Close the connection if it is idle and all its bytes are read.
@@ -174,7 +174,7 @@ class Connection(HttpToolsProtocol):
 
     def check_timeouts(self, now: float) -> None:
         """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""
-        if self._is_unread(now) or (self._lingering_since or now) + LINGER_S < now:
+        if self._is_unread(now) or self._has_lingered(now):
             self.transport.abort()
         elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
@@ -182,7 +182,7 @@ class Connection(HttpToolsProtocol):
             self._began = now  # the client cannot send while the server does not read
         elif now - self._began > self._request_timeout_s and not self._is_refused:
             if self._is_receiving:
-                self._refuse(too_slow(self._request_timeout_s))
+                self._refuse_incomplete(too_slow(self._request_timeout_s))
             elif self._awaits_first_request:
                 self.transport.close()
 
@@ -197,7 +197,7 @@ class Connection(HttpToolsProtocol):
     def _take_budget(self, size: int) -> None:
         self._budgeted_bytes += size
         if not self._budget.take(size):
-            self._refuse(inbound_budget_exceeded())
+            self._refuse_incomplete(inbound_budget_exceeded())
 
     def _release_budget(self) -> None:
         self._budget.release(self._budgeted_bytes)
@@ -211,6 +211,13 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(not_http(msg))
+
+    def _refuse_incomplete(self, error: HTTPException) -> None:
+        """Refuse the request that is arriving, between the chunks that the parser gets."""
+        if self._in_head:  # the parser holds back the last header, which may be `Origin`, until another one begins
+            with contextlib.suppress(httptools.HttpParserError):
+                self.parser.feed_data(b"x:")
+        self._refuse(error)
 
     def _refuse(self, error: HTTPException, faulty: RequestResponseCycle | None = None) -> None:
         """Answer with the error, after the answers to earlier requests, and ignore all that the client sends from now.
@@ -226,12 +233,16 @@ class Connection(HttpToolsProtocol):
         is_last_open = not (self.cycle is None or self.cycle is faulty or self.cycle.response_complete)
         has_earlier = bool(self.pipeline) or is_last_open
         if faulty is not None and faulty.response_started:
-            self.transport.close()
+            if faulty.response_complete:
+                self._linger()
+            else:
+                self.transport.close()
             return
         if faulty is not None:
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
-        refusal = self._encode(error, faulty)
+        seconds = self.loop.time() - self._began
+        refusal = encode_refusal(self._errors.answer(error), self._headers_of(faulty), seconds)
         if has_earlier:
             self._queued_refusal = refusal
         else:
@@ -245,33 +256,20 @@ class Connection(HttpToolsProtocol):
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()
 
-    def _encode(self, error: HTTPException, faulty: RequestResponseCycle | None) -> bytes:
-        answer = self._errors.answer(error)
-        headers = [
-            *answer.raw_headers,
-            *self._cors_headers(faulty),
-            (b"vary", b"Origin"),
-            (b"x-process-time", b"%.6f" % (self.loop.time() - self._began)),
-            (b"connection", b"close"),
-        ]
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", answer.body])
-
-    def _cors_headers(self, faulty: RequestResponseCycle | None) -> list[tuple[bytes, bytes]]:
-        """Without them a page cannot read the refusal. Empty when the header `Origin` has not arrived."""
-        headers = faulty.scope["headers"] if faulty is not None else self.headers if self._is_receiving else ()
-        origins = [value for name, value in headers if name == b"origin"]
-        return cors_headers(origins[-1]) if origins else []
+    def _headers_of(self, faulty: RequestResponseCycle | None) -> RawHeaders:
+        """The headers of the refused request that have arrived."""
+        if faulty is not None:
+            return faulty.scope["headers"]
+        return self.headers if self._is_receiving else ()
 
     def _send_refusal(self, refusal: bytes) -> None:
-        """Send it, then read and discard until the client closes too or `LINGER_S` have passed."""
-        if self.transport.is_closing():
-            return
-        self._idle_since = None
-        self.transport.write(refusal)
-        self.transport.write_eof()
-        self.flow.resume_reading()
-        self._lingering_since = self.loop.time()
+        if not self.transport.is_closing():
+            self.transport.write(refusal)
+            self._linger()
+
+    def _drop_body(self) -> None:
+        super()._drop_body()
+        self._release_budget()
 
 
 def _has_unread_bytes(transport: Any) -> bool:

@@ -184,7 +184,7 @@ class TrackConnection(Connection):
     def _send(self, body: bytes, seconds: float, headers: list[tuple[bytes, bytes]]) -> None:
         self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, _lines(tuple(headers)), body))
         if CLOSE in headers:
-            self.transport.close()
+            self._close()
 
 
 @lru_cache(maxsize=8)

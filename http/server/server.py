@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
@@ -152,16 +151,16 @@ class Server(uvicorn.Server):
         """
         loop, state = asyncio.get_running_loop(), self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        for cycle in self._cycles():
-            cycle.keep_alive = False
+        for connection in self._unanswered():
+            connection.cycle.keep_alive = False
         end = loop.time() + self._drain_s
         await asyncio.sleep(0)  # connections that were accepted last are made now
         while state.connections and loop.time() < end:
             await asyncio.sleep(POLL_S)
         await self._close_idle()
-        for cycle in self._cycles():
-            if cycle.more_body:
-                cycle.transport.close()
+        for connection in self._unanswered():
+            if connection.cycle.more_body:
+                connection.transport.close()
 
     async def _close_idle(self) -> None:
         """Close the idle connections, after reading the bytes that the kernel has received for them.
@@ -182,11 +181,11 @@ class Server(uvicorn.Server):
             assert isinstance(connection, TrackConnection)
             yield connection
 
-    def _cycles(self) -> Iterator[RequestResponseCycle]:
-        """The last request of each connection, where it is unanswered."""
+    def _unanswered(self) -> Iterator[TrackConnection]:
+        """The connections whose last request is unanswered."""
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
-                yield connection.cycle
+                yield connection
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -12,10 +12,13 @@ class RecordingTransport:
     def write(self, data: bytes) -> None:
         self.writes.append(data)
 
+    def close(self) -> None:
+        self.writes.append(b"closed")
+
 
 def test_the_head_is_sent_with_the_first_bytes_of_the_body_and_the_rest_at_once() -> None:
     transport = RecordingTransport()
-    writer = AnswerWriter(transport)
+    writer = AnswerWriter(transport, transport.close)
     for part in (b"HTTP/1.1 100 Continue", b"head ", b"body", b"more"):
         writer.write(part)
     assert transport.writes == [b"HTTP/1.1 100 Continue", b"head body", b"more"]
@@ -23,8 +26,16 @@ def test_the_head_is_sent_with_the_first_bytes_of_the_body_and_the_rest_at_once(
 
 def test_the_head_of_an_answer_without_a_body_is_sent_by_flush() -> None:
     transport = RecordingTransport()
-    writer = AnswerWriter(transport)
+    writer = AnswerWriter(transport, transport.close)
     writer.write(b"head")
     assert transport.writes == []
     writer.flush()
     assert transport.writes == [b"head"]
+
+
+def test_the_head_is_sent_before_the_connection_is_closed() -> None:
+    transport = RecordingTransport()
+    writer = AnswerWriter(transport, transport.close)
+    writer.write(b"head")
+    writer.close()
+    assert transport.writes == [b"head", b"closed"]

@@ -15,7 +15,8 @@ from trackd.config.settings import Limits, Server, Settings
 
 ORIGIN = "https://shop.example"
 SETTINGS = Settings(server=Server(drain_ms=0), limits=Limits(request_timeout_s=1, max_arriving_bytes=500_000))
-HEAD = f"POST /track HTTP/1.1\r\nOrigin: {ORIGIN}\r\nHost: x\r\n".encode()  # the parser keeps the last line back
+HEAD = f"POST /track HTTP/1.1\r\nOrigin: {ORIGIN}\r\nHost: x\r\n".encode()
+ENDS_WITH_ORIGIN = f"POST /track HTTP/1.1\r\nHost: x\r\nOrigin: {ORIGIN}\r\n".encode()
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 COMPLETE = [post(call()), post(call(), f"Origin: {ORIGIN}"), chunked(call())]
 # What a client sends, with the status of the refusal and whether the origin was known by then.
@@ -30,6 +31,10 @@ REFUSED = {
     "an upgrade with a body": (HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}", 400, True),
     "nothing but a byte": (b"P", 408, False),
     "half a head": (HEAD, 408, True),
+    "half a head that ends with the origin": (ENDS_WITH_ORIGIN, 408, True),
+    "half a head that ends within the origin": (ENDS_WITH_ORIGIN[:-6], 408, False),
+    "half a head that ends within a name": (ENDS_WITH_ORIGIN + b"Con", 408, True),
+    "half a target": (b"POST /tra", 408, False),
     "half a body": (HEAD + b"Content-Length: 9\r\n\r\n{}", 408, True),
     "half a body of a usual call": (post(call())[:-1], 408, False),
     "a long head": (HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),

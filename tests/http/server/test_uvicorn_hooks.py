@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from trackd.http.server.connection import Connection
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.flow_control import PipelineFlowControl
+from trackd.http.server.lingering import LingeringConnection
 from trackd.http.server.server import Server
 from trackd.http.server.uvicorn_hooks import OVERRIDDEN, USED, check_uvicorn_hooks
 
@@ -40,6 +41,7 @@ def test_an_attribute_that_uvicorn_no_longer_has_is_reported(monkeypatch: pytest
     ("ours", "theirs"),
     [
         (Connection, HttpToolsProtocol),
+        (LingeringConnection, HttpToolsProtocol),
         (TrackConnection, HttpToolsProtocol),
         (PipelineFlowControl, FlowControl),
         (Server, uvicorn.Server),
