@@ -3,10 +3,12 @@
 import math
 from collections.abc import Hashable
 from decimal import MAX_EMAX, MIN_EMIN, Context
+from functools import lru_cache
 from typing import Any
 
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
+SHORT = 10**18
 TOO_LARGE = 10**4_300  # Python neither reads nor writes integers of more digits
 
 
@@ -61,3 +63,18 @@ def exact_sum(one: float, other: float) -> int | float:
     if not fits:
         raise OverflowError("the result is too large")
     return total
+
+
+def integer_size(value: int) -> int:
+    """The length of an integer as text. That of a long one is found without writing it, which takes its square."""
+    if -SHORT < value < SHORT:
+        return len(str(value))
+    digits = value.bit_length() * 1233 >> 12  # times the logarithm of 2: at most one or two too few
+    while abs(value) >= _power_of_ten(digits):
+        digits += 1
+    return digits + (value < 0)
+
+
+@lru_cache(maxsize=64)
+def _power_of_ten(exponent: int) -> int:
+    return 10**exponent

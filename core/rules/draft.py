@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from trackd.core.documents import JsonObject
+from trackd.core.json_values import integer_size
 from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING, Path
 
@@ -141,5 +142,5 @@ def _own(value: Any) -> Any:
 def json_size(value: Any) -> int:
     """Bytes of the value as compact JSON."""
     if type(value) is int:
-        return len(str(value))
+        return integer_size(value)
     return len(to_json(value, inf_nan_mode="constants"))

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from trackd.core.documents import JsonObject
+from trackd.core.encoding import finite
 from trackd.http.track.blocked_ids import NO_BLOCKED_IDS, BlockedIds
 from trackd.http.track.notes import NO_NOTES, Notes
 
@@ -47,7 +48,7 @@ class FastPayload(Struct, frozen=True):
     notes: ClassVar[Notes] = NO_NOTES
 
 
-_DECODER = msgspec.json.Decoder(FastPayload)
+_DECODER = msgspec.json.Decoder(FastPayload, float_hook=finite)
 
 
 def fast_payload(body: bytes, blocked_ids: BlockedIds = NO_BLOCKED_IDS) -> FastPayload | None:

@@ -3,7 +3,6 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote_to_bytes
 
 from trackd.http.body import Headers
 from trackd.http.content_types import FORMS, MULTIPART, USUAL, check_charset, media_type, parameter
@@ -11,6 +10,7 @@ from trackd.http.errors import HttpError, invalid
 
 FIELDS = (b"payload", b"data")
 MAX_FIELDS = 1_000  # that are searched
+ENCODED = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
 DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 CONTENT_TYPE = re.compile(rb"^content-type:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
@@ -28,7 +28,7 @@ def json_of_call(headers: Headers, body: bytes) -> bytes:
         return body
     if name == MULTIPART:
         return _json_field(_multipart(content_type, body))
-    return unquote_to_bytes(_json_field(_urlencoded(body)).replace(b"+", b" "))
+    return _unquoted(_json_field(_urlencoded(body)).replace(b"+", b" "))
 
 
 def _json_field(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -46,6 +46,11 @@ def _urlencoded(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     for pair in body.split(b"&", MAX_FIELDS)[:MAX_FIELDS]:
         name, _, value = pair.partition(b"=")
         yield name.strip(), value
+
+
+def _unquoted(value: bytes) -> bytes:
+    """`unquote_to_bytes` of the standard library makes a list of all that is between percent signs."""
+    return ENCODED.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), value)
 
 
 def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -9,7 +9,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from trackd.core.documents import JsonObject, PiiValues
-from trackd.core.encoding import reencode
+from trackd.core.encoding import finite, reencode
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
 
@@ -23,7 +23,7 @@ class _Profile(Struct, frozen=True):
     pii: JsonObject = {}
 
 
-_profile = Decoder(_Profile).decode
+_profile = Decoder(_Profile, float_hook=finite).decode
 
 
 def put_pii(db: Connection, values: Mapping[str, PiiValues]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from trackd.core.encoding import finite
 from trackd.core.json_values import equal
 from trackd.storage.sqlite.connection import Connection
 
@@ -25,8 +26,8 @@ class _Document(Struct, frozen=True):
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9 _.:-]+")
 
-_document = msgspec.json.Decoder(_Document).decode
-_value = msgspec.json.Decoder().decode
+_document = msgspec.json.Decoder(_Document, float_hook=finite).decode
+_value = msgspec.json.Decoder(float_hook=finite).decode
 _ABSENT = object()
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.encoding import json_object, json_text
+from trackd.core import encoding
+from trackd.core.encoding import finite, json_object, json_text
 
 texts = st.text()
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -18,6 +19,21 @@ values = st.recursive(
 @given(st.dictionaries(texts, values))
 def test_an_object_comes_back_as_it_was(value: dict[str, Any]) -> None:
     assert json_object(json_text(value)) == value
+
+
+EXTREME = ["1e308", "-1.7976931348623157e+308", "5e-324", "2.2250738585072014e-308", "1e-400", "0.1", "1E5", "-0.0"]
+
+
+@pytest.mark.parametrize("text", EXTREME)
+def test_a_decimal_is_read_as_python_reads_it(text: str) -> None:
+    assert repr(json_object(f'{{"a":[{text}]}}')) == repr({"a": [float(text)]})
+    assert encoding._OBJECT.float_hook is finite  # without it each of these takes 20 microseconds
+
+
+@pytest.mark.parametrize("text", ["1e309", "-1e999", "1" * 400 + ".0"])
+def test_a_decimal_that_is_too_large_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        json_object(f'{{"a":{text}}}')
 
 
 @given(values)

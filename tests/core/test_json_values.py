@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.json_values import TOO_LARGE, equal, exact_sum, identity, is_number, same
+from trackd.core.json_values import TOO_LARGE, equal, exact_sum, identity, integer_size, is_number, same
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2).map(lambda x: round(x, 1)) | st.text("ab")
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner), max_leaves=6)
@@ -104,3 +104,14 @@ def test_a_sum_that_cannot_be_written_as_json_is_refused(one: float, other: floa
 
 def test_numbers_far_apart_add_up_without_a_fault() -> None:
     assert exact_sum(1e308, 5e-324) == 1e308
+
+
+@given(st.integers(0, 4_299), st.integers(-2, 2), st.sampled_from([1, -1]))
+def test_the_size_of_an_integer_is_the_length_of_its_text(power: int, more: int, sign: int) -> None:
+    value = sign * (10**power + more)
+    assert integer_size(value) == len(str(value))
+
+
+@given(st.integers(), st.integers(0, 4_000))
+def test_the_size_of_any_integer_is_the_length_of_its_text(value: int, power: int) -> None:
+    assert integer_size(value * 7**power // 3) == len(str(value * 7**power // 3))

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import httpx
 import pytest
@@ -47,6 +47,13 @@ def test_the_json_in_a_form_is_what_was_put_there(value: dict[str, str], field: 
     request = httpx.Request("POST", "http://x", data={"a": "b"}, files={field: ("blob", text, "application/json")})
     headers = {b"content-type": request.headers["content-type"].encode()}
     assert json_of_call(headers, request.read()) == text
+
+
+@given(
+    st.lists(st.sampled_from([b"%", b"%4", b"%41", b"%aF", b"%%42", b"%zz", b"%c3%bc", b"x", b"\xff"])).map(b"".join)
+)
+def test_bytes_are_decoded_as_the_standard_library_decodes_them(value: bytes) -> None:
+    assert json_of_call(URLENCODED, b"data=x" + value) == b"x" + unquote_to_bytes(value)
 
 
 @pytest.mark.parametrize(
