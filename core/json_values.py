@@ -77,4 +77,5 @@ def integer_size(value: int) -> int:
 
 @lru_cache(maxsize=64)
 def _power_of_ten(exponent: int) -> int:
-    return 10**exponent
+    power: int = 10**exponent
+    return power

@@ -3,9 +3,9 @@
 Both are kept with the draft during a call: they are built once, and an event costs what its own answers cost.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import count
 
 from trackd.core.documents import JsonObject
 from trackd.core.rules.draft import Draft, json_size
@@ -23,23 +23,21 @@ class ConsentHistory:
         """`size`: the bytes of the list as JSON."""
         self.stored = stored
         """The list in the document with the same entries: another one means that changes were rolled back."""
-        self._numbers = count()
+        self._next = 0
         self._entries: dict[int, JsonObject] = {}  # by number, the oldest first
         self._last: dict[tuple[str, str], int] = {}  # consent and change: the number of the last such entry
-        self._size = size - 1 if stored else 0  # bytes of the entries as JSON, each with a comma
-        self._changed = False
+        self._size = size - 1 if stored else 0  # bytes of the stored entries as JSON, each with a comma
         for entry in stored:
-            self._add(entry)
+            self.add(entry)
+        self._new = len(self._entries)  # the number of the first entry that is not stored
+        self._changed = False
 
     def add(self, entry: JsonObject) -> None:
-        self._add(entry)
-        self._size += json_size(entry) + 1
-        self._changed = True
-
-    def _add(self, entry: JsonObject) -> None:
-        number = next(self._numbers)
+        number = self._next
+        self._next = number + 1
         self._entries[number] = entry
         self._last[entry["id"], entry["change"]] = number
+        self._changed = True
 
     def is_withdrawn(self, consent: str) -> bool:
         """Whether a withdrawal is the last change of the consent."""
@@ -52,7 +50,8 @@ class ConsentHistory:
     def replace_withdrawal(self, consent: str, entry: JsonObject) -> None:
         """Replace the last withdrawal of a consent."""
         number = self._last[consent, WITHDRAWN]
-        self._size += json_size(entry) - json_size(self._entries[number])
+        if number < self._new:
+            self._size += json_size(entry) - json_size(self._entries[number])
         self._entries[number] = entry
         self._changed = True
 
@@ -70,6 +69,9 @@ class ConsentHistory:
             for number in list(self._oldest(excess)):
                 self._drop(number)
         self.stored = entries = list(self._entries.values())
+        added = itertools.takewhile(lambda number: number >= self._new, reversed(self._entries))
+        self._size += sum([json_size(self._entries[number]) + 1 for number in added])
+        self._new = self._next
         draft.lists.keep_size(entries, self._size + 1)
         draft.put(HISTORY, entries)
         self._changed = False
@@ -89,7 +91,8 @@ class ConsentHistory:
 
     def _drop(self, number: int) -> None:
         entry = self._entries.pop(number)
-        self._size -= json_size(entry) + 1
+        if number < self._new:
+            self._size -= json_size(entry) + 1
         change = entry["id"], entry["change"]
         if self._last[change] == number:
             del self._last[change]
