@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from trackd.config.networks import ANY, networks
+
 PLACEHOLDERS = "undefined, null, none, nan, true, false, [object Object], anonymous, guest, 0, -1"
 
 
@@ -38,9 +40,9 @@ class Group(BaseModel):
 class Server(Group):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(8686, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    trusted_proxies: str = Field(
-        "127.0.0.1",
-        description="Addresses of proxies whose X-Forwarded-For is used, comma-separated; * for any.",
+    trusted_proxies: Words = Field(
+        "127.0.0.1, ::1",
+        description="Addresses and networks of proxies whose X-Forwarded-For is used, comma-separated; * for any.",
     )
     root_path: str = Field(
         "",
@@ -53,6 +55,13 @@ class Server(Group):
         description="After SIGTERM: how long open connections get 503 before they are closed.",
     )
     stop_timeout_s: int = Field(10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def any_proxy_or_networks(cls, value: str) -> str:
+        if value.strip() != ANY:
+            networks(value)
+        return value
 
     @field_validator("root_path")
     @classmethod
@@ -165,6 +174,9 @@ class Privacy(BaseModel):
 
     user_agent: bool = Field(False, description="Keep the User-Agent header of calls, in the context of the session.")
     referrer: bool = Field(False, description="Keep the Referer header of calls, in the context of the session.")
+    ip: Literal["full", "network", "none"] = Field(
+        "full", description="What is stored and logged of clients' addresses; network: an IPv4 /24, an IPv6 /48."
+    )
 
 
 class Log(Group):

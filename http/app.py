@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
+from trackd.http.clients import Clients
 from trackd.http.errors import METHOD_NOT_ALLOWED, ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.paths import RoutePaths
@@ -63,13 +64,15 @@ def create_app(
             finally:
                 await queries.close()
 
-    errors = ErrorAnswers()
+    clients = Clients(settings.privacy)
+    errors = ErrorAnswers(clients)
     track = TrackEndpoint(
         tracker,
         settings.limits,
         errors,
         root_path=settings.server.root_path,
         kept_headers=KeptHeaders(settings.privacy),
+        clients=clients,
     )
 
     app = Starlette(
@@ -85,9 +88,9 @@ def create_app(
 
 
 def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
-    async def http_error(_: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return errors.answer(error)
+        return errors.answer(error, request.scope.get("client"))
 
     async def fault(_: Request, __: Exception) -> Response:
         return errors.fault()
@@ -96,9 +99,9 @@ def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
         """Not read by the client. Without it, each client that disconnects within its body would log a traceback."""
         return Response()
 
-    async def store_error(_: Request, error: Exception) -> Response:
+    async def store_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, StoreError)
-        return errors.answer(unreadable(error))
+        return errors.answer(unreadable(error), request.scope.get("client"))
 
     return {
         HTTPException: http_error,

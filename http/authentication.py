@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trackd.core.addresses import limit_key, parse_address
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rate_limit import Bucket, take
 from trackd.http.errors import failed_too_often, lacks_scope, unauthenticated
@@ -21,7 +22,7 @@ KEPT_S = 0.5  # a revoked token is accepted for at most this long
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
 MAX_ADDRESSES = 10_000
-MAX_ADDRESS_LENGTH = 64  # an IPv6 address with its zone fits; a trusted proxy may forward any text as an address
+UNKNOWN_ADDRESS = "unknown"  # of all clients without one, such as those of a Unix socket
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -70,10 +71,10 @@ class Authenticator:
         token = self._token(secret.strip()) if has_secret else None
         if token is not None:
             return token
-        address = request.client.host[:MAX_ADDRESS_LENGTH] if request.client else "an unknown address"
-        if wait := self._failures.wait(address):
-            raise failed_too_often(wait, address)
-        raise unauthenticated("unknown token" if has_secret else "no token", address)
+        address = parse_address(request.client.host) if request.client else None
+        if wait := self._failures.wait(limit_key(address) if address else UNKNOWN_ADDRESS):
+            raise failed_too_often(wait)
+        raise unauthenticated("unknown token" if has_secret else "no token")
 
     def _token(self, secret: str) -> Token | None:
         """The token of a secret. Tokens are read from the store again when none matches: a new one works at once."""

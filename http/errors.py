@@ -17,6 +17,7 @@ from trackd.actors.messages import Aborted, Failed, Reason, Refused
 from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.schemas import Fault
+from trackd.http.clients import Clients, Peer
 from trackd.storage.errors import StoreError
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
@@ -54,7 +55,7 @@ DETAIL = {
 class HttpError(HTTPException):
     """An error answer. The client receives `detail`.
 
-    The log gets `kind`, the class of the error, and `note`, or `detail` when there is no note.
+    The log gets `kind`, the class of the error, `note`, or `detail` when there is no note, and the id of the source.
     """
 
     def __init__(
@@ -65,20 +66,22 @@ class HttpError(HTTPException):
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         note: str | None = None,
+        source: str | None = None,
     ) -> None:
         wait = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
         super().__init__(status, detail, {**(headers or {}), **wait})
         self.kind = kind
         self.note = note
+        self.source = source
 
 
 def refused(refusal: Refused, call: Track) -> HttpError:
     detail = DETAIL[refusal.reason].format(source=call.source_id, origin=call.origin)
-    return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s)
+    return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s, source=call.source_id)
 
 
-def rejected(rejection: Rejected) -> HttpError:
-    return invalid([_fault(event, fault) for event in rejection.events for fault in event.faults])
+def rejected(rejection: Rejected, call: Track) -> HttpError:
+    return invalid([_fault(event, fault) for event in rejection.events for fault in event.faults], call.source_id)
 
 
 def _fault(event: InvalidEvent, fault: Fault) -> dict[str, Any]:
@@ -90,8 +93,9 @@ def stopping() -> HttpError:
     return HttpError(STATUS[Reason.STOPPING], Reason.STOPPING.value, DETAIL[Reason.STOPPING], retry_after_s=1)
 
 
-def failed(_: Failed) -> HttpError:
-    return HttpError(500, "fault", "The server failed on this call; nothing of it was stored.")
+def failed(_: Failed, call: Track | None = None) -> HttpError:
+    detail = "The server failed on this call; nothing of it was stored."
+    return HttpError(500, "fault", detail, source=call.source_id if call else None)
 
 
 def aborted(answer: Aborted) -> HttpError:
@@ -105,20 +109,17 @@ def conflict(detail: str) -> HttpError:
     return HttpError(409, "conflict", detail)
 
 
-def unauthenticated(kind: str, address: str) -> HttpError:
+def unauthenticated(kind: str) -> HttpError:
     """The answer gives no reason; `kind` is the reason for the log."""
-    return HttpError(
-        401, kind, "Not authenticated", headers={"WWW-Authenticate": "Bearer"}, note=f"a request from {address}"
-    )
+    return HttpError(401, kind, "Not authenticated", headers={"WWW-Authenticate": "Bearer"})
 
 
-def failed_too_often(retry_after_s: float, address: str) -> HttpError:
+def failed_too_often(retry_after_s: float) -> HttpError:
     return HttpError(
         429,
         "too many failures to authenticate",
         "Too many requests without a valid token came from this address: send this one again later, with a valid one.",
         retry_after_s,
-        note=f"requests from {address}",
     )
 
 
@@ -145,9 +146,9 @@ def unsupported(detail: str) -> HttpError:
     return HttpError(415, "unsupported", detail)
 
 
-def invalid(faults: list[dict[str, Any]]) -> HttpError:
+def invalid(faults: list[dict[str, Any]], source: str | None = None) -> HttpError:
     """Each of `faults` has `loc` (its first item is "body", "query", "path" or "header"), `msg` and `type`."""
-    return HttpError(422, "invalid", faults)
+    return HttpError(422, "invalid", faults, source=source)
 
 
 def not_http(detail: str) -> HttpError:
@@ -205,25 +206,31 @@ def not_ready(detail: str) -> HttpError:
 class ErrorAnswers:
     """Turns errors into answers, and logs each class of them at most once a minute."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clients: Clients | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._clients = clients or Clients()
         self._limited_log = RateLimitedLog(monotonic)
 
-    def answer(self, error: HTTPException) -> Response:
-        kind, note = http.HTTPStatus(error.status_code).phrase, None
+    def answer(self, error: HTTPException, peer: Peer | None = None) -> Response:
+        """`peer`: the client of the request, for the log."""
+        kind, note, source = http.HTTPStatus(error.status_code).phrase, None, None
         if isinstance(error, HttpError):
-            kind, note = error.kind, error.note
+            kind, note, source = error.kind, error.note, error.source
         if kind != NOT_READY:  # it is polled often, and the log has the cause already
-            self._log(error.status_code, kind, note or error.detail)
+            self._log(error.status_code, kind, note or error.detail, source, peer)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     def fault(self) -> Response:
         """The answer to an unexpected exception. The caller raises it again, which logs its traceback."""
         return JSONResponse({"detail": "Internal Server Error"}, 500)
 
-    def _log(self, status: int, kind: str, detail: Any) -> None:
+    def _log(self, status: int, kind: str, detail: Any, source: str | None, peer: Peer | None) -> None:
         number = self._limited_log.due((status, kind))
         if number is None:
             return
         more = f" ({number - 1} more since the last such line)" if number > 1 else ""
-        text = "".join(character if character.isprintable() else "?" for character in str(detail)[:300])
+        named = [f"source `{source}`"] if source is not None else []
+        if client := self._clients.of(peer).shown:
+            named.append(f"from {client}")
+        whose = f" ({', '.join(named)})" if named else ""
+        text = "".join(character if character.isprintable() else "?" for character in f"{str(detail)[:300]}{whose}")
         log.warning("refused with %d, %s%s: %s", status, kind, more, text)

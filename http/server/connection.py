@@ -242,7 +242,7 @@ class Connection(LingeringConnection):
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
         seconds = self.loop.time() - self._began
-        refusal = encode_refusal(self._errors.answer(error), self._headers_of(faulty), seconds)
+        refusal = encode_refusal(self._errors.answer(error, self.client), self._headers_of(faulty), seconds)
         if has_earlier:
             self._queued_refusal = refusal
         else:

@@ -56,6 +56,10 @@ class TrackConnection(Connection):
         self._track = track
         self._header_cache = header_cache
 
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._client = self._track.clients.of(self.client)
+
     def data_received(self, data: bytes) -> None:
         if self._unparsed is not None:
             self._parse()
@@ -75,7 +79,7 @@ class TrackConnection(Connection):
 
     def _submit_unparsed(self, data: bytes, headers: Headers, body: bytes) -> bool:
         try:
-            pending = self._track.submit(self.client, headers, body)
+            pending = self._track.submit(self._client, headers, body)
         except Exception:  # the slow path meets it again and answers it
             return False
         self._unparsed = data, pending
@@ -130,7 +134,7 @@ class TrackConnection(Connection):
         cycle, self._awaiting_body = self._running, None
         assert cycle is not None
         try:
-            pending = self._track.submit(self.client, headers, bytes(cycle.body))
+            pending = self._track.submit(self._client, headers, bytes(cycle.body))
         except Exception:  # the slow path meets it again and answers it
             super()._start_asgi_task(cycle, app)
             return

@@ -17,6 +17,7 @@ from trackd.http.app import Application
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.proxy_headers import ProxyHeaders
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
             app.track.tally,
         )
         config = uvicorn.Config(
-            app.asgi,
+            ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
             loop="uvloop",
             http=cast(type[asyncio.Protocol], make_connection),
             ws="none",
@@ -58,8 +59,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
+            proxy_headers=False,
             timeout_graceful_shutdown=settings.stop_timeout_s,
         )
         super().__init__(config)

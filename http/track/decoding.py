@@ -14,6 +14,7 @@ from trackd.http.track.times import EventTimes
 # The namespace of ids derived from a call. It must never change: retries would be stored twice.
 NAMESPACE = uuid.UUID("8f0c3a52-6f0e-5d5b-9d5e-1d1f6f7a2c11")
 PLAIN = EventOptions()
+MAX_USER_AGENT = 1_024  # characters; rules read fewer
 
 
 def decode(
@@ -58,7 +59,7 @@ def decode(
         properties=payload.properties,
         origin=origin,
         ip=ip,
-        user_agent=user_agent,
+        user_agent=user_agent and user_agent[:MAX_USER_AGENT],
         save_session=save_session,
         profile_requested=profile_requested,
         debug=debug,

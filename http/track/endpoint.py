@@ -17,20 +17,19 @@ from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
 from trackd.http.body import Headers, check_nesting, read_body
+from trackd.http.clients import Client, Clients
 from trackd.http.content_types import check_content_type
-from trackd.http.errors import ErrorAnswers, HttpError, failed, invalid, refused, rejected, stopping
+from trackd.http.errors import ErrorAnswers, HttpError, failed, refused, rejected, stopping
 from trackd.http.paths import paths_of
 from trackd.http.track.answer import answer_body
-from trackd.http.track.blocked_ids import BlockedIds, blocked_note
+from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.decoding import decode
 from trackd.http.track.form import json_of_call
+from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
 
-MAX_KEY_LENGTH = 255
-NO_NOTES: tuple[str, ...] = ()
-Client = tuple[str, int]  # its address and port
 PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
 
 
@@ -56,6 +55,7 @@ class TrackEndpoint:
         now: Callable[[], str] | None = None,
         root_path: str = "",
         kept_headers: KeptHeaders = NO_HEADERS,
+        clients: Clients | None = None,
     ) -> None:
         self._tracker = tracker
         self.tally = tracker.tally
@@ -65,6 +65,7 @@ class TrackEndpoint:
         self._blocked_ids = BlockedIds(limits.blocked_ids)
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self._kept_headers = kept_headers
+        self.clients = clients or Clients()
         self.paths = paths_of("/track", root_path)
 
     @property
@@ -79,9 +80,9 @@ class TrackEndpoint:
         except ClientDisconnect:
             return
         except HttpError as error:
-            refusal = self._errors.answer(error)
+            refusal = self._errors.answer(error, scope.get("client"))
         except asyncio.CancelledError:  # at a stop, when the commit takes longer than `stop_timeout_s`
-            refusal = self._errors.answer(stopping())
+            refusal = self._errors.answer(stopping(), scope.get("client"))
         except Exception as error:
             refusal, fault = self._errors.fault(), error
         else:
@@ -101,17 +102,17 @@ class TrackEndpoint:
             case Refused() as refusal:
                 raise refused(refusal, pending.call)
             case Rejected() as rejection:
-                raise rejected(rejection)
+                raise rejected(rejection, pending.call)
             case Failed() as failure:
-                raise failed(failure)
+                raise failed(failure, pending.call)
 
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers: Headers = dict(scope["headers"])
         check_content_type(headers, forms=True)
         body = json_of_call(headers, await read_body(headers, receive, self._limits.max_body_bytes))
-        return self.submit(scope.get("client"), headers, body)
+        return self.submit(self.clients.of(scope.get("client")), headers, body)
 
-    def submit(self, client: Client | None, headers: Headers, body: bytes) -> PendingCall:
+    def submit(self, client: Client, headers: Headers, body: bytes) -> PendingCall:
         """Decode the body of a call and hand the call to the actors. Raises HttpError."""
         began = time.perf_counter()
         check_nesting(body, self._limits.max_nesting)
@@ -124,35 +125,22 @@ class TrackEndpoint:
         self.tally.call_answered(200, seconds)
         return body, seconds
 
-    def _decode(self, client: Client | None, headers: Headers, body: bytes) -> Track:
+    def _decode(self, client: Client, headers: Headers, body: bytes) -> Track:
         origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
         sent = headers.get(b"x-timestamp")
-        key, notes = _idempotency_key(headers), NO_NOTES
-        if key is not None and key in self._blocked_ids:
-            notes = (blocked_note("The Idempotency-Key", key),)
-            key = None
+        key, notes = idempotency_key(headers, self._blocked_ids)
         call = decode(
             self._parser.parse(body),
             number=self._tracker.next_number(),
             received=self._now(),
             idempotency_key=key,
             origin=origin.decode(errors="replace") if origin is not None else None,
-            ip=client[0] if client else None,
+            ip=client.ip,
             user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
             sent=sent.decode("latin-1") if sent is not None else None,
             notes=notes,
         )
         return self._kept_headers.added_to(call, headers)
-
-
-def _idempotency_key(headers: Headers) -> str | None:
-    if (value := headers.get(b"idempotency-key")) is None:
-        return None
-    key = value.decode("latin-1").strip()
-    if len(key) > MAX_KEY_LENGTH:
-        message = f"Idempotency-Key should have at most {MAX_KEY_LENGTH} characters"
-        raise invalid([{"loc": ["header", "idempotency-key"], "msg": message, "type": "string_too_long"}])
-    return key or None
 
 
 async def _send(send: Send, body: bytes) -> None:

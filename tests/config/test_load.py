@@ -270,3 +270,19 @@ def test_the_blocked_ids_may_be_a_list_in_the_file() -> None:
     assert load(file=written("[limits]\nblocked_ids = []")).settings.limits.blocked_ids == ""
     assert load(file=written('[limits]\nblocked_ids = "a, b c"')).settings.limits.blocked_ids == "a, b c"
     assert refusal("[limits]\nblocked_ids = [1]").startswith("The setting limits.blocked_ids = [1] (from some.toml)")
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.5/8", "localhost", "a;b", "127.0.0.1, nginx", "127.0.0.1:80", "*, ::1"])
+def test_trusted_proxies_that_are_no_addresses_and_no_networks_are_refused(proxies: str) -> None:
+    sentence = refusal(trusted_proxies=proxies)
+    assert f"The setting server.trusted_proxies = {proxies!r} (from the command line) is not allowed" in sentence
+
+
+@pytest.mark.parametrize("proxies", ["", "*", "127.0.0.1, ::1, 10.0.0.0/8, 2001:db8::/32"])
+def test_trusted_proxies_are_addresses_networks_any_or_none(proxies: str) -> None:
+    assert load({"server": {"trusted_proxies": proxies}}).settings.server.trusted_proxies == proxies
+
+
+def test_trusted_proxies_can_be_a_list_in_the_file() -> None:
+    path = written('[server]\ntrusted_proxies = ["10.0.0.1", "fd00::/8"]')
+    assert load(file=path).settings.server.trusted_proxies == "10.0.0.1, fd00::/8"

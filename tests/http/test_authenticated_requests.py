@@ -81,8 +81,8 @@ async def test_refusals_are_logged_once_for_each_class_and_without_the_token(
                 await client.get("/info/version", headers=bearer(f"trackd_wrong-{number}"))
                 await client.get("/info/version")
     assert caplog.messages == [
-        "refused with 401, unknown token: a request from 127.0.0.1",
-        "refused with 401, no token: a request from 127.0.0.1",
+        "refused with 401, unknown token: Not authenticated (from 127.0.0.1 in 127.0.0.0/24)",
+        "refused with 401, no token: Not authenticated (from 127.0.0.1 in 127.0.0.0/24)",
     ]
 
 
@@ -93,4 +93,4 @@ async def test_503_when_the_store_cannot_be_read_and_the_cause_is_logged_only(ca
         answer = await client.get("/info/version", headers=bearer(READ_SECRET))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "disk" not in answer.json()["detail"]
-    assert "refused with 503, store unreadable: cannot read: disk I/O error" in caplog.messages
+    assert any("refused with 503, store unreadable: cannot read: disk I/O error" in line for line in caplog.messages)

@@ -174,7 +174,13 @@ def test_only_the_addresses_that_failed_last_are_kept() -> None:
     assert failures.wait("first") == 0
 
 
-async def test_a_long_forwarded_address_is_cut(guarded: Guarded) -> None:
-    refusal = await guarded.refusal(address="x" * 60_000)
-    assert refusal is not None
-    assert refusal.note == f"a request from {'x' * 64}"
+@pytest.mark.parametrize("addresses", [["2001:db8::1", "2001:db8::2"], ["203.0.113.7", "::ffff:203.0.113.7"]])
+async def test_addresses_of_one_client_share_its_limit(guarded: Guarded, addresses: list[str]) -> None:
+    answers = [await guarded.status("Bearer wrong", address=addresses[n % 2]) for n in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    assert await guarded.status("Bearer wrong", address="2001:db8:0:1::1") == 401
+
+
+async def test_texts_that_are_no_addresses_share_one_limit(guarded: Guarded) -> None:
+    answers = [await guarded.status("Bearer wrong", address=f"{n}" * 60_000) for n in range(12)]
+    assert answers == [401] * 10 + [429] * 2

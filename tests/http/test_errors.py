@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.core.calls import Track
+from trackd.http.clients import Peer
 from trackd.http.errors import (
     DETAIL,
     STATUS,
@@ -39,10 +40,10 @@ class Errors:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self._answers = ErrorAnswers(self.clock)
+        self._answers = ErrorAnswers(monotonic=self.clock)
 
-    def answer(self, error: HTTPException) -> Response:
-        return self._answers.answer(error)
+    def answer(self, error: HTTPException, peer: Peer | None = None) -> Response:
+        return self._answers.answer(error, peer)
 
     def fault(self) -> Response:
         return self._answers.fault()
@@ -171,7 +172,8 @@ def test_refusals_of_one_class_share_a_line_for_all_clients(errors: Errors, capl
     for number in range(50):
         call = Track(number, f"source-{number}", "x", "2026-01-31T12:00:00.000000Z")
         errors.answer(refused(Refused(number, Reason.UNKNOWN_SOURCE), call))
-    assert caplog.messages == ["refused with 401, unknown source: Invalid event source `source-0`."]
+    [line] = caplog.messages
+    assert line == "refused with 401, unknown source: Invalid event source `source-0`. (source `source-0`)"
 
 
 def test_a_server_that_is_not_ready_yet_does_not_fill_the_log(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
@@ -184,6 +186,13 @@ def test_a_log_line_is_short_even_when_a_client_sent_a_long_text(
 ) -> None:
     errors.answer(HttpError(422, "invalid", "x" * 100_000))
     assert len(caplog.messages[0]) < 400
+
+
+def test_a_log_line_names_source_and_client_whatever_the_length_of_the_rest(
+    errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors.answer(HttpError(422, "invalid", "x" * 100_000, source="shop"), ("203.0.113.7", 4711))
+    assert caplog.messages[0].endswith("x (source `shop`, from 203.0.113.7 in 203.0.113.0/24)")
 
 
 def test_a_client_cannot_write_a_second_line_to_the_log(errors: Errors, caplog: pytest.LogCaptureFixture) -> None:
