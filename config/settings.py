@@ -44,6 +44,10 @@ class Server(Group):
         "127.0.0.1, ::1",
         description="Addresses and networks of proxies whose X-Forwarded-For is used, comma-separated; * for any.",
     )
+    cors_origins: Words = Field(
+        "",
+        description="Origins whose pages may use the endpoints that need a token, comma-separated.",
+    )
     root_path: str = Field(
         "",
         description="Path prefix that a proxy does not strip, such as /trackd; requests without it are answered too.",

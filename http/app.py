@@ -15,6 +15,7 @@ from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
 from trackd.http.clients import Clients
+from trackd.http.cors import named_origins
 from trackd.http.errors import METHOD_NOT_ALLOWED, ErrorAnswers, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.paths import RoutePaths
@@ -50,7 +51,7 @@ def create_app(
     """Build the application. Its lifespan starts the tracker, and stops it after the last answer.
 
     `listings` reads single documents by key, in the event loop; `queries` reads lists outside of it.
-    `versions` is the answer of `/info/version`.
+    `versions` is the answer of `/info/version`. Raises SettingsError for origins that are none.
     """
 
     @contextlib.asynccontextmanager
@@ -83,7 +84,8 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
-    asgi = CommonHeaders(TrackDispatch(track, RoutePaths(app, settings.server.root_path)))
+    prefix, origins = settings.server.root_path, named_origins(settings.server.cors_origins)
+    asgi = CommonHeaders(TrackDispatch(track, RoutePaths(app, prefix)), prefix, origins)
     return Application(asgi, lifespan, track, errors)
 
 

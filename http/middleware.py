@@ -1,71 +1,58 @@
-"""The headers that every answer has: its processing time, and CORS headers for browsers."""
+"""The headers that every answer has: its processing time, those that browsers and caches obey, and those of CORS."""
 
 import time
+from collections.abc import Sequence
 
-from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-EXPOSED_HEADERS = ["x-process-time", "retry-after"]
+from trackd.http.cors import Cors
+from trackd.http.paths import route_path
 
-
-def cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers that `Cors` adds to an answer, for answers that bypass it."""
-    return [
-        (b"access-control-allow-origin", origin),
-        (b"access-control-allow-credentials", b"true"),
-        (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
-    ]
-
-
-class Cors(CORSMiddleware):
-    """Allows every origin, with credentials: a source's own setting `origins` restricts the origins of its events."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(
-            app,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            allow_credentials=True,
-            expose_headers=EXPOSED_HEADERS,
-            max_age=600,
-        )
-
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Starlette's answer, with a JSON body in place of plain text."""
-        answer = super().preflight_response(request_headers)
-        text = bytes(answer.body).decode()
-        content = {} if answer.status_code == 200 else {"detail": f"{text}: see the allowed ones in the headers."}
-        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
-        return JSONResponse(content, answer.status_code, kept)
+TRACK = "/track"
+PUBLIC = frozenset({TRACK, "/healthcheck", "/ready"})
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")  # of all answers that have no other: nearly all have personal data
+ANY_PAGE = (b"cross-origin-resource-policy", b"cross-origin")  # pages that isolate themselves may still send events
+VARY = (b"vary", b"Origin")
+TRACK_HEADERS = (NO_SNIFF, NO_STORE, ANY_PAGE, VARY)
+"""Those of each answer of `/track`, for answers that bypass `CommonHeaders`."""
 
 
 class CommonHeaders:
-    """Adds `x-process-time` (seconds from the request's head to the answer's) and the CORS headers.
+    """Adds the headers to each answer. `x-process-time` are the seconds from the request's head to the answer's.
 
     Only requests with an `Origin` header pass through `Cors`. Others need `vary: Origin` alone, which is cheaper.
+    `origins` are those whose pages may use the endpoints that are not public.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, root_path: str = "", origins: Sequence[str] = ()) -> None:
         self._app = app
-        self._for_browsers = Cors(app)
+        self._root_path = root_path
+        self._for_any_page = Cors(app)
+        self._for_named_pages = Cors(app, origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        path = route_path(scope, self._root_path).removesuffix("/")
         from_browser = any(name == b"origin" for name, _ in scope["headers"])
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = [(b"x-process-time", b"%.6f" % (time.perf_counter() - began))]
+                headers = [*message.get("headers", ()), NO_SNIFF]
+                headers.append((b"x-process-time", b"%.6f" % (time.perf_counter() - began)))
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(NO_STORE)
+                if path == TRACK:
+                    headers.append(ANY_PAGE)
                 if not from_browser:
-                    added.append((b"vary", b"Origin"))
-                message["headers"] = [*message.get("headers", ()), *added]
+                    headers.append(VARY)
+                message["headers"] = headers
             await send(message)
 
-        app = self._for_browsers if from_browser else self._app
+        app = self._app
+        if from_browser:
+            app = self._for_any_page if path in PUBLIC else self._for_named_pages
         await app(scope, receive, send_with_headers)

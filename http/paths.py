@@ -19,6 +19,15 @@ def path_parameter(value: str) -> str:
     return value.replace("%2F", "/").replace("%25", "%")
 
 
+def route_path(scope: Scope, prefix: str) -> str:
+    """The path of a request without its prefix. Encoded slashes and percent signs stay encoded."""
+    path = _encoded_path(scope)
+    for before in (scope.get("root_path", ""), prefix):  # that of an outer application, and the setting
+        if before and path.startswith(f"{_encode(before)}/"):
+            path = path.removeprefix(_encode(before))
+    return path
+
+
 class RoutePaths:
     """Hands requests on with the path that the routes have, in which encoded slashes are still encoded.
 
@@ -35,10 +44,7 @@ class RoutePaths:
         await self._app(scope, receive, send)
 
     def _with_route_path(self, scope: Scope) -> Scope:
-        path = _encoded_path(scope)
-        for prefix in (scope.get("root_path", ""), self._prefix):  # that of an outer application, and the setting
-            if prefix and path.startswith(f"{_encode(prefix)}/"):
-                path = path.removeprefix(_encode(prefix))
+        path = route_path(scope, self._prefix)
         ends_with_slash = path.endswith("/") and path != "/"
         if ends_with_slash:
             path = path[:-1]

@@ -1,9 +1,16 @@
 """The transport of one answer: status line and headers are sent together with the first bytes of the body."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
+
+
+@lru_cache(maxsize=8)
+def header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Headers as they are sent. Those of most answers are the same for a second, until their Date changes."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class AnswerWriter:

@@ -9,7 +9,6 @@ the slow path, or when more bytes arrive while it waits for its answer.
 """
 
 import asyncio
-from functools import lru_cache
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -18,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from trackd.core.calls import Tracked
 from trackd.http.body import Headers
+from trackd.http.middleware import TRACK_HEADERS
+from trackd.http.server.answer_writer import header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
@@ -39,7 +40,8 @@ SLOW_PATH_HEADERS = {
     b"x-forwarded-proto",
 }
 CLOSE = (b"connection", b"close")
-HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-process-time: %.6f\r\nvary: Origin\r\n%s\r\n%s"
+FIXED = STATUS_LINE[200] + b"content-type: application/json\r\n" + header_lines(TRACK_HEADERS)
+HEAD = FIXED + b"content-length: %d\r\nx-process-time: %.6f\r\n%s\r\n%s"
 
 
 class TrackConnection(Connection):
@@ -186,15 +188,9 @@ class TrackConnection(Connection):
         cycle.on_response()
 
     def _send(self, body: bytes, seconds: float, headers: list[tuple[bytes, bytes]]) -> None:
-        self.transport.write(STATUS_LINE[200] + HEAD % (len(body), seconds, _lines(tuple(headers)), body))
+        self.transport.write(HEAD % (len(body), seconds, header_lines(tuple(headers)), body))
         if CLOSE in headers:
             self._close()
-
-
-@lru_cache(maxsize=8)
-def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Headers as they are sent. Those of most answers are the same for a second, until their Date changes."""
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 def _scope(cycle: RequestResponseCycle) -> Scope:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from trackd.http.middleware import cors_headers
+from trackd.http.cors import cors_headers
+from trackd.http.middleware import TRACK_HEADERS
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -19,7 +20,7 @@ def encode_refusal(answer: Response, request_headers: RawHeaders, seconds: float
     headers = [
         *answer.raw_headers,
         *(cors_headers(origins[-1]) if origins else ()),
-        (b"vary", b"Origin"),
+        *TRACK_HEADERS,
         (b"x-process-time", b"%.6f" % seconds),
         (b"connection", b"close"),
     ]

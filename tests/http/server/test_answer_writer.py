@@ -1,6 +1,6 @@
 """The head of an answer is sent with the first bytes of its body."""
 
-from trackd.http.server.answer_writer import AnswerWriter
+from trackd.http.server.answer_writer import AnswerWriter, header_lines
 
 
 class RecordingTransport:
@@ -39,3 +39,7 @@ def test_the_head_is_sent_before_the_connection_is_closed() -> None:
     writer.write(b"head")
     writer.close()
     assert transport.writes == [b"head", b"closed"]
+
+
+def test_headers_are_sent_as_lines() -> None:
+    assert header_lines(((b"date", b"today"), (b"connection", b"close"))) == b"date: today\r\nconnection: close\r\n"

@@ -1,0 +1,70 @@
+"""CORS: the pages that may read answers: any page those of the public endpoints, named pages those of the others.
+
+Browsers ask before each request that has a token, and send it only if the answer allows their page.
+"""
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from trackd.config.errors import SettingsError
+from trackd.core.origins import FILE, NULL, canonical_origin
+
+EXPOSED_HEADERS = ["x-process-time", "retry-after"]
+
+
+def cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers that `Cors` adds to an answer of a public endpoint, for answers that bypass it."""
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
+    ]
+
+
+def named_origins(setting: str) -> list[str]:
+    """The origins in `server.cors_origins`. Raises SettingsError for anything that is not one origin."""
+    try:
+        return [_named(text) for text in map(str.strip, setting.split(",")) if text]
+    except ValueError as error:
+        fault = str(error).rstrip(".")
+        raise SettingsError(f"The setting server.cors_origins = {setting!r} is not allowed: {fault}.") from None
+
+
+def _named(text: str) -> str:
+    if "*" in text or text.lower() in (NULL, FILE):
+        raise ValueError(f"{text!r} stands for pages of any author: name each origin, such as https://shop.example")
+    return canonical_origin(text)
+
+
+class Cors(CORSMiddleware):
+    """Allows pages of these origins; without `origins` those of any, with credentials.
+
+    A source's own setting `origins` restricts the origins of its events.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str] | None = None) -> None:
+        super().__init__(
+            app,
+            allow_origins=["*"] if origins is None else origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=origins is None,
+            expose_headers=EXPOSED_HEADERS,
+            max_age=600,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Starlette's answer, with a JSON body in place of plain text."""
+        answer = super().preflight_response(request_headers)
+        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
+        if answer.status_code == 200:
+            return JSONResponse({}, 200, kept)
+        if self.is_allowed_origin(request_headers["origin"]):
+            detail = f"{bytes(answer.body).decode()}: see the allowed ones in the headers."
+        else:
+            detail = "Pages of this origin may not use this endpoint: server.cors_origins names those that may."
+        return JSONResponse({"detail": detail}, answer.status_code, kept)
