@@ -127,6 +127,19 @@ class Limits(Group):
         le=1 << 40,
         description="Bytes of incomplete requests, of all connections together; past it 503.",
     )
+    client_calls_per_s: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="Calls of one client address, or IPv6 /64; those of 10 s at once, past it 429; 0 for no limit.",
+    )
+    client_events_per_s: int = Field(
+        10_000, ge=0, le=100_000_000, description="Events of one client address, in the same way; 0 for no limit."
+    )
+    unlimited_clients: Words = Field(
+        "127.0.0.1, ::1",
+        description="Addresses and networks of clients without these two limits, comma-separated.",
+    )
     request_timeout_s: int = Field(
         30,
         ge=1,
@@ -134,6 +147,12 @@ class Limits(Group):
         description="A request still incomplete after it is answered 408; an unread answer is given up.",
     )
     call_timeout_s: int = Field(30, ge=1, le=3600, description="A call that waits longer for the disk is answered 503.")
+
+    @field_validator("unlimited_clients")
+    @classmethod
+    def networks_of_clients(cls, value: str) -> str:
+        networks(value)
+        return value
 
 
 class Rules(Group):

@@ -163,7 +163,9 @@ class Track(Request[Tracked | Rejected], frozen=True):
     origin: str | None = None
     """The header Origin."""
     ip: str | None = None
-    """The client's address."""
+    """The client's address, as far as `privacy.ip` lets it be kept."""
+    client: str | None = None
+    """The key of the limits of the client; None if it has none. It is neither stored nor logged."""
     user_agent: str | None = None
     """The header User-Agent."""
     save_session: bool = True

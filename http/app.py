@@ -65,7 +65,7 @@ def create_app(
             finally:
                 await queries.close()
 
-    clients = Clients(settings.privacy)
+    clients = Clients(settings.privacy, settings.limits)
     errors = ErrorAnswers(clients)
     track = TrackEndpoint(
         tracker,

@@ -7,7 +7,6 @@ import functools
 import hmac
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.requests import Request
@@ -15,13 +14,12 @@ from starlette.responses import Response
 
 from trackd.core.addresses import limit_key, parse_address
 from trackd.core.documents import Token, TokenScope, secret_hash
-from trackd.core.rate_limit import Bucket, take
+from trackd.core.rate_limit import Buckets
 from trackd.http.errors import failed_too_often, lacks_scope, unauthenticated
 
 KEPT_S = 0.5  # a revoked token is accepted for at most this long
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
-MAX_ADDRESSES = 10_000
 UNKNOWN_ADDRESS = "unknown"  # of all clients without one, such as those of a Unix socket
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -51,7 +49,7 @@ class Authenticator:
         self._monotonic = monotonic
         self._cached: tuple[Token, ...] = ()
         self._cached_until = -math.inf
-        self._failures = Failures(monotonic)
+        self._failures: Buckets[str] = Buckets()
 
     def read(self, endpoint: Endpoint) -> RequireScope:
         return RequireScope(self._authorize, TokenScope.READ, endpoint)
@@ -72,7 +70,8 @@ class Authenticator:
         if token is not None:
             return token
         address = parse_address(request.client.host) if request.client else None
-        if wait := self._failures.wait(limit_key(address) if address else UNKNOWN_ADDRESS):
+        client = limit_key(address) if address else UNKNOWN_ADDRESS
+        if wait := self._failures.take(client, FAILURES_PER_S, self._monotonic(), FAILURES_BURST):
             raise failed_too_often(wait)
         raise unauthenticated("unknown token" if has_secret else "no token")
 
@@ -91,19 +90,3 @@ class Authenticator:
             if hmac.compare_digest(token.hash.encode(), shown):
                 found = token
         return found
-
-
-class Failures:
-    """Limits failures by address. Only the `MAX_ADDRESSES` addresses that failed last are kept."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-
-    def wait(self, address: str) -> float:
-        """Count a failure. Returns the seconds to wait when there were too many, otherwise 0."""
-        before = self._buckets.pop(address, Bucket())
-        self._buckets[address], wait = take(before, FAILURES_PER_S, self._monotonic(), FAILURES_BURST)
-        if len(self._buckets) > MAX_ADDRESSES:
-            self._buckets.popitem(last=False)
-        return wait

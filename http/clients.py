@@ -1,12 +1,13 @@
-"""The clients that requests come from, and what may be stored and logged of their addresses (`privacy.ip`)."""
+"""The clients that requests come from: what may be kept of their addresses, and the key of their limits."""
 
 from functools import lru_cache
 from ipaddress import ip_network
 
 from msgspec import Struct
 
-from trackd.config.settings import Privacy
-from trackd.core.addresses import Address, network_of, parse_address
+from trackd.config.networks import networks
+from trackd.config.settings import Limits, Privacy
+from trackd.core.addresses import Address, limit_key, network_of, parse_address
 
 Peer = tuple[str, int]
 """The address and port of a client, as ASGI has them. Another ASGI server may have any text there."""
@@ -19,6 +20,8 @@ class Client(Struct, frozen=True):
     """The address that events keep and rules see; None for none."""
     shown: str = ""
     """The address in log lines; empty for none."""
+    key: str | None = None
+    """The key of the limits of the client, from its whole address; None if it has no limits. Only for memory."""
 
 
 UNKNOWN = Client()
@@ -27,8 +30,9 @@ UNKNOWN = Client()
 class Clients:
     """Makes the `Client` of an address."""
 
-    def __init__(self, privacy: Privacy | None = None) -> None:
+    def __init__(self, privacy: Privacy | None = None, limits: Limits | None = None) -> None:
         self._ip = (privacy or Privacy()).ip
+        self._unlimited = networks((limits or Limits()).unlimited_clients)
         self._client = lru_cache(maxsize=4_096)(self._make)
 
     def of(self, peer: Peer | None) -> Client:
@@ -37,8 +41,11 @@ class Clients:
 
     def _make(self, address: Address) -> Client:
         network = network_of(address)
+        key: str | None = limit_key(address)
+        if any(address in unlimited for unlimited in self._unlimited):
+            key = None
         if self._ip == "full":
-            return Client(str(address), f"{address} in {network}")
+            return Client(str(address), f"{address} in {network}", key)
         if self._ip == "network":
-            return Client(str(ip_network(network).network_address), network)
-        return UNKNOWN
+            return Client(str(ip_network(network).network_address), network, key)
+        return Client(key=key)

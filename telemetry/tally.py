@@ -6,6 +6,7 @@ from trackd.core.calls import EventOutcome
 from trackd.telemetry.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+NO_SOURCE = ""
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
@@ -13,8 +14,12 @@ class Tally:
     """Plain attributes, which the actors and the HTTP side increment on the event loop's thread."""
 
     def __init__(self) -> None:
-        self.calls: defaultdict[int, int] = defaultdict(int)
-        """Calls of `/track` and requests that their connection refused, by status code."""
+        self.calls: defaultdict[tuple[str, int], int] = defaultdict(int)
+        """Calls of `/track` and requests that their connection refused, by source id (see `sources`) and status."""
+        self.limited_calls: defaultdict[str, int] = defaultdict(int)
+        """Calls that were refused because of a rate limit, by the limit."""
+        self.sources: frozenset[str] = frozenset()
+        """The ids of all sources. Others are counted under NO_SOURCE: clients must not make labels."""
         self.call_seconds = Histogram(SECONDS)
         self.events: defaultdict[tuple[str, EventOutcome], int] = defaultdict(int)
         """Events of answered calls, by source id and outcome."""
@@ -30,10 +35,15 @@ class Tally:
         self.cached_sessions = 0
         """Session owners in memory at the directory's last tick."""
 
-    def call_answered(self, status: int, seconds: float) -> None:
-        self.calls[status] += 1
+    def existing(self, source: str | None) -> str:
+        """The id of a source if it exists, otherwise NO_SOURCE."""
+        return source if source is not None and source in self.sources else NO_SOURCE
+
+    def call_answered(self, status: int, seconds: float, source: str = NO_SOURCE) -> None:
+        """`source` exists."""
+        self.calls[source, status] += 1
         self.call_seconds.observe(seconds)
 
     def request_refused(self, status: int) -> None:
         """Count a request that is no complete call, so that it has no duration of a call."""
-        self.calls[status] += 1
+        self.calls[NO_SOURCE, status] += 1

@@ -23,7 +23,7 @@ from trackd.http.openapi.answers import SCHEMAS
 from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
 from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
 from trackd.http.openapi.swagger import FILES
-from trackd.http.track.endpoint import MAX_KEY_LENGTH
+from trackd.http.track.idempotency_key import MAX_LENGTH as MAX_KEY_LENGTH
 from trackd.http.track.payload import TEXT_ID
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -32,7 +32,11 @@ REFUSALS = {
         "or the content encoding is neither gzip nor identity.",
     ),
     "Invalid": Refusal(422, "Not JSON, or values missing, unknown or of the wrong type.", answer=Faults),
-    "RateLimited": Refusal(429, "The source sends more calls than its rate limit allows.", headers=("Retry-After",)),
+    "RateLimited": Refusal(
+        429,
+        "The source, or the address of the client, sends more than its rate limit allows.",
+        headers=("Retry-After",),
+    ),
     "TooManyFailures": Refusal(
         429, "Too many requests without a valid token came from this address.", headers=("Retry-After",)
     ),

@@ -16,9 +16,13 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trackd.actors.messages import Reason
 from trackd.actors.tracker import Tracker
 from trackd.http.errors import CALL_STATUSES
 from trackd.telemetry.histogram import Histogram
+from trackd.telemetry.tally import NO_SOURCE
+
+LIMITS = {Reason.RATE_LIMITED: "source", Reason.CLIENT_CALLS: "client_calls", Reason.CLIENT_EVENTS: "client_events"}
 
 
 class Metrics:
@@ -56,11 +60,18 @@ class TrackdCollector(Collector):
         calls = CounterMetricFamily(
             "trackd_calls",
             "Answered calls of /track, and requests that were refused before they were complete.",
-            labels=["status"],
+            labels=["source", "status"],
         )
-        for status, number in sorted({**dict.fromkeys(CALL_STATUSES, 0), **tally.calls}.items()):
-            calls.add_metric([str(status)], number)
+        none = {(NO_SOURCE, status): 0 for status in CALL_STATUSES}
+        for (source, status), number in sorted({**none, **tally.calls}.items()):
+            calls.add_metric([source, str(status)], number)
         yield calls
+        limited = CounterMetricFamily(
+            "trackd_limited_calls", "Calls that were refused with 429, by the rate limit.", labels=["limit"]
+        )
+        for reason, limit in LIMITS.items():
+            limited.add_metric([limit], tally.limited_calls[reason.value])
+        yield limited
         yield _histogram(
             "trackd_call_duration_seconds", "Seconds from a call's head to its answer.", tally.call_seconds
         )

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trackd.config.networks import ANY, networks
 from trackd.core.addresses import Address, parse_address
 
-MAX_HOPS = 64  # of a request; those before them are not looked at
+MAX_HOPS = 64  # of a request: parts before them are not read
 SCHEMES = {b"http": "http", b"https": "https"}
 
 
@@ -49,7 +49,7 @@ class ProxyHeaders:
         """
         addresses = [parse_address(hop) for hop in hops if hop.strip()]
         if self._trusts_any:
-            return next(filter(None, addresses), None)
+            return next((address for address in addresses if address is not None), None)
         client = None
         for address in reversed(addresses):
             if address is None:

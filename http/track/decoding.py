@@ -25,11 +25,12 @@ def decode(
     idempotency_key: str | None = None,
     origin: str | None = None,
     ip: str | None = None,
+    client: str | None = None,
     user_agent: str | None = None,
     sent: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Track:
-    """The call of a payload. `received`: when it arrived; `ip`: the client's address; `sent`: its x-timestamp."""
+    """The call of a payload. `received`: when it arrived; `ip`, `client`: see `Track`; `sent`: its x-timestamp."""
     event_payloads: Sequence[EventPayload | FastEvent] = payload.events
     session_id = payload.session.id or _session_id(payload, idempotency_key)
     defaults = event_options(payload.options, PLAIN)
@@ -41,8 +42,7 @@ def decode(
         if event.options:
             options = event_options(event.options, defaults)
             profile_requested = profile_requested or requests_profile(event.options)
-        save_session = save_session or options.save_session
-        debug = debug or options.debugger
+        save_session, debug = save_session or options.save_session, debug or options.debugger
         own_id = event.id
         if own_id is None and idempotency_key is not None:
             own_id = _derived_id(payload.source.id, session_id, idempotency_key, position)
@@ -59,6 +59,7 @@ def decode(
         properties=payload.properties,
         origin=origin,
         ip=ip,
+        client=client,
         user_agent=user_agent and user_agent[:MAX_USER_AGENT],
         save_session=save_session,
         profile_requested=profile_requested,

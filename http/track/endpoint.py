@@ -29,6 +29,7 @@ from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
+from trackd.telemetry.tally import NO_SOURCE
 
 PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
 
@@ -74,31 +75,32 @@ class TrackEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        fault = None
+        source, fault = NO_SOURCE, None
         try:
-            body = await self._answer(scope, receive)
+            body, source = await self._answer(scope, receive)
         except ClientDisconnect:
             return
         except HttpError as error:
-            refusal = self._errors.answer(error, scope.get("client"))
+            refusal, source = self._errors.answer(error, scope.get("client")), self.tally.existing(error.source)
         except asyncio.CancelledError:  # at a stop, when the commit takes longer than `stop_timeout_s`
             refusal = self._errors.answer(stopping(), scope.get("client"))
         except Exception as error:
             refusal, fault = self._errors.fault(), error
         else:
-            self.tally.call_answered(200, time.perf_counter() - began)
+            self.tally.call_answered(200, time.perf_counter() - began, source)
             await _send(send, body)
             return
-        self.tally.call_answered(refusal.status_code, time.perf_counter() - began)
+        self.tally.call_answered(refusal.status_code, time.perf_counter() - began, source)
         await refusal(scope, receive, send)
         if fault is not None:
             raise fault  # the client has its answer: the ASGI server logs the traceback
 
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
+        """The body of a 200, and the id of its source."""
         pending: PendingCall = scope.get(PENDING_CALL) or await self._receive(scope, receive)
         match await pending.answer:
             case Tracked() as tracked:
-                return answer_body(tracked)
+                return answer_body(tracked), pending.call.source_id
             case Refused() as refusal:
                 raise refused(refusal, pending.call)
             case Rejected() as rejection:
@@ -122,7 +124,7 @@ class TrackEndpoint:
     def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
         """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""
         body, seconds = answer_body(answer), time.perf_counter() - pending.began
-        self.tally.call_answered(200, seconds)
+        self.tally.call_answered(200, seconds, pending.call.source_id)
         return body, seconds
 
     def _decode(self, client: Client, headers: Headers, body: bytes) -> Track:
@@ -136,6 +138,7 @@ class TrackEndpoint:
             idempotency_key=key,
             origin=origin.decode(errors="replace") if origin is not None else None,
             ip=client.ip,
+            client=client.key,
             user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
             sent=sent.decode("latin-1") if sent is not None else None,
             notes=notes,

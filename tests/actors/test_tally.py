@@ -196,9 +196,9 @@ async def test_the_queue_has_the_waiting_calls_and_the_limits() -> None:
 def test_a_call_counts_by_its_status_and_its_time(status: int, seconds: float) -> None:
     tally = Tracker(MemoryStore()).tally
 
-    tally.call_answered(status, seconds)
+    tally.call_answered(status, seconds, "shop")
 
-    assert tally.calls == {status: 1}
+    assert tally.calls == {("shop", status): 1}
     assert tally.call_seconds.total == seconds
 
 

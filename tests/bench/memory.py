@@ -52,7 +52,7 @@ def _memory(plan: Plan, build: Build, db: Path, progress: Progress) -> Result:
                 _wait(server, running, calls)
                 progress(f"{calls:,} calls")
                 samples.append(_sample(server, f"after {calls:,} calls, {_active(server):,.0f} profiles active"))
-            errors = _metric(server, "trackd_calls_total", '{status="200"}', others=True)
+            errors = _metric(server, "trackd_calls_total", 'status="200"', others=True)
     targets = [
         Target(f"with {ACTIVE_PROFILES:,} active profiles", samples[0].value, 120.0, "MB", most=True),
         Target(f"after {plan.memory_calls:,} calls more", samples[-1].value, 120.0, "MB", most=True),
@@ -76,7 +76,7 @@ def _sample(server: Trackd, when: str) -> Measure:
 
 
 def _wait(server: Trackd, running: Running, calls: int) -> None:
-    while _metric(server, "trackd_calls_total", '{status="200"}') < calls:
+    while _metric(server, "trackd_calls_total", 'status="200"') < calls:
         if not running.runs:
             running.result()
             raise BenchError("wrk ended too early.")
@@ -88,11 +88,11 @@ def _active(server: Trackd) -> float:
 
 
 def _metric(server: Trackd, name: str, labels: str, *, others: bool = False) -> float:
-    """The number of this metric with these labels; with `others` the sum of those with other ones."""
+    """The sum of the numbers of this metric that have these labels; with `others` of those that do not."""
     request = urllib.request.Request(
         f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.process.token}"}
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         text = answer.read().decode()
     numbers = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", text, re.MULTILINE)
-    return sum(float(number) for other, number in numbers if (other != labels) == others)
+    return sum(float(number) for other, number in numbers if (labels not in other) == others)

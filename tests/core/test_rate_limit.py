@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackd.core.rate_limit import Bucket, take
+from trackd.core.rate_limit import MAX_KEYS, Bucket, Buckets, most_taken, take
 
 rates = st.floats(0.01, 1000)
 moments = st.lists(st.floats(0, 3), max_size=60).map(lambda gaps: list(itertools.accumulate(gaps, initial=100.0)))
@@ -87,3 +87,30 @@ def test_a_burst_may_be_larger_than_the_calls_of_one_second() -> None:
 
     assert waits == [0.0] * 10 + [pytest.approx(1.0)] * 2
     assert take(bucket, 1.0, 101.0, burst=10)[1] == 0
+
+
+def test_each_key_has_a_bucket() -> None:
+    buckets: Buckets[str] = Buckets()
+
+    waits = [(buckets.take("a", 1.0, 100.0, 2), buckets.take("b", 1.0, 100.0, 2)) for _ in range(3)]
+
+    assert waits == [(0, 0), (0, 0), (pytest.approx(1.0), pytest.approx(1.0))]
+
+
+def test_a_used_up_bucket_outlives_any_number_of_others_and_the_number_of_keys_is_bounded() -> None:
+    buckets: Buckets[int] = Buckets()
+    assert [buckets.take(-1, 1.0, 100.0, 10) for _ in range(11)][-1] > 0
+
+    for key in range(10 * MAX_KEYS):
+        buckets.take(key, 1.0, 100.0, 10)
+
+    assert len(buckets) <= MAX_KEYS
+    assert buckets.take(-1, 1.0, 100.0, 10) == pytest.approx(1.0)
+
+
+def test_full_buckets_are_evicted_first() -> None:
+    buckets = {"full": Bucket(99.0), "little": Bucket(101.0), "much": Bucket(110.0), "more": Bucket(120.0)}
+
+    assert most_taken(buckets, 100.0).keys() == {"much", "more"}
+    assert most_taken(buckets, 115.0).keys() == {"more"}
+    assert most_taken({"one": Bucket(120.0)}, 100.0) == {}

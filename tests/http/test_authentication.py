@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from tests.support.payloads import bearer
 from tests.support.serving import ADMIN_SECRET
 from trackd.core.documents import Token, secret_hash
-from trackd.http.authentication import KEPT_S, MAX_ADDRESSES, Authenticator, Failures
+from trackd.http.authentication import KEPT_S, Authenticator
 from trackd.http.errors import HttpError
 
 OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
@@ -161,17 +161,12 @@ async def test_a_valid_token_without_the_scope_does_not_count_as_a_failure(guard
     assert await guarded.status("Bearer wrong") == 401
 
 
-def test_only_the_addresses_that_failed_last_are_kept() -> None:
-    failures = Failures(lambda: 1000.0)
-    for _ in range(11):
-        failures.wait("first")
-    for number in range(MAX_ADDRESSES - 1):
-        failures.wait(f"address {number}")
-    assert failures.wait("first") > 0
-    for number in range(3 * MAX_ADDRESSES):
-        failures.wait(f"another {number}")
-    assert len(failures._buckets) == MAX_ADDRESSES
-    assert failures.wait("first") == 0
+async def test_ten_thousand_other_addresses_do_not_reset_an_address_that_failed_too_often(guarded: Guarded) -> None:
+    assert 429 in [await guarded.status("Bearer wrong") for _ in range(11)]
+    for number in range(10_001):
+        address = f"10.1.{number >> 8}.{number & 255}" if number % 2 else f"2001:db8:{number:x}::1"
+        assert await guarded.status("Bearer wrong", address=address) == 401
+    assert await guarded.status("Bearer wrong") == 429
 
 
 @pytest.mark.parametrize("addresses", [["2001:db8::1", "2001:db8::2"], ["203.0.113.7", "::ffff:203.0.113.7"]])

@@ -10,6 +10,7 @@ from tests.http.error_requests import JSON, SOURCES, ask, refusal
 from tests.support.payloads import payload
 from tests.support.raw_http import connected
 from tests.support.serving import serving
+from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_origins
 from trackd.storage.memory import MemoryStore
@@ -138,6 +139,34 @@ async def test_422_for_a_number_that_json_cannot_hold_names_its_place() -> None:
 async def test_429_over_the_rate_limit_of_a_source() -> None:
     call = {"json": payload("s", source="slow")}
     assert "rate limit" in await refusal(429, call, call)
+
+
+@pytest.mark.parametrize(("calls", "events", "which"), [(1, 0, "more calls"), (0, 1, "more events")])
+async def test_429_over_the_limit_of_a_client_names_it_and_other_clients_pass(
+    calls: int, events: int, which: str
+) -> None:
+    settings = Settings(limits=Limits(client_calls_per_s=calls, client_events_per_s=events))
+    addresses = [*["2001:db8::1", "2001:db8::2"] * 8, "2001:db8:0:1::1"]
+    requests = [{"json": payload("s", "t"), "headers": {"x-forwarded-for": address}} for address in addresses]
+    *flood, other = await ask(*requests, settings=settings)
+    assert [answer.status_code for answer in flood[:10]] == [200] * 10
+    assert (flood[-1].status_code, flood[-1].headers["retry-after"]) == (429, "1")
+    assert which in flood[-1].json()["detail"]
+    assert other.status_code == 200
+
+
+async def test_one_visitor_does_not_shut_out_the_others_of_a_source_by_default() -> None:
+    addresses = ["203.0.113.1"] * 3 + ["203.0.113.2"]
+    calls = [{"json": payload("s", source="slow"), "headers": {"x-forwarded-for": each}} for each in addresses]
+    assert [answer.status_code for answer in await ask(*calls)] == [200, 429, 429, 200]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-forwarded-for": "127.0.0.1"}, {"x-forwarded-for": "203.0.113.9"}])
+async def test_an_office_behind_one_address_and_programs_on_this_machine_are_not_limited_by_default(
+    headers: dict[str, str],
+) -> None:
+    requests = [{"json": payload(f"s-{n}", *["t"] * 20), "headers": headers} for n in range(50)]
+    assert {answer.status_code for answer in await ask(*requests)} == {200}
 
 
 @pytest.mark.parametrize(

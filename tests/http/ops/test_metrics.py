@@ -14,7 +14,7 @@ from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually, wait_until
 from tests.support.process import Process
 from tests.support.serving import serving
-from trackd.config.settings import Limits
+from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
 from trackd.http.errors import CALL_STATUSES
@@ -78,7 +78,13 @@ async def test_a_page_after_a_few_calls_has_the_numbers_of_them() -> None:
         ]
         assert await statuses(client, *calls) == [200, 200, 200, 200, 401, 401, 422, 415]
         page = await scrape(client)
-        assert page.nonzero("trackd_calls_total") == {("200",): 4, ("401",): 2, ("415",): 1, ("422",): 1}
+        assert page.nonzero("trackd_calls_total") == {
+            (SOURCE_ID, "200"): 4,
+            ("off", "401"): 1,
+            ("", "401"): 1,
+            ("", "415"): 1,
+            ("", "422"): 1,
+        }
         assert page.by_labels("trackd_events_total") == {
             ("stored", SOURCE_ID): 3,
             ("duplicate", SOURCE_ID): 1,
@@ -112,7 +118,7 @@ async def test_concurrent_calls_are_all_counted_and_buckets_are_cumulative() -> 
         calls = [client.post("/track", json=payload(f"s-{n % 7}", "page-view")) for n in range(50)]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
         page = await scrape(client)
-        assert page.nonzero("trackd_calls_total") == {("200",): 50}
+        assert page.nonzero("trackd_calls_total") == {(SOURCE_ID, "200"): 50}
         assert page["trackd_batch_calls_sum"] == page["trackd_call_duration_seconds_count"] == 50
         for name in ("trackd_call_duration_seconds", "trackd_batch_calls", "trackd_commit_duration_seconds"):
             numbers = list(page.by_labels(f"{name}_bucket").values())
@@ -128,7 +134,7 @@ async def test_a_full_disk_is_counted_as_failed_commits_and_503() -> None:
         page = await scrape(client)
         store.fail.clear()
         assert page["trackd_commit_failures_total"] > 0
-        assert page.nonzero("trackd_calls_total") == {("503",): 1}
+        assert page.nonzero("trackd_calls_total") == {(SOURCE_ID, "503"): 1}
         assert page.by_labels("trackd_events_total") == {}
         assert page["trackd_ready"] == 0
 
@@ -142,7 +148,7 @@ async def test_an_actor_that_raises_is_counted_as_a_fault_and_500() -> None:
         assert await statuses(client, {"json": payload("s", "page-view")}) == [500]
         page = await scrape(client)
         assert page.nonzero("trackd_actor_faults_total") == {("ProfileDirectory",): 1}
-        assert page.nonzero("trackd_calls_total") == {("500",): 1}
+        assert page.nonzero("trackd_calls_total") == {(SOURCE_ID, "500"): 1}
 
 
 async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
@@ -160,10 +166,41 @@ async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
         assert page["trackd_call_duration_seconds_count"] == 0
 
 
+async def test_limited_calls_are_counted_by_their_limit_and_with_their_source() -> None:
+    store = MemoryStore([Source(SOURCE_ID, "test"), Source("slow", "slow", rate_limit=0.001)])
+    flood = [payload("s") for _ in range(30)]
+
+    async with serving(
+        store, Settings(limits=Limits(client_calls_per_s=1, client_events_per_s=1)), admin=True
+    ) as client:
+
+        async def answers(address: str, *calls: dict[str, Any]) -> list[int]:
+            return await statuses(client, *({"json": call, "headers": {"x-forwarded-for": address}} for call in calls))
+
+        limited = (await answers("203.0.113.1", *flood)).count(429)
+        assert limited > 0
+        assert await answers("203.0.113.2", payload("s", *["t"] * 20), payload("s", "t")) == [200, 429]
+        assert await answers("203.0.113.3", *[payload("s", source="slow")] * 3) == [200, 429, 429]
+        assert await answers("203.0.113.4", payload("s", source="nobody")) == [401]
+        page = await scrape(client)
+        assert page.by_labels("trackd_limited_calls_total") == {
+            ("client_calls",): limited,
+            ("client_events",): 1,
+            ("source",): 2,
+        }
+        assert page.nonzero("trackd_calls_total") == {
+            (SOURCE_ID, "200"): 31 - limited,
+            (SOURCE_ID, "429"): limited + 1,
+            ("slow", "200"): 1,
+            ("slow", "429"): 2,
+            ("", "401"): 1,
+        }
+
+
 async def test_every_status_of_track_has_a_sample_from_the_start() -> None:
     async with serving(memory(), admin=True) as client:
         calls = (await scrape(client)).by_labels("trackd_calls_total")
-        assert calls == {(str(status),): 0 for status in CALL_STATUSES}
+        assert calls == {("", str(status)): 0 for status in CALL_STATUSES}
 
 
 async def test_a_source_with_an_odd_name_is_a_label_that_can_be_read() -> None:

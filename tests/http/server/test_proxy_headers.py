@@ -123,7 +123,7 @@ async def test_a_forwarded_text_that_is_no_address_reaches_no_event(
     server: tuple[FaultyStore, RawConnection], hostile: str, encode: Any
 ) -> None:
     store, connection = server
-    sent = encode(call("s", *["page-view"] * 5), f"X-Forwarded-For: {hostile}", f"X-Real-IP: {hostile}")
+    sent = encode(call("s", *["page-view"] * 5), f"X-Forwarded-For: {hostile}", f"X-Real-IP: {hostile[:100]}")
     for _ in range(2):
         assert (await connection.ask(sent)).status == 200
     assert {event.ip for event in store.events} == {PEER}

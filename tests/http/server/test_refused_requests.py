@@ -54,10 +54,10 @@ async def refusal(url: str, sent: bytes) -> tuple[int, dict[str, str]]:
     return status, dict(line.split(": ", 1) for line in head.splitlines()[1:])
 
 
-async def counted(client: httpx.AsyncClient) -> dict[str, int]:
+async def counted(client: httpx.AsyncClient) -> Counter[str]:
     page = (await client.get("/metrics")).text
-    found = re.findall(r'^trackd_calls_total\{status="(\d+)"\} (\d+)', page, re.MULTILINE)
-    return {status: int(number) for status, number in found if int(number)}
+    found = re.findall(r'^trackd_calls_total\{source=".*",status="(\d+)"\} (\d+)', page, re.MULTILINE)
+    return +sum((Counter({status: int(number)}) for status, number in found), Counter[str]())
 
 
 async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() -> None:
