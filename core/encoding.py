@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
@@ -28,10 +29,9 @@ def json_text(value: Any) -> str:
     """Compact JSON. Raises ValueError for NaN, an infinite number and a lone surrogate, which JSON cannot hold."""
     from pydantic_core import to_json  # large, and the writer process needs only `reencode`
 
-    text = to_json(value, inf_nan_mode="constants").decode()
-    if "NaN" in text or "Infinity" in text:  # as a number, or only in a string?
-        json.loads(text, parse_constant=refuse_constant)
-    return text
+    text = to_json(value, inf_nan_mode="constants")
+    refuse_constants(text, refuse_constant)
+    return text.decode()
 
 
 def reencode(value: Any) -> str:
@@ -52,6 +52,18 @@ def json_object(text: str | Raw) -> dict[str, Any]:
 def size_of(raw: Raw) -> int:
     """The length of the JSON text in bytes."""
     return memoryview(raw).nbytes
+
+
+def refuse_constants(text: bytes, refuse: Callable[[str], NoReturn]) -> None:
+    """Call `refuse` if JSON has NaN or an infinite number. Raises ValueError for text that is not JSON."""
+    if b"NaN" not in text and b"Infinity" not in text:
+        return
+    from pydantic_core import from_json
+
+    try:  # the words may be in strings only: this parser is fast
+        from_json(text, allow_inf_nan=False)
+    except ValueError:
+        json.loads(text, parse_constant=refuse)
 
 
 def refuse_constant(constant: str) -> NoReturn:

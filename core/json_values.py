@@ -9,6 +9,7 @@ from typing import Any
 # Wide enough that the sum of any two floats is exact before it is rounded once.
 _EXACT = Context(prec=800, Emax=MAX_EMAX, Emin=MIN_EMIN)
 SHORT = 10**18
+BEYOND_DECIMALS = 10**310  # with any decimal added it is one that a float cannot hold
 TOO_LARGE = 10**4_300  # Python neither reads nor writes integers of more digits
 
 
@@ -57,6 +58,8 @@ def exact_sum(one: float, other: float) -> int | float:
     if isinstance(one, int) and isinstance(other, int):
         total: int | float = one + other
         fits = abs(total) < TOO_LARGE
+    elif max(abs(one), abs(other)) > BEYOND_DECIMALS:  # before it is written digit by digit
+        raise OverflowError("the result is too large")
     else:
         total = float(_EXACT.add(_EXACT.create_decimal(repr(one)), _EXACT.create_decimal(repr(other))))
         fits = math.isfinite(total)

@@ -1,6 +1,6 @@
 """The payload of /track as clients send it (contract 2.1). Unknown fields are ignored; an id may be a number."""
 
-import json
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Annotated, Any, NoReturn
@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from trackd.core.documents import JsonObject
-from trackd.core.encoding import json_text
+from trackd.core.encoding import json_text, refuse_constants
 from trackd.http.errors import HttpError, invalid, too_large
 from trackd.http.json_text import readable_json
 from trackd.http.track.blocked_ids import NO_BLOCKED_IDS, BlockedIds, blocked_note
@@ -157,8 +157,7 @@ class PayloadParser:
     def parse_general(self, body: bytes) -> TrackerPayload:
         """Parse any payload with pydantic. Raises HttpError as `parse` does."""
         text = readable_json(body)
-        if b"NaN" in text or b"Infinity" in text:
-            _refuse_constants(text)
+        _refuse_constants(text)
         try:
             payload = self._model.model_validate_json(text, context=self._blocked_ids)
         except ValidationError as error:
@@ -198,10 +197,8 @@ def _refuse_constants(body: bytes) -> None:
     def refuse(constant: str) -> NoReturn:
         raise invalid([fault_at((), f"Invalid JSON: {constant} is not a JSON value", "json_invalid")])
 
-    try:
-        json.loads(body, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        return
+    with contextlib.suppress(ValueError, RecursionError):  # the model reports text that is not JSON
+        refuse_constants(body, refuse)
 
 
 def _refuse_large_numbers(payload: TrackerPayload) -> None:

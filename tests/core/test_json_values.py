@@ -106,6 +106,16 @@ def test_numbers_far_apart_add_up_without_a_fault() -> None:
     assert exact_sum(1e308, 5e-324) == 1e308
 
 
+@pytest.mark.parametrize(("one", "other"), [(10**4_000, 0.5), (-0.5, -(10**311)), (2 * 10**310, -1.7e308)])
+def test_a_decimal_and_an_integer_beyond_all_decimals_have_no_sum(one: float, other: float) -> None:
+    with pytest.raises(OverflowError, match="too large"):
+        exact_sum(one, other)
+
+
+def test_a_decimal_and_an_integer_just_beyond_the_decimals_may_have_a_sum() -> None:
+    assert exact_sum(2 * 10**308, -1e308) == 1e308
+
+
 @given(st.integers(0, 4_299), st.integers(-2, 2), st.sampled_from([1, -1]))
 def test_the_size_of_an_integer_is_the_length_of_its_text(power: int, more: int, sign: int) -> None:
     value = sign * (10**power + more)
