@@ -4,7 +4,7 @@ A cursor is the number of the first event, or the rowid of the first session or 
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from trackd.storage.sqlite.row_documents import (
     event_document,
     session_document,
 )
-from trackd.storage.sqlite.searching import MAX_EXAMINED, first_number, search, search_events
+from trackd.storage.sqlite.searching import MAX_EXAMINED, Row, bounded, first_number, search, search_events
 from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
@@ -141,7 +141,7 @@ class SqliteListings:
                 return None
             own_id, last_event = profile
             start = last_event if request.cursor is None else request.cursor
-            rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": request.limit}).fetchall()
+            rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": request.limit})
             return _page(rows, event_document, request.limit)
 
     def profile_sessions(self, profile_id: str, request: PageRequest) -> Page | None:
@@ -150,7 +150,7 @@ class SqliteListings:
             if profile is None:
                 return None
             parameters = {"profile": profile[0], "start": first_number(request), "limit": request.limit}
-            return _page(db.execute(PROFILE_SESSIONS, parameters).fetchall(), session_document, request.limit)
+            return _page(db.execute(PROFILE_SESSIONS, parameters), session_document, request.limit)
 
     def session_events(self, session_id: str, request: PageRequest) -> Page | None:
         """See `Listings`. The profile's chain of events is followed down to the first event older than the session."""
@@ -161,8 +161,11 @@ class SqliteListings:
             profile_id, last_event, inserted = session
             start = last_event if request.cursor is None else request.cursor
             parameters = {"profile": profile_id, "start": start, "session": session_id}
-            rows = db.execute(SESSION_EVENTS, {**parameters, "limit": request.limit, "depth": MAX_EXAMINED}).fetchall()
+            found = db.execute(SESSION_EVENTS, {**parameters, "limit": request.limit, "depth": MAX_EXAMINED})
+            rows, following = bounded(found)
         of_session = [row for row in rows if row[SESSION_ID] == session_id]
+        if following is not None:
+            return Page(encoded([event_document(row) for row in of_session[: request.limit]]), following[-1])
         *_, examined, last_examined = rows[-1] if rows else (0, None)
         if examined <= MAX_EXAMINED or len(of_session) > request.limit:
             return _page(of_session, event_document, request.limit)
@@ -207,7 +210,9 @@ class SqliteListings:
             return number
 
 
-def _page(rows: Sequence[Any], document: Callable[[Sequence[Any]], Document], limit: int) -> Page:
+def _page(found: Iterable[Row], document: Callable[[Row], Document], limit: int) -> Page:
     """A page of rows that end with their number; a row past the limit is where the next page begins."""
-    next_cursor = rows[limit][-1] if len(rows) > limit else None
+    rows, following = bounded(found)
+    following = rows[limit] if len(rows) > limit else following
+    next_cursor = None if following is None else following[-1]
     return Page(encoded([document(row) for row in rows[:limit]]), next_cursor)

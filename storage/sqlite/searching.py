@@ -1,7 +1,7 @@
 """Searches in the tables of an SQLite file, a page at a time: a page examines a bounded number of rows."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.row_documents import EVENT_COLUMNS
 
 MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
+MAX_PAGE_BYTES = 8_388_608  # of the documents of one page, which may have one more
 MAX_LATE = 100_000  # entries of the index for one page, which are read ten times as fast as rows
 MAX_SKIPPED = 1_000_000  # entries of the index, for a page without rows
 # Numbers follow the times of arrival, except for calls that were sent to their actor once more after a stale commit.
@@ -53,7 +54,8 @@ WITH RECURSIVE between_numbers (low, high) AS (
 )
 SELECT max(low) FROM between_numbers
 """
-Found = tuple[Sequence[Any], int | None]
+Row = Sequence[Any]
+Found = tuple[Sequence[Row], int | None]
 """The matching rows, which end with their number, and the cursor of the next page."""
 
 
@@ -68,14 +70,29 @@ def search(
     """Run a search for one page. `numbers` are the first number to examine, and the one before the last."""
     start, lowest = numbers
     floor = max(start - (most_examined or MAX_EXAMINED), lowest)
-    rows = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit}).fetchall()
-    return rows, _next(rows, floor, lowest, limit)
+    found = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit})
+    return _found(found, floor, lowest, limit)
 
 
-def _next(rows: Sequence[Any], floor: int, lowest: int, limit: int) -> int | None:
-    """The cursor after a page whose search ended at `floor`."""
+def bounded(found: Iterable[Row]) -> tuple[list[Row], Row | None]:
+    """As many rows as a page of `MAX_PAGE_BYTES` has, and the row that follows, if any."""
+    rows: list[Row] = []
+    size = 0
+    for row in found:
+        if size >= MAX_PAGE_BYTES:
+            return rows, row
+        rows.append(row)
+        size += sum([len(value) for value in row if isinstance(value, str)])
+    return rows, None
+
+
+def _found(found: Iterable[Row], floor: int, lowest: int, limit: int) -> Found:
+    """One page of the rows of a search that ended at `floor`."""
+    rows, following = bounded(found)
+    if following is not None:
+        return rows, following[-1]
     below: int = rows[-1][-1] - 1 if len(rows) == limit else floor
-    return below if below > lowest else None
+    return rows, below if below > lowest else None
 
 
 def first_number(request: PageRequest) -> int:
@@ -119,8 +136,7 @@ def _search_with_index(db: Any, filters: Mapping[str, Any], numbers: tuple[int, 
         "start": punctual_start,
         "floor": max(floor, punctual_floor),
     }
-    rows = db.execute(SEARCH_NUMBERS, {**filters, **candidates, "limit": limit}).fetchall()
-    return rows, _next(rows, floor, lowest, limit)
+    return _found(db.execute(SEARCH_NUMBERS, {**filters, **candidates, "limit": limit}), floor, lowest, limit)
 
 
 def _skip(db: Any, filters: Mapping[str, Any], start: int, floor: int, lowest: int) -> int | None:
