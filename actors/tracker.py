@@ -40,7 +40,7 @@ class _Pending(Struct):
     request: Request[Any]
     future: asyncio.Future[Any]
     size: int
-    """The size of the request's body, in bytes."""
+    """The size of the request's head and body, in bytes."""
     deadline: float
     """In seconds of the event loop's clock."""
 
@@ -50,7 +50,7 @@ class Queue(Struct, frozen=True):
 
     calls: int
     size: int
-    """The sum of the sizes of the bodies, in bytes."""
+    """The sum of the sizes of the heads and bodies, in bytes."""
     max_calls: int
     max_size: int
 
@@ -154,7 +154,7 @@ class Tracker:
     def ask(self, request: Request[A], size: int = 0) -> asyncio.Future[A | Aborted]:
         """Send a request to the actors. The future always gets an answer, never an exception.
 
-        `size` is that of the request's body in bytes; it counts towards `max_queued_bytes`.
+        `size` is that of the request in bytes; it counts towards `max_queued_bytes`.
         """
         refusal = self._refusal(request, size)
         if refusal is not None or self._wiring is None:

@@ -48,6 +48,9 @@ class Server(Group):
         "",
         description="Origins whose pages may use the endpoints that need a token, comma-separated.",
     )
+    max_connections: int = Field(
+        0, ge=0, le=10_000_000, description="Most open connections; 0: what the limit of open files allows, less 64."
+    )
     root_path: str = Field(
         "",
         description="Path prefix that a proxy does not strip, such as /trackd; requests without it are answered too.",
@@ -119,13 +122,14 @@ class Limits(Group):
     )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(
-        67_108_864, ge=1024, le=1 << 40, description="Bytes of the bodies of these calls; past it 503."
+        67_108_864, ge=1024, le=1 << 40, description="Bytes of the heads and bodies of these calls; past it 503."
     )
     max_arriving_bytes: int = Field(
         67_108_864,
         ge=1024,
         le=1 << 40,
-        description="Bytes of incomplete requests, of all connections together; past it 503.",
+        description="Bytes of incomplete or waiting requests and unread answers, the first 16 KiB of each connection "
+        "aside; past it the connection with most is refused.",
     )
     client_calls_per_s: int = Field(
         500,

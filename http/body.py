@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from starlette.requests import ClientDisconnect
@@ -22,17 +22,27 @@ NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
+def head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """About so many bytes has the head of a request with these headers."""
+    return sum([len(name) + len(value) for name, value in headers])
+
+
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
     """The complete body, decoded.
 
     Raises HttpError when it is over `max_bytes` or badly encoded, ClientDisconnect when the client leaves before its
     end.
     """
+    return (await receive_body(headers, receive, max_bytes)).decoded()
+
+
+async def receive_body(headers: Headers, receive: Receive, max_bytes: int) -> "Body":
+    """The same, not decoded yet."""
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding in (b"", b"identity"):
-        body: _Body = _Body(max_bytes)
+        body = Body(max_bytes)
     elif encoding in (b"gzip", b"x-gzip"):
-        body = _GzipBody(max_bytes)
+        body = GzipBody(max_bytes)
     else:
         name = encoding.decode("latin-1")
         raise unsupported(f"The content encoding `{name}` is not supported: send gzip or identity.")
@@ -43,32 +53,35 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
             raise ClientDisconnect
         more = message.get("more_body", False)
         body.add(message.get("body", b""))
-    return body.decoded()
+    return body
 
 
-class _Body:
+class Body:
     """The chunks of a body, at most `max_encoded_bytes` of them and `max_bytes` once decoded."""
 
     def __init__(self, max_bytes: int, max_encoded_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
         self._max_encoded_bytes = max_bytes if max_encoded_bytes is None else max_encoded_bytes
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._encoded = bytearray()  # a list of chunks of a few bytes would take many times as much
 
     def add(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size > self._max_encoded_bytes:
+        if len(self._encoded) + len(chunk) > self._max_encoded_bytes:
             raise self._too_large()
-        self._parts.append(chunk)
+        self._encoded += chunk
+
+    def is_over(self, size: int) -> bool:
+        """Whether the body has more bytes than that. Those of a compressed one are unknown before it is decoded."""
+        return len(self._encoded) > size
 
     def decoded(self) -> bytes:
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        """Raises HttpError."""
+        return bytes(self._encoded)
 
     def _too_large(self) -> HttpError:
         return too_large("body", f"{self._max_bytes} bytes")
 
 
-class _GzipBody(_Body):
+class GzipBody(Body):
     """A gzip body, decoded up to one byte over the limit: a bomb takes no more memory than that.
 
     It has members, one after the other, and perhaps zeros after them. It is decoded when it is complete: the inbound
@@ -77,6 +90,9 @@ class _GzipBody(_Body):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, max_bytes + GZIP_OVERHEAD)
+
+    def is_over(self, size: int) -> bool:
+        return True
 
     def decoded(self) -> bytes:
         self._packed = memoryview(super().decoded())

@@ -169,6 +169,11 @@ def too_slow(timeout_s: int) -> HttpError:
     return HttpError(408, "too slow", detail)
 
 
+def stalled_body(min_bytes_per_s: int, window_s: int) -> HttpError:
+    detail = f"The body arrived with less than {min_bytes_per_s} bytes a second for {window_s} s: send it again."
+    return HttpError(408, "too slow", detail)
+
+
 def head_too_large(max_bytes: int) -> HttpError:
     return HttpError(431, "head too large", f"The head of the request is over the limit of {max_bytes} bytes.")
 
@@ -178,9 +183,18 @@ def inbound_budget_exceeded() -> HttpError:
     return HttpError(503, "inbound budget exceeded", detail, retry_after_s=1)
 
 
-def too_many_pipelined(limit: int) -> HttpError:
-    detail = f"More than {limit} requests wait on this connection for the answers before theirs: send the others again."
-    return HttpError(503, "too many pipelined", detail, retry_after_s=1)
+def too_many_headers(limit: int) -> HttpError:
+    return HttpError(431, "too many headers", f"The head of the request has more than {limit} headers.")
+
+
+def too_many_large_calls() -> HttpError:
+    detail = "Too many large calls wait for their turn: send this call again later."
+    return HttpError(503, "too many large calls", detail, retry_after_s=1)
+
+
+def too_many_connections() -> HttpError:
+    detail = "The server has as many connections as it allows: send this request again later."
+    return HttpError(503, "too many connections", detail, retry_after_s=1)
 
 
 def not_found() -> Response:

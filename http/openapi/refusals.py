@@ -24,7 +24,7 @@ REFUSALS = {
     "SegmentUnknown": Refusal(404, "There is no such segment; `detail` names those that exist."),
     "PathUnknown": Refusal(404, "The path does not exist."),
     "Conflict": Refusal(409, "A source with that id exists already."),
-    "TooSlow": Refusal(408, "The request was still incomplete after `limits.request_timeout_s`."),
+    "TooSlow": Refusal(408, "The request was incomplete after `limits.request_timeout_s`, or arrived too slowly."),
     "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
     "Unsupported": Refusal(
         415,
@@ -40,7 +40,7 @@ REFUSALS = {
     "TooManyFailures": Refusal(
         429, "Too many requests without a valid token came from this address.", headers=("Retry-After",)
     ),
-    "HeadTooLarge": Refusal(431, "The head of the request is over 64 KiB."),
+    "HeadTooLarge": Refusal(431, "The head of the request is over 64 KiB, or has more than 256 headers."),
     "Fault": Refusal(500, "A fault of trackd; nothing of the call is stored."),
     "Unavailable": Refusal(
         503,

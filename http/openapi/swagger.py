@@ -4,10 +4,12 @@ Flask is not imported. The page loads nothing from other hosts, and its Content-
 """
 
 import importlib.util
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from trackd.http.errors import unknown_path
 from trackd.http.paths import ENDS_WITH_SLASH
@@ -50,6 +52,18 @@ FOR_A_YEAR = {
     "cache-control": "public, max-age=31536000, immutable"
 }  # the page requests them with their version in the query
 FRESH = {"cache-control": "no-cache"}
+PIECE_BYTES = 32_768
+
+
+class PiecewiseResponse(Response):
+    """Sends its body piece by piece: a connection whose client does not read holds no more than a piece."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for begin in range(0, len(self.body), PIECE_BYTES):
+            piece = bytes(self.body[begin : begin + PIECE_BYTES])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
 
 
 async def page(request: Request) -> Response:
@@ -66,7 +80,13 @@ async def file(request: Request) -> Response:
         raise unknown_path()
     if name == START:
         return Response(SCRIPT, media_type=FILES[name], headers=FRESH)
-    return FileResponse(_folder() / name, media_type=FILES[name], headers=FOR_A_YEAR)
+    return PiecewiseResponse(_content(name), media_type=FILES[name], headers=FOR_A_YEAR)
+
+
+@lru_cache
+def _content(name: str) -> bytes:
+    """Kept in memory: an open file for each unread answer would take those of connections."""
+    return (_folder() / name).read_bytes()
 
 
 def _folder() -> Path:

@@ -51,6 +51,7 @@ class TrackdCollector(Collector):
         )
         yield from self._calls()
         yield from self._waiting()
+        yield from self._connections()
         yield from self._commits()
         yield from self._actors()
         yield from self._storage()
@@ -89,8 +90,24 @@ class TrackdCollector(Collector):
         )
         yield _gauge("trackd_queued_calls", "Calls that wait to be stored.", queue.calls)
         yield _gauge("trackd_queued_calls_limit", "limits.max_queued_calls.", queue.max_calls)
-        yield _gauge("trackd_queued_bytes", "Bytes of the bodies of the calls that wait to be stored.", queue.size)
+        yield _gauge("trackd_queued_bytes", "Bytes of the heads and bodies of these calls.", queue.size)
         yield _gauge("trackd_queued_bytes_limit", "limits.max_queued_bytes.", queue.max_size)
+
+    def _connections(self) -> Iterator[Metric]:
+        tally = self._tracker.tally
+        yield _gauge("trackd_connections", "Open connections.", tally.connections)
+        yield _gauge("trackd_connections_limit", "server.max_connections.", tally.max_connections)
+        yield CounterMetricFamily(
+            "trackd_dropped_connections",
+            "Connections that were closed unanswered, to make room.",
+            value=tally.dropped_connections,
+        )
+        yield _gauge(
+            "trackd_arriving_bytes",
+            "Bytes of incomplete requests, waiting requests and unread answers, as limits.max_arriving_bytes counts.",
+            tally.arriving_bytes,
+        )
+        yield _gauge("trackd_arriving_bytes_limit", "limits.max_arriving_bytes.", tally.max_arriving_bytes)
 
     def _commits(self) -> Iterator[Metric]:
         tally = self._tracker.tally

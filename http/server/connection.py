@@ -6,7 +6,7 @@ in which an answer has to be read. Connections have no timers: the server calls 
 
 import contextlib
 import select
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from starlette.exceptions import HTTPException
@@ -17,20 +17,24 @@ from trackd.http.errors import (
     head_too_large,
     inbound_budget_exceeded,
     not_http,
-    too_many_pipelined,
+    stalled_body,
+    too_many_connections,
+    too_many_headers,
     too_slow,
     upgrade_with_body,
 )
 from trackd.http.server.answer_writer import AnswerWriter
-from trackd.http.server.flow_control import PipelineFlowControl
-from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.body_progress import MIN_BYTES_PER_S, WINDOW_S
+from trackd.http.server.connection_limit import ConnectionLimit
+from trackd.http.server.flow_control import MAX_UNREAD_BYTES
 from trackd.http.server.lingering import LingeringConnection
+from trackd.http.server.measured_connection import MeasuredConnection
 from trackd.http.server.refusal import RawHeaders, encode_refusal
 from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
 from trackd.telemetry.tally import Tally
 
 MAX_HEAD_BYTES = 65_536
-MAX_PIPELINED = 1_000  # requests that wait for the answers to earlier requests of their connection
+MAX_HEADERS = 256
 
 check_uvicorn_hooks()
 
@@ -40,35 +44,37 @@ class ParsingEndedError(Exception):
 
 
 class Connection(LingeringConnection):
-    """uvicorn's HTTP/1.1 connection, with limits."""
+    """An HTTP/1.1 connection, with limits."""
 
-    _in_head = False
     _head_bytes = 0  # of the chunks that neither begin nor end the head
     _chunk_bytes = 0  # of the chunk that is being parsed
-    _budgeted_bytes = 0  # the share of this connection in `InboundBudget.size`
-    _began = 0.0  # when the last request began, or the connection
-    _awaits_first_request = True
-    _unread_since: float | None = None
-    _running: RequestResponseCycle | None = None
+    _awaits_reader = False  # the next request waits until the client has read the answer before it
     _answer_writer: AnswerWriter | None = None  # of the running request
     _queued_refusal: bytes | None = None  # sent after the answers to earlier requests
 
     def __init__(
-        self, budget: InboundBudget, request_timeout_s: int, errors: ErrorAnswers, tally: Tally, **uvicorns: Any
+        self,
+        limit: ConnectionLimit,
+        request_timeout_s: int,
+        errors: ErrorAnswers,
+        tally: Tally,
+        **inherited: Any,
     ) -> None:
-        super().__init__(**uvicorns)
-        self._budget = budget
+        super().__init__(**inherited)
+        self._limit = limit
         self._request_timeout_s = request_timeout_s
         self._errors = errors
         self._tally = tally
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = PipelineFlowControl(transport, self.pipeline)
-        self._began = self.loop.time()
+        if len(self.connections) > self._limit.max_connections and not self._make_room():
+            self._refuse(too_many_connections())
+
+    def _make_room(self) -> bool:
+        return self._limit.make_room(cast(set[MeasuredConnection], self.connections), self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._release_budget()
         self.pipeline.clear()
         if self._running is not None:  # uvicorn marks only the last request as disconnected
             self._running.disconnected = True
@@ -84,55 +90,43 @@ class Connection(LingeringConnection):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             self._discard(len(data))
-            return
-        was_in_head = self._in_head
-        self._chunk_bytes = len(data)
-        super().data_received(data)
-        if not self._is_receiving:
-            if self._budgeted_bytes:
-                self._release_budget()
-        elif self._is_refused:
-            pass
-        elif self._in_head or not self.cycle.response_complete:
-            self._take_budget(len(data))
-            if was_in_head and self._in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self._refuse_incomplete(head_too_large(MAX_HEAD_BYTES))
         else:
-            self._discard(len(data))
+            super().data_received(data)
+
+    def _parse_piece(self, piece: bytes) -> None:
+        was_in_head = self._in_head
+        self._chunk_bytes = len(piece)
+        super()._parse_piece(piece)
+        if not self._is_receiving or self._is_refused:
+            return
+        if was_in_head and self._in_head:
+            self._head_bytes += len(piece)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_incomplete(head_too_large(MAX_HEAD_BYTES))
+            elif len(self.headers) > MAX_HEADERS:
+                self._refuse_incomplete(too_many_headers(MAX_HEADERS))
+        elif not self._in_head and self.cycle.response_complete:
+            self._discard(len(piece))
 
     def on_message_begin(self) -> None:
-        self._is_receiving = self._in_head = True
-        self._head_bytes = 0
-        self._began = self.loop.time()
-        self._note_request()
         super().on_message_begin()
-
-    def _note_request(self) -> None:
-        self._awaits_first_request = False
-        self._idle_since = None
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        # All chunks of an incomplete head are in the budget, so a usual head is not measured.
-        if self._budgeted_bytes + self._chunk_bytes > MAX_HEAD_BYTES and self._measure_head() > MAX_HEAD_BYTES:
+        is_long = self._request_bytes + self._chunk_bytes > MAX_HEAD_BYTES  # a usual head is not measured
+        if is_long and self._measure_head() > MAX_HEAD_BYTES:
             self._refuse(head_too_large(MAX_HEAD_BYTES))
             raise ParsingEndedError
-        super().on_headers_complete()  # raises for a target without a path: then `cycle` is still the earlier request
-        self._in_head = False
-        if len(self.pipeline) > MAX_PIPELINED:
-            self._refuse(too_many_pipelined(MAX_PIPELINED))
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(too_many_headers(MAX_HEADERS))
             raise ParsingEndedError
+        super().on_headers_complete()
 
     def _measure_head(self) -> int:
         """The bytes of the complete head, with one space after each colon. Its place in the chunks is unknown."""
         request_line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
         headers = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
         return request_line + headers + len("\r\n")
-
-    def on_message_complete(self) -> None:
-        self._is_receiving = False
-        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Replaces uvicorn's method, which makes and cancels a timer for each request."""
@@ -142,21 +136,38 @@ class Connection(LingeringConnection):
             self._answer_writer = None
         if self._lingering is not None or self.transport.is_closing():
             return
-        waiting = self.pipeline.pop() if self.pipeline else None
-        self.flow.resume_reading()  # the waiting request may be incomplete
-        if waiting is not None:
-            self._start_asgi_task(*waiting)
-            return
-        if not self._is_receiving:
-            self._idle_since = self.loop.time()
+        if self.flow.write_paused and self._has_waiting():
+            self._awaits_reader = True
+        else:
+            self._next_request()
+
+    def _next_request(self) -> None:
+        """Start the request whose turn it is, and read on when none waits after it."""
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._is_receiving:
+            self._become_idle()
         elif not self._in_head:
             self._drop_body()
-        if self._queued_refusal is not None:
+        if self._rest:
+            self._parse_rest()
+        self.flow.resume_reading()
+        self._update_budget()
+        is_running = self.pipeline or not (self.cycle is None or self.cycle.response_complete)
+        if self._queued_refusal is not None and not is_running:
             self._send_refusal(self._queued_refusal)
 
+    def _wait_for_reader(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start the request when the client has read the answers before it."""
+        self.pipeline.append((cycle, app))
+        self.flow.pause_reading()
+        self._awaits_reader = True
+
     def resume_writing(self) -> None:
-        self._unread_since = None
         super().resume_writing()
+        if self._awaits_reader and self._lingering is None and not self.transport.is_closing():
+            self._awaits_reader = False
+            self._next_request()
 
     def close_or_read_on(self) -> bool:
         """Close the connection if it is idle and all its bytes are read.
@@ -179,29 +190,36 @@ class Connection(LingeringConnection):
         elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
         elif self.flow.read_paused:
-            self._began = now  # the client cannot send while the server does not read
-        elif now - self._began > self._request_timeout_s and not self._is_refused:
+            self._began, self._progress = now, None  # the client cannot send while the server does not read
+        elif self._is_refused:
+            pass
+        elif now - self._began > self._request_timeout_s:
             if self._is_receiving:
                 self._refuse_incomplete(too_slow(self._request_timeout_s))
             elif self._awaits_first_request:
                 self.transport.close()
+        elif self._is_stalled(now):
+            self._refuse(stalled_body(MIN_BYTES_PER_S, WINDOW_S))
 
     def _is_unread(self, now: float) -> bool:
         """Whether the client has not read its answers for too long; the time restarts when it has read most of them."""
+        self._update_budget()  # the client may have read some of them
         if not self.transport.get_write_buffer_size():
             self._unread_since = None
         elif self._unread_since is None:
             self._unread_since = now
         return self._unread_since is not None and now - self._unread_since > self._request_timeout_s
 
-    def _take_budget(self, size: int) -> None:
-        self._budgeted_bytes += size
-        if not self._budget.take(size):
-            self._refuse_incomplete(inbound_budget_exceeded())
+    def drop(self) -> None:
+        self._tally.dropped_connections += 1
+        super().drop()
 
-    def _release_budget(self) -> None:
-        self._budget.release(self._budgeted_bytes)
-        self._budgeted_bytes = 0
+    def give_up(self) -> None:
+        self._held_bytes = 0
+        if self._is_refused or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.drop()
+        else:
+            self._refuse_incomplete(inbound_budget_exceeded())
 
     def _unsupported_upgrade_warning(self) -> None:
         """The parser stops after the head of a request that offers an upgrade: all bytes after it would be lost."""
@@ -227,7 +245,8 @@ class Connection(LingeringConnection):
         if self._is_refused:
             return
         self._is_refused = True
-        self._release_budget()
+        self._drop_rest()
+        self._update_budget()
         if faulty is None and self._is_receiving and not self._in_head:
             faulty = self.cycle
         is_last_open = not (self.cycle is None or self.cycle is faulty or self.cycle.response_complete)
@@ -266,10 +285,6 @@ class Connection(LingeringConnection):
         if not self.transport.is_closing():
             self.transport.write(refusal)
             self._linger()
-
-    def _drop_body(self) -> None:
-        super()._drop_body()
-        self._release_budget()
 
 
 def _has_unread_bytes(transport: Any) -> bool:

@@ -9,6 +9,7 @@ the slow path, or when more bytes arrive while it waits for its answer.
 """
 
 import asyncio
+import time
 from typing import Any, cast
 
 from starlette.types import Scope
@@ -16,12 +17,13 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from trackd.core.calls import Tracked
-from trackd.http.body import Headers
+from trackd.http.body import Headers, head_bytes
 from trackd.http.middleware import TRACK_HEADERS
 from trackd.http.server.answer_writer import header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
+from trackd.http.track.turns import LARGE_BYTES
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
 FAST_CONTENT_TYPES = {
@@ -53,8 +55,8 @@ class TrackConnection(Connection):
     _submitted: PendingCall | None = None  # of the request that is being parsed after it bypassed the parser
     _first_chunk = b""  # the bytes that arrived last, when they began a request
 
-    def __init__(self, track: TrackEndpoint, header_cache: HeaderCache, *others: Any, **uvicorns: Any) -> None:
-        super().__init__(*others, **uvicorns)
+    def __init__(self, track: TrackEndpoint, header_cache: HeaderCache, **inherited: Any) -> None:
+        super().__init__(**inherited)
         self._track = track
         self._header_cache = header_cache
 
@@ -80,9 +82,8 @@ class TrackConnection(Connection):
         super().connection_lost(exc)
 
     def _submit_unparsed(self, data: bytes, headers: Headers, body: bytes) -> bool:
-        try:
-            pending = self._track.submit(self._client, headers, body)
-        except Exception:  # the slow path meets it again and answers it
+        pending = self._submit_call(headers, body, len(data))
+        if pending is None:
             return False
         self._unparsed = data, pending
         self._note_request()
@@ -101,9 +102,12 @@ class TrackConnection(Connection):
             self._running = cycle
             self._parsed, self._submitted = (cycle, app, self._submitted), None
             return
+        if self.flow.write_paused:
+            self._wait_for_reader(cycle, app)
+            return
         scope = _scope(cycle)
         headers = self._fast_path_headers(scope)
-        if headers is None or self.flow.write_paused:
+        if headers is None:
             super()._start_asgi_task(cycle, app)
             return
         if self._first_chunk and cycle.keep_alive and scope["http_version"] == "1.1":
@@ -135,13 +139,26 @@ class TrackConnection(Connection):
     def _submit(self, headers: Headers, app: Any) -> None:
         cycle, self._awaiting_body = self._running, None
         assert cycle is not None
-        try:
-            pending = self._track.submit(self._client, headers, bytes(cycle.body))
-        except Exception:  # the slow path meets it again and answers it
+        size = len(cycle.body) + head_bytes(_scope(cycle)["headers"])
+        pending = self._submit_call(headers, bytes(cycle.body), size)
+        if pending is None:
             super()._start_asgi_task(cycle, app)
             return
         self._parsed = (cycle, app, pending)
         pending.answer.add_done_callback(self._on_answer)
+
+    def _submit_call(self, headers: Headers, body: bytes, size: int) -> PendingCall | None:
+        """None when the slow path has to take the call: it is faulty, or large and has to wait for its turn."""
+        is_large = len(body) > LARGE_BYTES
+        if is_large and not self._track.turns.is_free():
+            return None
+        try:
+            pending = self._track.submit(self._client, headers, body, size)
+        except Exception:  # the slow path meets it again and answers it
+            return None
+        if is_large:
+            self._track.turns.spend(time.perf_counter() - pending.began)
+        return pending
 
     def _on_answer(self, _: asyncio.Future[Any]) -> None:
         waiting = self._unparsed or self._parsed

@@ -1,21 +1,24 @@
 """When a connection reads on."""
 
-from collections.abc import Sized
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+MAX_UNREAD_BYTES = 16_384  # of answers; with more of them, the next request waits
+
 
 class PipelineFlowControl(FlowControl):
-    """Keeps reading paused while complete requests are queued in the pipeline.
+    """Keeps reading paused while requests wait for their turn, as `has_waiting` reports.
 
-    Otherwise the pipeline would grow without end: each answer would let in more requests than it removes.
+    Otherwise they would grow without end: each answer would let in more requests than it removes.
     """
 
-    def __init__(self, transport: Any, pipeline: Sized) -> None:
+    def __init__(self, transport: Any, has_waiting: Callable[[], bool]) -> None:
         super().__init__(transport)
-        self._pipeline = pipeline
+        transport.set_write_buffer_limits(MAX_UNREAD_BYTES)
+        self._has_waiting = has_waiting
 
     def resume_reading(self) -> None:
-        if not self._pipeline:
+        if self.read_paused and not self._has_waiting():
             super().resume_reading()

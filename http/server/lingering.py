@@ -4,7 +4,7 @@ A connection that is closed while bytes of its client are unread is reset, and t
 server closes its own side alone, and reads on until the client closes too.
 """
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from trackd.http.server.measured_connection import MeasuredConnection
 
 IDLE_S = 2  # without any byte of the client
 MAX_DISCARDED_BYTES = 67_108_864
@@ -28,13 +28,10 @@ class Lingering:
         return now - self._last_bytes > IDLE_S or now - self._began > self._max_s
 
 
-class LingeringConnection(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 connection, which lingers when it is closed before the end of a request."""
+class LingeringConnection(MeasuredConnection):
+    """A connection that lingers when it is closed before the end of a request."""
 
     _request_timeout_s: int
-    _is_receiving = False  # the last request is incomplete
-    _is_refused = False  # all that the client sends is discarded
-    _idle_since: float | None = None  # the time of the last answer, when no request came after it
     _lingering: Lingering | None = None
     _discarded_bytes = 0  # since the last early answer
 
@@ -60,6 +57,7 @@ class LingeringConnection(HttpToolsProtocol):
         self._idle_since = None
         self._lingering = Lingering(self.loop.time(), self._request_timeout_s)
         self.pipeline.clear()
+        self._drop_rest()
         self._drop_body()
         self.transport.write_eof()
         self.flow.resume_reading()
@@ -69,6 +67,7 @@ class LingeringConnection(HttpToolsProtocol):
         self._discarded_bytes = 0
         if self.cycle is not None:
             self.cycle.body = bytearray()
+        self._update_budget()
 
     def _has_lingered(self, now: float) -> bool:
         """Whether the connection has lingered long enough."""

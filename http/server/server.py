@@ -14,9 +14,11 @@ import uvicorn
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
+from trackd.http.server.connection_limit import ConnectionLimit, allowed_connections
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.open_files import OpenFiles
 from trackd.http.server.proxy_headers import ProxyHeaders
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -41,14 +43,19 @@ class Server(uvicorn.Server):
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
+        self._tally = app.track.tally
+        self._budget = InboundBudget(limits.max_arriving_bytes)
+        self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
+        self._open_files = OpenFiles(self._limit)
         make_connection = functools.partial(
             TrackConnection,
-            app.track,
-            HeaderCache(),
-            InboundBudget(limits.max_arriving_bytes),
-            limits.request_timeout_s,
-            app.errors,
-            app.track.tally,
+            track=app.track,
+            header_cache=HeaderCache(),
+            budget=self._budget,
+            limit=self._limit,
+            request_timeout_s=limits.request_timeout_s,
+            errors=app.errors,
+            tally=self._tally,
         )
         config = uvicorn.Config(
             ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
@@ -109,10 +116,19 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % SWEEP_TICKS == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in self._connections():
-                connection.check_timeouts(now)
+            self._sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
+
+    def _sweep(self, now: float) -> None:
+        """Once a second."""
+        for connection in self._connections():
+            connection.check_timeouts(now)
+        connections = cast(set[TrackConnection], self.server_state.connections)
+        if not self._open_files.check(len(connections)):
+            self._limit.make_room(connections)
+        tally = self._tally
+        tally.connections, tally.max_connections = len(connections), self._limit.max_connections
+        tally.arriving_bytes, tally.max_arriving_bytes = self._budget.size, self._budget.max_size
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._close_listening(sockets or [])

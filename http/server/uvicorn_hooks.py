@@ -18,6 +18,7 @@ OVERRIDDEN: Hooks = {
         "connection_made",
         "connection_lost",
         "data_received",
+        "pause_writing",
         "resume_writing",
         "on_message_begin",
         "on_headers_complete",
@@ -35,12 +36,14 @@ OVERRIDDEN: Hooks = {
 USED: Hooks = {
     HttpToolsProtocol: (
         "client",
+        "connections",
         "cycle",
         "flow",
         "headers",
         "loop",
         "parser",
         "pipeline",
+        "scope",
         "server_state",
         "timeout_keep_alive",
         "transport",

@@ -16,7 +16,7 @@ from trackd.actors.messages import Aborted, Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
-from trackd.http.body import Headers, check_nesting, read_body
+from trackd.http.body import Headers, check_nesting, head_bytes, receive_body
 from trackd.http.clients import Client, Clients
 from trackd.http.content_types import check_content_type
 from trackd.http.errors import ErrorAnswers, HttpError, failed, refused, rejected, stopping
@@ -29,6 +29,7 @@ from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
+from trackd.http.track.turns import LARGE_BYTES, Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
 
 PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
@@ -67,11 +68,9 @@ class TrackEndpoint:
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self._kept_headers = kept_headers
         self.clients = clients or Clients()
+        self.turns = Turns()
+        self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
-
-    @property
-    def max_body_bytes(self) -> int:
-        return self._limits.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -111,15 +110,18 @@ class TrackEndpoint:
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers: Headers = dict(scope["headers"])
         check_content_type(headers, forms=True)
-        body = json_of_call(headers, await read_body(headers, receive, self._limits.max_body_bytes))
-        return self.submit(self.clients.of(scope.get("client")), headers, body)
+        received = await receive_body(headers, receive, self.max_body_bytes)
+        async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
+            body = json_of_call(headers, received.decoded())
+            size = len(body) + head_bytes(scope["headers"])
+            return self.submit(self.clients.of(scope.get("client")), headers, body, size)
 
-    def submit(self, client: Client, headers: Headers, body: bytes) -> PendingCall:
-        """Decode the body of a call and hand the call to the actors. Raises HttpError."""
+    def submit(self, client: Client, headers: Headers, body: bytes, size: int) -> PendingCall:
+        """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
         began = time.perf_counter()
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(client, headers, body)
-        return PendingCall(call, self._tracker.ask(call, len(body)), began)
+        return PendingCall(call, self._tracker.ask(call, size), began)
 
     def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
         """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""

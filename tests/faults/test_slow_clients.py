@@ -134,6 +134,7 @@ async def test_a_server_out_of_open_files_serves_the_open_connections_and_recove
         assert server.call("new", session="new").status_code == 200
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
     assert [event["seq"] for event in server.events() if event["type"] == "there"] == list(range(1, 21))
+    assert server.log().count("no more files can be opened") == 1
 
 
 def test_a_server_may_open_as_many_files_as_the_system_allows(start: Start) -> None:

@@ -62,6 +62,17 @@ async def test_503_when_too_many_calls_wait() -> None:
     assert "waiting" in await refusal(503, {"json": payload("s", context={"a": "x" * 2_000})}, settings=settings)
 
 
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://shop.example"}], ids=["fast path", "slow path"])
+async def test_the_bytes_of_headers_count_among_those_of_calls_that_wait(headers: dict[str, str]) -> None:
+    settings = Settings(limits=Limits(max_queued_bytes=1024))
+    long = {"json": payload("s"), "headers": {**headers, "x-long": "x" * 900}}
+    short = {"json": payload("s"), "headers": headers}
+
+    answers = await ask(short, long, long, short, settings=settings)
+
+    assert [answer.status_code for answer in answers] == [200, 503, 503, 200]
+
+
 async def test_500_for_a_fault_of_trackd_reveals_nothing_of_it_and_affects_no_other_call() -> None:
     good, bad = {"json": payload("s", "page-view")}, {"json": payload("fault", "page-view")}
     store = FaultyStore(SOURCES, fail={"fault": RuntimeError("a fault, with /a/secret/path")})

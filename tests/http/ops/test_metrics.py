@@ -156,7 +156,7 @@ async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
 
     async with serving(store, admin=True) as client:
         call = client.build_request("POST", "/track", json=payload("s", "page-view"))
-        size = len(call.content)
+        size = len(call.content) + sum(len(name) + len(value) for name, value in call.headers.raw)
         sending = asyncio.create_task(client.send(call))
         await eventually(store.committing.is_set)
         page = await scrape(client)

@@ -11,6 +11,8 @@ from trackd.http.server.connection import Connection
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.lingering import LingeringConnection
+from trackd.http.server.measured_connection import MeasuredConnection
+from trackd.http.server.pipelined_connection import PipelinedConnection
 from trackd.http.server.server import Server
 from trackd.http.server.uvicorn_hooks import OVERRIDDEN, USED, check_uvicorn_hooks
 
@@ -40,6 +42,8 @@ def test_an_attribute_that_uvicorn_no_longer_has_is_reported(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
+        (PipelinedConnection, HttpToolsProtocol),
+        (MeasuredConnection, HttpToolsProtocol),
         (Connection, HttpToolsProtocol),
         (LingeringConnection, HttpToolsProtocol),
         (TrackConnection, HttpToolsProtocol),

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import SOURCE_ID, payload
-from tests.support.raw_http import RawAnswer, RawConnection, connected, request
+from tests.support.raw_http import WITHIN_S, RawAnswer, RawConnection, address, connected, request
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
@@ -48,6 +49,26 @@ async def running(store: MemoryStore | None = None, **limits: int) -> AsyncItera
 async def connection_to_server(store: MemoryStore | None = None, **limits: int) -> AsyncIterator[RawConnection]:
     async with running(store, **limits) as url, connected(url) as connection:
         yield connection
+
+
+@contextlib.asynccontextmanager
+async def deaf_client(url: str) -> AsyncIterator[socket.socket]:
+    """A client that reads nothing of its own accord, with little room in the kernel."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(address(url))
+        client.setblocking(False)
+        yield client
+
+
+async def received(client: socket.socket) -> bytes:
+    """All that comes until the server closes or resets the connection."""
+    chunks: list[bytes] = []
+    async with asyncio.timeout(WITHIN_S):
+        with contextlib.suppress(ConnectionError):
+            while chunk := await asyncio.get_running_loop().sock_recv(client, 1_000_000):
+                chunks.append(chunk)
+    return b"".join(chunks)
 
 
 async def send_apart(connection: RawConnection, pieces: Iterable[bytes]) -> None:
