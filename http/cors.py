@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Send
 
 from trackd.config.errors import SettingsError
 from trackd.core.origins import FILE, NULL, canonical_origin
@@ -60,11 +60,20 @@ class Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Starlette's answer, with a JSON body in place of plain text."""
         answer = super().preflight_response(request_headers)
+        if not self.is_allowed_origin(request_headers["origin"]):
+            detail = "Pages of this origin may not use this endpoint: server.cors_origins names those that may."
+            return JSONResponse({"detail": detail}, answer.status_code, {"vary": answer.headers["vary"]})
         kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
         if answer.status_code == 200:
             return JSONResponse({}, 200, kept)
-        if self.is_allowed_origin(request_headers["origin"]):
-            detail = f"{bytes(answer.body).decode()}: see the allowed ones in the headers."
-        else:
-            detail = "Pages of this origin may not use this endpoint: server.cors_origins names those that may."
+        detail = f"{bytes(answer.body).decode()}: see the allowed ones in the headers."
         return JSONResponse({"detail": detail}, answer.status_code, kept)
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        """Adds Starlette's headers for an allowed origin, and `Vary` alone for others."""
+        if self.is_allowed_origin(request_headers["origin"]):
+            await super().send(message, send, request_headers)
+            return
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"vary", b"Origin")]
+        await send(message)
