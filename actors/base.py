@@ -10,6 +10,7 @@ from trackd.actors.messages import Answered, Failed, Reason, Refused
 from trackd.actors.wiring import Wiring
 from trackd.core.calls import Answer, Request
 from trackd.storage.errors import StoreError
+from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         if store_failed:
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
         else:
-            log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=error)
+            log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=without_values(error))
             self.wiring.dependencies.tally.faults[type(self)] += 1
         if isinstance(message, Request):
             number = message.number

@@ -84,7 +84,8 @@ class EventWriter(BaseActor):
         try:
             self.wiring.dependencies.submit([message.change for message in self._batch or ()])
         except Exception as error:
-            self._finish(BatchResult(error=StoreError(f"the writer takes nothing: {error}")))
+            why = error if isinstance(error, StoreError) else type(error).__name__
+            self._finish(BatchResult(error=StoreError(f"the writer takes nothing: {why}")))
 
     def _finish(self, result: BatchResult) -> None:
         batch, self._batch = self._batch or [], None

@@ -17,6 +17,7 @@ from trackd.core.calls import Answer, Request
 from trackd.core.documents import timestamp
 from trackd.core.jobs import AddJob, Job, JobChange, JobState, PutJob
 from trackd.storage.errors import StoreError
+from trackd.telemetry.faults import without_values
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,8 @@ class JobRunner:
                 await self._begin()
             except (StoreError, StoppingError):  # the store's fault is in the log already
                 pass
-            except Exception:  # a bug must not end all jobs
-                log.exception("the jobs cannot be read")
+            except Exception as error:  # a bug must not end all jobs
+                log.error("the jobs cannot be read", exc_info=without_values(error))
             await asyncio.sleep(POLL_S)
 
     async def _begin(self) -> None:
@@ -111,8 +112,8 @@ class JobRunner:
             if self._limited_log.due(job.kind) is not None:
                 log.warning("the job %d (%s) is interrupted, and goes on later: %s", job.number, job.kind, error)
             raise
-        except Exception:
-            log.exception("the job %d (%s) failed", job.number, job.kind)
+        except Exception as error:
+            log.error("the job %d (%s) failed", job.number, job.kind, exc_info=without_values(error))
             fault = "The server failed on it: its log has the fault."
             return replace(job, state=JobState.FAILED, result={"error": fault})
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.output import echo
 
 
 def config(
@@ -18,7 +19,7 @@ def config(
     loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
     for setting in loaded.each():
         origin = f"file {loaded.file}" if setting.origin == "file" else setting.origin
-        typer.echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")
+        echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from trackd.core.version import __version__
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Reads
+from trackd.telemetry.plain_text import plain
 
 
 def first_source(path: Path, store: Reads) -> Source | None:
@@ -35,4 +36,4 @@ def announce(url: str, path: Path, source: Source | None, secret: str | None) ->
     if secret is not None:
         print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
-    print(f"trackd {__version__} is ready at {url}, database {path}, pid {os.getpid()}", flush=True)
+    print(f"trackd {__version__} is ready at {url}, database {plain(path)}, pid {os.getpid()}", flush=True)

@@ -8,8 +8,6 @@ from typing import IO
 
 import typer
 import uvloop
-from rich.console import Console
-from rich.table import Table
 
 from trackd.cli.errors import CommandError
 from trackd.cli.load_options import (
@@ -31,6 +29,7 @@ from trackd.cli.load_options import (
     Token,
     Url,
 )
+from trackd.cli.output import plain_console, print_line, print_table
 from trackd.load.history_file import write_history
 from trackd.load.live import Terminal
 from trackd.load.report import report
@@ -94,20 +93,17 @@ def _opened(path: Path, files: contextlib.ExitStack, option: str) -> IO[bytes]:
 
 
 def _print(result: Result) -> None:
-    console = Console()
+    console = plain_console()
     for line in lines(result):
-        console.print(line, highlight=False, soft_wrap=True)
-    table = Table("promise", "verdict")
-    for rule, verdict in judged(result):
-        table.add_row(rule, verdict)
-    console.print(table)
+        print_line(console, line)
+    print_table(console, ("promise", "verdict"), judged(result))
     if offence := shortest(result):
-        console.print(f"Shortest offending history: {offence['sentence']}", highlight=False, soft_wrap=True)
+        print_line(console, f"Shortest offending history: {offence['sentence']}")
         for attempt in offence["attempts"]:
-            console.print_json(data=attempt, indent=None)
+            console.print_json(data=attempt, indent=None, ensure_ascii=True)
     number = result.verdict.violations
     verdict = "no violation" if number == 0 else "1 violation" if number == 1 else f"{number} violations"
-    console.print(f"{verdict}, seed {result.plan.mix.seed}", highlight=False)
+    print_line(console, f"{verdict}, seed {result.plan.mix.seed}")
 
 
 def _write(result: Result, opened: dict[str, IO[bytes]]) -> None:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from trackd.cli.errors import CommandError
 from trackd.cli.lazy_command import LazyCommand
+from trackd.cli.output import echo, plain_usage_errors
 from trackd.config.errors import RulesError, SettingsError
 from trackd.load.errors import LoadError
 from trackd.storage.errors import SourceError, StoreError, TokenError
@@ -20,6 +21,16 @@ class Serve(LazyCommand):
         """Ignore SIGHUP before the server is imported: until the server handles it, it would end the process."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return super().make_context(info_name, args, parent, **extra)
+
+
+class Trackd(TyperGroup):
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        with plain_usage_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with plain_usage_errors():
+            return super().invoke(ctx)
 
 
 # In the order in which a newcomer needs them.
@@ -53,6 +64,7 @@ def _options(
 
 def _command() -> TyperGroup:
     app = typer.Typer(
+        cls=Trackd,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
@@ -76,5 +88,5 @@ def main() -> None:
 
 
 def _end(error: Exception, code: int) -> None:
-    typer.echo(f"trackd: {error}", err=True)
+    echo(f"trackd: {error}", err=True)
     sys.exit(code)

@@ -8,6 +8,7 @@ import typer
 
 from trackd.cli.application_report import application_lines
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.output import echo
 from trackd.cli.trial_files import read_call, read_profile
 from trackd.cli.trial_report import difference_lines, event_lines, rejection_lines
 from trackd.config.rules_file import read_rules
@@ -41,7 +42,7 @@ def check(file: RulesArgument, config: ConfigFile = None) -> None:
     tables = content.tables
     with_schema = sum("schema" in entry or "schema_file" in entry for entry in tables.get("event", {}).values())
     counts = {kind: len(tables.get(kind, ())) for kind in ("rule", "segment", "unwanted")}
-    typer.echo(
+    echo(
         f"{file} is sound: rules {counts['rule']}, segments {counts['segment']}, schemas {with_schema}, "
         f"unwanted {counts['unwanted']}."
     )
@@ -53,11 +54,11 @@ def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile =
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     check_exists(settings.database.path)
     if rules is not None and DatabaseLock(settings.database.path).is_held():
-        typer.echo("Note: the running server applies its own rules file, not that of --rules.", err=True)
+        echo("Note: the running server applies its own rules file, not that of --rules.", err=True)
     from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
 
     for line in application_lines(run_job(settings, APPLY_RULES, {}, "profiles")):
-        typer.echo(line)
+        echo(line)
 
 
 @app.command("try")
@@ -88,18 +89,19 @@ def try_rules(
     sender = Source(call.source_id, call.source_id, consent=consent)
     decision = decide(Snapshot(profile_id, before, None, {}), call, sender, rules, limits)
     if isinstance(decision, Rejected):
-        typer.echo("\n".join(rejection_lines(decision)))
+        for line in rejection_lines(decision):
+            echo(line)
         return
     for note in call.notes:
-        typer.echo(f"note        {note}")
+        echo(f"note        {note}")
     reports = {id(report.event): report for report in decision.reports}
     for position, sent in enumerate(call.events, 1):
         for line in event_lines(position, reports.get(id(sent)) or EventReport(sent)):
-            typer.echo(line)
+            echo(line)
     for line in difference_lines(before.doc if before else new_profile(profile_id, now), decision.profile.doc):
-        typer.echo(line)
+        echo(line)
 
 
 def _print_notes(rules: RuleSet) -> None:
     for note in rules.notes:
-        typer.echo(f"Note: {note}.")
+        echo(f"Note: {note}.")

@@ -10,6 +10,7 @@ import typer
 from msgspec import to_builtins
 
 from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, load_settings, offering_create
+from trackd.cli.output import echo
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
 from trackd.storage.sqlite.sources import Sources
@@ -121,7 +122,7 @@ def add(
     with offering_create():
         opened = _open(db, config, create=create)
     with opened as sources:
-        typer.echo(sources.add(source).id)
+        echo(sources.add(source).id)
 
 
 @app.command()
@@ -175,7 +176,7 @@ def list_sources(
             if enabled and not source.enabled:
                 continue
             state = "enabled " if source.enabled else "disabled"
-            typer.echo(source.id if quiet else f"{source.id}  {state}  {source.name}")
+            echo(source.id if quiet else f"{source.id}  {state}  {source.name}")
 
 
 @app.command()
@@ -199,7 +200,7 @@ def _fields(given: Mapping[str, Any], cleared: Iterable[str]) -> dict[str, Any]:
 
 
 def _print(source: Source) -> None:
-    typer.echo(json.dumps(to_builtins(source), indent=2))
+    typer.echo(json.dumps(to_builtins(source), indent=2))  # all in ASCII
 
 
 @app.command()

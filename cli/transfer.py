@@ -14,6 +14,7 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.output import echo
 from trackd.cli.progress import counted, progress_bar
 from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
@@ -179,7 +180,7 @@ def import_(
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
         with progress_bar("import", total, in_bytes=True) as advance:
             counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
-    typer.echo(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
+    echo(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
 
 
 def backup(

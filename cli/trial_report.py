@@ -7,6 +7,7 @@ from typing import Any
 
 from trackd.core.calls import Rejected
 from trackd.core.processing import EventReport
+from trackd.telemetry.plain_text import plain_json
 
 
 def rejection_lines(rejected: Rejected) -> Iterator[str]:
@@ -47,5 +48,5 @@ def _outcome(report: EventReport) -> str:
 
 def difference_lines(before: Any, after: Any) -> Iterator[str]:
     """A unified diff of two profile documents."""
-    old, new = (json.dumps(doc, indent=2, ensure_ascii=False).splitlines() for doc in (before, after))
+    old, new = (plain_json(json.dumps(doc, indent=2, ensure_ascii=False)).split("\n") for doc in (before, after))
     yield from difflib.unified_diff(old, new, "profile before", "profile after", lineterm="")

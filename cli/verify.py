@@ -1,13 +1,15 @@
 """`trackd verify`: check the invariants of a database file."""
 
+import itertools
+from collections.abc import Iterator
+
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.output import plain_console, print_line, print_table
 from trackd.cli.progress import progress_bar
 from trackd.http.rules_loading import load_rules
-from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.sqlite.audit import Findings, audit, checks
 
 
 def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
@@ -22,22 +24,21 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
             found.append(findings)
             advance(done)
 
-    table = Table("check", "promise", "found")
-    for findings in found:
-        table.add_row(findings.check.name, findings.check.promise, str(findings.number or "nothing"))
-    faults = Table("check", "id", "fault")
-    for findings in found:
-        for document_id, fault in findings.first:
-            faults.add_row(findings.check.name, document_id, fault)
-        if findings.number > len(findings.first):
-            faults.add_row(findings.check.name, "", f"and {findings.number - len(findings.first)} more")
-    console = Console()
-    console.print(table)
+    console = plain_console()
+    summary = [(each.check.name, each.check.promise, each.number or "nothing") for each in found]
+    print_table(console, ("check", "promise", "found"), summary)
     if change_counters:
-        console.print("counters are not checked: these rules change them")
+        print_line(console, "counters are not checked: these rules change them")
     number = sum(findings.number for findings in found)
     if number:
-        console.print(faults)
+        print_table(console, ("check", "id", "fault"), itertools.chain.from_iterable(map(_faults, found)))
     verdict = "is sound" if number == 0 else "has 1 fault" if number == 1 else f"has {number} faults"
-    console.print(f"{path} {verdict}", highlight=False, soft_wrap=True)
+    print_line(console, f"{path} {verdict}")
     raise typer.Exit(1 if number else 0)
+
+
+def _faults(findings: Findings) -> Iterator[tuple[str, str, str]]:
+    for document_id, fault in findings.first:
+        yield findings.check.name, document_id, fault
+    if findings.number > len(findings.first):
+        yield findings.check.name, "", f"and {findings.number - len(findings.first)} more"

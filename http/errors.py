@@ -18,13 +18,16 @@ from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.schemas import Fault
 from trackd.http.clients import Clients, Peer
+from trackd.http.log_notes import places, shown_id
 from trackd.storage.errors import StoreError
+from trackd.telemetry.plain_text import plain
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
 
 NOT_READY = "not ready"
 MAX_NAMED = 100
+MAX_LINE = 300
 
 STATUS = {
     Reason.UNKNOWN_SOURCE: 401,
@@ -59,7 +62,8 @@ DETAIL = {
 class HttpError(HTTPException):
     """An error answer. The client receives `detail`.
 
-    The log gets `kind`, the class of the error, `note`, or `detail` when there is no note, and the id of the source.
+    The log gets `kind`, the class of the error, `note`, or `detail` when there is no note, and the id of the source. It
+    may have no value of a client, so a `detail` that quotes one needs a note; of faults the places and types are logged.
     """
 
     def __init__(
@@ -80,17 +84,27 @@ class HttpError(HTTPException):
 
 
 def refused(refusal: Refused, call: Track) -> HttpError:
-    detail = DETAIL[refusal.reason].format(source=call.source_id, origin=call.origin)
-    return HttpError(STATUS[refusal.reason], refusal.reason.value, detail, refusal.retry_after_s, source=call.source_id)
+    words = DETAIL[refusal.reason]
+    detail = words.format(source=call.source_id, origin=call.origin)
+    note = words.format(source=shown_id(call.source_id), origin="...")
+    status, kind = STATUS[refusal.reason], refusal.reason.value
+    return HttpError(status, kind, detail, refusal.retry_after_s, note=note, source=call.source_id)
 
 
 def rejected(rejection: Rejected, call: Track) -> HttpError:
-    return invalid([_fault(event, fault) for event in rejection.events for fault in event.faults], call.source_id)
+    faults = [(event, fault) for event in rejection.events for fault in event.faults]
+    logged = [
+        {**_fault(event, fault), "loc": _loc(event, *(fault.known_path or fault.path))} for event, fault in faults
+    ]
+    return invalid([_fault(event, fault) for event, fault in faults], call.source_id, places(logged))
 
 
 def _fault(event: InvalidEvent, fault: Fault) -> dict[str, Any]:
-    loc = ["body", "events", event.position, "properties", *fault.path]
-    return {"loc": loc, "msg": fault.message, "type": "json_schema"}
+    return {"loc": _loc(event, *fault.path), "msg": fault.message, "type": "json_schema"}
+
+
+def _loc(event: InvalidEvent, *path: str | int) -> list[str | int]:
+    return ["body", "events", event.position, "properties", *path]
 
 
 def stopping() -> HttpError:
@@ -110,7 +124,7 @@ def aborted(answer: Aborted) -> HttpError:
 
 
 def conflict(detail: str) -> HttpError:
-    return HttpError(409, "conflict", detail)
+    return HttpError(409, "conflict", detail, note="what the request adds exists already")
 
 
 def unauthenticated(kind: str) -> HttpError:
@@ -147,12 +161,12 @@ def too_large(what: str, limit: str) -> HttpError:
 
 
 def unsupported(detail: str) -> HttpError:
-    return HttpError(415, "unsupported", detail)
+    return HttpError(415, "unsupported", detail, note="the content type, its charset or the content encoding")
 
 
-def invalid(faults: list[dict[str, Any]], source: str | None = None) -> HttpError:
+def invalid(faults: list[dict[str, Any]], source: str | None = None, note: str | None = None) -> HttpError:
     """Each of `faults` has `loc` (its first item is "body", "query", "path" or "header"), `msg` and `type`."""
-    return HttpError(422, "invalid", faults, source=source)
+    return HttpError(422, "invalid", faults, note=places(faults) if note is None else note, source=source)
 
 
 def not_http(detail: str) -> HttpError:
@@ -206,7 +220,8 @@ def unknown_segment(name: str, known: Sequence[str]) -> HttpError:
     """`known` are the ids of all segments."""
     names = ", ".join(known[:MAX_NAMED]) + (", ..." if len(known) > MAX_NAMED else "")
     remedy = f"the segments are {names}" if known else "these rules have none"
-    return HttpError(404, "unknown segment", f"There is no segment `{name}`: {remedy}.")
+    detail = f"There is no segment `{name}`: {remedy}."
+    return HttpError(404, "unknown segment", detail, note="the rules have no such segment")
 
 
 def unknown_path() -> HTTPException:
@@ -246,9 +261,8 @@ class ErrorAnswers:
         if number is None:
             return
         more = f" ({number - 1} more since the last such line)" if number > 1 else ""
-        named = [f"source `{source}`"] if source is not None else []
+        named = [f"source `{shown_id(source)}`"] if source is not None else []
         if client := self._clients.of(peer).shown:
             named.append(f"from {client}")
         whose = f" ({', '.join(named)})" if named else ""
-        text = "".join(character if character.isprintable() else "?" for character in f"{str(detail)[:300]}{whose}")
-        log.warning("refused with %d, %s%s: %s", status, kind, more, text)
+        log.warning("refused with %d, %s%s: %s%s", status, kind, more, plain(detail)[:MAX_LINE], whose)

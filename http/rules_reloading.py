@@ -6,6 +6,7 @@ from trackd.actors.tracker import Tracker
 from trackd.config.errors import RulesError
 from trackd.config.settings import Settings
 from trackd.http.rules_loading import load_rules_of_server
+from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def reload_rules_of_server(settings: Settings, tracker: Tracker) -> None:
         tracker.use_rules(load_rules_of_server(settings.rules.path, settings.limits))
     except RulesError as error:
         log.error("the rules are unchanged: %s", error)
-    except Exception:  # a bug must not stop the server
-        log.exception("the rules are unchanged")
+    except Exception as error:  # a bug must not stop the server
+        log.error("the rules are unchanged", exc_info=without_values(error))
     else:
         log.info("the rules (%s) are reloaded", name)

@@ -4,6 +4,7 @@ There are two, for any backend: a process (workers/writer_process.py), which `tr
 (workers/writer_thread.py).
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,6 +13,9 @@ from msgspec import Struct
 
 from trackd.core.changes import Change, Outcome
 from trackd.storage.errors import StoreError
+from trackd.telemetry.faults import without_values
+
+log = logging.getLogger(__name__)
 
 
 class BatchResult(Struct, frozen=True):
@@ -66,5 +70,6 @@ def commit(store: Commits, batch: Sequence[Change]) -> BatchResult:
     except StoreError as error:
         failed = error
     except Exception as error:  # a bug must not end the writer: without a result the batch's callers get no answer
-        failed = StoreError(f"{type(error).__name__}: {error}")
+        log.error("a commit failed", exc_info=without_values(error))
+        failed = StoreError(f"a commit raised {type(error).__name__}")
     return BatchResult(outcomes, failed, time.perf_counter() - began)

@@ -33,6 +33,8 @@ class Fault(Struct, frozen=True):
 
     path: tuple[str | int, ...]
     message: str
+    known_path: tuple[str | int, ...] | None = None
+    """The path with `*` for each key that the schema does not name, None if it names all: clients choose the others."""
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, ('properties', *self.path)))}: {self.message}"
@@ -78,7 +80,7 @@ class Schema:
         """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones."""
         if self._validator.is_valid(properties):
             return ()
-        return tuple(_faults(islice(self._validator.iter_errors(properties), MAX_FAULTS)))
+        return tuple(_faults(islice(self._validator.iter_errors(properties), MAX_FAULTS), properties))
 
 
 def _reason(error: Exception) -> str:
@@ -90,7 +92,22 @@ def _reason(error: Exception) -> str:
     return reason[:MAX_REASON]
 
 
-def _faults(errors: Iterable[Any]) -> Iterable[Fault]:
+def _faults(errors: Iterable[Any], properties: JsonObject) -> Iterable[Fault]:
     for error in errors:
-        path = [key[:MAX_KEY] if isinstance(key, str) else key for key in islice(error.instance_path, MAX_PATH)]
-        yield Fault(tuple(path), error.message[:MAX_MESSAGE])
+        path = _path(islice(error.instance_path, MAX_PATH), properties)
+        named = set(error.schema_path)
+        known = [key if isinstance(key, int) or key in named else "*" for key in path]
+        yield Fault(tuple(path), error.message[:MAX_MESSAGE], None if known == path else tuple(known))
+
+
+def _path(keys: Iterable[str | int], value: Any) -> list[str | int]:
+    """The path without long keys. jsonschema-rs has a number for a key of an object that reads as one."""
+    path: list[str | int] = []
+    for key in keys:
+        if isinstance(value, list) and isinstance(key, int):
+            path.append(key)
+            value = value[key]
+        else:
+            path.append(str(key)[:MAX_KEY])
+            value = value.get(str(key)) if isinstance(value, dict) else None
+    return path

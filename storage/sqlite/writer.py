@@ -91,7 +91,9 @@ class SqliteWriter:
                 return self._commit_one_by_one(batch)
             if not batch:
                 raise StoreError(f"cannot write: {error}") from error
-            log.error("a change cannot be stored: %s", error)
+            log.error(
+                "a change cannot be stored: %s", error if isinstance(error, sqlite3.Error) else type(error).__name__
+            )
             return [Outcome.FAILED]
         except sqlite3.Error as error:
             raise StoreError(f"cannot commit: {error}") from error

@@ -3,6 +3,7 @@
 A query's number is repeated by its answer: answers come in any order.
 """
 
+import logging
 from typing import Any
 
 import msgspec
@@ -10,6 +11,9 @@ from msgspec import MsgspecError, Struct, msgpack
 
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter
+from trackd.telemetry.faults import without_values
+
+log = logging.getLogger(__name__)
 
 ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "profile_events": (str, PageRequest),
@@ -62,7 +66,8 @@ def run_query(listings: Listings, query: Query) -> bytes:
     except StoreError as error:
         return ENCODER.encode(Answer(query.number, error=str(error)))
     except Exception as error:  # a bug must not leave the query without an answer
-        return ENCODER.encode(Answer(query.number, error=f"{type(error).__name__}: {error}"))
+        log.error("the query %s failed", query.method, exc_info=without_values(error))
+        return ENCODER.encode(Answer(query.number, error=f"{query.method} raised {type(error).__name__}"))
     match result:
         case int():
             return ENCODER.encode(Answer(query.number, count=result))

@@ -60,6 +60,21 @@ def test_a_broken_promise_ends_with_exit_code_1_and_the_shortest_history(
     assert '"seq": [1, 2, 3]' in run.stdout
 
 
+def test_answers_of_a_hostile_server_are_shown_as_plain_text(
+    trackd: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    raw = ["-m", "tests.load.raw_server", "0", "hostile"]
+    with subprocess.Popen([sys.executable, *raw], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run = trackd("load", process.stdout.readline().strip(), "--source", "any", *FEW)
+        process.kill()
+
+    assert run.returncode == 1
+    assert "[/b]" in run.stdout
+    assert (run.stdout + run.stderr).replace("\n", "").isprintable()
+    assert "Traceback" not in run.stderr
+
+
 def test_ctrl_c_ends_the_load_and_the_answers_until_then_are_judged(server: Process) -> None:
     command = [TRACKD, "load", server.url, "--source", SOURCE_ID, "--duration", "600"]
     environment = os.environ | {"COLUMNS": "200"}

@@ -199,3 +199,24 @@ def test_a_client_cannot_write_a_second_line_to_the_log(errors: Errors, caplog: 
     call = Track(7, "a`.\nINFO all is well\x1b[2J", "x", "2026-01-31T12:00:00.000000Z")
     errors.answer(refused(Refused(7, Reason.UNKNOWN_SOURCE), call))
     assert caplog.messages[0].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("source_id", "shown"),
+    [
+        ("my-source", True),
+        ("shop.de:2026_b", True),
+        ("3ee63fc6-490a-4fd8-bfb3-bf0c8c8d3387", True),
+        ("11111111-2222-3333-4444-555555555555", True),
+        ("ann@example.com", False),
+        ("4111-1111-1111-1111", False),
+        ("x4111111111111111", False),
+        ("trackd_secret", False),
+        ("Ann Smith", False),
+        ("Žofie", False),
+        ("x" * 65, False),
+    ],
+)
+def test_the_id_of_an_unknown_source_is_logged_when_it_cannot_be_another_thing(source_id: str, shown: bool) -> None:
+    error = refused(Refused(7, Reason.UNKNOWN_SOURCE), Track(7, source_id, "x", "2026-01-31T12:00:00.000000Z"))
+    assert (source_id in str(error.detail), source_id in str(error.note)) == (True, shown)

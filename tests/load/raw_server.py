@@ -1,7 +1,7 @@
 """A server that answers /track from memory and stores nothing: as fast as can be, and able to break each promise.
 
 `python -m tests.load.raw_server 9099` serves until it is stopped, to measure how much `trackd load` drives; with
-`doubled` after the port it breaks a promise.
+`doubled` or `hostile` after the port it breaks a promise.
 """
 
 import asyncio
@@ -109,8 +109,13 @@ class Connection(asyncio.Protocol):
         body = (
             b'{"debugging":{"session":{"saved":0,"errors":[],"ids":[],"types":[]},"events":{"saved":%d,"errors":[],'
             b'"ids":%b,"types":[],"seq":%b},"execution":{},"segmentation":{"errors":[],"ids":[]},"logs":[]},'
-            b'"profile":{"id":"%b"},"source":{"consent":false},"ux":[],"response":{}}'
-        ) % (answer.saved, msgspec.json.encode(answer.ids), msgspec.json.encode(answer.seq), answer.profile.encode())
+            b'"profile":{"id":%b},"source":{"consent":false},"ux":[],"response":{}}'
+        ) % (
+            answer.saved,
+            msgspec.json.encode(answer.ids),
+            msgspec.json.encode(answer.seq),
+            msgspec.json.encode(answer.profile),
+        )
         head = (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-process-time: 0.001\r\ncontent-length: %d\r\n\r\n"
         )
@@ -132,6 +137,15 @@ def doubled(answer: Answer) -> None:
         answer.seq = list(range(1, len(answer.seq) + 1))
 
 
+def hostile(answer: Answer) -> None:
+    """After a while calls get another profile, whose id would disturb a terminal."""
+    if answer.call > 100:
+        answer.profile = "[/b]\x1b[31m\x9b\u202e\nINFO all is well"
+
+
+DAMAGES = {"doubled": doubled, "hostile": hostile}
+
+
 async def _serve(port: int, damage: Damage) -> None:
     async with answering(damage, port) as url:
         print(url, flush=True)
@@ -140,4 +154,4 @@ async def _serve(port: int, damage: Damage) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_serve(int(sys.argv[1]), doubled if sys.argv[2:] == ["doubled"] else nothing))
+        uvloop.run(_serve(int(sys.argv[1]), DAMAGES[sys.argv[2]] if sys.argv[2:] else nothing))

@@ -156,3 +156,32 @@ def test_data_that_looks_like_a_reference_is_none() -> None:
 
 def test_a_schema_that_refers_to_itself_in_a_circle_ends() -> None:
     assert Schema({"$ref": "#"}).faults({"a": 1}) == ()
+
+
+@pytest.mark.parametrize("key", ["12", "007", "+4712345678", "4111111111111111"])
+def test_a_key_that_reads_as_a_number_is_a_key_in_the_path(key: str) -> None:
+    schema = Schema({"additionalProperties": {"items": {"type": "boolean"}}})
+    [fault] = schema.faults({key: [True, 1]})
+    assert fault.path in ((key, 1), (key.lstrip("+0"), "1"))
+    assert fault.known_path in (("*", 1), ("*", "*"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "properties", "known_path"),
+    [
+        ({"properties": {"email": {"type": "number"}}}, {"email": "x"}, None),
+        ({"properties": {"a": {"items": {"properties": {"b": False}}}}}, {"a": [{}, {"b": 1}]}, None),
+        ({"$defs": {"d": {"properties": {"b": False}}}, "$ref": "#/$defs/d"}, {"b": 1}, None),
+        ({"allOf": [{"properties": {"a": {"type": "null"}}}]}, {"a": "x"}, None),
+        ({"additionalProperties": {"type": "number"}}, {"ann@example.com": "x"}, ("*",)),
+        ({"patternProperties": {"@": {"properties": {"b": False}}}}, {"ann@example.com": {"b": 1}}, ("*", "b")),
+        ({"propertyNames": {"maxLength": 3}}, {"ann@example.com": "x"}, None),
+        ({"unevaluatedProperties": False}, {"ann@example.com": "x"}, None),
+    ],
+)
+def test_keys_that_the_schema_does_not_name_are_unknown(
+    schema: Any, properties: dict[str, Any], known_path: tuple[str | int, ...] | None
+) -> None:
+    [fault] = Schema(schema).faults(properties)
+    assert fault.known_path == known_path
+    assert "ann@example.com" not in (fault.known_path or fault.path)

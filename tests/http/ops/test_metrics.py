@@ -232,3 +232,13 @@ def test_a_server_reports_its_file_its_memory_and_its_versions(serve: Callable[.
     [(labels, value)] = page.by_labels("trackd_build_info").items()
     assert (len(labels), value) == (4, 1)
     assert {actor for (actor,) in page.nonzero("trackd_actor_messages_total")} >= {"SourceAuth", "ProfileActor"}
+
+
+async def test_the_id_of_a_source_is_one_label_whatever_it_contains() -> None:
+    """Another tool may have written it: trackd itself refuses control characters."""
+    hostile = 'a"b\\c\\n\n# HELP x\ny{z="1"} 5 \x1b\u202e'
+    async with serving(MemoryStore([Source(hostile, "test")]), admin=True) as client:
+        assert await statuses(client, {"json": payload("s", "t", source=hostile)}) == [200]
+        page = await scrape(client)
+    assert page.nonzero("trackd_events_total") == {("stored", hostile): 1}
+    assert "y" not in page.families
