@@ -15,6 +15,7 @@ from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+from trackd.telemetry.logs import configure_logging
 
 POLL_S = 0.1
 SERVER_GONE_S = 5.0  # a server that restarts holds the lock again by then
@@ -36,7 +37,7 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
         if number is None:
             number = jobs.add(kind, arguments)
         try:
-            while not (is_served and _wait(jobs, number, path, advance)):
+            while not (is_served and wait(jobs, number, path, advance)):
                 if is_served:
                     _check_rules(settings, jobs, kind)
                 is_served = False
@@ -48,10 +49,8 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
         except KeyboardInterrupt:
             goes_on = "the server goes on with it" if is_served else "the next start of the server goes on with it"
             raise CommandError(f"Interrupted: {goes_on}.") from None
-        job = _job(jobs, number)
-    if job.state is JobState.DONE:
-        return job
-    raise CommandError(job.result.get("error", "The job ended before it was done: see the errors above."))
+        job = find(jobs, number)
+    return done(job)
 
 
 def _check_rules(settings: Settings, jobs: Jobs, kind: str) -> None:
@@ -76,17 +75,25 @@ def _left_open(jobs: Jobs, kind: str, arguments: JsonObject) -> int | None:
     return None
 
 
-def _job(jobs: Jobs, number: int) -> Job:
+def find(jobs: Jobs, number: int) -> Job:
+    """The job with this number. Raises CommandError when there is none any more."""
     for job in jobs.all():
         if job.number == number:
             return job
     raise CommandError(f"The job {number} is no longer in the file: later ones took its place.")
 
 
-def _wait(jobs: Jobs, number: int, path: Path, advance: Advance) -> bool:
+def done(job: Job) -> Job:
+    """The job, which has ended. Raises CommandError when it failed."""
+    if job.state is JobState.DONE:
+        return job
+    raise CommandError(job.result.get("error", "The job ended before it was done: see the errors above."))
+
+
+def wait(jobs: Jobs, number: int, path: Path, advance: Advance) -> bool:
     """Wait until the server has done the job. Returns False when no server has held the file for a while."""
     held_at = time.monotonic()
-    while (job := _job(jobs, number)).state is JobState.OPEN:
+    while (job := find(jobs, number)).state is JobState.OPEN:
         advance(job.done, job.total)
         if DatabaseLock(path).is_held():
             held_at = time.monotonic()
@@ -98,9 +105,10 @@ def _wait(jobs: Jobs, number: int, path: Path, advance: Advance) -> bool:
 
 async def _do(settings: Settings, jobs: Jobs, number: int, advance: Advance) -> None:
     """Do all open jobs, as a server that takes no calls, until this one has ended."""
+    configure_logging("warning", settings.log.format)
     quiet = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
     with assemble(quiet, load_rules(settings.rules.path, settings.limits)) as assembly:
         async with assembly.application.lifespan():
-            while (job := _job(jobs, number)).state is JobState.OPEN:
+            while (job := find(jobs, number)).state is JobState.OPEN:
                 advance(job.done, job.total)
                 await asyncio.sleep(POLL_S)

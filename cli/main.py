@@ -38,6 +38,7 @@ COMMANDS = (
     Serve("serve", "serve:serve", "Run the server."),
     LazyCommand("source", "source:app", "Manage the sources that may send events."),
     LazyCommand("token", "token:app", "Manage the tokens for reading and administration."),
+    LazyCommand("profile", "profile:app", "Show, export or erase one person's data."),
     LazyCommand("rules", "rules:app", "Check a rules file, try it on an event, apply it to all profiles."),
     LazyCommand("load", "load:load", "Run a load test against a server, and judge its answers."),
     LazyCommand("verify", "verify:verify", "Check that a database file is sound."),

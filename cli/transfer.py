@@ -89,7 +89,7 @@ def export(
     _clean_up_on_sigterm()
     records = [record for record in RECORDS if record.table() == table]
     part = Part(since, until)
-    with Export(path) as source, _output(output, path, format) as file:
+    with Export(path) as source, output_file(output, path, format) as file:
         total = source.size(*records) if part == EVERYTHING else None
         with progress_bar(table or "export", total, output=file) as advance:
             for record in records:
@@ -212,7 +212,8 @@ def _clean_up_on_sigterm() -> None:
 
 
 @contextlib.contextmanager
-def _output(output: Path | None, database: Path, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
+def output_file(output: Path | None, database: Path, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
+    """The file that a command writes; stdout for None. Raises CommandError."""
     if output is None or _is_stdout(output):
         if format == "parquet" and sys.stdout.isatty():
             raise CommandError("Parquet is not written to a terminal: name a file with --output.")

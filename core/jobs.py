@@ -9,6 +9,9 @@ from trackd.core.documents import JsonObject
 APPLY_RULES = "apply_rules"
 """The kind of a job that evaluates the segments of all profiles again. It takes no arguments."""
 
+ERASE_PROFILE = "erase_profile"
+"""The kind of a job that erases one profile. `actors/profile_erasure.py` has its arguments."""
+
 FINISHED_JOBS_KEPT = 20  # of each kind
 
 

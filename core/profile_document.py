@@ -1,7 +1,10 @@
 """The parts of a profile's document that do not depend on rules: its first state, visits, counters, privacy. Pure."""
 
+from msgspec import Raw
+
 from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
+from trackd.core.encoding import json_object
 from trackd.core.json_values import exact_sum
 from trackd.core.rules.draft import Draft, json_size
 
@@ -26,6 +29,15 @@ def new_profile(profile_id: str, now: str) -> JsonObject:
         "ids": [],
         "active": True,
     }
+
+
+def time_of_insert(document: str | Raw) -> str | None:
+    """When the profile was made; None if another tool wrote a document without it."""
+    try:
+        inserted: str | None = json_object(document)["metadata"]["time"]["insert"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return inserted
 
 
 def visit(draft: Draft, now: str) -> None:

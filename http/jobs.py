@@ -3,11 +3,12 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from trackd.actors.job_runner import JobRunner
+from trackd.actors.job_runner import JobRunner, Kind
+from trackd.actors.profile_erasure import ProfileErasure
 from trackd.actors.rules_application import RulesApplication
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
-from trackd.core.jobs import APPLY_RULES
+from trackd.core.jobs import APPLY_RULES, ERASE_PROFILE
 from trackd.http.app import Application
 from trackd.http.rules_loading import load_rules
 from trackd.storage.listings import QueryPool
@@ -22,7 +23,8 @@ def job_runner(settings: Settings, tracker: Tracker, reads: Reads, queries: Quer
         lambda: load_rules(settings.rules.path, settings.limits),
         after_change=settings.rules.apply_after_change == "on",
     )
-    return JobRunner(tracker, reads.jobs, {APPLY_RULES: application})
+    kinds: dict[str, Kind] = {APPLY_RULES: application, ERASE_PROFILE: ProfileErasure(tracker)}
+    return JobRunner(tracker, reads.jobs, kinds)
 
 
 def with_jobs(application: Application, jobs: JobRunner) -> Application:

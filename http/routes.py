@@ -3,8 +3,9 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
@@ -33,15 +34,14 @@ def routes(
     queries: QueryPool,
     versions: Mapping[str, str],
 ) -> list[Route]:
-    """The routes. `read(...)` and `admin(...)` name the scope that an endpoint requires; the others are public.
+    """The routes. `read(...)` and the like name the scope that an endpoint requires; the others are public.
 
-    `{id:path}` accepts ids with slashes in them. The arguments are those of `create_app`.
+    `{id:path}` accepts ids with slashes in them. Ids that a path cannot name, such as `count`, `..` or one with a line
+    break, are named in the query. The arguments are those of `create_app`.
     """
     segments = SegmentEndpoints(tracker, queries)
     stored = DocumentEndpoints(tracker, listings, queries, segments.id_of)
-    erasure = ErasureEndpoint(tracker)
-    sources = SourceEndpoints(tracker, reads)
-    read, admin = authenticator.read, authenticator.admin
+    read = authenticator.read
     return [
         Route("/track", track, methods=["POST"]),
         Route("/healthcheck", healthcheck),
@@ -51,23 +51,48 @@ def routes(
         Route("/docs/{name}", swagger.file),
         Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
         Route("/info/version", read(Info(versions).version)),
-        Route("/profiles", read(stored.profiles)),
         Route("/segments", read(segments.list)),
+        *_profile_routes(authenticator, stored, ErasureEndpoint(tracker)),
+        Route("/session/count", read(stored.count("session"))),
+        Route("/session", read(stored.session)),
+        Route("/session/{id:path}", read(stored.session)),
+        Route("/events", read(stored.events)),
+        Route("/events/session", read(stored.session_events)),
+        Route("/events/session/{id:path}", read(stored.session_events)),
+        Route("/event/count", read(stored.count("event"))),
+        Route("/event", read(stored.event)),
+        Route("/event/{id:path}", read(stored.event)),
+        *_source_routes(authenticator, SourceEndpoints(tracker, reads)),
+    ]
+
+
+def _profile_routes(authenticator: Authenticator, stored: DocumentEndpoints, erasure: ErasureEndpoint) -> list[Route]:
+    read, admin = authenticator.read, authenticator.admin
+    return [
+        Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),
+        Route("/profile", read(stored.profile)),
+        Route("/profile", admin(erasure.erase), methods=["DELETE"]),
+        ByQuery("/profile/events", read(stored.profile_events)),
+        ByQuery("/profile/sessions", read(stored.profile_sessions)),
+        ByQuery("/profile/export", read(stored.export)),
         Route("/profile/{id:path}/events", read(stored.profile_events)),
         Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
         Route("/profile/{id:path}/export", read(stored.export)),
         Route("/profile/{id:path}", read(stored.profile)),
         Route("/profile/{id:path}", admin(erasure.erase), methods=["DELETE"]),
-        Route("/session/count", read(stored.count("session"))),
-        Route("/session/{id:path}", read(stored.session)),
-        Route("/events", read(stored.events)),
-        Route("/events/session/{id:path}", read(stored.session_events)),
-        Route("/event/count", read(stored.count("event"))),
-        Route("/event/{id:path}", read(stored.event)),
+    ]
+
+
+def _source_routes(authenticator: Authenticator, sources: SourceEndpoints) -> list[Route]:
+    read, admin = authenticator.read, authenticator.admin
+    return [
         Route("/event-sources", read(sources.list)),
         Route("/event-source", read(sources.list)),
         Route("/event-source", admin(sources.add), methods=["POST"]),
+        Route("/event-source", admin(sources.replace), methods=["PUT"]),
+        Route("/event-source", admin(sources.change), methods=["PATCH"]),
+        Route("/event-source", admin(sources.remove), methods=["DELETE"]),
         Route("/event-source/{id:path}", read(sources.get)),
         Route("/event-source/{id:path}", admin(sources.replace), methods=["PUT"]),
         Route("/event-source/{id:path}", admin(sources.change), methods=["PATCH"]),
@@ -84,7 +109,22 @@ def with_not_allowed(routes: Iterable[Route]) -> Iterator[Route]:
     for path, group in itertools.groupby(routes, lambda route: route.path):
         of_path = list(group)
         yield from of_path
-        yield Route(path, OtherMethods({method for route in of_path for method in route.methods or ()} | {"OPTIONS"}))
+        yield type(of_path[0])(
+            path, OtherMethods({method for route in of_path for method in route.methods or ()} | {"OPTIONS"})
+        )
+
+
+class ByQuery(Route):
+    """A route of requests that name a document in their query, `?id=`.
+
+    Without it, the last word of the path is the id itself, and a later route matches: `/profile/events` is the profile
+    with the id `events`.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and "id" not in QueryParams(scope["query_string"]):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class OtherMethods:

@@ -1,6 +1,6 @@
 """Reading endpoints for profiles, sessions and events: single documents, lists in pages, exports of a profile."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec.structs import replace
@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
-from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, path_id, query
+from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, id_and_query, query
+from trackd.http.api.profile_export import profile_export
 from trackd.http.errors import aborted, not_found
-from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
+from trackd.storage.listings import Listings, Page, QueryPool
 
-EXPORT_PAGE = 500
+EXPORT_PAGE = 500  # documents that an export reads at a time
 
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -35,8 +36,8 @@ class DocumentEndpoints:
         self._lists = lists
 
     async def profile(self, request: Request) -> Response:
-        query(request, Query)
-        profile = await self._profile(path_id(request))
+        profile_id, _ = id_and_query(request, Query)
+        profile = await self._profile(profile_id)
         return not_found() if profile is None else json_answer(_text(profile))
 
     async def _profile(self, profile_id: str) -> Profile | None:
@@ -55,8 +56,8 @@ class DocumentEndpoints:
         return await self._list("session_events", request)
 
     async def _list(self, name: str, request: Request) -> Response:
-        page_request = query(request, PageQuery).page()
-        page = await self._lists.read(name, path_id(request), page_request)
+        document_id, parameters = id_and_query(request, PageQuery)
+        page = await self._lists.read(name, document_id, parameters.page())
         return not_found() if page is None else page_answer(page)
 
     async def session(self, request: Request) -> Response:
@@ -66,8 +67,8 @@ class DocumentEndpoints:
         return self._document(self._documents.event, request)
 
     def _document(self, read: Callable[[str], str | None], request: Request) -> Response:
-        query(request, Query)
-        document = read(path_id(request))
+        document_id, _ = id_and_query(request, Query)
+        document = read(document_id)
         return not_found() if document is None else json_answer(document.encode())
 
     async def events(self, request: Request) -> Response:
@@ -92,33 +93,13 @@ class DocumentEndpoints:
 
     async def export(self, request: Request) -> Response:
         """A profile with all its sessions and events, streamed as one JSON document."""
-        query(request, Query)
-        profile = await self._profile(path_id(request))
+        profile_id, _ = id_and_query(request, Query)
+        profile = await self._profile(profile_id)
         if profile is None:
             return not_found()
+        content = profile_export(profile.id, _text(profile), self._lists, EXPORT_PAGE)
         headers = {"content-disposition": 'attachment; filename="profile.json"'}
-        return StreamingResponse(self._export(profile), media_type="application/json", headers=headers)
-
-    async def _export(self, profile: Profile) -> AsyncIterator[bytes]:
-        yield b'{"profile":' + _text(profile)
-        for name, read in (("sessions", "profile_sessions"), ("events", "profile_events")):
-            yield f',"{name}":['.encode()
-            before = b""
-            async for documents in self._pages(read, profile.id):
-                yield before + documents
-                before = b","
-            yield b"]"
-        yield b"}"
-
-    async def _pages(self, name: str, profile_id: str) -> AsyncIterator[bytes]:
-        """The documents of each page, without the brackets of the array; empty pages are skipped."""
-        page_request = PageRequest(limit=EXPORT_PAGE)
-        while page := await self._lists.read(name, profile_id, page_request):
-            if len(page.documents) > 2:
-                yield page.documents[1:-1]
-            if page.next is None:
-                return
-            page_request = PageRequest(page.next, EXPORT_PAGE)
+        return StreamingResponse(content, media_type="application/json", headers=headers)
 
 
 def _text(profile: Profile) -> bytes:

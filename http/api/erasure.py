@@ -1,4 +1,4 @@
-"""DELETE /profile/{id}: erases a profile with its sessions and events."""
+"""DELETE /profile/{id} and DELETE /profile?id=: erases a profile with its sessions and events."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Erase, Erased
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import timestamp
-from trackd.http.api.parameters import ErasureQuery, path_id, query
+from trackd.http.api.parameters import ErasureQuery, id_and_query
 from trackd.http.errors import aborted, not_found
 
 
@@ -20,8 +20,9 @@ class ErasureEndpoint:
 
     async def erase(self, request: Request) -> Response:
         """Answers when profile, sessions and events are deleted from the disk. `keep=events` keeps anonymous events."""
-        keep_events = query(request, ErasureQuery).keep == "events"
-        erase = Erase(self._tracker.next_number(), path_id(request), timestamp(self._now()), keep_events)
+        profile_id, parameters = id_and_query(request, ErasureQuery)
+        keep_events = parameters.keep == "events"
+        erase = Erase(self._tracker.next_number(), profile_id, timestamp(self._now()), keep_events)
         answer = await self._tracker.ask(erase)
         if not isinstance(answer, Erased):
             raise aborted(answer)

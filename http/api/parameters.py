@@ -1,5 +1,6 @@
 """Ids in paths and query parameters, validated. Invalid ones are 422 with all faults at once."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
@@ -75,6 +76,10 @@ class PageQuery(Query):
         return PageRequest(self.cursor, self.limit)
 
 
+class SourcesQuery(PageQuery):
+    id: str | None = Field(None, min_length=1, description="Only the source with this id, exactly.")
+
+
 class EventsQuery(PageQuery):
     type: Text | None = None
     source: Text | None = None
@@ -127,14 +132,32 @@ _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 def query(request: Request, kind: type[Q]) -> Q:
     """The validated query parameters. Raises HttpError."""
+    return _validated(kind, request.query_params)
+
+
+def _validated(kind: type[Q], parameters: Mapping[str, str]) -> Q:
     try:
-        return kind.model_validate(dict(request.query_params))
+        return kind.model_validate(dict(parameters))
     except ValidationError as error:
         raise invalid(faults(error, "query")) from None
 
 
-def path_id(request: Request) -> str:
-    """The validated id in the path. Raises HttpError."""
+def id_and_query(request: Request, kind: type[Q]) -> tuple[str, Q]:
+    """The id of a document, in the path or as `?id=`, and the other query parameters. Raises HttpError.
+
+    An id in the query is taken exactly as it is, so that each stored id can be named.
+    """
+    if "id" in request.path_params:
+        return _path_id(request), query(request, kind)
+    ids = request.query_params.getlist("id")
+    others = {name: value for name, value in request.query_params.items() if name != "id"}
+    if len(ids) != 1 or not ids[0]:
+        message = "should be there once: percent-encoded, with `+` as %2B" if ids else "Field required"
+        raise invalid([{"loc": ["query", "id"], "msg": message, "type": "value_error" if ids else "missing"}])
+    return ids[0], _validated(kind, others)
+
+
+def _path_id(request: Request) -> str:
     try:
         return _ID.validate_python(path_parameter(request.path_params["id"]))
     except ValidationError as error:

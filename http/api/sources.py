@@ -17,7 +17,7 @@ from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import json_answer
-from trackd.http.api.parameters import PageQuery, Query, faults, path_id, query
+from trackd.http.api.parameters import Query, SourcesQuery, faults, id_and_query, query
 from trackd.http.body import Headers, check_nesting, read_body
 from trackd.http.content_types import check_content_type
 from trackd.http.errors import aborted, conflict, invalid, not_found
@@ -126,18 +126,17 @@ class SourceEndpoints:
         self._now = now
 
     async def list(self, request: Request) -> Response:
-        page = query(request, PageQuery)
-        sources = sorted(
-            self._reads.sources(), key=lambda source: (source.metadata.time.insert, source.id), reverse=True
-        )
+        page = query(request, SourcesQuery)
+        sources = [source for source in self._reads.sources() if page.id in (None, source.id)]
+        sources.sort(key=lambda source: (source.metadata.time.insert, source.id), reverse=True)
         first = page.cursor or 0
         shown = sources[first : first + page.limit]
         following = str(first + page.limit) if first + page.limit < len(sources) else None
         return json_answer(msgspec.json.encode({"total": len(sources), "result": shown, "next": following}))
 
     async def get(self, request: Request) -> Response:
-        query(request, Query)
-        return self._answer(path_id(request))
+        source_id, _ = id_and_query(request, Query)
+        return self._answer(source_id)
 
     async def add(self, request: Request) -> Response:
         query(request, Query)
@@ -156,10 +155,9 @@ class SourceEndpoints:
 
     async def _edit(self, request: Request, kind: type[SourceReplacement | SourceChanges]) -> Response:
         """The writer applies the fields to the source as it is stored then, so that no concurrent change is lost."""
-        query(request, Query)
-        source_id, body = path_id(request), await _body(request, kind)
+        (source_id, _), body = id_and_query(request, Query), await _body(request, kind)
         if body.id is not None and body.id != source_id:
-            message = f"should be left out, or {source_id} as in the path"
+            message = f"should be left out, or {source_id} as in the address"
             raise invalid([{"loc": ["body", "id"], "msg": message, "type": "value_error"}])
         fields = body.fields()
         if fields and not await self._administer(EditSource(source_id, fields, timestamp(self._now()))):
@@ -167,8 +165,7 @@ class SourceEndpoints:
         return self._answer(source_id)
 
     async def remove(self, request: Request) -> Response:
-        query(request, Query)
-        source_id = path_id(request)
+        source_id, _ = id_and_query(request, Query)
         return JSONResponse({"id": source_id}) if await self._administer(RemoveSource(source_id)) else not_found()
 
     def _answer(self, source_id: str) -> Response:

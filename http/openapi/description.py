@@ -30,10 +30,18 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 PATH_PARAMETERS: Mapping[str, dict[str, Any]] = {
     "id": {
-        "description": "Slashes in it may be sent as they are; as `%2F` at its end or before a word such as `events`.",
+        "description": "Slashes in it may be sent as they are; as `%2F` at its end or before a word such as `events`. "
+        "Ids that a path cannot name are sent as `?id=`.",
         "schema": TEXT_ID,
     },
     "name": {"schema": {"type": "string", "enum": sorted(FILES)}},
+}
+ID_IN_QUERY = {
+    "name": "id",
+    "in": "query",
+    "required": True,
+    "description": "Any id, exactly as it is stored, also one that a path cannot name: `count`, `a/events`, `..`.",
+    "schema": {"type": "string", "minLength": 1},
 }
 TEXT: Mapping[str, Any] = {"type": "string"}
 HEADER_SCHEMAS = {"Idempotency-Key": {**TEXT, "maxLength": MAX_KEY_LENGTH}}
@@ -100,7 +108,12 @@ def _described(operation: Operation, path: str, scope: TokenScope | None) -> dic
         "summary": operation.summary,
         "description": _description(operation, scope),
         "security": [] if scope is None else [{"token": [scope.value]}],
-        "parameters": [*_path_parameters(path), *_query_parameters(operation), *_header_parameters(operation)],
+        "parameters": [
+            *_path_parameters(path),
+            *([ID_IN_QUERY] if operation.by_query else []),
+            *_query_parameters(operation),
+            *_header_parameters(operation),
+        ],
         "responses": {"200": _success(operation)},
     }
     if operation.body is not None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from trackd.core.document_shapes import DocumentReference, EventDocument, ProfileDocument, SessionDocument
 from trackd.core.documents import Source
-from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query
+from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query, SourcesQuery
 from trackd.http.api.sources import SourceBody, SourceChanges, SourceReplacement
 from trackd.http.openapi import answers, examples, refusals
 from trackd.http.track.payload import TrackerPayload
@@ -37,6 +38,7 @@ class Operation(Struct, frozen=True):
     - `example` is a body that works as it is.
     - `absent`: it answers 404 with the body `null` when the document does not exist.
     - `refuses` are names of `REFUSALS`, beyond those that follow from the other fields.
+    - `by_query`: the id of the document is in the query.
     - `links` are operations that take an id of the answer, with the JSON pointer to it.
     """
 
@@ -53,6 +55,7 @@ class Operation(Struct, frozen=True):
     absent: bool = False
     refuses: tuple[str, ...] = ()
     links: Mapping[str, str] = {}
+    by_query: bool = False
 
 
 TAGS = {
@@ -64,7 +67,7 @@ TAGS = {
     "server": "Health, metrics, versions and documentation.",
 }
 
-OPERATIONS: Mapping[tuple[str, str], Operation] = {
+_OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/track"): Operation(
         "track",
         "tracking",
@@ -181,10 +184,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "event", "events", "An event", EventDocument, "The newest event with this id.", query=Query, absent=True
     ),
     ("GET", "/event-sources"): Operation(
-        "sources", "sources", "The sources", answers.Sources, PAGES, query=PageQuery, links={"source": ID_OF_FIRST}
+        "sources", "sources", "The sources", answers.Sources, PAGES, query=SourcesQuery, links={"source": ID_OF_FIRST}
     ),
     ("GET", "/event-source"): Operation(
-        "sources_too", "sources", "The sources, as `/event-sources`", answers.Sources, PAGES, query=PageQuery
+        "sources_too", "sources", "The sources, as `/event-sources`", answers.Sources, PAGES, query=SourcesQuery
     ),
     ("POST", "/event-source"): Operation(
         "add_source",
@@ -242,4 +245,26 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         answer_types=("text/css", "text/javascript", "image/png"),
         refuses=("PathUnknown",),
     ),
+}
+
+
+def _by_query(path: str) -> str | None:
+    """The path on which the same operations take the id in their query; None if there is no such path."""
+    without_id = path.replace("/{id}", "")
+    return None if without_id == path else without_id
+
+
+def _named_by_query(operation: Operation) -> Operation:
+    return replace(
+        operation,
+        name=f"{operation.name}_by_query",
+        summary=f"{operation.summary}, named by `?id=`",
+        by_query=True,
+    )
+
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = _OPERATIONS | {
+    (method, without_id): _named_by_query(operation)
+    for (method, path), operation in _OPERATIONS.items()
+    if (without_id := _by_query(path)) is not None and (method, without_id) not in _OPERATIONS
 }

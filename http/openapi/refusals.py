@@ -16,7 +16,9 @@ class Refusal(Struct, frozen=True):
 
 REFUSALS = {
     "NotHttp": Refusal(400, "It is not HTTP, or a request with a body offers an `Upgrade`."),
-    "NotAuthenticated": Refusal(401, "The request has no valid token.", headers=("WWW-Authenticate",)),
+    "NotAuthenticated": Refusal(
+        401, "The request has no valid token.", headers=("WWW-Authenticate",)
+    ),
     "SourceUnknown": Refusal(401, "The event source is unknown or disabled."),
     "ScopeLacking": Refusal(403, "The token lacks the scope that `detail` names."),
     "OriginForeign": Refusal(403, "The source takes no events from that origin."),

@@ -37,6 +37,10 @@ PROFILE_OR_MERGED = """
 SELECT id, last_event FROM profile WHERE id = :profile UNION ALL
 SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile) LIMIT 1
 """
+DOCUMENT_OF_PROFILE = """
+SELECT doc FROM profile WHERE id = ?1 UNION ALL
+SELECT doc FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?1) LIMIT 1
+"""
 PROFILE_EVENTS = f"""
 {walk(":profile", start=":start", depth=":limit + 1")}
 SELECT {EVENT_COLUMNS}, number FROM walk JOIN event USING (number) ORDER BY number DESC
@@ -119,6 +123,11 @@ class SqliteListings:
             connection = connect(self._path, mode="ro")
             add_has_trait(connection)
             return connection
+
+    def profile(self, profile_id: str) -> str | None:
+        """The document of a profile as it is committed, as JSON text, also by an id that was merged into it."""
+        row = self._row(DOCUMENT_OF_PROFILE, profile_id)
+        return None if row is None else str(row[0])
 
     def session(self, session_id: str) -> str | None:
         row = self._row(f"SELECT {SESSION_COLUMNS} FROM session WHERE id = ?", session_id)

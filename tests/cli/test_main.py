@@ -70,7 +70,19 @@ def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them
     result = trackd("--help")
     assert (result.returncode, result.stderr) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", result.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["serve", "source", "token", "rules", "load", "verify", "export", "import", "backup", "config"]
+    assert listed == [
+        "serve",
+        "source",
+        "token",
+        "profile",
+        "rules",
+        "load",
+        "verify",
+        "export",
+        "import",
+        "backup",
+        "config",
+    ]
     assert "..." not in result.stdout.partition("Commands:")[2]
 
 

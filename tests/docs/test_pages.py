@@ -11,6 +11,7 @@ from tests.docs.pages import PAGES, README, ROOT, blocks, page
 from tests.support.forked_command import run_command
 from tests.support.serving import application_routes
 from trackd.config.load import load
+from trackd.core.documents import TokenScope
 from trackd.core.rules.conditions import VARIABLES
 from trackd.core.rules.operations import OPERATIONS
 from trackd.core.rules.step_compiling import TARGETS
@@ -18,7 +19,7 @@ from trackd.http.errors import STATUS
 from trackd.http.openapi.description import operations_of
 
 OPEN_TO_ALL = {"POST /track", "GET /healthcheck", "GET /ready"}
-SUBCOMMANDS = ("source", "token", "rules")
+SUBCOMMANDS = ("source", "token", "profile", "rules")
 
 
 def help_of(*command: str) -> str:
@@ -59,7 +60,9 @@ def test_the_api_page_names_every_route() -> None:
 
 def test_the_api_page_names_the_scope_of_each_endpoint() -> None:
     table = re.findall(
-        r"^\| (`(?:GET|POST|PUT|PATCH|DELETE) /.+?) \| (read|admin|none) \|", page("http-api"), re.MULTILINE
+        r"^\| (`(?:GET|POST|PUT|PATCH|DELETE) /.+?) \| (read|metrics|erase|admin|none) \|",
+        page("http-api"),
+        re.MULTILINE,
     )
     documented = {endpoint: scope for endpoints, scope in table for endpoint in re.findall("`(.+?)`", endpoints)}
     needed = {f"{method} {path}": str(needs or "none") for method, path, needs in operations_of(application_routes())}
@@ -97,6 +100,14 @@ def test_the_load_testing_page_names_every_option() -> None:
 def test_the_sources_page_names_every_option_of_a_new_source() -> None:
     options = set(re.findall(r"^  (--[a-z-]+)", help_of("source", "add"), re.MULTILINE)) - {"--help", "--config"}
     assert [option for option in sorted(options) if f"`{option}`" not in page("sources-and-tokens")] == []
+
+
+def test_the_tokens_page_names_every_option_of_a_new_token_and_every_scope() -> None:
+    options = set(re.findall(r"^  (--[a-z-]+)", help_of("token", "new"), re.MULTILINE)) - {"--help", "--config", "--db"}
+    assert {"--scope", "--expires", "--file"} <= options
+    scopes = [f"`{scope}`" for scope in TokenScope]
+    text = page("sources-and-tokens").partition("## Tokens")[2]
+    assert [name for name in (*sorted(f"`{option}`" for option in options), *scopes) if name not in text] == []
 
 
 @pytest.mark.parametrize("name", [*VARIABLES, *OPERATIONS, *TARGETS.values()])

@@ -127,8 +127,21 @@ def test_every_operation_lists_the_statuses_of_its_errors(method: str, path: str
         assert {"401", "403", "429", "503"} <= statuses
     if "requestBody" in operation:
         assert {"413", "415", "422"} <= statuses
-    if "{id}" in path:
+    in_query = [
+        parameter for parameter in operation["parameters"] if parameter["name"] == "id" and parameter.get("required")
+    ]
+    if "{id}" in path or in_query:
         assert {"404", "422"} <= statuses
+
+
+def test_each_operation_on_a_document_has_one_that_takes_any_id_in_its_query() -> None:
+    for method, path, operation in OPERATIONS_DESCRIBED:
+        if "{id}" in path and (method, path) != ("GET", "/event-source/{id}"):  # a list has the parameter
+            other = DESCRIPTION["paths"][path.replace("/{id}", "")][method.lower()]
+            [named] = [parameter for parameter in other["parameters"] if parameter["name"] == "id"]
+            assert (named["in"], named["required"]) == ("query", True)
+            assert other["operationId"] == f"{operation['operationId']}_by_query"
+            assert other["security"] == operation["security"]
 
 
 @EACH

@@ -25,7 +25,7 @@ _FORKED.set_forkserver_preload(
         "trackd.cli.main",
         *(
             f"trackd.cli.{name}"
-            for name in ("config", "load", "rules", "serve", "source", "token", "transfer", "verify")
+            for name in ("config", "load", "profile", "rules", "serve", "source", "token", "transfer", "verify")
         ),
         "trackd.storage.sqlite.schema",
     ]

@@ -1,0 +1,110 @@
+"""`trackd profile`: show, export or erase one person's data, whatever the id."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from trackd.cli.errors import CommandError
+from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
+from trackd.cli.output import echo
+from trackd.cli.profile_erasure import erase_profile
+from trackd.cli.transfer import output_file
+from trackd.http.api.profile_export import profile_export
+from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.workers.query_pool import QueryThreads
+from trackd.telemetry.plain_text import plain_json
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Show, export or erase one person's data, also while the server runs.",
+)
+
+ProfileId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The profile's id, exactly, or one that was merged into it; after -- if it begins with a dash.",
+        callback=checked_text,
+    ),
+]
+
+
+@app.command()
+def show(id: ProfileId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
+    """Print the profile as JSON."""
+    path = _database(db, config)
+    with contextlib.closing(_listings(path)) as listings:
+        document = _document(listings, id, path)
+    try:
+        text = msgspec.json.format(document, indent=2)
+    except msgspec.DecodeError:
+        raise CommandError(f"The document of the profile {id} is not JSON: `trackd verify` shows all faults.") from None
+    typer.echo(plain_json(text))
+
+
+@app.command()
+def export(
+    id: ProfileId,  # noqa: A002
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.  [default: stdout]")
+    ] = None,
+    db: DatabaseFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the profile with all its sessions and events, as one JSON document."""
+    path = _database(db, config)
+    with contextlib.closing(_listings(path)) as listings:
+        document = _document(listings, id, path).encode()
+        with output_file(output, path, "jsonl") as file:
+
+            async def write() -> None:
+                lists = QueryThreads(listings)
+                try:
+                    async for part in profile_export(id, document, lists):
+                        file.write(part)
+                finally:
+                    await lists.close()
+                file.write(b"\n")
+
+            asyncio.run(write())
+            file.flush()
+
+
+@app.command()
+def erase(
+    id: ProfileId,  # noqa: A002
+    keep_events: Annotated[
+        bool, typer.Option("--keep-events", help="Keep the events, without anything that identifies the person.")
+    ] = False,
+    db: DatabaseFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Erase the profile with its sessions and events, through the running server if there is one."""
+    path = _database(db, config)
+    with contextlib.closing(_listings(path)) as listings:
+        document = _document(listings, id, path)
+    erase_profile(path, id, document, keep_events=keep_events)
+    echo(f"Erased the profile {id}.")
+
+
+def _database(db: Path | None, config: Path | None) -> Path:
+    return load_settings(config, database={"path": db}).settings.database.path
+
+
+def _listings(path: Path) -> SqliteListings:
+    open_for_writing(path, create=False).close()  # brings the tables up to date
+    return SqliteListings(path)
+
+
+def _document(listings: SqliteListings, profile_id: str, path: Path) -> str:
+    document = listings.profile(profile_id)
+    if document is None:
+        raise CommandError(f"There is no profile {profile_id} in {path}.")
+    return document

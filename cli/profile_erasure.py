@@ -1,0 +1,60 @@
+"""Erasing a profile by a command: a running server does it; without one the command does it itself."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from trackd.cli.errors import CommandError
+from trackd.cli.jobs import done, find, wait
+from trackd.cli.progress import progress_bar
+from trackd.core.changes import Change, Erasure, Fence, Outcome
+from trackd.core.documents import JsonObject, timestamp
+from trackd.core.jobs import ERASE_PROFILE, JobState, PutJob
+from trackd.core.profile_document import time_of_insert
+from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.jobs import Jobs
+from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+from trackd.storage.sqlite.store import SqliteStore
+
+
+def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bool) -> None:
+    """Erase the profile with this document, and none that takes its id meanwhile.
+
+    Raises CommandError, StoreError and DatabaseError.
+    """
+    number = None
+    arguments = {"profile_id": profile_id, "inserted": time_of_insert(document), "keep_events": keep_events}
+    with Jobs(path) as jobs, progress_bar("erasure", None) as advance:
+        while True:
+            try:
+                _erase_alone(path, arguments, jobs, number)
+                return
+            except DatabaseInUseError:  # by a server, which owns its profiles
+                if number is None:
+                    number = jobs.add(ERASE_PROFILE, arguments)
+            try:
+                if wait(jobs, number, path, advance):
+                    done(find(jobs, number))
+                    return
+            except KeyboardInterrupt:
+                raise CommandError("Interrupted: the server goes on with it.") from None
+
+
+def _erase_alone(path: Path, arguments: JsonObject, jobs: Jobs, number: int | None) -> None:
+    """Raises DatabaseInUseError. `number` is that of a job that a server left: it ends with the erasure."""
+    profile_id, now = arguments["profile_id"], timestamp(datetime.now(UTC))
+    with DatabaseLock(path):
+        changes: list[Change] = []
+        store = SqliteStore(path)
+        try:
+            stored = store.profile(profile_id)
+            if stored is not None and time_of_insert(stored.doc_json) == arguments["inserted"]:
+                fence = Fence(stored.id, stored.seq, stored.revision)
+                changes.append(Erasure(fence, now, arguments["keep_events"]))
+            if number is not None:
+                changes.append(PutJob(replace(find(jobs, number), state=JobState.DONE), now))
+            if Outcome.FAILED in store.commit(changes):
+                raise StoreError(f"The profile {profile_id} cannot be erased: see the errors above.")
+        finally:
+            store.close()
