@@ -32,6 +32,7 @@ from trackd.core.jobs import JobChange
 from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.source_changes import SourceChange
+from trackd.core.token_changes import PutTokenUse
 from trackd.storage.writer import BatchResult
 
 
@@ -199,10 +200,10 @@ class Administered(Answer, frozen=True):
 
 
 class Administer(Request[Administered], frozen=True):
-    """Write a change to the sources or the jobs."""
+    """Write a change to the sources, the jobs or the tokens."""
 
     number: int
-    change: SourceChange | JobChange
+    change: SourceChange | JobChange | PutTokenUse
 
 
 class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):

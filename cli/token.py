@@ -1,12 +1,21 @@
 """`trackd token`: manage the tokens for reading and administration."""
 
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, load_settings, offering_create
-from trackd.core.documents import TokenScope
+from trackd.cli.output import echo
+from trackd.core.documents import Token, TokenScope, timestamp
+from trackd.core.times import read_time
+from trackd.storage.files.private_file import create as create_file
 from trackd.storage.sqlite.tokens import Tokens
 
 app = typer.Typer(
@@ -15,6 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Manage the tokens for reading and administration, also while the server runs.",
 )
+
+DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Tokens:
@@ -30,27 +42,91 @@ def _checked_name(value: str) -> str:
     return name
 
 
+def _checked_expiry(value: str | None) -> str | None:
+    """The timestamp of a duration from now, or of a time."""
+    if value is None:
+        return None
+    now = datetime.now(UTC)
+    try:
+        duration = DURATION.fullmatch(value.strip())
+        moment = timestamp(now + int(duration[1]) * UNITS[duration[2]]) if duration else read_time(value)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{value!r} is neither a duration, such as 90d (m, h, d or w), nor a time, such as 2027-01-31."
+        ) from None
+    if moment <= timestamp(now):
+        raise typer.BadParameter(f"{value!r} is over already.")
+    return moment
+
+
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name for people.", callback=_checked_name)],
     scope: Annotated[
         list[TokenScope] | None,
         typer.Option(
-            help="What the token permits; may be repeated. admin includes read.  [default: read]", show_default=False
+            help="What the token permits; may be repeated. read includes metrics, admin includes all.  [default: read]",
+            show_default=False,
         ),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When it stops working: after 90d (also m, h or w), or a time such as 2027-01-31, UTC without a zone.",
+            callback=_checked_expiry,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Write it to a new file that only this user may read, in place of stdout."),
     ] = None,
     create: Create = False,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print it. It cannot be printed again."""
+    scopes = dict.fromkeys(scope or [TokenScope.READ])
     with offering_create():
         opened = _open(db, config, create=create)
     with opened as tokens:
-        secret = tokens.add(name, dict.fromkeys(scope or [TokenScope.READ]))
+        if file is not None:
+            with _new_file(file) as descriptor:
+                _write_secret(tokens, name, tokens.add(name, scopes, expires), descriptor)
+            echo(f"The token is in {file}; trackd stores only its hash.", err=True)
+            return
+        secret = tokens.add(name, scopes, expires)
     # On stderr, so that TOKEN=$(trackd token new ...) takes the secret alone.
-    typer.echo("This token is shown only now; trackd stores only its hash:", err=True)
+    echo("This token is shown only now; trackd stores only its hash:", err=True)
     typer.echo(secret)
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[int]:
+    """A new file, which is removed after an exception. Raises CommandError."""
+    try:
+        descriptor = create_file(path)
+    except FileExistsError:
+        raise CommandError(f"{path} exists already: name another file, or remove it first.") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        yield descriptor
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _write_secret(tokens: Tokens, name: str, secret: str, descriptor: int) -> None:
+    """Write the secret of a token that was just made; when that fails, there is no such token."""
+    try:
+        os.write(descriptor, f"{secret}\n".encode())
+        os.fsync(descriptor)
+    except OSError as error:
+        tokens.revoke(name)
+        raise CommandError(f"The token cannot be written ({error.strerror}), and was not made.") from None
 
 
 @app.command("list")
@@ -59,10 +135,24 @@ def list_tokens(
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the tokens, the oldest first: creation time, scopes, name."""
+    """List the tokens, the oldest first: creation time, scopes, expiry, last use (to within an hour), name."""
+    now = timestamp(datetime.now(UTC))
     with _open(db, config) as tokens:
         for token in tokens.all():
-            typer.echo(token.name if quiet else f"{token.inserted}  {' '.join(token.scopes):<10}  {token.name}")
+            echo(token.name if quiet else _line(token, now))
+
+
+def _line(token: Token, now: str) -> str:
+    expiry = "never expires" if token.expires is None else f"expires {_minute(token.expires)}"
+    if token.has_expired(now):
+        expiry = f"EXPIRED {_minute(token.expires or '')}"
+    use = "never used" if token.used is None else f"used {_minute(token.used)}"
+    return f"{token.inserted}  {' '.join(token.scopes):<10}  {expiry:<24}  {use:<21}  {token.name}"
+
+
+def _minute(time: str) -> str:
+    """`2026-01-31T12:00Z`."""
+    return f"{time[:16]}Z"
 
 
 @app.command()

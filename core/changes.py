@@ -12,6 +12,7 @@ from msgspec import Struct
 from trackd.core.documents import Event, PiiValues, Profile, Session
 from trackd.core.jobs import JobChange
 from trackd.core.source_changes import SourceChange
+from trackd.core.token_changes import PutTokenUse
 
 
 class Outcome(Enum):
@@ -109,7 +110,7 @@ class DeleteSessions(Struct, frozen=True, tag=True):
     """At most so many sessions are scanned."""
 
 
-Administration = Erasure | SourceChange | JobChange
+Administration = Erasure | SourceChange | JobChange | PutTokenUse
 
 Deletion = DeleteEvents | DeleteSessions
 

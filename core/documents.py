@@ -78,10 +78,21 @@ def source_metadata(inserted: str, updated: str) -> SourceMetadata:
 
 
 class TokenScope(StrEnum):
-    """The permission of a token. `admin` includes `read`."""
+    """The permission of a token. `read` includes `metrics`, `admin` includes all."""
 
     READ = "read"
+    METRICS = "metrics"
+    ERASE = "erase"
     ADMIN = "admin"
+
+
+OPENED_BY: Mapping[TokenScope, frozenset[TokenScope]] = {
+    TokenScope.READ: frozenset({TokenScope.READ, TokenScope.ADMIN}),
+    TokenScope.METRICS: frozenset({TokenScope.METRICS, TokenScope.READ, TokenScope.ADMIN}),
+    TokenScope.ERASE: frozenset({TokenScope.ERASE, TokenScope.ADMIN}),
+    TokenScope.ADMIN: frozenset({TokenScope.ADMIN}),
+}
+"""The scopes of tokens that open what requires a scope."""
 
 
 class Token(Struct, frozen=True):
@@ -94,15 +105,23 @@ class Token(Struct, frozen=True):
     hash: str
     scopes: tuple[str, ...]
     inserted: str = ""
+    expires: str | None = None
+    """The first moment when it is no longer valid, a timestamp; None for a token that never expires."""
+    used: str | None = None
+    """When it was last used, a timestamp to within an hour; None for never."""
 
     @classmethod
     def of_row(cls, row: Any) -> Self:
         """From a row of the table `token`: its columns are the fields in their order."""
-        name, hash_, scopes, inserted = row
-        return cls(name, hash_, tuple(scopes.split()), inserted)
+        name, hash_, scopes, *times = row
+        return cls(name, hash_, tuple(scopes.split()), *times)
 
     def opens(self, scope: TokenScope) -> bool:
-        return scope in self.scopes or TokenScope.ADMIN in self.scopes
+        return not OPENED_BY[scope].isdisjoint(self.scopes)
+
+    def has_expired(self, now: str) -> bool:
+        """`now` is a timestamp."""
+        return self.expires is not None and self.expires <= now
 
 
 def secret_hash(secret: str) -> str:

@@ -9,8 +9,8 @@ from trackd.actors.tracker import Tracker
 from trackd.config.settings import Settings
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import Application, create_app
-from trackd.http.authentication import Authenticator
 from trackd.http.jobs import job_runner, with_jobs
+from trackd.http.token_use import authenticator
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
@@ -48,7 +48,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             retention=settings.retention,
             sessions=settings.sessions,
         )
-        guard = Authenticator(store.tokens)
+        guard = authenticator(tracker, store)
         try:
             application = create_app(settings, tracker, guard, store, listings, queries, versions())
             jobs = job_runner(settings, tracker, store, queries)

@@ -1,6 +1,7 @@
 """Authentication by `Authorization: Bearer TOKEN`, and the scope that each endpoint requires.
 
-Tokens are cached for half a second: reading them from the store for each request would slow down `/track`.
+Tokens are cached for half a second: reading them from the store for each request would slow down `/track`. Their last
+use is written at most once an hour for each.
 """
 
 import functools
@@ -8,16 +9,18 @@ import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trackd.core.addresses import limit_key, parse_address
-from trackd.core.documents import Token, TokenScope, secret_hash
+from trackd.core.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.core.rate_limit import Buckets
-from trackd.http.errors import failed_too_often, lacks_scope, unauthenticated
+from trackd.http.errors import expired, failed_too_often, lacks_scope, unauthenticated
 
 KEPT_S = 0.5  # a revoked token is accepted for at most this long
+USE_WRITTEN_EVERY = timedelta(hours=1)
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
 UNKNOWN_ADDRESS = "unknown"  # of all clients without one, such as those of a Unix socket
@@ -38,15 +41,24 @@ class RequireScope(functools.partial[Awaitable[Response]]):
 
 
 class Authenticator:
-    """Wraps endpoints: `read(endpoint)` and `admin(endpoint)` run it for requests with a token of that scope.
+    """Wraps endpoints: `read(endpoint)` runs it for requests with a token that opens the scope `read`, and so on.
 
-    `tokens` reads the valid tokens from the store. Failures are limited by address, but never requests with a
-    valid token.
+    `tokens` reads the tokens from the store, `write_use` writes the time of a token's use without waiting. Failures are
+    limited by address, but never requests with a valid token.
     """
 
-    def __init__(self, tokens: Callable[[], Iterable[Token]], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tokens: Callable[[], Iterable[Token]],
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        write_use: Callable[[Token, str], None] = lambda token, used: None,
+    ) -> None:
         self._tokens = tokens
         self._monotonic = monotonic
+        self._now = now
+        self._write_use = write_use
+        self._uses_written: dict[str, str] = {}  # by hash: the last times that were given to `write_use`
         self._cached: tuple[Token, ...] = ()
         self._cached_until = -math.inf
         self._failures: Buckets[str] = Buckets()
@@ -54,14 +66,29 @@ class Authenticator:
     def read(self, endpoint: Endpoint) -> RequireScope:
         return RequireScope(self._authorize, TokenScope.READ, endpoint)
 
+    def metrics(self, endpoint: Endpoint) -> RequireScope:
+        return RequireScope(self._authorize, TokenScope.METRICS, endpoint)
+
+    def erase(self, endpoint: Endpoint) -> RequireScope:
+        return RequireScope(self._authorize, TokenScope.ERASE, endpoint)
+
     def admin(self, endpoint: Endpoint) -> RequireScope:
         return RequireScope(self._authorize, TokenScope.ADMIN, endpoint)
 
     async def _authorize(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
-        token = self._authenticate(request)
+        token, now = self._authenticate(request), self._now()
+        if token.expires is not None and token.has_expired(timestamp(now)):
+            raise expired(token.name, token.expires)
+        self._note_use(token, now)
         if not token.opens(scope):
             raise lacks_scope(scope, token.name)
         return await endpoint(request)
+
+    def _note_use(self, token: Token, now: datetime) -> None:
+        last = self._uses_written.get(token.hash, token.used)
+        if last is None or not timestamp(now - USE_WRITTEN_EVERY) < last <= timestamp(now + USE_WRITTEN_EVERY):
+            self._uses_written[token.hash] = timestamp(now)
+            self._write_use(token, timestamp(now))
 
     def _authenticate(self, request: Request) -> Token:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")

@@ -63,7 +63,7 @@ class HttpError(HTTPException):
     """An error answer. The client receives `detail`.
 
     The log gets `kind`, the class of the error, `note`, or `detail` when there is no note, and the id of the source. It
-    may have no value of a client, so a `detail` that quotes one needs a note; of faults the places and types are logged.
+    may have no value of a client, so a `detail` that quotes one needs a note; faults are logged by place and type.
     """
 
     def __init__(
@@ -139,6 +139,12 @@ def failed_too_often(retry_after_s: float) -> HttpError:
         "Too many requests without a valid token came from this address: send this one again later, with a valid one.",
         retry_after_s,
     )
+
+
+def expired(token_name: str, expires: str) -> HttpError:
+    detail = f"The token expired at {expires}: `trackd token new NAME --expires 90d` makes another one."
+    note = f"a request with the token `{token_name}`"
+    return HttpError(401, "expired token", detail, headers={"WWW-Authenticate": "Bearer"}, note=note)
 
 
 def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:

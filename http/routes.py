@@ -49,7 +49,7 @@ def routes(
         Route("/openapi.json", ApiDescription(versions, reads.sources).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
-        Route("/metrics", read(Metrics(tracker, reads.sizes, versions).get)),
+        Route("/metrics", authenticator.metrics(Metrics(tracker, reads.sizes, versions).get)),
         Route("/info/version", read(Info(versions).version)),
         Route("/segments", read(segments.list)),
         *_profile_routes(authenticator, stored, ErasureEndpoint(tracker)),
@@ -67,12 +67,12 @@ def routes(
 
 
 def _profile_routes(authenticator: Authenticator, stored: DocumentEndpoints, erasure: ErasureEndpoint) -> list[Route]:
-    read, admin = authenticator.read, authenticator.admin
+    read, may_erase = authenticator.read, authenticator.erase
     return [
         Route("/profiles", read(stored.profiles)),
         Route("/profile/count", read(stored.count("profile"))),
         Route("/profile", read(stored.profile)),
-        Route("/profile", admin(erasure.erase), methods=["DELETE"]),
+        Route("/profile", may_erase(erasure.erase), methods=["DELETE"]),
         ByQuery("/profile/events", read(stored.profile_events)),
         ByQuery("/profile/sessions", read(stored.profile_sessions)),
         ByQuery("/profile/export", read(stored.export)),
@@ -80,7 +80,7 @@ def _profile_routes(authenticator: Authenticator, stored: DocumentEndpoints, era
         Route("/profile/{id:path}/sessions", read(stored.profile_sessions)),
         Route("/profile/{id:path}/export", read(stored.export)),
         Route("/profile/{id:path}", read(stored.profile)),
-        Route("/profile/{id:path}", admin(erasure.erase), methods=["DELETE"]),
+        Route("/profile/{id:path}", may_erase(erasure.erase), methods=["DELETE"]),
     ]
 
 

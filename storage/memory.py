@@ -21,6 +21,7 @@ from trackd.core.changes import (
 from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
+from trackd.core.token_changes import PutTokenUse
 from trackd.storage.fence import judge, profile_ids, write_in_order
 
 
@@ -125,6 +126,8 @@ class MemoryStore:
                 return Outcome.STORED
             case PutJob():
                 return self._put_job(change.job)
+            case PutTokenUse():
+                return self._put_token_use(change)
             case AddSource() | EditSource() | RemoveSource():
                 return self._change_source(change)
 
@@ -141,6 +144,13 @@ class MemoryStore:
             return Outcome.STALE
         self._jobs[job.number] = job if job.state is JobState.OPEN else replace(job, arguments={}, position={})
         return Outcome.STORED
+
+    def _put_token_use(self, change: PutTokenUse) -> Outcome:
+        for token in self._tokens.values():
+            if token.hash == change.hash:
+                self._tokens[token.name] = replace(token, used=change.used)
+                return Outcome.STORED
+        return Outcome.STALE
 
     def _change_source(self, change: SourceChange) -> Outcome:
         source_id = change.source.id if isinstance(change, AddSource) else change.source_id

@@ -17,7 +17,7 @@ class Refusal(Struct, frozen=True):
 REFUSALS = {
     "NotHttp": Refusal(400, "It is not HTTP, or a request with a body offers an `Upgrade`."),
     "NotAuthenticated": Refusal(
-        401, "The request has no valid token.", headers=("WWW-Authenticate",)
+        401, "The request has no valid token, or one that has expired.", headers=("WWW-Authenticate",)
     ),
     "SourceUnknown": Refusal(401, "The event source is unknown or disabled."),
     "ScopeLacking": Refusal(403, "The token lacks the scope that `detail` names."),

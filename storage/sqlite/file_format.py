@@ -1,4 +1,4 @@
-"""Marks of a trackd database file: its application id, and the names of its migrations, which are in schema.py."""
+"""Marks of a trackd database file: its application id, and the names of its migrations (schema.py)."""
 
 from trackd.storage.sqlite.connection import Connection
 
@@ -18,6 +18,7 @@ MIGRATIONS = frozenset(
         "times_of_reevaluations",
         "jobs",
         "personal_data_by_value",
+        "expiry_and_use_of_tokens",
     }
 )
 APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"

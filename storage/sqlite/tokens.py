@@ -31,14 +31,17 @@ class Tokens:
     ) -> None:
         self._db.close()
 
-    def add(self, name: str, scopes: Iterable[TokenScope]) -> str:
-        """Add a token, and return its secret. The file has only its hash: the secret cannot be read again."""
+    def add(self, name: str, scopes: Iterable[TokenScope], expires: str | None = None) -> str:
+        """Add a token, and return its secret. The file has only its hash: the secret cannot be read again.
+
+        `expires` is a timestamp, None for a token that never expires.
+        """
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-        row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)))
+        row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires)
         with database_errors(self._path), transaction(self._db):
             if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
                 raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
-            self._db.execute("INSERT INTO token (name, hash, scopes, inserted) VALUES (?, ?, ?, ?)", row)
+            self._db.execute("INSERT INTO token (name, hash, scopes, inserted, expires) VALUES (?, ?, ?, ?, ?)", row)
         return secret
 
     def all(self) -> list[Token]:

@@ -23,6 +23,7 @@ from trackd.core.changes import (
 from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
+from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
 from trackd.storage.sqlite import event_chain
@@ -59,6 +60,7 @@ PUT_SESSIONS = BulkInsert(
 PUT_EVENTS = BulkInsert("event", event_chain.COLUMNS)
 PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
 SET_REEVALUATED = "UPDATE profile SET reevaluated = ? WHERE id = ?"
+SET_USED = "UPDATE token SET used = ? WHERE hash = ?"
 JSON = Decoder()
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
@@ -145,6 +147,8 @@ class SqliteWriter:
                 is_written = add_job(self._db, change) > 0
             case PutJob():
                 is_written = put_job(self._db, change)
+            case PutTokenUse():
+                is_written = self._db.execute(SET_USED, (change.used, change.hash)).rowcount > 0
             case AddSource():
                 is_written = add_source(self._db, change.source)
             case EditSource():

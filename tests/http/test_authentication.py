@@ -1,14 +1,16 @@
 """The authenticator by itself: tokens, scopes, and the limit on failures."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.support.payloads import bearer
 from tests.support.serving import ADMIN_SECRET
-from trackd.core.documents import Token, secret_hash
+from trackd.core.documents import Token, secret_hash, timestamp
 from trackd.http.authentication import KEPT_S, Authenticator
 from trackd.http.errors import HttpError
 
@@ -25,9 +27,18 @@ class Guarded:
     def __init__(self) -> None:
         self.now = 1000.0
         self.tokens = [READER, OPERATOR]
-        authenticator = Authenticator(lambda: self.tokens, lambda: self.now)
+        self.date = datetime(2026, 1, 31, 12, tzinfo=UTC)
+        self.uses: list[tuple[str, str]] = []  # that were written: the token's name, and the time
+        authenticator = Authenticator(
+            lambda: self.tokens,
+            lambda: self.now,
+            lambda: self.date,
+            lambda token, used: self.uses.append((token.name, used)),
+        )
         self._endpoints = {
             "read": authenticator.read(self._endpoint),
+            "metrics": authenticator.metrics(self._endpoint),
+            "erase": authenticator.erase(self._endpoint),
             "admin": authenticator.admin(self._endpoint),
         }
 
@@ -58,18 +69,75 @@ def guarded() -> Guarded:
 
 
 @pytest.mark.parametrize(
-    ("secret", "scope", "status"),
+    ("scopes", "opened"),
     [
-        (READ_SECRET, "read", 200),
-        (READ_SECRET, "admin", 403),
-        (ADMIN_SECRET, "read", 200),
-        (ADMIN_SECRET, "admin", 200),
+        (("read",), {"read", "metrics"}),
+        (("metrics",), {"metrics"}),
+        (("erase",), {"erase"}),
+        (("admin",), {"read", "metrics", "erase", "admin"}),
+        (("metrics", "erase"), {"metrics", "erase"}),
+        ((), set()),
+        (("owner", "READ", "reader"), set()),
     ],
 )
-async def test_a_token_passes_where_its_scope_is_required_and_admin_includes_read(
-    guarded: Guarded, secret: str, scope: str, status: int
+async def test_a_token_opens_its_scopes_read_includes_metrics_and_admin_all(
+    guarded: Guarded, scopes: tuple[str, ...], opened: set[str]
 ) -> None:
-    assert await guarded.status(f"Bearer {secret}", scope=scope) == status
+    guarded.tokens = [Token("t", secret_hash(READ_SECRET), scopes)]
+    for scope in ("read", "metrics", "erase", "admin"):
+        status = await guarded.status(f"Bearer {READ_SECRET}", scope=scope)
+        assert status == (200 if scope in opened else 403), scope
+
+
+async def test_a_token_passes_until_it_expires_also_while_it_is_cached(guarded: Guarded) -> None:
+    guarded.tokens = [replace(READER, expires=timestamp(guarded.date + timedelta(seconds=1))), OPERATOR]
+    assert await guarded.status(f"Bearer {READ_SECRET}") == 200
+    guarded.date += timedelta(microseconds=999_999)
+    assert await guarded.status(f"Bearer {READ_SECRET}") == 200
+    guarded.date += timedelta(microseconds=1)
+    refusal = await guarded.refusal(f"Bearer {READ_SECRET}")
+    assert refusal is not None
+    assert (refusal.status_code, refusal.headers) == (401, {"WWW-Authenticate": "Bearer"})
+    assert refusal.detail.startswith("The token expired at 2026-01-31T12:00:01.000000Z: `trackd token new ")
+    assert refusal.note == "a request with the token `reader`"
+    assert await guarded.status(f"Bearer {ADMIN_SECRET}") == 200
+
+
+async def test_an_expired_token_does_not_count_as_a_failure(guarded: Guarded) -> None:
+    guarded.tokens = [replace(READER, expires="2026-01-01T00:00:00.000000Z")]
+    refusals = [await guarded.refusal(f"Bearer {READ_SECRET}") for _ in range(50)]
+    assert {refusal.status_code for refusal in refusals if refusal} == {401}
+    assert guarded.uses == []
+
+
+async def test_the_use_of_a_token_is_written_once_an_hour(guarded: Guarded) -> None:
+    for minutes in range(0, 150, 10):
+        guarded.date = datetime(2026, 1, 31, 12, tzinfo=UTC) + timedelta(minutes=minutes)
+        guarded.now += 600
+        await guarded.status(f"Bearer {READ_SECRET}")
+    assert guarded.uses == [("reader", f"2026-01-31T{hour}:00:00.000000Z") for hour in (12, 13, 14)]
+    await guarded.status(f"Bearer {ADMIN_SECRET}", scope="erase")
+    await guarded.status(f"Bearer {READ_SECRET}", scope="admin")
+    await guarded.status("Bearer wrong")
+    assert [name for name, _ in guarded.uses] == ["reader"] * 3 + ["operator"]
+
+
+@pytest.mark.parametrize(
+    ("used", "written"),
+    [
+        (None, True),
+        ("2026-01-31T11:00:00.000000Z", True),
+        ("2026-01-31T11:00:00.000001Z", False),
+        ("2026-01-31T12:30:00.000000Z", False),
+        ("2027-01-01T00:00:00.000000Z", True),  # the clock was wrong then
+    ],
+)
+async def test_a_use_that_is_stored_for_this_hour_is_not_written_again_after_a_start(
+    guarded: Guarded, used: str | None, written: bool
+) -> None:
+    guarded.tokens = [replace(READER, used=used)]
+    assert await guarded.status(f"Bearer {READ_SECRET}") == 200
+    assert bool(guarded.uses) == written
 
 
 @pytest.mark.parametrize("shown", ["bearer {}", "BEARER {}", "Bearer  {} "])

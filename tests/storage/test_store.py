@@ -10,6 +10,7 @@ from trackd.core.changes import Changes, Erasure, Fence, Outcome
 from trackd.core.documents import NO_MEMO, FirstCopy, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, JobState, PutJob
+from trackd.core.token_changes import PutTokenUse
 
 NOW = "2026-01-31T12:00:00.000000Z"
 STORED, STALE = Outcome.STORED, Outcome.STALE
@@ -220,6 +221,8 @@ def test_tokens_hold_from_the_moment_they_are_made_until_they_are_revoked(backen
     assert backend.store.tokens() == [viewer]
     backend.put_token(operator)
     assert sorted(backend.store.tokens(), key=lambda token: token.name) == [operator, viewer]
+    assert backend.store.commit([PutTokenUse(viewer.hash, NOW), PutTokenUse("unknown", NOW)]) == [STORED, STALE]
+    assert {token.name: token.used for token in backend.store.tokens()} == {"viewer": NOW, "operator": None}
     backend.revoke_token("viewer")
     assert backend.store.tokens() == [operator]
 

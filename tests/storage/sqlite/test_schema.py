@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from tests.support.database import rows
 from tests.support.making import Make
-from trackd.core.documents import Source
+from trackd.core.documents import Source, Token, TokenScope
 from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.connection import transaction
 from trackd.storage.sqlite.database import open_for_reading, open_for_writing
@@ -16,6 +16,7 @@ from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.tokens import Tokens
 
 LATE = "FROM event INDEXED BY event_by_created WHERE created <> inserted"
 BEFORE_AND_AFTER = {
@@ -85,3 +86,15 @@ def test_a_file_without_jobs_gets_them_and_keeps_its_profiles(tmp_path: Path) ->
     assert row == {
         "id": "A", "seq": 1, "revision": 2, "doc": "{}", "last_event": 1, "remembered": 7, "reevaluated": None
     }  # fmt: skip
+
+
+def test_tokens_of_an_older_file_never_expire_and_were_never_used(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    db = make_before(path, "expiry_and_use_of_tokens")
+    db.table("token").insert({"name": "viewer", "hash": "h", "scopes": "read", "inserted": Make.now})
+    db.close()
+
+    with Tokens(path) as tokens:
+        assert tokens.all() == [Token("viewer", "h", ("read",), Make.now, None, None)]
+        tokens.add("other", [TokenScope.METRICS], Make.later)
+        assert [token.expires for token in tokens.all()] == [None, Make.later]

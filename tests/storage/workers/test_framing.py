@@ -12,6 +12,7 @@ from trackd.core.documents import Source
 from trackd.core.encoding import json_object, json_text
 from trackd.core.jobs import AddJob, Job, JobState, PutJob
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
+from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
 from trackd.storage.workers.framing import (
     Frames,
@@ -57,6 +58,7 @@ def test_documents_arrive_unchanged_with_whole_numbers_of_any_size(
         AddSource(Source("s", "name", origins=("a", "b"), rate_limit=1.5)),
         EditSource("s", {"origins": ["a"], "rate_limit": None, "enabled": False}, "then"),
         RemoveSource("s"),
+        PutTokenUse("hash", "now"),
         AddJob("apply_rules", {"a": [1, None]}, "now"),
         PutJob(Job(3, "apply_rules", {}, JobState.DONE, 2, 5, {"after": "x"}, {"entered": {}}), "now"),
         DeleteEvents("then", 7),
