@@ -77,9 +77,11 @@ class ProfileActor(BaseActor):
             dependencies.memos.get(profile.memo) if profile else None,
             self._first_copies(known_ids) if known_ids else {},
         )
+        began = dependencies.monotonic()
         decision = decide(
             snapshot, call, delivered.source, delivered.rules, dependencies.limits, dependencies.end_after_s
         )
+        dependencies.tally.decisions.observe(dependencies.monotonic() - began, call.source_id, len(call.events))
         if isinstance(decision, Rejected):
             self.answer(decision)
             return

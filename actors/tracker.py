@@ -232,6 +232,7 @@ class Tracker:
         assert isinstance(call, Track)
         if isinstance(answer, Rejected):
             self.tally.events[call.source_id, "rejected"] += len(call.events)
+            self.tally.calls_with_too_much_work += answer.too_much is not None
         elif answer.outcomes is None:
             self.tally.events[call.source_id, "stored"] += len(call.events)
         else:

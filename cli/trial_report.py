@@ -11,6 +11,10 @@ from trackd.telemetry.plain_text import plain_json
 
 
 def rejection_lines(rejected: Rejected) -> Iterator[str]:
+    if rejected.too_much is not None:
+        limit = "it takes more work than limits.max_call_work allows"
+        yield f"The call is refused with 413, and nothing of it is stored: {limit}, at {rejected.too_much}."
+        return
     yield "The call is refused with 422, and nothing of it is stored:"
     for event in rejected.events:
         for fault in event.faults:

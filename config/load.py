@@ -16,6 +16,8 @@ from trackd.config.settings import Settings
 
 DEFAULT_FILE = Path("trackd.toml")
 
+REPLACED = dict.fromkeys(["limits.max_condition_bytes", "limits.max_loop_bytes"], "limits.max_call_work")
+
 Origin = Literal["flag", "environment", "file", "default"]
 Groups = Mapping[str, Any]
 
@@ -123,6 +125,9 @@ def _environment() -> Groups:
 
 
 def _hint(word: str, known: list[str]) -> str:
+    for name, replacement in REPLACED.items():
+        if word in (name, _variable(*name.split("."))):
+            return f" any more: {replacement} has taken its place"
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     ending = [name for name in known if name.endswith(word.removeprefix(PREFIX))]
     return f" (did you mean {(ending or near)[0]}?)" if ending or near else ""

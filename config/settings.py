@@ -108,17 +108,11 @@ class Limits(Group):
     max_consent_history: int = Field(
         100, ge=1, le=10_000, description="Most entries in a profile's history of consents; the oldest are dropped."
     )
-    max_condition_bytes: int = Field(
-        16_777_216,
-        ge=262_144,
-        le=1 << 32,
-        description="All conditions of one call together: most bytes of JSON that they evaluate; past it they fail.",
-    )
-    max_loop_bytes: int = Field(
-        16_384,
-        ge=256,
-        le=1 << 20,
-        description="One condition with a loop (exists, all, map, filter): most bytes of JSON; past it it fails.",
+    max_call_work: int = Field(
+        250_000_000,
+        ge=100_000,
+        le=1 << 40,
+        description="Most work of one call, in units of about a nanosecond; past it 413, and nothing of it is stored.",
     )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(

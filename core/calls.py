@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 
 from trackd.core.documents import JsonObject
-from trackd.core.rules.schemas import Fault
+from trackd.core.rules.faults import Fault
 
 
 class Answer(Struct, frozen=True):
@@ -134,9 +134,14 @@ class InvalidEvent(Struct, frozen=True):
 
 
 class Rejected(Answer, frozen=True):
-    """A call that has invalid events, of a source whose invalid events are refused. Nothing of it is stored."""
+    """A call of which nothing is stored.
 
-    events: tuple[InvalidEvent, ...]
+    It has invalid events, and invalid events of its source are refused. Or it takes too much work.
+    """
+
+    events: tuple[InvalidEvent, ...] = ()
+    too_much: str | None = None
+    """What took the work of the call over `limits.max_call_work`."""
 
 
 class Track(Request[Tracked | Rejected], frozen=True):

@@ -32,6 +32,8 @@ class Decision(Struct, frozen=True):
     """The answer, to be sent when the changes are durable."""
     reports: tuple[EventReport, ...]
     """The reports of the events. The answer has the part of them that a client may see."""
+    work: int
+    """The units of work, see core/work.py."""
     memo: Memo | None = None
     """The results of conditions to remember for the next call, kept in a cache under `profile.memo`.
 
@@ -42,7 +44,7 @@ class Decision(Struct, frozen=True):
 def decide(
     snapshot: Snapshot, call: Track, source: Source, rules: RuleSet, limits: Limits, end_after_s: int = 0
 ) -> Decision | Rejected:
-    """Apply a call: its visit, then its events in order. Rejected if the rules refuse an invalid event."""
+    """Apply a call: its visit, then its events in order. See `Rejected` for calls that are refused."""
     before = snapshot.profile
     fence = Fence(snapshot.profile_id, before.seq, before.revision) if before else Fence(snapshot.profile_id, 0, 0)
     if before is None:
@@ -55,9 +57,8 @@ def decide(
     expired = bool(expire(draft, call.received, limits.max_consent_history))
     session, fits = session_after(snapshot.session, call, snapshot.profile_id, limits.max_session_bytes)
     processing = Processing(snapshot, call, source, rules, limits, draft, session)
-    processing.run()
-    if processing.invalid and rules.refuses_invalid(source.id):
-        return Rejected(call.number, tuple(processing.invalid))
+    if rejected := processing.run():
+        return rejected
 
     withheld = lacks_consent(source, draft) and bool(call.context or call.properties)
     if withheld:
@@ -69,9 +70,7 @@ def decide(
     if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.is_fenced:
         stamp(draft, processing.seq, call.received)
         memo = processing.evaluation.memo()
-        number = NO_MEMO
-        if memo is not None:
-            number = before.memo if before and memo is snapshot.memo else memo.number
+        number = NO_MEMO if memo is None else before.memo if before and memo is snapshot.memo else memo.number
         profile = written = Profile(
             snapshot.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), number
         )
@@ -80,7 +79,7 @@ def decide(
     logs = call_log_entries(call, source, limits, session_fits=fits, withheld=withheld) if call.log else ()
     answer = _answer(call, source, processing, profile_saved, kept.content_changed, logs)
     changes = _changes(snapshot, fence, written, kept, processing)
-    return Decision(profile, changes, answer, tuple(processing.reports), memo)
+    return Decision(profile, changes, answer, tuple(processing.reports), processing.evaluation.work.spent, memo)
 
 
 def _answer(

@@ -1,14 +1,21 @@
-"""Evaluating the conditions of one call: the documents that they read, their cost, and the memo. Pure."""
+"""Evaluating the conditions of one call: the documents that they read, their work, and the memo. Pure."""
 
 from trackd.config.settings import Limits
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.documents import JsonObject, Session, Source
+from trackd.core.encoding import size_of
+from trackd.core.rules.condition_work import Sizes
 from trackd.core.rules.conditions import Condition, Roots, Unmet
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.repetitions import Repetitions
-from trackd.core.rules.rule import Segment, SegmentChange
+from trackd.core.rules.rule import Rule, Segment, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
+from trackd.core.work import CALL, DOCUMENT_BYTE, Work
+
+BY_MEMO = 0  # in place of the draft's clock
+FIRST_EVALUATIONS_SHARE = 4  # a quarter of the work
+TOO_MUCH = Unmet("the segments of this profile take too much work (limits.max_call_work)", failed=True)
 
 
 def lacks_consent(source: Source, draft: Draft) -> bool:
@@ -17,14 +24,17 @@ def lacks_consent(source: Source, draft: Draft) -> bool:
 
 
 class ProfileEvaluation:
-    """The evaluations of one call or re-evaluation, together within `limits.max_condition_bytes`.
+    """The evaluations of one call or re-evaluation, and its count of work.
 
     A segment is due when something that its condition reads has changed since its last evaluation.
+
+    The first evaluation of a segment that reads the profile only is work that the profile causes, whatever the call. If
+    these are more than their share of the work, segments fail: a call would be refused again each time it is sent.
     """
 
     __slots__ = (
-        *("_bytes", "_draft", "_evaluated", "_max_bytes", "_memo", "_rules"),
-        *("repetitions", "under_rules"),
+        *("_draft", "_evaluated", "_first_evaluations", "_first_units", "_max_first_units", "_memo", "_rules"),
+        *("_sizes", "repetitions", "under_rules", "work"),
     )
 
     def __init__(self, draft: Draft, limits: Limits, rules: RuleSet, memo: Memo | None) -> None:
@@ -36,9 +46,12 @@ class ProfileEvaluation:
         self._memo = memo
         self._rules = rules
         self._draft = draft
-        self._max_bytes = limits.max_condition_bytes
-        self._bytes = 0
-        self._evaluated = dict.fromkeys(memo.evaluated, 0) if memo else {}  # segment id: the draft's clock
+        self._evaluated = dict.fromkeys(memo.evaluated, BY_MEMO) if memo else {}  # segment id: the draft's clock
+        self.work = Work(limits.max_call_work)
+        self._max_first_units = limits.max_call_work // FIRST_EVALUATIONS_SHARE
+        self._first_units = 0
+        self._first_evaluations: dict[str, bool] = {}  # segment id: whether the profile's share allowed it
+        self._sizes: dict[tuple[str, ...], Sizes] = {}  # of what the memo's conditions read, by its names
 
     def leave_old_segments(self) -> tuple[SegmentChange, ...]:
         """Let the profile leave the segments that the rules do not have."""
@@ -49,27 +62,59 @@ class ProfileEvaluation:
             self._draft.put(("segments",), [segment for segment in segments if segment not in old])
         return tuple(SegmentChange(segment) for segment in old)
 
-    def unmet(self, condition: Condition, roots: Roots) -> Unmet | None:
-        """Evaluate a condition, unless those of this call have read as many bytes as they may."""
+    def unmet(self, rule: Rule, condition: Condition, roots: Roots) -> Unmet | None:
+        """Evaluate the condition of a rule."""
         inputs = condition.read(roots)
-        self._bytes += inputs.cost
-        if self._bytes > self._max_bytes:
-            limit = f"{self._max_bytes} bytes (limits.max_condition_bytes)"
-            return Unmet(f"the conditions of this call have read more than {limit}", failed=True)
+        self.work.charge(condition.work(inputs.sizes), "the condition of the rule", rule.name)
         return condition.unmet(inputs)
 
     def is_due(self, segment: Segment) -> bool:
         last = self._evaluated.get(segment.id)
-        return last is None or self._draft.changed_since(last, segment.condition.parts)
+        if last is None or self._draft.changed_since(last, segment.condition.parts):
+            return True
+        return last == BY_MEMO and not self._charge_memo(segment)
 
     def segment_change(self, segment: Segment, roots: Roots) -> SegmentChange | None:
         """Evaluate a segment's condition, and let the profile enter or leave it."""
         condition, draft = segment.condition, self._draft
         clock = draft.clock
-        change = segment.update(draft, self.unmet(condition, roots))
+        change = segment.update(draft, self._unmet(segment, roots))
         if condition.reads_profile_only and (change is None or change.failed is None):
             self._evaluated[segment.id] = clock
         return change
+
+    def _unmet(self, segment: Segment, roots: Roots) -> Unmet | None:
+        condition = segment.condition
+        if self._first_evaluations.get(segment.id) is False:
+            return TOO_MUCH
+        inputs = condition.read(roots)
+        units = condition.work(inputs.sizes)
+        if not condition.reads_profile_only or segment.id in self._first_evaluations:
+            self.work.charge(units, "the segment", segment.id)
+        elif not self._charge_first(segment, units):
+            return TOO_MUCH
+        return condition.unmet(inputs)
+
+    def _charge_memo(self, segment: Segment) -> bool:
+        """Charge the evaluation that the memo saves: the work must not depend on it. False if it is too much."""
+        condition = segment.condition
+        if segment.id not in self._first_evaluations:
+            sizes = self._sizes.get(condition.objects)
+            if sizes is None:
+                sizes = self._sizes[condition.objects] = condition.read({"profile": self._draft.doc}).sizes
+            self._charge_first(segment, condition.work(sizes))
+        if allowed := self._first_evaluations[segment.id]:
+            self._evaluated[segment.id] = self._draft.clock
+        return allowed
+
+    def _charge_first(self, segment: Segment, units: int) -> bool:
+        """Charge the first evaluation of a segment, unless the profile's share of the work does not allow it."""
+        allowed = self._first_units + units <= self._max_first_units
+        self._first_evaluations[segment.id] = allowed
+        if allowed:
+            self._first_units += units
+            self.work.charge(units, "the segment", segment.id)
+        return allowed
 
     def memo(self) -> Memo | None:
         """The memo for the next call, once the draft is final; None when no event was applied under these rules."""
@@ -94,7 +139,7 @@ class ProfileEvaluation:
 class Evaluation(ProfileEvaluation):
     """The evaluations of one call, whose conditions may also read its events, its session and its source."""
 
-    __slots__ = ("_call", "_session", "_source")
+    __slots__ = ("_call", "_session", "_session_parts", "_source")
 
     def __init__(
         self,
@@ -110,6 +155,14 @@ class Evaluation(ProfileEvaluation):
         self._call = call
         self._source = source
         self._session = session
+        self._session_parts: JsonObject | None = None  # decoded once a call
+
+    def begin_call(self) -> Work:
+        """Charge what a call costs without its events."""
+        session = self._session
+        documents = self._draft.size + size_of(session.context_json) + size_of(session.properties_json)
+        self.work.charge(CALL + DOCUMENT_BYTE * documents, "the documents of its profile and session")
+        return self.work
 
     def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
         """The documents that the conditions and steps of the plan read."""
@@ -141,4 +194,6 @@ class Evaluation(ProfileEvaluation):
         session = self._session
         if lacks_consent(self._source, self._draft):
             return {"id": session.id, "context": {}, "properties": {}}
-        return {"id": session.id, "context": session.context, "properties": session.properties}
+        if self._session_parts is None:
+            self._session_parts = {"context": session.context, "properties": session.properties}
+        return {"id": session.id, **self._session_parts}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from trackd.config.settings import Limits
-from trackd.core.calls import InvalidEvent, NumberedEvent, Track, TrackedEvent
+from trackd.core.calls import InvalidEvent, NumberedEvent, Rejected, Track, TrackedEvent
 from trackd.core.documents import Event, FirstCopy, Profile, Session, Source
 from trackd.core.duplicate import Duplicate, duplicate
 from trackd.core.encoding import json_text
@@ -17,10 +17,11 @@ from trackd.core.profile_document import count
 from trackd.core.rules.conditions import Roots, Unmet
 from trackd.core.rules.consents import EventTime, expire
 from trackd.core.rules.draft import Draft
+from trackd.core.rules.faults import Fault
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.rule import Rule, RuleRun, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
-from trackd.core.rules.schemas import Fault
+from trackd.core.work import TooMuchWorkError
 
 NO_CONSENT = "no consent"
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
@@ -119,11 +120,23 @@ class Processing:
         self.reports = []
         self.applied = False
 
-    def run(self) -> None:
+    def run(self) -> Rejected | None:
+        """Process all events, unless the call is rejected."""
+        try:
+            self._process_events()
+        except TooMuchWorkError as error:
+            return Rejected(self.call.number, too_much=str(error))
+        if self.invalid and self.rules.refuses_invalid(self.source.id):
+            return Rejected(self.call.number, tuple(self.invalid))
+        return None
+
+    def _process_events(self) -> None:
         """Process each event step by step. It ends with the first step that returns a report."""
         rules, evaluation, consent = self.rules, self.evaluation, self.source.consent
+        begin_event = evaluation.begin_call().begin_event
         for position, event in enumerate(self.call.events):
             self.plan = plan = rules.plan(event.type)
+            begin_event(position, event.type, plan.work + plan.character_work * len(event.properties_json))
             self.faults = self.runs = self.segment_changes = ()
             self.roots = None
             # Written out, because a loop over the steps takes 0.4 µs longer for each event.
@@ -188,8 +201,8 @@ def recall_runs(state: Processing, event: TrackedEvent) -> EventReport | None:
 
 def validate(state: Processing, event: TrackedEvent) -> EventReport | None:
     """Store an invalid event, but do not apply it."""
-    schema = state.plan.schema
-    if schema is None or state.runs or not (faults := schema.faults(event.properties)):
+    schema, work = state.plan.schema, state.evaluation.work
+    if schema is None or not (faults := schema.faults(event, work, known_valid=bool(state.runs))):
         return None
     if lacks_consent(state.source, state.draft):
         return _without_consent(state, event, faults)
@@ -280,8 +293,8 @@ def _without_consent(state: Processing, event: TrackedEvent, faults: tuple[Fault
 def _run(state: Processing, rule: Rule, roots: Roots, event: TrackedEvent) -> RuleRun:
     if state.source.consent and not rule.changes_consents and lacks_consent(state.source, state.draft):
         return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
-    if rule.condition is not None and (unmet := state.evaluation.unmet(rule.condition, roots)):
+    if rule.condition is not None and (unmet := state.evaluation.unmet(rule, rule.condition, roots)):
         return RuleRun(rule.name, unmet=unmet)
     received = state.call.received
     time = EventTime(min(event.created, received), received)  # a client's clock may be ahead
-    return rule.run(state.draft, roots, time, state.limits)
+    return rule.run(state.draft, roots, time, state.limits, state.evaluation.work)

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Aborted, Failed, Reason, Refused
 from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
-from trackd.core.rules.schemas import Fault
+from trackd.core.rules.faults import Fault
 from trackd.http.clients import Clients, Peer
 from trackd.http.log_notes import places, shown_id
 from trackd.storage.errors import StoreError
@@ -26,6 +26,7 @@ from trackd.telemetry.rate_limited_log import RateLimitedLog
 log = logging.getLogger(__name__)
 
 NOT_READY = "not ready"
+TOO_MUCH_WORK = "too much work"
 MAX_NAMED = 100
 MAX_LINE = 300
 
@@ -92,6 +93,8 @@ def refused(refusal: Refused, call: Track) -> HttpError:
 
 
 def rejected(rejection: Rejected, call: Track) -> HttpError:
+    if rejection.too_much is not None:
+        return too_much_work(rejection.too_much, call.source_id)
     faults = [(event, fault) for event in rejection.events for fault in event.faults]
     logged = [
         {**_fault(event, fault), "loc": _loc(event, *(fault.known_path or fault.path))} for event, fault in faults
@@ -164,6 +167,15 @@ def unreadable(error: StoreError) -> HttpError:
 
 def too_large(what: str, limit: str) -> HttpError:
     return HttpError(413, "too large", f"The {what} is over the limit of {limit}.")
+
+
+def too_much_work(what: str, source: str) -> HttpError:
+    """The log gets no detail: it names the type of an event, which the client chose."""
+    detail = (
+        f"The call takes more work than limits.max_call_work allows, at {what}. Nothing of it is stored: "
+        "send its events in several calls, or smaller ones."
+    )
+    return HttpError(413, TOO_MUCH_WORK, detail, note="limits.max_call_work", source=source)
 
 
 def unsupported(detail: str) -> HttpError:

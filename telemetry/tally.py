@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from trackd.core.calls import EventOutcome
+from trackd.telemetry.decision_times import DecisionTimes
 from trackd.telemetry.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -30,6 +31,9 @@ class Tally:
         """Messages handled, by class of actor."""
         self.faults: defaultdict[type, int] = defaultdict(int)
         """Messages on which a handler raised, by class of actor."""
+        self.decisions = DecisionTimes()
+        self.calls_with_too_much_work = 0
+        """Calls that `limits.max_call_work` refused."""
         self.active_profiles = 0
         """Active profiles at the directory's last tick."""
         self.cached_sessions = 0

@@ -9,7 +9,6 @@ from typing import Any
 
 NUL = "\0"
 ESCAPED_NUL = rb"\u0000"  # in JSON
-NUL_COST = 64  # such a text takes as long as usual ones of so many bytes more
 SMALLEST, LARGEST = -(2**63), 2**64 - 1  # of CEL's types int and uint
 ZEROS = b"0" * 19  # the fewest digits of a number beyond these
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")

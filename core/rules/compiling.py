@@ -45,8 +45,8 @@ def compile_rules(
         }
         retrieved = {event_type: schema.retrieved for event_type, schema in compiled.items()}
         return RuleSet(
-            rules=[(_rule(entry, limits), entry.event) for entry in file.rule],
-            segments=[(_segment(entry, limits), entry.event) for entry in file.segment],
+            rules=[(_rule(entry), entry.event) for entry in file.rule],
+            segments=[(_segment(entry), entry.event) for entry in file.segment],
             schemas=compiled,
             tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
@@ -75,7 +75,7 @@ def _check_names(kind: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _rule(entry: RuleEntry, limits: Limits) -> Rule:
+def _rule(entry: RuleEntry) -> Rule:
     place = f'rule "{entry.name}"'
     _check_types(entry.event, place)
     steps = tuple(compile_step(step, entry, f"{place}, step {number}") for number, step in enumerate(entry.steps, 1))
@@ -83,7 +83,7 @@ def _rule(entry: RuleEntry, limits: Limits) -> Rule:
         raise ValueError(f"{place}: valid_for_days is for rules that change consents")
     if entry.nulls == "unset" and not any(step.nulls_unset for step in steps):
         raise ValueError(f'{place}: nulls = "unset" is for rules with a step that sets')
-    return Rule(entry.name, _condition(entry.when, limits, place) if entry.when else None, steps)
+    return Rule(entry.name, _condition(entry.when, place) if entry.when else None, steps)
 
 
 def _check_types(event_types: list[str], place: str) -> None:
@@ -92,10 +92,10 @@ def _check_types(event_types: list[str], place: str) -> None:
             raise ValueError(f"{place}: `{event_type}` is no event type: name each, or write {ANY} for any")
 
 
-def _segment(entry: SegmentEntry, limits: Limits) -> Segment:
+def _segment(entry: SegmentEntry) -> Segment:
     place = f'segment "{entry.name}"'
     _check_types(entry.event, place)
-    return Segment(_segment_id(entry), _condition(entry.when, limits, place), entry.name, tuple(entry.event))
+    return Segment(_segment_id(entry), _condition(entry.when, place), entry.name, tuple(entry.event))
 
 
 def _segment_id(entry: SegmentEntry) -> str:
@@ -104,9 +104,9 @@ def _segment_id(entry: SegmentEntry) -> str:
     return made
 
 
-def _condition(text: str, limits: Limits, place: str) -> Condition:
+def _condition(text: str, place: str) -> Condition:
     try:
-        return Condition(text, limits.max_loop_bytes)
+        return Condition(text)
     except ValueError as error:
         raise ValueError(f"{place}: when: {error}") from None
 

@@ -16,18 +16,16 @@ from cel_expr_python.ext import ext_bindings
 from msgspec import Struct
 from pydantic_core import to_json
 
-from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, NUL_COST, exact, may_have_large_integer
-from trackd.core.rules.draft import json_size
+from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
+from trackd.core.rules.condition_work import ConditionWork, Sizes, json_sizes
+from trackd.core.rules.expressions import syntax_tree
 from trackd.core.rules.number_function import DECLARATION, NAME, expanded
 from trackd.core.rules.paths import Path
 
 _MAP = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
 _TEXTS = cel.Type.List(cel.Type.STRING)
-MATCHES, CONTAINS = (re.compile(rf"\b{name}\s*\(") for name in ("matches", "contains"))
-MATCHES_LITERAL, CONTAINS_LITERAL = (
-    re.compile(rf"""\.\s*{name}\s*\(\s*[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
-    for name in ("matches", "contains")
-)
+MATCHES = re.compile(r"\bmatches\s*\(")
+MATCHES_LITERAL = re.compile(r"""\.\s*matches\s*\(\s*[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 CODES = re.compile(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$")  # INVALID_ARGUMENT: ERROR: ... [INVALID_ARGUMENT]
 # These have roots of their own: the event's whole document is built only for expressions that read the rest of it.
 PLACES: dict[str, Path] = {"event.properties": ("properties",), "event.context": ("context",)}
@@ -78,12 +76,11 @@ DOES_NOT_HOLD = Unmet("the condition does not hold")
 class Inputs(Struct):
     """The values of the variables that a condition names.
 
-    `cost`: that of an evaluation, the bytes that it reads, with `NUL_COST` for each U+0000; for a loop, in the order of
-    their square. `objects`: the JSON of the objects. `has_nul`: whether a text or a key has U+0000.
+    `objects`: the JSON of the objects and lists. `has_nul`: whether a text or a key has U+0000.
     """
 
     values: dict[str, Any]
-    cost: int
+    sizes: Sizes
     objects: list[bytes]
     has_nul: bool
 
@@ -91,11 +88,8 @@ class Inputs(Struct):
 class Condition:
     """A compiled expression."""
 
-    def __init__(self, text: str, max_loop_bytes: int) -> None:
-        """`max_loop_bytes`: most JSON that an expression with a loop (exists, all, map, filter) may read.
-
-        Raises ValueError with the fault of the text.
-        """
+    def __init__(self, text: str) -> None:
+        """Raises ValueError with the fault of the text."""
         if len(MATCHES.findall(text)) > len(MATCHES_LITERAL.findall(text)):
             raise ValueError("the pattern of `matches` must be a literal text: x.matches('^a')")
         try:
@@ -113,12 +107,9 @@ class Condition:
         self.reads = frozenset(path[0] for _, path in self._variables)
         self.reads_profile_only = all(path[0] == "profile" for _, path in self._variables)
         self._texts = [name for name in named if VARIABLES[name] in (cel.Type.STRING, cel.Type.DYN)]
-        self._lists = [name for name in named if VARIABLES[name] == _TEXTS]
         # Each value of an object is converted for each evaluation, which takes long for large objects.
-        self._objects = [name for name in named if VARIABLES[name] == _MAP]
-        # A loop may read all of its data in each iteration, and so may a search for one text in another.
-        self._loops = b"@result" in compiled or len(CONTAINS.findall(text)) > len(CONTAINS_LITERAL.findall(text))
-        self._max_bytes = max_loop_bytes if self._loops else None
+        self.objects = tuple(name for name in named if VARIABLES[name] in (_MAP, _TEXTS))
+        self.work = ConditionWork(syntax_tree(compiled)).units
 
     def read(self, roots: Roots) -> Inputs:
         """The inputs of an evaluation."""
@@ -127,24 +118,15 @@ class Condition:
         for name in self._texts:
             if NUL in (values[name] or ""):
                 has_nul = True
-        for name in self._lists:
-            if NUL in "".join(values[name]):
-                has_nul = True
-        size, objects = 0, []
-        for name in self._objects:
+        nuls, objects = 0, []
+        for name in self.objects:
             objects.append(text := to_json(values[name], inf_nan_mode="constants"))
-            size += len(text)
-            if nuls := text.count(ESCAPED_NUL):
-                has_nul = True
-                size += nuls * NUL_COST
-        return Inputs(values, size * max(1, size // 256) if self._loops else size, objects, has_nul)
+            nuls += text.count(ESCAPED_NUL)
+        return Inputs(values, json_sizes(objects, nuls), objects, has_nul or nuls > 0)
 
     def unmet(self, inputs: Inputs) -> Unmet | None:
         """None when the condition holds."""
         values = inputs.values
-        if self._max_bytes is not None and sum(map(json_size, values.values())) > self._max_bytes:
-            limit = f"{self._max_bytes} bytes (limits.max_loop_bytes)"
-            return Unmet(f"it has a loop, and the values that it reads are larger than {limit}", failed=True)
         if inputs.has_nul:
             return _outcome(self._exact_expression, exact(values))
         unmet = _outcome(self._expression, values)

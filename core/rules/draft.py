@@ -11,6 +11,7 @@ from trackd.core.documents import JsonObject
 from trackd.core.json_values import integer_size
 from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING, Path
+from trackd.core.work import DRAFT_BYTE, DRAFT_ITEM
 
 
 class NotAnObjectError(Exception):
@@ -24,6 +25,7 @@ class Draft:
         self.doc = doc
         self.size = size or json_size(doc)
         self.clock = 0  # increases with every change
+        self.work = 0  # units, for values that were measured, copied or compared
         self._parts: dict[Path, JsonObject] = {}
         self._changed_at: dict[str, int] = {}
         self.lists = Lists()
@@ -108,14 +110,18 @@ class Draft:
         before = node.get(key, MISSING)
         self._undo.append((node, key, before, self.size))
         if before is MISSING:
-            self.size += json_size(key) + 1 + self._size(value) + bool(node)
+            size = json_size(key) + 1 + self._size(value) + bool(node)
+            self.size += size
             node[key] = _own(value)
         elif value is MISSING:
             del node[key]
-            self.size -= json_size(key) + 1 + self._size(before) + bool(node)
+            size = json_size(key) + 1 + self._size(before) + bool(node)
+            self.size -= size
         else:
-            self.size += self._size(value) - self._size(before)
+            size = self._size(value)
+            self.size += size - self._size(before)
             node[key] = _own(value)
+        self.work += DRAFT_ITEM * len(value) if isinstance(value, list) else DRAFT_BYTE * size
 
     def _size(self, value: Any) -> int:
         return self.lists.size(value) if isinstance(value, list) else json_size(value)

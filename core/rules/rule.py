@@ -9,7 +9,8 @@ from trackd.core.rules.conditions import Condition, Roots, Unmet
 from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.paths import path_text
-from trackd.core.rules.steps import COUNTERS, ConsentStep, Step
+from trackd.core.rules.steps import COUNTERS, EACH, ConsentStep, Step
+from trackd.core.work import CONSENT_CHARACTER, PATH, RULE, STEP, Work
 
 
 class Skipped(Struct, frozen=True):
@@ -43,6 +44,16 @@ class Rule(Struct, frozen=True):
     steps: tuple[Step | ConsentStep, ...]
 
     @property
+    def work(self) -> int:
+        """The units of a run that changes nothing, without those of the condition."""
+        return RULE + STEP * len(self.steps)
+
+    @property
+    def character_work(self) -> int:
+        """Units for each character of the event's properties: those of consents, which may be many in one event."""
+        return CONSENT_CHARACTER * sum(isinstance(step, ConsentStep) and step.target[-1] == EACH for step in self.steps)
+
+    @property
     def changes_consents(self) -> bool:
         return any(isinstance(step, ConsentStep) for step in self.steps)
 
@@ -66,10 +77,13 @@ class Rule(Struct, frozen=True):
         sources = frozenset(step.operand.source[0] for step in self.steps if step.operand.source is not None)
         return sources | self.condition.reads if self.condition else sources
 
-    def run(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> RuleRun:
-        """Take the steps in their order, without those that fail. Roll back all if the profile becomes too large."""
+    def run(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits, work: Work) -> RuleRun:
+        """Take the steps in their order, without those that fail. Roll back all if the profile becomes too large.
+
+        A run that changes nothing and skips nothing is charged with nothing: the memo may save it.
+        """
         draft.settle()
-        size = draft.size
+        size, units = draft.size, draft.work
         changed: dict[str, None] = {}
         skipped: list[Skipped] = []
         for step in self.steps:
@@ -78,6 +92,7 @@ class Rule(Struct, frozen=True):
                     changed[path_text(path)] = None
                 else:
                     skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
+        work.charge(draft.work - units + PATH * (len(changed) + len(skipped)), "the rule", self.name)
         if draft.size > limits.max_profile_bytes and draft.size > size:
             draft.roll_back()
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"

@@ -9,6 +9,7 @@ from trackd.core.encoding import json_text
 from trackd.core.rules.rule import Rule, Segment, segment_id
 from trackd.core.rules.schemas import Schema
 from trackd.core.rules.unwanted import ANY, Unwanted
+from trackd.core.work import EVENT, EVENT_CHARACTER, SEGMENT, UNWANTED
 
 T = TypeVar("T")
 
@@ -17,7 +18,8 @@ class Plan(Struct, frozen=True, eq=False):
     """The rules, segments, schema and tags for events of one type. `tags_json` is ready to store.
 
     `status`: that of a valid event. `reads`: the roots that conditions and steps read. `depends_on_consents`: all of
-    its rules do, see `Rule`.
+    its rules do, see `Rule`. `work`, `character_work`: the units of an event, and of each character of its properties,
+    without those of conditions and changes.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -29,6 +31,8 @@ class Plan(Struct, frozen=True, eq=False):
     status: Literal["collected", "validated"] = "collected"
     reads: frozenset[str] = frozenset()
     depends_on_consents: bool = False
+    work: int = 0
+    character_work: int = 0
 
 
 class RuleSet:
@@ -64,6 +68,7 @@ class RuleSet:
                 _for(event_type, segments),
                 schemas.get(event_type),
                 tags.get(event_type, ()),
+                UNWANTED * len(unwanted),
             )
             for event_type in {*named, *schemas, *tags, ANY}
         }
@@ -100,7 +105,9 @@ def _plan(
     segments: tuple[Segment, ...],
     schema: Schema | None,
     tags: tuple[str, ...],
+    work: int,
 ) -> Plan:
+    """`work`: the units of an event of any type."""
     reads = [segment.condition.reads for segment in segments] + [rule.reads for rule in rules]
     return Plan(
         rules,
@@ -112,6 +119,8 @@ def _plan(
         status="collected" if schema is None else "validated",
         reads=frozenset[str]().union(*reads),
         depends_on_consents=bool(rules) and all(rule.depends_on_consents for rule in rules),
+        work=EVENT + work + SEGMENT * len(segments) + sum(rule.work for rule in rules),
+        character_work=EVENT_CHARACTER + sum(rule.character_work for rule in rules),
     )
 
 

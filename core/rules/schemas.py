@@ -5,18 +5,17 @@ is retrieved by a function that it is given.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
-from msgspec import Struct
 
-from trackd.core.documents import JsonObject
+from trackd.core.calls import TrackedEvent
+from trackd.core.rules.faults import Fault, find_faults
 from trackd.core.rules.schema_drafts import with_known_draft
+from trackd.core.rules.schema_work import schema_work
+from trackd.core.work import Work
 
-MAX_FAULTS = 10
-MAX_MESSAGE = 200
 MAX_REASON = 1_000
 NOT_RETRIEVED = re.compile(
     r"Resource '(.*)' is not present in a registry and retrieving it failed: (ValueError: )?(.*)"
@@ -24,20 +23,6 @@ NOT_RETRIEVED = re.compile(
 
 Retrieve = Callable[[str], Any]
 """Returns the schema at a URI. Raises ValueError with a sentence about the schema that refers to it."""
-
-MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: clients choose them, and they are stored
-
-
-class Fault(Struct, frozen=True):
-    """One way in which properties do not match; `path` leads to the value."""
-
-    path: tuple[str | int, ...]
-    message: str
-    known_path: tuple[str | int, ...] | None = None
-    """The path with `*` for each key that the schema does not name, None if it names all: clients choose the others."""
-
-    def __str__(self) -> str:
-        return f"{'.'.join(map(str, ('properties', *self.path)))}: {self.message}"
 
 
 def refuse_reference(uri: str) -> Any:
@@ -75,12 +60,18 @@ class Schema:
             )
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise ValueError(_reason(error)) from None
+        self._work = schema_work(schema, self.retrieved)
 
-    def faults(self, properties: JsonObject) -> tuple[Fault, ...]:
-        """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones."""
-        if self._validator.is_valid(properties):
+    def faults(self, event: TrackedEvent, work: Work, *, known_valid: bool = False) -> tuple[Fault, ...]:
+        """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones.
+
+        The work is the same for an event that is known to be valid.
+        """
+        properties, text = event.properties, event.properties_json
+        work.charge(self._work.units(properties, text), "the schema of", event.type)
+        if known_valid or self._validator.is_valid(properties):
             return ()
-        return tuple(_faults(islice(self._validator.iter_errors(properties), MAX_FAULTS), properties))
+        return find_faults(self._validator, self._work, properties, work)
 
 
 def _reason(error: Exception) -> str:
@@ -90,24 +81,3 @@ def _reason(error: Exception) -> str:
         if not own_sentence:  # the schema of another draft
             reason = f"it refers to {uri}, which is not a part of its draft, and nothing is fetched from a network"
     return reason[:MAX_REASON]
-
-
-def _faults(errors: Iterable[Any], properties: JsonObject) -> Iterable[Fault]:
-    for error in errors:
-        path = _path(islice(error.instance_path, MAX_PATH), properties)
-        named = set(error.schema_path)
-        known = [key if isinstance(key, int) or key in named else "*" for key in path]
-        yield Fault(tuple(path), error.message[:MAX_MESSAGE], None if known == path else tuple(known))
-
-
-def _path(keys: Iterable[str | int], value: Any) -> list[str | int]:
-    """The path without long keys. jsonschema-rs has a number for a key of an object that reads as one."""
-    path: list[str | int] = []
-    for key in keys:
-        if isinstance(value, list) and isinstance(key, int):
-            path.append(key)
-            value = value[key]
-        else:
-            path.append(str(key)[:MAX_KEY])
-            value = value.get(str(key)) if isinstance(value, dict) else None
-    return path

@@ -15,6 +15,7 @@ from trackd.core.rules.conversion import converted
 from trackd.core.rules.draft import Draft, NotAnObjectError
 from trackd.core.rules.operations import LIST_OPERATIONS, OPERATIONS, StepError, kind
 from trackd.core.rules.paths import MISSING, Path, look_up, path_text
+from trackd.core.work import KEY
 
 EACH = "*"
 COUNTERS = ("stats", "counters")
@@ -57,7 +58,7 @@ class Step(Struct, frozen=True):
 
     def take(self, draft: Draft, roots: Roots, time: EventTime, limits: Limits) -> Taken:
         try:
-            targets = self._targets(roots, limits)
+            targets = self._targets(draft, roots, limits)
         except StepError as error:
             return [(self.target, error)]
         taken: list[tuple[Path, StepError | None]] = []
@@ -86,11 +87,12 @@ class Step(Struct, frozen=True):
                 errors.append(error)
         return items, errors
 
-    def _targets(self, roots: Roots, limits: Limits) -> list[tuple[Path, Any]]:
+    def _targets(self, draft: Draft, roots: Roots, limits: Limits) -> list[tuple[Path, Any]]:
         """The targets with their operands. An operand of None is a null that removes the value."""
         if self.target[-1] != EACH:
             return [(self.target, self.operand.get(roots, takes_null=self.nulls_unset))]
         entries = _entries(self.operand.get(roots), limits, with_nulls=self.nulls_unset)
+        draft.work += KEY * len(entries)
         return [((*self.target[:-1], key), value) for key, value in entries.items()]
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:

@@ -27,7 +27,7 @@ REFUSALS = {
     "PathUnknown": Refusal(404, "The path does not exist."),
     "Conflict": Refusal(409, "A source with that id exists already."),
     "TooSlow": Refusal(408, "The request was incomplete after `limits.request_timeout_s`, or arrived too slowly."),
-    "TooLarge": Refusal(413, "Body, number of events or nesting are over the limit that `detail` names."),
+    "TooLarge": Refusal(413, "Body, number of events, nesting or work are over the limit that `detail` names."),
     "Unsupported": Refusal(
         415,
         "The content type is not JSON or plain text, its charset is not UTF-8, "

@@ -76,6 +76,16 @@ class TrackdCollector(Collector):
         yield _histogram(
             "trackd_call_duration_seconds", "Seconds from a call's head to its answer.", tally.call_seconds
         )
+        yield _histogram(
+            "trackd_call_decision_seconds",
+            "Seconds of the main thread for the decision on a call.",
+            tally.decisions.seconds,
+        )
+        yield CounterMetricFamily(
+            "trackd_calls_with_too_much_work",
+            "Calls that limits.max_call_work refused.",
+            value=tally.calls_with_too_much_work,
+        )
         events = CounterMetricFamily(
             "trackd_events", "Events of answered calls, by source and outcome.", labels=["source", "outcome"]
         )

@@ -166,6 +166,17 @@ def test_try_reports_a_call_that_would_be_refused(trackd: Callable[..., Result],
     ]
 
 
+def test_try_reports_a_call_that_takes_too_much_work(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
+    write("rules.toml", RULES)
+    write("event.json", [{"type": "purchase-order", "properties": {"total": 1}}] * 40)
+    limit = {"TRACKD_LIMITS_MAX_CALL_WORK": "100000"}
+    result = trackd("rules", "try", "rules.toml", "--event", "event.json", **limit)
+    assert result.stdout.startswith(
+        "The call is refused with 413, and nothing of it is stored: it takes more work than limits.max_call_work "
+        "allows, at events."
+    )
+
+
 def test_try_shows_which_ids_are_placeholders(trackd: Callable[..., Result], write: Callable[..., Path]) -> None:
     write("rules.toml", "")
     write("event.json", {"profile": {"id": "undefined"}, "events": [{"type": "a", "id": "null"}]})

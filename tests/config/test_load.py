@@ -191,6 +191,14 @@ def test_a_suggestion_ends_its_sentence_with_one_mark() -> None:
     assert "?." not in refusal("[server]\nportt = 1")
 
 
+@pytest.mark.parametrize("old", ["max_condition_bytes", "max_loop_bytes"])
+def test_the_setting_in_place_of_an_old_one_is_named(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = "any more: limits.max_call_work has taken its place. `trackd config` lists all settings."
+    assert refusal(f"[limits]\n{old} = 300000").endswith(end)
+    monkeypatch.setenv(f"TRACKD_LIMITS_{old.upper()}", "300000")
+    assert refusal().endswith(end)
+
+
 def test_nothing_is_suggested_for_a_name_that_resembles_no_setting() -> None:
     assert "did you mean" not in refusal("xyzzy = 1")
 

@@ -14,8 +14,8 @@ from trackd.core.log_entries import MAX_LOG_CHARACTERS, MAX_LOGS, call_log_entri
 from trackd.core.processing import NO_CONSENT, EventReport
 from trackd.core.reporting import build_report
 from trackd.core.rules.conditions import Unmet
+from trackd.core.rules.faults import Fault
 from trackd.core.rules.rule import RuleRun, SegmentChange, Skipped
-from trackd.core.rules.schemas import Fault
 
 RUN = RuleRun("r", changed=("pii.a",))
 ENTERED = SegmentChange("fans", entered=True)

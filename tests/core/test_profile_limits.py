@@ -14,7 +14,7 @@ from trackd.core.json_values import TOO_LARGE
 
 def test_a_condition_is_charged_only_for_the_objects_that_it_reads(make: type[Make]) -> None:
     buys = {**adds_price(), "when": "event.properties.price > 0"}
-    person = Person(limits=Limits(max_condition_bytes=262_144))
+    person = Person(limits=Limits(max_call_work=100_000_000))
     person.send(make.call("S", 0), NO_RULES)
     large = {**person.doc, "traits": {"public": {"text": "x" * 100_000}, "private": {}}}
     person.profile = replace(person.profile, doc_json=json_raw(large))
@@ -126,19 +126,6 @@ def test_a_counter_that_a_rule_made_another_number_is_counted_on(
 
     assert person.doc["stats"]["counters"] == {"set": 1, "t": after}
     assert (messages(decision) == []) is counted
-
-
-def test_the_conditions_of_a_call_read_at_most_max_condition_bytes(make: type[Make]) -> None:
-    fills = {"name": "fills", "event": "t", "steps": [{"target": "traits.public.*", "from": "properties"}]}
-    ruleset = rules(rule=[fills], segment=[{"name": "s", "when": "has(profile.traits.public.a)"}])
-    person = Person(limits=Limits(max_condition_bytes=262_144))
-    person.send(make.call("S", [make.event(properties={"b": "x" * 100_000})]), ruleset)
-
-    report = person.send(make.call("S", [make.event(properties={"c": n}) for n in range(4)]), ruleset).answer.report
-
-    assert len(report.segment_errors) == 1
-    assert "limits.max_condition_bytes" in report.segment_errors[0]
-    assert person.send(make.call("S", [make.event(properties={"a": 1})]), ruleset).answer.report.segments == ("s",)
 
 
 properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))

@@ -99,13 +99,18 @@ def test_consents_that_expired_are_removed_first() -> None:
     assert history == [{"id": "marketing", "change": "expired", "time": LATER}]
 
 
-def test_all_conditions_together_read_a_bounded_number_of_bytes() -> None:
+def test_segments_that_together_take_too_much_work_fail_and_the_profile_stays_as_it_was() -> None:
     ruleset = rules(
         segment=[{"name": f"s{number}", "when": f"profile.traits.public.a != '{number}'"} for number in range(3)]
     )
     large = Make.profile("A", traits={"public": {"a": "x" * 100_000}, "private": {}})
-    result = under(ruleset, large, limits=Limits(max_condition_bytes=262_144))
+    units = [
+        segment.condition.work(segment.condition.read({"profile": large.doc}).sizes)
+        for segment in ruleset.segments.values()
+    ]
+    result = under(ruleset, large, limits=Limits(max_call_work=4 * sum(units[:2])))
     assert changes(result) == [("s0", "entered"), ("s1", "entered"), ("s2", "failed")]
+    assert "limits.max_call_work" in str(result.segment_changes[2].failed)
 
 
 def test_the_memo_saves_the_evaluations_of_the_next_call() -> None:

@@ -17,7 +17,7 @@ from tests.core.person import (
 )
 from tests.support.making import Make
 from trackd.core.calls import InvalidEvent, Rejected
-from trackd.core.rules.schemas import Fault
+from trackd.core.rules.faults import Fault
 
 
 def test_an_invalid_event_is_stored_with_its_reasons_and_changes_nothing(make: type[Make]) -> None:

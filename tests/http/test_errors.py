@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from trackd.actors.messages import Failed, Reason, Refused
-from trackd.core.calls import Track
+from trackd.core.calls import Rejected, Track
 from trackd.http.clients import Peer
 from trackd.http.errors import (
     DETAIL,
@@ -20,10 +20,12 @@ from trackd.http.errors import (
     invalid,
     not_ready,
     refused,
+    rejected,
     too_large,
     unsupported,
 )
 
+TOO_MUCH = Rejected(7, too_much="events.3 (my-type), the rule `r`")
 CALL = Track(7, "my-source", "x", "2026-01-31T12:00:00.000000Z", origin="https://other.example")
 
 
@@ -220,3 +222,15 @@ def test_a_client_cannot_write_a_second_line_to_the_log(errors: Errors, caplog: 
 def test_the_id_of_an_unknown_source_is_logged_when_it_cannot_be_another_thing(source_id: str, shown: bool) -> None:
     error = refused(Refused(7, Reason.UNKNOWN_SOURCE), Track(7, source_id, "x", "2026-01-31T12:00:00.000000Z"))
     assert (source_id in str(error.detail), source_id in str(error.note)) == (True, shown)
+
+
+def test_too_much_work_is_413_with_what_was_too_much_and_the_log_has_nothing_of_the_client(
+    errors: Errors, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = errors.answer(rejected(TOO_MUCH, CALL))
+    assert answer.status_code == 413
+    assert detail(answer) == (
+        "The call takes more work than limits.max_call_work allows, at events.3 (my-type), the rule `r`. "
+        "Nothing of it is stored: send its events in several calls, or smaller ones."
+    )
+    assert caplog.messages == ["refused with 413, too much work: limits.max_call_work (source `my-source`)"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.validating import faults
 from trackd.config.errors import RulesError
 from trackd.config.settings import Limits
 from trackd.core.rules.ruleset import RuleSet
@@ -30,7 +31,7 @@ def loaded(folder: Path, rules: str = ORDER, **schemas: Any) -> RuleSet:
 def is_valid(rules: RuleSet, properties: Any) -> bool:
     schema = rules.plan("order").schema
     assert schema is not None
-    return schema.faults(properties) == ()
+    return faults(schema, properties) == ()
 
 
 @pytest.fixture

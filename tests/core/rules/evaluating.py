@@ -27,13 +27,13 @@ NO_NUMBERS = [
 """Texts that are not taken as numbers."""
 
 
-def unmet(text: str, roots: dict[str, Any] = ROOTS, max_loop_bytes: int = 16_384) -> Unmet | None:
-    condition = Condition(text, max_loop_bytes)
+def unmet(text: str, roots: dict[str, Any] = ROOTS) -> Unmet | None:
+    condition = Condition(text)
     return condition.unmet(condition.read(roots))
 
 
-def reason_of(text: str, roots: dict[str, Any] = ROOTS, max_loop_bytes: int = 16_384) -> Unmet:
+def reason_of(text: str, roots: dict[str, Any] = ROOTS) -> Unmet:
     """Why the condition does not hold."""
-    reason = unmet(text, roots, max_loop_bytes)
+    reason = unmet(text, roots)
     assert reason is not None
     return reason

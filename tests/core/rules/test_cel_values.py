@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.rules.evaluating import ROOTS, reason_of, unmet
 from trackd.core.rules.cel_values import exact, may_have_large_integer
+from trackd.core.rules.condition_work import NUL, Sizes
 from trackd.core.rules.conditions import Condition
 
 DYN = cel.NewEnv(variables={"value": cel.Type.DYN})
@@ -176,7 +177,9 @@ def test_a_missing_value_beside_a_large_number_is_missing() -> None:
     assert not reason.failed
 
 
-def test_a_text_with_u_0000_costs_more_as_it_takes_longer() -> None:
-    condition = Condition("event.properties.v == 'a'", 16_384)
-    assert condition.read({**ROOTS, "properties": {"v": "a"}}).cost == 9
-    assert condition.read({**ROOTS, "properties": {"v": "\0", "\0": 1}}).cost == 25 + 2 * 64
+def test_a_text_with_u_0000_takes_more_work_as_it_takes_longer() -> None:
+    condition = Condition("event.properties.v == 'a'")
+    usual = condition.read({**ROOTS, "properties": {"v": "a"}}).sizes
+    with_nuls = condition.read({**ROOTS, "properties": {"v": "\0", "\0": 1}}).sizes
+    assert (usual, with_nuls) == (Sizes(9, 1, 1, 0), Sizes(25, 2, 2, 2))
+    assert condition.work(with_nuls) - condition.work(Sizes(25, 2, 2, 0)) == 2 * NUL

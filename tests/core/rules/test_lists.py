@@ -17,6 +17,7 @@ from trackd.core.rules.operations import LIST_OPERATIONS
 from trackd.core.rules.paths import MISSING
 from trackd.core.rules.rule import Rule
 from trackd.core.rules.steps import Operand, Step
+from trackd.core.work import Work
 
 items = st.lists(st.sampled_from([0, 1, 1.0, True, None, "č", "\n", [1], [1.0], {"a": 1}, {"a": True}]), max_size=4)
 changes = st.lists(st.tuples(st.sampled_from(LIST_OPERATIONS), items, st.booleans()), max_size=12)
@@ -76,9 +77,8 @@ def test_the_items_of_a_long_list_are_read_once_in_a_call(op: str) -> None:
     CountedItem.reads = 0
 
     for n in range(300):
-        rule.run(
-            draft, {"properties": {"item": {"n": 1_000 + n if "append" in op else n}}}, EventTime(NOW, NOW), Limits()
-        )
+        roots = {"properties": {"item": {"n": 1_000 + n if "append" in op else n}}}
+        rule.run(draft, roots, EventTime(NOW, NOW), Limits(), Work(10**9))
 
     assert CountedItem.reads <= 500
     assert len(draft.get(("traits", "public", "list"))) == (800 if "append" in op else 200)

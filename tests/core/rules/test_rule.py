@@ -25,5 +25,5 @@ def test_a_profile_enters_and_leaves_a_segment_and_stays_as_it_is_when_the_condi
     before: list[str], unmet: Unmet | None, change: SegmentChange | None, after: list[str]
 ) -> None:
     draft = Draft({**new_profile("A", "now"), "segments": before})
-    assert Segment("s", Condition("true", 1000)).update(draft, unmet) == change
+    assert Segment("s", Condition("true")).update(draft, unmet) == change
     assert draft.doc["segments"] == after

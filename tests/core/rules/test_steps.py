@@ -10,6 +10,7 @@ from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
 from trackd.core.rules.rule import Rule, RuleRun
 from trackd.core.rules.steps import ConsentStep, Operand, Step
+from trackd.core.work import Work
 
 NOW = "2026-01-31T12:00:00.000000Z"
 PUBLIC = ("traits", "public")
@@ -21,7 +22,11 @@ def run(
     """The result of a rule with these steps, and the document after it."""
     draft = draft or Draft(new_profile("A", NOW))
     result = Rule("r", None, steps).run(
-        draft, {"properties": {}, "profile": draft.doc, **(roots or {})}, EventTime(NOW, NOW), Limits(**limits)
+        draft,
+        {"properties": {}, "profile": draft.doc, **(roots or {})},
+        EventTime(NOW, NOW),
+        Limits(**limits),
+        Work(10**9),
     )
     assert draft.size == json_size(draft.doc)
     return result, draft.doc

@@ -1,0 +1,175 @@
+"""The most work that an evaluation of a condition can take, from its syntax and the sizes of the values it reads. Pure.
+
+CEL converts each value that an expression names. In a loop (exists, all, map, filter) each step of the body is taken
+for each item, in nested loops for each pair, and so on up to 10,000 times; then CEL itself ends the evaluation. A
+comparison reads no more than the shorter side, so one with an item of the loop reads all items once, however many
+there are. Other functions of values that do not come from the loop may read all bytes each time.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from trackd.core.rules.expressions import Binding, Call, Constant, Loop, Node, Part, Variable
+
+MAX_ITERATIONS = 10_000  # of CEL, in one evaluation
+EVALUATION = 8_000
+BYTE = 4
+MEMBER = 450
+ENTRY = 1_100  # more for a member of an object, with its key
+NUL = 12_000  # a text with U+0000 is converted in another form
+STEP = 40
+CONVERSION = 1_500
+PATTERN = 40_000  # a pattern is compiled for each use
+READ_MEMBER = 120
+APPENDED_MEMBER = 90  # `map` and `filter` copy their list for each item
+SEARCHED_PAIRS_PER_UNIT = 40
+EIGHTHS = 8  # of a unit, for each byte that is read
+COMPARED, READ, SOUGHT_IN, MATCHED = 1, 48, 240, 240
+COMPARISONS = frozenset(["_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"])
+CONVERSIONS = frozenset(["string", "bytes", "int", "uint", "double", "timestamp", "duration"])
+READING = {
+    "@in": READ,
+    "_+_": READ,
+    "size": READ,
+    "contains": SOUGHT_IN,
+    "matches": MATCHED,
+    **dict.fromkeys(CONVERSIONS, READ),
+}
+RESULT = "@result"  # of a loop: true or false, the number of `exists_one`, the list of `map` and `filter`
+RESULT_VARIABLE = Variable(RESULT)
+
+
+class Sizes(NamedTuple):
+    """The sizes of the values that a condition reads.
+
+    Bytes of JSON, members of objects and lists, those of objects alone, texts with U+0000.
+    """
+
+    bytes: int = 0
+    members: int = 0
+    entries: int = 0
+    nuls: int = 0
+
+
+def json_sizes(texts: Sequence[bytes], nuls: int = 0) -> Sizes:
+    """The sizes of JSON texts. Commas, brackets and colons in strings are counted as members too."""
+    members = entries = 0
+    for text in texts:
+        members += text.count(b",") + text.count(b"[") + text.count(b"{")
+        entries += text.count(b":")
+    return Sizes(sum(map(len, texts)), members, entries, nuls)
+
+
+class Level(Struct):
+    """The work outside of loops, in a loop, in a loop in a loop, and so on: the units of one iteration."""
+
+    units: int = 0
+    for_member: int = 0
+    eighths_for_byte: int = 0
+    searches: int = 0
+    """How often one text is sought in another."""
+
+
+class ConditionWork:
+    """The work of one condition."""
+
+    def __init__(self, tree: Node) -> None:
+        self._levels = [Level()]
+        self.literals = 0
+        self.lengthened = 1  # how many lists a loop puts together for its range
+        _add(tree, 0, {}, self)
+
+    def level(self, depth: int) -> Level:
+        while len(self._levels) <= depth:
+            self._levels.append(Level())
+        return self._levels[depth]
+
+    def units(self, sizes: Sizes) -> int:
+        size, members, entries, nuls = sizes
+        units = EVALUATION + size * BYTE + members * MEMBER + entries * ENTRY + nuls * NUL
+        iterations = 1
+        for level in self._levels:
+            each = level.units + level.for_member * members + level.eighths_for_byte * size // EIGHTHS
+            each += level.searches * size * size // SEARCHED_PAIRS_PER_UNIT
+            units += iterations * each
+            iterations = min(MAX_ITERATIONS, iterations * (members + self.literals) * self.lengthened)
+        return units
+
+
+class Origin(IntEnum):
+    """Where a value comes from: that decides how often how much of it is read."""
+
+    LITERAL = 0
+    ITEM = 1
+    """From the item of a loop: all items together are no more than the whole."""
+    WHOLE = 2
+
+
+def _add(node: Node, depth: int, scope: Mapping[str, Origin], work: ConditionWork) -> Origin:
+    """Add the work of an expression in `depth` loops. `scope` has the variables of loops and bindings."""
+    level = work.level(depth)
+    level.units += STEP
+    match node:
+        case Constant():
+            work.literals += 1
+            return Origin.LITERAL
+        case Variable():
+            return scope.get(node.name, Origin.WHOLE)
+        case Part():
+            return _add(node.of, depth, scope, work)
+        case Binding():
+            origin = _add(node.value, depth, scope, work)
+            return _add(node.body, depth, {**scope, node.variable: origin}, work)
+        case Loop():
+            work.lengthened = max(work.lengthened, 1 + _additions(node.over))
+            _add(node.over, depth, scope, work)
+            result = Origin.LITERAL if isinstance(node.body[0], Constant) else Origin.WHOLE
+            inner = {**scope, RESULT: result, **dict.fromkeys(node.variables, Origin.ITEM)}
+            for part in node.body:
+                _add(part, depth + 1, inner, work)
+            return Origin.WHOLE
+        case Call():
+            origins = [_add(argument, depth, scope, work) for argument in node.arguments]
+            _add_call(node, depth, origins, work)
+            return max(origins, default=Origin.LITERAL)
+
+
+def _add_call(call: Call, depth: int, origins: Sequence[Origin], work: ConditionWork) -> None:
+    level, outside, function = work.level(depth), work.level(max(0, depth - 1)), call.function
+    if function in COMPARISONS:
+        origins, eighths = [min(origins)], COMPARED
+    elif function in READING and not (function == "@in" and origins[-1] is Origin.LITERAL):
+        eighths = READING[function]
+    else:
+        return
+    if function in CONVERSIONS:
+        level.units += CONVERSION
+    if function == "matches":
+        level.units += PATTERN
+    if function == "contains" and origins[-1] is not Origin.LITERAL:
+        (level if Origin.WHOLE in origins else outside).searches += 1
+    if RESULT_VARIABLE in call.arguments and Origin.WHOLE in origins:
+        level.for_member += APPENDED_MEMBER
+        return
+    for origin in origins:
+        if origin is not Origin.LITERAL:
+            read = level if origin is Origin.WHOLE else outside
+            read.for_member += READ_MEMBER
+            read.eighths_for_byte += eighths
+
+
+def _additions(node: Node) -> int:
+    """How often values are put together in an expression."""
+    match node:
+        case Call():
+            return (node.function == "_+_") + sum(map(_additions, node.arguments))
+        case Part():
+            return _additions(node.of)
+        case Loop():
+            return _additions(node.over)
+        case Binding():
+            return _additions(node.value) + _additions(node.body)
+    return 0

@@ -1,0 +1,59 @@
+"""The work that one call causes, counted in units and bounded by `limits.max_call_work`. Pure.
+
+A unit is about a nanosecond on a small server, but no clock is read: the count follows from the call, from the stored
+profile and session and from the rules alone. So the same call gets the same answer each time, on every server, also
+after a restart. Nothing that happens to be in memory may change the count: what a memo saves is charged all the same.
+
+The weights below are measured (docs/performance.md), and rounded up. What takes long at once is charged before it is
+done, and all else for each event or rule, not for each step of it.
+"""
+
+CALL = 20_000
+EVENT = 8_000
+DOCUMENT_BYTE = 20  # of the stored profile and session: read, changed, written once a call
+EVENT_CHARACTER = 4  # of the JSON of an event
+RULE = 2_000
+STEP = 2_000
+SEGMENT = 500  # whether it is due
+PATH = 3_000  # changed, or skipped with its reason
+CONSENT_CHARACTER = 150  # of an event whose keys are consents
+KEY = 1_000  # of an object, for a target that ends in `*`
+DRAFT_BYTE = 2  # of a value that is measured and compared
+DRAFT_ITEM = 20  # of a list that is copied
+FAULT = 8_000
+UNWANTED = 3_000  # an entry that drops events
+
+
+class TooMuchWorkError(Exception):
+    """The call takes more work than it may. The text names what went over the limit."""
+
+
+class Work:
+    """The count of one call, and the event that is processed."""
+
+    __slots__ = ("_event_type", "_limit", "_position", "spent")
+
+    def __init__(self, limit: int) -> None:
+        self.spent = 0
+        self._limit = limit
+        self._position = -1
+        self._event_type = ""
+
+    def begin_event(self, position: int, event_type: str, units: int) -> None:
+        """Name the event that the next charges are for, and charge what is known before it is processed."""
+        self._position = position
+        self._event_type = event_type
+        self.spent += units
+        if self.spent > self._limit:
+            raise self._error("its size and its rules")
+
+    def charge(self, units: int, kind: str, name: str = "") -> None:
+        """Count units, for the rule of a name or the like. Raises TooMuchWorkError when they are over the limit."""
+        self.spent += units
+        if self.spent > self._limit:
+            raise self._error(f"{kind} `{name}`" if name else kind)
+
+    def _error(self, what: str) -> TooMuchWorkError:
+        if self._position < 0:
+            return TooMuchWorkError(what)
+        return TooMuchWorkError(f"events.{self._position} ({self._event_type}), {what}")
