@@ -122,6 +122,15 @@ def test_the_commands_on_tokens_run(serve: Callable[..., Process]) -> None:
     assert names.splitlines() == ["first token", "operator"]
 
 
+def test_the_commands_on_tokens_of_a_public_server_run(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
+    done = run(block(page("operating/public"), "sh", "token new"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("prometheus", "support", "dashboard"):
+        assert (tmp_path / f"{name}.token").stat().st_mode & 0o777 == 0o600
+        assert name in done.stdout
+
+
 def test_the_commands_on_backups_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "trackd.db").close()
     done = run(block(page("operating/backup"), "sh", "trackd export"), tmp_path)
