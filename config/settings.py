@@ -55,6 +55,9 @@ class Server(Group):
         "",
         description="Path prefix that a proxy does not strip, such as /trackd; requests without it are answered too.",
     )
+    keep_alive_s: int = Field(
+        75, ge=1, le=86_400, description="A connection that is idle for longer after an answer is closed."
+    )
     drain_ms: int = Field(
         500,
         ge=0,

@@ -53,6 +53,7 @@ class Cors(CORSMiddleware):
             allow_methods=["*"],
             allow_headers=["*"],
             allow_credentials=origins is None,
+            allow_private_network=True,  # pages of the internet may send to a trackd in the network of their visitors
             expose_headers=EXPOSED_HEADERS,
             max_age=600,
         )

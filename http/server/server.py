@@ -67,6 +67,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=settings.stop_timeout_s,
         )
         super().__init__(config)

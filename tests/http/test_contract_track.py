@@ -277,6 +277,13 @@ async def test_a_preflight_allows_the_requested_headers(store: MemoryStore) -> N
         assert "x-process-time" in answer.headers
 
 
+async def test_a_preflight_from_the_internet_to_a_private_network_is_allowed(store: MemoryStore) -> None:
+    asked = {"access-control-request-method": "POST", "access-control-request-private-network": "true"}
+    async with serving(store) as client:
+        answer = await client.options("/track", headers={"origin": "https://shop.example"} | asked)
+    assert (answer.status_code, answer.headers["access-control-allow-private-network"]) == (200, "true")
+
+
 async def test_an_answer_has_its_processing_time(store: MemoryStore) -> None:
     async with serving(store) as client:
         answer = await client.post("/track", json=call(event("a")))
