@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
@@ -16,7 +16,7 @@ from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
 from trackd.http.clients import Clients
 from trackd.http.cors import named_origins
-from trackd.http.errors import METHOD_NOT_ALLOWED, ErrorAnswers, unreadable
+from trackd.http.errors import METHOD_NOT_ALLOWED, METHODS, REQUEST_FAULT, ErrorAnswers, HttpError, allow, unreadable
 from trackd.http.middleware import CommonHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
@@ -85,7 +85,7 @@ def create_app(
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     prefix, origins = settings.server.root_path, named_origins(settings.server.cors_origins)
-    asgi = CommonHeaders(TrackDispatch(track, RoutePaths(app, prefix)), prefix, origins)
+    asgi = CommonHeaders(TrackDispatch(track, errors, RoutePaths(app, prefix)), prefix, origins)
     return Application(asgi, lifespan, track, errors)
 
 
@@ -114,17 +114,30 @@ def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
 
 
 class TrackDispatch:
-    """Routes `POST /track` to its endpoint at once: it bypasses Starlette's router and middleware, for speed."""
+    """Routes `POST /track` to its endpoint at once: it bypasses Starlette's router and middleware, for speed.
 
-    def __init__(self, track: TrackEndpoint, app: ASGIApp) -> None:
+    It answers those requests that have no route: with a fault that the connection found, and `OPTIONS *`.
+    """
+
+    def __init__(self, track: TrackEndpoint, errors: ErrorAnswers, app: ASGIApp) -> None:
         self._track = track
+        self._errors = errors
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_track = scope["type"] == "http" and scope["path"] in self._track.paths
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        fault: HttpError | None = scope.get(REQUEST_FAULT)
+        is_track = fault is None and scope["path"] in self._track.paths
         if is_track and scope["method"] == "POST":
             await self._track(scope, receive, send)
-            return
-        if is_track and scope["method"] != "OPTIONS":
-            self._track.tally.request_refused(METHOD_NOT_ALLOWED)
-        await self._app(scope, receive, send)
+        elif fault is not None:
+            self._track.tally.request_refused(fault.status_code)
+            await self._errors.answer(fault, scope.get("client"))(scope, receive, send)
+        elif scope["path"] == "*" and scope["method"] == "OPTIONS":
+            await JSONResponse({}, headers=allow(METHODS))(scope, receive, send)
+        else:
+            if is_track and scope["method"] != "OPTIONS":
+                self._track.tally.request_refused(METHOD_NOT_ALLOWED)
+            await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Every answer that is not 200: no other module of `http/` chooses a status code.
+"""Every answer that is not 200. Only `server/refused_requests.py` chooses status codes too, for a connection's own.
 
 `openapi/refusals.py` describes these answers for clients. Starlette answers unknown paths with its own 404.
 """
@@ -44,7 +44,12 @@ STATUS = {
     Reason.TIMED_OUT: 503,
 }
 METHOD_NOT_ALLOWED = 405
-CALL_STATUSES = sorted({200, 400, METHOD_NOT_ALLOWED, 408, 413, 415, 422, 431, 500, *STATUS.values()})  # of /track
+# Of /track, and of requests whose path is unknown.
+CALL_STATUSES = sorted(
+    {200, 400, METHOD_NOT_ALLOWED, 408, 413, 414, 415, 422, 431, 500, 501, 505, *STATUS.values()},
+)
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # of all paths together
+REQUEST_FAULT = "trackd.request_fault"  # in the scope of a request with a faulty head: the HttpError that answers it
 DETAIL = {
     Reason.UNKNOWN_SOURCE: "Invalid event source `{source}`.",
     Reason.DISABLED_SOURCE: "Event source disabled.",
@@ -187,46 +192,9 @@ def invalid(faults: list[dict[str, Any]], source: str | None = None, note: str |
     return HttpError(422, "invalid", faults, note=places(faults) if note is None else note, source=source)
 
 
-def not_http(detail: str) -> HttpError:
-    return HttpError(400, "not HTTP", detail)
-
-
-def upgrade_with_body() -> HttpError:
-    detail = "An upgrade of a request with a body is not supported: send it without Upgrade."
-    return HttpError(400, "upgrade", detail)
-
-
-def too_slow(timeout_s: int) -> HttpError:
-    detail = f"The request was still incomplete after {timeout_s} s: send it again, over a faster line or in parts."
-    return HttpError(408, "too slow", detail)
-
-
-def stalled_body(min_bytes_per_s: int, window_s: int) -> HttpError:
-    detail = f"The body arrived with less than {min_bytes_per_s} bytes a second for {window_s} s: send it again."
-    return HttpError(408, "too slow", detail)
-
-
-def head_too_large(max_bytes: int) -> HttpError:
-    return HttpError(431, "head too large", f"The head of the request is over the limit of {max_bytes} bytes.")
-
-
-def inbound_budget_exceeded() -> HttpError:
-    detail = "Too many bytes of requests are still on their way to the server: send this request again later."
-    return HttpError(503, "inbound budget exceeded", detail, retry_after_s=1)
-
-
-def too_many_headers(limit: int) -> HttpError:
-    return HttpError(431, "too many headers", f"The head of the request has more than {limit} headers.")
-
-
 def too_many_large_calls() -> HttpError:
     detail = "Too many large calls wait for their turn: send this call again later."
     return HttpError(503, "too many large calls", detail, retry_after_s=1)
-
-
-def too_many_connections() -> HttpError:
-    detail = "The server has as many connections as it allows: send this request again later."
-    return HttpError(503, "too many connections", detail, retry_after_s=1)
 
 
 def not_found() -> Response:
@@ -247,7 +215,11 @@ def unknown_path() -> HTTPException:
 
 
 def method_not_allowed(allowed: Iterable[str]) -> HTTPException:
-    return HTTPException(METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(allowed))})
+    return HTTPException(METHOD_NOT_ALLOWED, headers=allow(allowed))
+
+
+def allow(methods: Iterable[str]) -> dict[str, str]:
+    return {"Allow": ", ".join(sorted(methods))}
 
 
 def not_ready(detail: str) -> HttpError:

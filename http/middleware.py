@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trackd.http.cors import Cors
+from trackd.http.errors import REQUEST_FAULT
 from trackd.http.paths import route_path
 
 TRACK = "/track"
@@ -54,5 +55,5 @@ class CommonHeaders:
 
         app = self._app
         if from_browser:
-            app = self._for_any_page if path in PUBLIC else self._for_named_pages
+            app = self._for_any_page if path in PUBLIC or REQUEST_FAULT in scope else self._for_named_pages
         await app(scope, receive, send_with_headers)

@@ -15,7 +15,7 @@ class Refusal(Struct, frozen=True):
 
 
 REFUSALS = {
-    "NotHttp": Refusal(400, "It is not HTTP, or a request with a body offers an `Upgrade`."),
+    "NotHttp": Refusal(400, "It is not HTTP/1.1: `detail` names the fault."),
     "NotAuthenticated": Refusal(
         401, "The request has no valid token, or one that has expired.", headers=("WWW-Authenticate",)
     ),
@@ -28,6 +28,7 @@ REFUSALS = {
     "Conflict": Refusal(409, "A source with that id exists already."),
     "TooSlow": Refusal(408, "The request was incomplete after `limits.request_timeout_s`, or arrived too slowly."),
     "TooLarge": Refusal(413, "Body, number of events, nesting or work are over the limit that `detail` names."),
+    "TargetTooLong": Refusal(414, "The target of the request is too long for the limit of a head, 64 KiB."),
     "Unsupported": Refusal(
         415,
         "The content type is not JSON or plain text, its charset is not UTF-8, "
@@ -44,13 +45,15 @@ REFUSALS = {
     ),
     "HeadTooLarge": Refusal(431, "The head of the request is over 64 KiB, or has more than 256 headers."),
     "Fault": Refusal(500, "A fault of trackd; nothing of the call is stored."),
+    "CodingUnknown": Refusal(501, "The request has another transfer coding than `chunked`."),
     "Unavailable": Refusal(
         503,
         "The queue is full, too much is incomplete, the disk refuses, or the server stops or starts: send it again.",
         headers=("Retry-After",),
     ),
+    "VersionUnsupported": Refusal(505, "The request is of another version of HTTP than 1.1 and 1.0."),
 }
-ANY = ("NotHttp", "TooSlow", "HeadTooLarge", "Fault")
+ANY = ("NotHttp", "TooSlow", "TargetTooLong", "HeadTooLarge", "Fault", "CodingUnknown", "VersionUnsupported")
 GUARDED = ("NotAuthenticated", "ScopeLacking", "TooManyFailures", "Unavailable")
 WITH_BODY = ("TooLarge", "Unsupported", "Invalid")
 TRACK = ("SourceUnknown", "OriginForeign", "RateLimited", "Unavailable")

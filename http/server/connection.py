@@ -12,17 +12,7 @@ import httptools
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from trackd.http.errors import (
-    ErrorAnswers,
-    head_too_large,
-    inbound_budget_exceeded,
-    not_http,
-    stalled_body,
-    too_many_connections,
-    too_many_headers,
-    too_slow,
-    upgrade_with_body,
-)
+from trackd.http.errors import ErrorAnswers
 from trackd.http.server.answer_writer import AnswerWriter
 from trackd.http.server.body_progress import MIN_BYTES_PER_S, WINDOW_S
 from trackd.http.server.connection_limit import ConnectionLimit
@@ -30,10 +20,17 @@ from trackd.http.server.flow_control import MAX_UNREAD_BYTES
 from trackd.http.server.lingering import LingeringConnection
 from trackd.http.server.measured_connection import MeasuredConnection
 from trackd.http.server.refusal import RawHeaders, encode_refusal
+from trackd.http.server.refused_requests import (
+    inbound_budget_exceeded,
+    stalled_body,
+    too_many_connections,
+    too_many_headers,
+    too_slow,
+)
+from trackd.http.server.request_parsing import MAX_HEAD_BYTES
 from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
 from trackd.telemetry.tally import Tally
 
-MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 256
 
 check_uvicorn_hooks()
@@ -93,6 +90,17 @@ class Connection(LingeringConnection):
         else:
             super().data_received(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes the result
+        """Drop an incomplete request, and keep the connection open for the answers to those that are complete."""
+        self._has_eof = True
+        if self._is_receiving:
+            self._is_receiving = False
+            if not self._in_head:
+                self._abandon(self.cycle)
+            self._update_budget()
+        is_answering = self._running is not None and not self._running.response_complete
+        return is_answering or self._has_waiting()
+
     def _parse_piece(self, piece: bytes) -> None:
         was_in_head = self._in_head
         self._chunk_bytes = len(piece)
@@ -102,7 +110,7 @@ class Connection(LingeringConnection):
         if was_in_head and self._in_head:
             self._head_bytes += len(piece)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse_incomplete(head_too_large(MAX_HEAD_BYTES))
+                self._refuse_incomplete(self._too_large_head())
             elif len(self.headers) > MAX_HEADERS:
                 self._refuse_incomplete(too_many_headers(MAX_HEADERS))
         elif not self._in_head and self.cycle.response_complete:
@@ -115,7 +123,7 @@ class Connection(LingeringConnection):
     def on_headers_complete(self) -> None:
         is_long = self._request_bytes + self._chunk_bytes > MAX_HEAD_BYTES  # a usual head is not measured
         if is_long and self._measure_head() > MAX_HEAD_BYTES:
-            self._refuse(head_too_large(MAX_HEAD_BYTES))
+            self._refuse(self._too_large_head())
             raise ParsingEndedError
         if len(self.headers) > MAX_HEADERS:
             self._refuse(too_many_headers(MAX_HEADERS))
@@ -154,8 +162,12 @@ class Connection(LingeringConnection):
         self.flow.resume_reading()
         self._update_budget()
         is_running = self.pipeline or not (self.cycle is None or self.cycle.response_complete)
-        if self._queued_refusal is not None and not is_running:
+        if is_running:
+            return
+        if self._queued_refusal is not None:
             self._send_refusal(self._queued_refusal)
+        elif self._has_eof:
+            self.transport.close()
 
     def _wait_for_reader(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start the request when the client has read the answers before it."""
@@ -220,15 +232,6 @@ class Connection(LingeringConnection):
             self.drop()
         else:
             self._refuse_incomplete(inbound_budget_exceeded())
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """The parser stops after the head of a request that offers an upgrade: all bytes after it would be lost."""
-        self.cycle.keep_alive = False
-        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
-            self._refuse(upgrade_with_body(), self.cycle)
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(not_http(msg))
 
     def _refuse_incomplete(self, error: HTTPException) -> None:
         """Refuse the request that is arriving, between the chunks that the parser gets."""

@@ -22,6 +22,7 @@ from trackd.http.middleware import TRACK_HEADERS
 from trackd.http.server.answer_writer import header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
+from trackd.http.server.request_parsing import HEADERS
 from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
 from trackd.http.track.turns import LARGE_BYTES
 
@@ -37,7 +38,6 @@ SLOW_PATH_HEADERS = {
     b"expect",
     b"origin",
     b"transfer-encoding",
-    b"upgrade",
     b"x-forwarded-for",
     b"x-forwarded-proto",
 }
@@ -76,6 +76,10 @@ class TrackConnection(Connection):
         self._first_chunk = data if is_first else b""
         super().data_received(data)
         self._first_chunk = b""  # an incomplete request must not keep it
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        self._parse()
+        return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = None
@@ -118,9 +122,9 @@ class TrackConnection(Connection):
 
     def _fast_path_headers(self, scope: Scope) -> Headers | None:
         """The headers of a request that the fast path takes; None for others."""
-        if scope["path"] not in self._track.paths or scope["method"] != "POST":
+        headers: Headers | None = scope.get(HEADERS)
+        if headers is None or scope["path"] not in self._track.paths or scope["method"] != "POST":
             return None
-        headers: Headers = dict(scope["headers"])
         size = headers.get(b"content-length", b"")
         takes_fast_path = (
             headers.get(b"content-type") in FAST_CONTENT_TYPES
@@ -132,6 +136,8 @@ class TrackConnection(Connection):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        if self._in_head:
+            return
         self._first_chunk = b""  # a second request in the same bytes is not at their beginning
         if self._awaiting_body is not None and self._running is self.cycle and not self.cycle.more_body:
             self._submit(*self._awaiting_body)

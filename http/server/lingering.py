@@ -32,6 +32,7 @@ class LingeringConnection(MeasuredConnection):
     """A connection that lingers when it is closed before the end of a request."""
 
     _request_timeout_s: int
+    _has_eof = False  # the client sends no more
     _lingering: Lingering | None = None
     _discarded_bytes = 0  # since the last early answer
 
@@ -45,13 +46,16 @@ class LingeringConnection(MeasuredConnection):
 
     def _close(self) -> None:
         """Close after the last answer, or linger when bytes of the client may be unread."""
-        if self._is_receiving or self.flow.read_paused:
+        if (self._is_receiving or self.flow.read_paused) and not self._has_eof:
             self._linger()
         else:
             self.transport.close()
 
     def _linger(self) -> None:
         if self._lingering is not None or self.transport.is_closing():
+            return
+        if self._has_eof:
+            self.transport.close()
             return
         self._is_refused = True
         self._idle_since = None

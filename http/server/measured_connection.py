@@ -16,7 +16,6 @@ class MeasuredConnection(PipelinedConnection):
     """A connection with its share of the inbound budget. Subclasses have `give_up`."""
 
     _is_receiving = False  # the last request is incomplete
-    _in_head = False
     _is_refused = False  # all that the client sends is discarded
     _request_bytes = 0  # of the incomplete request
     _progress: BodyProgress | None = None  # of the incomplete body, from its first examination
@@ -50,7 +49,7 @@ class MeasuredConnection(PipelinedConnection):
             self._request_bytes += len(piece)
 
     def on_message_begin(self) -> None:
-        self._is_receiving = self._in_head = True
+        self._is_receiving = True
         self._request_bytes, self._progress = 0, None
         self._began = self.loop.time()
         self._note_request()
@@ -60,11 +59,9 @@ class MeasuredConnection(PipelinedConnection):
         self._awaits_first_request = False
         self._idle_since = None
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()  # raises for a target without a path: then `cycle` is still the earlier request
-        self._in_head = False
-
     def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # the request is parsed once more
         self._is_receiving = False
         super().on_message_complete()
         if self.cycle.response_complete:  # the request was answered before its end

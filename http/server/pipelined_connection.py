@@ -7,16 +7,15 @@ megabytes of parsed requests.
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from trackd.http.server.flow_control import PipelineFlowControl
+from trackd.http.server.request_parsing import RequestParsing
 
 BLANK_LINES = re.compile(rb"\n[\r\n]*\n")  # the end of each head is one
 MIN_PIECE_BYTES = 64  # of bytes that are parsed together: the heads of five requests at most
 
 
-class PipelinedConnection(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 connection. A few parsed requests wait for their turn; the others wait as bytes.
+class PipelinedConnection(RequestParsing):
+    """An HTTP/1.1 connection. A few parsed requests wait for their turn; the others wait as bytes.
 
     Reading is paused while requests wait.
     """

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.payloads import payload
 from tests.support.raw_http import connect, connected, request, statuses
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
+from trackd.config.settings import Server as ServerSettings
 from trackd.http.server.connection import Connection
 from trackd.http.server.inbound_budget import FREE_BYTES
 
@@ -93,20 +95,6 @@ async def test_the_limit_of_a_head_does_not_count_bodies_and_other_requests_that
     assert statuses(answer) == [200] * 302
 
 
-async def test_a_request_with_a_body_that_offers_an_upgrade_is_refused() -> None:
-    offer = post("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
-    answer, store = await exchange(offer)
-    assert statuses(answer) == [400]
-    assert b"without Upgrade" in answer
-    assert store.events == []
-
-
-async def test_an_offered_upgrade_without_a_body_is_ignored_and_the_connection_closed() -> None:
-    answer, _ = await exchange(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-    assert statuses(answer) == [200]
-    assert b"connection: close" in answer
-
-
 async def test_pipelined_calls_are_answered_in_their_order() -> None:
     answer, store = await exchange(post() * 20, post("Connection: close"))
     assert statuses(answer) == [200] * 21
@@ -181,32 +169,6 @@ async def test_a_faulty_body_is_refused_after_the_answers_to_earlier_calls() -> 
     assert len(store.events) == 2
 
 
-CONNECT = b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\n"
-
-
-@pytest.mark.parametrize("pieces", [[CONNECT], [CONNECT[:30], CONNECT[30:]], [CONNECT, b"\x16\x03\x01"]])
-async def test_a_target_without_a_path_is_refused_without_an_error_in_the_log(
-    pieces: list[bytes], caplog: pytest.LogCaptureFixture
-) -> None:
-    answer, _ = await exchange(*pieces)
-
-    refusal(answer, 400)
-    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-
-
-async def test_a_target_without_a_path_is_refused_after_the_answers_to_earlier_calls() -> None:
-    for earlier in (post(), b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"):
-        answer, _ = await exchange(earlier + earlier + CONNECT)
-        assert statuses(answer) == [200, 200, 400]
-
-
-async def test_a_target_without_a_path_is_refused_on_a_connection_whose_requests_are_answered() -> None:
-    async with running() as url, connected(url) as connection:
-        assert (await connection.ask(post())).status == 200
-        await connection.send(CONNECT)
-        refusal(await connection.rest(), 400)
-
-
 async def test_an_answer_to_head_has_no_body() -> None:
     answer, _ = await exchange(
         b"HEAD /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -242,3 +204,26 @@ async def test_a_request_that_begins_before_the_previous_answer_is_not_an_idle_c
             await asyncio.wait_for(connection.reader.read(1), 2.5)
         await connection.send(second[20:])
         assert (await connection.answer()).status == 200
+
+
+@pytest.mark.parametrize("keep_alive_s", [75, 7])
+async def test_an_idle_connection_is_closed_after_the_time_of_the_setting(
+    keep_alive_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Connection] = []
+    make = Connection.connection_made
+
+    def noted(self: Connection, transport: Any) -> None:
+        made.append(self)
+        make(self, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", noted)
+    server = ServerSettings() if keep_alive_s == 75 else ServerSettings(keep_alive_s=keep_alive_s)
+    async with serving(new_store(), Settings(server=server)) as client, connected(str(client.base_url)) as connection:
+        for _ in range(2):  # the second one bypasses the parser
+            assert (await connection.ask(post())).status == 200
+            answered = asyncio.get_running_loop().time()
+            made[0].check_timeouts(answered + keep_alive_s - 1)
+        assert (await connection.ask(post())).status == 200
+        made[0].check_timeouts(asyncio.get_running_loop().time() + keep_alive_s + 1)
+        assert await connection.rest() == b""

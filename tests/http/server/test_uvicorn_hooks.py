@@ -13,6 +13,7 @@ from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.lingering import LingeringConnection
 from trackd.http.server.measured_connection import MeasuredConnection
 from trackd.http.server.pipelined_connection import PipelinedConnection
+from trackd.http.server.request_parsing import RequestParsing
 from trackd.http.server.server import Server
 from trackd.http.server.uvicorn_hooks import OVERRIDDEN, USED, check_uvicorn_hooks
 
@@ -44,6 +45,7 @@ def test_an_attribute_that_uvicorn_no_longer_has_is_reported(monkeypatch: pytest
     [
         (PipelinedConnection, HttpToolsProtocol),
         (MeasuredConnection, HttpToolsProtocol),
+        (RequestParsing, HttpToolsProtocol),
         (Connection, HttpToolsProtocol),
         (LingeringConnection, HttpToolsProtocol),
         (TrackConnection, HttpToolsProtocol),

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import SOURCE_ID, payload
-from tests.support.raw_http import WITHIN_S, RawAnswer, RawConnection, address, connected, request
+from tests.support.raw_http import WITHIN_S, RawAnswer, RawConnection, address, connected, request, statuses
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
@@ -81,3 +81,17 @@ async def send_apart(connection: RawConnection, pieces: Iterable[bytes]) -> None
 def status_and_session(answer: RawAnswer) -> tuple[int, str]:
     """The status, and the session id that a 200 carries."""
     return answer.status, answer.json().get("session", {}).get("id", "")
+
+
+async def statuses_of(url: str, pieces: Iterable[bytes]) -> list[int]:
+    """The statuses of all answers to a client that sends these pieces and then no more."""
+    async with connected(url) as connection:
+        with contextlib.suppress(OSError):  # the server may have closed the connection
+            await send_apart(connection, pieces)
+            connection.half_close()
+        return statuses(await connection.rest())
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    """The data in pieces of that size."""
+    return [data[begin : begin + size] for begin in range(0, len(data), size)]

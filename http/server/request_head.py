@@ -1,0 +1,73 @@
+"""The rules of RFC 9112 for the head of a request that the parser does not hold: version, framing, host and target.
+
+A faulty version or framing ends the connection: where the request ends is uncertain. With any other fault the request
+is answered, and the connection goes on.
+"""
+
+import re
+from collections.abc import Iterable
+
+from trackd.http.body import Headers
+from trackd.http.server.refused_requests import no_tunnel, not_http, unknown_transfer_coding, unsupported_version
+
+PORT = rb"(?::0*(?:\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
+HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)" + PORT)
+URL = re.compile(rb"(?i:https?)://(?P<host>[^/?#:][^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?")
+CONNECT, SERVER_WIDE = b"CONNECT", b"*"
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+def is_usual(version: str, target: bytes, headers: Headers, count: int) -> bool:
+    """Whether a head has nothing for the functions below. `count` is the number of its headers, repeated ones too."""
+    return (
+        version == "1.1"
+        and target.startswith(b"/")
+        and len(headers) == count
+        and b"transfer-encoding" not in headers
+        and b"upgrade" not in headers
+        and HOST.fullmatch(headers.get(b"host", b"/")) is not None
+    )
+
+
+def check_framing(version: str, headers: RawHeaders) -> None:
+    """Raises HttpError when it is uncertain where the request ends. A later minor version is read as 1.1."""
+    if not version.startswith("1."):
+        raise unsupported_version(version)
+    values = [value for name, value in headers if name == b"transfer-encoding"]
+    if not values:
+        return
+    codings = [coding for value in values for coding in value.lower().replace(b" ", b"").split(b",") if coding]
+    if version == "1.0" or codings[-1:] != [b"chunked"]:
+        raise not_http("Transfer-Encoding has to end with `chunked`, in HTTP/1.1: send `chunked` or Content-Length.")
+    if len(codings) > 1:
+        raise unknown_transfer_coding()
+
+
+def check_host(version: str, headers: RawHeaders) -> None:
+    """Raises HttpError unless the request has one `Host`, which HTTP/1.0 does not require."""
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1:
+        raise not_http("The request has more than one Host header: send one.")
+    if not hosts and version != "1.0":
+        raise not_http("The request has no Host header: send one, with the name or the address of the server.")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        raise not_http("The Host header is not the name or the address of a host with an optional port.")
+
+
+def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
+    """Path and query of a target, and the host and port of one that is a URL. Raises HttpError.
+
+    The target of `OPTIONS *` remains as it is. A fragment is dropped.
+    """
+    if method == CONNECT:
+        raise no_tunnel()
+    host = None
+    if not target.startswith(b"/") and (method, target) != (b"OPTIONS", SERVER_WIDE):
+        url = URL.fullmatch(target)
+        if url is None or not HOST.fullmatch(url["host"]):
+            raise not_http(
+                "The target is neither a path nor a URL of http or https with a valid host and port: send a path."
+            )
+        host, target = url["host"], (url["path"] or b"/") + (url["query"] or b"")
+    return target, host

@@ -1,0 +1,179 @@
+"""How requests are read where uvicorn and its parser differ from RFC 9112.
+
+- A request with a faulty head gets its own answer, in its turn (`request_head.py`).
+- An offer to upgrade is ignored.
+- Trailers are dropped (`trailers.py`).
+"""
+
+import re
+from typing import Any, cast
+
+import httptools
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from trackd.http.body import Headers
+from trackd.http.errors import REQUEST_FAULT, HttpError
+from trackd.http.server.refused_requests import (
+    head_too_large,
+    no_tunnel,
+    no_version,
+    not_http,
+    target_too_long,
+    tls_on_plain_port,
+    unsupported_version,
+)
+from trackd.http.server.request_head import CONNECT, check_framing, check_host, is_usual, origin_form
+from trackd.http.server.trailers import Trailers
+
+MAX_HEAD_BYTES = 65_536
+MAX_LINE_BYTES = 64  # of a request line without its target
+NONE_YET, HTTP_0_9 = "0.0", "0.9"  # versions that the parser also gives a line without a version
+VERSION_0 = re.compile(rb" HTTP/0")
+TLS_HANDSHAKE = b"\x16\x03"
+BODY_HEADERS = {b"content-length", b"transfer-encoding"}
+HEADERS = "trackd.headers"  # in the scope of a request without a fault: its headers by name
+
+
+class RequestParsing(HttpToolsProtocol):
+    """uvicorn's protocol with another reading of requests. A subclass answers those that end the connection."""
+
+    _in_head = False
+    _line_end = b""  # of an incomplete head: the last bytes that arrived
+    _is_lenient = False  # since the first chunk of a body
+    _trailers: Trailers | None = None  # since the head of a chunk; if it was the last chunk, they follow
+
+    def __init__(self, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self.parser.set_dangerous_leniencies(lenient_version=True)
+
+    def _refuse(self, error: HTTPException) -> None:
+        """Answer with the error, after the answers to earlier requests, and read no more requests."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        """Replaces uvicorn's method."""
+        trailers = self._trailers
+        try:
+            self._feed(data)
+            if self._in_head:
+                self._check_request_line(data)
+            elif trailers is not None and trailers is self._trailers:
+                trailers.receive(len(data))
+        except (HTTPException, httptools.HttpParserError) as error:
+            self._refuse(self._refusal(error, data))
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+            return
+        except httptools.HttpParserUpgrade as offer:
+            head_end = offer.args[0]
+        self._feed_after_offer(memoryview(data)[head_end:])
+
+    def _feed_after_offer(self, rest: memoryview) -> None:
+        """`rest` is what came after the head. The parser would take a body for the next request."""
+        while True:
+            if self.parser.get_method() != CONNECT:
+                self._begin_without_offer()
+            if not rest:
+                return
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                head_end = offer.args[0]
+            rest = rest[head_end:]
+
+    def _begin_without_offer(self) -> None:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_version=True)
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        if self._is_lenient:
+            self._allow_any_trailer(False)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        by_name = dict(self.headers)
+        usual = is_usual(self.parser.get_http_version(), self.url, by_name, len(self.headers))
+        if not usual and self.parser.should_upgrade() and self.parser.get_method() != CONNECT:
+            return  # still in the head: the parser stops here, and the request is parsed once more without its offer
+        headers: Headers | None = by_name if usual else self._headers_of_unusual()
+        if headers is not None:
+            cast(Scope, self.scope)[HEADERS] = headers
+        super().on_headers_complete()
+        self._in_head = False
+
+    def _headers_of_unusual(self) -> Headers | None:
+        """None when the request has a fault, which the application answers.
+
+        Raises HttpError when the connection has to end.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        check_framing(version, self.headers)
+        if method == CONNECT and not BODY_HEADERS.isdisjoint(dict(self.headers)):
+            raise no_tunnel()  # the parser skips the body of no CONNECT
+        try:
+            target, host = origin_form(method, self.url)
+            check_host(version, self.headers)
+        except HttpError as fault:
+            cast(Scope, self.scope)[REQUEST_FAULT] = fault
+            self.url = b"/"
+            return None
+        self.url = target
+        if host is not None:  # it replaces that of the header
+            self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
+        return dict(self.headers)
+
+    def on_chunk_header(self) -> None:
+        if not self._is_lenient:
+            self._allow_any_trailer(True)
+        self.headers = self._trailers = Trailers(MAX_HEAD_BYTES)
+
+    def _allow_any_trailer(self, allowed: bool) -> None:
+        """Without it the parser takes `Content-Length`, `Transfer-Encoding` and `Connection: close` for headers."""
+        self._is_lenient = allowed
+        self.parser.set_dangerous_leniencies(
+            lenient_chunked_length=allowed,
+            lenient_transfer_encoding=allowed,
+            lenient_keep_alive=allowed and self.parser.should_keep_alive(),
+        )
+
+    def on_body(self, body: bytes) -> None:
+        self._trailers = None
+        super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        self._trailers = None
+
+    def _check_request_line(self, data: bytes) -> None:
+        """Raises HttpError for another version before the head is complete: the rest may never come."""
+        version = self.parser.get_http_version()
+        is_complete = version == NONE_YET and self.url and data.endswith(b"\n")
+        if is_complete or version == HTTP_0_9 or not version.startswith(("0.", "1.")):
+            raise unsupported_version(version)
+        self._line_end = (self._line_end + data)[-len(" HTTP/0.") :]
+
+    def _too_large_head(self) -> HttpError:
+        is_target = len(self.url) > MAX_HEAD_BYTES - MAX_LINE_BYTES
+        return target_too_long(MAX_HEAD_BYTES) if is_target else head_too_large(MAX_HEAD_BYTES)
+
+    def _refusal(self, error: Exception, data: bytes) -> HTTPException:
+        """The answer to a fault that ends the connection. `data` are the bytes in which it was found."""
+        version = self.parser.get_http_version() if self._in_head else "1.1"
+        cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+        if isinstance(cause, HTTPException):
+            is_line_without_version = version in (NONE_YET, HTTP_0_9) and not VERSION_0.search(self._line_end + data)
+            return no_version() if is_line_without_version else cause
+        if not version.startswith(("0.", "1.")):  # such as the preface of HTTP/2, which the parser accepts no further
+            return unsupported_version(version)
+        if data.startswith(TLS_HANDSHAKE):
+            return tls_on_plain_port()
+        return not_http(f"This is not HTTP/1.1: {error}.")
