@@ -43,8 +43,6 @@ class Reason(Enum):
     DISABLED_SOURCE = "disabled source"
     FOREIGN_ORIGIN = "foreign origin"
     RATE_LIMITED = "rate limited"
-    CLIENT_CALLS = "too many calls of a client"
-    CLIENT_EVENTS = "too many events of a client"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
     STORE_FAILED = "store failed"

@@ -1,19 +1,17 @@
-"""Admits the calls of sources that exist, are enabled, allow the origin, and are within the limits of calls."""
+"""Admits the calls of sources that exist, are enabled, allow the origin, and are within their rate limit."""
 
 from collections.abc import Mapping
 
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import Admitted, Reason, Refused, RulesChanged, Tick
-from trackd.core.call_limits import ClientLimits, SourceLimits
+from trackd.core.call_limits import SourceLimits
 from trackd.core.calls import Track
 from trackd.core.documents import Source
 from trackd.core.origins import AllowedOrigins
 
-CLIENT_LIMITS = {"calls": Reason.CLIENT_CALLS, "events": Reason.CLIENT_EVENTS}
-
 
 class SourceAuth(BaseActor):
-    """Holds the sources and the state of the limits of calls, and the rules that calls are admitted under.
+    """Holds the sources and the state of their rate limits, and the rules that calls are admitted under.
 
     It reads the sources again when they have changed in the store.
     """
@@ -23,9 +21,7 @@ class SourceAuth(BaseActor):
         self._sources: dict[str, Source] = {}
         self._origins: dict[str, AllowedOrigins] = {}
         dependencies = self.wiring.dependencies
-        limits = dependencies.limits
         self._tally, self._monotonic = dependencies.tally, dependencies.monotonic
-        self._client_limits = ClientLimits(limits.client_calls_per_s, limits.client_events_per_s)
         self._source_limits = SourceLimits()
         self._rules = dependencies.rules
         self._refresh()
@@ -35,11 +31,6 @@ class SourceAuth(BaseActor):
         return {Track: cls._track, Tick: cls._refresh, RulesChanged: cls._change_rules}
 
     def _track(self, call: Track) -> None:
-        if call.client is not None and (
-            wait := self._client_limits.take(call.client, len(call.events), self._monotonic())
-        ):
-            self._refuse_limited(call, CLIENT_LIMITS[wait.limit], wait.seconds)
-            return
         source = self._sources.get(call.source_id)
         if source is None:
             self.answer(Refused(call.number, Reason.UNKNOWN_SOURCE))
@@ -48,7 +39,8 @@ class SourceAuth(BaseActor):
         elif source.origins and call.origin is not None and not self._origins[source.id].allow(call.origin):
             self.answer(Refused(call.number, Reason.FOREIGN_ORIGIN))
         elif source.rate_limit is not None and (wait_s := self._take(source.id, source.rate_limit, call.client)):
-            self._refuse_limited(call, Reason.RATE_LIMITED, wait_s)
+            self._tally.limited_calls["source"] += 1
+            self.answer(Refused(call.number, Reason.RATE_LIMITED, wait_s))
         else:
             self.send(self.wiring.directory, Admitted(call, source, self._rules))
 
@@ -57,10 +49,6 @@ class SourceAuth(BaseActor):
         if rate <= 0:  # `trackd source` does not write that, another tool may
             return RETRY_AFTER_S
         return self._source_limits.take(source_id, rate, client, self._monotonic())
-
-    def _refuse_limited(self, call: Track, reason: Reason, wait_s: float) -> None:
-        self._tally.limited_calls[reason.value] += 1
-        self.answer(Refused(call.number, reason, wait_s))
 
     def _change_rules(self, changed: RulesChanged) -> None:
         self._rules = changed.rules

@@ -11,10 +11,12 @@ SHARE = 0.1  # of a source's limit: the part that a client may take before other
 
 
 class Wait(NamedTuple):
-    """The limit of a client that was reached, and the time until a call may pass."""
+    """The limit of a client that is reached, and the time until a call may pass."""
 
     limit: Literal["calls", "events"]
     seconds: float
+    source: str | None
+    """The id of the source of the client's last call that was taken."""
 
 
 class _Taken(Struct):
@@ -22,6 +24,7 @@ class _Taken(Struct):
 
     calls_free_at: float
     events_free_at: float
+    source: str | None = None
 
     @property
     def free_at(self) -> float:
@@ -31,7 +34,7 @@ class _Taken(Struct):
 class ClientLimits:
     """Limits the calls and the events of each client, by a key; a rate of 0 is no limit.
 
-    A call passes when one event more may pass, and takes all its events: the next calls wait the longer. The keys are
+    A call may pass when one event more may, and takes all its events: the next calls wait the longer. The keys are
     bounded as those of `Buckets`.
     """
 
@@ -43,25 +46,27 @@ class ClientLimits:
     def __len__(self) -> int:
         return len(self._taken)
 
-    def take(self, client: str, events: int, now: float) -> Wait | None:
-        """Take a call with this number of events; None means that it may pass."""
+    def wait(self, client: str, now: float) -> Wait | None:
+        """The limit that keeps a call of the client from passing; None when it may pass."""
         taken = self._taken.get(client)
         if taken is None:
-            taken = self._add(client, now)
-        calls_free_at, events_free_at = max(taken.calls_free_at, now), max(taken.events_free_at, now)
-        if (wait := calls_free_at + self._call_s - now - BURST_S) > 1e-9:
-            return Wait("calls", wait)
-        if events and (wait := events_free_at + self._event_s - now - BURST_S) > 1e-9:
-            return Wait("events", wait)
-        taken.calls_free_at = calls_free_at + self._call_s
-        taken.events_free_at = events_free_at + events * self._event_s
+            return None
+        if (seconds := taken.calls_free_at + self._call_s - now - BURST_S) > 1e-9:
+            return Wait("calls", seconds, taken.source)
+        if (seconds := taken.events_free_at + self._event_s - now - BURST_S) > 1e-9:
+            return Wait("events", seconds, taken.source)
         return None
 
-    def _add(self, client: str, now: float) -> _Taken:
-        if len(self._taken) >= MAX_KEYS:
-            self._taken = most_taken(self._taken, now)
-        self._taken[client] = taken = _Taken(now, now)
-        return taken
+    def take(self, client: str, events: int, now: float, source: str | None = None) -> None:
+        """Take a call with this number of events."""
+        taken = self._taken.get(client)
+        if taken is None:
+            if len(self._taken) >= MAX_KEYS:
+                self._taken = most_taken(self._taken, now)
+            self._taken[client] = taken = _Taken(now, now)
+        taken.calls_free_at = max(taken.calls_free_at, now) + self._call_s
+        taken.events_free_at = max(taken.events_free_at, now) + events * self._event_s
+        taken.source = source or taken.source
 
 
 class SourceLimits:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Aborted, Failed, Reason, Refused
+from trackd.core.call_limits import Wait
 from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.faults import Fault
@@ -35,8 +36,6 @@ STATUS = {
     Reason.DISABLED_SOURCE: 401,
     Reason.FOREIGN_ORIGIN: 403,
     Reason.RATE_LIMITED: 429,
-    Reason.CLIENT_CALLS: 429,
-    Reason.CLIENT_EVENTS: 429,
     Reason.OVERLOADED: 503,
     Reason.STOPPING: 503,
     Reason.STORE_FAILED: 503,
@@ -55,8 +54,6 @@ DETAIL = {
     Reason.DISABLED_SOURCE: "Event source disabled.",
     Reason.FOREIGN_ORIGIN: "The event source does not take events from the origin `{origin}`.",
     Reason.RATE_LIMITED: "The event source sends more calls than its rate limit allows: send this call again later.",
-    Reason.CLIENT_CALLS: "Your address sends more calls than one client may: send this call again later.",
-    Reason.CLIENT_EVENTS: "Your address sends more events than one client may: send this call again later.",
     Reason.OVERLOADED: "Too many calls are waiting to be stored: send this call again later.",
     Reason.STOPPING: "The server is stopping: send this call again later.",
     Reason.STORE_FAILED: "The call could not be stored: send it again later.",
@@ -87,6 +84,16 @@ class HttpError(HTTPException):
         self.kind = kind
         self.note = note
         self.source = source
+
+
+class ClientLimitedError(HttpError):
+    """The client has reached a limit on its calls or events. `source` is that of its last call that was taken."""
+
+    def __init__(self, wait: Wait) -> None:
+        detail = f"Your address sends more {wait.limit} than one client may: send this call again later."
+        kind, status = f"too many {wait.limit} of a client", STATUS[Reason.RATE_LIMITED]
+        super().__init__(status, kind, detail, wait.seconds, source=wait.source)
+        self.limit = wait.limit
 
 
 def refused(refusal: Refused, call: Track) -> HttpError:

@@ -8,6 +8,7 @@ from trackd.telemetry.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_SOURCE = ""
+LIMITS = ("source", "client_calls", "client_events")
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
@@ -18,7 +19,7 @@ class Tally:
         self.calls: defaultdict[tuple[str, int], int] = defaultdict(int)
         """Calls of `/track` and requests that their connection refused, by source id (see `sources`) and status."""
         self.limited_calls: defaultdict[str, int] = defaultdict(int)
-        """Calls that were refused because of a rate limit, by the limit."""
+        """Calls that were refused because of a rate limit, by the limit, one of LIMITS."""
         self.sources: frozenset[str] = frozenset()
         """The ids of all sources. Others are counted under NO_SOURCE: clients must not make labels."""
         self.call_seconds = Histogram(SECONDS)

@@ -16,13 +16,10 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackd.actors.messages import Reason
 from trackd.actors.tracker import Tracker
 from trackd.http.errors import CALL_STATUSES
 from trackd.telemetry.histogram import Histogram
-from trackd.telemetry.tally import NO_SOURCE
-
-LIMITS = {Reason.RATE_LIMITED: "source", Reason.CLIENT_CALLS: "client_calls", Reason.CLIENT_EVENTS: "client_events"}
+from trackd.telemetry.tally import LIMITS, NO_SOURCE
 
 
 class Metrics:
@@ -70,8 +67,8 @@ class TrackdCollector(Collector):
         limited = CounterMetricFamily(
             "trackd_limited_calls", "Calls that were refused with 429, by the rate limit.", labels=["limit"]
         )
-        for reason, limit in LIMITS.items():
-            limited.add_metric([limit], tally.limited_calls[reason.value])
+        for limit in LIMITS:
+            limited.add_metric([limit], tally.limited_calls[limit])
         yield limited
         yield _histogram(
             "trackd_call_duration_seconds", "Seconds from a call's head to its answer.", tally.call_seconds

@@ -27,6 +27,7 @@ from trackd.http.track.decoding import decode
 from trackd.http.track.form import json_of_call
 from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
+from trackd.http.track.limited_clients import LimitedClients
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.times import Clock
 from trackd.http.track.turns import LARGE_BYTES, Turn, Turns
@@ -68,6 +69,7 @@ class TrackEndpoint:
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self._kept_headers = kept_headers
         self.clients = clients or Clients()
+        self._limited_clients = LimitedClients(limits, tracker.tally)
         self.turns = Turns()
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
@@ -109,18 +111,21 @@ class TrackEndpoint:
 
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers: Headers = dict(scope["headers"])
-        check_content_type(headers, forms=True)
-        received = await receive_body(headers, receive, self.max_body_bytes)
-        async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
-            body = json_of_call(headers, received.decoded())
-            size = len(body) + head_bytes(scope["headers"])
-            return self.submit(self.clients.of(scope.get("client")), headers, body, size)
+        client = self.clients.of(scope.get("client"))
+        with self._limited_clients.receiving(client):
+            check_content_type(headers, forms=True)
+            received = await receive_body(headers, receive, self.max_body_bytes)
+            async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
+                body = json_of_call(headers, received.decoded())
+                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]))
 
     def submit(self, client: Client, headers: Headers, body: bytes, size: int) -> PendingCall:
         """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
         began = time.perf_counter()
+        self._limited_clients.check(client)
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(client, headers, body)
+        self._limited_clients.take(client, call)
         return PendingCall(call, self._tracker.ask(call, size), began)
 
     def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:

@@ -180,7 +180,7 @@ async def test_404_for_unknown_paths_and_405_for_other_methods(method: str, url:
     ("method", "url", "allowed"),
     [
         ("GET", "/track", "OPTIONS, POST"),
-        ("PATCH", "/event-source", "GET, HEAD, OPTIONS, POST"),
+        ("PATCH", "/event-sources", "GET, HEAD, OPTIONS"),
         ("POST", "/event-source/a/b", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         ("PATCH", "/profile/x", "DELETE, GET, HEAD, OPTIONS"),
         ("DELETE", "/profile/x/events", "GET, HEAD, OPTIONS"),

@@ -37,7 +37,6 @@ class BareActors:
         end_after_s: int = 0,
         max_active_profiles: int = 100,
         max_cached_sessions: int = 100,
-        limits: Limits | None = None,
     ) -> None:
         self.reads = reads
         self.now = 0.0
@@ -56,7 +55,7 @@ class BareActors:
             monotonic=lambda: self.now,
             now=lambda: self.time_of_day,
             new_id=lambda: f"new-{next(self._ids)}",
-            limits=limits or Limits(),
+            limits=Limits(),
             retention=retention or Retention(),
             end_after_s=end_after_s,
             rules=rules or RuleSet(),
