@@ -151,7 +151,7 @@ def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None
 
     with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
         for file in follower.files(stop):
-            typer.echo(file)
+            echo(file)
 
 
 def set_on_signal(stop: threading.Event) -> None:

@@ -1,5 +1,8 @@
+import ast
+
 import pytest
 
+from tests.layout.source import imports, name, python_files, tree
 from trackd.cli.output import plain_console, plain_usage_errors, print_line, print_table
 
 
@@ -31,3 +34,31 @@ def test_a_usage_error_quotes_arguments_as_plain_text_and_the_help_has_lines(mes
 def test_other_errors_are_unchanged() -> None:
     with pytest.raises(ValueError, match="a\n"), plain_usage_errors():
         raise ValueError("a\n")
+
+
+# Each with the reason why its text needs no escapes.
+PRINTED_AS_IT_IS = {
+    "cli/first_start.py": "its own texts; the path is escaped",
+    "cli/main.py": "versions",
+    "cli/output.py": "escapes what it prints",
+    "cli/profile.py": "JSON, with JSON's own escapes",
+    "cli/source.py": "JSON in ASCII",
+    "cli/token.py": "a secret that it made",
+}
+
+
+def test_commands_print_with_the_functions_of_output() -> None:
+    printing = {
+        name(path)
+        for path in python_files("cli", "load")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("print", "typer.echo", "typer.secho", "sys.stdout.write")
+    }
+    assert printing == set(PRINTED_AS_IT_IS)
+    with_console = {name(path) for path in python_files("cli", "load") if "rich.console.Console" in imports(path)}
+    assert with_console == {
+        "cli/output.py",
+        "cli/progress.py",
+        "load/live.py",
+    }  # the last two print only their own texts

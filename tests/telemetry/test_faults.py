@@ -1,7 +1,10 @@
+import ast
 import traceback
+from pathlib import Path
 
 import pytest
 
+from tests.layout.source import PACKAGES, name, python_files, tree
 from trackd.telemetry.faults import without_values
 
 SECRET = "ann@example.com"
@@ -87,3 +90,17 @@ def test_the_exception_itself_is_unchanged() -> None:
     error = raised(KeyError(SECRET), ValueError("x"))
     without_values(error)
     assert (error.args, type(error.__cause__)) == ((SECRET,), ValueError)
+
+
+@pytest.mark.parametrize("path", python_files(*PACKAGES), ids=name)
+def test_no_module_logs_an_exception_with_its_message(path: Path) -> None:
+    if name(path) == "telemetry/logs.py":
+        return  # its handler replaces all exceptions
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+            assert ast.unparse(node.func) != "log.exception", f"line {node.lineno}"
+            for keyword in node.keywords:
+                is_exception = keyword.arg == "exc_info"
+                assert not is_exception or ast.unparse(keyword.value).startswith("without_values("), (
+                    f"line {node.lineno}"
+                )
