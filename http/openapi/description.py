@@ -7,7 +7,7 @@ documents, those that build and import them.
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ from trackd.core.document_shapes import SharedProfile
 from trackd.core.documents import TokenScope
 from trackd.http.authentication import RequireScope
 from trackd.http.openapi.answers import SCHEMAS
-from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation
+from trackd.http.openapi.operations import JSON, OPERATIONS, TAGS, Operation, by_query
 from trackd.http.openapi.refusals import ANY, GUARDED, REFUSALS, WITH_BODY
 from trackd.http.openapi.swagger import FILES
 from trackd.http.track.idempotency_key import MAX_LENGTH as MAX_KEY_LENGTH
@@ -43,6 +43,7 @@ ID_IN_QUERY = {
     "description": "Any id, exactly as it is stored, also one that a path cannot name: `count`, `a/events`, `..`.",
     "schema": {"type": "string", "minLength": 1},
 }
+NAMED_BY_QUERY = {operation.name for operation in OPERATIONS.values() if operation.by_query}
 TEXT: Mapping[str, Any] = {"type": "string"}
 HEADER_SCHEMAS = {"Idempotency-Key": {**TEXT, "maxLength": MAX_KEY_LENGTH}}
 HEADERS = {
@@ -183,12 +184,20 @@ def _success(operation: Operation) -> dict[str, Any]:
         "content": {media_type: {"schema": schema} for media_type in operation.answer_types},
     }
     if operation.links:
-        answer["links"] = {name: _link(name, pointer) for name, pointer in operation.links.items()}
+        answer["links"] = dict(_links(operation))
     return answer
 
 
-def _link(name: str, pointer: str) -> dict[str, Any]:
-    return {"operationId": name, "parameters": {"path.id": f"$response.body#{pointer}"}}
+def _links(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """To each operation, and to the same one that takes the id in its query."""
+    for name, pointer in operation.links.items():
+        yield name, _link(name, "path", pointer)
+        if by_query(name) in NAMED_BY_QUERY:
+            yield by_query(name), _link(by_query(name), "query", pointer)
+
+
+def _link(name: str, place: str, pointer: str) -> dict[str, Any]:
+    return {"operationId": name, "parameters": {f"{place}.id": f"$response.body#{pointer}"}}
 
 
 def _refusal(name: str) -> dict[str, Any]:

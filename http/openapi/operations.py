@@ -248,7 +248,12 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
 }
 
 
-def _by_query(path: str) -> str | None:
+def by_query(name: str) -> str:
+    """The name of the operation that does the same with the id in its query."""
+    return f"{name}_by_query"
+
+
+def _without_id(path: str) -> str | None:
     """The path on which the same operations take the id in their query; None if there is no such path."""
     without_id = path.replace("/{id}", "")
     return None if without_id == path else without_id
@@ -257,7 +262,7 @@ def _by_query(path: str) -> str | None:
 def _named_by_query(operation: Operation) -> Operation:
     return replace(
         operation,
-        name=f"{operation.name}_by_query",
+        name=by_query(operation.name),
         summary=f"{operation.summary}, named by `?id=`",
         by_query=True,
     )
@@ -266,5 +271,5 @@ def _named_by_query(operation: Operation) -> Operation:
 OPERATIONS: Mapping[tuple[str, str], Operation] = _OPERATIONS | {
     (method, without_id): _named_by_query(operation)
     for (method, path), operation in _OPERATIONS.items()
-    if (without_id := _by_query(path)) is not None and (method, without_id) not in _OPERATIONS
+    if (without_id := _without_id(path)) is not None and (method, without_id) not in _OPERATIONS
 }

@@ -45,11 +45,13 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
         if isinstance(session, dict) and _is_id(session.get("id")) and str(session["id"]) in BLOCKED:
             session["id"] = SESSION_ID
     if (
-        operation in ("PUT /event-source/{id}", "PATCH /event-source/{id}")
+        operation.removesuffix("/{id}") in ("PUT /event-source", "PATCH /event-source")
         and isinstance(body, dict)
         and _is_id(body.get("id"))
     ):
-        del body["id"]  # otherwise it must equal the id in the path
+        del body["id"]  # otherwise it must equal the id in the address
+    if operation == "GET /events/session" and number % 2 and isinstance(case.query, dict) and case.query.get("id"):
+        case.query["id"] = SESSION_ID
     if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = SESSION_ID  # few other sessions exist
 

@@ -41,9 +41,16 @@ def test_names_are_unique_tags_are_explained_and_links_lead_to_operations_that_t
     names = Counter(operation["operationId"] for _, _, operation in OPERATIONS_DESCRIBED)
     assert set(names.values()) == {1}
     assert {tag for _, _, operation in OPERATIONS_DESCRIBED for tag in operation["tags"]} == set(TAGS)
-    take_an_id = {operation["operationId"] for _, path, operation in OPERATIONS_DESCRIBED if "{id}" in path}
+    take_an_id = {
+        (operation["operationId"], f"{parameter['in']}.id")
+        for _, _, operation in OPERATIONS_DESCRIBED
+        for parameter in operation["parameters"]
+        if parameter["name"] == "id" and parameter.get("required")
+    }
     for _, _, operation in OPERATIONS_DESCRIBED:
-        assert set(operation["responses"]["200"].get("links", {})) <= take_an_id
+        for name, link in operation["responses"]["200"].get("links", {}).items():
+            [parameter] = link["parameters"]
+            assert (link["operationId"], (name, parameter) in take_an_id) == (name, True)
 
 
 def references(value: Any) -> Iterator[str]:
