@@ -53,7 +53,7 @@ def test_a_handler_that_raises_runs_once_and_its_caller_gets_an_answer(
 
     assert actors.answers == {call.number: Failed(call.number)}
     assert seen == [call.number]
-    assert "ZeroDivisionError: ours" in caplog.text
+    assert caplog.text.endswith("\nZeroDivisionError\n"), "its message may quote values of the call"
 
 
 def test_a_store_that_fails_is_not_reported_as_a_fault(
