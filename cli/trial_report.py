@@ -15,6 +15,9 @@ def rejection_lines(rejected: Rejected) -> Iterator[str]:
         limit = "it takes more work than limits.max_call_work allows"
         yield f"The call is refused with 413, and nothing of it is stored: {limit}, at {rejected.too_much}."
         return
+    if rejected.too_long_ids is not None:
+        yield f"The call is refused with 413, and nothing of it is stored: {rejected.too_long_ids}."
+        return
     yield "The call is refused with 422, and nothing of it is stored:"
     for event in rejected.events:
         for fault in event.faults:

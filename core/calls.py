@@ -136,12 +136,15 @@ class InvalidEvent(Struct, frozen=True):
 class Rejected(Answer, frozen=True):
     """A call of which nothing is stored.
 
-    It has invalid events, and invalid events of its source are refused. Or it takes too much work.
+    It has invalid events, and invalid events of its source are refused. Or it takes too much work, or its ids are too
+    long for so many events.
     """
 
     events: tuple[InvalidEvent, ...] = ()
     too_much: str | None = None
     """What took the work of the call over `limits.max_call_work`."""
+    too_long_ids: str | None = None
+    """How its ids are too long to be stored with each of its events."""
 
 
 class Track(Request[Tracked | Rejected], frozen=True):

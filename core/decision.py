@@ -13,6 +13,7 @@ from trackd.core.log_entries import call_log_entries
 from trackd.core.pii_values import changed_pii_values
 from trackd.core.processing import EventReport, Processing, Snapshot
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
+from trackd.core.repeated_ids import too_long_ids
 from trackd.core.reporting import build_report, is_visible_change, outcomes
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
@@ -59,6 +60,8 @@ def decide(
     processing = Processing(snapshot, call, source, rules, limits, draft, session)
     if rejected := processing.run():
         return rejected
+    if why := too_long_ids(processing.stored, processing.new_ids):
+        return Rejected(call.number, too_long_ids=why)
 
     withheld = lacks_consent(source, draft) and bool(call.context or call.properties)
     if withheld:

@@ -15,11 +15,13 @@ EVENT_CHARACTER = 4  # of the JSON of an event
 RULE = 2_000
 STEP = 2_000
 SEGMENT = 500  # whether it is due
-PATH = 3_000  # changed, or skipped with its reason
+PATH = 3_000  # changed
+SKIPPED = 6_000  # a path, with its reason
 CONSENT_CHARACTER = 150  # of an event whose keys are consents
 KEY = 1_000  # of an object, for a target that ends in `*`
 DRAFT_BYTE = 2  # of a value that is measured and compared
 DRAFT_ITEM = 20  # of a list that is copied
+COMPARED_BYTE = 8  # of an object of the session that is compared with the profile's
 FAULT = 8_000
 UNWANTED = 3_000  # an entry that drops events
 

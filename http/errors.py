@@ -107,6 +107,8 @@ def refused(refusal: Refused, call: Track) -> HttpError:
 def rejected(rejection: Rejected, call: Track) -> HttpError:
     if rejection.too_much is not None:
         return too_much_work(rejection.too_much, call.source_id)
+    if rejection.too_long_ids is not None:
+        return too_long_ids(rejection.too_long_ids, call.source_id)
     faults = [(event, fault) for event in rejection.events for fault in event.faults]
     logged = [
         {**_fault(event, fault), "loc": _loc(event, *(fault.known_path or fault.path))} for event, fault in faults
@@ -188,6 +190,11 @@ def too_much_work(what: str, source: str) -> HttpError:
         "send its events in several calls, or smaller ones."
     )
     return HttpError(413, TOO_MUCH_WORK, detail, note="limits.max_call_work", source=source)
+
+
+def too_long_ids(why: str, source: str) -> HttpError:
+    detail = f"The call is not stored: {why}. Send its events in several calls, or shorter ids."
+    return HttpError(413, "too long ids", detail, source=source)
 
 
 def unsupported(detail: str) -> HttpError:

@@ -14,6 +14,7 @@ from trackd.core.rules.operations import StepError, kind
 from trackd.core.times import read_time
 
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+MAX_CHARACTERS = 5_000  # of a text that is converted: no number or time is longer
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -62,6 +63,8 @@ def converted(value: Any, to: str) -> Any:
     """The value as a `number`, a `text`, a `time` or a `boolean`. Raises StepError when it cannot be made one."""
     convert, name = CONVERSIONS[to]
     try:
+        if isinstance(value, str) and len(value) > MAX_CHARACTERS and to != "text":
+            raise ValueError
         return convert(value)
     except ValueError:
         given = "this text" if isinstance(value, str) else kind(value)

@@ -11,7 +11,7 @@ from trackd.core.documents import JsonObject
 from trackd.core.json_values import integer_size
 from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING, Path
-from trackd.core.work import DRAFT_BYTE, DRAFT_ITEM
+from trackd.core.work import COMPARED_BYTE, DRAFT_BYTE, DRAFT_ITEM
 
 
 class NotAnObjectError(Exception):
@@ -84,6 +84,13 @@ class Draft:
         self.size += grown
         self.clock += 1
         self._changed_at[name] = self.clock
+
+    def charge_comparison(self, value: JsonObject) -> None:
+        """Count the comparison of an object that stays the same for the whole call, such as one of its session."""
+        sizes = self.kept.setdefault(Draft, {})
+        if id(value) not in sizes:
+            sizes[id(value)] = value, json_size(value)  # with the value, so that no other gets its id
+        self.work += COMPARED_BYTE * sizes[id(value)][1]
 
     def changed_since(self, clock: int, names: frozenset[str]) -> bool:
         """Whether one of the parts may have changed since `clock`: a part is named by the first one or two keys."""

@@ -4,7 +4,7 @@ A list is replaced, never changed. What is known of it is carried over to the li
 event costs what its own items cost, and not what the whole list costs.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
 from msgspec import Struct
@@ -18,8 +18,8 @@ MAX_KEPT = 256  # lists: each event may make some, and earlier ones are rarely n
 class _Known(Struct):
     items: list[Any]
     """The list itself, so that no other list gets its id."""
-    size: int
-    """Bytes of the list as compact JSON."""
+    size: int | None = None
+    """Bytes of the list as compact JSON, None before it is measured."""
     keys: list[int] | None = None
     """For each item a number that items of the same JSON have, and no others."""
 
@@ -33,7 +33,10 @@ class Lists:
 
     def size(self, items: list[Any]) -> int:
         """Bytes of the list as compact JSON."""
-        return self._of(items).size
+        known = self._of(items)
+        if known.size is None:
+            known.size = len(to_json(items, inf_nan_mode="constants"))
+        return known.size
 
     def keep_size(self, items: list[Any], size: int) -> None:
         """Keep the size of a list that the caller has measured."""
@@ -43,20 +46,16 @@ class Lists:
         """A number for each item; items that are the `same` JSON have the same number."""
         known = self._of(items)
         if known.keys is None:
-            known.keys = self.keys_of(items)
+            numbers = self._numbers
+            known.keys = [numbers.setdefault(identity(item), len(numbers)) for item in items]
         return known.keys
 
-    def keys_of(self, items: Sequence[Any]) -> list[int]:
-        """As `keys`, for items of no list of the document."""
-        numbers = self._numbers
-        return [numbers.setdefault(identity(item), len(numbers)) for item in items]
-
-    def extended(self, items: list[Any], more: Sequence[Any], more_keys: list[int] | None = None) -> list[Any]:
+    def extended(self, items: list[Any], more: list[Any], more_keys: list[int] | None = None) -> list[Any]:
         """The list with more items at its end. `more_keys` are their keys, if they are known."""
-        before = self._of(items)
-        after = [*items, *more]
-        keys = None if before.keys is None else before.keys + (more_keys or self.keys_of(more))
-        size = before.size + sum(map(_size_with_comma, more)) - (not items and bool(more))
+        keys, after = self._of(items).keys, [*items, *more]
+        if keys is not None:
+            keys = keys + (more_keys or self.keys(more))
+        size = self.size(items) + sum(map(_size_with_comma, more)) - (not items and bool(more))
         self._keep(_Known(after, size, keys))
         return after
 
@@ -75,8 +74,7 @@ class Lists:
         return after
 
     def _of(self, items: list[Any]) -> _Known:
-        known = self._known.get(id(items))
-        return known or self._keep(_Known(items, len(to_json(items, inf_nan_mode="constants"))))
+        return self._known.get(id(items)) or self._keep(_Known(items))
 
     def _keep(self, known: _Known) -> _Known:
         if len(self._known) >= MAX_KEPT:

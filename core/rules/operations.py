@@ -86,7 +86,7 @@ def _append(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
 def _append_unique(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     known, items = _as_list(before, "append to"), _items(operand)
     seen = set(lists.keys(known))
-    new = {key: item for key, item in zip(lists.keys_of(items), items, strict=True) if key not in seen}
+    new = {key: item for key, item in zip(lists.keys(items), items, strict=True) if key not in seen}
     if not new:
         return before
     _check_length(len(known) + len(new), max_items)
@@ -95,7 +95,7 @@ def _append_unique(before: Any, operand: Any, max_items: int, lists: Lists) -> A
 
 def _remove(before: Any, operand: Any, max_items: int, lists: Lists) -> Any:
     known = _as_list(before, "remove from")
-    removed = frozenset(lists.keys_of(_items(operand)))
+    removed = frozenset(lists.keys(_items(operand)))
     if removed.isdisjoint(lists.keys(known)):
         return before
     return lists.without(known, removed)

@@ -97,6 +97,8 @@ class Step(Struct, frozen=True):
 
     def _change(self, draft: Draft, path: Path, operand: Any, limits: Limits) -> bool:
         before = draft.get(path)
+        if isinstance(operand, dict) and self.operand.source is not None and self.operand.source[0] == "session":
+            draft.charge_comparison(operand)  # one of the event is compared once, this one for each event
         operate = OPERATIONS["unset" if operand is None else self.op]
         after = operate(before, operand, limits.max_list_items, draft.lists)
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):

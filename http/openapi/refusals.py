@@ -27,7 +27,7 @@ REFUSALS = {
     "PathUnknown": Refusal(404, "The path does not exist."),
     "Conflict": Refusal(409, "A source with that id exists already."),
     "TooSlow": Refusal(408, "The request was incomplete after `limits.request_timeout_s`, or arrived too slowly."),
-    "TooLarge": Refusal(413, "Body, number of events, nesting or work are over the limit that `detail` names."),
+    "TooLarge": Refusal(413, "Body, number of events, nesting, work or ids are over the limit that `detail` names."),
     "TargetTooLong": Refusal(414, "The target of the request is too long for the limit of a head, 64 KiB."),
     "Unsupported": Refusal(
         415,

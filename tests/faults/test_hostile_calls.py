@@ -38,7 +38,7 @@ def email(value: Any) -> tuple[str, Any]:
     return "profile-update", {"email": value}
 
 
-REFUSALS = [("consent-granted", {f"{number}-{n}": False for n in range(1_000)}) for number in range(50)]
+REFUSALS = [("consent-granted", {f"{number}-{n}": False for n in range(1_000)}) for number in range(20)]
 IN_TURN = [("consent-granted", {"a": bool(n % 2)}) for n in range(930)]
 CALLS = {
     "consents": call("consents", *REFUSALS, *IN_TURN),
@@ -64,3 +64,16 @@ def test_calls_that_are_made_to_take_long_are_answered(start: Start) -> None:
     assert found[0]["number"] == 250  # of the many values; names and texts that are too long are not searched for
     assert found[0]["size"] < 10_000
     assert "Traceback" not in server.log()
+
+
+def test_a_call_writes_a_few_times_its_own_bytes(start: Start) -> None:
+    server = start()
+    tiny: list[tuple[str, Any]] = [("a", {})] * 1_000
+    for session in ("x" * 255, "\U0001f600" * 255):
+        assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=call(session, *tiny)))) == [413]
+    assert server.events() == []
+    assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=call("x" * 36, *tiny)))) == [200]
+    assert len(server.events()) == 1_000
+    for with_properties in ("x" * 255, "x" * 100):
+        events = [("page-view", {"url": "https://shop.example/products/1"})] * 1_000
+        assert statuses(server.exchange(raw_call(headers=(CLOSE,), body=call(with_properties, *events)))) == [200]

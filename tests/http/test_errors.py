@@ -234,3 +234,11 @@ def test_too_much_work_is_413_with_what_was_too_much_and_the_log_has_nothing_of_
         "Nothing of it is stored: send its events in several calls, or smaller ones."
     )
     assert caplog.messages == ["refused with 413, too much work: limits.max_call_work (source `my-source`)"]
+
+
+def test_too_long_ids_are_413_with_what_they_would_write(errors: Errors) -> None:
+    answer = errors.answer(rejected(Rejected(7, too_long_ids="its ids take 5 bytes"), CALL))
+    assert answer.status_code == 413
+    assert detail(answer) == (
+        "The call is not stored: its ids take 5 bytes. Send its events in several calls, or shorter ids."
+    )

@@ -54,7 +54,7 @@ def test_lists_change_as_plain_lists_and_their_sizes_stay_right(first: list[Any]
 def test_items_have_the_same_key_when_they_are_the_same_json(one: list[Any], other: list[Any]) -> None:
     lists = Lists()
     for item, key in zip(one, lists.keys(one), strict=True):
-        for another, its_key in zip(other, lists.keys_of(other), strict=True):
+        for another, its_key in zip(other, lists.keys(other), strict=True):
             assert (key == its_key) == same(item, another)
 
 

@@ -10,7 +10,7 @@ from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
 from trackd.core.rules.rule import Rule, RuleRun
 from trackd.core.rules.steps import ConsentStep, Operand, Step
-from trackd.core.work import Work
+from trackd.core.work import COMPARED_BYTE, Work
 
 NOW = "2026-01-31T12:00:00.000000Z"
 PUBLIC = ("traits", "public")
@@ -278,3 +278,23 @@ def test_a_full_profile_withdraws_a_consent_that_is_converted() -> None:
     result, doc = run(step, roots=roots, draft=draft, max_profile_bytes=4096)
     assert doc["consents"] == {}
     assert result.changed == ("consents.a",)
+
+
+def test_an_object_of_the_session_is_charged_with_each_comparison_and_measured_once() -> None:
+    draft = Draft(new_profile("A", NOW))
+    context = {"browser": {f"k{n}": "x" * 100 for n in range(10)}}
+    step = Step((*PUBLIC, "browser"), "set", Operand(MISSING, ("session", "context", "browser")))
+    for _ in range(2):
+        run(step, roots={"session": {"context": context}}, draft=draft)
+    units = draft.work
+    for _ in range(5):
+        result, _ = run(step, roots={"session": {"context": context}}, draft=draft)
+        assert result.changed == ()
+    assert draft.work - units == 5 * COMPARED_BYTE * json_size(context["browser"])
+
+
+@pytest.mark.parametrize("to", ["number", "time", "boolean"])
+def test_a_text_that_is_too_long_is_not_converted(to: str) -> None:
+    result, _ = run(of_properties((*PUBLIC, "n"), "n", to=to), roots={"properties": {"n": "1" * 5_001}})
+    assert "cannot be made" in skipped(result)[0][0]
+    assert skipped(result)[0][1]
