@@ -144,9 +144,15 @@ class Connection(LingeringConnection):
             self._answer_writer = None
         if self._lingering is not None or self.transport.is_closing():
             return
-        if self.flow.write_paused and self._has_waiting():
+        if not self._has_waiting():
+            self._next_request()
+        elif self.flow.write_paused:
             self._awaits_reader = True
         else:
+            self._pipeline_turns.add(self)
+
+    def begin_next(self) -> None:
+        if self._lingering is None and not self.transport.is_closing():
             self._next_request()
 
     def _next_request(self) -> None:
@@ -177,9 +183,9 @@ class Connection(LingeringConnection):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._awaits_reader and self._lingering is None and not self.transport.is_closing():
+        if self._awaits_reader:
             self._awaits_reader = False
-            self._next_request()
+            self._pipeline_turns.add(self)
 
     def close_or_read_on(self) -> bool:
         """Close the connection if it is idle and all its bytes are read.

@@ -26,8 +26,8 @@ class MeasuredConnection(PipelinedConnection):
     _unread_since: float | None = None
     _running: RequestResponseCycle | None = None
 
-    def __init__(self, budget: InboundBudget, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    def __init__(self, budget: InboundBudget, **inherited: Any) -> None:
+        super().__init__(**inherited)
         self._budget = budget
 
     def connection_made(self, transport: Any) -> None:

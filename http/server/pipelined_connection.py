@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from trackd.http.server.flow_control import PipelineFlowControl
+from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.request_parsing import RequestParsing
 
 BLANK_LINES = re.compile(rb"\n[\r\n]*\n")  # the end of each head is one
@@ -17,11 +18,15 @@ MIN_PIECE_BYTES = 64  # of bytes that are parsed together: the heads of five req
 class PipelinedConnection(RequestParsing):
     """An HTTP/1.1 connection. A few parsed requests wait for their turn; the others wait as bytes.
 
-    Reading is paused while requests wait.
+    Reading is paused while requests wait. Subclasses have `begin_next`.
     """
 
     _rest = b""  # unparsed
     _rest_begin = 0  # the position of the first unparsed byte
+
+    def __init__(self, pipeline_turns: PipelineTurns, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._pipeline_turns = pipeline_turns
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

@@ -14,11 +14,13 @@ import uvicorn
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
+from trackd.http.server.acceptor import Acceptor
 from trackd.http.server.connection_limit import ConnectionLimit, allowed_connections
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.open_files import OpenFiles
+from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.proxy_headers import ProxyHeaders
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -47,10 +49,12 @@ class Server(uvicorn.Server):
         self._budget = InboundBudget(limits.max_arriving_bytes)
         self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
         self._open_files = OpenFiles(self._limit)
+        self._acceptor = Acceptor()
         make_connection = functools.partial(
             TrackConnection,
             track=app.track,
             header_cache=HeaderCache(),
+            pipeline_turns=PipelineTurns(),
             budget=self._budget,
             limit=self._limit,
             request_timeout_s=limits.request_timeout_s,
@@ -60,7 +64,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
             loop="uvloop",
-            http=cast(type[asyncio.Protocol], make_connection),
+            http=cast(type[asyncio.Protocol], functools.partial(self._acceptor.make, make_connection)),
             ws="none",
             lifespan="off",  # `startup` and `shutdown` enter and leave it: an error at the start ends `run`
             log_config=None,
@@ -113,6 +117,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self._running.enter_async_context(self._enter_lifespan())
         await super().startup(sockets)
+        self._acceptor.listen(sockets or [], self._make_connection)
         self.on_started()
 
     async def on_tick(self, counter: int) -> bool:
@@ -140,6 +145,7 @@ class Server(uvicorn.Server):
     async def _close_listening(self, sockets: list[socket.socket]) -> None:
         """Accept the queued connections, then stop listening: the kernel resets those that are still queued."""
         loop = asyncio.get_running_loop()
+        self._acceptor.close()
         duplicates = [listening.dup() for listening in sockets]  # they listen on when the event loop has closed its own
         for server in self.servers:
             server.close()

@@ -11,8 +11,8 @@ from collections import deque
 from trackd.http.errors import too_many_large_calls
 
 LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed one
-BUSY_S = 0.1  # of large calls without a pause
-PAUSE = 0.25  # of the time that was spent
+BUSY_S = 0.05  # of large calls without a pause
+PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
 
 
