@@ -28,6 +28,7 @@ class ApiDescription:
         self._versions = versions
         self._sources = sources
         self._body = b""
+        self._with_example: tuple[str, bytes] | None = None  # the last one, by the id of its source
 
     async def get(self, request: Request) -> Response:
         if not self._body:
@@ -35,7 +36,10 @@ class ApiDescription:
         source_id = self._source_of_example() if _is_local(request) else None
         if source_id is None:
             return json_answer(self._body)
-        return json_answer(self._body.replace(to_json(SOURCE_OF_EXAMPLE), msgspec.json.encode(source_id)))
+        if self._with_example is None or self._with_example[0] != source_id:
+            body = self._body.replace(to_json(SOURCE_OF_EXAMPLE), msgspec.json.encode(source_id))
+            self._with_example = source_id, body
+        return json_answer(self._with_example[1])
 
     def _describe(self, routes: Sequence[Route]) -> bytes:
         from trackd.http.openapi.description import (

@@ -3,6 +3,7 @@
 Flask is not imported. The page loads nothing from other hosts, and its Content-Security-Policy forbids it.
 """
 
+import asyncio
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +64,7 @@ class PiecewiseResponse(Response):
         for begin in range(0, len(self.body), PIECE_BYTES):
             piece = bytes(self.body[begin : begin + PIECE_BYTES])
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0)  # other requests pass, also when the client reads fast
         await send({"type": "http.response.body"})
 
 
