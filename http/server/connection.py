@@ -5,7 +5,6 @@ in which an answer has to be read. Connections have no timers: the server calls 
 """
 
 import contextlib
-import select
 from typing import Any, cast
 
 import httptools
@@ -187,20 +186,6 @@ class Connection(LingeringConnection):
             self._awaits_reader = False
             self._pipeline_turns.add(self)
 
-    def close_or_read_on(self) -> bool:
-        """Close the connection if it is idle and all its bytes are read.
-
-        Returns whether bytes of a request are unread.
-        """
-        is_answered = self.cycle is None or self.cycle.response_complete
-        if not is_answered and not self._is_receiving:
-            return False
-        if not self._is_refused and not self.flow.read_paused and _has_unread_bytes(self.transport):
-            return True
-        if is_answered and not self._is_receiving:
-            self.transport.close()
-        return False
-
     def check_timeouts(self, now: float) -> None:
         """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""
         if self._is_unread(now) or self._has_lingered(now):
@@ -294,11 +279,3 @@ class Connection(LingeringConnection):
         if not self.transport.is_closing():
             self.transport.write(refusal)
             self._linger()
-
-
-def _has_unread_bytes(transport: Any) -> bool:
-    if transport.is_closing():
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))

@@ -4,6 +4,9 @@ A connection that is closed while bytes of its client are unread is reset, and t
 server closes its own side alone, and reads on until the client closes too.
 """
 
+import select
+from typing import Any
+
 from trackd.http.server.measured_connection import MeasuredConnection
 
 IDLE_S = 2  # without any byte of the client
@@ -85,3 +88,25 @@ class LingeringConnection(MeasuredConnection):
         if self._lingering is not None:
             self.transport.close()
         super().shutdown()
+
+    def close_or_read_on(self) -> bool:
+        """Close the connection if it is idle and all its bytes are read.
+
+        Returns whether bytes of a request are unread.
+        """
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if not is_answered and not self._is_receiving:
+            return False
+        if not self._is_refused and not self.flow.read_paused and _has_unread_bytes(self.transport):
+            return True
+        if is_answered and not self._is_receiving:
+            self.transport.close()
+        return False
+
+
+def _has_unread_bytes(transport: Any) -> bool:
+    if transport.is_closing():
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
