@@ -22,7 +22,7 @@ async def test_pipelines_take_turns_and_a_round_has_a_bounded_number_of_requests
     pipelines = [Pipeline(turns, 3, begun) for _ in range(MAX_TOGETHER + 8)]
     for pipeline in pipelines:
         turns.add(pipeline)
-    rounds = []
+    rounds: list[int] = []
     while not rounds or rounds[-1] < len(pipelines) * 3:
         await asyncio.sleep(0)
         rounds.append(len(begun))
