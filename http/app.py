@@ -17,7 +17,7 @@ from trackd.http.authentication import Authenticator
 from trackd.http.clients import Clients
 from trackd.http.cors import named_origins
 from trackd.http.errors import METHOD_NOT_ALLOWED, METHODS, REQUEST_FAULT, ErrorAnswers, HttpError, allow, unreadable
-from trackd.http.middleware import CommonHeaders
+from trackd.http.middleware import TRACK, CommonHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
@@ -25,6 +25,7 @@ from trackd.http.track.kept_headers import KeptHeaders
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
+from trackd.telemetry.tally import Tally
 
 
 class Application(NamedTuple):
@@ -80,7 +81,7 @@ def create_app(
         routes=list(
             with_not_allowed(routes(track, tracker, authenticator, reads, listings, queries, versions)),
         ),
-        exception_handlers=_exception_handlers(errors),
+        exception_handlers=_exception_handlers(errors, tracker.tally),
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
@@ -89,12 +90,18 @@ def create_app(
     return Application(asgi, lifespan, track, errors)
 
 
-def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
-    async def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+def _exception_handlers(errors: ErrorAnswers, tally: Tally) -> dict[Any, ExceptionHandler]:
+    def answer(request: Request, error: HTTPException) -> Response:
+        if request.scope["path"] != TRACK:  # those are counted as calls
+            tally.refused_requests[error.status_code] += 1
         return errors.answer(error, request.scope.get("client"))
 
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(request, error)
+
     async def fault(_: Request, __: Exception) -> Response:
+        tally.refused_requests[500] += 1
         return errors.fault()
 
     async def client_disconnected(_: Request, __: Exception) -> Response:
@@ -103,7 +110,7 @@ def _exception_handlers(errors: ErrorAnswers) -> dict[Any, ExceptionHandler]:
 
     async def store_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, StoreError)
-        return errors.answer(unreadable(error), request.scope.get("client"))
+        return answer(request, unreadable(error))
 
     return {
         HTTPException: http_error,

@@ -47,6 +47,7 @@ METHOD_NOT_ALLOWED = 405
 CALL_STATUSES = sorted(
     {200, 400, METHOD_NOT_ALLOWED, 408, 413, 414, 415, 422, 431, 500, 501, 505, *STATUS.values()},
 )
+REFUSAL_STATUSES = (401, 403, 404, METHOD_NOT_ALLOWED, 409, 413, 415, 422, 429, 500, 503)  # of all other paths
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # of all paths together
 REQUEST_FAULT = "trackd.request_fault"  # in the scope of a request with a faulty head: the HttpError that answers it
 DETAIL = {

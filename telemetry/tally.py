@@ -22,6 +22,8 @@ class Tally:
         """Calls that were refused because of a rate limit, by the limit, one of LIMITS."""
         self.sources: frozenset[str] = frozenset()
         """The ids of all sources. Others are counted under NO_SOURCE: clients must not make labels."""
+        self.refused_requests: defaultdict[int, int] = defaultdict(int)
+        """Requests of other endpoints, and of paths that do not exist, that were answered with an error, by status."""
         self.call_seconds = Histogram(SECONDS)
         self.events: defaultdict[tuple[str, EventOutcome], int] = defaultdict(int)
         """Events of answered calls, by source id and outcome."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trackd.actors.tracker import Tracker
-from trackd.http.errors import CALL_STATUSES
+from trackd.http.errors import CALL_STATUSES, REFUSAL_STATUSES
 from trackd.telemetry.histogram import Histogram
 from trackd.telemetry.tally import LIMITS, NO_SOURCE
 
@@ -64,6 +64,14 @@ class TrackdCollector(Collector):
         for (source, status), number in sorted({**none, **tally.calls}.items()):
             calls.add_metric([source, str(status)], number)
         yield calls
+        refused = CounterMetricFamily(
+            "trackd_refused_requests",
+            "Requests of other endpoints, and of paths that do not exist, that were answered with an error.",
+            labels=["status"],
+        )
+        for status, number in sorted({**dict.fromkeys(REFUSAL_STATUSES, 0), **tally.refused_requests}.items()):
+            refused.add_metric([str(status)], number)
+        yield refused
         limited = CounterMetricFamily(
             "trackd_limited_calls", "Calls that were refused with 429, by the rate limit.", labels=["limit"]
         )

@@ -90,6 +90,18 @@ async def test_calls_before_a_refusal_are_counted_as_they_were_answered(complete
         assert await counted(client) == {"200": 2, "400": 1}
 
 
+async def test_refusals_of_other_endpoints_are_counted_apart() -> None:
+    requests = [("GET", "/nothing"), ("POST", "/healthcheck"), ("GET", "/event-source/%20"), ("PUT", "/track")]
+    async with serving(new_store(), admin=True) as client:
+        for method, path in requests:
+            await client.request(method, path)
+        await client.get("/events", headers={"Authorization": "Bearer trackd_wrong"})
+        assert await counted(client) == {"405": 1}
+        page = (await client.get("/metrics")).text
+        found = re.findall(r'^trackd_refused_requests_total\{status="(\d+)"\} ([1-9]\d*)', page, re.MULTILINE)
+        assert dict(found) == {"401": "1", "404": "1", "405": "1", "422": "1"}
+
+
 @pytest.mark.parametrize(
     ("method", "more", "status"),
     [
