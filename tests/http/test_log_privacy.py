@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.raw_http import connected
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Server, Settings
 from trackd.core.documents import Source
@@ -152,6 +153,35 @@ async def test_no_refusal_logs_a_value_of_a_client(store: SqliteStore, log: Log)
         "refused with 422, invalid: query.cursor: int_parsing, query.limit: int_parsing, query.seen_after: value_error"
         in lines
     )
+
+
+RAW = [
+    b"%s\r\n\r\n",
+    b"GET http://%s:99999/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://%s HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT %s:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /?email=%s HTTP/9.%s\r\n\r\n",
+    b"GET /?email=%s\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: %s %s\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nHost: %s\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n%s: %s\x01\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n",
+    b"POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: %s\r\n\r\n",
+    b"POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+    b"GET /profile/%s HTTP/1.1\r\nHost: x\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n",
+    b"GET /%s" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+async def test_no_refusal_of_a_connection_logs_a_value_of_a_client(log: Log) -> None:
+    async with serving(FaultyStore(), Settings(server=Server(drain_ms=0))) as client:
+        for sent in RAW:
+            async with connected(str(client.base_url)) as connection:
+                await connection.send(sent.replace(b"%s", EMAIL.encode()))
+                connection.half_close()
+                await connection.rest()
+    assert len(log().splitlines()) >= len(RAW) // 2
+    assert [secret for secret in SECRETS if secret in log()] == []
 
 
 @pytest.mark.parametrize("failing", ["profile", "tokens", "commit"])
