@@ -11,18 +11,20 @@ done, and all else for each event or rule, not for each step of it.
 CALL = 20_000
 EVENT = 8_000
 DOCUMENT_BYTE = 20  # of the stored profile and session: read, changed, written once a call
-EVENT_CHARACTER = 4  # of the JSON of an event
-RULE = 2_000
-STEP = 2_000
+EVENT_CHARACTER = 4  # of the properties of an event, as JSON
+RULE = 3_000
+STEP = 3_000
 SEGMENT = 500  # whether it is due
-PATH = 3_000  # changed
-SKIPPED = 6_000  # a path, with its reason
-CONSENT_CHARACTER = 150  # of an event whose keys are consents
-KEY = 1_000  # of an object, for a target that ends in `*`
+CONSENT_CHARACTER = 250  # of an event whose keys are consents
+KEY = 1_500  # of an object, for a target that ends in `*`
+CHANGED = 5_000  # a path
+SKIPPED = 15_000  # a path, with the reason
 DRAFT_BYTE = 2  # of a value that is measured and compared
-DRAFT_ITEM = 20  # of a list that is copied
+DRAFT_ITEM = 100  # of a list that is copied
 COMPARED_BYTE = 8  # of an object of the session that is compared with the profile's
-FAULT = 8_000
+STRUCTURE_BYTE = 160  # of a list or an object that an event brings
+DECIMAL_SUM = 10_000
+FAULT = 12_000
 UNWANTED = 3_000  # an entry that drops events
 
 

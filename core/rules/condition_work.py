@@ -15,7 +15,7 @@ from msgspec import Struct
 from trackd.core.rules.expressions import Binding, Call, Constant, Loop, Node, Part, Variable
 
 MAX_ITERATIONS = 10_000  # of CEL, in one evaluation
-EVALUATION = 8_000
+EVALUATION = 12_000
 BYTE = 4
 MEMBER = 450
 ENTRY = 1_100  # more for a member of an object, with its key

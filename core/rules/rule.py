@@ -10,7 +10,7 @@ from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.paths import path_text
 from trackd.core.rules.steps import COUNTERS, EACH, ConsentStep, Step
-from trackd.core.work import CONSENT_CHARACTER, PATH, RULE, SKIPPED, STEP, Work
+from trackd.core.work import CHANGED, CONSENT_CHARACTER, RULE, SKIPPED, STEP, Work
 
 
 class Skipped(Struct, frozen=True):
@@ -92,7 +92,7 @@ class Rule(Struct, frozen=True):
                     changed[path_text(path)] = None
                 else:
                     skipped.append(Skipped(f"{step.op} {path_text(path)}", str(error), error.notable))
-        work.charge(draft.work - units + PATH * len(changed) + SKIPPED * len(skipped), "the rule", self.name)
+        work.charge(draft.work - units + CHANGED * len(changed) + SKIPPED * len(skipped), "the rule", self.name)
         if draft.size > limits.max_profile_bytes and draft.size > size:
             draft.roll_back()
             limit = f"the profile would be larger than {limits.max_profile_bytes} bytes (limits.max_profile_bytes)"

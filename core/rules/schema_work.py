@@ -5,21 +5,28 @@ how many checks apply to one value at most, times the values. The parts of a sch
 (`allOf`, `$ref`, ...), those for different values do not (`properties`, `items`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from trackd.core.documents import JsonObject
+from trackd.core.json_values import is_number
+from trackd.core.rules.cel_values import may_have_large_integer
 
 SCHEMA = 1_500
 CHECK = 25
-TEXT_CHECKS = 8  # a pattern or a format takes as long as so many other checks,
-STRUCTURE_CHECKS = 50  # a comparison with a list or an object as long as these,
-DECIMAL_CHECKS = 400  # and `multipleOf` with a decimal as these
-MAX_PAIRWISE = 15  # items of a list that are compared in pairs
-PAIR = 40
+TEXT_CHECKS, IDN_CHECKS = 24, 250  # a pattern or a format takes as long as so many other checks,
+STRUCTURE_CHECKS = 50  # and a comparison with a list or an object as long as these
+UNIQUE_MEMBER = 1_300
+ALIKE_CHARACTER = 6
+ALIKE_INTEGER = 1_100
 EXACT_INTEGERS = 2**53
+LONG_INTEGER = re.compile(r"\d{19,}")  # not a machine's number
+DECIMAL, EXTREME_DECIMAL, EXTREME_NUMBER = 13_000, 100_000, 6_000
+SHORT = 200  # characters whose numbers are not examined
+EXTREME = re.compile(r"[eE][+-]?\d\d")
 
 SAME_VALUE = ("allOf", "anyOf", "oneOf")
 BRANCHES = ("anyOf", "oneOf")
@@ -27,78 +34,115 @@ ONE_OF_SAME_VALUE = ("not", "if", "then", "else")
 NAMED_FOR_SAME_VALUE = ("dependentSchemas", "dependencies")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 TEXT = frozenset(["pattern", "format", "contentEncoding", "contentMediaType"])
+NUMBERS = frozenset(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"])
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 REPEATED = 3  # what applies to the same value is checked again for these
 
 
-class Load(NamedTuple):
-    """The most checks, and the most references that lead back, for one value itself and for one within it."""
+class Counts(NamedTuple):
+    """How many checks, comparisons of numbers, divisions of decimals and searches for equal items one value may take.
+
+    `loops`: the references that lead back to a schema which contains them.
+    """
 
     checks: int = 0
-    inner_checks: int = 0
+    numbers: int = 0
+    decimals: int = 0
+    unique: int = 0
     loops: int = 0
-    inner_loops: int = 0
 
-    def __add__(self, other: Any) -> "Load":
-        return Load(*(one + another for one, another in zip(self, other, strict=True)))
+
+class Load(NamedTuple):
+    """The most for one value itself, and the most for one value within it."""
+
+    own: Counts = Counts()
+    inner: Counts = Counts()
+
+    def plus(self, other: "Load") -> "Load":
+        return Load(_sums(self.own, other.own), _sums(self.inner, other.inner))
 
     def times(self, number: int) -> "Load":
-        return Load(*(number * one for one in self))
+        return Load(Counts(*(number * one for one in self.own)), Counts(*(number * one for one in self.inner)))
 
+    @property
+    def most(self) -> Counts:
+        return _most(self.own, self.inner)
+
+    @property
     def within(self) -> "Load":
         """The same for the value that contains this one."""
-        return Load(0, max(self.checks, self.inner_checks), 0, max(self.loops, self.inner_loops))
+        return Load(inner=self.most)
+
+
+def _sums(one: Counts, other: Counts) -> Counts:
+    return Counts(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _most(*several: Counts) -> Counts:
+    return Counts(*map(max, zip(*several, strict=True)))
 
 
 class SchemaWork(Struct, frozen=True):
-    """`checks`: the most for one value. `loops`: how often a recursive schema visits each value of the next level.
+    """`most`: the counts for one value. `loops`: how often a recursive schema visits each value of the next level.
 
-    `branches`: whether its faults have others within them. `unique`: whether it compares the items of a list.
+    `branches`: whether its faults have others within them.
     """
 
-    checks: int
+    most: Counts
     loops: int
     branches: bool
-    unique: bool
+
+    @property
+    def checks(self) -> int:
+        return self.most.checks
 
     def units(self, properties: JsonObject, text: str) -> int:
         """The units of finding out whether properties are valid; `text` is their JSON."""
+        most = self.most
         members = text.count(",") + text.count("[") + text.count("{")
-        units = SCHEMA + self.checks * (CHECK * members + len(text))
-        if self.unique and members > MAX_PAIRWISE:
-            units += PAIR * _pairs(properties) * self.checks
+        units = SCHEMA + most.checks * (CHECK * members + len(text))
+        if most.decimals:
+            units += most.decimals * members * (EXTREME_DECIMAL if EXTREME.search(text) else DECIMAL)
+        if most.numbers and len(text) > SHORT:
+            if may_have_large_integer(text.encode()):
+                units += most.numbers * sum(map(_integer_units, map(len, LONG_INTEGER.findall(text))))
+            if EXTREME.search(text):
+                units += most.numbers * members * EXTREME_NUMBER
+        if most.unique:
+            units += most.unique * (UNIQUE_MEMBER * members + _comparisons(properties, text))
         return units
 
 
 def schema_work(schema: Any, retrieved: Mapping[str, Any]) -> SchemaWork:
     """The work of a compiled schema. `retrieved`: the others that it refers to."""
     analysis = _Analysis(schema, retrieved)
-    load = analysis.load(schema)
-    checks, loops = max(load.checks, load.inner_checks), max(load.loops, load.inner_loops)
-    if loops:
-        checks = max(checks, analysis.keywords)
-    return SchemaWork(max(1, checks), max(1, loops), analysis.branches, analysis.unique)
+    most = analysis.load(schema).most
+    if most.loops:  # each part of the schema is checked at most once for a value
+        most = _most(most, analysis.everything.own)
+    return SchemaWork(most, max(1, most.loops), analysis.branches)
 
 
 class _Analysis:
     def __init__(self, schema: Any, retrieved: Mapping[str, Any]) -> None:
         parts = [part for document in (schema, *retrieved.values()) for part in _objects(document)]
-        self.keywords = sum(map(len, parts))
+        everything = _sums(Counts(), Counts())
+        for part in parts:
+            everything = _sums(everything, _own_counts(part))
+        self.everything = Load(everything, everything)
         self.branches = any(word in part for part in parts for word in BRANCHES)
-        self.unique = any(part.get("uniqueItems") is True for part in parts)
         self._schema = schema
         self._known: dict[int, Load | None] = {}  # by id of a part; None while it is examined
 
     def load(self, part: Any) -> Load:
         if not isinstance(part, dict):
-            return Load(checks=1)
+            return Load(Counts(checks=1))
         if id(part) in self._known:
-            return self._known[id(part)] or Load(loops=1)
+            return self._known[id(part)] or Load(Counts(loops=1))
         self._known[id(part)] = None
         load = self._same_value(part)
         if any(word in part for word in UNEVALUATED):
             load = load.times(REPEATED)
-        load += Load(checks=_own_checks(part)) + self._members(part) + self._items(part)
+        load = load.plus(Load(_own_counts(part))).plus(self._members(part)).plus(self._items(part))
         self._known[id(part)] = load
         return load
 
@@ -106,16 +150,16 @@ class _Analysis:
         load = Load()
         for word in SAME_VALUE:
             for schema in _listed(part.get(word)):
-                load += self.load(schema)
+                load = load.plus(self.load(schema))
         for word in ONE_OF_SAME_VALUE:
             if word in part:
-                load += self.load(part[word])
+                load = load.plus(self.load(part[word]))
         for word in NAMED_FOR_SAME_VALUE:
             for schema in _named(part.get(word)):
-                load += self.load(schema)
+                load = load.plus(self.load(schema))
         for word in REFERENCES:
             if word in part:
-                load += self._referred(part[word])
+                load = load.plus(self._referred(part[word]))
         return load
 
     def _members(self, part: JsonObject) -> Load:
@@ -124,7 +168,7 @@ class _Analysis:
         alternatives += [part[word] for word in ("additionalProperties", "unevaluatedProperties") if word in part]
         load = self._largest(alternatives)
         for schema in (*_named(part.get("patternProperties")), *_listed([part.get("propertyNames", True)])):
-            load += self.load(schema).within()
+            load = load.plus(self.load(schema).within)
         return load
 
     def _items(self, part: JsonObject) -> Load:
@@ -132,11 +176,10 @@ class _Analysis:
         words = ("items", "additionalItems", "unevaluatedItems")
         alternatives += [part[word] for word in words if isinstance(part.get(word), dict)]
         load = self._largest(alternatives)
-        return load + self.load(part["contains"]).within() if "contains" in part else load
+        return load.plus(self.load(part["contains"]).within) if "contains" in part else load
 
     def _largest(self, alternatives: list[Any]) -> Load:
-        loads = [self.load(schema).within() for schema in alternatives]
-        return Load(*(max(column) for column in zip(*loads, strict=True))) if loads else Load()
+        return Load(inner=_most(Counts(), *(self.load(schema).most for schema in alternatives)))
 
     def _referred(self, reference: Any) -> Load:
         """The load of a reference; that of everything together when it does not lead through this document."""
@@ -150,22 +193,24 @@ class _Analysis:
                     part = part.get(key) if isinstance(part, dict) else None
             if isinstance(part, dict | bool):
                 return self.load(part)
-        return Load(self.keywords, self.keywords, 1, 1)
+        return self.everything.plus(Load(Counts(loops=1), Counts(loops=1)))
 
 
-def _own_checks(part: JsonObject) -> int:
-    checks = len(part)
+def _own_counts(part: JsonObject) -> Counts:
+    checks, numbers, decimals = len(part), 0, 0
     for word, value in part.items():
         if word in TEXT:
-            checks += TEXT_CHECKS
+            checks += IDN_CHECKS if isinstance(value, str) and value.startswith("idn-") else TEXT_CHECKS
         elif word == "patternProperties" and isinstance(value, dict):
             checks += TEXT_CHECKS * len(value)
         elif word in ("enum", "const"):
             options = value if word == "enum" and isinstance(value, list) else [value]
             checks += STRUCTURE_CHECKS * sum(isinstance(option, list | dict) for option in options)
-        elif word == "multipleOf" and isinstance(value, float):
-            checks += DECIMAL_CHECKS
-    return checks
+            numbers += sum(not isinstance(option, str | bool | None) for option in options)
+        elif word in NUMBERS and is_number(value):
+            numbers += 1
+            decimals += isinstance(value, float)
+    return Counts(checks, numbers, decimals, part.get("uniqueItems") is True)
 
 
 def _objects(schema: Any) -> Iterator[JsonObject]:
@@ -188,20 +233,24 @@ def _named(value: Any) -> list[Any]:
     return [*value.values()] if isinstance(value, dict) else []
 
 
-def _pairs(properties: Any) -> int:
-    """How many items may be compared with one another, because the hashes of their kind can be made equal."""
-    pairs, left = 0, [properties]
+def _integer_units(digits: int) -> int:
+    """The units of a comparison of a long integer."""
+    return 60 * digits + digits * digits // 4
+
+
+def _comparisons(properties: Any, text: str) -> int:
+    """The units of comparisons of items with one another, as the hashes of some kinds can be made equal."""
+    units, left = 0, [properties]
+    long_integer = max(map(len, LONG_INTEGER.findall(text)), default=0)
+    pair = ALIKE_CHARACTER * len(text) + _integer_units(long_integer)
     while left:
         value = left.pop()
         if isinstance(value, dict):
             left += value.values()
         elif isinstance(value, list):
-            alike = 0
-            for item in value:
-                if isinstance(item, list | dict):
-                    alike += 1
-                    left.append(item)
-                elif type(item) is int and abs(item) > EXACT_INTEGERS:
-                    alike += 1
-            pairs += alike * alike // 2
-    return pairs
+            structures = [item for item in value if isinstance(item, list | dict)]
+            left += structures
+            integers = sum(type(item) is int and abs(item) > EXACT_INTEGERS for item in value)
+            units += len(structures) * (pair if len(structures) > 1 else 0)
+            units += integers * integers // 2 * (ALIKE_INTEGER + _integer_units(long_integer))
+    return units

@@ -12,13 +12,15 @@ from trackd.core.json_values import is_number, same
 from trackd.core.rules.conditions import Roots
 from trackd.core.rules.consents import CONSENTS, EventTime, answer, is_repetition, is_withdrawn
 from trackd.core.rules.conversion import converted
-from trackd.core.rules.draft import Draft, NotAnObjectError
+from trackd.core.rules.draft import Draft, NotAnObjectError, json_size
 from trackd.core.rules.operations import LIST_OPERATIONS, OPERATIONS, StepError, kind
 from trackd.core.rules.paths import MISSING, Path, look_up, path_text
-from trackd.core.work import KEY
+from trackd.core.work import DECIMAL_SUM, KEY, STRUCTURE_BYTE
 
 EACH = "*"
 COUNTERS = ("stats", "counters")
+SUMS = frozenset(["increment", "decrement"])
+STRUCTURES = frozenset([dict, list])
 
 Taken = Sequence[tuple[Path, StepError | None]]
 """Each path that changed, and each that could not be changed, with the reason."""
@@ -99,8 +101,12 @@ class Step(Struct, frozen=True):
         before = draft.get(path)
         if isinstance(operand, dict) and self.operand.source is not None and self.operand.source[0] == "session":
             draft.charge_comparison(operand)  # one of the event is compared once, this one for each event
+        elif type(operand) in STRUCTURES:
+            draft.work += STRUCTURE_BYTE * json_size(operand)
         operate = OPERATIONS["unset" if operand is None else self.op]
         after = operate(before, operand, limits.max_list_items, draft.lists)
+        if self.op in SUMS and type(after) is float:
+            draft.work += DECIMAL_SUM
         if after is before or (after is not MISSING and before is not MISSING and same(after, before)):
             return False
         if path[:2] == COUNTERS:
