@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from trackd.http.errors import HttpError, invalid, too_large, unsupported
 
 Headers = Mapping[bytes, bytes]
+HEADERS_BY_NAME = "trackd.headers"  # in the scope of a request without a fault, from a connection of the server
 
 GZIP = 16 + zlib.MAX_WBITS
 GZIP_OVERHEAD = 65_536  # the most that gzip adds: a header, and five bytes for each block that it cannot compress
@@ -25,6 +26,11 @@ STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 def head_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
     """About so many bytes has the head of a request with these headers."""
     return sum([len(name) + len(value) for name, value in headers])
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request by name; of those that are repeated the last."""
+    return scope.get(HEADERS_BY_NAME) or dict(scope["headers"])
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:

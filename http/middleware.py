@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trackd.http.body import headers_of
 from trackd.http.cors import Cors
 from trackd.http.errors import REQUEST_FAULT
 from trackd.http.paths import route_path
@@ -38,7 +39,7 @@ class CommonHeaders:
             return
         began = time.perf_counter()
         path = route_path(scope, self._root_path).removesuffix("/")
-        from_browser = any(name == b"origin" for name, _ in scope["headers"])
+        from_browser = b"origin" in headers_of(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

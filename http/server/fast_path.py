@@ -17,12 +17,11 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from trackd.core.calls import Tracked
-from trackd.http.body import Headers, head_bytes
+from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
 from trackd.http.middleware import TRACK_HEADERS
 from trackd.http.server.answer_writer import header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
-from trackd.http.server.request_parsing import HEADERS
 from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
 from trackd.http.track.turns import LARGE_BYTES
 
@@ -122,7 +121,7 @@ class TrackConnection(Connection):
 
     def _fast_path_headers(self, scope: Scope) -> Headers | None:
         """The headers of a request that the fast path takes; None for others."""
-        headers: Headers | None = scope.get(HEADERS)
+        headers: Headers | None = scope.get(HEADERS_BY_NAME)
         if headers is None or scope["path"] not in self._track.paths or scope["method"] != "POST":
             return None
         size = headers.get(b"content-length", b"")

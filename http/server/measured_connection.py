@@ -49,7 +49,7 @@ class MeasuredConnection(PipelinedConnection):
             self._request_bytes += len(piece)
 
     def on_message_begin(self) -> None:
-        self._is_receiving = True
+        self._is_receiving = self._in_head = True
         self._request_bytes, self._progress = 0, None
         self._began = self.loop.time()
         self._note_request()

@@ -6,6 +6,7 @@ is answered, and the connection goes on.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from trackd.http.body import Headers
 from trackd.http.server.refused_requests import no_tunnel, not_http, unknown_transfer_coding, unsupported_version
@@ -13,6 +14,8 @@ from trackd.http.server.refused_requests import no_tunnel, not_http, unknown_tra
 PORT = rb"(?::0*(?:\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)" + PORT)
 URL = re.compile(rb"(?i:https?)://(?P<host>[^/?#:][^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?")
+MAX_HOST_BYTES = 512  # twice the length of the longest name
+NO_HOST = b"/"
 CONNECT, SERVER_WIDE = b"CONNECT", b"*"
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -26,8 +29,18 @@ def is_usual(version: str, target: bytes, headers: Headers, count: int) -> bool:
         and len(headers) == count
         and b"transfer-encoding" not in headers
         and b"upgrade" not in headers
-        and HOST.fullmatch(headers.get(b"host", b"/")) is not None
+        and is_host(headers.get(b"host", NO_HOST))
     )
+
+
+def is_host(value: bytes) -> bool:
+    """Whether it is the name or the address of a host, perhaps with a port."""
+    return len(value) <= MAX_HOST_BYTES and _is_host(value)
+
+
+@lru_cache(maxsize=1_024)
+def _is_host(value: bytes) -> bool:
+    return HOST.fullmatch(value) is not None
 
 
 def check_framing(version: str, headers: RawHeaders) -> None:
@@ -51,7 +64,7 @@ def check_host(version: str, headers: RawHeaders) -> None:
         raise not_http("The request has more than one Host header: send one.")
     if not hosts and version != "1.0":
         raise not_http("The request has no Host header: send one, with the name or the address of the server.")
-    if hosts and not HOST.fullmatch(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         raise not_http("The Host header is not the name or the address of a host with an optional port.")
 
 
@@ -65,7 +78,7 @@ def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     host = None
     if not target.startswith(b"/") and (method, target) != (b"OPTIONS", SERVER_WIDE):
         url = URL.fullmatch(target)
-        if url is None or not HOST.fullmatch(url["host"]):
+        if url is None or not is_host(url["host"]):
             raise not_http(
                 "The target is neither a path nor a URL of http or https with a valid host and port: send a path."
             )

@@ -16,7 +16,7 @@ from trackd.actors.messages import Aborted, Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
-from trackd.http.body import Headers, check_nesting, head_bytes, receive_body
+from trackd.http.body import Headers, check_nesting, head_bytes, headers_of, receive_body
 from trackd.http.clients import Client, Clients
 from trackd.http.content_types import check_content_type
 from trackd.http.errors import ErrorAnswers, HttpError, failed, refused, rejected, stopping
@@ -110,7 +110,7 @@ class TrackEndpoint:
                 raise failed(failure, pending.call)
 
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
-        headers: Headers = dict(scope["headers"])
+        headers = headers_of(scope)
         client = self.clients.of(scope.get("client"))
         with self._limited_clients.receiving(client):
             check_content_type(headers, forms=True)

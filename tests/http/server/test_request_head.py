@@ -84,6 +84,7 @@ def test_one_host_is_right(host: bytes, version: str) -> None:
         [b"a:99999"],
         [b"a, b"],
         [b"\xc3\xa9"],
+        [b"a" * 1_000],
         [b"[::1"],
         [b"::1"],
     ],
