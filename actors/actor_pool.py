@@ -7,7 +7,7 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Activate
 from trackd.actors.pinned_lru import PinnedLRU
-from trackd.core.documents import Profile
+from trackd.core.documents import Profile, Session
 
 
 @dataclass(slots=True)
@@ -15,13 +15,15 @@ class ActiveProfile:
     """A profile that has an actor.
 
     `activation` is the message that the actor needs before any other, None once it was taken. `durable_up_to` is the
-    ordinal of the profile's last commit that is on disk.
+    ordinal of the profile's last commit that is on disk. `size` are the bytes of the documents that the actor holds, as
+    it reported them with that commit.
     """
 
     address: ActorAddress
     activation: Activate | None
     in_flight: int = 0
     durable_up_to: int = 0
+    size: int = 0
 
     def take_activation(self) -> Activate | None:
         activation, self.activation = self.activation, None
@@ -40,13 +42,30 @@ class ActorPool(PinnedLRU[ActiveProfile]):
         self._evict = evict
         self._idle_actors: list[ActorAddress] = []
 
-    def activate(self, profile_id: str, stored: Profile | None) -> ActiveProfile:
-        """The active profile of this id; `stored` is its document for the case that it has no actor yet."""
+    def activate(self, profile_id: str, stored: Profile | None, session: Session | None = None) -> ActiveProfile:
+        """The active profile of this id.
+
+        For the case that it has no actor yet, `stored` is its document, and `session` the one that is read with it.
+        """
         active_profile = self.get(profile_id)
         if active_profile is None:
-            active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored))
+            size = self.size_of(profile_id, stored, session)
+            active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored), size=size)
             self.add(profile_id, active_profile)
         return active_profile
+
+    def size_of(self, profile_id: str, stored: Profile | None, session: Session | None) -> int:
+        """Bytes of the documents that the profile's actor holds, or would hold."""
+        active_profile = self.get(profile_id)
+        if active_profile is not None:
+            return active_profile.size
+        return (stored.size if stored else 0) + (session.size if session else 0)
+
+    def shrink(self, max_bytes: int) -> list[ActiveProfile]:
+        evicted = super().shrink(max_bytes)
+        for active_profile in evicted:
+            self._set_idle(active_profile)
+        return evicted
 
     def forget(self, profile_id: str, active_profile: ActiveProfile) -> None:
         """Free the actor of this profile, unless the profile has another actor by now."""

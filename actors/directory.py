@@ -20,17 +20,19 @@ and the methods of the transitions:
 
 An erasure and a re-evaluation have the same states (`_hand_over_other`). From the handover of an erasure to its end all
 requests for its profile are queued. A profile, and the owner of a session, stays pinned in memory while something of it
-is in flight, because its state is not on disk yet.
+is in flight, because its state is not on disk yet. A call for a profile with large documents waits before its handover
+while many bytes are in flight (in_flight.py).
 """
 
 from collections.abc import Mapping
 
-from msgspec import Struct
 from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
-from trackd.actors.actor_pool import ActiveProfile, ActorPool
+from trackd.actors.actor_pool import ActorPool
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
+from trackd.actors.document_budget import DocumentBudget
+from trackd.actors.in_flight import InFlight, RequestsInFlight
 from trackd.actors.look_up import LookUp
 from trackd.actors.messages import (
     Admitted,
@@ -48,29 +50,13 @@ from trackd.actors.messages import (
     Tick,
 )
 from trackd.actors.profile import ProfileActor
-from trackd.actors.session_owners import SessionOwner, SessionOwners
+from trackd.actors.session_owners import SessionOwners
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile
 from trackd.core.resolution import ProfileReference, resolve
 
 MAX_RETRIES = 3
-
-
-class InFlight(Struct, frozen=True):
-    """A request in flight.
-
-    `owner` is the entry of the session that the call keeps, None when it keeps none. `previous_owner` is the id of
-    the profile that owned the session before the call. `passes`: a re-evaluation that activated its profile, which is
-    evicted at its end, so that a pass over all profiles does not evict those that calls use.
-    """
-
-    request: Admitted | Erase | Reevaluate
-    profile_id: str
-    active_profile: ActiveProfile
-    owner: SessionOwner | None = None
-    previous_owner: str | None = None
-    passes: bool = False
 
 
 class ProfileDirectory(BaseActor):
@@ -80,8 +66,9 @@ class ProfileDirectory(BaseActor):
         dependencies = self.wiring.dependencies
         self._pool = ActorPool(dependencies.max_active_profiles, self._new_actor, self._evict)
         self._owners = SessionOwners(dependencies.max_cached_sessions)
+        self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
         self._look_up = LookUp(dependencies.reads, self._pool, self._owners)
-        self._in_flight: dict[int, InFlight] = {}  # by number, in the order of their handover
+        self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2)
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod
@@ -93,7 +80,7 @@ class ProfileDirectory(BaseActor):
             Fetch: cls._fetch,
             CommitsFinished: cls._finish,
             Answered: cls._abort,
-            Tick: cls._report_sizes,
+            Tick: cls._tick,
         }
 
     def _hand_over(self, admitted: Admitted) -> None:
@@ -107,15 +94,14 @@ class ProfileDirectory(BaseActor):
             return
         answering = resolve(session_owner, claimed, derived, permanent_profile_id=source.permanent_profile_id)
         profile_id = answering or self._new_profile_id(call)
-        active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
+        stored = loaded.get(profile_id)
+        if self._in_flight.is_full and self._in_flight.wait(admitted, self._pool.size_of(profile_id, stored, session)):
+            return
+        active_profile = self._pool.activate(profile_id, stored, session)
         previous_owner = owner.profile_id if owner else None
-        if call.save_session:
-            owner = self._owners.assign(call.session_id, profile_id, owner)
-            owner.in_flight += 1
-        else:
-            owner = None
-        active_profile.in_flight += 1
-        self._in_flight[call.number] = InFlight(admitted, profile_id, active_profile, owner, previous_owner)
+        owner = self._owners.assign(call.session_id, profile_id, owner) if call.save_session else None
+        size = active_profile.size
+        self._in_flight.add(InFlight(admitted, profile_id, active_profile, owner, previous_owner, size=size))
         orphan = session_owner is not None and session_owner.living is None
         activation = active_profile.take_activation()
         durable_up_to = active_profile.durable_up_to
@@ -135,9 +121,8 @@ class ProfileDirectory(BaseActor):
             return
         active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
         activation = active_profile.take_activation()
-        active_profile.in_flight += 1
         passes = activation is not None and isinstance(request, Reevaluate)
-        self._in_flight[request.number] = InFlight(request, profile_id, active_profile, passes=passes)
+        self._in_flight.add(InFlight(request, profile_id, active_profile, passes=passes, size=active_profile.size))
         if isinstance(request, Erase):
             self._queued[profile_id] = []
         if activation is not None:
@@ -161,9 +146,10 @@ class ProfileDirectory(BaseActor):
         answers: list[Answer] = []
         lost_sessions: set[str] = set()  # ids of sessions with a commit that was not stored
         for commit, outcome in finished.commits:
-            entry = self._unpin(commit.number)
+            entry = self._in_flight.remove(commit.number)
             if outcome is Outcome.STORED:
                 entry.active_profile.durable_up_to = commit.ordinal
+                self._pool.resize(entry.profile_id, entry.active_profile, commit.held)
                 answers.append(commit.answer)
                 if not isinstance(entry.request, Admitted):
                     self._evict_passed(entry)
@@ -173,7 +159,9 @@ class ProfileDirectory(BaseActor):
             if isinstance(entry.request, Erase):
                 self._replay_queued(entry.profile_id)
         if lost_sessions:
-            self._owners.roll_back(lost_sessions, self._owners_in_flight())
+            self._owners.roll_back(lost_sessions, self._in_flight.owners())
+        self._documents.enforce()
+        self._resume()
         self.answer(*answers)
 
     def _retry_or_refuse(self, entry: InFlight, commit: Commit, outcome: Outcome) -> list[Answer]:
@@ -189,21 +177,20 @@ class ProfileDirectory(BaseActor):
     def _abort(self, answered: Answered) -> None:
         """A profile's actor raised on these calls or rejected them: nothing of them will be committed."""
         for answer in answered.answers:
-            entry = self._unpin(answer.number)
+            entry = self._in_flight.remove(answer.number)
             if entry.active_profile.in_flight == 0:
                 self._pool.forget(entry.profile_id, entry.active_profile)
             if entry.owner is not None and isinstance(entry.request, Admitted):
                 self._owners.restore(entry.request.call.session_id, entry.owner, entry.previous_owner)
             if isinstance(entry.request, Erase):
                 self._replay_queued(entry.profile_id)
+        self._resume()
         self.answer(*answered.answers)
 
-    def _unpin(self, number: int) -> InFlight:
-        entry = self._in_flight.pop(number)
-        entry.active_profile.in_flight -= 1
-        if entry.owner is not None:
-            entry.owner.in_flight -= 1
-        return entry
+    def _resume(self) -> None:
+        """Hand over the calls for large profiles that waited until less was in flight."""
+        for admitted in self._in_flight.resumed():
+            self.send(self.myAddress, admitted)
 
     def _roll_back(self, entry: InFlight, lost_sessions: set[str]) -> None:
         """The actor decided on a state that is not stored: the next call reads the profile and its session again."""
@@ -224,14 +211,6 @@ class ProfileDirectory(BaseActor):
     def _evict_erased(self, entry: InFlight) -> None:
         self._pool.forget(entry.profile_id, entry.active_profile)
         self._owners.evict_profile(entry.profile_id)
-
-    def _owners_in_flight(self) -> dict[str, str]:
-        """By session id, the owner that the last call in flight assigns to the session."""
-        return {
-            entry.request.call.session_id: entry.profile_id
-            for entry in self._in_flight.values()
-            if entry.owner is not None and isinstance(entry.request, Admitted)
-        }
 
     def _new_profile_id(self, call: Track) -> str:
         dependencies, derived_id = self.wiring.dependencies, call.derived_profile_id
@@ -255,6 +234,8 @@ class ProfileDirectory(BaseActor):
     def _evict(self, address: ActorAddress) -> None:
         self.send(address, Evict())
 
-    def _report_sizes(self, _: Tick) -> None:
+    def _tick(self, _: Tick) -> None:
         tally = self.wiring.dependencies.tally
         tally.active_profiles, tally.cached_sessions = len(self._pool), len(self._owners)
+        tally.document_bytes = self._documents.bytes
+        self._resume()

@@ -1,5 +1,6 @@
 """Group commit: everything that arrives while one batch commits is the next batch."""
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 Queued = Commit | Administer
 Finished = tuple[Queued | Delete, Outcome]
 
-MAX_BATCH_CALLS = 1_000  # bounds the time of a commit, for which the next call waits
+# Bound the time of a commit, for which the next call waits, and the memory that a batch takes on its way.
+MAX_BATCH_CALLS = 1_000
+MAX_BATCH_BYTES = 8 * 2**20  # of the documents that the profiles of the calls hold
 
 
 class EventWriter(BaseActor):
@@ -68,8 +71,9 @@ class EventWriter(BaseActor):
         """Begin to commit the next batch, if none is under way; more than one only if it cannot be submitted."""
         while self._batch is None and (self._queue or self._deletions):
             if self._queue:
-                self._batch = [*self._queue[:MAX_BATCH_CALLS]]
-                self._queue = self._queue[MAX_BATCH_CALLS:]
+                length = _length_of_batch(self._queue)
+                self._batch = [*self._queue[:length]]
+                self._queue = self._queue[length:]
             else:
                 self._batch = [self._deletions.pop(0)]
             self._submit()
@@ -152,6 +156,17 @@ class EventWriter(BaseActor):
                 log.info("the store takes writes again")
             self._writable = writable
             self.send(self.wiring.guardian, StoreHealth(writable))
+
+
+def _length_of_batch(queue: Sequence[Queued]) -> int:
+    """How many of the messages are the next batch: at least one."""
+    total = 0
+    for length, message in enumerate(itertools.islice(queue, MAX_BATCH_CALLS)):
+        if isinstance(message, Commit):
+            total += message.held
+            if total > MAX_BATCH_BYTES and length:
+                return length
+    return min(len(queue), MAX_BATCH_CALLS)
 
 
 def _profile_id(message: Queued | Delete) -> str | None:

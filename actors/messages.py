@@ -214,6 +214,8 @@ class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
     change: Changes | Erasure
     answer: Tracked | Erased | Reevaluated
     """Sent to the caller once the change is on disk."""
+    held: int = 0
+    """Bytes of the documents that the actor holds now. The documents of the change have no more than these."""
 
 
 class CommitsFinished(Struct, frozen=True):

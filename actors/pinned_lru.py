@@ -8,15 +8,21 @@ from typing import Generic, Protocol, TypeVar
 class Pinnable(Protocol):
     in_flight: int
     """How many calls in flight use the entry: above 0 it is pinned."""
+    size: int
+    """Bytes in memory; changed by `resize` only once the entry is added."""
 
 
 V = TypeVar("V", bound=Pinnable)
 
 
 class PinnedLRU(Generic[V]):
-    """At most `size` entries. Pinned entries are not evicted, so there can be more while many are in flight."""
+    """At most `size` entries. Pinned entries are not evicted, so there can be more while many are in flight.
+
+    `bytes` is the sum of their sizes.
+    """
 
     def __init__(self, size: int) -> None:
+        self.bytes = 0
         self._size = size
         self._entries: OrderedDict[str, V] = OrderedDict()
 
@@ -43,17 +49,44 @@ class PinnedLRU(Generic[V]):
             if entry.in_flight:
                 self._entries[oldest] = entry
             else:
+                self.bytes -= entry.size
                 evicted.append(entry)
+        return evicted
+
+    def shrink(self, max_bytes: int) -> list[V]:
+        """Evict entries until all have at most `max_bytes`; returns the evicted ones.
+
+        The large ones go first, and of those with about the same size the least recently used.
+        """
+        evicted: list[V] = []
+        if self.bytes <= max_bytes:
+            return evicted
+        unpinned = [(key, entry) for key, entry in self._entries.items() if not entry.in_flight]
+        for key, entry in sorted(unpinned, key=lambda item: item[1].size.bit_length(), reverse=True):
+            if self.bytes <= max_bytes:
+                break
+            self.discard(key)
+            evicted.append(entry)
         return evicted
 
     def add(self, key: str, entry: V) -> None:
         """Add a new entry, after `make_room`."""
         self._entries[key] = entry
+        self.bytes += entry.size
+
+    def resize(self, key: str, entry: V, size: int) -> None:
+        """Set the size of an entry, if it was not evicted meanwhile."""
+        if self._entries.get(key) is entry:
+            self.bytes += size - entry.size
+            entry.size = size
 
     def discard(self, key: str) -> V | None:
-        return self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.bytes -= entry.size
+        return entry
 
     def discard_all(self, unwanted: Callable[[V], bool]) -> None:
         """Discard each entry for which `unwanted` holds. The time grows with the number of entries."""
         for key in [key for key, entry in self._entries.items() if unwanted(entry)]:
-            del self._entries[key]
+            self.discard(key)

@@ -90,8 +90,9 @@ class ProfileActor(BaseActor):
             dependencies.memos.put(decision.profile.memo, decision.memo)
         self._ordinal += 1
         changes = decision.changes
-        self._uncommitted.add(self._ordinal, changes.session, changes.event_ids, changes.events)
-        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, changes, decision.answer))
+        self._uncommitted.add(self._ordinal, decision.session, changes.event_ids, changes.events)
+        held = decision.profile.size + self._uncommitted.size
+        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, changes, decision.answer, held))
 
     def _erase(self, erase: Erase) -> None:
         """Until the erasure ends, the directory sends nothing else."""
@@ -118,7 +119,8 @@ class ProfileActor(BaseActor):
 
     def _commit(self, number: int, change: Changes | Erasure, answer: Erased | Reevaluated) -> None:
         self._ordinal += 1
-        self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer))
+        held = (self._profile.size if self._profile else 0) + self._uncommitted.size
+        self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer, held))
 
     def _fetch(self, fetch: Fetch) -> None:
         self.send(self.wiring.guardian, Answered((Fetched(fetch.number, self._profile),)))

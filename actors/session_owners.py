@@ -1,5 +1,6 @@
 """The profile that owns each session, for the sessions in memory."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ class SessionOwner:
 
     profile_id: str
     in_flight: int = 0
+    size: int = 0
+    """Bytes of the session's id."""
 
 
 class SessionOwners(PinnedLRU[SessionOwner]):
@@ -21,7 +24,7 @@ class SessionOwners(PinnedLRU[SessionOwner]):
         """Make the profile the owner of the session. `owner` is the session's entry, None if it has none."""
         if owner is None:
             self.make_room()
-            owner = SessionOwner(profile_id)
+            owner = SessionOwner(profile_id, size=sys.getsizeof(session_id))
             self.add(session_id, owner)
         else:
             owner.profile_id = profile_id

@@ -110,6 +110,10 @@ class Tracker:
         return Queue(len(self._pending), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
 
     @property
+    def max_document_bytes(self) -> int:
+        return self._actors.max_document_bytes
+
+    @property
     def rules(self) -> RuleSet:
         """The rules in force."""
         return self._rules
@@ -141,6 +145,7 @@ class Tracker:
             new_id=new_id,
             max_active_profiles=self._actors.max_active_profiles,
             max_cached_sessions=self._actors.max_cached_sessions,
+            max_document_bytes=self._actors.max_document_bytes,
             limits=self._limits,
             retention=self._retention,
             end_after_s=self._sessions.end_after_s,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from trackd.core.documents import Event, FirstCopy, Session
 
 SESSIONS_KEPT = 8
+ID_BYTES = 400  # of an event id in memory besides its characters, with the values of its FirstCopy
 FIELDS_OF_FIRST_COPY, LAST_SEQ = attrgetter(*FirstCopy._fields), attrgetter("last_seq")
 
 
@@ -22,14 +23,19 @@ class _Commit(NamedTuple):
     event_ids: tuple[str, ...]
     last_seq: int
     stored: tuple[tuple[str, str, str], ...]
+    size: int
 
 
 class Uncommitted:
-    """Sessions and client-made event ids of one profile, each with the ordinal of the commit that wrote it."""
+    """Sessions and client-made event ids of one profile, each with the ordinal of the commit that wrote it.
 
-    __slots__ = ("_commits", "_event_ids", "_sessions")  # there is one for each active profile
+    `size` are their bytes in memory.
+    """
+
+    __slots__ = ("_commits", "_event_ids", "_sessions", "size")  # there is one for each active profile
 
     def __init__(self) -> None:
+        self.size = 0
         self._sessions: dict[str, tuple[int, Session]] = {}  # in the order of their last commits
         self._event_ids: dict[str, int | None] = {}
         self._commits: list[_Commit] = []  # in their order
@@ -60,12 +66,17 @@ class Uncommitted:
     ) -> None:
         """Add the session and the events of the commit with this ordinal; `event_ids` are those that clients made."""
         if session is not None:
-            self._sessions.pop(session.id, None)
+            before = self._sessions.pop(session.id, None)
             self._sessions[session.id] = (ordinal, session)
+            if before is None or before[1] is not session:
+                self.size += session.size - (before[1].size if before else 0)
         if event_ids:
             self._event_ids |= event_ids
             last_seq = events[-1].seq if events else self._commits[-1].last_seq if self._commits else 0
-            self._commits.append(_Commit(ordinal, tuple(event_ids), last_seq, tuple(map(FIELDS_OF_FIRST_COPY, events))))
+            size = ID_BYTES * len(event_ids) + sum(map(len, event_ids))
+            self.size += size
+            stored = tuple(map(FIELDS_OF_FIRST_COPY, events))
+            self._commits.append(_Commit(ordinal, tuple(event_ids), last_seq, stored, size))
 
     def mark_durable(self, ordinal: int) -> None:
         """Drop the entries of the commits up to this ordinal, except the last SESSIONS_KEPT sessions."""
@@ -80,6 +91,7 @@ class Uncommitted:
             if commit.ordinal > ordinal:
                 break
             durable += 1
+            self.size -= commit.size
             for event_id in commit.event_ids:
                 del self._event_ids[event_id]
         del self._commits[:durable]
@@ -91,4 +103,5 @@ class Uncommitted:
                 break  # the sessions after it are younger
             old.append(session_id)
         for session_id in old:
-            del self._sessions[session_id]
+            _, session = self._sessions.pop(session_id)
+            self.size -= session.size

@@ -43,6 +43,7 @@ class Dependencies(Struct, frozen=True):
     new_id: Callable[[], str]
     max_active_profiles: int
     max_cached_sessions: int
+    max_document_bytes: int
     limits: Limits
     retention: Retention
     end_after_s: int

@@ -173,6 +173,12 @@ class Actors(Group):
     max_cached_sessions: int = Field(
         50_000, ge=1, le=100_000_000, description="Sessions whose profile id is kept in memory."
     )
+    max_document_bytes: int = Field(
+        100_663_296,
+        ge=1024,
+        le=1 << 40,
+        description="Documents of profiles and sessions kept in memory; past it they are evicted, large ones first.",
+    )
 
 
 class Sessions(Group):

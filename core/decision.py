@@ -19,7 +19,7 @@ from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.ruleset import RuleSet
-from trackd.core.session_document import is_due, session_after, was_silent
+from trackd.core.session_document import is_due, session_after, was_silent, without_content
 
 
 class Decision(Struct, frozen=True):
@@ -27,8 +27,10 @@ class Decision(Struct, frozen=True):
 
     profile: Profile
     """The profile after the call."""
+    session: Session | None
+    """The session after the call, None if the call does not belong to it."""
     changes: Changes
-    """The changes to write."""
+    """The changes to write. A session that is not written is in them without its content."""
     answer: Tracked
     """The answer, to be sent when the changes are durable."""
     reports: tuple[EventReport, ...]
@@ -82,7 +84,8 @@ def decide(
     logs = call_log_entries(call, source, limits, session_fits=fits, withheld=withheld) if call.log else ()
     answer = _answer(call, source, processing, profile_saved, kept.content_changed, logs)
     changes = _changes(snapshot, fence, written, kept, processing)
-    return Decision(profile, changes, answer, tuple(processing.reports), processing.evaluation.work.spent, memo)
+    work = processing.evaluation.work.spent
+    return Decision(profile, kept.session, changes, answer, tuple(processing.reports), work, memo)
 
 
 def _answer(
@@ -147,7 +150,7 @@ def _changes(snapshot: Snapshot, fence: Fence, written: Profile | None, kept: _K
     return Changes(
         fence=fence,
         profile=written,
-        session=kept.session,
+        session=without_content(kept.session) if kept.session and not kept.is_written else kept.session,
         previous_owner=_previous_owner(snapshot),
         previous_updated=_previous_updated(snapshot),
         absent_profile=derived_id if derived_id != snapshot.profile_id else None,

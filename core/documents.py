@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from msgspec import Meta, Raw, Struct, convert, to_builtins
 from msgspec.structs import replace
 
-from trackd.core.encoding import json_object
+from trackd.core.encoding import json_object, size_of
 
 JsonObject = dict[str, Any]
 TimeText = Annotated[str, Meta(examples=["2026-01-31T12:00:00.000000Z"], extra_json_schema={"format": "date-time"})]
@@ -149,6 +149,11 @@ class Profile(Struct, frozen=True):
         """The document, decoded anew for each access."""
         return json_object(self.doc_json)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the document."""
+        return size_of(self.doc_json)
+
 
 class Session(Struct, frozen=True):
     """A visit of a profile. `updated` is the time of its last call; clients get it as `SessionDocument`."""
@@ -167,6 +172,11 @@ class Session(Struct, frozen=True):
     @property
     def properties(self) -> JsonObject:
         return json_object(self.properties_json)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the context and the properties."""
+        return size_of(self.context_json) + size_of(self.properties_json)
 
 
 class Event(NamedTuple):

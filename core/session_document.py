@@ -39,6 +39,11 @@ def _merged_json(old: Raw, new: JsonObject | None) -> Raw:
     return old if after is before else json_raw(after)
 
 
+def without_content(session: Session) -> Session:
+    """The session for a commit that only compares it: its context may be large."""
+    return Session(session.id, session.profile_id, session.inserted, session.updated, NOTHING, NOTHING)
+
+
 def was_silent(session: Session, now: str, seconds: int) -> bool:
     """Whether the last call of a session is that long ago."""
     return datetime.fromisoformat(now) - datetime.fromisoformat(session.updated) >= timedelta(seconds=seconds)

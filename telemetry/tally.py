@@ -41,6 +41,8 @@ class Tally:
         """Active profiles at the directory's last tick."""
         self.cached_sessions = 0
         """Session owners in memory at the directory's last tick."""
+        self.document_bytes = 0
+        """Bytes of the documents of profiles and sessions in memory at the directory's last tick."""
         self.connections = self.max_connections = self.arriving_bytes = self.max_arriving_bytes = 0
         """At the server's last sweep over its connections; 0 when another server runs the application."""
         self.dropped_connections = 0

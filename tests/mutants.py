@@ -111,9 +111,9 @@ def two_actors() -> Iterator[None]:
         wired(self)
         activate, twins, turns = self._pool.activate, dict[str, ActiveProfile](), itertools.cycle((False, True))
 
-        def activate_either(profile_id: str, stored: Any) -> ActiveProfile:
+        def activate_either(profile_id: str, stored: Any, session: Any = None) -> ActiveProfile:
             if not next(turns):
-                own: ActiveProfile = activate(profile_id, stored)
+                own: ActiveProfile = activate(profile_id, stored, session)
                 return own
             if profile_id not in twins:
                 first = Activate(profile_id, stored or self.wiring.dependencies.reads.profile(profile_id))

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from trackd.core.rules.repetitions import Repeated
 
-MAX_MEMOS = 16_384  # of at most about 1 KB each
+MAX_BYTES = 16 * 2**20  # of all memos together; most take less than 1 KB
+BASE_BYTES, SEGMENT_BYTES, REPETITION_BYTES, RUN_BYTES = 512, 64, 512, 256  # in memory, without texts of clients
 NUMBER_BYTES = 8
 
 
@@ -32,17 +33,31 @@ class Memo(Struct, frozen=True):
         digest = hashlib.blake2b(content.encode(), key=self.rules, digest_size=NUMBER_BYTES).digest()
         return int.from_bytes(digest) >> 1 or 1
 
+    @property
+    def size(self) -> int:
+        """About its bytes in memory."""
+        repetitions = sum(
+            REPETITION_BYTES + len(event_type) + len(properties) + RUN_BYTES * len(runs)
+            for (event_type, properties), runs in self.repetitions
+        )
+        return BASE_BYTES + SEGMENT_BYTES * len(self.evaluated) + repetitions
+
 
 class MemoTable:
-    """Memos by their numbers. Forgets all of them when it is full."""
+    """Memos by their numbers. Forgets all of them when they have more than MAX_BYTES together."""
 
     def __init__(self) -> None:
         self._memos: dict[int, Memo] = {}
+        self._bytes = 0
 
     def get(self, number: int) -> Memo | None:
         return self._memos.get(number)
 
     def put(self, number: int, memo: Memo) -> None:
-        if len(self._memos) == MAX_MEMOS and number not in self._memos:
+        if number in self._memos:
+            return  # the number is a hash of the content
+        self._bytes += memo.size
+        if self._bytes > MAX_BYTES:
             self._memos.clear()
+            self._bytes = memo.size
         self._memos[number] = memo

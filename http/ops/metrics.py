@@ -136,6 +136,10 @@ class TrackdCollector(Collector):
         tally = self._tracker.tally
         yield _gauge("trackd_active_profiles", "Profiles in memory.", tally.active_profiles)
         yield _gauge("trackd_cached_sessions", "Sessions whose profile is in memory.", tally.cached_sessions)
+        yield _gauge(
+            "trackd_document_bytes", "Bytes of the documents of profiles and sessions in memory.", tally.document_bytes
+        )
+        yield _gauge("trackd_document_bytes_limit", "actors.max_document_bytes.", self._tracker.max_document_bytes)
         yield _by_actor("trackd_actor_messages", "Messages that actors handled.", tally.messages)
         faults = {actor: tally.faults.get(actor, 0) for actor in {**tally.messages, **tally.faults}}
         yield _by_actor("trackd_actor_faults", "Messages on which an actor raised: faults of trackd.", faults)

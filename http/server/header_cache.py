@@ -7,6 +7,7 @@ from trackd.http.body import Headers
 NEVER_AGAIN = {b"idempotency-key", b"x-timestamp"}  # have another value in each call
 METHOD, END = b"POST ", b"\r\n\r\n"
 MAX_HEADS, MAX_HEAD_BYTES = 1_024, 2_048  # a client sends another head for each length of a body
+MAX_HEADERS = 64  # of a head; parsed, each takes 150 bytes and more
 
 
 class ParsedHead(Struct, frozen=True):
@@ -37,8 +38,8 @@ class HeaderCache:
 
         `headers` and `body_bytes` (the length of the body) are what the parser made of it.
         """
-        if not NEVER_AGAIN.isdisjoint(headers):
-            return  # it would evict one that is used
+        if not NEVER_AGAIN.isdisjoint(headers) or len(headers) > MAX_HEADERS:
+            return  # it would evict one that is used, or take much memory
         head = data[: data.find(END, 0, MAX_HEAD_BYTES) + len(END)]
         if not head.startswith(METHOD) or head.count(b"\n") != head.count(b"\r\n"):
             return  # the parser accepts empty lines before a request, and other line ends: both are rare

@@ -9,6 +9,7 @@ from trackd.actors.pinned_lru import PinnedLRU
 @dataclass(eq=False)
 class Entry:
     in_flight: int = 0
+    size: int = 0
 
 
 def put(entries: PinnedLRU[Entry], key: str, entry: Entry) -> list[Entry]:
@@ -113,3 +114,71 @@ def test_pinned_entries_are_never_evicted_and_the_others_are_bounded(size: int, 
             model[key].in_flight = max(0, model[key].in_flight + {"use": 1, "release": -1}.get(act, 0))
         assert len(entries) == len(model)
         assert all(key in entries for key in model)
+
+
+def of_sizes(**sizes: int) -> PinnedLRU[Entry]:
+    entries: PinnedLRU[Entry] = PinnedLRU(100)
+    for key, size in sizes.items():
+        put(entries, key, Entry(size=size))
+    return entries
+
+
+def test_large_entries_are_evicted_first_and_among_equals_the_least_recently_used() -> None:
+    entries = of_sizes(small=10, a=1_000, b=1_010, c=1_005, huge=5_000)
+    entries.get("a")
+
+    assert [entry.size for entry in entries.shrink(1_200)] == [5_000, 1_010, 1_005]
+
+    assert ["small" in entries, "a" in entries] == [True, True]
+    assert entries.bytes == 1_010
+    assert entries.shrink(1_010) == []
+
+
+def test_pinned_entries_are_not_evicted_for_their_size_but_count() -> None:
+    entries = of_sizes(small=10, pinned=1_000)
+    pinned = entries.get("pinned")
+    assert pinned is not None
+    pinned.in_flight = 1
+
+    assert [entry.size for entry in entries.shrink(100)] == [10]
+
+    assert entries.bytes == 1_000
+
+
+def test_an_entry_that_was_evicted_is_resized_no_more() -> None:
+    entries = of_sizes(a=10, b=20)
+    a = entries.get("a")
+    assert a is not None
+    entries.resize("a", a, 15)
+    assert entries.bytes == 35
+
+    entries.discard("a")
+    put(entries, "a", Entry(size=1))
+    entries.resize("a", a, 100)
+
+    assert entries.bytes == 21
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(
+        st.tuples(st.sampled_from(["put", "get", "resize", "discard", "shrink"]), keys, st.integers(0, 100)),
+        max_size=60,
+    ),
+)
+def test_the_bytes_are_the_sum_of_the_sizes(size: int, steps: list[tuple[str, str, int]]) -> None:
+    entries: PinnedLRU[Entry] = PinnedLRU(size)
+    added: dict[str, Entry] = {}
+    for act, key, number in steps:
+        entry = entries.get(key)
+        match act:
+            case "put" if entry is None:
+                put(entries, key, added.setdefault(key, Entry(size=number)))
+            case "resize" if entry is not None:
+                entries.resize(key, entry, number)
+            case "discard":
+                entries.discard(key)
+            case "shrink":
+                entries.shrink(number)
+                assert entries.bytes <= number
+        assert entries.bytes == sum(entry.size for entry in map(entries.get, "abcdefgh") if entry)

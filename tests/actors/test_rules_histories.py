@@ -75,7 +75,7 @@ def decided(calls: list[list[TrackedEvent]], source: Source, ruleset: RuleSet, l
         snapshot = Snapshot("A" * 36, profile, session, dict(event_ids))
         decision = decide(snapshot, Make.call("S", events), source, ruleset, limits)
         assert isinstance(decision, Decision)
-        profile, session = decision.profile, decision.changes.session
+        profile, session = decision.profile, decision.session
         event_ids |= decision.changes.event_ids or {}
     assert profile is not None
     return profile

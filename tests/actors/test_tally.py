@@ -1,5 +1,6 @@
 """The counts of the Tally, made by the actors and by the Tracker."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -178,7 +179,10 @@ def test_the_directory_reports_its_sizes_at_each_tick(start_actors: StartActors)
 
     actors.tick()
 
+    documents = [actors.reads.profile(answer.profile_id) for answer in actors.answers.values()]
+    ids = 3 * sys.getsizeof("S")
     assert (actors.tally.active_profiles, actors.tally.cached_sessions) == (2, 3)
+    assert actors.tally.document_bytes == sum(profile.size for profile in documents[1:]) + 2 * len("{}{}") + ids
 
 
 async def test_the_queue_has_the_waiting_calls_and_the_limits() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
-from trackd.actors.uncommitted import SESSIONS_KEPT, Uncommitted
+from trackd.actors.uncommitted import ID_BYTES, SESSIONS_KEPT, Uncommitted
 from trackd.core.documents import FirstCopy
 
 
@@ -83,7 +83,11 @@ def test_everything_uncommitted_is_found_and_the_rest_is_bounded(steps: list[tup
             waiting = [key for key, (written, _) in sessions.items() if written > durable_up_to]
             assert len(found) <= max(SESSIONS_KEPT, len(waiting))
 
-        assert uncommitted.event_ids(ids) == {key: seq for key, seq in ids.items() if seq > durable_up_to}
+        kept = [each for key in sessions if (each := uncommitted.session(key))]
+        found_ids = uncommitted.event_ids(ids)
+        expected = sum(session.size for session in kept) + sum(ID_BYTES + len(key) for key in found_ids)
+        assert uncommitted.size == expected
+        assert found_ids == {key: seq for key, seq in ids.items() if seq > durable_up_to}
         for key, (written, session) in sessions.items():
             assert uncommitted.session(key) in ([session] if written > durable_up_to else [session, None])
 

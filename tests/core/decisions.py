@@ -22,5 +22,5 @@ def decide(
 
 
 def kept_session(decision: Decision) -> Session:
-    assert decision.changes.session is not None
-    return decision.changes.session
+    assert decision.session is not None
+    return decision.session

@@ -90,8 +90,8 @@ class Person:
         if decision.memo:
             self.memos.put(decision.profile.memo, decision.memo)
         self.event_ids |= decision.changes.event_ids or {}
-        if decision.changes.session:
-            self.sessions[call.session_id] = decision.changes.session
+        if decision.session:
+            self.sessions[call.session_id] = decision.session
         return decision
 
 

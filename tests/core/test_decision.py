@@ -125,7 +125,7 @@ def test_an_event_that_comes_twice_in_one_call_is_recorded_once(make: type[Make]
 def test_a_retry_of_a_whole_call_changes_nothing(make: type[Make]) -> None:
     events = [make.event("e1"), make.event("e2")]
     first = decide(NEW, make.call("S", events))
-    snapshot = Snapshot("A", first.profile, first.changes.session, first.changes.event_ids or {})
+    snapshot = Snapshot("A", first.profile, first.session, first.changes.event_ids or {})
 
     duplicate = decide(snapshot, make.call("S", events))
 
@@ -175,8 +175,8 @@ def test_any_calls_number_their_events_without_gap_or_repeat(make: type[Make], c
         numbers += [event.seq for event in changes.events]
         profile = decision.profile
         event_ids |= changes.event_ids or {}
-        if changes.session:
-            sessions[session_id] = changes.session
+        if decision.session:
+            sessions[session_id] = decision.session
 
     assert numbers == list(range(1, len(numbers) + 1))
     if profile:

@@ -1,11 +1,13 @@
 """The effect of a decision on the session of the call."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.core.decisions import NEW, decide, kept_session
 from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.processing import Snapshot
+from trackd.core.session_document import NOTHING
 
 
 @pytest.mark.parametrize("session_owner", [None, "erased"])
@@ -59,7 +61,16 @@ def test_an_unchanged_session_is_written_at_most_every_ten_seconds(make: type[Ma
     decision = decide(snapshot, make.call("S", 1, received="2026-01-31T12:00:09.999999Z"))
 
     assert not decision.changes.writes_session
-    assert decision.changes.session is snapshot.session
+    assert decision.session is snapshot.session
+
+
+def test_a_session_that_is_not_written_is_committed_without_its_content(make: type[Make]) -> None:
+    """The commit only compares it, and its content may be large."""
+    session = make.session("S", "A", text="x" * 1_000)
+
+    decision = decide(Snapshot("A", make.profile("A", 3, 3), session, {}), make.call("S", 1))
+
+    assert decision.changes.session == replace(session, context_json=NOTHING, properties_json=NOTHING)
 
 
 @pytest.mark.parametrize("field", ["context", "properties"])

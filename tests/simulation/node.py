@@ -10,7 +10,7 @@ from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
 from trackd.actors.messages import RulesChanged
-from trackd.config.settings import Retention
+from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer
 from trackd.core.changes import Change
 from trackd.core.documents import FirstCopy, Profile, Session, Source
@@ -84,6 +84,8 @@ class Node(BareActors):
             end_after_s=setup.end_after_s,
             max_active_profiles=setup.max_active_profiles,
             max_cached_sessions=setup.max_cached_sessions,
+            max_document_bytes=2_048 if setup.little_memory else 2**30,
+            limits=Limits(max_queued_bytes=4_096) if setup.little_memory else Limits(),
         )
         self._ids = ids  # shared by all nodes, also after a crash: no id is made twice
 

@@ -136,6 +136,8 @@ class Setup(NamedTuple):
     max_cached_sessions: int
     retention_days: int
     end_after_s: int
+    little_memory: bool
+    """Whether documents are evicted after each commit, and calls wait for those in flight."""
 
 
 class History(NamedTuple):
@@ -154,6 +156,7 @@ def history(seed: int, steps: int = STEPS, in_file: bool | None = None) -> Histo
         max_cached_sessions=chance.choice((1, 2, 3, 100)),
         retention_days=chance.choice((0, 0, 1)),
         end_after_s=chance.choice((0, 0, 1, 10, 60)),
+        little_memory=seed % 3 == 0,
     )
     return History(seed, setup, tuple(_Maker(chance, setup).make(steps)))
 

@@ -37,6 +37,8 @@ class BareActors:
         end_after_s: int = 0,
         max_active_profiles: int = 100,
         max_cached_sessions: int = 100,
+        max_document_bytes: int = 2**20,
+        limits: Limits | None = None,
     ) -> None:
         self.reads = reads
         self.now = 0.0
@@ -55,13 +57,14 @@ class BareActors:
             monotonic=lambda: self.now,
             now=lambda: self.time_of_day,
             new_id=lambda: f"new-{next(self._ids)}",
-            limits=Limits(),
+            limits=limits or Limits(),
             retention=retention or Retention(),
             end_after_s=end_after_s,
             rules=rules or RuleSet(),
             tally=self.tally,
             max_active_profiles=max_active_profiles,
             max_cached_sessions=max_cached_sessions,
+            max_document_bytes=max_document_bytes,
         )
         self.tell(self.create(Guardian), dependencies)
 

@@ -1,4 +1,4 @@
-from trackd.core.rules.memo import MAX_MEMOS, Memo, MemoTable
+from trackd.core.rules.memo import MAX_BYTES, Memo, MemoTable
 
 
 def memo(properties: str = "{}", rules: bytes = b"") -> Memo:
@@ -30,12 +30,17 @@ def test_a_table_finds_a_memo_by_its_number() -> None:
 
 
 def test_a_full_table_starts_anew() -> None:
-    memos = MemoTable()
-    for number in range(MAX_MEMOS):
+    memos, last = MemoTable(), MAX_BYTES // memo().size
+    for number in [*range(last), *range(last)]:
         memos.put(number, memo())
-    memos.put(0, memo("[]"))
-    assert memos.get(1) == memo()
+    assert memos.get(0) == memos.get(last - 1) == memo()
 
-    memos.put(MAX_MEMOS, memo())
+    memos.put(last, memo())
 
-    assert [memos.get(number) for number in (0, 1, MAX_MEMOS)] == [None, None, memo()]
+    assert [memos.get(number) for number in (0, 1, last)] == [None, None, memo()]
+
+
+def test_a_memo_with_more_content_is_larger() -> None:
+    contents = [Memo(b""), Memo(b"", frozenset("ab")), memo(), memo("[" * 200)]
+
+    assert sorted({each.size for each in contents}) == [each.size for each in contents]

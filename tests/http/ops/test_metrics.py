@@ -14,7 +14,7 @@ from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually, wait_until
 from tests.support.process import Process
 from tests.support.serving import serving
-from trackd.config.settings import Limits, Settings
+from trackd.config.settings import Actors, Limits, Settings
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
 from trackd.http.errors import CALL_STATUSES
@@ -242,3 +242,23 @@ async def test_the_id_of_a_source_is_one_label_whatever_it_contains() -> None:
         page = await scrape(client)
     assert page.nonzero("trackd_events_total") == {("stored", hostile): 1}
     assert "y" not in page.families
+
+
+async def test_the_documents_in_memory_stay_below_their_limit_and_no_session_loses_any() -> None:
+    settings = Settings(actors=Actors(max_document_bytes=200_000))
+    store = memory()
+    async with serving(store, settings, admin=True) as client:
+        contexts = [{"json": payload(f"s-{n}", "t", context={"text": "x" * 50_000})} for n in range(10)]
+        assert await statuses(client, *contexts) == [200] * 10
+        more = [{"json": payload(f"s-{n}", "t", context={"more": n})} for n in range(10)]
+        assert await statuses(client, *more) == [200] * 10
+
+        async def reported() -> Page | None:  # at the next tick
+            page = await scrape(client)
+            return page if page["trackd_document_bytes"] else None
+
+        page = await eventually(reported)
+
+    assert 0 < page["trackd_document_bytes"] <= page["trackd_document_bytes_limit"] == 200_000
+    assert [len(store.sessions[f"s-{n}"].context["text"]) for n in range(10)] == [50_000] * 10
+    assert [store.sessions[f"s-{n}"].context["more"] for n in range(10)] == [*range(10)]

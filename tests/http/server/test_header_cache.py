@@ -3,7 +3,7 @@
 import pytest
 
 from tests.http.server.track_requests import call, post
-from trackd.http.server.header_cache import MAX_HEAD_BYTES, MAX_HEADS, HeaderCache
+from trackd.http.server.header_cache import MAX_HEAD_BYTES, MAX_HEADERS, MAX_HEADS, HeaderCache
 
 HEADERS = {b"content-type": b"application/json"}
 BODY = call()
@@ -32,6 +32,14 @@ def test_a_head_that_is_incomplete_or_long_is_not_added() -> None:
 
     assert cache.match(long) is None
     assert cache.match(post(BODY)) is None
+
+
+def test_a_head_with_many_headers_is_not_added() -> None:
+    """Parsed it takes far more memory than its bytes."""
+    cache, sent = HeaderCache(), post(BODY, *[f"a{number}:" for number in range(MAX_HEADERS)])
+    cache.add(sent, HEADERS | {b"a%d" % number: b"" for number in range(MAX_HEADERS)}, len(BODY))
+
+    assert cache.match(sent) is None
 
 
 def test_the_head_that_was_added_first_is_evicted() -> None:
