@@ -42,7 +42,8 @@ class RequestParsing(HttpToolsProtocol):
     _in_head = False  # a subclass sets it in `on_message_begin`
     _line_end = b""  # of an incomplete head: the last bytes that arrived
     _keeps_alive = False  # whatever the trailers are; until the head of the next request
-    _trailers: Trailers | None = None  # since the head of a chunk; if it was the last chunk, they follow
+    _chunks = 0  # of all bodies so far
+    _open_chunk = 0  # the number of the chunk whose head has come and whose body has not; the last one has trailers
 
     def __init__(self, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -54,13 +55,13 @@ class RequestParsing(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Replaces uvicorn's method."""
-        trailers = self._trailers
+        open_chunk = self._open_chunk
         try:
             self._feed(data)
             if self._in_head:
                 self._check_request_line(data)
-            elif trailers is not None and trailers is self._trailers:
-                trailers.receive(len(data))
+            elif open_chunk and open_chunk == self._open_chunk:
+                cast(Trailers, self.headers).receive(len(data))
         except (HTTPException, httptools.HttpParserError) as error:
             self._refuse(self._refusal(error, data))
 
@@ -134,7 +135,8 @@ class RequestParsing(HttpToolsProtocol):
             self._keeps_alive = self.parser.should_keep_alive()
             self.parser.set_dangerous_leniencies(lenient_keep_alive=self._keeps_alive)
             self._allow_any_trailer(True)
-        self.headers = self._trailers = Trailers(MAX_HEAD_BYTES)
+            self.headers = Trailers(MAX_HEAD_BYTES)
+        self._open_chunk = self._chunks = self._chunks + 1
 
     def _allow_any_trailer(self, allowed: bool) -> None:
         """Without it the parser takes `Content-Length` and `Transfer-Encoding` among trailers for headers."""
@@ -142,7 +144,7 @@ class RequestParsing(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Replaces uvicorn's method, for speed."""
-        self._trailers = None
+        self._open_chunk = 0
         if not self.cycle.response_complete:
             self.cycle.body += body
             if len(self.cycle.body) > HIGH_WATER_LIMIT:
@@ -150,8 +152,8 @@ class RequestParsing(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_chunk_complete(self) -> None:
-        if self._trailers is not None:  # it was the last chunk
-            self._trailers = None
+        if self._open_chunk:  # it was the last chunk
+            self._open_chunk = 0
             self._allow_any_trailer(False)
 
     def _check_request_line(self, data: bytes) -> None:

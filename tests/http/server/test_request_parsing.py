@@ -199,6 +199,18 @@ async def test_trailers_over_64_kib_are_refused() -> None:
     assert [event.session_id for event in store.events] == ["before"] * 4
 
 
+async def test_long_and_many_chunks_are_not_counted_as_trailers(url: str) -> None:
+    long = chunked(call(context={"text": "x" * 150_000}))
+    begin, body = post(call()).partition(b"Content-Length")[0], call()
+    many = (
+        begin + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    )
+    unread = long.replace(b"application/json", b"image/png")  # answered before its body
+    for size in (1_000_000, 4_096, 7_001):
+        sent = long + many + unread + post(call())
+        assert await statuses_of(url, cut(sent, size)) == [200, 200, 415, 200], size
+
+
 async def test_trailers_without_an_end_are_not_read_after_an_early_answer_either(url: str) -> None:
     refused = head("POST /track HTTP/1.1", HOST, "Content-Type: image/png", "Transfer-Encoding: chunked")
     async with connected(url) as connection:
