@@ -14,6 +14,8 @@ GRANTED, WITHDRAWN, EXPIRED = "granted", "withdrawn", "expired"
 HISTORY = ("metadata", "consents")
 NO_HISTORY: Sequence[JsonObject] = ()
 NO_ENTRY: JsonObject = {}
+LARGE = 2_048  # bytes of a history
+FEW = 16  # consents, which are all examined after each event
 
 
 class ConsentHistory:
@@ -23,13 +25,12 @@ class ConsentHistory:
         """`size`: the bytes of the list as JSON."""
         self.stored = stored
         """The list in the document with the same entries: another one means that changes were rolled back."""
-        self._next = 0
-        self._entries: dict[int, JsonObject] = {}  # by number, the oldest first
-        self._last: dict[tuple[str, str], int] = {}  # consent and change: the number of the last such entry
-        self._size = size - 1 if stored else 0  # bytes of the stored entries as JSON, each with a comma
-        for entry in stored:
-            self.add(entry)
-        self._new = len(self._entries)  # the number of the first entry that is not stored
+        self._entries = dict(enumerate(stored))  # by number, the oldest first
+        # Consent and change: the number of the last such entry.
+        self._last = {(entry["id"], entry["change"]): number for number, entry in enumerate(stored)}
+        self._new = self._next = len(stored)  # the number of the first entry that is not stored, and of the next one
+        self._size = size - 1  # bytes of the stored entries as JSON, each with a comma
+        self._is_large = size > LARGE  # a smaller one is measured again in place of its entries
         self._changed = False
 
     def add(self, entry: JsonObject) -> None:
@@ -50,7 +51,7 @@ class ConsentHistory:
     def replace_withdrawal(self, consent: str, entry: JsonObject) -> None:
         """Replace the last withdrawal of a consent."""
         number = self._last[consent, WITHDRAWN]
-        if number < self._new:
+        if self._is_large and number < self._new:
             self._size += json_size(entry) - json_size(self._entries[number])
         self._entries[number] = entry
         self._changed = True
@@ -69,11 +70,15 @@ class ConsentHistory:
             for number in list(self._oldest(excess)):
                 self._drop(number)
         self.stored = entries = list(self._entries.values())
-        added = itertools.takewhile(lambda number: number >= self._new, reversed(self._entries))
-        self._size += sum([json_size(self._entries[number]) + 1 for number in added])
-        self._new = self._next
-        draft.lists.keep_size(entries, self._size + 1)
+        if self._is_large:
+            added = itertools.takewhile(lambda number: number >= self._new, reversed(self._entries))
+            self._size += sum([json_size(self._entries[number]) + 1 for number in added])
+            draft.lists.keep_size(entries, self._size + 1)
         draft.put(HISTORY, entries)
+        if not self._is_large:
+            self._size = draft.lists.size(entries) - 1
+            self._is_large = self._size > LARGE
+        self._new = self._next
         self._changed = False
 
     def _oldest(self, excess: int) -> Iterator[int]:
@@ -91,7 +96,7 @@ class ConsentHistory:
 
     def _drop(self, number: int) -> None:
         entry = self._entries.pop(number)
-        if number < self._new:
+        if self._is_large and number < self._new:
             self._size -= json_size(entry) + 1
         change = entry["id"], entry["change"]
         if self._last[change] == number:
@@ -128,8 +133,20 @@ def history_of(draft: Draft) -> ConsentHistory:
     return kept
 
 
-def expiries_of(draft: Draft) -> Expiries:
+def take_expired(draft: Draft, now: str) -> Iterator[str]:
+    """The granted consents that are over, the first to end first. The caller deletes each at once."""
+    consents: JsonObject = draft.doc["consents"]
     kept: Expiries | None = draft.kept.get(Expiries)
     if kept is None:
-        draft.kept[Expiries] = kept = Expiries(draft.doc["consents"])
-    return kept
+        if len(consents) <= FEW:
+            ends = [(value["expires"], consent) for consent, value in consents.items() if "expires" in value]
+            return iter([consent for expires, consent in sorted(ends) if expires < now] if ends else ())
+        draft.kept[Expiries] = kept = Expiries(consents)
+    return kept.take(consents, now)
+
+
+def note_expiry(draft: Draft, consent: str, expires: str) -> None:
+    """Note the end of a consent that was granted."""
+    kept: Expiries | None = draft.kept.get(Expiries)
+    if kept is not None:
+        kept.add(consent, expires)

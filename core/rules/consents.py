@@ -16,8 +16,9 @@ from trackd.core.rules.consent_history import (
     GRANTED,
     WITHDRAWN,
     ConsentHistory,
-    expiries_of,
     history_of,
+    note_expiry,
+    take_expired,
 )
 from trackd.core.rules.draft import Draft
 
@@ -78,7 +79,7 @@ def answer(
                 continue
             draft.put((CONSENTS, consent), after)
             if expires is not None:
-                expiries_of(draft).add(consent, after["expires"])
+                note_expiry(draft, consent, after["expires"])
             if known is None:
                 history.add({"id": consent, "change": GRANTED, "time": time.happened})
         elif known is None and history.is_withdrawn(consent):
@@ -107,11 +108,10 @@ def _withdrawal(consent: str, time: str, received: str) -> JsonObject:
 
 def expire(draft: Draft, now: str, max_history: int) -> list[str]:
     """Remove expired consents. Returns their ids."""
-    consents: JsonObject = draft.doc[CONSENTS]
-    if not consents:
+    if not draft.doc[CONSENTS]:
         return []
     over = []
-    for consent in expiries_of(draft).take(consents, now):
+    for consent in take_expired(draft, now):
         draft.delete((CONSENTS, consent))
         over.append(consent)
     if over:

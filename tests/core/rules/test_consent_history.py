@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trackd.core.documents import JsonObject
 from trackd.core.profile_document import new_profile
-from trackd.core.rules.consent_history import Expiries, history_of
+from trackd.core.rules.consent_history import FEW, Expiries, history_of
 from trackd.core.rules.consents import EventTime, answer, expire, is_withdrawn
 from trackd.core.rules.draft import Draft, json_size
 
@@ -94,9 +94,13 @@ acts = st.lists(
 )
 
 
-@given(acts, st.integers(1, 6))
-def test_consents_and_history_are_those_of_a_plain_program(acts: list[Any], max_history: int) -> None:
+@given(acts, st.integers(1, 6), st.booleans())
+def test_consents_and_history_are_those_of_a_plain_program(acts: list[Any], max_history: int, has_many: bool) -> None:
     draft, plain = Draft(new_profile("A", FIRST)), PlainConsents(max_history)
+    if has_many:  # in a large history
+        many = {f"{n}-{'x' * 400}": True for n in range(FEW)}
+        answer(draft, many, EventTime(FIRST, FIRST), None, max_history)
+        plain.answer(many, EventTime(FIRST, FIRST), None)
     for act, answers, made, received, days in acts:
         time = EventTime(min(made, received), max(made, received))
         match act:
