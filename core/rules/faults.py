@@ -62,7 +62,7 @@ def _most_units(schema: SchemaWork, properties: JsonObject) -> int:
     left: list[tuple[Any, int]] = [(properties, schema.checks)]
     while left and units <= MAX_LISTING:
         value, checks = left.pop()
-        units += checks * (FAULT + _copying(value))
+        units += checks * schema.names * (FAULT + _copying(value))
         if isinstance(value, dict | list) and units <= MAX_LISTING:
             left += [(inner, checks * schema.loops) for inner in (value.values() if isinstance(value, dict) else value)]
     return units

@@ -32,6 +32,7 @@ SAME_VALUE = ("allOf", "anyOf", "oneOf")
 BRANCHES = ("anyOf", "oneOf")
 ONE_OF_SAME_VALUE = ("not", "if", "then", "else")
 NAMED_FOR_SAME_VALUE = ("dependentSchemas", "dependencies")
+NAMED_LISTS = ("dependentRequired", "dependencies")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 TEXT = frozenset(["pattern", "format", "contentEncoding", "contentMediaType"])
 NUMBERS = frozenset(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"])
@@ -85,11 +86,12 @@ def _most(*several: Counts) -> Counts:
 class SchemaWork(Struct, frozen=True):
     """`most`: the counts for one value. `loops`: how often a recursive schema visits each value of the next level.
 
-    `branches`: whether its faults have others within them.
+    `names`: the most faults of one check, those of `required`. `branches`: whether faults have others within them.
     """
 
     most: Counts
     loops: int
+    names: int
     branches: bool
 
     @property
@@ -119,7 +121,7 @@ def schema_work(schema: Any, retrieved: Mapping[str, Any]) -> SchemaWork:
     most = analysis.load(schema).most
     if most.loops:  # each part of the schema is checked at most once for a value
         most = _most(most, analysis.everything.own)
-    return SchemaWork(most, max(1, most.loops), analysis.branches)
+    return SchemaWork(most, max(1, most.loops), analysis.names, analysis.branches)
 
 
 class _Analysis:
@@ -129,6 +131,7 @@ class _Analysis:
         for part in parts:
             everything = _sums(everything, _own_counts(part))
         self.everything = Load(everything, everything)
+        self.names = max((number for part in parts for number in _required(part)), default=1)
         self.branches = any(word in part for part in parts for word in BRANCHES)
         self._schema = schema
         self._known: dict[int, Load | None] = {}  # by id of a part; None while it is examined
@@ -211,6 +214,13 @@ def _own_counts(part: JsonObject) -> Counts:
             numbers += 1
             decimals += isinstance(value, float)
     return Counts(checks, numbers, decimals, part.get("uniqueItems") is True)
+
+
+def _required(part: JsonObject) -> Iterator[int]:
+    """How many names each list has that an object may lack: each of them is a fault."""
+    for names in (part.get("required"), *(each for word in NAMED_LISTS for each in _named(part.get(word)))):
+        if names and isinstance(names, list):
+            yield len(names)
 
 
 def _objects(schema: Any) -> Iterator[JsonObject]:

@@ -11,6 +11,7 @@ from trackd.core.rules.schemas import Schema
 from trackd.core.work import Work
 
 SKUS = Schema({"properties": {"skus": {"type": "array", "items": {"type": "string"}}}})
+NEWEST = "https://json-schema.org/draft/2020-12/schema"
 BRANCHES = Schema({"properties": {"l": {"items": {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}}}})
 PAIR = {"properties": {"a": {"$ref": "#"}}}
 TWICE = Schema({"oneOf": [PAIR, {**PAIR, "required": ["b"]}], "type": "object"})
@@ -56,6 +57,16 @@ def test_faults_that_copy_large_values_are_not_listed() -> None:
     schema = Schema({"required": [f"p{number}" for number in range(1000)]})
     assert len(faults(schema, {"text": "x"})) == MAX_FAULTS
     assert len(faults(schema, {"text": "x" * 500_000})) == 1
+
+
+@pytest.mark.parametrize("word", ["required", "dependentRequired", "dependencies"])
+def test_each_name_that_a_value_lacks_is_a_fault(word: str) -> None:
+    names = [f"n{number}" for number in range(200)]
+    items = {word: names if word == "required" else {"a": names}}
+    draft = "http://json-schema.org/draft-07/schema#" if word == "dependencies" else NEWEST
+    schema = Schema({"$schema": draft, "properties": {"l": {"items": items}}})
+    assert len(faults(schema, {"l": [{"a": 1}]})) == MAX_FAULTS
+    assert len(faults(schema, {"l": [{"a": 1}] * 400})) == 1
 
 
 @pytest.mark.parametrize("properties", [{"skus": [10]}, {"skus": [10] * 50_000}])
