@@ -3,7 +3,6 @@
 from trackd.config.settings import Limits
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.documents import JsonObject, Session, Source
-from trackd.core.encoding import size_of
 from trackd.core.rules.condition_work import Sizes
 from trackd.core.rules.conditions import Condition, Roots, Unmet
 from trackd.core.rules.draft import Draft
@@ -47,7 +46,7 @@ class ProfileEvaluation:
         self._rules = rules
         self._draft = draft
         self._evaluated = dict.fromkeys(memo.evaluated, BY_MEMO) if memo else {}  # segment id: the draft's clock
-        self.work = Work(limits.max_call_work)
+        self.work = Work(limits.max_call_work, CALL + DOCUMENT_BYTE * draft.size)
         self._max_first_units = limits.max_call_work // FIRST_EVALUATIONS_SHARE
         self._first_units = 0
         self._first_evaluations: dict[str, bool] = {}  # segment id: whether the profile's share allowed it
@@ -72,7 +71,13 @@ class ProfileEvaluation:
         last = self._evaluated.get(segment.id)
         if last is None or self._draft.changed_since(last, segment.condition.parts):
             return True
-        return last == BY_MEMO and not self._charge_memo(segment)
+        if last == BY_MEMO:
+            condition = segment.condition
+            if condition.objects:
+                return not self._charge_memo(segment)
+            self.work.spent += condition.least_work
+            self._evaluated[segment.id] = self._draft.clock
+        return False
 
     def segment_change(self, segment: Segment, roots: Roots) -> SegmentChange | None:
         """Evaluate a segment's condition, and let the profile enter or leave it."""
@@ -88,6 +93,9 @@ class ProfileEvaluation:
         if self._first_evaluations.get(segment.id) is False:
             return TOO_MUCH
         inputs = condition.read(roots)
+        if not condition.objects:
+            self.work.spent += condition.least_work  # the next charge compares it with the limit, as after `is_due`
+            return condition.unmet(inputs)
         units = condition.work(inputs.sizes)
         if not condition.reads_profile_only or segment.id in self._first_evaluations:
             self.work.charge(units, "the segment", segment.id)
@@ -98,14 +106,18 @@ class ProfileEvaluation:
     def _charge_memo(self, segment: Segment) -> bool:
         """Charge the evaluation that the memo saves: the work must not depend on it. False if it is too much."""
         condition = segment.condition
-        if segment.id not in self._first_evaluations:
-            sizes = self._sizes.get(condition.objects)
-            if sizes is None:
-                sizes = self._sizes[condition.objects] = condition.read({"profile": self._draft.doc}).sizes
-            self._charge_first(segment, condition.work(sizes))
-        if allowed := self._first_evaluations[segment.id]:
+        allowed = self._first_evaluations.get(segment.id)
+        if allowed is None:
+            allowed = self._charge_first(segment, self._saved_units(condition))
+        if allowed:
             self._evaluated[segment.id] = self._draft.clock
         return allowed
+
+    def _saved_units(self, condition: Condition) -> int:
+        sizes = self._sizes.get(condition.objects)
+        if sizes is None:
+            sizes = self._sizes[condition.objects] = condition.read({"profile": self._draft.doc}).sizes
+        return condition.work(sizes)
 
     def _charge_first(self, segment: Segment, units: int) -> bool:
         """Charge the first evaluation of a segment, unless the profile's share of the work does not allow it."""
@@ -113,7 +125,7 @@ class ProfileEvaluation:
         self._first_evaluations[segment.id] = allowed
         if allowed:
             self._first_units += units
-            self.work.charge(units, "the segment", segment.id)
+            self.work.spent += units
         return allowed
 
     def memo(self) -> Memo | None:
@@ -156,13 +168,6 @@ class Evaluation(ProfileEvaluation):
         self._source = source
         self._session = session
         self._session_parts: JsonObject | None = None  # decoded once a call
-
-    def begin_call(self) -> Work:
-        """Charge what a call costs without its events."""
-        session = self._session
-        documents = self._draft.size + size_of(session.context_json) + size_of(session.properties_json)
-        self.work.charge(CALL + DOCUMENT_BYTE * documents, "the documents of its profile and session")
-        return self.work
 
     def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
         """The documents that the conditions and steps of the plan read."""

@@ -121,41 +121,39 @@ class Processing:
         self.applied = False
 
     def run(self) -> Rejected | None:
-        """Process all events, unless the call is rejected."""
+        """Process each event step by step, until a step returns a report, unless the call is rejected."""
+        rules, evaluation, consent = self.rules, self.evaluation, self.source.consent
+        work = evaluation.work
         try:
-            self._process_events()
+            for position, event in enumerate(self.call.events):
+                self.plan = plan = rules.plan(event.type)
+                work.spent += plan.work + plan.character_work * len(event.properties_json)
+                if work.spent > work.limit:
+                    work.charge(0, "its size and its rules")
+                self.faults = self.runs = self.segment_changes = ()
+                self.roots = None
+                # Written out, because a loop over the steps takes 0.4 µs longer for each event.
+                report = (
+                    (event.own_id and skip_duplicate(self, event))
+                    or (rules.drops and drop_unwanted(self, event))
+                    or (consent and require_consent(self, event))
+                    or (plan.depends_on_consents and recall_runs(self, event))
+                    or (plan.schema is not None and validate(self, event))
+                    or count_event(self, event)
+                    or (not evaluation.under_rules and leave_old_segments(self, event))
+                    or (plan.rules and run_rules(self, event))
+                    or (plan.segments and update_segments(self, event))
+                    or store(self, event)
+                )
+                if report:
+                    self.reports.append(report)
+                    if report.faults:
+                        self.invalid.append(InvalidEvent(position, report.faults))
         except TooMuchWorkError as error:
-            return Rejected(self.call.number, too_much=str(error))
+            return Rejected(self.call.number, too_much=f"events.{position} ({event.type}), {error}")
         if self.invalid and self.rules.refuses_invalid(self.source.id):
             return Rejected(self.call.number, tuple(self.invalid))
         return None
-
-    def _process_events(self) -> None:
-        """Process each event step by step. It ends with the first step that returns a report."""
-        rules, evaluation, consent = self.rules, self.evaluation, self.source.consent
-        begin_event = evaluation.begin_call().begin_event
-        for position, event in enumerate(self.call.events):
-            self.plan = plan = rules.plan(event.type)
-            begin_event(position, event.type, plan.work + plan.character_work * len(event.properties_json))
-            self.faults = self.runs = self.segment_changes = ()
-            self.roots = None
-            # Written out, because a loop over the steps takes 0.4 µs longer for each event.
-            report = (
-                (event.own_id and skip_duplicate(self, event))
-                or (rules.drops and drop_unwanted(self, event))
-                or (consent and require_consent(self, event))
-                or (plan.depends_on_consents and recall_runs(self, event))
-                or (plan.schema is not None and validate(self, event))
-                or count_event(self, event)
-                or (not evaluation.under_rules and leave_old_segments(self, event))
-                or (plan.rules and run_rules(self, event))
-                or (plan.segments and update_segments(self, event))
-                or store(self, event)
-            )
-            if report:
-                self.reports.append(report)
-                if report.faults:
-                    self.invalid.append(InvalidEvent(position, report.faults))
 
     def current_roots(self, event: TrackedEvent) -> Roots:
         """The roots for an event, made when its first condition or step needs them."""

@@ -10,14 +10,14 @@ done, and all else for each event or rule, not for each step of it.
 
 CALL = 20_000
 EVENT = 8_000
-DOCUMENT_BYTE = 20  # of the stored profile and session: read, changed, written once a call
+DOCUMENT_BYTE = 20  # of the stored profile: read, changed, written once a call
 EVENT_CHARACTER = 4  # of the properties of an event, as JSON
 RULE = 3_000
 STEP = 3_000
 SEGMENT = 500  # whether it is due
 CONSENT_CHARACTER = 250  # of an event whose keys are consents
-KEY = 1_500  # of an object, for a target that ends in `*`
-CHANGED = 5_000  # a path
+KEY = 2_000  # of an object, for a target that ends in `*`
+CHANGED = 6_000  # a path
 SKIPPED = 15_000  # a path, with the reason
 DRAFT_BYTE = 2  # of a value that is measured and compared
 DRAFT_ITEM = 100  # of a list that is copied
@@ -33,31 +33,16 @@ class TooMuchWorkError(Exception):
 
 
 class Work:
-    """The count of one call, and the event that is processed."""
+    """The count of one call."""
 
-    __slots__ = ("_event_type", "_limit", "_position", "spent")
+    __slots__ = ("limit", "spent")
 
-    def __init__(self, limit: int) -> None:
-        self.spent = 0
-        self._limit = limit
-        self._position = -1
-        self._event_type = ""
-
-    def begin_event(self, position: int, event_type: str, units: int) -> None:
-        """Name the event that the next charges are for, and charge what is known before it is processed."""
-        self._position = position
-        self._event_type = event_type
-        self.spent += units
-        if self.spent > self._limit:
-            raise self._error("its size and its rules")
+    def __init__(self, limit: int, spent: int = 0) -> None:
+        self.limit = limit
+        self.spent = spent
 
     def charge(self, units: int, kind: str, name: str = "") -> None:
         """Count units, for the rule of a name or the like. Raises TooMuchWorkError when they are over the limit."""
         self.spent += units
-        if self.spent > self._limit:
-            raise self._error(f"{kind} `{name}`" if name else kind)
-
-    def _error(self, what: str) -> TooMuchWorkError:
-        if self._position < 0:
-            return TooMuchWorkError(what)
-        return TooMuchWorkError(f"events.{self._position} ({self._event_type}), {what}")
+        if self.spent > self.limit:
+            raise TooMuchWorkError(f"{kind} `{name}`" if name else kind)

@@ -110,6 +110,7 @@ class Condition:
         # Each value of an object is converted for each evaluation, which takes long for large objects.
         self.objects = tuple(name for name in named if VARIABLES[name] in (_MAP, _TEXTS))
         self.work = ConditionWork(syntax_tree(compiled)).units
+        self.least_work = self.work(Sizes())
 
     def read(self, roots: Roots) -> Inputs:
         """The inputs of an evaluation."""

@@ -74,7 +74,7 @@ class Step(Struct, frozen=True):
                 if self._change(draft, path, value, limits):
                     taken.append((path, None))
             except StepError as error:
-                taken.append((path, error))
+                taken.append((path, error.with_traceback(None)))  # which would keep its frames
         return taken
 
     def _converted(self, operand: Any, to: str) -> tuple[Any, list[StepError]]:
@@ -86,7 +86,7 @@ class Step(Struct, frozen=True):
             try:
                 items.append(converted(item, to))
             except StepError as error:
-                errors.append(error)
+                errors.append(error.with_traceback(None))
         return items, errors
 
     def _targets(self, draft: Draft, roots: Roots, limits: Limits) -> list[tuple[Path, Any]]:

@@ -16,14 +16,7 @@ def test_work_over_the_limit_is_refused_with_its_name() -> None:
         work.charge(101, "the rule", "r")
 
 
-def test_the_error_names_the_event_too() -> None:
-    work = Work(100)
-    work.begin_event(0, "page-view", 50)
-    work.begin_event(1, "purchase", 40)
-    with pytest.raises(TooMuchWorkError, match=r"^events\.1 \(purchase\), its faults$"):
+def test_work_over_the_limit_is_refused_with_its_kind_when_it_has_no_name() -> None:
+    work = Work(100, spent=90)
+    with pytest.raises(TooMuchWorkError, match=r"^its faults$"):
         work.charge(11, "its faults")
-
-
-def test_an_event_may_be_too_much_before_it_is_processed() -> None:
-    with pytest.raises(TooMuchWorkError, match=r"^events\.0 \(purchase\), its size and its rules$"):
-        Work(100).begin_event(0, "purchase", 101)

@@ -136,6 +136,10 @@ class Model:
             return True
         return NEW in may and profile_id not in self.ids_ever and profile_id != call.profile_id
 
+    def rejects(self, call: Track, rules: int) -> bool:
+        """Whether the call takes too much work. Events `heavy` have no id of their own, so none is a duplicate."""
+        return rules > 0 and any(event.type == "heavy" for event in call.events)
+
     def effect(self, call: Track, profile_id: str, rules: int, node: int) -> Effect:
         """The effect of the call if this profile answers it."""
         before = self.profiles.get(profile_id)

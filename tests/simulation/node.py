@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from tests.simulation.disk import BEGIN
-from tests.simulation.rules import RULES
+from tests.simulation.rules import MAX_CALL_WORK, RULES
 from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
@@ -85,7 +85,10 @@ class Node(BareActors):
             max_active_profiles=setup.max_active_profiles,
             max_cached_sessions=setup.max_cached_sessions,
             max_document_bytes=2_048 if setup.little_memory else 2**30,
-            limits=Limits(max_queued_bytes=4_096) if setup.little_memory else Limits(),
+            limits=Limits(
+                max_call_work=MAX_CALL_WORK,
+                max_queued_bytes=4_096 if setup.little_memory else Limits().max_queued_bytes,
+            ),
         )
         self._ids = ids  # shared by all nodes, also after a crash: no id is made twice
 

@@ -15,7 +15,7 @@ from tests.simulation.steps import MERGED, ORPHAN
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Erased, Fetched, Reason, Refused
-from trackd.core.calls import Answer, Request, Track, Tracked
+from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
 from trackd.core.documents import Session
 
@@ -125,6 +125,7 @@ class Referee:
         call, profile_id = observed.request, change.fence.profile_id
         assert isinstance(call, Track)
         check(observed.effect is None, f"call {call.number} is written twice")
+        check(not self._rejects(observed), f"call {call.number} takes too much work, and is written")
         check(
             self._model.may_answer(call, profile_id, observed.possible),
             f"call {call.number} is of profile {profile_id}, and not of {self._model.answering(call)}",
@@ -189,6 +190,9 @@ class Referee:
         match answer:
             case Tracked():
                 self._tracked(observed, answer)
+            case Rejected():
+                check(observed.effect is None, f"{answer} is on disk: {observed.effect}")
+                check(self._rejects(observed), f"{answer} is an answer to {observed.request}")
             case Refused():
                 self._refused(node, observed, answer)
             case Erased():
@@ -205,6 +209,7 @@ class Referee:
     def _tracked(self, observed: Observed, answer: Tracked) -> None:
         call = observed.request
         assert isinstance(call, Track)
+        check(not self._rejects(observed), f"call {call.number} takes too much work, and is answered {answer}")
         effects = observed.empty_effects if observed.effect is None else [observed.effect]
         check(effects, f"call {call.number} is answered before it is on disk")
         listed = [(event.id, event.seq, event.saved) for event in answer.events]
@@ -223,6 +228,9 @@ class Referee:
             highest = observed.min_seqs.get(birth, 0)
             check(min(new) > highest, f"call {call.number} has {new}, after {highest}")
             self._answered_up_to[birth] = max(self._answered_up_to.get(birth, 0), *new)
+
+    def _rejects(self, observed: Observed) -> bool:
+        return isinstance(observed.request, Track) and self._model.rejects(observed.request, observed.rules)
 
     def _refused(self, node: Node, observed: Observed, answer: Refused) -> None:
         number, done = answer.number, observed.effect or observed.erased or observed.segments

@@ -228,8 +228,9 @@ class _Maker:
         )
 
     def _event_spec(self) -> EventSpec:
-        chance = self._chance
-        return EventSpec(self._event_id(), chance.choice(EVENT_TYPES), chance.random() < 0.9)
+        event_type = "heavy" if self._chance.random() < 0.02 else self._chance.choice(EVENT_TYPES)
+        own_id = None if event_type == "heavy" else self._event_id()
+        return EventSpec(own_id, event_type, self._chance.random() < 0.9)
 
     def _event_id(self) -> str | None:
         dice = self._chance.random()
