@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-import pysqlite3 as sqlite3
+import apsw
 
 from trackd.core.version import __version__
 
@@ -13,6 +13,6 @@ def versions() -> dict[str, str]:
     return {
         "version": __version__,
         "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
+        "sqlite": apsw.sqlite_lib_version(),
         "thespian": version("thespian"),
     }

@@ -149,7 +149,7 @@ def checks(*, rules_change_counters: bool) -> tuple[Check, ...]:
 def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
     """Run the checks on a file, and yield the findings of each. Raises DatabaseError."""
     with contextlib.closing(open_for_reading(path)) as db, database_errors(path):
-        db.create_function("tombstone", 1, tombstone, deterministic=True)
+        db.create_scalar_function("tombstone", tombstone, 1, deterministic=True)  # type: ignore[arg-type]
         db.execute("BEGIN")
         for check in which:
             rows = db.execute(check.sql)

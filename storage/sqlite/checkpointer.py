@@ -8,7 +8,7 @@ import logging
 import threading
 from queue import SimpleQueue
 
-import pysqlite3 as sqlite3
+import apsw
 
 from trackd.storage.sqlite.connection import AUTOCHECKPOINT, Connection
 
@@ -35,8 +35,8 @@ class Checkpointer:
     def request_if_due(self) -> None:
         """Request a checkpoint when the log is long enough. To be called after each commit, by the same thread."""
         try:
-            _, pages, _ = self._writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        except sqlite3.Error as error:
+            pages, _ = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        except apsw.Error as error:
             log.warning("the length of the write-ahead log cannot be read: %s", error)
             return
         # A log of full length is left to SQLite: only a checkpoint between two commits lets the log start over.
@@ -53,6 +53,6 @@ class Checkpointer:
     def _run(self) -> None:
         while self._requests.get():
             try:
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            except sqlite3.Error as error:  # the log stays complete, and SQLite checkpoints later by itself
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as error:  # the log stays complete, and SQLite checkpoints later by itself
                 log.warning("a checkpoint failed: %s", error)

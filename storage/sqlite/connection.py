@@ -3,14 +3,17 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import pysqlite3 as sqlite3
+import apsw
+from apsw import Connection
 
 from trackd.storage.errors import StoreError
 
-Connection = Any  # of pysqlite3, which has no types
-BUSY_TIMEOUT_S = 10.0
+__all__ = ["Connection"]
+
+SQLITE_ERRORS = (apsw.Error, UnicodeDecodeError)  # the latter for a text of another tool that is not UTF-8
+BUSY_TIMEOUT_MS = 10_000
 AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
 
 
@@ -27,27 +30,27 @@ def database_errors(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as DatabaseError, with a sentence about the file at `path`."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except SQLITE_ERRORS as error:
         reason = str(error)
-        if "file is not a database" in reason or "malformed" in reason:
-            raise DatabaseError(f"{path} is not a sound SQLite database ({reason}): name another file.") from error
-        if "unable to open" in reason or "readonly" in reason:
-            raise DatabaseError(
-                f"{path} cannot be opened for writing ({reason}): check that its folder exists and that "
-                "this user may write to both."
-            ) from error
-        raise DatabaseError(f"{path} cannot be used: {reason.rstrip('.')}.") from error
+        match error:
+            case apsw.NotADBError() | apsw.CorruptError():
+                message = f"{path} is not a sound SQLite database ({reason}): name another file."
+            case apsw.CantOpenError() | apsw.ReadOnlyError():
+                message = (
+                    f"{path} cannot be opened for writing ({reason}): check that its folder exists and that "
+                    "this user may write to both."
+                )
+            case _:
+                message = f"{path} cannot be used: {reason.rstrip('.')}."
+        raise DatabaseError(message) from error
 
 
 def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -> Connection:
     """Open a connection without implicit transactions, which threads other than the opening one may use."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=BUSY_TIMEOUT_S,
-    )
+    flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE  # `mode` narrows them
+    connection = Connection(f"{path.absolute().as_uri()}?mode={mode}", flags)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    return connection
 
 
 def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str = "FULL") -> Connection:

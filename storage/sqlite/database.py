@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import pysqlite3 as sqlite3
+import apsw
 
 from trackd.storage.files.private_file import create as create_file
 from trackd.storage.sqlite.connection import (
-    BUSY_TIMEOUT_S,
+    BUSY_TIMEOUT_MS,
+    SQLITE_ERRORS,
     Connection,
     DatabaseError,
     NoDatabaseError,
@@ -36,14 +37,14 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
         _create(path)
     else:
         check_exists(path)
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     with database_errors(path):
         while True:
             try:
                 return _open(path, synchronous)
-            except sqlite3.OperationalError as error:
+            except (apsw.BusyError, apsw.LockedError):
                 # SQLite's own timeout does not cover another process that creates the file at the same moment.
-                if "locked" not in str(error) or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
@@ -114,12 +115,12 @@ def _check_format(path: Path) -> None:
     Without a log it reads without a lock. A fault that it finds then counts only if the file did not change meanwhile:
     another trackd may be creating the tables at this moment.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         before = _state(path)
         try:
             return _check_format_once(path, complete=before.log_bytes == 0)
-        except (sqlite3.DatabaseError, DatabaseError):
+        except (*SQLITE_ERRORS, DatabaseError):
             if before.log_bytes or _state(path) == before or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -146,7 +147,7 @@ def _check_format_once(path: Path, *, complete: bool) -> None:
     """`complete`: the file needs no log, and can be read without the files that SQLite makes for a log."""
     with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
         connection.execute("BEGIN")  # one snapshot
-        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+        application_id = connection.pragma("application_id")
         if application_id != APPLICATION_ID and (application_id != 0 or table_names(connection)):
             raise DatabaseError(f"{path} is a database of another program: name another file.")
         unknown = applied_migrations(connection) - MIGRATIONS

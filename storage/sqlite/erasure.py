@@ -33,9 +33,9 @@ def erase(db: Connection, erasure: Erasure) -> Outcome:
     row = db.execute(PROFILE_STATE, (fence.profile_id,)).fetchone()
     if row is None or row[:2] != (fence.seq, fence.revision):
         return Outcome.STALE
-    numbers = db.execute(EVENT_NUMBERS, {"start": row[2], "profile": fence.profile_id}).fetchone()
+    numbers = next(db.execute(EVENT_NUMBERS, {"start": row[2], "profile": fence.profile_id}))
     db.execute(ANONYMISE_EVENTS if erasure.keep_events else DELETE_EVENTS, numbers)
-    for (profile_id,) in [(fence.profile_id,), *db.execute(MERGED_IDS, (fence.profile_id,)).fetchall()]:
+    for (profile_id,) in [(fence.profile_id,), *list(db.execute(MERGED_IDS, (fence.profile_id,)))]:
         db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased))
     for statement in DELETE_PROFILE:
         db.execute(statement, (fence.profile_id,))

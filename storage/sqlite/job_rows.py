@@ -28,8 +28,8 @@ def add_job(db: Connection, change: AddJob) -> int:
     """Insert a job, and return its number."""
     db.execute(DROP_JOBS, {"kind": change.kind})
     inserted = change.inserted
-    number: int = db.execute(ADD_JOB, (change.kind, _text(change.arguments), inserted, inserted)).lastrowid
-    return number
+    db.execute(ADD_JOB, (change.kind, _text(change.arguments), inserted, inserted))
+    return db.last_insert_rowid()
 
 
 def put_job(db: Connection, change: PutJob) -> bool:
@@ -39,8 +39,8 @@ def put_job(db: Connection, change: PutJob) -> bool:
     row |= {column: _text(row[column]) for column in JSON_COLUMNS}
     if job.state is not JobState.OPEN:
         row["arguments"] = row["position"] = "{}"
-    updated: int = db.execute(PUT_JOB, row).rowcount
-    return updated > 0
+    db.execute(PUT_JOB, row)
+    return db.changes() > 0
 
 
 def jobs(db: Connection) -> list[Job]:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pysqlite3 as sqlite3
-
 from trackd.core.documents import Event
 from trackd.core.encoding import reencode
 from trackd.core.pii_values import pii_name, searched_values
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
-from trackd.storage.sqlite.connection import Connection, connect, database_errors
+from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
@@ -113,7 +111,7 @@ class SqliteListings:
                 yield connection
             finally:
                 self._idle.append(connection)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 
     def _connection(self) -> Connection:
@@ -140,7 +138,7 @@ class SqliteListings:
     def _row(self, sql: str, key: str) -> Any:
         try:
             return self._by_key.execute(sql, (key,)).fetchone()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 
     def profile_events(self, profile_id: str, request: PageRequest) -> Page | None:
@@ -188,7 +186,7 @@ class SqliteListings:
 
     def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
         with self._reading() as db:
-            newest = db.execute("SELECT max(rowid) FROM profile").fetchone()[0] or 0
+            newest = db.execute("SELECT max(rowid) FROM profile").get or 0
             filters = {
                 "segment": matching.segment,
                 "trait": None if matching.trait is None else reencode(matching.trait),
@@ -215,7 +213,7 @@ class SqliteListings:
 
     def count(self, kind: str) -> int:
         with self._reading() as db:
-            number: int = db.execute(COUNTS[kind]).fetchone()[0]
+            number: int = db.execute(COUNTS[kind]).get
             return number
 
 

@@ -8,9 +8,9 @@ import logging
 import time
 from collections.abc import Callable
 
-import pysqlite3 as sqlite3
+import apsw
 
-from trackd.storage.sqlite.connection import BUSY_TIMEOUT_S, Connection
+from trackd.storage.sqlite.connection import BUSY_TIMEOUT_MS, Connection
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
@@ -52,14 +52,14 @@ class LogTruncation:
 
     def _truncate(self) -> None:
         self._next_attempt = self._monotonic() + PAUSE_S
-        self._db.execute(f"PRAGMA busy_timeout = {READERS_TIMEOUT_MS}")
+        self._db.set_busy_timeout(READERS_TIMEOUT_MS)
         try:
-            is_prevented, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error as error:  # for example a full disk
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._requested_at = None
+        except apsw.BusyError:  # a reader of the log prevents it
+            return
+        except apsw.Error as error:  # for example a full disk
             if self._failures.due("truncation"):
                 log.warning("the write-ahead log cannot be truncated after a deletion, trying again: %s", error)
-            return
         finally:
-            self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
-        if not is_prevented:
-            self._requested_at = None
+            self._db.set_busy_timeout(BUSY_TIMEOUT_MS)

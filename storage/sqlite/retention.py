@@ -37,7 +37,7 @@ class Retention:
 
     def _delete_events(self, db: Connection, step: DeleteEvents) -> Outcome:
         examined = {"before": step.before, "limit": step.limit}
-        first_kept, last, count = db.execute(EXAMINE_EVENTS, examined).fetchone()
+        first_kept, last, count = next(db.execute(EXAMINE_EVENTS, examined))
         if count > 0:
             end = last + 1 if first_kept is None else first_kept
             db.execute(DELETE_EVENT_IDS, (end,))
@@ -46,7 +46,7 @@ class Retention:
 
     def _delete_sessions(self, db: Connection, step: DeleteSessions) -> Outcome:
         examined = {"after": self.position, "limit": step.limit}
-        last, count = db.execute(EXAMINE_SESSIONS, examined).fetchone()
+        last, count = next(db.execute(EXAMINE_SESSIONS, examined))
         db.execute(DELETE_SESSIONS, {"after": self.position, "last": last, "before": step.before})
         is_end = count < step.limit
         self.position = 0 if is_end else last

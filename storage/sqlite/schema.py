@@ -7,10 +7,12 @@ name to file_format.py.
 import contextlib
 import json
 
+from apsw import Cursor
 from sqlite_utils import Database
 
 from trackd.core.origins import canonical_origin
 from trackd.storage.sqlite.connection import Connection
+from trackd.storage.sqlite.dbapi import sqlite_utils_database
 from trackd.storage.sqlite.early_schema import migrations
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
 
@@ -19,7 +21,8 @@ __all__ = ["migrate", "migrations"]
 
 def migrate(connection: Connection) -> None:
     """Apply the pending migrations, within the transaction of the caller."""
-    migrations.apply(Database(connection))
+    migrations.apply(sqlite_utils_database(connection))
+    connection.cursor_factory = Cursor
 
 
 # `Profile.memo`. A tool that changes `doc` while the server runs must change this number too.

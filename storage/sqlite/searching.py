@@ -102,7 +102,7 @@ def first_number(request: PageRequest) -> int:
 
 def search_events(db: Any, matching: EventFilter, request: PageRequest) -> Found:
     """The events of one page, the newest first."""
-    first, last = db.execute(FIRST_AND_LAST_NUMBER).fetchone()
+    first, last = next(db.execute(FIRST_AND_LAST_NUMBER))
     start, lowest = _arrived(db, matching.after, matching.before)
     start, lowest = min(first_number(request), last or 0, start), max((first or 1) - 1, lowest)
     filters = {name: getattr(matching, name) for name in matching.__struct_fields__}
@@ -110,7 +110,7 @@ def search_events(db: Any, matching: EventFilter, request: PageRequest) -> Found
     if by_arrival or start - lowest <= MAX_EXAMINED:
         return search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
     created = {"from": matching.created_after or "", "to": matching.created_before or "~"}
-    if db.execute(COUNT_LATE, {**created, "most": MAX_LATE + 1}).fetchone()[0] <= MAX_LATE:
+    if db.execute(COUNT_LATE, {**created, "most": MAX_LATE + 1}).get <= MAX_LATE:
         return _search_with_index(db, filters | created, (start, lowest), request.limit)
     rows, next_cursor = search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
     if not rows and next_cursor is not None:
@@ -141,9 +141,9 @@ def _search_with_index(db: Any, filters: Mapping[str, Any], numbers: tuple[int, 
 
 def _skip(db: Any, filters: Mapping[str, Any], start: int, floor: int, lowest: int) -> int | None:
     """The cursor after a page without rows: the last number below `floor` that a matching event may have."""
-    if db.execute(CREATED_IN_BLOCK, {**filters, "start": start, "floor": floor}).fetchone()[0]:
+    if db.execute(CREATED_IN_BLOCK, {**filters, "start": start, "floor": floor}).get:
         return floor  # other filters left these out
-    late, last = db.execute(LAST_LATE_NUMBER, {**filters, **_span(floor, lowest, MAX_SKIPPED + 1)}).fetchone()
+    late, last = next(db.execute(LAST_LATE_NUMBER, {**filters, **_span(floor, lowest, MAX_SKIPPED + 1)}))
     if late > MAX_SKIPPED:
         return floor
     punctual_start, punctual_lowest = _arrived(db, filters["created_after"], filters["created_before"])
@@ -166,5 +166,5 @@ def _number_at(db: Any, time: str, slack_s: int) -> int:
     """The number of the first event that arrived `slack_s` seconds after a time, or later."""
     with contextlib.suppress(OverflowError):
         time = timestamp(datetime.fromisoformat(time) + timedelta(seconds=slack_s))
-    number: int = db.execute(NUMBER_AT_TIME, {"time": time}).fetchone()[0]
+    number: int = db.execute(NUMBER_AT_TIME, {"time": time}).get
     return number

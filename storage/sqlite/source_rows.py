@@ -20,8 +20,8 @@ UPDATE_SOURCE = f"UPDATE source SET {', '.join(f'{column} = :{column}' for colum
 
 def add_source(db: Connection, source: Source) -> bool:
     """Insert a source. Returns False, and changes nothing, when there is one with its id."""
-    added: int = db.execute(ADD_SOURCE, _row(source)).rowcount
-    return added > 0
+    db.execute(ADD_SOURCE, _row(source))
+    return db.changes() > 0
 
 
 def edit_source(db: Connection, change: EditSource) -> Source | None:
@@ -42,8 +42,8 @@ def edit_source(db: Connection, change: EditSource) -> Source | None:
 
 def remove_source(db: Connection, source_id: str) -> bool:
     """Delete a source. Returns whether there was one with this id."""
-    deleted: int = db.execute("DELETE FROM source WHERE id = ?", (source_id,)).rowcount
-    return deleted > 0
+    db.execute("DELETE FROM source WHERE id = ?", (source_id,))
+    return db.changes() > 0
 
 
 def _row(source: Source) -> Mapping[str, Any]:

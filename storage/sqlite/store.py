@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pysqlite3 as sqlite3
 from msgspec import Raw
 
 from trackd.core.changes import Change, Outcome
@@ -13,7 +12,7 @@ from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import connect, database_errors
+from trackd.storage.sqlite.connection import SQLITE_ERRORS, connect, database_errors
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
@@ -117,7 +116,7 @@ class SqliteStore:
     def jobs(self) -> list[Job]:
         try:
             return jobs(self._reader)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 
     def tokens(self) -> list[Token]:
@@ -129,9 +128,8 @@ class SqliteStore:
 
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
-            rows: list[Any] = self._reader.execute(sql, parameters).fetchall()
-            return rows
-        except sqlite3.Error as error:
+            return self._reader.execute(sql, parameters).fetchall()
+        except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:

@@ -53,12 +53,12 @@ class Tokens:
     def revoke(self, name: str) -> None:
         """Delete a token; requests with it are refused from then on."""
         with database_errors(self._path):
-            revoked = self._db.execute("DELETE FROM token WHERE name = ?", [name]).rowcount
-        if revoked == 0:
+            self._db.execute("DELETE FROM token WHERE name = ?", [name])
+        if self._db.changes() == 0:
             raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
 
     def ever_made(self) -> bool:
         """Whether the file has or had a token, a revoked one included."""
         with database_errors(self._path):
-            number: int = self._db.execute("SELECT number FROM tokens_made").fetchone()[0]
+            number: int = self._db.execute("SELECT number FROM tokens_made").get
         return number > 0

@@ -33,7 +33,7 @@ _ABSENT = object()
 
 def add_has_trait(connection: Connection) -> None:
     """Add the function `has_trait(doc, keys, value)` to a connection."""
-    connection.create_function("has_trait", 3, has_trait, deterministic=True)
+    connection.create_scalar_function("has_trait", has_trait, 3, deterministic=True)  # type: ignore[arg-type]
 
 
 def trait_text(path: tuple[str, ...] | None) -> str | None:

@@ -4,10 +4,11 @@ SQLite copies the write-ahead log into the file after some commits; in a server 
 meanwhile, on another connection.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
-import pysqlite3 as sqlite3
+import apsw
 from msgspec.json import Decoder
 
 from trackd.core.changes import (
@@ -66,10 +67,11 @@ HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 # Errors of one change, not of the disk: the other changes of its batch are committed without it.
 ERRORS_OF_ONE_CHANGE = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.TooBigError,
+    apsw.BindingsError,
+    TypeError,
     ValueError,
     OverflowError,
 )
@@ -93,11 +95,9 @@ class SqliteWriter:
                 return self._commit_one_by_one(batch)
             if not batch:
                 raise StoreError(f"cannot write: {error}") from error
-            log.error(
-                "a change cannot be stored: %s", error if isinstance(error, sqlite3.Error) else type(error).__name__
-            )
+            log.error("a change cannot be stored: %s", error if isinstance(error, apsw.Error) else type(error).__name__)
             return [Outcome.FAILED]
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             raise StoreError(f"cannot commit: {error}") from error
 
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
@@ -133,9 +133,9 @@ class SqliteWriter:
             return Outcome.FAILED
 
     def _write_other(self, change: Administration | Deletion) -> Outcome:
-        rows_before = self._db.total_changes
+        rows_before = self._db.total_changes()
         outcome = self._write_one(change)
-        if _deletes(change) and self._db.total_changes > rows_before:
+        if _deletes(change) and self._db.total_changes() > rows_before:
             self.has_deleted = True
         return outcome
 
@@ -148,7 +148,8 @@ class SqliteWriter:
             case PutJob():
                 is_written = put_job(self._db, change)
             case PutTokenUse():
-                is_written = self._db.execute(SET_USED, (change.used, change.hash)).rowcount > 0
+                self._db.execute(SET_USED, (change.used, change.hash))
+                is_written = self._db.changes() > 0
             case AddSource():
                 is_written = add_source(self._db, change.source)
             case EditSource():
@@ -162,7 +163,7 @@ class SqliteWriter:
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         states_of = reencode(list(profile_ids(calls)))
         session_ids = reencode(list({changes.session.id for changes in calls if changes.session}))
-        row = self._db.execute(STORED_STATES, {"profiles": states_of, "sessions": session_ids}).fetchone()
+        row = next(self._db.execute(STORED_STATES, {"profiles": states_of, "sessions": session_ids}))
         profiles, sessions = JSON.decode(row[0]), JSON.decode(row[1])
         verdict = judge(
             calls,
@@ -199,8 +200,9 @@ class SqliteWriter:
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connection."""
         try:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:  # for example a full disk
+            with contextlib.suppress(apsw.BusyError):  # a reader of the log: what is copied stays in the log too
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:  # for example a full disk
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
         self.close_and_keep_log()
 

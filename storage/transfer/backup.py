@@ -4,12 +4,9 @@ import contextlib
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils.utils import sqlite3
 
 from trackd.storage.files.atomic_file import atomic_file
-from trackd.storage.sqlite.connection import DatabaseError, database_errors
+from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
 from trackd.storage.sqlite.database import open_for_reading
 
 PAGES_AT_ONCE = 1024
@@ -25,24 +22,24 @@ def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, i
     with contextlib.closing(open_for_reading(path)) as reader:
         _check_target(path, copy, replace)
         mode = stat.S_IMODE(path.stat().st_mode)
-        with database_errors(path), atomic_file(copy, mode) as temporary, _opened(temporary.name) as target:
+        with (
+            database_errors(path),
+            atomic_file(copy, mode) as temporary,
+            contextlib.closing(connect(Path(temporary.name), mode="rw")) as target,
+        ):
             target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once
             # A backup starts over when another process writes between two of its steps, and would not end under
             # load. In a read transaction it does not: all steps read the same snapshot.
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            page_bytes = reader.execute("PRAGMA page_size").fetchone()[0]
-            reader.backup(
-                target,
-                pages=PAGES_AT_ONCE,
-                progress=lambda _, left, pages: on_bytes((pages - left) * page_bytes, pages * page_bytes),
-            )
+            page_bytes = reader.pragma("page_size")
+            with target.backup("main", reader, "main") as copying:
+                while not copying.done:
+                    copying.step(PAGES_AT_ONCE)
+                    pages = copying.page_count
+                    on_bytes((pages - copying.remaining) * page_bytes, pages * page_bytes)
             reader.execute("ROLLBACK")
             target.execute("PRAGMA journal_mode = DELETE")  # WAL files cannot be opened in a read-only folder
-
-
-def _opened(copy: str) -> contextlib.closing[Any]:
-    return contextlib.closing(sqlite3.connect(copy, isolation_level=None))
 
 
 def _check_target(path: Path, copy: Path, replace: bool) -> None:

@@ -13,12 +13,11 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from msgspec import Struct
-from sqlite_utils import Database
 
 from trackd.storage.sqlite.connection import DatabaseError, database_errors
 from trackd.storage.sqlite.database import open_for_reading
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
-from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
 from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
 
 RANGE = 512
@@ -54,10 +53,10 @@ class Export:
         with contextlib.ExitStack() as at_fault:
             at_fault.callback(self._db.close)
             with database_errors(path):
-                pending = migrations.pending(Database(self._db))
+                pending = MIGRATIONS - applied_migrations(self._db)
             if pending:
                 raise DatabaseError(
-                    f"{path} was written by an older trackd (it lacks {', '.join(each.name for each in pending)}): "
+                    f"{path} was written by an older trackd (it lacks {', '.join(sorted(pending))}): "
                     "start `trackd serve` on it once to bring its tables up to date."
                 )
             at_fault.pop_all()
@@ -128,7 +127,7 @@ class Export:
         where, *changed = _changed(EventRecord, part)
         in_range = f"{where} AND number > ? AND number <= ?"
         with database_errors(self._path):
-            first, last = self._db.execute(FIRST_AND_LAST).fetchone()
+            first, last = next(self._db.execute(FIRST_AND_LAST))
         if last is None:
             return
         last = min(last, part.last)
@@ -156,7 +155,7 @@ class Export:
         ) from error
 
     def _one(self, sql: str) -> int:
-        value: int = self._db.execute(sql).fetchone()[0]
+        value: int = self._db.execute(sql).get
         return value
 
 

@@ -60,7 +60,7 @@ class EventChecker:
         """Check a batch before it is stored; `lines` are the lines of its rows. Raises InvalidLineError."""
         profiles = json_text(list({row[PROFILE] for row in rows}))
         events = json_text([row[ID] for row in rows])
-        found = self._db.execute(EXISTING, {"profiles": profiles, "events": events}).fetchone()
+        found = next(self._db.execute(EXISTING, {"profiles": profiles, "events": events}))
         existing_profiles, last_events, existing_events = (from_json(text) for text in found)
         profile_ids = {*existing_profiles, ""}  # an event that was kept when its profile was erased has no profile
         last = {profile_id: (number, seq) for profile_id, number, seq in last_events}
@@ -102,6 +102,6 @@ class EventChecker:
 def refuse_erased(db: Connection, lines: Sequence[int], profiles: Sequence[Row]) -> None:
     """Raise InvalidLineError for a profile that was erased in this database: an older export must not restore it."""
     positions = {tombstone(row[0]): position for position, row in enumerate(profiles)}
-    erased = db.execute(TOMBSTONES, (json_text(list(positions)),)).fetchall()
+    erased = list(db.execute(TOMBSTONES, (json_text(list(positions)),)))
     for position in sorted(positions[hash_] for (hash_,) in erased):
         raise InvalidLineError(f"profile {profiles[position][0]!r} was erased in this database", lines[position])

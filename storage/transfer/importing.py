@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import apsw
 import msgspec
-from sqlite_utils.utils import sqlite3
 
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.bulk import BulkInsert
@@ -101,7 +101,7 @@ class _Import:
 
     def _read(self) -> None:
         header = self._header()
-        last_number = self._db.execute(LAST_NUMBER).fetchone()[0]
+        last_number = self._db.execute(LAST_NUMBER).get
         for batch in _batches(self._rows(last_number)):
             self._put(*batch)
         self._events.end()
@@ -188,7 +188,7 @@ class _Import:
         self._db.execute("SAVEPOINT batch")
         try:
             INSERTS[kind].run(self._db, rows)
-        except sqlite3.IntegrityError:
+        except apsw.ConstraintError:
             self._db.execute("ROLLBACK TO batch")
             self._put_one_by_one(lines, kind, rows)
         self._db.execute("RELEASE batch")
@@ -200,7 +200,7 @@ class _Import:
         for line, row in zip(lines, rows, strict=True):
             try:
                 INSERTS[kind].run(self._db, [row])
-            except sqlite3.IntegrityError as error:
+            except apsw.ConstraintError as error:
                 key = row[kind.columns.index("id")]
                 raise InvalidLineError(f"the table {kind.table()} has a row {key!r} already", line) from error
 

@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from trackd.storage.sqlite.store import SqliteStore
 
 
@@ -29,7 +29,7 @@ def test_faults_are_listed_and_end_with_exit_code_1(
     trackd: Callable[..., subprocess.CompletedProcess[str]], file: Path
 ) -> None:
     doc = '{"id":"A","seq":2}'
-    Database(file).table("profile").insert({"id": "A", "seq": 1, "revision": 1, "doc": doc, "last_event": 7})
+    open_database(file).table("profile").insert({"id": "A", "seq": 1, "revision": 1, "doc": doc, "last_event": 7})
 
     run = trackd("verify", "--db", file)
 

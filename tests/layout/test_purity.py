@@ -9,7 +9,7 @@ from tests.layout.source import imports, name, python_files, tree
 
 FORBIDDEN_MODULES = {
     "asyncio", "atexit", "builtins", "concurrent", "contextvars", "glob", "http", "httptools", "httpx", "importlib",
-    "io", "logging", "multiprocessing", "os", "pathlib", "prometheus_client", "pysqlite3", "queue", "random",
+    "io", "logging", "multiprocessing", "os", "pathlib", "prometheus_client", "apsw", "queue", "random",
     "resource", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "sqlite_utils", "starlette",
     "subprocess", "sys", "tempfile", "thespian", "threading", "time", "typer", "urllib", "uuid", "uuid_utils",
     "uvicorn", "uvloop", "warnings",

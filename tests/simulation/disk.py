@@ -7,9 +7,9 @@ from tempfile import mkdtemp
 from typing import NamedTuple, Protocol
 
 from msgspec import Raw
-from sqlite_utils import Database
 
 from tests.simulation.steps import GONE, MERGED, ORPHAN
+from tests.support.database import open_database
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Event, Profile, Session, Source
 from trackd.core.encoding import json_raw
@@ -88,7 +88,7 @@ class FileDisk:
         self._folder = Path(mkdtemp(prefix="trackd-simulation-"))
         self._path = self._folder / "trackd.db"
         self._path.write_bytes(_first_file())
-        self._db = Database(self._path)
+        self._db = open_database(self._path)
         self._numbers: dict[int, str] = {}  # the ids of all events that were seen, by their numbers
         self._number_faults: list[str] = []
 
@@ -149,7 +149,7 @@ def _first_file() -> bytes:
         store = SqliteStore(path)
         store.commit(FIRST_PROFILES)
         store.close()
-        db = Database(path)
+        db = open_database(path)
         with db.atomic():
             db.table("merged").insert_all({"id": key, "into_id": into} for key, into in MERGED.items())
             db.table("session").insert(

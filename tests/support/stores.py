@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from msgspec.structs import asdict
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Event, Source, Token
 from trackd.storage.memory import MemoryStore
@@ -84,7 +84,7 @@ class SqliteBackend:
     def __init__(self, path: Path, kind: type[SqliteStore] = SqliteStore) -> None:
         self.path = path
         self.store = kind(path)
-        self.db = Database(path)
+        self.db = open_database(path)
 
     def events(self) -> list[Event]:
         return [Event(*row) for row in self.db.execute(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")]

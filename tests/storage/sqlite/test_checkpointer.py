@@ -3,13 +3,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pysqlite3 as sqlite3
+import apsw
 import pytest
+from apsw import Connection
 
 from trackd.storage.sqlite.checkpointer import LONG, WORTH_IT, Checkpointer
 from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect, connect_for_writing
 
 PAGE = 4096
+
+
+class CountingConnection(Connection):
+    checkpoints = 0
+
+    def wal_checkpoint(self, dbname: str | None = None, mode: int = apsw.SQLITE_CHECKPOINT_PASSIVE) -> tuple[int, int]:
+        self.checkpoints += 1
+        return super().wal_checkpoint(dbname, mode)
 
 
 class Log:
@@ -19,9 +28,8 @@ class Log:
         self.path = path
         self.writer = connect_for_writing(path, mode="rwc", synchronous="OFF")
         self.writer.execute("CREATE TABLE t (page BLOB)")
-        self.own = connect_for_writing(path, synchronous="OFF")
-        self.checkpoints: list[str] = []
-        self.own.set_trace_callback(self.checkpoints.append)
+        self.own = CountingConnection(str(path))
+        self.own.execute("PRAGMA synchronous = OFF")
         self.checkpointer = Checkpointer(self.writer, self.own)
 
     def fill(self, pages: int) -> None:
@@ -32,8 +40,7 @@ class Log:
 
     def state(self) -> tuple[int, int]:
         """Pages in the log, and those of them that are in the file too."""
-        _, pages, copied = self.writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        return pages, copied
+        return self.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def test_a_short_log_is_left_alone(log: Log) -> None:
 
     pages, copied = log.state()
     assert 0 == copied < pages
-    assert log.checkpoints == []
+    assert log.own.checkpoints == 0
 
 
 def test_after_its_checkpoints_the_log_begins_anew(log: Log) -> None:
@@ -80,7 +87,7 @@ def test_a_log_at_its_full_length_is_left_to_sqlite(log: Log) -> None:
         log.checkpointer.close()
 
     assert log.state()[0] > AUTOCHECKPOINT
-    assert 1 <= len(log.checkpoints) <= (AUTOCHECKPOINT - LONG) // WORTH_IT
+    assert 1 <= log.own.checkpoints <= (AUTOCHECKPOINT - LONG) // WORTH_IT
 
 
 def test_a_checkpoint_that_fails_is_logged_and_commits_go_on(log: Log, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,15 +97,15 @@ def test_a_checkpoint_that_fails_is_logged_and_commits_go_on(log: Log, caplog: p
     log.checkpointer.close()
 
     messages = [record.message for record in caplog.records]
-    assert messages == ["a checkpoint failed: Cannot operate on a closed database."] * 2
-    assert log.writer.execute("SELECT count(*) FROM t").fetchone()[0] == LONG + 100 + WORTH_IT
+    assert messages == ["a checkpoint failed: The connection has been closed"] * 2
+    assert log.writer.execute("SELECT count(*) FROM t").get == LONG + 100 + WORTH_IT
 
 
 def test_a_length_that_cannot_be_read_is_logged(log: Log, caplog: pytest.LogCaptureFixture) -> None:
-    closed = sqlite3.connect(":memory:")
+    closed = Connection(":memory:")
     closed.close()
 
-    Checkpointer(closed, sqlite3.connect(":memory:")).request_if_due()
+    Checkpointer(closed, Connection(":memory:")).request_if_due()
 
     assert "the length of the write-ahead log cannot be read" in caplog.text
     log.checkpointer.close()

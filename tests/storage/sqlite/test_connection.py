@@ -11,7 +11,7 @@ from trackd.storage.sqlite.connection import DatabaseError, connect, database_er
     ("statement", "sentence"),
     [
         ("SELECT * FROM missing", "trackd.db cannot be used: no such table: missing."),
-        (None, "trackd.db cannot be used: Cannot operate on a closed database."),
+        (None, "trackd.db cannot be used: The connection has been closed."),
     ],
 )
 def test_an_error_of_sqlite_becomes_a_sentence_with_one_dot(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
+from tests.support.database import open_database
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite import database
 from trackd.storage.sqlite.connection import DatabaseError, NoDatabaseError, connect
@@ -44,9 +45,9 @@ def assert_refused_untouched(path: Path, words: str) -> None:
 
 
 def make_foreign(path: Path, *, wal: bool = False, application_id: int = 0) -> Database:
-    db = Database(path)
+    db = open_database(path)
     if wal:
-        db.enable_wal()
+        db.execute("PRAGMA journal_mode = WAL")
     db.table("notes").insert({"text": "mine"})
     db.execute(f"PRAGMA application_id = {application_id}")
     return db
@@ -146,7 +147,7 @@ def test_a_torn_database_is_refused_with_a_sentence(path: Path) -> None:
 
 def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path: Path) -> None:
     open_for_writing(path).close()
-    with Database(path) as db:
+    with open_database(path) as db:
         db.table("_sqlite_migrations").insert(
             {"migration_set": "trackd", "name": "tables_of_tomorrow", "applied_at": "2099-01-01"}
         )
@@ -155,13 +156,13 @@ def test_a_database_of_a_newer_trackd_is_refused_by_name_and_left_alone(path: Pa
 
 
 def test_the_names_of_all_migrations_are_known_without_them() -> None:
-    with Database(memory=True) as new:
+    with open_database() as new:
         assert {migration.name for migration in migrations.pending(new)} == MIGRATIONS
 
 
 def test_migrations_of_another_program_in_the_file_do_no_harm(path: Path) -> None:
     open_for_writing(path).close()
-    with Database(path) as db:
+    with open_database(path) as db:
         db.table("_sqlite_migrations").insert({"migration_set": "plugin", "name": "theirs", "applied_at": "2099-01-01"})
 
     open_for_writing(path).close()

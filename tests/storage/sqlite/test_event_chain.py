@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
 from trackd.core.changes import DeleteEvents, Erasure, Fence, Outcome
@@ -83,7 +84,7 @@ def test_the_number_of_a_deleted_event_is_not_used_again(
 
 def test_an_older_file_does_not_use_the_number_again_that_a_profile_names(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
-    old = Database(path)
+    old = open_database(path)
     migrations.apply(old, stop_before="numbers_that_are_never_given_twice")
     old.table("profile").insert({"id": "A", "seq": 9, "revision": 9, "doc": "{}", "last_event": 9})
     old.close()
@@ -91,7 +92,7 @@ def test_an_older_file_does_not_use_the_number_again_that_a_profile_names(tmp_pa
     store = SqliteStore(path)
     store.commit([make.change("A", (9, 9), events=1)])
 
-    assert Database(path).execute("SELECT number, previous FROM event").fetchall() == [(10, 9)]
+    assert open_database(path).execute("SELECT number, previous FROM event").fetchall() == [(10, 9)]
     store.close()
 
 
@@ -112,7 +113,7 @@ def test_a_chain_of_an_older_file_ends_where_events_are_deleted_whose_numbers_we
 
 def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "old.db"
-    old = Database(path)
+    old = open_database(path)
     migrations.apply(old, stop_before="chain_of_each_profiles_events")
     fields = make.stored_event("A", 1)._fields
     for profile_id, seq in [("A", 1), ("B", 1), ("A", 2), ("A", 3)]:
@@ -123,5 +124,5 @@ def test_events_of_an_older_file_are_chained_when_it_is_opened(tmp_path: Path, m
 
     store = SqliteStore(path)
 
-    assert [walked(Database(path), profile_id) for profile_id in "ABC"] == [[3, 2, 1], [1], []]
+    assert [walked(open_database(path), profile_id) for profile_id in "ABC"] == [[3, 2, 1], [1], []]
     store.close()

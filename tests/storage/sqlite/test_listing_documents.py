@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
 from trackd.storage.errors import StoreError
@@ -88,8 +88,8 @@ def test_invalid_json_of_another_tool_affects_only_its_own_field(
 
 
 def test_a_file_that_cannot_be_read_is_a_store_error(sqlite_backend: SqliteBackend, listings: SqliteListings) -> None:
-    Database(sqlite_backend.path).execute("DROP TABLE event_id")  # the schema is read again, and then
-    Database(sqlite_backend.path).execute("ALTER TABLE event RENAME TO other")
+    open_database(sqlite_backend.path).execute("DROP TABLE event_id")  # the schema is read again, and then
+    open_database(sqlite_backend.path).execute("ALTER TABLE event RENAME TO other")
 
     with pytest.raises(StoreError, match="cannot read"):
         listings.event("e")

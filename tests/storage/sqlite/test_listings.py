@@ -272,5 +272,4 @@ def test_members_of_segments_are_counted_whatever_else_a_document_has(
     traits = {"public": {"segments": ["y"]}, "private": {"segments": []}}
     sqlite_backend.store.commit([make.change(key, segments=each, traits=traits) for key, each in members.items()])
     sqlite_backend.db.execute("UPDATE profile SET doc = 'no JSON' WHERE id = 'b'")
-    sqlite_backend.db.conn.commit()
     assert listings.segment_members() == {"x": 3, "y": 1}

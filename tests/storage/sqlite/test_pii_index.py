@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from tests.support.exports import exported, import_lines
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
@@ -74,7 +74,7 @@ def test_nothing_is_left_of_an_erased_profile_nor_of_a_stale_change(
 
 
 def test_an_older_file_and_an_import_are_searched_too(tmp_path: Path, make: type[Make]) -> None:
-    old = Database(tmp_path / "old.db")
+    old = open_database(tmp_path / "old.db")
     migrations.apply(old, stop_before="personal_data_by_value")
     for profile_id, pii in {"A": ANN, "B": {}}.items():
         doc = make.profile(profile_id, pii=pii).doc_json
@@ -83,7 +83,7 @@ def test_an_older_file_and_an_import_are_searched_too(tmp_path: Path, make: type
         old.table("profile").insert({"id": profile_id, "seq": 0, "revision": 1, "doc": broken})
     old.close()
     SqliteStore(tmp_path / "old.db").close()
-    with Database(tmp_path / "old.db") as db:
+    with open_database(tmp_path / "old.db") as db:
         db.execute("DELETE FROM profile WHERE id > 'B'")
     import_lines(tmp_path / "new.db", exported(tmp_path / "old.db"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tests.support.database import rows
+from tests.support.database import open_database, rows
 from tests.support.making import Make
 from trackd.core.documents import Source, Token, TokenScope
 from trackd.storage.listings import EventFilter, PageRequest
@@ -31,7 +31,7 @@ BEFORE_AND_AFTER = {
 
 def make_before(path: Path, migration: str) -> Database:
     """A file without this migration and those after it."""
-    db = Database(path)
+    db = open_database(path)
     with transaction(db.conn):
         migrations.apply(db, stop_before=migration)
     return db

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import asdict, replace
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from trackd.core.documents import Source
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import DatabaseError
@@ -140,7 +140,7 @@ def test_a_change_made_with_any_sqlite_tool_moves_the_version(path: Path, source
     store = SqliteStore(path)
     before = store.sources_version()
 
-    with Database(path) as db:
+    with open_database(path) as db:
         db.execute("UPDATE source SET name = 'other'")
 
     assert store.sources_version() > before

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Outcome
@@ -70,7 +70,7 @@ def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_pat
     store = SqliteStore(tmp_path / "trackd.db")
     store.commit([make.change("A", events=1)])
 
-    with Database(tmp_path / "trackd.db") as other:
+    with open_database(tmp_path / "trackd.db") as other:
         assert other.table("event").count == 1
         store.close()
         shutil.copy(tmp_path / "trackd.db", tmp_path / "copy.db")

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlite_utils import Database
 
+from tests.support.database import open_database
 from trackd.core.documents import TokenScope, secret_hash
 from trackd.storage.errors import TokenError
 from trackd.storage.sqlite.connection import DatabaseError
@@ -97,7 +97,7 @@ def test_an_open_store_sees_each_change(path: Path, tokens: Tokens) -> None:
 
 
 def test_a_file_of_an_earlier_trackd_gets_the_table(path: Path) -> None:
-    with Database(path) as earlier:
+    with open_database(path) as earlier:
         migrations.apply(earlier, stop_before="tokens")
         assert "token" not in earlier.table_names()
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlite_utils import Database
 
-from tests.support.database import execute
+from tests.support.database import execute, open_database
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import NOW, Make
 from trackd.core.documents import Event
@@ -19,6 +18,7 @@ from trackd.core.encoding import json_text
 from trackd.core.profile_document import new_profile
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.dbapi import sqlite_utils_database
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import chained
 from trackd.storage.sqlite.schema import migrations
@@ -81,7 +81,7 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any]:
 
 
 def fill(path: Path, database: dict[str, Any]) -> None:
-    db = Database(open_for_writing(path))
+    db = sqlite_utils_database(open_for_writing(path))
     for record in RECORDS:
         for row in database[record.table()]:
             db.table(record.table()).insert(dict(zip(record.columns, row, strict=True)))
@@ -161,7 +161,7 @@ def test_the_log_can_restart_during_an_export_of_events_alone_but_not_of_everyth
                 next(rows)
             writer.execute("UPDATE heartbeat SET beats = beats + 1")
             writer.execute("PRAGMA busy_timeout = 0")
-            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == int(not of_events_alone)
+            assert next(writer.execute("PRAGMA wal_checkpoint(TRUNCATE)"))[0] == int(not of_events_alone)
     writer.close()
     store.close()
 
@@ -235,7 +235,7 @@ def test_an_export_names_a_row_that_an_import_would_refuse(stored: Path, change:
 
 def test_a_file_of_an_older_trackd_is_exported_after_a_server_migrated_it(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
-    old = Database(path)
+    old = open_database(path)
     migrations.apply(old, stop_before="reasons_of_invalid_events")
     old.close()
 
