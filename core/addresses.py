@@ -10,6 +10,7 @@ MAX_CHARACTERS = 100  # an IPv6 address with brackets, zone and port has fewer
 IN_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?")
 IPV4_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}")
 NETWORK_BITS = {4: 24, 6: 48}  # as Google Analytics anonymizes addresses
+SIX_TO_FOUR, SIX_TO_FOUR_BITS = ip_network("2002::/16"), 16 + 24  # an IPv4 address follows, of which 24 bits are kept
 CLIENT_BITS = {4: 32, 6: 64}  # a household has a /64 or more: it can change the rest at will
 
 
@@ -37,6 +38,8 @@ def _parse(text: str) -> Address | None:
 
 def network_of(address: Address) -> str:
     """The network whose clients `privacy.ip = "network"` does not tell apart: `203.0.113.0/24`, `2001:db8:1::/48`."""
+    if address in SIX_TO_FOUR:
+        return str(ip_network((address, SIX_TO_FOUR_BITS), strict=False))
     return _network(address, NETWORK_BITS)
 
 

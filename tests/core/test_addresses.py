@@ -69,6 +69,7 @@ def test_no_text_is_a_fault(text: str) -> None:
         ("203.0.113.7", "203.0.113.0/24", "203.0.113.7"),
         ("2001:db8:1:2:3::4", "2001:db8:1::/48", "2001:db8:1:2::/64"),
         ("::1", "::/48", "::/64"),
+        ("2002:cb00:7107::1", "2002:cb00:7100::/40", "2002:cb00:7107::/64"),  # 203.0.113.7 is in it
     ],
 )
 def test_the_network_of_an_address_and_the_key_of_its_limits(text: str, network: str, key: str) -> None:
