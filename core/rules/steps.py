@@ -67,7 +67,7 @@ class Step(Struct, frozen=True):
         for path, value in targets:
             try:
                 if self.conversion is not None and value is not None:
-                    value, errors = self._converted(value, self.conversion)
+                    value, errors = self._converted(value, self.conversion, limits)
                     taken += [(path, error) for error in errors]
                     if errors and not value:
                         continue
@@ -77,10 +77,14 @@ class Step(Struct, frozen=True):
                 taken.append((path, error.with_traceback(None)))  # which would keep its frames
         return taken
 
-    def _converted(self, operand: Any, to: str) -> tuple[Any, list[StepError]]:
+    def _converted(self, operand: Any, to: str, limits: Limits) -> tuple[Any, list[StepError]]:
         """The converted operand. A list loses the items that cannot be converted; each has an error."""
         if self.op not in LIST_OPERATIONS or not isinstance(operand, list):
             return converted(operand, to), []
+        if len(operand) > limits.max_list_items:
+            raise StepError(
+                f"a list of more than {limits.max_list_items} items is not converted (limits.max_list_items)"
+            )
         items, errors = [], []
         for item in operand:
             try:

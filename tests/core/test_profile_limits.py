@@ -130,3 +130,12 @@ def test_a_counter_that_a_rule_made_another_number_is_counted_on(
 
 properties = st.dictionaries(st.sampled_from(["n", "m", "forget"]), st.integers(0, 3) | st.booleans() | st.just("text"))
 events = st.lists(st.tuples(st.sampled_from(["set", "like", "page-view", "consent", "other"]), properties), max_size=4)
+
+
+@pytest.mark.parametrize("op", ["append", "append_unique", "remove"])
+def test_a_list_that_is_too_long_is_not_converted(op: str) -> None:
+    step = {"target": "traits.public.l", "op": op, "from": "properties.l", "as": "number"}
+    ruleset = rules(rule=[{"name": "converts", "event": "t", "steps": [step]}])
+    call = Make.call("S", [Make.event("e", properties={"l": ["1", "a"] * 2})])
+    [entry] = Person(limits=Limits(max_list_items=3)).send(call, ruleset).answer.report.logs
+    assert "a list of more than 3 items is not converted (limits.max_list_items)" in entry.message
