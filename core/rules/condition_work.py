@@ -6,6 +6,7 @@ comparison reads no more than the shorter side, so one with an item of the loop 
 there are. Other functions of values that do not come from the loop may read all bytes each time.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
@@ -22,7 +23,11 @@ ENTRY = 1_100  # more for a member of an object, with its key
 NUL = 12_000  # a text with U+0000 is converted in another form
 STEP = 40
 CONVERSION = 1_500
-PATTERN = 40_000  # a pattern is compiled for each use
+PATTERN = 40_000  # a pattern is compiled for each use, which takes for each of its
+CHARACTER, CLASS, PROPERTY = 500, 10_000, 3_500_000  # characters, classes ([a-z]) and properties (\pL) so long
+PART = re.compile(
+    r"(\\[pP])(?:\{\^?\w+\}|\w)|(\\\w|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\.)|\{(\d+)(?:,(\d*))?\}|(\\?.)", re.S
+)
 READ_MEMBER = 120
 APPENDED_MEMBER = 90  # `map` and `filter` copy their list for each item
 SEARCHED_PAIRS_PER_UNIT = 40
@@ -73,10 +78,35 @@ class Level(Struct):
     """How often one text is sought in another."""
 
 
-class ConditionWork:
-    """The work of one condition."""
+def pattern_units(pattern: str) -> int:
+    """The units of compiling a regular expression: what is repeated up to n times is compiled n times."""
+    groups: list[int] = []  # what precedes each open group
+    units = last = 0  # `last`: those of the part that a repetition repeats
+    for match in PART.finditer(pattern):
+        prop, cls, least, most, character = match.groups()
+        if least:
+            last *= max(1, int(most or least))
+            continue
+        if character == ")" and groups:
+            last += units
+            units = groups.pop()
+            continue
+        units += last
+        if character == "(":
+            groups.append(units)
+            units = last = 0
+        elif cls:
+            last = CLASS + PROPERTY * len(re.findall(r"\\[pP]", cls))
+        else:
+            last = PROPERTY if prop else CHARACTER * len(character.encode())
+    return PATTERN + sum(groups) + units + last
 
-    def __init__(self, tree: Node) -> None:
+
+class ConditionWork:
+    """The work of one condition, whose patterns take at most `pattern` units to compile."""
+
+    def __init__(self, tree: Node, pattern: int = PATTERN) -> None:
+        self.pattern = pattern
         self._levels = [Level()]
         self.literals = 0
         self.lengthened = 1  # how many lists a loop puts together for its range
@@ -148,7 +178,7 @@ def _add_call(call: Call, depth: int, origins: Sequence[Origin], work: Condition
     if function in CONVERSIONS:
         level.units += CONVERSION
     if function == "matches":
-        level.units += PATTERN
+        level.units += work.pattern
     if function == "contains" and origins[-1] is not Origin.LITERAL:
         (level if Origin.WHOLE in origins else outside).searches += 1
     if RESULT_VARIABLE in call.arguments and Origin.WHOLE in origins:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from pydantic_core import to_json
 
 from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
-from trackd.core.rules.condition_work import ConditionWork, Sizes, json_sizes
+from trackd.core.rules.condition_work import PATTERN, ConditionWork, Sizes, json_sizes, pattern_units
 from trackd.core.rules.expressions import syntax_tree
 from trackd.core.rules.number_function import DECLARATION, NAME, expanded
 from trackd.core.rules.paths import Path
@@ -109,7 +109,8 @@ class Condition:
         self._texts = [name for name in named if VARIABLES[name] in (cel.Type.STRING, cel.Type.DYN)]
         # Each value of an object is converted for each evaluation, which takes long for large objects.
         self.objects = tuple(name for name in named if VARIABLES[name] in (_MAP, _TEXTS))
-        self.work = ConditionWork(syntax_tree(compiled)).units
+        patterns = [pattern_units(found.replace("\\\\", "\\")) for found in MATCHES_LITERAL.findall(text)]
+        self.work = ConditionWork(syntax_tree(compiled), max(patterns, default=PATTERN)).units
         self.least_work = self.work(Sizes())
 
     def read(self, roots: Roots) -> Inputs:

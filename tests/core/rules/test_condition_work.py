@@ -9,9 +9,11 @@ from trackd.core.rules.condition_work import (
     MEMBER,
     NUL,
     PATTERN,
+    PROPERTY,
     STEP,
     Sizes,
     json_sizes,
+    pattern_units,
 )
 from trackd.core.rules.conditions import Condition
 
@@ -113,3 +115,13 @@ def test_lists_that_a_condition_makes_itself_count() -> None:
 
 def test_number_is_no_loop() -> None:
     assert growth_in_size("number(event.properties.v) == 48") < 2.1
+
+
+def test_a_pattern_takes_work_for_what_its_repetitions_make_of_it() -> None:
+    assert pattern_units("^a$") < 2 * PATTERN
+    assert pattern_units(r"\pL") > PROPERTY
+    assert pattern_units(r"[\p{L}\pN]") > 2 * PROPERTY
+    assert pattern_units(r"\pL{1,50}") > 50 * PROPERTY
+    assert pattern_units("((a{1,10}){1,10}){1,9}") > 400_000
+    assert pattern_units("([a-z].{0,100}[0-9]){3}$") > 2_000_000
+    assert Condition(f"{P}.s.matches('^\\\\pL{{1,50}}')").work(Sizes()) > 50 * PROPERTY
