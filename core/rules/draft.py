@@ -9,9 +9,10 @@ from pydantic_core import to_json
 
 from trackd.core.documents import JsonObject
 from trackd.core.json_values import integer_size
+from trackd.core.rules.condition_work import json_sizes
 from trackd.core.rules.lists import Lists
 from trackd.core.rules.paths import MISSING, Path
-from trackd.core.work import COMPARED_BYTE, DRAFT_BYTE, DRAFT_ITEM
+from trackd.core.work import COMPARED_BYTE, COMPARED_MEMBER, DRAFT_BYTE, DRAFT_ITEM
 
 
 class NotAnObjectError(Exception):
@@ -87,10 +88,12 @@ class Draft:
 
     def charge_comparison(self, value: JsonObject) -> None:
         """Count the comparison of an object that stays the same for the whole call, such as one of its session."""
-        sizes = self.kept.setdefault(Draft, {})
-        if id(value) not in sizes:
-            sizes[id(value)] = value, json_size(value)  # with the value, so that no other gets its id
-        self.work += COMPARED_BYTE * sizes[id(value)][1]
+        known = self.kept.setdefault(Draft, {})
+        if id(value) not in known:
+            sizes = json_sizes([to_json(value, inf_nan_mode="constants")])
+            units = COMPARED_BYTE * sizes.bytes + COMPARED_MEMBER * sizes.members
+            known[id(value)] = value, units  # with the value, so that no other gets its id
+        self.work += known[id(value)][1]
 
     def changed_since(self, clock: int, names: frozenset[str]) -> bool:
         """Whether one of the parts may have changed since `clock`: a part is named by the first one or two keys."""

@@ -10,7 +10,7 @@ from trackd.core.rules.draft import Draft, json_size
 from trackd.core.rules.paths import MISSING
 from trackd.core.rules.rule import Rule, RuleRun
 from trackd.core.rules.steps import ConsentStep, Operand, Step
-from trackd.core.work import COMPARED_BYTE, Work
+from trackd.core.work import COMPARED_BYTE, COMPARED_MEMBER, Work
 
 NOW = "2026-01-31T12:00:00.000000Z"
 PUBLIC = ("traits", "public")
@@ -290,7 +290,7 @@ def test_an_object_of_the_session_is_charged_with_each_comparison_and_measured_o
     for _ in range(5):
         result, _ = run(step, roots={"session": {"context": context}}, draft=draft)
         assert result.changed == ()
-    assert draft.work - units == 5 * COMPARED_BYTE * json_size(context["browser"])
+    assert draft.work - units == 5 * (COMPARED_BYTE * json_size(context["browser"]) + COMPARED_MEMBER * 10)
 
 
 @pytest.mark.parametrize("to", ["number", "time", "boolean"])
