@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httptools
 from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.http.errors import ErrorAnswers
@@ -148,26 +149,37 @@ class Connection(LingeringConnection):
         elif self.flow.write_paused:
             self._awaits_reader = True
         else:
-            self._pipeline_turns.add(self)
+            self._await_turn()
 
     def begin_next(self) -> None:
-        if self._lingering is None and not self.transport.is_closing():
+        self._awaits_turn = False
+        if self._lingering is not None or self.transport.is_closing() or self._awaits_reader:
+            return
+        if self.pipeline if self._running is None else self._running.response_complete:
             self._next_request()
+        else:
+            self._read_on()
 
     def _next_request(self) -> None:
-        """Start the request whose turn it is, and read on when none waits after it."""
+        """Start the request whose turn it is, and read on."""
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif not self._is_receiving:
             self._become_idle()
         elif not self._in_head:
             self._drop_body()
+            self._running = None  # the rest of its body may take many turns
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Parse bytes that wait for it, read more when none is left, and close after the last answer."""
         if self._rest:
             self._parse_rest()
-        self.flow.resume_reading()
+        if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:  # else when the application has taken it
+            self.flow.resume_reading()
         self._update_budget()
         is_running = self.pipeline or not (self.cycle is None or self.cycle.response_complete)
-        if is_running:
+        if is_running or self._rest:
             return
         if self._queued_refusal is not None:
             self._send_refusal(self._queued_refusal)
@@ -184,7 +196,7 @@ class Connection(LingeringConnection):
         super().resume_writing()
         if self._awaits_reader:
             self._awaits_reader = False
-            self._pipeline_turns.add(self)
+            self._await_turn()
 
     def check_timeouts(self, now: float) -> None:
         """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""

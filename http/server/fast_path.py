@@ -98,7 +98,8 @@ class TrackConnection(Connection):
         if self._unparsed is not None:
             data, self._submitted = self._unparsed
             self._unparsed = None
-            super().data_received(data)
+            if not self._is_refused:
+                self._parse_piece(data)  # at once: it is complete, and has a length
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._submitted is not None:

@@ -1,7 +1,8 @@
-"""A connection that parses a request only when it is nearly its turn.
+"""A connection that parses a request only when it is nearly its turn, and long ones a part at a time.
 
 uvicorn parses all that arrives at once. A client that pipelines a thousand requests and reads no answer would hold
-megabytes of parsed requests.
+megabytes of parsed requests. One that sends its body in chunks of a byte would hold up all others, for 40,000 of them
+arrive together.
 """
 
 import re
@@ -13,16 +14,19 @@ from trackd.http.server.request_parsing import RequestParsing
 
 BLANK_LINES = re.compile(rb"\n[\r\n]*\n")  # the end of each head is one
 MIN_PIECE_BYTES = 64  # of bytes that are parsed together: the heads of five requests at most
+MAX_PIECE_BYTES = 2_048
+MAX_LINES = 512  # after so many the connection waits for its turn; each header and chunk has a line
 
 
 class PipelinedConnection(RequestParsing):
     """An HTTP/1.1 connection. A few parsed requests wait for their turn; the others wait as bytes.
 
-    Reading is paused while requests wait. Subclasses have `begin_next`.
+    Reading is paused while requests or bytes wait. Subclasses override `begin_next`.
     """
 
     _rest = b""  # unparsed
     _rest_begin = 0  # the position of the first unparsed byte
+    _awaits_turn = False
 
     def __init__(self, pipeline_turns: PipelineTurns, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -38,25 +42,42 @@ class PipelinedConnection(RequestParsing):
     def data_received(self, data: bytes) -> None:
         if self._has_waiting():
             self._rest, self._rest_begin = self._rest[self._rest_begin :] + data, 0
-        elif data.count(b"\n\r\n") + data.count(b"\n\n") < 2:  # no second request that is complete
-            self._parse_piece(data)
-        else:
+        elif data.count(b"\n\r\n") + data.count(b"\n\n") >= 2 or _has_many_lines(data):
             self._rest = data
             self._parse_rest()
+        else:  # no second request that is complete
+            self._parse_piece(data)
 
     def _parse_rest(self) -> None:
-        """Parse until a request has to wait. A piece ends with a blank line, so it has few requests."""
-        while self._rest and not self.pipeline:
+        """Parse until a request has to wait, or other connections have.
+
+        A piece ends with a blank line, so it has few requests.
+        """
+        lines = 0
+        while self._rest and not self.pipeline and lines < MAX_LINES:
             begin = self._rest_begin
-            blank = BLANK_LINES.search(self._rest, begin + MIN_PIECE_BYTES)
-            piece = self._rest[begin : blank.end() if blank else None]
-            if blank is None or blank.end() == len(self._rest):
+            blank = BLANK_LINES.search(self._rest, begin + MIN_PIECE_BYTES, begin + MAX_PIECE_BYTES)
+            end = blank.end() if blank else begin + MAX_PIECE_BYTES
+            piece = self._rest[begin:end]
+            if end >= len(self._rest):
                 self._drop_rest()
             else:
-                self._rest_begin = blank.end()
+                self._rest_begin = end
+            lines += piece.count(b"\n")
             self._parse_piece(piece)
         if self._rest:
             self.flow.pause_reading()
+            if not self.pipeline:
+                self._await_turn()
+
+    def begin_next(self) -> None:
+        """Begin the next request, or parse on, if the connection is still open."""
+        raise NotImplementedError
+
+    def _await_turn(self) -> None:
+        if not self._awaits_turn:
+            self._awaits_turn = True
+            self._pipeline_turns.add(self)
 
     def _parse_piece(self, piece: bytes) -> None:
         super().data_received(piece)
@@ -66,3 +87,7 @@ class PipelinedConnection(RequestParsing):
 
     def _rest_bytes(self) -> int:
         return len(self._rest) - self._rest_begin
+
+
+def _has_many_lines(data: bytes) -> bool:
+    return len(data) > MAX_PIECE_BYTES and data.count(b"\n") > MAX_LINES

@@ -1,5 +1,8 @@
 """Pipelined requests: all are answered in their order, and few of them are parsed before their turn."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.http.server.track_requests import (
     received,
     running,
     status_and_session,
+    statuses_of,
 )
 from tests.support.polling import eventually
 from tests.support.raw_http import connected, statuses
@@ -37,6 +41,33 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
 
     monkeypatch.setattr(Connection, "on_message_begin", noted)
     return seen
+
+
+@pytest.fixture
+async def rounds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[int]]:
+    """How many chunks and headers were parsed in each round of the event loop."""
+    found = [0]
+
+    def noted(name: str) -> None:
+        before = getattr(Connection, name)
+
+        def note(self: Connection, *parsed: bytes) -> None:
+            found[-1] += 1
+            before(self, *parsed)
+
+        monkeypatch.setattr(Connection, name, note)
+
+    async def count() -> None:
+        while True:
+            if found[-1]:
+                found.append(0)
+            await asyncio.sleep(0)
+
+    noted("on_chunk_header")
+    noted("on_header")
+    counting = asyncio.create_task(count())
+    yield found
+    counting.cancel()
 
 
 async def exchange(sent: bytes) -> bytes:
@@ -113,3 +144,62 @@ async def test_bodies_with_blank_lines_are_parsed_whole(bodies: list[bytes], siz
         await connection.send(*(sent[begin : begin + size] for begin in range(0, len(sent), size)))
         answers = [await connection.answer() for _ in bodies]
     assert [status_and_session(answer) for answer in answers] == [(200, f"s-{number}") for number in range(len(bodies))]
+
+
+MAX_PARSED = 700  # of one connection in a round
+TINY = {
+    "chunks": b"1\r\n \r\n",
+    "chunks of a blank line": b"1\r\n\n\r\n",
+    "chunks with an extension": b"1;a\r\n \r\n",
+}
+
+
+def in_tiny_chunks(body: bytes, tiny: bytes, *headers: str) -> bytes:
+    """A call whose body ends in 20,000 tiny chunks."""
+    begin, _, _ = chunked(body, *headers).partition(b"0\r\n\r\n")
+    return begin + tiny * 20_000 + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("tiny", TINY.values(), ids=TINY)
+async def test_few_of_many_chunks_are_parsed_in_one_round(tiny: bytes, rounds: list[int]) -> None:
+    sent = in_tiny_chunks(call("s-1"), tiny) + post(call("s-2")) + LAST
+    answers = await exchange(sent)
+    assert statuses(answers) == [200] * 3
+    assert b'"s-1"' in answers.partition(b'"s-2"')[0]
+    assert sum(rounds) > 20_000
+    assert max(rounds) <= MAX_PARSED
+
+
+async def test_other_requests_are_answered_while_many_chunks_of_many_connections_are_parsed(rounds: list[int]) -> None:
+    sent = in_tiny_chunks(call("s-1"), TINY["chunks"])
+    async with running() as url, contextlib.AsyncExitStack() as opened:
+        many = [await opened.enter_async_context(connected(url)) for _ in range(8)]
+        bystander = await opened.enter_async_context(connected(url))
+        for connection in many:
+            connection.writer.write(sent)
+        await eventually(lambda: sum(rounds))
+        assert (await bystander.ask(post(call("s-2")))).status == 200
+        assert sum(rounds) < 8 * 20_000
+        assert [(await connection.answer()).status for connection in many] == [200] * 8
+    assert max(rounds) <= 8 * MAX_PARSED
+
+
+async def test_the_many_chunks_of_a_request_that_is_answered_early_are_read_in_many_rounds(rounds: list[int]) -> None:
+    early = in_tiny_chunks(call(), TINY["chunks"]).replace(b"application/json", b"text/xml")
+    assert statuses(await exchange(early + post(call()) + early + LAST)) == [415, 200, 415, 200]
+    assert max(rounds) <= MAX_PARSED
+
+
+async def test_many_chunks_of_a_client_that_sends_no_more_are_all_read() -> None:
+    sent = in_tiny_chunks(call(), TINY["chunks"])
+    async with running() as url:
+        assert await statuses_of(url, [sent]) == [200]
+        assert await statuses_of(url, [sent, post(call())]) == [200, 200]
+        assert await statuses_of(url, [sent[:-2]]) == []
+        assert await statuses_of(url, [post(call()) + sent[:-5] + b"no number\r\n"]) == [200, 400]
+
+
+async def test_a_body_in_tiny_chunks_that_is_too_large_is_refused() -> None:
+    sent = in_tiny_chunks(call(), TINY["chunks"])
+    async with running(max_body_bytes=10_000) as url, connected(url) as connection:
+        assert (await connection.ask(sent)).status == 413
