@@ -1,5 +1,6 @@
 """GET /openapi.json."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
@@ -28,11 +29,13 @@ class ApiDescription:
         self._versions = versions
         self._sources = sources
         self._body = b""
+        self._describing = asyncio.Lock()  # a thousand requests may come before the first one is answered
         self._with_example: tuple[str, bytes] | None = None  # the last one, by the id of its source
 
     async def get(self, request: Request) -> Response:
         if not self._body:
-            self._body = await anyio.to_thread.run_sync(self._describe, request.app.routes)
+            async with self._describing:
+                self._body = self._body or await anyio.to_thread.run_sync(self._describe, request.app.routes)
         source_id = self._source_of_example() if _is_local(request) else None
         if source_id is None:
             return json_answer(self._body)

@@ -1,14 +1,18 @@
 """GET /openapi.json: its server, and examples that work as they are."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from tests.support.payloads import SOURCE_ID
 from tests.support.serving import serving
 from trackd.core.documents import Source
+from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.openapi.examples import SOURCE_OF_EXAMPLE
 from trackd.storage.memory import MemoryStore
 
@@ -62,3 +66,21 @@ async def test_without_a_usable_source_the_example_has_none() -> None:
         described = await client.get("/openapi.json")
 
     assert example(described, "post", "/track")["source"] == {"id": SOURCE_OF_EXAMPLE}
+
+
+async def test_the_description_is_built_once_for_many_requests_that_come_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[ApiDescription] = []
+    describe = ApiDescription._describe
+
+    def noted(self: ApiDescription, routes: Sequence[Route]) -> bytes:
+        built.append(self)
+        return describe(self, routes)
+
+    monkeypatch.setattr(ApiDescription, "_describe", noted)
+    async with serving(MemoryStore([Source(SOURCE_ID, "test")])) as client:
+        answers = await asyncio.gather(*(client.get("/openapi.json") for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert len({answer.content for answer in answers}) == 1
+    assert len(built) == 1
