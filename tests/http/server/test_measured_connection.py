@@ -7,7 +7,8 @@ import pytest
 from tests.http.server.track_requests import call, deaf_client, new_store, post, received, running
 from tests.support.polling import eventually
 from tests.support.raw_http import connected
-from trackd.http.server.inbound_budget import Holder, InboundBudget
+from trackd.http.server.flow_control import MAX_UNREAD_BYTES
+from trackd.http.server.inbound_budget import FREE_BYTES, Holder, InboundBudget
 
 GET = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -66,14 +67,14 @@ async def test_a_connection_that_is_closed_holds_nothing(held: dict[Holder, int]
 
 async def test_answers_that_are_not_read_count(held: dict[Holder, int]) -> None:
     async with running() as url, deaf_client(url) as client:
-        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-        await eventually(lambda: sum(held.values()) > 60_000)
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)  # less than the bound
+        await eventually(lambda: sum(held.values()) > MAX_UNREAD_BYTES)
 
 
 async def test_a_connection_whose_unread_answers_are_over_the_limit_is_closed(held: dict[Holder, int]) -> None:
-    async with running(max_arriving_bytes=20_000) as url, deaf_client(url) as client, connected(url) as other:
+    async with running(max_arriving_bytes=1_024) as url, deaf_client(url) as client, connected(url) as other:
         client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
-        await eventually(lambda: sum(held.values()) > 40_000)
+        await eventually(lambda: sum(held.values()) > FREE_BYTES + 1_024)
         await received(client)
         assert (await other.ask(post(call()))).status == 200
 
