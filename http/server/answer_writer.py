@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
 
 
@@ -20,8 +22,9 @@ class AnswerWriter:
     connection it calls `close`, which calls the connection's own `close`.
     """
 
-    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, cycle: RequestResponseCycle, close: Callable[[], None]) -> None:
         self._transport = transport
+        self._cycle = cycle
         self._close = close
         self._head: bytes | None = None
         self._has_begun = False
@@ -42,6 +45,8 @@ class AnswerWriter:
             self._head = None
 
     def close(self) -> None:
+        if self._cycle.response_complete and self._cycle.keep_alive:
+            return  # the application failed after its whole answer, as after a 500: the next request may be running
         self.flush()
         self._close()
 

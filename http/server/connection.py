@@ -80,7 +80,7 @@ class Connection(LingeringConnection):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._answer_writer = AnswerWriter(self.transport, self._close)
+        self._answer_writer = AnswerWriter(self.transport, cycle, self._close)
         cycle.transport = self._answer_writer  # type: ignore[assignment]  # it has the methods that uvicorn calls
         super()._start_asgi_task(cycle, app)
 

@@ -63,14 +63,16 @@ def test_an_event_has_the_columns_that_the_contract_names() -> None:
 @pytest.mark.parametrize(
     ("scopes", "opened"),
     [
-        (("read",), {TokenScope.READ}),
-        (("admin",), {TokenScope.READ, TokenScope.ADMIN}),
-        (("read", "admin"), {TokenScope.READ, TokenScope.ADMIN}),
+        (("read",), {TokenScope.READ, TokenScope.METRICS}),
+        (("metrics",), {TokenScope.METRICS}),
+        (("erase",), {TokenScope.ERASE}),
+        (("admin",), set(TokenScope)),
+        (("read", "admin"), set(TokenScope)),
         (("tomorrow's", "Admin"), set()),
         ((), set()),
     ],
 )
-def test_a_token_opens_its_scopes_and_admin_includes_read(scopes: tuple[Any, ...], opened: set[TokenScope]) -> None:
+def test_a_token_opens_its_scopes_and_those_that_they_include(scopes: tuple[Any, ...], opened: set[TokenScope]) -> None:
     assert {scope for scope in TokenScope if Token("t", "", scopes).opens(scope)} == opened
 
 
