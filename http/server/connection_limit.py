@@ -22,6 +22,10 @@ class Waiting(Protocol):
     def waiting_since(self) -> float | None:
         """When it began to wait for its client; None while it has a request to answer."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether its requests are answered and their answers are read."""
+
     def drop(self) -> None: ...
 
 
@@ -33,11 +37,12 @@ class ConnectionLimit(Struct, frozen=True):
     def make_room(self, connections: Collection[Waiting], newest: Waiting | None = None) -> bool:
         """Drop connections that wait for their clients, but not the newest. Returns False when there are none.
 
-        Those of the address with most connections are dropped first, and of these the ones that wait longest.
+        Those of the address with most connections are dropped first. There, clients that send or read slowly come
+        before those with a whole request behind them, and then the ones that wait longest.
         """
         number_of = Counter(connection.client and connection.client[0] for connection in connections)
         waiting = [
-            (-number_of[connection.client and connection.client[0]], since, position, connection)
+            (-number_of[connection.client and connection.client[0]], connection.is_idle, since, position, connection)
             for position, connection in enumerate(connections)
             if connection is not newest and (since := connection.waiting_since) is not None
         ]

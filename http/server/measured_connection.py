@@ -121,6 +121,11 @@ class MeasuredConnection(PipelinedConnection):
             return self._unread_since or self._idle_since
         return self._began if self._is_receiving or self._awaits_first_request or self._is_refused else None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether its requests are answered and their answers are read."""
+        return self._idle_since is not None and self._unread_since is None
+
     def drop(self) -> None:
         """Close at once, without an answer."""
         self._drop_rest()

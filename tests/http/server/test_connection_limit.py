@@ -44,6 +44,12 @@ async def test_the_connections_that_wait_longest_make_room_for_new_ones() -> Non
                 assert (await kept.ask(GET)).status == 200
 
 
+async def test_a_connection_that_was_answered_is_kept_before_newer_ones_that_send_nothing() -> None:
+    async with limited(3) as url, opened(url, GET, b"", HEAD) as (answered, silent, slow), opened(url, GET, GET):
+        assert [await connection.rest() for connection in (silent, slow)] == [b"", b""]
+        assert (await answered.ask(GET)).status == 200
+
+
 async def test_connections_without_a_complete_request_make_room_too() -> None:
     async with limited(3) as url, opened(url, b"G", HEAD, post(call())[:-1]) as waiting, opened(url, GET, GET, GET):
         assert [await connection.rest() for connection in waiting] == [b""] * 3
@@ -63,9 +69,9 @@ async def test_a_connection_whose_call_is_being_stored_is_kept_and_a_new_one_is_
 
 
 class Waiting:
-    def __init__(self, host: str, since: float | None) -> None:
+    def __init__(self, host: str, since: float | None, *, is_idle: bool = False) -> None:
         self.client: tuple[str, int] | None = (host, 1)
-        self.waiting_since, self.dropped = since, False
+        self.waiting_since, self.is_idle, self.dropped = since, is_idle, False
 
     def drop(self) -> None:
         self.dropped = True
