@@ -1,6 +1,7 @@
 """Hooks for schemathesis: dependencies between values, which OpenAPI cannot describe."""
 
 import itertools
+import os
 from typing import Any
 
 import schemathesis
@@ -52,6 +53,15 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
         del body["id"]  # otherwise it must equal the id in the address
     if operation == "GET /events/session" and number % 2 and isinstance(case.query, dict) and case.query.get("id"):
         case.query["id"] = SESSION_ID
+    if (
+        operation in ("GET /profile/events", "GET /profile/export")
+        and number % 2
+        and case.meta is not None
+        and case.meta.phase.name == "fuzzing"  # a sequence of calls may have erased the profile
+        and isinstance(case.query, dict)
+        and case.query.get("id")
+    ):
+        case.query["id"] = os.environ["PROFILE_ID"]
     if operation == "GET /events/session/{id}" and number % 2 and _is_id(case.path_parameters.get("id")):
         case.path_parameters["id"] = SESSION_ID  # few other sessions exist
 

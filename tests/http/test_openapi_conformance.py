@@ -43,7 +43,9 @@ def test_server_and_description_agree_on_values_at_their_bounds(serve: Callable[
 def conformance(server: Process, tmp_path: Path, *options: str) -> dict[str, Any]:
     """Run schemathesis to its end without a finding; returns its report."""
     payload = PAYLOAD | {"source": {"id": SOURCE_ID}, "session": {"id": SESSION_ID}}
-    assert httpx.post(f"{server.url}/track", json=payload, timeout=30).status_code == 200
+    answer = httpx.post(f"{server.url}/track", json=payload, timeout=30)
+    assert answer.status_code == 200
+    profile_id = answer.json()["profile"]["id"]
 
     report = tmp_path / "report.json"
     command: list[str | Path] = [Path(sys.executable).with_name("schemathesis")]
@@ -51,7 +53,7 @@ def conformance(server: Process, tmp_path: Path, *options: str) -> dict[str, Any
     run = subprocess.run(
         [*command, "--report", "json", "--report-json-path", report, *options],
         cwd=HERE.parent.parent,
-        env=os.environ | {"TRACKD_TOKEN": server.token, "PYTHONPATH": "."},
+        env=os.environ | {"TRACKD_TOKEN": server.token, "PROFILE_ID": profile_id, "PYTHONPATH": "."},
         capture_output=True,
         text=True,
         check=False,
