@@ -43,7 +43,7 @@ class ParsingEndedError(Exception):
 class Connection(LingeringConnection):
     """An HTTP/1.1 connection, with limits."""
 
-    _head_bytes = 0  # of the chunks that neither begin nor end the head
+    _head_bytes = 0  # of an incomplete head, without those that came together with the request before it
     _chunk_bytes = 0  # of the chunk that is being parsed
     _awaits_reader = False  # the next request waits until the client has read the answer before it
     _answer_writer: AnswerWriter | None = None  # of the running request
@@ -102,23 +102,23 @@ class Connection(LingeringConnection):
         return is_answering or self._has_waiting()
 
     def _parse_piece(self, piece: bytes) -> None:
-        was_in_head = self._in_head
+        if self._in_head or not self._is_receiving:
+            self._head_bytes += len(piece)
         self._chunk_bytes = len(piece)
         super()._parse_piece(piece)
         if not self._is_receiving or self._is_refused:
             return
-        if was_in_head and self._in_head:
-            self._head_bytes += len(piece)
+        if self._in_head:
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_incomplete(self._too_large_head())
             elif len(self.headers) > MAX_HEADERS:
                 self._refuse_incomplete(too_many_headers(MAX_HEADERS))
-        elif not self._in_head and self.cycle.response_complete:
+        elif self.cycle.response_complete:
             self._discard(len(piece))
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._head_bytes = 0
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._head_bytes = 0  # what follows in the same bytes is not measured
 
     def on_headers_complete(self) -> None:
         is_long = self._request_bytes + self._chunk_bytes > MAX_HEAD_BYTES  # a usual head is not measured

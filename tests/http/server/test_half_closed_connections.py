@@ -60,7 +60,7 @@ async def test_a_client_that_sends_no_more_after_whole_requests_gets_their_answe
 
 
 @pytest.mark.parametrize("request_of", [post, chunked])
-@pytest.mark.parametrize("before", [[], [post(call())]], ids=["new head", "known head"])
+@pytest.mark.parametrize("before", [[], [post(call())]], ids=["new head", "cached head"])
 @pytest.mark.parametrize("behind", [[], [post(call()), HEALTH]], ids=["alone", "pipelined"])
 async def test_answers_that_wait_for_the_disk_are_sent_to_a_client_that_sends_no_more(
     request_of: Callable[[bytes], bytes], before: list[bytes], behind: list[bytes], ends: list[Connection]

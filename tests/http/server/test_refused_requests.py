@@ -40,6 +40,8 @@ REFUSED = {
     "half a body of a usual call": (post(call())[:-1], 408, False),
     "a long head": (HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),
     "a long target": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, False),
+    "a long head without an end": (HEAD + b"X: " + b"x" * 70_000, 431, True),
+    "a long target without an end": (b"GET /" + b"x" * 70_000, 414, False),
     "long trailers": (CHUNKED + b"0\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),
     "many headers": (HEAD + b"x:y\r\n" * 300 + b"\r\n", 431, True),
     "a long body": (HEAD + b"Content-Length: 900000\r\n\r\n" + b" " * 600_000, 503, True),
