@@ -59,10 +59,10 @@ def test_many_rows_take_few_statements(db: Connection) -> None:
 def test_each_statement_is_prepared_once(db: Connection, columns: Sequence[str]) -> None:
     db.execute(f"CREATE TABLE e ({', '.join(columns)})")
     insert = BulkInsert("e", columns)
-    insert.run(db, [["x"] * len(columns)] * 511)
+    insert.run(db, [["x"] * len(columns)] * 2_047)
     before = db.cache_stats()
 
-    insert.run(db, [["x"] * len(columns)] * 511)
+    insert.run(db, [["x"] * len(columns)] * 2_047)
 
     assert db.cache_stats()["misses"] == before["misses"]
     assert db.cache_stats()["no_cache"] == before["no_cache"]

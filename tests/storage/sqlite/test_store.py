@@ -80,6 +80,20 @@ def test_after_closing_all_is_in_the_one_file_though_others_have_it_open(tmp_pat
     copy.close()
 
 
+def test_a_reader_of_the_log_is_no_fault_when_the_store_closes(
+    tmp_path: Path, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(tmp_path / "trackd.db")
+    store.commit([make.change("A", events=1)])
+    store._writer._db.set_busy_timeout(0)
+    with open_database(tmp_path / "trackd.db") as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT count(*) FROM event").fetchall() == [(1,)]
+        store.close()
+
+    assert caplog.records == []
+
+
 def test_a_store_that_keeps_its_log_closes_without_copying_it(tmp_path: Path, make: type[Make]) -> None:
     path = tmp_path / "trackd.db"
     store = SqliteStore(path)
