@@ -9,6 +9,7 @@ from tests.http.server.track_requests import (
     chunked,
     connection_to_server,
     new_store,
+    note_calls,
     post,
     running,
     send_apart,
@@ -38,15 +39,7 @@ REQUESTS = {
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """An entry for each connection whose client sends no more."""
-    seen: list[Connection] = []
-    receive = Connection.eof_received
-
-    def noted(self: Connection) -> bool:
-        seen.append(self)
-        return receive(self)
-
-    monkeypatch.setattr(Connection, "eof_received", noted)
-    return seen
+    return note_calls(monkeypatch, "eof_received")
 
 
 @pytest.mark.parametrize("name", REQUESTS)

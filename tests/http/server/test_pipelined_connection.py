@@ -14,6 +14,7 @@ from tests.http.server.track_requests import (
     chunked,
     deaf_client,
     new_store,
+    note_calls,
     post,
     received,
     running,
@@ -32,15 +33,7 @@ MAX_WAITING = 16
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """An entry for each request whose parsing began."""
-    seen: list[Connection] = []
-    begin = Connection.on_message_begin
-
-    def noted(self: Connection) -> None:
-        seen.append(self)
-        begin(self)
-
-    monkeypatch.setattr(Connection, "on_message_begin", noted)
-    return seen
+    return note_calls(monkeypatch, "on_message_begin")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.http.server.track_requests import (
     chunked,
     connection_to_server,
     new_store,
+    note_calls,
     post,
     running,
     send_apart,
@@ -26,15 +27,7 @@ from trackd.http.server.connection import Connection
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """An entry for each request that the parser saw."""
-    seen: list[Connection] = []
-    begin = Connection.on_message_begin
-
-    def noted(self: Connection) -> None:
-        seen.append(self)
-        begin(self)
-
-    monkeypatch.setattr(Connection, "on_message_begin", noted)
-    return seen
+    return note_calls(monkeypatch, "on_message_begin")
 
 
 async def test_a_request_with_a_cached_head_is_not_parsed(parsed: list[Connection]) -> None:

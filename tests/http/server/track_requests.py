@@ -7,12 +7,15 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import pytest
+
 from tests.support.faulty_store import FaultyStore
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.raw_http import WITHIN_S, RawAnswer, RawConnection, address, connected, request, statuses
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
+from trackd.http.server.connection import Connection
 from trackd.storage.memory import MemoryStore
 
 JSON = "Content-Type: application/json"
@@ -95,3 +98,16 @@ async def statuses_of(url: str, pieces: Iterable[bytes]) -> list[int]:
 def cut(data: bytes, size: int) -> list[bytes]:
     """The data in pieces of that size."""
     return [data[begin : begin + size] for begin in range(0, len(data), size)]
+
+
+def note_calls(monkeypatch: pytest.MonkeyPatch, method: str) -> list[Connection]:
+    """A list to which each connection is added at each call of its method."""
+    seen: list[Connection] = []
+    replaced = getattr(Connection, method)
+
+    def noted(self: Connection) -> Any:
+        seen.append(self)
+        return replaced(self)
+
+    monkeypatch.setattr(Connection, method, noted)
+    return seen
