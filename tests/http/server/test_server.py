@@ -1,9 +1,11 @@
-"""The stop: bytes that the kernel has received belong to requests that are answered, also on a busy machine."""
+"""What the kernel keeps for the server: connections that wait, and at the stop bytes of requests that are answered."""
 
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from trackd.config.settings import Settings
 from trackd.http.server.server import Server
 
 REQUEST = post(call())
+ACCEPT_QUEUE = slice(28, 32)  # in the kernel's tcp_info of a listening socket: the number that may wait
 Arrive = Callable[[], None]
 
 
@@ -118,3 +121,22 @@ async def test_a_client_that_sends_without_end_does_not_delay_the_stop(monkeypat
         await asyncio.wait_for(sending, WITHIN_S)
         connection.close()
         assert ended.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the length of the queue")
+async def test_as_many_connections_may_wait_to_be_accepted_as_the_kernel_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queues: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def on_tick(server: Server, counter: int) -> bool:
+        listening = server.servers[0].sockets[0]
+        queues.put_nowait(listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACCEPT_QUEUE.stop))
+        return False
+
+    monkeypatch.setattr(Server, "on_tick", on_tick)
+    async with serving(new_store()):
+        queue = await asyncio.wait_for(queues.get(), WITHIN_S)
+        allowed = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        assert int.from_bytes(queue[ACCEPT_QUEUE], sys.byteorder) == min(allowed, 65_535)
+        monkeypatch.undo()
