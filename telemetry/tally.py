@@ -46,7 +46,7 @@ class Tally:
         self.connections = self.max_connections = self.arriving_bytes = self.max_arriving_bytes = 0
         """At the server's last sweep over its connections; 0 when another server runs the application."""
         self.dropped_connections = 0
-        """Connections that were closed to make room for others or for what they hold."""
+        """Connections that were closed to make room for others or for what they hold, or in a burst unserved."""
 
     def existing(self, source: str | None) -> str:
         """The id of a source if it exists, otherwise NO_SOURCE."""

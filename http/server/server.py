@@ -15,7 +15,7 @@ from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
 from trackd.http.server.acceptor import Acceptor
-from trackd.http.server.connection_limit import ConnectionLimit, allowed_connections
+from trackd.http.server.connection_limit import RESERVED_FILES, ConnectionLimit, allowed_connections
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
@@ -27,6 +27,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_S = 0.01
 LAST_READS = 10  # a client that sends without end must not delay the stop
 SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
+MIN_ROOM = (
+    RESERVED_FILES // 2
+)  # also when no more connections may be open: each of those is refused or replaces another
 BACKLOG = 65_535  # connections that wait to be accepted; the kernel allows fewer. Past it a client waits for a second
 
 
@@ -50,7 +53,7 @@ class Server(uvicorn.Server):
         self._budget = InboundBudget(limits.max_arriving_bytes)
         self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
         self._open_files = OpenFiles(self._limit)
-        self._acceptor = Acceptor()
+        self._acceptor = Acceptor(self._room, self._note_dropped)
         make_connection = functools.partial(
             TrackConnection,
             track=app.track,
@@ -147,13 +150,12 @@ class Server(uvicorn.Server):
     async def _close_listening(self, sockets: list[socket.socket]) -> None:
         """Accept the queued connections, then stop listening: the kernel resets those that are still queued."""
         loop = asyncio.get_running_loop()
-        self._acceptor.close()
+        accepted = self._acceptor.close()
         duplicates = [listening.dup() for listening in sockets]  # they listen on when the event loop has closed its own
         for server in self.servers:
             server.close()
         for listening in sockets:
             listening.close()
-        accepted = []
         for duplicate in duplicates:
             with duplicate, contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
                 duplicate.setblocking(False)
@@ -163,6 +165,13 @@ class Server(uvicorn.Server):
             connection.setblocking(False)
             with contextlib.suppress(OSError):  # its client has gone
                 await loop.connect_accepted_socket(self._make_connection, connection)
+
+    def _room(self) -> int:
+        """How many connections may wait to be served."""
+        return max(MIN_ROOM, self._limit.max_connections - len(self.server_state.connections))
+
+    def _note_dropped(self) -> None:
+        self._tally.dropped_connections += 1
 
     def _make_connection(self) -> asyncio.Protocol:
         make = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)

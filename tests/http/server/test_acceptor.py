@@ -1,33 +1,110 @@
-"""Connections that arrive together are accepted together."""
+"""Connections that arrive together are accepted together, those of clients that have closed are served last."""
 
 import asyncio
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
 
 from tests.support.polling import eventually
+from trackd.http.server import acceptor as acceptor_module
 from trackd.http.server.acceptor import Acceptor
 
 CLIENTS = 50
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a connection")
+
+
+class Accepting:
+    """An acceptor with a listening socket. Notes the connections that it makes."""
+
+    def __init__(self, listening: socket.socket, room: int) -> None:
+        self.listening = listening
+        self.made: list[int] = []
+        """The port of the client of each."""
+        self.dropped = 0
+        self.acceptor = Acceptor(lambda: room, self._drop)
+        self.acceptor.listen([listening], self.make)
+
+    def _drop(self) -> None:
+        self.dropped += 1
+
+    def make(self) -> asyncio.Protocol:
+        return self.acceptor.make(Noting, made=self.made)
+
+
+class Noting(asyncio.Protocol):
+    def __init__(self, made: list[int]) -> None:
+        self._made = made
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made.append(transport.get_extra_info("peername")[1])
+        transport.close()
+
+
+@contextmanager
+def accepting(clients: int, room: int = 1_000) -> Iterator[tuple[Accepting, list[socket.socket]]]:
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=clients))
+        accepting = Accepting(listening, room)
+        yield (
+            accepting,
+            [opened.enter_context(socket.create_connection(listening.getsockname())) for _ in range(clients)],
+        )
+        for waiting in accepting.acceptor.close():
+            waiting.close()
+
+
+def ports(clients: list[socket.socket]) -> list[int]:
+    return [client.getsockname()[1] for client in clients]
 
 
 async def test_all_connections_that_wait_are_accepted_behind_the_first_one() -> None:
-    made: list[asyncio.Protocol] = []
-    acceptor = Acceptor()
+    with accepting(CLIENTS) as (server, clients):
+        server.make()
+        await eventually(lambda: len(server.made) == CLIENTS)
+        assert sorted(server.made) == sorted(ports(clients))
+    await eventually(lambda: not server.acceptor._connecting)
 
-    def make() -> asyncio.Protocol:
-        made.append(asyncio.Protocol())
-        return made[-1]
 
-    with socket.create_server(("127.0.0.1", 0), backlog=CLIENTS) as listening:
-        acceptor.listen([listening], lambda: acceptor.make(make))
-        clients = [socket.create_connection(listening.getsockname()) for _ in range(CLIENTS)]
-        acceptor.make(make)
-        await eventually(lambda: len(made) == CLIENTS + 1)
-        acceptor.close()
-        acceptor.make(make)
-        for client in clients:
+async def test_no_more_are_accepted_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor_module, "MAX_SERVED", 1)
+    with accepting(CLIENTS, room=10) as (server, clients):
+        server.acceptor._serve()
+        waiting = server.acceptor.close()
+        assert [connection.getpeername()[1] for connection in waiting] == ports(clients[1:10])
+        for connection in waiting:
+            connection.close()
+        await eventually(lambda: not server.acceptor._connecting)
+        assert server.made == ports(clients[:1])
+
+
+@needs_linux
+async def test_those_whose_clients_have_closed_are_served_after_the_others() -> None:
+    with accepting(CLIENTS) as (server, clients):
+        closed = ports(clients[:40])
+        for client in clients[:40]:
             client.close()
-    await eventually(lambda: not acceptor._connecting)
+        server.acceptor._serve()
+        await eventually(lambda: len(server.made) == CLIENTS)
+        assert server.made == [*ports(clients[40:]), *closed]
+        assert server.dropped == 0
+
+
+@needs_linux
+async def test_the_oldest_of_too_many_whose_clients_have_closed_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor_module, "MAX_CLOSED", 10)
+    with accepting(CLIENTS) as (server, clients):
+        closed = ports(clients[:40])
+        for client in clients[:40]:
+            client.close()
+        server.acceptor._serve()
+        await eventually(lambda: len(server.made) == 20)
+        assert server.made == [*ports(clients[40:]), *closed[-10:]]
+        assert server.dropped == 30
 
 
 async def test_a_server_without_sockets_of_its_own_accepts_nothing() -> None:
-    assert isinstance(Acceptor().make(asyncio.Protocol), asyncio.Protocol)
+    acceptor = Acceptor(lambda: 1, lambda: None)
+    assert isinstance(acceptor.make(asyncio.Protocol), asyncio.Protocol)
