@@ -150,11 +150,21 @@ class SqliteStore:
 
 
 def _profile(found_id: str, seq: int, revision: int, doc: str, memo: int) -> Profile:
-    return Profile(found_id, seq, revision, Raw(doc.encode()), memo)
+    try:
+        return Profile(found_id, seq, revision, Raw(doc.encode()), memo)
+    except AttributeError as error:
+        raise _damaged("profile") from error
 
 
 def _session(found_id: str, profile_id: str, inserted: str, updated: str, context: str, properties: str) -> Session:
-    return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))
+    try:
+        return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))
+    except AttributeError as error:
+        raise _damaged("session") from error
+
+
+def _damaged(table: str) -> StoreError:
+    return StoreError(f"cannot read: a row of {table} has a document that is no text, `trackd verify` names it")
 
 
 def _size(path: Path) -> int:

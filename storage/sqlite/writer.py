@@ -35,6 +35,7 @@ from trackd.storage.sqlite.job_rows import add_job, put_job
 from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
+from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,10 @@ ERRORS_OF_ONE_CHANGE = (
     TypeError,
     ValueError,
     OverflowError,
+    AttributeError,
+    LookupError,
 )
+A_COLUMN_IS_BINARY = "JSON cannot hold BLOB values"  # SQLite, of a damaged row that the statement reads
 
 
 class SqliteWriter:
@@ -83,6 +87,7 @@ class SqliteWriter:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._retention = Retention()
+        self._limited_log = RateLimitedLog()
         self.has_deleted = False
         """Whether rows with personal data were deleted; the log then still has copies. Reset by the caller."""
 
@@ -90,15 +95,17 @@ class SqliteWriter:
         """See `Store.commit`."""
         try:
             return self._commit_together(batch)
-        except ERRORS_OF_ONE_CHANGE as error:
+        except (*ERRORS_OF_ONE_CHANGE, apsw.Error) as error:
+            if not _is_of_one_change(error):
+                raise StoreError(f"cannot commit: {error}") from error
             if len(batch) > 1:
                 return self._commit_one_by_one(batch)
             if not batch:
                 raise StoreError(f"cannot write: {error}") from error
-            log.error("a change cannot be stored: %s", error if isinstance(error, apsw.Error) else type(error).__name__)
+            if (number := self._limited_log.due(type(error).__name__)) is not None:
+                fault = error if isinstance(error, apsw.Error) else type(error).__name__
+                log.error("a change cannot be stored: %s (%d since the last such line)", fault, number)
             return [Outcome.FAILED]
-        except apsw.Error as error:
-            raise StoreError(f"cannot commit: {error}") from error
 
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
         position = self._retention.position
@@ -209,6 +216,10 @@ class SqliteWriter:
     def close_and_keep_log(self) -> None:
         """Close the connection. SQLite still copies the log when no other connection to the file is open."""
         self._db.close()
+
+
+def _is_of_one_change(error: Exception) -> bool:
+    return isinstance(error, ERRORS_OF_ONE_CHANGE) or A_COLUMN_IS_BINARY in str(error)
 
 
 def _deletes(change: Administration | Deletion) -> bool:

@@ -24,8 +24,11 @@ class _Result(Struct, frozen=True):
     seconds: float | None
 
 
+UNDECODABLE = b"undecodable"
+"""The writer's answer to a batch that `decode_batch` refuses."""
 ENCODER = msgspec_json.Encoder()
 BATCHES = msgspec_json.Decoder(list[Change])
+CHANGES = msgspec_json.Decoder(Change)
 RESULTS = msgspec_json.Decoder(_Result)
 
 
@@ -75,20 +78,41 @@ def encode_batch(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
     """
     try:
         return ENCODER.encode(batch), frozenset()
-    except UnicodeEncodeError:
-        encoded = [_encode_alone(change) for change in batch]
-    unencodable = frozenset(position for position, change in enumerate(encoded) if change is None)
-    return b"[%s]" % b",".join(change for change in encoded if change is not None), unencodable
+    except (ValueError, TypeError, OverflowError):
+        return _joined([_encode_alone(change) for change in batch])
+
+
+def encode_decodable(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
+    """As `encode_batch`, without the changes that `decode_batch` refuses too; return their positions as well.
+
+    A stored document is copied into a change as it is: in a damaged row it is no JSON, or has a column of another type.
+    """
+    return _joined([_decodable(_encode_alone(change)) for change in batch])
+
+
+def _joined(encoded: Sequence[bytes | None]) -> tuple[bytes, frozenset[int]]:
+    left_out = frozenset(position for position, change in enumerate(encoded) if change is None)
+    return b"[%s]" % b",".join(change for change in encoded if change is not None), left_out
 
 
 def _encode_alone(change: Change) -> bytes | None:
     try:
         return ENCODER.encode(change)
-    except UnicodeEncodeError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
+def _decodable(encoded: bytes | None) -> bytes | None:
+    try:
+        if encoded is not None:
+            CHANGES.decode(encoded)
+    except MsgspecError:
+        return None
+    return encoded
+
+
 def decode_batch(payload: bytes) -> list[Change]:
+    """Raises MsgspecError for a batch with a damaged document; `encode_decodable` leaves it out."""
     return BATCHES.decode(payload)
 
 
@@ -106,11 +130,11 @@ def decode_result(payload: bytes) -> BatchResult:
     return BatchResult(result.outcomes, StoreError(result.error) if result.error else None, result.seconds)
 
 
-def with_failed(result: BatchResult, unencodable: frozenset[int]) -> BatchResult:
-    """Add the outcome FAILED at the positions that `encode_batch` left out."""
-    if result.error or not unencodable:
+def with_failed(result: BatchResult, left_out: frozenset[int]) -> BatchResult:
+    """Add the outcome FAILED at the positions that the encoding of the batch left out."""
+    if result.error or not left_out:
         return result
     outcomes = [*result.outcomes]
-    for position in sorted(unencodable):
+    for position in sorted(left_out):
         outcomes.insert(position, Outcome.FAILED)
     return BatchResult(outcomes, seconds=result.seconds)

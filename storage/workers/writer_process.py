@@ -3,13 +3,34 @@
 The program of the process is in writer_worker.py.
 """
 
+import logging
 from collections.abc import Sequence
+
+from msgspec import Struct
 
 from trackd.core.changes import Change
 from trackd.storage.errors import StoreError
 from trackd.storage.workers.child_process import ChildProcess
-from trackd.storage.workers.framing import decode_result, encode_batch, with_failed
+from trackd.storage.workers.framing import (
+    UNDECODABLE,
+    decode_result,
+    encode_batch,
+    encode_decodable,
+    with_failed,
+)
 from trackd.storage.writer import BatchResult, Committed
+from trackd.telemetry.rate_limited_log import RateLimitedLog
+
+log = logging.getLogger(__name__)
+
+
+class _InFlight(Struct, frozen=True):
+    """The submitted batch, and the positions of its changes that were not sent."""
+
+    batch: Sequence[Change]
+    left_out: frozenset[int]
+    is_decodable: bool = False
+    """Whether it was sent again, without the changes that the process cannot decode."""
 
 
 class WriterProcess:
@@ -25,7 +46,8 @@ class WriterProcess:
     def __init__(self, command: Sequence[str], committed: Committed, inherited: Sequence[int] = ()) -> None:
         self._process = ChildProcess("writer process", command, self._on_result, self._on_end, inherited)
         self._committed = committed
-        self._in_flight: frozenset[int] | None = None  # the unencodable positions of the submitted batch
+        self._in_flight: _InFlight | None = None
+        self._limited_log = RateLimitedLog()
 
     @property
     def pid(self) -> int | None:
@@ -41,13 +63,29 @@ class WriterProcess:
     def submit(self, batch: Sequence[Change]) -> None:
         payload, unencodable = encode_batch(batch)
         self._process.send(payload)
-        self._in_flight = unencodable
+        self._in_flight = _InFlight(batch, unencodable)
 
     async def close(self, timeout_s: float) -> bool:
         return await self._process.close(timeout_s)
 
     def _on_result(self, payload: bytes) -> None:
-        self._finish(with_failed(decode_result(payload), self._in_flight or frozenset()))
+        in_flight = self._in_flight
+        if payload == UNDECODABLE and in_flight is not None and not in_flight.is_decodable:
+            self._submit_decodable(in_flight.batch)
+        else:
+            self._finish(with_failed(decode_result(payload), in_flight.left_out if in_flight else frozenset()))
+
+    def _submit_decodable(self, batch: Sequence[Change]) -> None:
+        """Send the batch again, without the changes that have a damaged document: they have failed."""
+        payload, left_out = encode_decodable(batch)
+        if (number := self._limited_log.due("undecodable", len(left_out))) is not None:
+            log.error(
+                "%d changes cannot be stored, a stored document that they contain is damaged: their calls are "
+                "answered 503, `trackd verify` names its row",
+                number,
+            )
+        self._process.send(payload)  # also one without changes: it tests whether the store can write
+        self._in_flight = _InFlight(batch, left_out, is_decodable=True)
 
     def _on_end(self, how: str) -> None:
         if self._in_flight is not None or not self._process.closing:

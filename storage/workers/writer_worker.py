@@ -6,11 +6,13 @@ import select
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import MsgspecError
+
 from trackd.storage.sqlite.checkpointer import Checkpointer
 from trackd.storage.sqlite.connection import connect_for_writing, database_errors
 from trackd.storage.sqlite.log_truncation import LogTruncation
 from trackd.storage.sqlite.writer import SqliteWriter
-from trackd.storage.workers.framing import decode_batch, encode_result, read_frame, send
+from trackd.storage.workers.framing import UNDECODABLE, decode_batch, encode_result, read_frame, send
 from trackd.storage.writer import commit
 
 
@@ -43,8 +45,16 @@ def commit_frames(
             truncation.wait_for_input(arrives)
             if (payload := read_frame(batches)) is None:
                 return
-            send(results, encode_result(commit(writer, decode_batch(payload))))
+            send(results, _committed(writer, payload))
             checkpointer.request_if_due()
             if writer.has_deleted:
                 writer.has_deleted = False
                 truncation.request()
+
+
+def _committed(writer: SqliteWriter, payload: bytes) -> bytes:
+    try:
+        batch = decode_batch(payload)
+    except MsgspecError:
+        return UNDECODABLE
+    return encode_result(commit(writer, batch))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from msgspec import MsgspecError
 from msgspec.structs import asdict
 
 from tests.support.database import open_database
@@ -14,7 +15,14 @@ from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Store
-from trackd.storage.workers.framing import decode_batch, decode_result, encode_batch, encode_result, with_failed
+from trackd.storage.workers.framing import (
+    decode_batch,
+    decode_result,
+    encode_batch,
+    encode_decodable,
+    encode_result,
+    with_failed,
+)
 from trackd.storage.writer import commit
 
 T = TypeVar("T")
@@ -70,9 +78,13 @@ class FramedStore(SqliteStore):
     """An SQLite store whose batches and results are encoded and decoded as on their way to the writer process."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        payload, unencodable = encode_batch(batch)
-        committed = commit(self._writer, decode_batch(payload))
-        result = with_failed(decode_result(encode_result(committed)), unencodable)
+        payload, left_out = encode_batch(batch)
+        try:
+            changes = decode_batch(payload)
+        except MsgspecError:
+            payload, left_out = encode_decodable(batch)
+            changes = decode_batch(payload)
+        result = with_failed(decode_result(encode_result(commit(self._writer, changes))), left_out)
         if result.error:
             raise result.error
         return [*result.outcomes]

@@ -205,3 +205,40 @@ def test_the_writer_notes_that_personal_data_was_deleted(
     writer.commit([change])
 
     assert writer.has_deleted is expected
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE profile SET seq = x'00ff' WHERE id = 'A'",
+        "UPDATE profile SET last_event = x'00ff' WHERE id = 'A'",
+        "UPDATE profile SET revision = 'x' WHERE id = 'A'",
+        "UPDATE session SET updated = x'00ff' WHERE id = 'S'",
+        "UPDATE session SET updated = CAST(x'ff' AS TEXT) WHERE id = 'S'",
+        "UPDATE session SET profile_id = CAST(x'ff' AS TEXT) WHERE id = 'S'",
+    ],
+)
+def test_a_damaged_row_fails_its_own_change_and_no_other_of_the_batch(
+    backend: SqliteBackend, make: type[Make], damage: str
+) -> None:
+    backend.store.commit([make.change("A", events=1, session="S")])
+    backend.db.execute(damage)
+    own = make.change("A", (1, 1), events=1, session="S", previous_owner="A")
+
+    outcomes = backend.store.commit([make.change("B", events=1), own, make.change("C", events=1)])
+
+    assert outcomes[::2] == [STORED, STORED]
+    assert outcomes[1] is not STORED
+    assert [event.id for event in backend.events()] == ["A-1", "B-1", "C-1"]
+
+
+def test_a_damaged_row_that_is_met_often_has_one_log_line(
+    backend: SqliteBackend, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
+    backend.store.commit([make.change("A", events=1)])
+    backend.db.execute("UPDATE profile SET seq = x'00ff' WHERE id = 'A'")
+
+    for _ in range(20):
+        assert backend.store.commit([make.change("A", (1, 1), events=1)]) == [FAILED]
+
+    assert len(caplog.records) == 1

@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
+from msgspec.structs import replace
 
 from tests.support.making import Make
 from tests.support.stores import existing
@@ -19,6 +21,7 @@ from trackd.storage.workers.framing import (
     decode_batch,
     decode_result,
     encode_batch,
+    encode_decodable,
     encode_result,
     framed,
     read_frame,
@@ -107,3 +110,15 @@ def test_a_stream_that_ends_in_the_middle_of_a_frame_has_no_more_frames() -> Non
     for length in range(len(whole)):
         assert read_frame(io.BytesIO(whole[:length])) is None
     assert read_frame(io.BytesIO(whole)) == b"payload"
+
+
+@pytest.mark.parametrize("context", [b"{", b"", b"nul", b"[1,]"])
+def test_a_change_with_a_damaged_document_is_left_out_of_its_batch(make: type[Make], context: bytes) -> None:
+    damaged = make.change("B", session="S")
+    damaged = replace(damaged, session=replace(existing(damaged.session), context_json=Raw(context)))
+    batch = [make.change("A"), damaged, make.change("C", events=1, event={"type": "\ud800"}), make.change("D")]
+
+    payload, left_out = encode_decodable(batch)
+
+    assert decode_batch(payload) == [batch[0], batch[3]]
+    assert left_out == {1, 2}

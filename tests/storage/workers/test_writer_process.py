@@ -13,6 +13,8 @@ from signal import Signals
 
 import apsw
 import pytest
+from msgspec import Raw
+from msgspec.structs import replace
 
 from tests.support.database import execute, rows
 from tests.support.making import Make
@@ -159,6 +161,25 @@ async def test_a_batch_that_fails_has_the_reason_and_the_next_one_is_committed(f
 
     assert "cannot commit: no such table: event" in str(failed.error)
     assert well.outcomes == [Outcome.STORED]
+
+
+async def test_a_damaged_document_fails_its_own_change_and_the_process_lives(
+    file: Path, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = make.change("B", session="S")
+    damaged = replace(damaged, session=replace(existing(damaged.session), context_json=Raw(b'{"a":')))
+    async with started(on_file(file)) as writer:
+        pid = writer.pid
+        for number in range(3):
+            alone = await writer.commit(damaged)
+            assert (alone.outcomes, alone.error) == ([Outcome.FAILED], None)
+            batch = [make.change(f"A{number}", events=1), damaged, make.change(f"C{number}", events=1)]
+            result = await writer.commit(*batch)
+            assert result.outcomes == [Outcome.STORED, Outcome.FAILED, Outcome.STORED]
+        assert writer.pid == pid
+
+    assert [seq for _, seq in stored(file)] == [1] * 6
+    assert len(caplog.records) == 1, "one line a minute"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
