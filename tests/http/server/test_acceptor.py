@@ -13,7 +13,7 @@ from trackd.http.server import acceptor as acceptor_module
 from trackd.http.server.acceptor import Acceptor
 
 CLIENTS = 50
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a connection")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the state of a connection")
 
 
 class Accepting:

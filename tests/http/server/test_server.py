@@ -123,7 +123,7 @@ async def test_a_client_that_sends_without_end_does_not_delay_the_stop(monkeypat
         assert ended.is_set()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the length of the queue")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the length of the queue")
 async def test_as_many_connections_may_wait_to_be_accepted_as_the_kernel_allows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
