@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,11 @@ from trackd.cli.output import echo
 from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
 from trackd.http.api.profile_export import profile_export
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
+from trackd.storage.sqlite.shared_file import SharedFile
 from trackd.storage.workers.query_pool import QueryThreads
 from trackd.telemetry.plain_text import plain_json
 
@@ -40,8 +44,9 @@ ProfileId = Annotated[
 def show(id: ProfileId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print the profile as JSON."""
     path = _database(db, config)
-    with contextlib.closing(_listings(path)) as listings:
+    with _listings(path) as (listings, check_unchanged):
         document = _document(listings, id, path)
+        check_unchanged()
     try:
         text = msgspec.json.format(document, indent=2)
     except msgspec.DecodeError:
@@ -60,7 +65,7 @@ def export(
 ) -> None:
     """Write the profile with all its sessions and events, as one JSON document."""
     path = _database(db, config)
-    with contextlib.closing(_listings(path)) as listings:
+    with _listings(path) as (listings, check_unchanged):
         document = _document(listings, id, path).encode()
         with output_file(output, path, "jsonl") as file:
 
@@ -74,6 +79,7 @@ def export(
                 file.write(b"\n")
 
             asyncio.run(write())
+            check_unchanged()
             file.flush()
 
 
@@ -88,7 +94,8 @@ def erase(
 ) -> None:
     """Erase the profile with its sessions and events, through the running server if there is one."""
     path = _database(db, config)
-    with contextlib.closing(_listings(path)) as listings:
+    SharedFile(path).close()  # an older file gets the tables of this version
+    with _listings(path) as (listings, _):
         document = _document(listings, id, path)
     erase_profile(path, id, document, keep_events=keep_events)
     echo(f"Erased the profile {id}.")
@@ -98,9 +105,18 @@ def _database(db: Path | None, config: Path | None) -> Path:
     return load_settings(config, database={"path": db}).settings.database.path
 
 
-def _listings(path: Path) -> SqliteListings:
-    open_for_writing(path, create=False).close()  # brings the tables up to date
-    return SqliteListings(path)
+@contextlib.contextmanager
+def _listings(path: Path) -> Iterator[tuple[SqliteListings, Callable[[], None]]]:
+    """Listings of a file that is only read, and a check that nothing has changed it. Raises DatabaseError."""
+    with ReadOnlyFile(path) as file:
+        try:
+            with contextlib.closing(SqliteListings(path, file.connect)) as listings:
+                yield listings, file.check_unchanged
+        except StoreError as error:
+            file.check_unchanged()
+            if isinstance(error, DatabaseError):
+                raise
+            raise CommandError(f"{path}: {str(error).rstrip('.')}.") from error
 
 
 def _document(listings: SqliteListings, profile_id: str, path: Path) -> str:

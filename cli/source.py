@@ -26,8 +26,9 @@ app = typer.Typer(
 )
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Sources:
-    return Sources(load_settings(config, database={"path": db}).settings.database.path, create=create)
+def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Sources:
+    path = load_settings(config, database={"path": db}).settings.database.path
+    return Sources(path, create=create, read_only=read_only)
 
 
 def _checked_id(value: str | None) -> str:
@@ -171,7 +172,7 @@ def list_sources(
     config: ConfigFile = None,
 ) -> None:
     """List the sources, the oldest first."""
-    with _open(db, config) as sources:
+    with _open(db, config, read_only=True) as sources:
         for source in sources.all():
             if enabled and not source.enabled:
                 continue
@@ -182,7 +183,7 @@ def list_sources(
 @app.command()
 def show(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print a source as JSON."""
-    with _open(db, config) as sources:
+    with _open(db, config, read_only=True) as sources:
         _print(sources.get(id))
 
 

@@ -29,8 +29,9 @@ DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-def _open(db: Path | None, config: Path | None, *, create: bool = False) -> Tokens:
-    return Tokens(load_settings(config, database={"path": db}).settings.database.path, create=create)
+def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Tokens:
+    path = load_settings(config, database={"path": db}).settings.database.path
+    return Tokens(path, create=create, read_only=read_only)
 
 
 def _checked_name(value: str) -> str:
@@ -137,7 +138,7 @@ def list_tokens(
 ) -> None:
     """List the tokens, the oldest first: creation time, scopes, expiry, last use (to within an hour), name."""
     now = timestamp(datetime.now(UTC))
-    with _open(db, config) as tokens:
+    with _open(db, config, read_only=True) as tokens:
         for token in tokens.all():
             echo(token.name if quiet else _line(token, now))
 

@@ -4,16 +4,14 @@ All checks read the same snapshot of the file, also while a server runs on it. R
 number, so a chain of events may end there, and nowhere else.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
 
-from trackd.storage.sqlite.connection import database_errors
-from trackd.storage.sqlite.database import open_for_reading
 from trackd.storage.sqlite.erasure import tombstone
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 
 MAX_SHOWN = 100  # documents for each check; further ones are only counted
 
@@ -148,7 +146,8 @@ def checks(*, rules_change_counters: bool) -> tuple[Check, ...]:
 
 def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
     """Run the checks on a file, and yield the findings of each. Raises DatabaseError."""
-    with contextlib.closing(open_for_reading(path)) as db, database_errors(path):
+    with ReadOnlyFile(path) as file, file.errors():
+        db = file.connection
         db.create_scalar_function("tombstone", tombstone, 1, deterministic=True)  # type: ignore[arg-type]
         db.execute("BEGIN")
         for check in which:

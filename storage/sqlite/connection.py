@@ -1,6 +1,7 @@
 """Connections to a database file: their settings, transactions, and sentences for SQLite's errors."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ __all__ = ["Connection"]
 
 SQLITE_ERRORS = (apsw.Error, UnicodeDecodeError)  # the latter for a text of another tool that is not UTF-8
 BUSY_TIMEOUT_MS = 10_000
+Mode = Literal["rw", "rwc", "ro", "ro&immutable=1"]
 AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
 
 
@@ -26,26 +28,48 @@ class NoDatabaseError(DatabaseError):
 
 
 @contextlib.contextmanager
-def database_errors(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as DatabaseError, with a sentence about the file at `path`."""
+def database_errors(path: Path, *, reading: bool = False) -> Iterator[None]:
+    """Raise SQLite's errors as DatabaseError, with a sentence about the file at `path`, which is read or written."""
     try:
         yield
     except SQLITE_ERRORS as error:
-        reason = str(error)
-        match error:
-            case apsw.NotADBError() | apsw.CorruptError():
-                message = f"{path} is not a sound SQLite database ({reason}): name another file."
-            case apsw.CantOpenError() | apsw.ReadOnlyError():
-                message = (
-                    f"{path} cannot be opened for writing ({reason}): check that its folder exists and that "
-                    "this user may write to both."
-                )
-            case _:
-                message = f"{path} cannot be used: {reason.rstrip('.')}."
-        raise DatabaseError(message) from error
+        raise DatabaseError(_sentence(path, error, reading=reading)) from error
 
 
-def connect(path: Path, *, mode: Literal["rw", "rwc", "ro", "ro&immutable=1"]) -> Connection:
+def _sentence(path: Path, error: Exception, *, reading: bool) -> str:
+    reason = str(error).rstrip(".")
+    match error:
+        case apsw.NotADBError() | apsw.CorruptError():
+            return f"{path} is not a sound SQLite database ({reason}): name another file."
+        case apsw.CantOpenError() if (limit := exhausted_limit()) is not None:
+            return f"{path} cannot be opened ({limit}): allow more open files (`ulimit -n`, LimitNOFILE)."
+        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() if reading:
+            return f"{path} cannot be read ({reason}): check that this user may read it and the files beside it."
+        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError():
+            return (
+                f"{path} cannot be opened for writing ({reason}): check that its folder exists and that this user may "
+                "write to both."
+            )
+        case apsw.FullError():
+            return f"{path} cannot be written ({reason}): make room on its disk."
+        case apsw.IOError():
+            return f"{path} cannot be {'read' if reading else 'written'} ({reason}): check its disk."
+        case apsw.BusyError() | apsw.LockedError():
+            return f"{path} is locked by another program ({reason}): end that program, or try again later."
+        case _:
+            return f"{path} cannot be used: {reason}."
+
+
+def exhausted_limit() -> str | None:
+    """The reason why no more files can be opened, None when that is not so. SQLite does not give it."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def connect(path: Path, *, mode: Mode) -> Connection:
     """Open a connection without implicit transactions, which threads other than the opening one may use."""
     flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE  # `mode` narrows them
     connection = Connection(f"{path.absolute().as_uri()}?mode={mode}", flags)

@@ -5,14 +5,12 @@ import os
 import stat
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import apsw
 
 from trackd.storage.files.private_file import create as create_file
 from trackd.storage.sqlite.connection import (
     BUSY_TIMEOUT_MS,
-    SQLITE_ERRORS,
     Connection,
     DatabaseError,
     NoDatabaseError,
@@ -21,17 +19,15 @@ from trackd.storage.sqlite.connection import (
     database_errors,
     transaction,
 )
-from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, table_names
-
-REMEDY = "start `trackd serve` first, or name another with --db"
-CREATED_WITHIN_S = 0.5
+from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
+from trackd.storage.sqlite.opening import CREATED_WITHIN_S, REMEDY, FileState, check_format, once_unchanged
 
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
     """Open a database file to read and write, after bringing its tables up to date.
 
-    Raises NoDatabaseError for a missing or empty file (unless `create`), DatabaseError for a file of another program,
-    and for a file that a newer trackd has written. A refused file stays as it was.
+    Raises NoDatabaseError for a missing or empty file and for one without tables (unless `create`), DatabaseError for
+    a file of another program, and for a file that a newer trackd has written. A refused file stays as it was.
     """
     if create:
         _create(path)
@@ -41,23 +37,12 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     with database_errors(path):
         while True:
             try:
-                return _open(path, synchronous)
+                return _open(path, synchronous, create=create)
             except (apsw.BusyError, apsw.LockedError):
                 # SQLite's own timeout does not cover another process that creates the file at the same moment.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
-
-
-def open_for_reading(path: Path) -> Connection:
-    """Open a database file to read, also while a server runs on it: a read-only connection never checkpoints.
-
-    Raises DatabaseError.
-    """
-    check_exists(path)
-    with database_errors(path):
-        _check_format(path)
-        return connect(path, mode="ro")
 
 
 def check_exists(path: Path) -> None:
@@ -97,9 +82,8 @@ def _create(path: Path) -> None:
         ) from error
 
 
-def _open(path: Path, synchronous: str) -> Connection:
-    if path.is_file():
-        _check_format(path)
+def _open(path: Path, synchronous: str, *, create: bool) -> Connection:
+    lacking_migrations(path, new=create)
     connection = connect_for_writing(path, synchronous=synchronous)
     try:
         _migrate(connection)
@@ -109,53 +93,18 @@ def _open(path: Path, synchronous: str) -> Connection:
     return connection
 
 
-def _check_format(path: Path) -> None:
-    """Only reads: the file of another program keeps its write-ahead log, and its folder gets no files.
+def lacking_migrations(path: Path, *, new: bool) -> frozenset[str]:
+    """The names of the migrations that the file lacks; none for a new file. Raises errors of SQLite and DatabaseError.
 
-    Without a log it reads without a lock. A fault that it finds then counts only if the file did not change meanwhile:
-    another trackd may be creating the tables at this moment.
+    Only reads: the file of another program keeps its write-ahead log, and its folder gets no files.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        before = _state(path)
-        try:
-            return _check_format_once(path, complete=before.log_bytes == 0)
-        except (*SQLITE_ERRORS, DatabaseError):
-            if before.log_bytes or _state(path) == before or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
 
+    def read(state: FileState) -> frozenset[str]:
+        complete = state.log_bytes == 0  # it can be read without the files that SQLite makes for a log
+        with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
+            return check_format(connection, path, new=new)
 
-class _State(NamedTuple):
-    """Changes when another connection writes to the file: first its log grows, then the file itself changes."""
-
-    log_bytes: int
-    file_bytes: int
-    modified_ns: int
-
-
-def _state(path: Path) -> _State:
-    try:
-        log_bytes = path.with_name(f"{path.name}-wal").stat().st_size
-    except FileNotFoundError:  # also when the last connection removes it at this moment
-        log_bytes = 0
-    file = path.stat()
-    return _State(log_bytes, file.st_size, file.st_mtime_ns)
-
-
-def _check_format_once(path: Path, *, complete: bool) -> None:
-    """`complete`: the file needs no log, and can be read without the files that SQLite makes for a log."""
-    with contextlib.closing(connect(path, mode="ro&immutable=1" if complete else "ro")) as connection:
-        connection.execute("BEGIN")  # one snapshot
-        application_id = connection.pragma("application_id")
-        if application_id != APPLICATION_ID and (application_id != 0 or table_names(connection)):
-            raise DatabaseError(f"{path} is a database of another program: name another file.")
-        unknown = applied_migrations(connection) - MIGRATIONS
-    if unknown:
-        raise DatabaseError(
-            f"{path} was written by a newer trackd (it has {', '.join(sorted(unknown))}): "
-            "install that version, or name another file."
-        )
+    return once_unchanged(path, read) if path.is_file() else frozenset()
 
 
 def _migrate(connection: Connection) -> None:

@@ -21,7 +21,8 @@ MIGRATIONS = frozenset(
         "expiry_and_use_of_tokens",
     }
 )
-APPLIED_MIGRATIONS = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'trackd'"
+MIGRATIONS_TABLE = "_sqlite_migrations"
+APPLIED_MIGRATIONS = f"SELECT name FROM {MIGRATIONS_TABLE} WHERE migration_set = 'trackd'"
 
 
 def table_names(connection: Connection) -> set[str]:
@@ -31,6 +32,6 @@ def table_names(connection: Connection) -> set[str]:
 
 def applied_migrations(connection: Connection) -> set[str]:
     """The names of the migrations that the file has."""
-    if "_sqlite_migrations" not in table_names(connection):
+    if MIGRATIONS_TABLE not in table_names(connection):
         return set()
     return {name for (name,) in connection.execute(APPLIED_MIGRATIONS)}

@@ -7,18 +7,17 @@ from types import TracebackType
 from trackd.core.documents import JsonObject, timestamp
 from trackd.core.jobs import AddJob, Job
 from trackd.storage.sqlite import job_rows
-from trackd.storage.sqlite.connection import database_errors, transaction
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.connection import transaction
 from trackd.storage.sqlite.listings import SEGMENT_MEMBERS
+from trackd.storage.sqlite.shared_file import SharedFile
 
 
 class Jobs:
     """The jobs of one file: a context manager that closes it. Methods raise DatabaseError."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._db = open_for_writing(path, create=False)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
+        self._file = SharedFile(path)
+        self._db = self._file.connection
 
     def __enter__(self) -> "Jobs":
         return self
@@ -26,19 +25,19 @@ class Jobs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._db.close()
+        self._file.close()
 
     def add(self, kind: str, arguments: JsonObject) -> int:
         """Ask for a job, and return its number."""
-        with database_errors(self._path), transaction(self._db):
+        with self._file.errors(), transaction(self._db):
             return job_rows.add_job(self._db, AddJob(kind, arguments, timestamp(datetime.now(UTC))))
 
     def all(self) -> list[Job]:
         """The open jobs and the last ended ones, in the order of their numbers."""
-        with database_errors(self._path):
+        with self._file.errors():
             return job_rows.jobs(self._db)
 
     def segments_in_use(self) -> set[str]:
         """The ids of the segments that profiles are in."""
-        with database_errors(self._path):
+        with self._file.errors():
             return {segment for segment, _ in self._db.execute(SEGMENT_MEMBERS)}

@@ -5,6 +5,7 @@ A cursor is the number of the first event, or the rowid of the first session or 
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,11 @@ COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session"
 class SqliteListings:
     """See `Listings`. Reads on connections of its own, one for each thread that reads at the same time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, open_connection: Callable[[], Connection] | None = None) -> None:
+        self._open = open_connection or partial(connect, path, mode="ro")
         self._idle: list[Connection] = []
         with database_errors(path):
-            self._by_key = connect(path, mode="ro")  # for the event loop, which cannot wait for a free one
+            self._by_key = self._open()  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
         """Close the connections. No read may be under way."""
@@ -118,7 +119,7 @@ class SqliteListings:
         try:
             return self._idle.pop()
         except IndexError:
-            connection = connect(self._path, mode="ro")
+            connection = self._open()
             add_has_trait(connection)
             return connection
 

@@ -6,23 +6,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from msgspec import MsgspecError
 from msgspec.structs import replace
 
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_changes import EditSource
 from trackd.storage.errors import SourceError
-from trackd.storage.sqlite.connection import database_errors, transaction
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.connection import transaction
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
+from trackd.storage.sqlite.shared_file import SharedFile
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
 
 class Sources:
     """The sources of one file: a context manager that closes it. Methods raise DatabaseError and SourceError."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         self._path = path
-        self._db = open_for_writing(path, create=create)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
+        self._file = ReadOnlyFile(path, ["source"]) if read_only else SharedFile(path, create=create)
+        self._db = self._file.connection
 
     def __enter__(self) -> "Sources":
         return self
@@ -30,36 +32,36 @@ class Sources:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._db.close()
+        self._file.close()
 
     def add(self, source: Source) -> Source:
         """Add a source, and return it with its times. `source.id` must be new."""
         now = timestamp(datetime.now(UTC))
         source = replace(source, metadata=source_metadata(now, now))
-        with database_errors(self._path), transaction(self._db):
+        with self._file.errors(), transaction(self._db):
             if not add_source(self._db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
         return source
 
     def all(self) -> list[Source]:
         """All sources, oldest first."""
-        with database_errors(self._path):
+        with self._file.errors():
             rows = self._db.execute("SELECT * FROM source ORDER BY inserted, id").fetchall()
-        return [Source.of_row(row) for row in rows]
+        return [self._source(row) for row in rows]
 
     def get(self, source_id: str) -> Source:
         """The source with this id. Raises SourceError when there is none."""
-        with database_errors(self._path):
+        with self._file.errors():
             row = self._db.execute("SELECT * FROM source WHERE id = ?", [source_id]).fetchone()
         if row is None:
             raise self._unknown(source_id)
-        return Source.of_row(row)
+        return self._source(row)
 
     def edit(self, source_id: str, fields: Mapping[str, Any]) -> Source:
         """Change fields of a source, by the names in `Source`; the others stay. Returns the source."""
         change = EditSource(source_id, fields, timestamp(datetime.now(UTC)))
         try:
-            with database_errors(self._path), transaction(self._db):
+            with self._file.errors(), transaction(self._db):
                 source = edit_source(self._db, change)
         except ValueError as error:
             raise SourceError(f"The source {source_id} cannot be read ({error}): mend its row first.") from error
@@ -73,10 +75,16 @@ class Sources:
 
     def remove(self, source_id: str) -> None:
         """Remove a source; its events stay."""
-        with database_errors(self._path):
+        with self._file.errors():
             exists = remove_source(self._db, source_id)
         if not exists:
             raise self._unknown(source_id)
+
+    def _source(self, row: Any) -> Source:
+        try:
+            return Source.of_row(row)
+        except (TypeError, ValueError, MsgspecError) as error:  # another tool wrote it
+            raise SourceError(f"The source {row[0]} cannot be read ({error}): mend its row first.") from error
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")

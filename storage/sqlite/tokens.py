@@ -8,8 +8,9 @@ from types import TracebackType
 
 from trackd.core.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.storage.errors import TokenError
-from trackd.storage.sqlite.connection import database_errors, transaction
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.connection import transaction
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
+from trackd.storage.sqlite.shared_file import SharedFile
 
 PREFIX = "trackd_"  # makes a leaked secret recognisable, for people and for scanners
 SECRET_BYTES = 32
@@ -18,10 +19,10 @@ SECRET_BYTES = 32
 class Tokens:
     """The tokens of one file: a context manager that closes it. Methods raise DatabaseError and TokenError."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         self._path = path
-        self._db = open_for_writing(path, create=create)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
+        self._file = ReadOnlyFile(path, ["token"]) if read_only else SharedFile(path, create=create)
+        self._db = self._file.connection
 
     def __enter__(self) -> "Tokens":
         return self
@@ -29,7 +30,7 @@ class Tokens:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._db.close()
+        self._file.close()
 
     def add(self, name: str, scopes: Iterable[TokenScope], expires: str | None = None) -> str:
         """Add a token, and return its secret. The file has only its hash: the secret cannot be read again.
@@ -38,7 +39,7 @@ class Tokens:
         """
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires)
-        with database_errors(self._path), transaction(self._db):
+        with self._file.errors(), transaction(self._db):
             if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
                 raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
             self._db.execute("INSERT INTO token (name, hash, scopes, inserted, expires) VALUES (?, ?, ?, ?, ?)", row)
@@ -46,19 +47,22 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """All tokens, oldest first."""
-        with database_errors(self._path):
+        with self._file.errors():
             rows = self._db.execute("SELECT * FROM token ORDER BY inserted, name").fetchall()
-        return [Token.of_row(row) for row in rows]
+        try:
+            return [Token.of_row(row) for row in rows]
+        except (TypeError, ValueError, AttributeError) as error:  # another tool wrote one
+            raise TokenError(f"A token cannot be read ({error}): mend the rows of the table token first.") from error
 
     def revoke(self, name: str) -> None:
         """Delete a token; requests with it are refused from then on."""
-        with database_errors(self._path):
+        with self._file.errors():
             self._db.execute("DELETE FROM token WHERE name = ?", [name])
         if self._db.changes() == 0:
             raise TokenError(f"There is no token {name} in {self._path}: `trackd token list` shows all.")
 
     def ever_made(self) -> bool:
         """Whether the file has or had a token, a revoked one included."""
-        with database_errors(self._path):
+        with self._file.errors():
             number: int = self._db.execute("SELECT number FROM tokens_made").get
         return number > 0

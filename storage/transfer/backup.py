@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trackd.storage.files.atomic_file import atomic_file
-from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
-from trackd.storage.sqlite.database import open_for_reading
+from trackd.storage.sqlite.connection import DatabaseError, connect
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 
 PAGES_AT_ONCE = 1024
 
@@ -19,12 +19,13 @@ def back_up(path: Path, copy: Path, *, replace: bool, on_bytes: Callable[[int, i
     bytes that are copied so far and their total. Raises DatabaseError when `copy` exists (unless `replace`) or cannot
     be written; then it is as before.
     """
-    with contextlib.closing(open_for_reading(path)) as reader:
+    with ReadOnlyFile(path, older="keep") as file:
+        reader = file.connection
         _check_target(path, copy, replace)
         mode = stat.S_IMODE(path.stat().st_mode)
         with (
-            database_errors(path),
             atomic_file(copy, mode) as temporary,
+            file.errors(),
             contextlib.closing(connect(Path(temporary.name), mode="rw")) as target,
         ):
             target.execute("PRAGMA synchronous = OFF")  # the whole file is synced once

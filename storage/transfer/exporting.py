@@ -10,14 +10,13 @@ import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from msgspec import Struct
 
-from trackd.storage.sqlite.connection import DatabaseError, database_errors
-from trackd.storage.sqlite.database import open_for_reading
+from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
-from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.transfer.records import FORMAT, RECORDS, VERSION, End, EventRecord, Header, Record, Row, line_of
 
 RANGE = 512
@@ -42,24 +41,15 @@ EVERYTHING = Part()
 
 
 class Export:
-    """One database file, opened for reading. Raises DatabaseError.
+    """One database file, opened for reading; `older` is as for `ReadOnlyFile`. Raises DatabaseError.
 
     A generator that is not read to its end is closed before the export is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, older: Literal["copy", "refuse"] = "copy") -> None:
         self._path = path
-        self._db = open_for_reading(path)
-        with contextlib.ExitStack() as at_fault:
-            at_fault.callback(self._db.close)
-            with database_errors(path):
-                pending = MIGRATIONS - applied_migrations(self._db)
-            if pending:
-                raise DatabaseError(
-                    f"{path} was written by an older trackd (it lacks {', '.join(sorted(pending))}): "
-                    "start `trackd serve` on it once to bring its tables up to date."
-                )
-            at_fault.pop_all()
+        self._file = ReadOnlyFile(path, older=older)
+        self._db = self._file.connection
 
     def __enter__(self) -> "Export":
         return self
@@ -67,11 +57,11 @@ class Export:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._db.close()
+        self._file.close()
 
     def size(self, *records: type[Record]) -> int:
         """The number of rows that an export of these tables, by default all, has about now."""
-        with database_errors(self._path):
+        with self._file.errors():
             return sum(self._one(f"SELECT count(*) FROM {record.table()}") for record in records or RECORDS)
 
     def lines(self) -> Generator[bytes, None, None]:
@@ -106,12 +96,12 @@ class Export:
 
     def last_number(self) -> int:
         """The highest number that an event has or had."""
-        with database_errors(self._path):
+        with self._file.errors():
             return self._one(LAST_NUMBER)
 
     @contextlib.contextmanager
     def _one_moment(self) -> Iterator[None]:
-        with database_errors(self._path):
+        with self._file.errors():
             self._db.execute("BEGIN")
             yield
             self._db.execute("ROLLBACK")
@@ -126,14 +116,14 @@ class Export:
     def _events(self, columns: Sequence[str], part: Part) -> Iterator[Row]:
         where, *changed = _changed(EventRecord, part)
         in_range = f"{where} AND number > ? AND number <= ?"
-        with database_errors(self._path):
+        with self._file.errors():
             first, last = next(self._db.execute(FIRST_AND_LAST))
         if last is None:
             return
         last = min(last, part.last)
         for before in range(max(first - 1, part.after), last, RANGE):
             last_of_range = min(before + RANGE, last)
-            with database_errors(self._path):
+            with self._file.errors():
                 rows = list(
                     self._rows(EventRecord, columns, in_range, *changed, before, last_of_range)
                 )  # all of them: this ends the read transaction

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from trackd.core.documents import timestamp
 from trackd.storage.errors import StoreError
 from trackd.storage.files.atomic_file import atomic_file
+from trackd.storage.sqlite.read_only_file import FileChangedError
 from trackd.storage.transfer.exporting import Export, Part
 
 MAX_EVENTS = 100_000
@@ -50,7 +51,7 @@ class Follower:
         self._begin_file(Part(since))
 
     def __enter__(self) -> "Follower":
-        with Export(self._path):  # no folder is made for a database that there is not
+        with Export(self._path, older="refuse"):  # no folder is made for a database that there is not
             self._folder.mkdir(mode=0o700, exist_ok=True)
         self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -74,12 +75,17 @@ class Follower:
         is_last_round = False
         while not is_last_round:
             is_last_round = stop.is_set()
-            with Export(self._path) as source:
-                last_number = self._checked(source.last_number())
-                for _ in self._ends(source, last_number, now, is_last_round):
-                    yield self._write_file(source)
-                    if stop.is_set():
-                        break
+            try:
+                with Export(self._path, older="refuse") as source:
+                    last_number = self._checked(source.last_number())
+                    for _ in self._ends(source, last_number, now, is_last_round):
+                        yield self._write_file(source)
+                        if stop.is_set():
+                            break
+            except FileChangedError:  # a server has started; no file has what was read meanwhile
+                self._examined, is_last_round = self._part.after, False
+                self._begin_file(self._part)
+                continue
             stop.wait(POLL_S)
 
     def _checked(self, last_number: int) -> int:

@@ -15,8 +15,9 @@ from tests.support.database import open_database
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite import database
 from trackd.storage.sqlite.connection import DatabaseError, NoDatabaseError, connect
-from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.file_format import MIGRATIONS
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -179,7 +180,7 @@ def test_the_error_for_a_folder_in_place_of_the_file_is_a_sentence(tmp_path: Pat
         open_for_writing(tmp_path)
 
 
-@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), ReadOnlyFile])
 def test_a_file_that_must_exist_is_not_made_and_the_error_names_where_it_was_sought(
     opens: Callable[[Path], object], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +191,7 @@ def test_a_file_that_must_exist_is_not_made_and_the_error_names_where_it_was_sou
     assert content(path.parent) == {}
 
 
-@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), ReadOnlyFile])
 def test_an_empty_file_that_must_be_a_database_stays_empty(opens: Callable[[Path], object], path: Path) -> None:
     path.touch()
     with pytest.raises(NoDatabaseError, match="is empty, it is no database"):
@@ -198,7 +199,7 @@ def test_an_empty_file_that_must_be_a_database_stays_empty(opens: Callable[[Path
     assert content(path.parent) == {path.name: b""}
 
 
-@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), open_for_reading])
+@pytest.mark.parametrize("opens", [lambda path: open_for_writing(path, create=False), ReadOnlyFile])
 def test_a_folder_that_must_be_a_database_is_named(opens: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="it is not a file"):
         opens(tmp_path)

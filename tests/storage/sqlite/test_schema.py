@@ -4,17 +4,15 @@ import contextlib
 import json
 from pathlib import Path
 
-from sqlite_utils import Database
-
-from tests.support.database import open_database, rows
+from tests.support.database import rows
 from tests.support.making import Make
+from tests.support.older_file import make_before
 from trackd.core.documents import Source, Token, TokenScope
 from trackd.storage.listings import EventFilter, PageRequest
-from trackd.storage.sqlite.connection import transaction
-from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.connection import connect
+from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.listings import SqliteListings
-from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.tokens import Tokens
 
@@ -27,14 +25,6 @@ BEFORE_AND_AFTER = {
     "closed": (["https://user:pw@shop.example"], ("https://user:pw@shop.example",)),  # an empty list would allow any
     "open": ([], ()),
 }
-
-
-def make_before(path: Path, migration: str) -> Database:
-    """A file without this migration and those after it."""
-    db = open_database(path)
-    with transaction(db.conn):
-        migrations.apply(db, stop_before=migration)
-    return db
 
 
 def test_origins_of_sources_become_canonical_and_those_that_no_browser_sends_stay(tmp_path: Path) -> None:
@@ -68,7 +58,7 @@ def test_an_older_file_gets_an_index_of_its_late_events(tmp_path: Path, make: ty
     page = listings.events(EventFilter(created_before="2025-01-01T00:00:00.000000Z"), PageRequest())
     listings.close()
     assert [event["seq"] for event in json.loads(page.documents)] == [1]
-    with contextlib.closing(open_for_reading(path)) as migrated:
+    with contextlib.closing(connect(path, mode="ro")) as migrated:
         assert migrated.execute(f"SELECT count(*) {LATE}").fetchone() == (1,)
 
 

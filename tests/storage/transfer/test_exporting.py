@@ -10,18 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.database import execute, open_database
+from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import NOW, Make
+from tests.support.older_file import make_older_file
 from trackd.core.documents import Event
 from trackd.core.encoding import json_text
 from trackd.core.profile_document import new_profile
 from trackd.storage.sqlite.connection import DatabaseError
-from trackd.storage.sqlite.database import open_for_reading, open_for_writing
+from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.dbapi import sqlite_utils_database
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import chained
-from trackd.storage.sqlite.schema import migrations
+from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer.exporting import RANGE, Export, Part
 from trackd.storage.transfer.records import RECORDS, EventRecord, ProfileRecord, SessionRecord
@@ -233,21 +234,16 @@ def test_an_export_names_a_row_that_an_import_would_refuse(stored: Path, change:
     assert message in str(refused.value)
 
 
-def test_a_file_of_an_older_trackd_is_exported_after_a_server_migrated_it(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    old = open_database(path)
-    migrations.apply(old, stop_before="reasons_of_invalid_events")
-    old.close()
+def test_a_file_of_an_older_trackd_is_exported_with_the_tables_of_this_one(tmp_path: Path) -> None:
+    make_older_file(tmp_path / "old.db")
+    lines = exported(tmp_path / "old.db")
 
-    with pytest.raises(DatabaseError, match=r"written by an older trackd .* start `trackd serve` on it once"):
-        Export(path)
+    SqliteStore(tmp_path / "old.db").close()
 
-    SqliteStore(path).close()
-    assert len(exported(path)) == 2
+    assert lines == exported(tmp_path / "old.db")
+    assert json.loads(lines[-1])["counts"]["event"] == 2
 
 
 def test_a_connection_for_reading_cannot_write(stored: Path) -> None:
-    reader = open_for_reading(stored)
-    with pytest.raises(Exception, match="readonly"):
-        reader.execute("DELETE FROM event")
-    reader.close()
+    with ReadOnlyFile(stored) as file, pytest.raises(Exception, match="readonly"):
+        file.connection.execute("DELETE FROM event")

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from tests.storage.sqlite.test_retention import arrived
+from tests.support.database import execute
 from tests.support.making import Make
 from trackd.core.changes import DeleteEvents, Erasure, Fence
 from trackd.storage.sqlite.connection import DatabaseError
@@ -237,3 +238,24 @@ def test_a_link_to_a_folder_is_followed(
     store.commit([make.change("A", events=1)])
 
     assert followed(folder, clock) == [path.name for path in (tmp_path / "other").iterdir()]
+
+
+def test_a_file_that_is_written_while_a_server_starts_is_written_again(
+    store: SqliteStore, folder: Path, clock: Clock, make: type[Make]
+) -> None:
+    store.commit([make.change("A", events=2)])
+    store.close()  # it is read without locks
+    rounds: list[Part] = []
+
+    def write_disturbed(source: Export, part: Part, file: BinaryIO) -> None:
+        if not rounds:
+            execute(folder.with_name("trackd.db"), "UPDATE heartbeat SET beats = beats + 1")
+        rounds.append(part)
+        write_ids(source, part, file)
+
+    stop = threading.Event()
+    stop.set()
+    with follower(folder, write=write_disturbed) as each:
+        assert [file.name for file in each.files(stop, clock.now)] == ["event-000000000001-000000000002.txt"]
+    assert content(folder) == {"event-000000000001-000000000002.txt": ["A-1", "A-2"]}
+    assert len(rounds) == 2

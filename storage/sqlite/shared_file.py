@@ -1,0 +1,44 @@
+"""A database file for a command that changes it, while a server runs on it or without one."""
+
+import contextlib
+from pathlib import Path
+
+from trackd.storage.sqlite.connection import DatabaseError, database_errors
+from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing
+from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+
+
+class SharedFile:
+    """Opens the file, with `create` also a missing or empty one. Raises DatabaseError.
+
+    A file of an older version gets the tables of this one, but not while a server of that version runs on it.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        if not create:
+            check_exists(path)
+        with database_errors(path):
+            is_older = bool(lacking_migrations(path, new=create))
+        if is_older:
+            _migrate(path)
+        self.connection = open_for_writing(path, create=create)
+        self.connection.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
+
+    def errors(self) -> contextlib.AbstractContextManager[None]:
+        """Around statements: errors of SQLite become DatabaseError."""
+        return database_errors(self.path)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _migrate(path: Path) -> None:
+    try:
+        with DatabaseLock(path):
+            open_for_writing(path, create=False).close()
+    except DatabaseInUseError as error:
+        raise DatabaseError(
+            f"{path} is of an older trackd, which is running on it: use the command of that version, or stop its "
+            "server and start `trackd serve` of this one."
+        ) from error
