@@ -1,0 +1,298 @@
+"""A disk that fails when a test wants it to, under the SQLite of every process of a server.
+
+`FaultyDisk` is the test's side: it plans faults, and makes the files that a power loss would leave. The other side is
+a file system (VFS) of apsw, the default one of each Python process that has `FaultyDisk.environment`. A plan holds at
+once for all of them, also for those that run already.
+
+A failed sync loses what it should have made durable, as on Linux: programs still read it, but only bytes that are
+written again are durable after a later sync.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pickle
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import apsw
+
+File = Literal["database", "log"]
+Operation = Literal["write", "sync", "truncate"]
+
+BASE = "unix"
+SECTOR = 512  # a power loss leaves each sector of a write as it was before or after it
+KINDS: dict[int, File] = {apsw.SQLITE_OPEN_MAIN_DB: "database", apsw.SQLITE_OPEN_WAL: "log"}
+SUFFIXES: dict[File, str] = {"database": "", "log": "-wal"}
+CODES: dict[Operation, int] = {
+    "write": apsw.SQLITE_IOERR_WRITE,
+    "sync": apsw.SQLITE_IOERR_FSYNC,
+    "truncate": apsw.SQLITE_IOERR_TRUNCATE,
+}
+SITE = """\
+import importlib.util
+spec = importlib.util.spec_from_file_location("faulty_disk", {module!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+vfs = module.install({folder!r})  # without a reference it would not stay
+"""
+
+
+class Record(NamedTuple):
+    """An operation that was done, or failed. `at` is the position in the journal when it began."""
+
+    file: File
+    operation: Literal["write", "truncate", "synced", "lost", "delete"]
+    at: int
+    offset: int = 0
+    data: bytes = b""
+
+
+class FaultyDisk:
+    """The disk of the database file at `path`. `folder` is an empty folder for its plans."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path = path
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        code = SITE.format(module=str(Path(__file__).resolve()), folder=str(folder))
+        (folder / "sitecustomize.py").write_text(code)
+        (folder / "path").write_text(str(path.resolve()))
+        self.environment = {"PYTHONPATH": str(folder)}
+
+    def fail(
+        self, file: File, operation: Operation, error: int = errno.EIO, *, after: int = 0, times: int | None = 1
+    ) -> None:
+        """Let the next operation fail, or the one `after` so many; `times` in all, None for each until `mend`."""
+        self._plan(file, operation, error=error, after=after, times=times)
+
+    def slow(self, file: File, operation: Operation, seconds: float, *, times: int | None = 1) -> None:
+        """Let an operation wait before it is done."""
+        self._plan(file, operation, seconds=seconds, times=times)
+
+    def mend(self) -> None:
+        """Forget all faults that are planned."""
+        with _locked(self._folder):
+            (self._folder / "plan").unlink(missing_ok=True)
+
+    def faults(self) -> list[tuple[str, str]]:
+        """The file and operation of each fault that has happened."""
+        faults = self._folder / "faults"
+        lines = faults.read_text().splitlines() if faults.exists() else []
+        return [(file, operation) for file, operation in map(str.split, lines)]
+
+    def record(self) -> None:
+        """Record all writes from now on, for `power_loss`. The file is closed at this moment, and durable."""
+        for suffix in SUFFIXES.values():
+            if (current := Path(f"{self.path}{suffix}")).exists():
+                shutil.copy(current, f"{self._folder / 'durable'}{suffix}")
+        (self._folder / "journal").touch()
+
+    def power_loss(self, target: Path, rng: random.Random | None = None) -> None:
+        """Write the files that a loss of power would leave now, as `target` and its log.
+
+        What was written and not synced is lost, or with `rng` each sector of it by chance.
+        """
+        for file, suffix in SUFFIXES.items():
+            image = self._image(file, rng)
+            if image is not None:
+                Path(f"{target}{suffix}").write_bytes(image)
+
+    def _image(self, file: File, rng: random.Random | None) -> bytes | None:
+        before = Path(f"{self._folder / 'durable'}{SUFFIXES[file]}")
+        durable = bytearray(before.read_bytes()) if before.exists() else None
+        pending: list[Record] = []
+        for record in _records(self._folder / "journal"):
+            if record.file != file:
+                continue
+            match record.operation:
+                case "delete":
+                    durable, pending = None, []
+                case "synced" | "lost" as end:
+                    durable = bytearray() if durable is None else durable
+                    for done in [earlier for earlier in pending if earlier.at < record.at]:
+                        if end == "synced" or done.operation == "truncate":
+                            _apply(durable, done)
+                    pending = [later for later in pending if later.at >= record.at]
+                case _:
+                    pending.append(record)
+        if rng is not None and pending:
+            durable = bytearray() if durable is None else durable
+            for done in pending:
+                for sector in _sectors(done):
+                    if rng.random() < 0.5:
+                        _apply(durable, sector)
+        return None if durable is None else bytes(durable)
+
+    def _plan(self, file: File, operation: Operation, **fault: Any) -> None:
+        with _locked(self._folder):
+            _write_plan(self._folder, [*_plan(self._folder), {"file": file, "operation": operation, **fault}])
+
+
+def install(folder: str) -> "FaultyVFS":
+    """Make the disk of this folder the default one of the process, until `unregister()` of the result."""
+    return FaultyVFS(Path(folder))
+
+
+class FaultyVFS(apsw.VFS):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = (folder / "path").read_text()
+        super().__init__("faulty", BASE, makedefault=True)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  SQLite's name
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        for flag, kind in KINDS.items():
+            if flags[0] & flag and path == self._path + SUFFIXES[kind]:
+                return FaultyFile(name, flags, self._folder, kind)
+        return apsw.VFSFile(BASE, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        super().xDelete(filename, syncdir)
+        if filename == self._path + SUFFIXES["log"]:
+            _append(self._folder, Record("log", "delete", _position(self._folder)))
+
+
+class FaultyFile(apsw.VFSFile):
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], folder: Path, file: File) -> None:
+        super().__init__(BASE, name, flags)
+        self._folder = folder
+        self._file: File = file
+
+    def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
+        self._meet_fault("write")
+        at = _position(self._folder)
+        super().xWrite(data, offset)
+        _append(self._folder, Record(self._file, "write", at, offset, bytes(data)))
+
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802
+        self._meet_fault("truncate")
+        at = _position(self._folder)
+        super().xTruncate(newsize)
+        _append(self._folder, Record(self._file, "truncate", at, newsize))
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        at = _position(self._folder)
+        try:
+            self._meet_fault("sync")
+        except apsw.Error:
+            _append(self._folder, Record(self._file, "lost", at))
+            raise
+        super().xSync(flags)
+        _append(self._folder, Record(self._file, "synced", at))
+
+    def _meet_fault(self, operation: Operation) -> None:
+        """Wait, or raise SQLite's error, if that is planned."""
+        if not (self._folder / "plan").exists():
+            return
+        with _locked(self._folder):
+            fault = _next_fault(self._folder, self._file, operation)
+            if fault is None:
+                return
+            with (self._folder / "faults").open("a") as faults:
+                faults.write(f"{self._file} {operation}\n")
+        if "seconds" in fault:
+            time.sleep(fault["seconds"])
+        elif fault["error"] == errno.ENOSPC and operation == "write":
+            raise _error(apsw.SQLITE_FULL, "database or disk is full")
+        else:
+            raise _error(CODES[operation], "disk I/O error")
+
+
+def _error(code: int, message: str) -> Exception:
+    """As SQLite raises it."""
+    error = apsw.exception_for(code)
+    error.args = (message,)
+    return error
+
+
+def _next_fault(folder: Path, file: File, operation: Operation) -> dict[str, Any] | None:
+    """Count the operation in the plan. Returns the fault that it meets, None for none."""
+    plan = _plan(folder)
+    for fault in plan:
+        if (fault["file"], fault["operation"]) != (file, operation):
+            continue
+        met = fault.get("after", 0) == 0
+        if not met:
+            fault["after"] -= 1
+        elif fault["times"] is not None:
+            fault["times"] -= 1
+        _write_plan(folder, [kept for kept in plan if kept["times"] != 0])
+        return fault if met else None
+    return None
+
+
+def _plan(folder: Path) -> list[dict[str, Any]]:
+    try:
+        plan: list[dict[str, Any]] = json.loads((folder / "plan").read_text())
+    except FileNotFoundError:
+        return []
+    return plan
+
+
+def _write_plan(folder: Path, plan: list[dict[str, Any]]) -> None:
+    new = folder / "plan.new"
+    new.write_text(json.dumps(plan))
+    if plan:
+        new.replace(folder / "plan")
+    else:
+        (folder / "plan").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock of all processes that use the folder."""
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _position(folder: Path) -> int:
+    try:
+        return (folder / "journal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _append(folder: Path, record: Record) -> None:
+    """Add a record to the journal, in one write: several processes do."""
+    try:
+        descriptor = os.open(folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    except FileNotFoundError:  # nothing is recorded
+        return
+    try:
+        os.write(descriptor, pickle.dumps(tuple(record)))
+    finally:
+        os.close(descriptor)
+
+
+def _records(journal: Path) -> Iterator[Record]:
+    with journal.open("rb") as file:
+        while True:
+            try:
+                yield Record(*pickle.load(file))
+            except (EOFError, pickle.UnpicklingError):  # the last one is being written
+                return
+
+
+def _apply(image: bytearray, done: Record) -> None:
+    if done.operation == "truncate":
+        del image[done.offset :]
+        image.extend(bytes(done.offset - len(image)))
+        return
+    end = done.offset + len(done.data)
+    image.extend(bytes(max(0, end - len(image))))
+    image[done.offset : end] = done.data
+
+
+def _sectors(done: Record) -> Iterator[Record]:
+    if done.operation == "truncate":
+        yield done
+    for begin in range(0, len(done.data), SECTOR):
+        yield done._replace(offset=done.offset + begin, data=done.data[begin : begin + SECTOR])
