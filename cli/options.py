@@ -31,6 +31,13 @@ ConfigFile = Annotated[
     ),
 ]
 
+AcceptDamagedLog = Annotated[
+    bool,
+    typer.Option(
+        "--accept-damaged-log",
+        help="Go on without the commits in the write-ahead log that cannot be read; a copy of the log is kept.",
+    ),
+]
 Create = Annotated[bool, typer.Option("--create", help="Make the database file if there is none.")]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, first_token
-from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, RulesPath, load_settings
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
@@ -18,6 +18,7 @@ from trackd.http.rules_loading import load_rules_of_server
 from trackd.http.rules_reloading import reload_rules_of_server
 from trackd.http.server.server import Server
 from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.log_tail import drop_damaged_commits
 from trackd.telemetry.logs import configure_logging
 
 log = logging.getLogger(__name__)
@@ -29,13 +30,14 @@ def serve(
     db: DatabaseFile = None,
     rules: RulesPath = None,
     config: ConfigFile = None,
+    accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
     loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
-    run(loaded.settings)
+    run(loaded.settings, accept_damaged_log=accept_damaged_log)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, accept_damaged_log: bool = False) -> None:
     """Run the server until SIGTERM or SIGINT.
 
     Raises CommandError, RulesError or DatabaseError when it cannot start, and StoreError when the disk did not take the
@@ -45,6 +47,8 @@ def run(settings: Settings) -> None:
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     open_as_many_files_as_allowed()
     path = settings.database.path
+    if accept_damaged_log:
+        drop_damaged_commits(path)
     with assemble(settings, load_rules_of_server(settings.rules.path, settings.limits)) as assembly:
         tracker = assembly.tracker
         with listen(settings.server) as listening:

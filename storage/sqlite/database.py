@@ -20,7 +20,9 @@ from trackd.storage.sqlite.connection import (
     transaction,
 )
 from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
+from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import CREATED_WITHIN_S, REMEDY, FileState, check_format, once_unchanged
+from trackd.storage.sqlite.table_checks import check_tables
 
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
@@ -83,6 +85,7 @@ def _create(path: Path) -> None:
 
 
 def _open(path: Path, synchronous: str, *, create: bool) -> Connection:
+    check_tail(path)
     lacking_migrations(path, new=create)
     connection = connect_for_writing(path, synchronous=synchronous)
     try:
@@ -114,3 +117,4 @@ def _migrate(connection: Connection) -> None:
             from trackd.storage.sqlite.schema import migrate  # loads sqlite-utils
 
             migrate(connection)
+        check_tables(connection)

@@ -18,6 +18,7 @@ from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import jobs
 from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.writer import SqliteWriter
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
+        settle_tail(path, synchronous)
         self._writer = SqliteWriter(open_for_writing(path, synchronous=synchronous))
         with database_errors(path):
             self._reader = connect(path, mode="ro")

@@ -1,0 +1,194 @@
+"""The end of a write-ahead log: commits behind it, which SQLite does not read, and whether they are missing or damaged.
+
+SQLite reads a log up to the last commit whose frames all have the right checksum, and drops what follows without a
+word. A power loss leaves there at most the one commit that was not synced yet, and with `synchronous` NORMAL several;
+a log that was damaged later, by a disk or a copy, has more. Their frames still continue each other, which frames of an
+earlier loss do not: later commits have overwritten the frames between them.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import apsw
+from msgspec import Struct
+
+from trackd.storage.files.atomic_file import atomic_file
+from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
+from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.log_frames import MAX_PAGE, MIN_PAGE, LogFrames, LogHeader, Numbers, log_of
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE_AT = 16  # in the header of the database file, two bytes; 1 stands for 65536
+DEFAULT_PAGE_SIZE = 4096
+
+
+TRIES = 5
+
+
+class LogTail(Struct, frozen=True):
+    """What stands behind the end of a log. `end` is the number of the last frame that SQLite reads."""
+
+    end: int = 0
+    commits: int = 0
+    """The commits behind the end that belong to this log: they cannot be read."""
+    is_damage: bool = False
+    """Whether they are more than one power loss leaves with `synchronous` FULL."""
+    bytes_before: int = 0
+    """The length of the log up to its end."""
+
+
+NO_TAIL = LogTail()
+
+
+def read_tail(path: Path) -> LogTail:
+    """The tail of the log of a database file, also while a server runs on it. Raises DatabaseError."""
+    for _ in range(TRIES):
+        with contextlib.suppress(EOFError), _log_errors(path), _frames(path) as frames:
+            header = frames.header
+            if header is None or len(frames) == 0:
+                break
+            end = _end(path) if header.is_sound else 0
+            tail = _tail(frames, header, end)
+            if not tail.commits or not header.is_sound or _is_unchanged(path, header, end):
+                return tail
+    return NO_TAIL  # a server writes it at this moment
+
+
+def check_tail(path: Path) -> None:
+    """Raises DatabaseError when commits in the log are damaged, and no server uses the file."""
+    tail = read_tail(path)
+    if tail.is_damage and not DatabaseLock(path).is_held():
+        raise _damaged(path, tail)
+
+
+def settle_tail(path: Path, synchronous: str) -> None:
+    """Cut off what a power loss has left behind the end of the log. For the process that has the lock of the file.
+
+    The commits in it are logged. Raises DatabaseError when they are damaged; with `synchronous` NORMAL a power loss may
+    leave any number of them, which looks like damage.
+    """
+    tail = read_tail(path)
+    if tail.is_damage and synchronous == "FULL":
+        raise _damaged(path, tail)
+    if tail.commits:
+        with _log_errors(path), log_of(path).open("rb+") as file:
+            _cut(file, tail)
+        log.warning(
+            "%s at the end of the write-ahead log cannot be read, as after a power loss: dropped", _commits(tail)
+        )
+
+
+def _damaged(path: Path, tail: LogTail) -> DatabaseError:
+    return DatabaseError(
+        f"{log_of(path)} is damaged: {_commits(tail)} behind its frame {tail.end} cannot be read. Restore a backup, or "
+        "go on without them: `trackd serve --accept-damaged-log` drops them, and keeps a copy of the log."
+    )
+
+
+def drop_damaged_commits(path: Path) -> None:
+    """Cut the commits that cannot be read off a damaged log, and keep a copy of it. Raises DatabaseError."""
+    with DatabaseLock(path):
+        _drop(path, read_tail(path) if path.exists() else NO_TAIL)
+
+
+def _drop(path: Path, tail: LogTail) -> None:
+    if not tail.is_damage:
+        log.info("the write-ahead log is not damaged: nothing of it is dropped")
+        return
+    damaged = log_of(path)
+    copy = damaged.with_name(f"{damaged.name}-damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    with _log_errors(path), damaged.open("rb+") as file:
+        with atomic_file(copy) as kept:
+            shutil.copyfileobj(file, kept)
+        _cut(file, tail)
+    log.warning("%s of the write-ahead log are dropped, they cannot be read; %s is a copy", _commits(tail), copy)
+
+
+def _cut(file: BinaryIO, tail: LogTail) -> None:
+    file.truncate(tail.bytes_before)
+    os.fsync(file.fileno())
+
+
+def _tail(frames: LogFrames, header: LogHeader, end: int) -> LogTail:
+    """Count the commits behind the frame `end`, and the most of them whose frames continue each other."""
+    salts = header.salts if header.is_sound else _salts_of_frames(frames, header)
+    before = [frames.frame(end).checksum if end else header.checksum]  # one of which the next frame may continue
+    commits = in_chain = most = 0
+    for frame in frames.frames(after=end):
+        if frame.salts != salts:  # an older frame, or a damaged one
+            before = [frame.checksum]
+            continue
+        if most < 2:
+            expected = [frames.checksum(frame.number, each) for each in before]
+            is_next = frame.checksum in expected
+            in_chain = in_chain if is_next else 0
+            before = [frame.checksum] if is_next else [frame.checksum, expected[0]]
+        commits += frame.ends_commit
+        in_chain += frame.ends_commit
+        most = max(most, in_chain)
+    # The header is synced before the first commit: no power loss leaves a faulty one with commits behind it.
+    is_damage = most > 1 or (commits > 0 and not header.is_sound)
+    return LogTail(end, commits, is_damage, frames.offset(end + 1) if header.is_sound else 0)
+
+
+def _salts_of_frames(frames: LogFrames, header: LogHeader) -> Numbers:
+    """The salts of a log whose header is damaged, or was cut off when the log began anew: its frames are older then."""
+    first = [frame.salts for frame in islice(frames.frames(), 3)]
+    salts = max(first, key=first.count)
+    is_older = header.salts[0] == salts[0] + 1 and header.salts[1] != salts[1]
+    return header.salts if is_older else salts
+
+
+def _end(path: Path) -> int:
+    """The last frame that SQLite reads. The connection cannot write, so it leaves the log as it is when it closes."""
+    with database_errors(path), contextlib.closing(connect(path, mode="ro")) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        end, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    return max(end, 0)
+
+
+def _is_unchanged(path: Path, header: LogHeader, end: int) -> bool:
+    with LogFrames(path) as again:
+        return again.header == header and _end(path) == end
+
+
+def _frames(path: Path) -> LogFrames:
+    frames = LogFrames(path)
+    if frames.header is None or frames.header.is_sound:
+        return frames
+    with frames:
+        return LogFrames(path, _page_size(path))
+
+
+def _page_size(path: Path) -> int:
+    """That of the database file. SQLite reads it: the end of another descriptor would drop its locks on the file."""
+    file = apsw.VFSFile("", str(path.resolve()), [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
+    try:
+        size = int.from_bytes(file.xRead(2, PAGE_SIZE_AT)) if file.xFileSize() > PAGE_SIZE_AT else 0
+    finally:
+        file.xClose()
+    return MAX_PAGE if size == 1 else size if size >= MIN_PAGE else DEFAULT_PAGE_SIZE
+
+
+def _commits(tail: LogTail) -> str:
+    return "1 commit" if tail.commits == 1 else f"{tail.commits} commits"
+
+
+@contextlib.contextmanager
+def _log_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO)
+        raise DatabaseError(
+            f"{log_of(path)} cannot be used ({reason}): check the disk, and the rights to it."
+        ) from error
