@@ -29,28 +29,36 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
     Raises CommandError when the job fails or the wait is interrupted, and DatabaseError.
     """
     path = settings.database.path
-    with Jobs(path) as jobs, progress_bar(label, None) as advance:
+    with progress_bar(label, None) as advance:
         is_served = DatabaseLock(path).is_held()
-        if not is_served:
-            _check_rules(settings, jobs, kind)  # a fault ends the command before it leaves a job
-        number = None if is_served else _left_open(jobs, kind, arguments)
-        if number is None:
-            number = jobs.add(kind, arguments)
+        with Jobs(path) as jobs:
+            if not is_served:
+                _check_rules(settings, jobs, kind)  # a fault ends the command before it leaves a job
+            number = None if is_served else _left_open(jobs, kind, arguments)
+            if number is None:
+                number = jobs.add(kind, arguments)
         try:
-            while not (is_served and wait(jobs, number, path, advance)):
+            while not (is_served and _wait(path, number, advance)):
                 if is_served:
-                    _check_rules(settings, jobs, kind)
+                    with Jobs(path) as jobs:
+                        _check_rules(settings, jobs, kind)
                 is_served = False
                 try:
-                    asyncio.run(_do(settings, jobs, number, advance))
+                    asyncio.run(_do(settings, number, advance))
                     break
                 except DatabaseInUseError:  # it was free a moment ago
                     is_served = True
         except KeyboardInterrupt:
             goes_on = "the server goes on with it" if is_served else "the next start of the server goes on with it"
             raise CommandError(f"Interrupted: {goes_on}.") from None
-        job = find(jobs, number)
+        with Jobs(path) as jobs:
+            job = find(jobs, number)
     return done(job)
+
+
+def _wait(path: Path, number: int, advance: Advance) -> bool:
+    with Jobs(path) as jobs:  # closed before this process tries the lock
+        return wait(jobs, number, path, advance)
 
 
 def _check_rules(settings: Settings, jobs: Jobs, kind: str) -> None:
@@ -103,12 +111,13 @@ def wait(jobs: Jobs, number: int, path: Path, advance: Advance) -> bool:
     return True
 
 
-async def _do(settings: Settings, jobs: Jobs, number: int, advance: Advance) -> None:
+async def _do(settings: Settings, number: int, advance: Advance) -> None:
     """Do all open jobs, as a server that takes no calls, until this one has ended."""
     configure_logging("warning", settings.log.format)
     quiet = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
     with assemble(quiet, load_rules(settings.rules.path, settings.limits)) as assembly:
         async with assembly.application.lifespan():
-            while (job := find(jobs, number)).state is JobState.OPEN:
-                advance(job.done, job.total)
-                await asyncio.sleep(POLL_S)
+            with Jobs(settings.database.path) as jobs:
+                while (job := find(jobs, number)).state is JobState.OPEN:
+                    advance(job.done, job.total)
+                    await asyncio.sleep(POLL_S)

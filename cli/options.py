@@ -11,6 +11,7 @@ from trackd.cli.errors import CommandError
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.config.load import Loaded, load
 from trackd.storage.sqlite.connection import NoDatabaseError
+from trackd.storage.sqlite.lock import DatabaseLock
 
 DatabaseFile = Annotated[
     Path | None,
@@ -56,6 +57,16 @@ def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:
     Raises SettingsError.
     """
     return load(flags, config)
+
+
+def database_path(db: Path | None, config: Path | None) -> Path:
+    """The database file of a command that works while the server runs.
+
+    Raises SettingsError, and DatabaseError when a server has the file open under another name.
+    """
+    path: Path = load_settings(config, database={"path": db}).settings.database.path
+    DatabaseLock(path).check_free_elsewhere()
+    return path
 
 
 def checked_text(value: str) -> str:

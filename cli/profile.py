@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_path
 from trackd.cli.output import echo
 from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
@@ -43,7 +43,7 @@ ProfileId = Annotated[
 @app.command()
 def show(id: ProfileId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print the profile as JSON."""
-    path = _database(db, config)
+    path = database_path(db, config)
     with _listings(path) as (listings, check_unchanged):
         document = _document(listings, id, path)
         check_unchanged()
@@ -64,7 +64,7 @@ def export(
     config: ConfigFile = None,
 ) -> None:
     """Write the profile with all its sessions and events, as one JSON document."""
-    path = _database(db, config)
+    path = database_path(db, config)
     with _listings(path) as (listings, check_unchanged):
         document = _document(listings, id, path).encode()
         with output_file(output, path, "jsonl") as file:
@@ -93,16 +93,12 @@ def erase(
     config: ConfigFile = None,
 ) -> None:
     """Erase the profile with its sessions and events, through the running server if there is one."""
-    path = _database(db, config)
+    path = database_path(db, config)
     SharedFile(path).close()  # an older file gets the tables of this version
     with _listings(path) as (listings, _):
         document = _document(listings, id, path)
     erase_profile(path, id, document, keep_events=keep_events)
     echo(f"Erased the profile {id}.")
-
-
-def _database(db: Path | None, config: Path | None) -> Path:
-    return load_settings(config, database={"path": db}).settings.database.path
 
 
 @contextlib.contextmanager

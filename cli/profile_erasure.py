@@ -1,5 +1,6 @@
 """Erasing a profile by a command: a running server does it; without one the command does it itself."""
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,23 +26,23 @@ def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bo
     """
     number = None
     arguments = {"profile_id": profile_id, "inserted": time_of_insert(document), "keep_events": keep_events}
-    with Jobs(path) as jobs, progress_bar("erasure", None) as advance:
+    with progress_bar("erasure", None) as advance:
         while True:
-            try:
-                _erase_alone(path, arguments, jobs, number)
+            with contextlib.suppress(DatabaseInUseError):  # by a server, which owns its profiles
+                _erase_alone(path, arguments, number)
                 return
-            except DatabaseInUseError:  # by a server, which owns its profiles
+            with Jobs(path) as jobs:  # closed before this process tries the lock again
                 if number is None:
                     number = jobs.add(ERASE_PROFILE, arguments)
-            try:
-                if wait(jobs, number, path, advance):
-                    done(find(jobs, number))
-                    return
-            except KeyboardInterrupt:
-                raise CommandError("Interrupted: the server goes on with it.") from None
+                try:
+                    if wait(jobs, number, path, advance):
+                        done(find(jobs, number))
+                        return
+                except KeyboardInterrupt:
+                    raise CommandError("Interrupted: the server goes on with it.") from None
 
 
-def _erase_alone(path: Path, arguments: JsonObject, jobs: Jobs, number: int | None) -> None:
+def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:
     """Raises DatabaseInUseError. `number` is that of a job that a server left: it ends with the erasure."""
     profile_id, now = arguments["profile_id"], timestamp(datetime.now(UTC))
     with DatabaseLock(path):
@@ -53,7 +54,9 @@ def _erase_alone(path: Path, arguments: JsonObject, jobs: Jobs, number: int | No
                 fence = Fence(stored.id, stored.seq, stored.revision)
                 changes.append(Erasure(fence, now, arguments["keep_events"]))
             if number is not None:
-                changes.append(PutJob(replace(find(jobs, number), state=JobState.DONE), now))
+                with Jobs(path) as jobs:
+                    left = find(jobs, number)
+                changes.append(PutJob(replace(left, state=JobState.DONE), now))
             if Outcome.FAILED in store.commit(changes):
                 raise StoreError(f"The profile {profile_id} cannot be erased: see the errors above.")
         finally:

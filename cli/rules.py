@@ -53,7 +53,9 @@ def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile =
     """Evaluate the segments of all profiles again, in the running server, or in this command if none runs."""
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     check_exists(settings.database.path)
-    if rules is not None and DatabaseLock(settings.database.path).is_held():
+    lock = DatabaseLock(settings.database.path)
+    lock.check_free_elsewhere()
+    if rules is not None and lock.is_held():
         echo("Note: the running server applies its own rules file, not that of --rules.", err=True)
     from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from msgspec import to_builtins
 
-from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, load_settings, offering_create
+from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
 from trackd.cli.output import echo
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
@@ -27,8 +27,7 @@ app = typer.Typer(
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Sources:
-    path = load_settings(config, database={"path": db}).settings.database.path
-    return Sources(path, create=create, read_only=read_only)
+    return Sources(database_path(db, config), create=create, read_only=read_only)
 
 
 def _checked_id(value: str | None) -> str:

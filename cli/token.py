@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, load_settings, offering_create
+from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
 from trackd.cli.output import echo
 from trackd.core.documents import Token, TokenScope, timestamp
 from trackd.core.times import read_time
@@ -30,8 +30,7 @@ UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 
 
 def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Tokens:
-    path = load_settings(config, database={"path": db}).settings.database.path
-    return Tokens(path, create=create, read_only=read_only)
+    return Tokens(database_path(db, config), create=create, read_only=read_only)
 
 
 def _checked_name(value: str) -> str:

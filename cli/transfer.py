@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO, Literal
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, database_path
 from trackd.cli.output import echo
 from trackd.cli.progress import counted, progress_bar
 from trackd.core.times import read_time
@@ -80,7 +80,7 @@ def export(
 ) -> None:
     """Write the database, or one table, to a file or to stdout, also while the server runs."""
     _check_options(table, format, since, until, follow, output)
-    path = _database(db, config)
+    path = database_path(db, config)
     if format == "parquet":
         check_parquet()
     if follow is not None:
@@ -174,7 +174,7 @@ def import_(
     config: ConfigFile = None,
 ) -> None:
     """Read an export into a database file that no server uses, as a whole or not at all."""
-    path = _database(db, config)
+    path = database_path(db, config)
     _clean_up_on_sigterm()
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
@@ -190,7 +190,7 @@ def backup(
     config: ConfigFile = None,
 ) -> None:
     """Copy the database to one file, also while the server runs. The copy is as of one moment."""
-    path = _database(db, config)
+    path = database_path(db, config)
     _clean_up_on_sigterm()
     with _writing(file), progress_bar("backup", None, in_bytes=True) as advance:
         back_up(path, file, replace=force, on_bytes=advance)
@@ -200,10 +200,6 @@ def _amount(count: int, table: str) -> str:
     """Such as "1 session" or "2 tombstones"."""
     noun = NOUNS.get(table, table)
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _database(db: Path | None, config: Path | None) -> Path:
-    return load_settings(config, database={"path": db}).settings.database.path
 
 
 def _clean_up_on_sigterm() -> None:

@@ -10,12 +10,14 @@ from trackd.cli.output import plain_console, print_line, print_table
 from trackd.cli.progress import progress_bar
 from trackd.http.rules_loading import load_rules
 from trackd.storage.sqlite.audit import Findings, audit, checks
+from trackd.storage.sqlite.lock import DatabaseLock
 
 
 def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
     """Check that a database file is sound, also while the server runs. Exit code 1 when it has a fault."""
     settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
     path = settings.database.path
+    DatabaseLock(path).check_free_elsewhere()
     change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
     selected = checks(rules_change_counters=change_counters)
     found = []

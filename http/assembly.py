@@ -36,7 +36,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
     The actors and the writer process run only within `application.lifespan()`, in the running event loop. Raises
     DatabaseError when the file cannot be used, and StoreError at the end when the disk did not take all calls in time.
     """
-    with DatabaseLock(settings.database.path) as lock:
+    with DatabaseLock(settings.database.path, create=True) as lock:
         store = SqliteStore(settings.database.path, settings.database.synchronous)
         listings, queries = store.listings(), QueryProcess(_command(READER, settings))
         tracker = Tracker(
@@ -67,7 +67,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
 
 def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
     """The process inherits the lock: after a kill of the server the file is free once the last batch is written."""
-    return WriterProcess(_command(WRITER, settings), committed, inherited=[lock.descriptor])
+    return WriterProcess(_command(WRITER, settings), committed, inherited=lock.descriptors)
 
 
 def _command(kind: str, settings: Settings) -> list[str]:

@@ -1,14 +1,12 @@
 """Opens a trackd database file: checks that it is one, and brings its tables up to date."""
 
 import contextlib
-import os
 import stat
 import time
 from pathlib import Path
 
 import apsw
 
-from trackd.storage.files.private_file import create as create_file
 from trackd.storage.sqlite.connection import (
     BUSY_TIMEOUT_MS,
     Connection,
@@ -19,6 +17,7 @@ from trackd.storage.sqlite.connection import (
     database_errors,
     transaction,
 )
+from trackd.storage.sqlite.database_file import check_one_name, create_missing
 from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
 from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import CREATED_WITHIN_S, REMEDY, FileState, check_format, once_unchanged
@@ -29,12 +28,14 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     """Open a database file to read and write, after bringing its tables up to date.
 
     Raises NoDatabaseError for a missing or empty file and for one without tables (unless `create`), DatabaseError for
-    a file of another program, and for a file that a newer trackd has written. A refused file stays as it was.
+    a file of another program, for a file that a newer trackd has written, and for one with two names. A refused file
+    stays as it was.
     """
     if create:
-        _create(path)
+        create_missing(path)
     else:
         check_exists(path)
+    check_one_name(path)
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     with database_errors(path):
         while True:
@@ -67,21 +68,6 @@ def check_exists(path: Path) -> None:
         if time.monotonic() > deadline:
             raise NoDatabaseError(f"{path.absolute()} is empty, it is no database: {REMEDY}.")
         time.sleep(0.02)
-
-
-def _create(path: Path) -> None:
-    """Create a missing file before SQLite would, with the mode 0600. SQLite gives the mode of the file to its log."""
-    if path.exists():
-        return
-    try:
-        os.close(create_file(path.resolve()))
-    except FileExistsError:
-        return  # another process was faster
-    except OSError as error:
-        raise DatabaseError(
-            f"{path} cannot be opened for writing ({error.strerror}): check that its folder exists and that "
-            "this user may write to both."
-        ) from error
 
 
 def _open(path: Path, synchronous: str, *, create: bool) -> Connection:

@@ -11,84 +11,161 @@ from types import TracebackType
 
 from trackd.storage.files.private_file import create
 from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.database_file import check_one_name, create_missing, not_writable
 
 LAST_BATCH_TIMEOUT_S = 10.0
+OTHER_NAME_TIMEOUT_S = 0.2  # the two locks of a process that ends are not released at the same moment
 POLL_S = 0.02
 
 
 class DatabaseInUseError(DatabaseError):
-    """Another process holds the lock."""
+    """Another process holds the lock, and can be reached through the file."""
 
 
 class DatabaseLock:
     """A context manager that holds the lock of a database file.
 
-    The lock is a file beside the database, `NAME-lock`, which contains the pid of the holder. It is overwritten, so it
-    may be no link. A process that inherits `descriptor` holds the lock too: when a server is killed, its writer process
-    first commits the last batch. Another server waits for that. Raises DatabaseInUseError when another server holds the
-    lock, and DatabaseError when the folder is not writable.
+    There are two locks. That on a file beside the database, `NAME-lock`, which contains the pid of the holder; it is
+    overwritten, so it may be no link. And that on the database file itself, which a server may have open under another
+    name, after the file was moved. A process that inherits `descriptors` holds both too: when a server is killed, its
+    writer process first commits the last batch. Another server waits for that.
+
+    Enter it before this process opens the database, and leave it after the last connection is closed: the end of any
+    descriptor of the file drops the locks that SQLite has in this process. With `create` a missing file is made, empty;
+    `has_created` is true then. Without it, the lock of a missing file is the first one alone.
+
+    Raises DatabaseInUseError when another server holds the lock beside the file, and DatabaseError when one has the
+    file open under another name, when the file has two names, or when it cannot be locked or written.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, *, create: bool = False) -> None:
         self._database = database
-        real = database.resolve()  # a link and its target have one lock
-        self._path = real.with_name(f"{real.name}-lock")
-        self.descriptor = -1
+        self._real = database.resolve()  # a link and its target have one lock
+        self._path = self._real.with_name(f"{self._real.name}-lock")
+        self._create = create
+        self.has_created = False
+        self._descriptors: list[int] = []
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return tuple(self._descriptors)
 
     def is_held(self) -> bool:
-        """Whether another process holds the lock now. Leaves the holder's pid in the file, and makes no file."""
+        """Whether another process holds the lock beside the file. Leaves the pid in it, and makes no file."""
         try:
-            self.descriptor = self._open_existing()
+            descriptor = self._open_existing(os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
-            return not self._acquire(fcntl.LOCK_SH)  # two that ask at the same moment do not see each other
+            return not self._acquire(descriptor, fcntl.LOCK_SH)  # two that ask at once do not see each other
         finally:
-            os.close(self.descriptor)
+            os.close(descriptor)
 
     def __enter__(self) -> "DatabaseLock":
         if self._database.is_dir():
             raise DatabaseError(f"{self._database} cannot be used, it is a folder: name a file in it with --db.")
-        self.descriptor = self._open()
-        deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
-        while not self._acquire():
-            holder = os.pread(self.descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            if _is_running(holder) or time.monotonic() > deadline:
-                os.close(self.descriptor)
-                raise DatabaseInUseError(
-                    f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
-                    "--db."
-                )
-            time.sleep(POLL_S)
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self._lock_beside()
+            self._lock_file()
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self.descriptor)
+        self._release()
+
+    def _release(self) -> None:
+        """First the lock of the file: with that alone it would look like a file that is in use under another name."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _lock_beside(self) -> None:
+        descriptor = self._open()
+        self._descriptors.append(descriptor)
+        deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
+        while not self._acquire(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            if _is_running(holder) or time.monotonic() > deadline:
+                raise DatabaseInUseError(
+                    f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
+                    "--db."
+                )
+            time.sleep(POLL_S)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _lock_file(self) -> None:
+        if self._create:
+            self.has_created = create_missing(self._database)
+        check_one_name(self._database)
+        try:
+            descriptor = os.open(self._real, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise not_writable(self._database, error) from error
+        self._descriptors.append(descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DatabaseError(f"{self._database} cannot be used, it is not a file: name another with --db.")
+        deadline = time.monotonic() + OTHER_NAME_TIMEOUT_S
+        while not self._acquire(descriptor):
+            if time.monotonic() > deadline:
+                raise self._in_use_elsewhere()
+            time.sleep(POLL_S)
+        if self._hinders_sqlite(descriptor):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def check_free_elsewhere(self) -> None:
+        """Raise DatabaseError when a server has the file open under another name.
+
+        For commands that work while the server runs, before they open the file: the log beside it is not that of the
+        server.
+        """
+        try:
+            if self.is_held():
+                return
+            descriptor = os.open(self._real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, DatabaseError):
+            return  # the command meets the fault itself, or needs no lock
+        try:
+            deadline = time.monotonic() + OTHER_NAME_TIMEOUT_S
+            while not self._acquire(descriptor, fcntl.LOCK_SH) and not self.is_held():
+                if time.monotonic() > deadline:
+                    raise self._in_use_elsewhere()
+                time.sleep(POLL_S)
+        finally:
+            os.close(descriptor)
+
+    def _in_use_elsewhere(self) -> DatabaseError:
+        return DatabaseError(
+            f"{self._database} is in use by another trackd that has it open under another name: stop that one "
+            f"(`fuser {self._database}` shows its pid), or use the name that it was started with."
+        )
 
     def _open(self) -> int:
         try:
             with contextlib.suppress(FileExistsError):
                 return create(self._path)
-            return self._open_existing()
+            return self._open_existing(os.O_RDWR)
         except OSError as error:
             raise self._unusable(error) from error
 
-    def _open_existing(self) -> int:
+    def _open_existing(self, access: int) -> int:
         """Raises DatabaseError, and FileNotFoundError when there is no lock."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(self._path, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise self._unusable(error) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise self._no_lock("not a file")
-        return descriptor
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+            return descriptor
+        os.close(descriptor)
+        raise self._no_lock("a hard link" if stat.S_ISREG(found.st_mode) else "not a file")
 
     def _no_lock(self, kind: str) -> DatabaseError:
         return DatabaseError(
@@ -103,12 +180,34 @@ class DatabaseLock:
             "exists and that this user may write to it."
         )
 
-    def _acquire(self, kind: int = fcntl.LOCK_EX) -> bool:
+    def _acquire(self, descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
         try:
-            fcntl.flock(self.descriptor, kind | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            raise self._not_lockable(error) from error
         return True
+
+    def _not_lockable(self, error: OSError) -> DatabaseError:
+        return DatabaseError(
+            f"{self._database} cannot be locked ({error.strerror}): move it to a file system with locks, such as a "
+            "local disk."
+        )
+
+    def _hinders_sqlite(self, descriptor: int) -> bool:
+        """Whether the lock of the file excludes SQLite's own locks, which are of another kind.
+
+        On NFS both are one kind, and on macOS. There the lock beside the file has to do.
+        """
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)  # SQLite never locks the first byte
+        except (BlockingIOError, PermissionError):
+            return True
+        except OSError as error:
+            raise self._not_lockable(error) from error
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1)
+        return False
 
 
 def _is_running(pid: str) -> bool:

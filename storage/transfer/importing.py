@@ -63,13 +63,12 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
     `name` is the file's name in errors. `on_bytes` is called now and then with the number of bytes that are read.
     Raises NotImportedError and DatabaseError; then the database is as before, and a file that did not exist is removed.
     """
-    with DatabaseLock(path):
-        is_new = not path.exists()
+    with DatabaseLock(path, create=True) as lock:
         try:
             with contextlib.closing(open_for_writing(path)) as db, database_errors(path):
                 return _Import(db, file, name, on_bytes).run()
         except BaseException:
-            if is_new:
+            if lock.has_created:
                 path.resolve().unlink(missing_ok=True)
             raise
 
