@@ -56,11 +56,10 @@ class Source(Struct, frozen=True):
     metadata: SourceMetadata = SourceMetadata()
 
     @classmethod
-    def of_row(cls, row: Any) -> Self:
-        """From a row of the table `source`: its columns are the fields in their order, the two times at the end."""
-        *values_of_fields, inserted, updated = row
-        columns = dict(zip(cls.__struct_fields__[:-1], values_of_fields, strict=True))
-        columns["metadata"] = source_metadata(inserted, updated)
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """From the columns of a row of the table `source`, by name; columns of other tools are ignored."""
+        columns = {name: row[name] for name in cls.__struct_fields__[:-1]}
+        columns["metadata"] = source_metadata(row["inserted"], row["updated"])
         for flag in ("enabled", "consent", "returns_profile", "permanent_profile_id"):
             columns[flag] = bool(columns[flag])
         for values in ("origins", "tags"):
@@ -111,10 +110,10 @@ class Token(Struct, frozen=True):
     """When it was last used, a timestamp to within an hour; None for never."""
 
     @classmethod
-    def of_row(cls, row: Any) -> Self:
-        """From a row of the table `token`: its columns are the fields in their order."""
-        name, hash_, scopes, *times = row
-        return cls(name, hash_, tuple(scopes.split()), *times)
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """From the columns of a row of the table `token`, by name; columns of other tools are ignored."""
+        columns = {name: row[name] for name in cls.__struct_fields__ if name in row}
+        return cls(**{**columns, "scopes": tuple(row["scopes"].split())})
 
     def opens(self, scope: TokenScope) -> bool:
         return not OPENED_BY[scope].isdisjoint(self.scopes)

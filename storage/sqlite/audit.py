@@ -43,8 +43,8 @@ COUNTERS = Check(
     """
     WITH stored AS (SELECT profile_id, type, count(*) AS events FROM event
                     WHERE profile_id <> '' AND status <> 'invalid' GROUP BY profile_id, type),
-         counted AS (SELECT profile.id, key, value FROM profile, json_each(doc, '$.stats.counters')
-                     WHERE json_valid(doc))
+         counted AS (SELECT profile.id, counter.key, counter.value
+                     FROM profile, json_each(doc, '$.stats.counters') AS counter WHERE json_valid(doc))
     SELECT id, printf('counts %s of type %s, and %d are stored', value, type, events)
     FROM stored JOIN counted ON id = profile_id AND key = type WHERE value < events
     """,
@@ -95,13 +95,14 @@ CHECKS = (
         "a profile's seq is that of its last event",
         """
         SELECT profile.id, printf('it has seq %d, its last event %s', profile.seq, coalesce(event.seq, 'is missing'))
-        FROM profile LEFT JOIN event ON event.number = last_event AND event.profile_id = profile.id
+        FROM profile LEFT JOIN event ON event.number = profile.last_event AND event.profile_id = profile.id
         WHERE event.seq IS NOT profile.seq
-        AND NOT (last_event IS NULL AND profile.seq = 0)
-        AND NOT (event.number IS NULL AND last_event IS NOT NULL
-                 AND last_event < (SELECT coalesce(min(number), last_event + 1) FROM event))
+        AND NOT (profile.last_event IS NULL AND profile.seq = 0)
+        AND NOT (event.number IS NULL AND profile.last_event IS NOT NULL
+                 AND profile.last_event < (SELECT coalesce(min(number), profile.last_event + 1) FROM event))
         UNION ALL SELECT profile.id, printf('it has seq %d, and events up to %d', profile.seq, max(event.seq))
-        FROM event JOIN profile ON profile.id = profile_id GROUP BY profile_id HAVING max(event.seq) > profile.seq
+        FROM event JOIN profile ON profile.id = event.profile_id
+        GROUP BY event.profile_id HAVING max(event.seq) > profile.seq
         """,
     ),
     Check(
@@ -132,8 +133,9 @@ CHECKS = (
         "erased",
         "no erased profile exists as it was before",
         """
-        SELECT id, printf('it was erased at %s', erased) FROM profile JOIN erased ON hash = tombstone(id)
-        WHERE json_valid(doc) AND doc ->> '$.metadata.time.insert' < erased
+        SELECT profile.id, printf('it was erased at %s', erased.erased)
+        FROM profile JOIN erased ON erased.hash = tombstone(profile.id)
+        WHERE json_valid(profile.doc) AND profile.doc ->> '$.metadata.time.insert' < erased.erased
         """,
     ),
 )

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import apsw
 from apsw import Connection
@@ -91,6 +91,16 @@ def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchr
         connection.close()
         raise
     return connection
+
+
+def rows_by_name(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """The rows of a query as dictionaries. Another tool may have added columns, at any place."""
+    names: list[str] = []
+    rows = []
+    for row in (cursor := connection.execute(sql, parameters)):
+        names = names or [name for name, *_ in cursor.get_description()]
+        rows.append(dict(zip(names, row, strict=True)))
+    return rows
 
 
 @contextlib.contextmanager

@@ -21,7 +21,9 @@ DELETE_PROFILE = (
     "DELETE FROM profile WHERE id = ?",
 )
 MERGED_IDS = "SELECT id FROM merged WHERE into_id = ?"
-PUT_TOMBSTONE = "INSERT INTO erased VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET erased = excluded.erased"
+PUT_TOMBSTONE = (
+    "INSERT INTO erased (hash, erased) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET erased = excluded.erased"
+)
 
 
 def erase(db: Connection, erasure: Erasure) -> Outcome:

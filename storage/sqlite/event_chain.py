@@ -15,6 +15,20 @@ Row = tuple[Any, ...]
 COLUMNS = ("number", *Event._fields, "previous")
 # The highest number that an event has or had.
 LAST_NUMBER = "SELECT max(used_up_to, coalesce((SELECT max(number) FROM event), 0)) FROM event_numbers"
+# The number of the first event that arrived at `:time` or later, by bisection: there is no index on times of arrival.
+ARRIVED_EARLIER = (
+    "(SELECT inserted < :time FROM event WHERE number >= (between_numbers.low + between_numbers.high) / 2"
+    " ORDER BY number LIMIT 1)"
+)
+NUMBER_AT_TIME = f"""
+WITH RECURSIVE between_numbers (low, high) AS (
+    SELECT coalesce((SELECT min(number) FROM event), 0), coalesce((SELECT max(number) FROM event), 0) + 1
+    UNION ALL
+    SELECT iif({ARRIVED_EARLIER}, (low + high) / 2 + 1, low), iif({ARRIVED_EARLIER}, high, (low + high) / 2)
+    FROM between_numbers WHERE low < high
+)
+SELECT max(low) FROM between_numbers
+"""
 
 
 def walk(profile: str, start: str, depth: str, counted: str = "0", most: str = "0") -> str:

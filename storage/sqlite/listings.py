@@ -49,8 +49,8 @@ SELECT {SESSION_COLUMNS}, rowid FROM session WHERE profile_id = :profile AND row
 ORDER BY rowid DESC LIMIT :limit + 1
 """
 PROFILE_OF_SESSION = """
-SELECT profile.id, last_event, inserted FROM session LEFT JOIN profile ON profile.id = session.profile_id
-WHERE session.id = ?
+SELECT profile.id, profile.last_event, session.inserted
+FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
 SESSION_EVENTS = f"""
 {
@@ -76,15 +76,15 @@ ORDER BY profile.rowid DESC LIMIT :limit
 """
 SEARCH_PROFILES = f"SELECT doc, rowid FROM profile WHERE {PROFILE_FILTERS}"
 SEARCH_PII = f"""
-SELECT doc, profile.rowid FROM (
+SELECT profile.doc, profile.rowid FROM (
     SELECT DISTINCT profile_id FROM pii WHERE name = :pii AND value IN (SELECT value FROM json_each(:pii_values))
-) CROSS JOIN profile ON id = profile_id WHERE {PROFILE_FILTERS}
+) AS found CROSS JOIN profile ON profile.id = found.profile_id WHERE {PROFILE_FILTERS}
 """
 PROFILE_IDS = "SELECT id FROM profile WHERE id > ? ORDER BY id LIMIT ?"
 PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > ? ORDER BY id DESC LIMIT ?"
 SEGMENT_MEMBERS = """
-SELECT value, count(*) FROM profile, json_each(iif(json_valid(doc), doc, '{}'), '$.segments')
-WHERE json_each.type = 'text' GROUP BY value
+SELECT segment.value, count(*) FROM profile, json_each(iif(json_valid(doc), doc, '{}'), '$.segments') AS segment
+WHERE segment.type = 'text' GROUP BY segment.value
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
 

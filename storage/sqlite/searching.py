@@ -8,6 +8,7 @@ from typing import Any
 from trackd.core.documents import timestamp
 from trackd.core.encoding import json_text
 from trackd.storage.listings import EventFilter, PageRequest
+from trackd.storage.sqlite.event_chain import NUMBER_AT_TIME
 from trackd.storage.sqlite.row_documents import EVENT_COLUMNS
 
 MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
@@ -43,17 +44,6 @@ SELECT EXISTS (SELECT 1 FROM event WHERE number <= :start AND number > :floor AN
 """
 # `SELECT min(number), max(number)` would read the whole table.
 FIRST_AND_LAST_NUMBER = "SELECT (SELECT min(number) FROM event), (SELECT max(number) FROM event)"
-# The number of the first event that arrived at `:time` or later, by bisection: there is no index on times of arrival.
-ARRIVED_EARLIER = "(SELECT inserted < :time FROM event WHERE number >= (low + high) / 2 ORDER BY number LIMIT 1)"
-NUMBER_AT_TIME = f"""
-WITH RECURSIVE between_numbers (low, high) AS (
-    SELECT coalesce((SELECT min(number) FROM event), 0), coalesce((SELECT max(number) FROM event), 0) + 1
-    UNION ALL
-    SELECT iif({ARRIVED_EARLIER}, (low + high) / 2 + 1, low), iif({ARRIVED_EARLIER}, high, (low + high) / 2)
-    FROM between_numbers WHERE low < high
-)
-SELECT max(low) FROM between_numbers
-"""
 Row = Sequence[Any]
 Found = tuple[Sequence[Row], int | None]
 """The matching rows, which end with their number, and the cursor of the next page."""

@@ -8,7 +8,7 @@ from msgspec import MsgspecError
 
 from trackd.core.documents import Source
 from trackd.core.source_changes import EditSource
-from trackd.storage.sqlite.connection import Connection
+from trackd.storage.sqlite.connection import Connection, rows_by_name
 
 COLUMNS = (*Source.__struct_fields__[:-1], "inserted", "updated")  # `metadata` holds the two times
 ADD_SOURCE = (
@@ -29,11 +29,11 @@ def edit_source(db: Connection, change: EditSource) -> Source | None:
 
     Raises ValueError for a row that another tool wrote in another form.
     """
-    row = db.execute("SELECT * FROM source WHERE id = ?", (change.source_id,)).fetchone()
-    if row is None:
+    rows = rows_by_name(db, "SELECT * FROM source WHERE id = ?", (change.source_id,))
+    if not rows:
         return None
     try:
-        source = Source.of_row(row).edited(change.fields, change.updated)
+        source = Source.of_row(rows[0]).edited(change.fields, change.updated)
     except (TypeError, MsgspecError) as error:
         raise ValueError(str(error)) from error
     db.execute(UPDATE_SOURCE, _row(source))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_changes import EditSource
 from trackd.storage.errors import SourceError
-from trackd.storage.sqlite.connection import transaction
+from trackd.storage.sqlite.connection import rows_by_name, transaction
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
@@ -46,16 +46,16 @@ class Sources:
     def all(self) -> list[Source]:
         """All sources, oldest first."""
         with self._file.errors():
-            rows = self._db.execute("SELECT * FROM source ORDER BY inserted, id").fetchall()
+            rows = rows_by_name(self._db, "SELECT * FROM source ORDER BY inserted, id")
         return [self._source(row) for row in rows]
 
     def get(self, source_id: str) -> Source:
         """The source with this id. Raises SourceError when there is none."""
         with self._file.errors():
-            row = self._db.execute("SELECT * FROM source WHERE id = ?", [source_id]).fetchone()
-        if row is None:
+            rows = rows_by_name(self._db, "SELECT * FROM source WHERE id = ?", [source_id])
+        if not rows:
             raise self._unknown(source_id)
-        return self._source(row)
+        return self._source(rows[0])
 
     def edit(self, source_id: str, fields: Mapping[str, Any]) -> Source:
         """Change fields of a source, by the names in `Source`; the others stay. Returns the source."""
@@ -80,11 +80,11 @@ class Sources:
         if not exists:
             raise self._unknown(source_id)
 
-    def _source(self, row: Any) -> Source:
+    def _source(self, row: Mapping[str, Any]) -> Source:
         try:
             return Source.of_row(row)
         except (TypeError, ValueError, MsgspecError) as error:  # another tool wrote it
-            raise SourceError(f"The source {row[0]} cannot be read ({error}): mend its row first.") from error
+            raise SourceError(f"The source {row['id']} cannot be read ({error}): mend its row first.") from error
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")

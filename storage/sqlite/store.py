@@ -12,7 +12,7 @@ from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, connect, database_errors
+from trackd.storage.sqlite.connection import SQLITE_ERRORS, connect, database_errors, rows_by_name
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
@@ -30,15 +30,16 @@ SELECT id, seq, revision, doc, remembered FROM profile WHERE id = (SELECT into_i
 SELECT_TOMBSTONE = "SELECT 1 FROM erased WHERE hash = ?"
 SELECT_SESSION = "SELECT id, profile_id, inserted, updated, context, properties FROM session WHERE id = ?"
 SELECT_SESSION_AND_PROFILE = """
-SELECT session.id, profile_id, inserted, updated, context, properties, profile.id, seq, revision, doc, remembered
+SELECT session.id, session.profile_id, session.inserted, session.updated, session.context, session.properties,
+    profile.id, profile.seq, profile.revision, profile.doc, profile.remembered
 FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
 SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
 # An id is looked up among its newest events; when many profiles have it, among the last events of the profile.
 SELECT_BY_ID = """
-SELECT event.id, event.type, source_id, status FROM json_each(:ids) AS wanted JOIN event ON event.number = (
+SELECT event.id, event.type, event.source_id, event.status FROM json_each(:ids) AS wanted JOIN event ON event.number = (
     SELECT number FROM (
-        SELECT number, profile_id FROM event WHERE id = wanted.value ORDER BY number DESC LIMIT 20
+        SELECT number, profile_id FROM event WHERE event.id = wanted.value ORDER BY number DESC LIMIT 20
     ) WHERE profile_id = :profile LIMIT 1
 )
 """
@@ -46,7 +47,7 @@ LAST_EVENT = "(SELECT last_event FROM profile WHERE id = :profile)"
 IS_WANTED = "event.id IN (SELECT value FROM json_each(:ids))"
 SELECT_BY_CHAIN = f"""
 {walk(profile=":profile", start=LAST_EVENT, depth="1000", counted=IS_WANTED, most=":missing - 1")}
-SELECT id, type, source_id, status FROM walk JOIN event USING (number) WHERE {IS_WANTED}
+SELECT event.id, event.type, event.source_id, event.status FROM walk JOIN event USING (number) WHERE {IS_WANTED}
 """
 Parameters = Sequence[str] | Mapping[str, str | int]
 SELECT_SOURCES = "SELECT * FROM source"
@@ -108,11 +109,11 @@ class SqliteStore:
 
     def sources(self) -> list[Source]:
         sources = []
-        for row in self._read(SELECT_SOURCES):
+        for row in self._read_by_name(SELECT_SOURCES):
             try:
                 sources.append(Source.of_row(row))
             except (TypeError, ValueError) as error:  # another tool wrote it; the other sources are sound
-                log.error("the source %s is left out, its row cannot be read: %s", row[0], error)
+                log.error("the source %s is left out, its row cannot be read: %s", row["id"], error)
         return sources
 
     def jobs(self) -> list[Job]:
@@ -122,7 +123,7 @@ class SqliteStore:
             raise StoreError(f"cannot read: {error}") from error
 
     def tokens(self) -> list[Token]:
-        return [Token.of_row(row) for row in self._read(SELECT_TOKENS)]
+        return [Token.of_row(row) for row in self._read_by_name(SELECT_TOKENS)]
 
     def sizes(self) -> dict[str, int]:
         log = self._path.with_name(f"{self._path.name}-wal")
@@ -131,6 +132,12 @@ class SqliteStore:
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
             return self._reader.execute(sql, parameters).fetchall()
+        except SQLITE_ERRORS as error:
+            raise StoreError(f"cannot read: {error}") from error
+
+    def _read_by_name(self, sql: str) -> list[dict[str, Any]]:
+        try:
+            return rows_by_name(self._reader, sql)
         except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 

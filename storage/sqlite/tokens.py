@@ -8,7 +8,7 @@ from types import TracebackType
 
 from trackd.core.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.storage.errors import TokenError
-from trackd.storage.sqlite.connection import transaction
+from trackd.storage.sqlite.connection import rows_by_name, transaction
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
 
@@ -48,7 +48,7 @@ class Tokens:
     def all(self) -> list[Token]:
         """All tokens, oldest first."""
         with self._file.errors():
-            rows = self._db.execute("SELECT * FROM token ORDER BY inserted, name").fetchall()
+            rows = rows_by_name(self._db, "SELECT * FROM token ORDER BY inserted, name")
         try:
             return [Token.of_row(row) for row in rows]
         except (TypeError, ValueError, AttributeError) as error:  # another tool wrote one

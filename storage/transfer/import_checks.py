@@ -27,14 +27,15 @@ PUT_LAST_EVENTS = BulkInsert(
 # imported events of these profiles, and the events that exist.
 EXISTING = """
 SELECT (SELECT json_group_array(value) FROM json_each(:profiles) WHERE
-            EXISTS (SELECT 1 FROM profile WHERE id = value) OR EXISTS (SELECT 1 FROM merged WHERE id = value)),
+            EXISTS (SELECT 1 FROM profile WHERE profile.id = json_each.value)
+            OR EXISTS (SELECT 1 FROM merged WHERE merged.id = json_each.value)),
        (SELECT json_group_array(json_array(profile_id, number, seq)) FROM last_imported
         WHERE profile_id IN (SELECT value FROM json_each(:profiles))),
        (SELECT json_group_array(json_array(id, profile_id)) FROM event
         WHERE id IN (SELECT value FROM json_each(:events)))
 """
 PROFILES_WITH_ANOTHER_LAST_EVENT = """
-SELECT line, profile.id, last_imported.seq, profile.seq FROM last_imported
+SELECT last_imported.line, profile.id, last_imported.seq, profile.seq FROM last_imported
 JOIN profile ON profile.id = last_imported.profile_id
 WHERE profile.seq != last_imported.seq OR profile.last_event IS NOT last_imported.number LIMIT 1
 """
