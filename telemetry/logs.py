@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import threading
+from datetime import datetime
 from types import TracebackType
 from typing import TextIO
 
@@ -15,6 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from trackd.telemetry.faults import without_values
 from trackd.telemetry.plain_text import plain
+from trackd.telemetry.repeated_lines import RepeatedLinesHandler
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,11 @@ def configure_logging(level: str, line_format: str) -> None:
 
 
 def make_handler(stream: TextIO, *, text: bool) -> logging.Handler:
-    """Writes lines as text, or as JSON."""
-    handler = logging.StreamHandler(stream)
+    """Writes lines as text, or as JSON, and holds those together that are repeated."""
+    handler = RepeatedLinesHandler(stream)
     handler.addFilter(_drop_values)
     handler.setFormatter(
-        TextFormatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+        TextFormatter("%(asctime)s %(levelname)-7s %(message)s")
         if text
         else JsonFormatter(
             ["levelname", "name", "message"],
@@ -50,6 +52,11 @@ def make_handler(stream: TextIO, *, text: bool) -> logging.Handler:
 
 
 class TextFormatter(logging.Formatter):
+    """Times are local, in ISO 8601 with their zone, such as 2026-01-31T12:00:00.000+01:00."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  logging's name
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
         return plain(super().formatMessage(record))
 

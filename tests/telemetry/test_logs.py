@@ -8,10 +8,12 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from trackd.telemetry.logs import make_handler
+from trackd.telemetry.repeated_lines import BURST
 
 SECRET = "ann@example.com"
 HOSTILE = "a\nINFO all is well\x1b[2J\u202e\x9b"
@@ -41,6 +43,28 @@ def test_a_message_is_one_line_whatever_it_quotes(text: bool) -> None:
     assert line.isprintable()
     message = line if text else json.loads(line)["message"]
     assert message.endswith(r"a name: a\nINFO all is well\x1b[2J\u202e\x9b" if text else f"a name: {HOSTILE}")
+
+
+@BOTH
+def test_a_line_has_the_date_and_the_zone(text: bool) -> None:
+    with written(text=text) as lines:
+        logging.getLogger("trackd.test").warning("a line")
+
+    [line] = lines()
+    time = datetime.fromisoformat(line.split(" ")[0] if text else json.loads(line)["time"])
+    assert abs(datetime.now(UTC) - time) < timedelta(minutes=1)
+
+
+@BOTH
+def test_repeated_lines_are_held_together(text: bool) -> None:
+    with written(text=text) as lines:
+        for number in range(1000):
+            logging.getLogger("trackd.test").error("attempt %d: the disk failed", number)
+        logging.getLogger().handlers[-1].close()
+
+    shown = lines() if text else [json.loads(line)["message"] for line in lines()]
+    assert len(shown) == BURST + 1
+    assert shown[-1].endswith(f"attempt 999: the disk failed ({1000 - BURST} such lines in the last 10 s)")
 
 
 @BOTH
