@@ -4,19 +4,21 @@ from typing import Annotated, Any
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, Hosts, RulesPath, load_settings
 from trackd.cli.output import echo
 
 
 def config(
-    host: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+    host: Hosts = None,
     port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
     db: DatabaseFile = None,
     rules: RulesPath = None,
     config: ConfigFile = None,
 ) -> None:
     """Print each setting and its origin: the command line, the environment, the file or the default."""
-    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
+    loaded = load_settings(
+        config, server={"host": host or None, "port": port}, database={"path": db}, rules={"path": rules}
+    )
     for setting in loaded.each():
         origin = f"file {loaded.file}" if setting.origin == "file" else setting.origin
         echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")

@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from trackd.core.documents import Source, TokenScope
@@ -27,8 +28,9 @@ def first_token(path: Path) -> str | None:
         return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
 
 
-def announce(url: str, path: Path, source: Source | None, secret: str | None) -> None:
+def announce(urls: Sequence[str], path: Path, source: Source | None, secret: str | None) -> None:
     """Print the source and the token that were made, and that the server is ready."""
+    url = urls[0]
     if source is not None:
         call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
         print(f"Made a source, its id is {source.id}. Send it an event:\n")
@@ -36,4 +38,4 @@ def announce(url: str, path: Path, source: Source | None, secret: str | None) ->
     if secret is not None:
         print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
         print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
-    print(f"trackd {__version__} is ready at {url}, database {plain(path)}, pid {os.getpid()}", flush=True)
+    print(f"trackd {__version__} is ready at {', '.join(urls)}, database {plain(path)}, pid {os.getpid()}", flush=True)

@@ -39,6 +39,17 @@ AcceptDamagedLog = Annotated[
         help="Go on without the commits in the write-ahead log that cannot be read; a copy of the log is kept.",
     ),
 ]
+
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="ADDRESS",
+        help="Address to listen on; several with another --host.  [default: 127.0.0.1]",
+        show_default=False,
+    ),
+]
+
 Create = Annotated[bool, typer.Option("--create", help="Make the database file if there is none.")]
 
 

@@ -2,26 +2,30 @@
 
 import contextlib
 import gc
-import os
 import resource
 import socket
+from collections.abc import Iterator
 
 from trackd.cli.errors import CommandError
 from trackd.config.settings import Server
-from trackd.http.server import server
+from trackd.http.server import listening
 
 
-def listen(settings: Server) -> socket.socket:
-    """A listening socket. Raises CommandError."""
-    host, port = settings.host, settings.port
+@contextlib.contextmanager
+def listen(settings: Server) -> Iterator[list[socket.socket]]:
+    """Listen on all addresses within the block. Raises CommandError."""
     try:
-        return server.listen(host, port)
-    except OSError as error:  # from the socket, or from the lookup of the host's name
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        sockets = listening.listen(settings.hosts, settings.port)
+    except listening.ListenError as error:
+        host = f"[{error.host}]" if ":" in error.host else error.host
         raise CommandError(
-            f"Cannot listen on {host}:{port} ({reason}): stop the program that uses it, "
+            f"Cannot listen on {host}:{settings.port} ({error.reason}): stop the program that uses it, "
             "or choose another with --host and --port."
         ) from None
+    with contextlib.ExitStack() as closed:
+        for each in sockets:
+            closed.enter_context(each)
+        yield sockets
 
 
 def open_as_many_files_as_allowed() -> None:

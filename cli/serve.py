@@ -9,13 +9,14 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, first_token
-from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, load_settings
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
 from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules_of_server
 from trackd.http.rules_reloading import reload_rules_of_server
+from trackd.http.server.listening import url
 from trackd.http.server.server import Server
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.log_tail import drop_damaged_commits
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    host: Hosts = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
     db: DatabaseFile = None,
     rules: RulesPath = None,
@@ -33,7 +34,9 @@ def serve(
     accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
-    loaded = load_settings(config, server={"host": host, "port": port}, database={"path": db}, rules={"path": rules})
+    loaded = load_settings(
+        config, server={"host": host or None, "port": port}, database={"path": db}, rules={"path": rules}
+    )
     run(loaded.settings, accept_damaged_log=accept_damaged_log)
 
 
@@ -51,9 +54,7 @@ def run(settings: Settings, *, accept_damaged_log: bool = False) -> None:
         drop_damaged_commits(path)
     with assemble(settings, load_rules_of_server(settings.rules.path, settings.limits)) as assembly:
         tracker = assembly.tracker
-        with listen(settings.server) as listening:
-            host, port = listening.getsockname()[:2]
-            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        with listen(settings.server) as sockets:
             server = Server(
                 assembly.application,
                 settings.server,
@@ -62,9 +63,9 @@ def run(settings: Settings, *, accept_damaged_log: bool = False) -> None:
                 limits=settings.limits,
             )
             source, secret = first_source(path, assembly.store), first_token(path)
-            server.on_started = lambda: announce(url, path, source, secret)
+            server.on_started = lambda: announce(list(map(url, sockets)), path, source, secret)
             tune_interpreter()
             try:
-                server.run(sockets=[listening])
+                server.run(sockets=sockets)
             except StoreError as error:
                 raise CommandError(f"The server cannot start: {error}.") from error

@@ -38,7 +38,10 @@ class Group(BaseModel):
 
 
 class Server(Group):
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
+    host: Words = Field(
+        "127.0.0.1",
+        description="Addresses to listen on, comma-separated; 0.0.0.0 for all of IPv4, :: for all of IPv6.",
+    )
     port: int = Field(8686, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     trusted_proxies: Words = Field(
         "127.0.0.1, ::1",
@@ -65,6 +68,18 @@ class Server(Group):
         description="After SIGTERM: how long open connections get 503 before they are closed.",
     )
     stop_timeout_s: int = Field(10, ge=1, le=600, description="After SIGTERM: how long accepted calls may take.")
+
+    @field_validator("host")
+    @classmethod
+    def at_least_one_host(cls, value: str) -> str:
+        hosts = [part for part in map(str.strip, value.split(",")) if part]
+        if not hosts:
+            raise ValueError("must name an address, such as 127.0.0.1")
+        return ", ".join(host.strip("[]") if ":" in host else host for host in hosts)
+
+    @property
+    def hosts(self) -> list[str]:
+        return self.host.split(", ")
 
     @field_validator("trusted_proxies")
     @classmethod

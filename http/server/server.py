@@ -19,6 +19,7 @@ from trackd.http.server.connection_limit import RESERVED_FILES, ConnectionLimit,
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
+from trackd.http.server.listening import BACKLOG
 from trackd.http.server.open_files import OpenFiles
 from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.proxy_headers import ProxyHeaders
@@ -30,7 +31,6 @@ SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
 MIN_ROOM = (
     RESERVED_FILES // 2
 )  # also when no more connections may be open: each of those is refused or replaces another
-BACKLOG = 65_535  # connections that wait to be accepted; the kernel allows fewer. Past it a client waits for a second
 
 
 class Server(uvicorn.Server):
@@ -220,9 +220,3 @@ class Server(uvicorn.Server):
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
                 yield connection
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError when the address is in use or does not belong to this machine."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)

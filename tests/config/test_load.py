@@ -215,7 +215,7 @@ def test_the_variable_that_names_the_file_is_no_unknown_setting(monkeypatch: pyt
         ("server", "port", 65536, "less than or equal to 65535"),
         ("server", "port", -1, "greater than or equal to 0"),
         ("server", "port", 80.5, "integer"),
-        ("server", "host", "", "at least 1 character"),
+        ("server", "host", "", "must name an address"),
         ("server", "host", 5, "string"),
         ("server", "stop_timeout_s", 0, "greater than or equal to 1"),
         ("database", "synchronous", "full", "'FULL' or 'NORMAL'"),

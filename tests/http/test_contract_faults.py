@@ -17,8 +17,8 @@ from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits, Server, Settings
 from trackd.http.app import create_app
 from trackd.http.authentication import Authenticator
+from trackd.http.server.listening import listen
 from trackd.http.server.server import Server as HttpServer
-from trackd.http.server.server import listen
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
@@ -125,7 +125,7 @@ async def test_503_for_calls_that_wait_for_a_hanging_disk_when_the_server_stops(
     no_listings = cast(Listings, None)
     app = create_app(settings, tracker, Authenticator(store.tokens), store, no_listings, QueryThreads(no_listings), {})
     server = HttpServer(app, settings.server, tracker.refuse_calls)
-    listening = listen("127.0.0.1", 0)
+    [listening] = listen(["127.0.0.1"], 0)
     url = "http://{}:{}/track".format(*listening.getsockname())
 
     try:

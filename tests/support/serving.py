@@ -18,7 +18,8 @@ from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
 from trackd.http.routes import routes
 from trackd.http.rules_loading import load_rules
-from trackd.http.server.server import Server, listen
+from trackd.http.server.listening import listen
+from trackd.http.server.server import Server
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.memory import MemoryStore
@@ -49,7 +50,7 @@ async def serving(
     tracker = Tracker(
         store, settings.actors, settings.limits, rules, retention=settings.retention, sessions=settings.sessions
     )
-    listening = listen("127.0.0.1", 0)
+    [listening] = listen(["127.0.0.1"], 0)
     guard = Authenticator(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
     listings = store.listings() if isinstance(store, SqliteStore) else None
     lists = QueryThreads(cast(Listings, listings))
