@@ -8,6 +8,7 @@ import msgspec
 
 from trackd.cli.errors import CommandError
 from trackd.config.settings import Limits
+from trackd.config.text_files import read_text
 from trackd.core.calls import Track
 from trackd.core.document_shapes import ProfileDocument
 from trackd.core.documents import Profile
@@ -73,7 +74,7 @@ def _completed(default: Any, given: Any) -> Any:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return read_text(path)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

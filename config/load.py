@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE
 from trackd.config.errors import SettingsError
 from trackd.config.settings import Settings
+from trackd.config.text_files import read_text
 
 DEFAULT_FILE = Path("trackd.toml")
 
@@ -91,7 +92,7 @@ def _file_to_read(file: Path | None) -> Path | None:
 
 def _read(path: Path) -> Groups:
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The configuration file {path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError:

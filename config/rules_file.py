@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from trackd.config.errors import RulesError
 from trackd.config.schema_files import SchemaFiles
+from trackd.config.text_files import read_text
 
 DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
@@ -45,7 +46,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
             raise RulesError(f"{path}: it is no file.")
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise RulesError(f"{path}: it is not valid TOML: {error}.") from None
     except UnicodeDecodeError:

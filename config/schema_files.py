@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from trackd.config.text_files import read_text
+
 
 class SchemaFiles:
     """Reads the files. A `$ref` leads to files in the folder of the rules file and below it, and never to a network.
@@ -81,7 +83,7 @@ def _content(path: Path) -> Any:
     try:
         if path.exists() and not path.is_file():
             raise ValueError(f"{path} is no file")
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -5,7 +5,7 @@ keep their order and get numbers after those that the events of the file have or
 """
 
 import contextlib
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -107,8 +107,11 @@ class _Import:
         self._db.execute(USE_NUMBERS, (last_number + header.last_number,))
 
     def _header(self) -> Header:
+        line = self._next() or b""
+        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise InvalidLineError("the file is UTF-16, as some shells redirect stdout: export with --output")
         try:
-            header = header_of((self._next() or b"").removeprefix(BOM_UTF8))  # PowerShell writes one
+            header = header_of(line.removeprefix(BOM_UTF8))  # PowerShell writes one
             known = header.format == FORMAT
         except (ValueError, RecursionError):
             known = False

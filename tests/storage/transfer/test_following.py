@@ -14,7 +14,8 @@ import pytest
 from tests.storage.sqlite.test_retention import arrived
 from tests.support.database import execute
 from tests.support.making import Make
-from trackd.core.changes import DeleteEvents, Erasure, Fence
+from trackd.core.changes import Erasure, Fence
+from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import following

@@ -46,6 +46,14 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_imported(tmp_pat
     assert contents(tmp_path / "new.db") == contents(tmp_path / "other.db")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_in_utf_16_is_refused_with_the_remedy(tmp_path: Path, stored: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    content = f"{mark}{b''.join(exported(stored)).decode()}".encode(encoding)
+    with pytest.raises(NotImportedError, match=r"line 1: the file is UTF-16, .*: export with --output\.$"):
+        import_lines(tmp_path / "new.db", [content])
+
+
 def test_a_file_without_the_last_number_uses_none_again_that_a_profile_names(
     tmp_path: Path, stored: Path, make: type[Make]
 ) -> None:
