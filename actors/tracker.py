@@ -110,6 +110,11 @@ class Tracker:
         return Queue(len(self._pending), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
 
     @property
+    def writer_pid(self) -> int | None:
+        """The id of the process that commits, None without one."""
+        return None if self.writer_ended else self._writer.pid
+
+    @property
     def max_document_bytes(self) -> int:
         return self._actors.max_document_bytes
 

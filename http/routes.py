@@ -49,7 +49,7 @@ def routes(
         Route("/openapi.json", ApiDescription(versions, reads.sources).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
-        Route("/metrics", authenticator.metrics(Metrics(tracker, reads.sizes, versions).get)),
+        Route("/metrics", authenticator.metrics(Metrics(tracker, reads.sizes, versions, lambda: queries.pid).get)),
         Route("/info/version", read(Info(versions).version)),
         Route("/segments", read(segments.list)),
         *_profile_routes(authenticator, stored, ErasureEndpoint(tracker)),

@@ -107,6 +107,10 @@ class Listings(Protocol):
 class QueryPool(Protocol):
     """Runs the methods of `Listings` without blocking the event loop. Used on the event loop's thread only."""
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that runs them, None without one of its own."""
+
     async def read(self, name: str, *arguments: Any) -> Any:
         """Call the method of `Listings` with this name, and return its result. Raises StoreError."""
 

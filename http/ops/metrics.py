@@ -1,5 +1,6 @@
 """GET /metrics: the metrics of the server, in Prometheus' text format."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from math import isinf
 
@@ -18,16 +19,28 @@ from starlette.responses import Response
 
 from trackd.actors.tracker import Tracker
 from trackd.http.errors import CALL_STATUSES, REFUSAL_STATUSES
+from trackd.http.ops.process_metrics import ProcessesCollector
 from trackd.telemetry.histogram import Histogram
-from trackd.telemetry.tally import LIMITS, NO_SOURCE
+from trackd.telemetry.tally import LIMITS, NO_SOURCE, RETENTION_TABLES
 
 
 class Metrics:
-    """The endpoint. `sizes` reads the bytes of the store by part, `versions` are those of `/info/version`."""
+    """The endpoint. `sizes` reads the bytes of the store by part, `versions` are those of `/info/version`.
 
-    def __init__(self, tracker: Tracker, sizes: Callable[[], Mapping[str, int]], versions: Mapping[str, str]) -> None:
+    `reader_pid` is the pid of the process that reads lists, None while there is none.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        sizes: Callable[[], Mapping[str, int]],
+        versions: Mapping[str, str],
+        reader_pid: Callable[[], int | None],
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(TrackdCollector(tracker, sizes, versions))
+        processes = {"server": os.getpid, "writer": lambda: tracker.writer_pid, "reader": reader_pid}
+        self._registry.register(ProcessesCollector(processes))
         ProcessCollector(registry=self._registry)
 
     async def get(self, request: Request) -> Response:
@@ -50,6 +63,7 @@ class TrackdCollector(Collector):
         yield from self._waiting()
         yield from self._connections()
         yield from self._commits()
+        yield from self._retention()
         yield from self._actors()
         yield from self._storage()
 
@@ -130,6 +144,28 @@ class TrackdCollector(Collector):
         yield _histogram("trackd_commit_duration_seconds", "Seconds of a commit.", tally.commit_seconds)
         yield CounterMetricFamily(
             "trackd_commit_failures", "Commits that failed: nothing of them was written.", value=tally.failed_commits
+        )
+
+    def _retention(self) -> Iterator[Metric]:
+        tally = self._tracker.tally
+        deleted = CounterMetricFamily("trackd_retention_deleted", "Rows that the retention deleted.", labels=["table"])
+        backlog = GaugeMetricFamily(
+            "trackd_retention_backlog",
+            "About how many old events are left to delete, and sessions to examine.",
+            labels=["table"],
+        )
+        ahead = GaugeMetricFamily(
+            "trackd_retention_ahead", "Rows that the last sweep found ahead of the clock.", labels=["table"]
+        )
+        for table in RETENTION_TABLES:
+            deleted.add_metric([table], tally.retention_deleted[table])
+            backlog.add_metric([table], tally.retention_backlog[table])
+            ahead.add_metric([table], tally.retention_ahead[table])
+        yield from (deleted, backlog, ahead)
+        yield _gauge(
+            "trackd_retention_stopped",
+            "1 while the clock is so far ahead of the newest row that nothing is deleted.",
+            tally.retention_stopped,
         )
 
     def _actors(self) -> Iterator[Metric]:

@@ -18,6 +18,8 @@ END_TIMEOUT_S = 1.0
 class QueryThreads:
     """A `QueryPool` of threads."""
 
+    pid = None
+
     def __init__(self, listings: Listings) -> None:
         self._listings = listings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="trackd-lists")
@@ -42,6 +44,10 @@ class QueryProcess:
         self._starting: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
         self._pending: dict[int, asyncio.Future[Answer]] = {}
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
 
     async def read(self, name: str, *arguments: Any) -> Any:
         if self._starting is None:

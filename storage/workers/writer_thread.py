@@ -14,6 +14,8 @@ from trackd.storage.writer import Committed, commit
 class WriterThread:
     """See `BatchWriter`."""
 
+    pid = None
+
     def __init__(self, store: Store, committed: Committed) -> None:
         self._store = store
         self._committed = committed

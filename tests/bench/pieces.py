@@ -59,6 +59,8 @@ class Piece(Struct, frozen=True):
 class _Recorder:
     """Commits nothing, reports every change as stored, and keeps the batches."""
 
+    pid = None
+
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
         self.batches: list[Sequence[Change]] = []

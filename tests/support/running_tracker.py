@@ -18,6 +18,8 @@ from trackd.storage.writer import BatchResult, Committed, commit
 class SteppedWriter:
     """A writer that commits the oldest batch at each `step`."""
 
+    pid = None
+
     def __init__(self, store: Store, committed: Committed) -> None:
         self.store = store
         self._committed = committed
