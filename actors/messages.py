@@ -26,9 +26,10 @@ from enum import Enum
 from msgspec import Struct
 
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
-from trackd.core.changes import Changes, Deletion, Erasure, Outcome
+from trackd.core.changes import Changes, Erasure, Outcome
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.jobs import JobChange
+from trackd.core.retention_changes import Deletion, PutRetentionStop, Swept
 from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.source_changes import SourceChange
@@ -226,16 +227,20 @@ class CommitsFinished(Struct, frozen=True):
 
 
 class Delete(Struct, frozen=True):
-    """Write one step of a deletion when no other change waits."""
+    """Write one step of a deletion, or a stop of them, in its turn with the other changes."""
 
-    change: Deletion
+    change: Deletion | PutRetentionStop
 
 
 class Deleted(Struct, frozen=True):
-    """The outcome of a step."""
+    """The outcome of a Delete."""
 
-    change: Deletion
+    change: Deletion | PutRetentionStop
     outcome: Outcome
+    swept: Swept | None
+    """The report of a step, None when it is not written."""
+    seconds: float
+    """How long the commit took, 0 when there was none."""
 
 
 class BatchCommitted(Struct, frozen=True):

@@ -45,6 +45,7 @@ COMMANDS = (
     LazyCommand("export", "transfer:export", "Write the database, or one table, to a file or to stdout."),
     LazyCommand("import", "transfer:import_", "Read an export into a database file."),
     LazyCommand("backup", "transfer:backup", "Copy the database to one file."),
+    LazyCommand("retention", "retention:app", "Confirm the clock by which old data is deleted."),
     LazyCommand("config", "config:config", "Print each setting and its origin."),
 )
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trackd.core.documents import Event, PiiValues, Profile, Session
 from trackd.core.jobs import JobChange
+from trackd.core.retention_changes import Deletion, PutRetentionStop
 from trackd.core.source_changes import SourceChange
 from trackd.core.token_changes import PutTokenUse
 
@@ -81,37 +82,6 @@ class Erasure(Struct, frozen=True, tag=True):
     """Whether the events stay, without their ids, properties and everything else that could lead to the person."""
 
 
-STEP_ROWS = 1_000  # calls wait while one step is written
-
-
-class DeleteEvents(Struct, frozen=True, tag=True):
-    """One step in the deletion of old events and their ids.
-
-    Deletes in the order of arrival and stops at the first event that is not old, so that the events which a profile
-    keeps have no gaps. DONE when it stopped there, or no event is left.
-    """
-
-    before: str
-    """Events that arrived before this timestamp are old."""
-    limit: int = STEP_ROWS
-    """At most so many events are deleted."""
-
-
-class DeleteSessions(Struct, frozen=True, tag=True):
-    """One step in the deletion of old sessions.
-
-    The last calls of sessions are in no order, so all sessions are scanned: each step begins where the step before
-    ended. DONE at the end of the scan; the next step begins from the start.
-    """
-
-    before: str
-    """Sessions whose last call came before this timestamp are old."""
-    limit: int = STEP_ROWS
-    """At most so many sessions are scanned."""
-
-
-Administration = Erasure | SourceChange | JobChange | PutTokenUse
-
-Deletion = DeleteEvents | DeleteSessions
+Administration = Erasure | SourceChange | JobChange | PutTokenUse | PutRetentionStop
 
 Change = Changes | Administration | Deletion

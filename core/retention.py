@@ -1,27 +1,81 @@
-"""The deletions that the retention settings require. Pure."""
+"""The deletions that the retention settings require, and the clock that they may follow. Pure.
 
-from datetime import datetime, timedelta
+A wrong clock must not delete everything. Time that passes while the server runs is trusted, and at the start the time
+of the newest stored row. A clock that is far ahead of the trusted time stops the retention, until a person confirms it
+or it is set right.
+"""
+
+from datetime import UTC, datetime, timedelta
 
 from trackd.config.settings import Retention
-from trackd.core.changes import DeleteEvents, DeleteSessions, Deletion, Outcome
 from trackd.core.documents import timestamp
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, Swept
 
 PAUSE_S = 60.0
+MAX_AHEAD = timedelta(days=30)
+SLACK = timedelta(minutes=1)  # calls that arrive while a step waits are not ahead of its clock
+STEP_S = 0.02  # calls wait while one step is written
+MIN_STEP_ROWS, MAX_STEP_ROWS = 100, 20_000
+MAX_SCAN_SHARE = 0.05
 
 
 def steps(retention: Retention, now: datetime) -> list[Deletion]:
-    """The next step of each deletion that the settings require."""
+    """The first step of each deletion that the settings require."""
     deletions: list[Deletion] = []
+    latest = latest_time(now)
     if retention.events_keep_days:
-        deletions.append(DeleteEvents(_before(now, retention.events_keep_days)))
+        deletions.append(DeleteEvents(_before(now, retention.events_keep_days), latest=latest))
     if retention.sessions_keep_days:
-        deletions.append(DeleteSessions(_before(now, retention.sessions_keep_days)))
+        deletions.append(DeleteSessions(_before(now, retention.sessions_keep_days), latest=latest))
     return deletions
 
 
-def pause_s(outcome: Outcome) -> float:
-    """Seconds to wait after a step. A step that left more to delete is followed by the next one at once."""
-    return 0.0 if outcome is Outcome.STORED else PAUSE_S
+def latest_time(now: datetime) -> str:
+    """Rows with a time after this timestamp are ahead of the clock."""
+    return timestamp(now + SLACK)
+
+
+def next_limit(limit: int, seconds: float) -> int:
+    """The rows of the next step, after one with `limit` rows took so long."""
+    fitting = int(limit * STEP_S / seconds) if seconds > 0 else limit
+    return min(max(fitting, MIN_STEP_ROWS), 2 * limit, MAX_STEP_ROWS)
+
+
+def is_full(step: Deletion, swept: Swept) -> bool:
+    """Whether the step had as much to do as its limit allows, so that its time shows how many rows fit."""
+    return isinstance(step, DeleteSessions) or swept.deleted == step.limit
+
+
+def pause_s(kind: type[Deletion], busy_s: float) -> float:
+    """Seconds to wait after a sweep whose steps took `busy_s` in all. A scan of all sessions may take long."""
+    return max(PAUSE_S, busy_s / MAX_SCAN_SHARE) if kind is DeleteSessions else PAUSE_S
+
+
+def trusted_time(now: datetime, newest: str | None, stopped_after: str | None, confirmed: str | None) -> datetime:
+    """The time that is trusted at the start, from the newest row that is not ahead of the clock and the stored stop."""
+    if (stopped := _moment(stopped_after)) is not None:
+        return stopped
+    known = [moment for moment in (_moment(newest), _moment(confirmed)) if moment is not None and moment <= now + SLACK]
+    return max(known, default=now)
+
+
+def is_far_ahead(now: datetime, trusted: datetime) -> bool:
+    """Whether the clock stops the retention."""
+    return now - trusted > MAX_AHEAD
+
+
+def is_time(text: str) -> bool:
+    """Whether a text of the store is a time: another tool, or a damaged disk, may have changed it."""
+    return _moment(text) is not None
+
+
+def _moment(time: str | None) -> datetime | None:
+    """None for a text that is no time: another tool may have written it."""
+    try:
+        moment = datetime.fromisoformat(time) if time is not None else None
+    except (ValueError, TypeError):
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _before(now: datetime, days: int) -> str:

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import cast
 
-from trackd.core.changes import Administration, Change, Changes, Deletion, Erasure, Outcome
+from trackd.core.changes import Administration, Change, Changes, Erasure, Outcome
 from trackd.core.documents import Event, PiiValues, Profile, Session
+from trackd.core.retention_changes import Deletion
 
 ProfileState = tuple[int, int]
 """The `seq` and `revision` of a profile."""

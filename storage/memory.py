@@ -3,7 +3,6 @@
 import itertools
 import uuid
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,14 +11,19 @@ from trackd.core.changes import (
     Administration,
     Change,
     Changes,
-    DeleteEvents,
-    DeleteSessions,
-    Deletion,
     Erasure,
     Outcome,
 )
 from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
+from trackd.core.retention_changes import (
+    DeleteEvents,
+    DeleteSessions,
+    Deletion,
+    PutRetentionStop,
+    RetentionStop,
+    Swept,
+)
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.fence import judge, profile_ids, write_in_order
@@ -41,6 +45,9 @@ class MemoryStore:
         self._jobs: dict[int, Job] = {}
         self._job_numbers = itertools.count(1)
         self._sessions_examined = 0  # by the steps of the deletion that is under way
+        self._sessions_ahead: list[str] = []  # their times
+        self._retention_stop = RetentionStop()
+        self.swept: Swept | None = None
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
@@ -83,6 +90,16 @@ class MemoryStore:
     def jobs(self) -> list[Job]:
         return list(self._jobs.values())
 
+    def newest_time(self, latest: str) -> str | None:
+        times = [event.inserted for event in self.events] + [session.updated for session in self.sessions.values()]
+        return max((time for time in times if time <= latest), default=None)
+
+    def retention_stop(self) -> RetentionStop:
+        return self._retention_stop
+
+    def confirm_clock(self, now: str) -> None:
+        self._retention_stop = RetentionStop(None, now)
+
     def tokens(self) -> list[Token]:
         return list(self._tokens.values())
 
@@ -96,6 +113,7 @@ class MemoryStore:
         return {}
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        self.swept = None
         return write_in_order(batch, self._write_calls, self._write_other)
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
@@ -128,6 +146,8 @@ class MemoryStore:
                 return self._put_job(change.job)
             case PutTokenUse():
                 return self._put_token_use(change)
+            case PutRetentionStop():
+                return self._put_retention_stop(change)
             case AddSource() | EditSource() | RemoveSource():
                 return self._change_source(change)
 
@@ -151,6 +171,12 @@ class MemoryStore:
                 self._tokens[token.name] = replace(token, used=change.used)
                 return Outcome.STORED
         return Outcome.STALE
+
+    def _put_retention_stop(self, change: PutRetentionStop) -> Outcome:
+        if change.confirmed != self._retention_stop.confirmed:
+            return Outcome.STALE
+        self._retention_stop = RetentionStop(change.after, change.confirmed)
+        return Outcome.STORED
 
     def _change_source(self, change: SourceChange) -> Outcome:
         source_id = change.source.id if isinstance(change, AddSource) else change.source_id
@@ -184,9 +210,17 @@ class MemoryStore:
         return Outcome.STORED
 
     def _delete_events(self, step: DeleteEvents) -> Outcome:
-        examined = self.events[: step.limit]
-        expired = list(takewhile(lambda event: event.inserted < step.before, examined))
+        end, ahead = 0, []
+        for number, event in enumerate(self.events, 1):
+            if event.inserted < step.before:
+                end = number
+            elif event.inserted <= step.latest:
+                break
+            else:
+                ahead.append(event.inserted)
+        expired = self.events[: min(end, step.limit)]
         self.events = self.events[len(expired) :]
+        self.swept = Swept(len(expired), end - len(expired), len(ahead), max(ahead, default=""))
         for event in expired:
             self.event_ids.pop((event.profile_id, event.id), None)
         return Outcome.STORED if len(expired) == step.limit else Outcome.DONE
@@ -198,6 +232,10 @@ class MemoryStore:
         self.sessions = {key: session for key, session in self.sessions.items() if key not in expired}
         is_end = len(examined) < step.limit
         self._sessions_examined = 0 if is_end else begin + len(examined) - len(expired)
+        ahead = self._sessions_ahead + [session.updated for session in examined if session.updated > step.latest]
+        self._sessions_ahead = [] if is_end else ahead
+        left = len(self.sessions) - self._sessions_examined
+        self.swept = Swept(len(expired), 0 if is_end else left, len(ahead), max(ahead, default=""))
         return Outcome.DONE if is_end else Outcome.STORED
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.jobs import Job
+from trackd.core.retention_changes import RetentionStop, Swept
 
 
 class Reads(Protocol):
@@ -59,6 +60,15 @@ class Reads(Protocol):
     def jobs(self) -> list[Job]:
         """The open jobs and the last ended ones, in the order of their numbers; polled twice a second."""
 
+    def newest_time(self, latest: str) -> str | None:
+        """The time of the newest event or session that is not after `latest`, a timestamp; None when none is found.
+
+        It examines some of the newest rows and no more.
+        """
+
+    def retention_stop(self) -> RetentionStop:
+        """The stop of the retention that was written, and the last confirmation of the clock."""
+
     def tokens(self) -> list[Token]:
         """All administration tokens that are not revoked, in any order."""
 
@@ -84,6 +94,10 @@ class Store(Reads, Protocol):
         commits something, a heartbeat. Raises StoreError when the transaction failed; then nothing of the batch is
         written.
         """
+
+    @property
+    def swept(self) -> Swept | None:
+        """The report of the deletion in the last commit; None when it had none."""
 
     def close(self) -> None:
         """Release files and connections. Called once, after the last commit."""

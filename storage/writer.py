@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from trackd.core.changes import Change, Outcome
+from trackd.core.retention_changes import Swept
 from trackd.storage.errors import StoreError
 from trackd.telemetry.faults import without_values
 
@@ -21,12 +22,13 @@ log = logging.getLogger(__name__)
 class BatchResult(Struct, frozen=True):
     """The result of one batch: an outcome for each change in its order, or the error because of which none is written.
 
-    `seconds` is the duration of the commit, None when there was no attempt.
+    `seconds` is the duration of the commit, None when there was no attempt. `swept` is the report of a deletion.
     """
 
     outcomes: Sequence[Outcome] = ()
     error: StoreError | None = None
     seconds: float | None = None
+    swept: Swept | None = None
 
 
 Committed = Callable[[BatchResult], None]
@@ -39,6 +41,10 @@ class Commits(Protocol):
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         """See `Store.commit`."""
 
+    @property
+    def swept(self) -> Swept | None:
+        """See `Store.swept`."""
+
 
 class BatchWriter(Protocol):
     """Commits one batch at a time, in another thread or process. Used on the event loop's thread only.
@@ -46,6 +52,10 @@ class BatchWriter(Protocol):
     It is constructed with a callback, `Committed`. The callback receives one result for each submitted batch. It may
     also receive an error without a batch, when the writer learns that it cannot commit at present.
     """
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, None while it is not running, and for a thread."""
 
     async def start(self) -> None:
         """Start the thread or process; return when it is ready. Raises StoreError when it does not start."""
@@ -72,4 +82,4 @@ def commit(store: Commits, batch: Sequence[Change]) -> BatchResult:
     except Exception as error:  # a bug must not end the writer: without a result the batch's callers get no answer
         log.error("a commit failed", exc_info=without_values(error))
         failed = StoreError(f"a commit raised {type(error).__name__}")
-    return BatchResult(outcomes, failed, time.perf_counter() - began)
+    return BatchResult(outcomes, failed, time.perf_counter() - began, None if failed else store.swept)

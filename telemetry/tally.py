@@ -8,6 +8,7 @@ from trackd.telemetry.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_SOURCE = ""
+RETENTION_TABLES = ("event", "session")
 LIMITS = ("source", "client_calls", "client_events")
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
@@ -30,6 +31,14 @@ class Tally:
         self.batch_calls = Histogram(BATCH_CALLS)
         self.commit_seconds = Histogram(SECONDS)
         self.failed_commits = 0
+        self.retention_deleted = dict.fromkeys(RETENTION_TABLES, 0)
+        """Rows that the retention deleted, by table."""
+        self.retention_backlog = dict.fromkeys(RETENTION_TABLES, 0)
+        """About how many rows its last steps left, by table; see `Swept`."""
+        self.retention_ahead = dict.fromkeys(RETENTION_TABLES, 0)
+        """Rows ahead of the clock that the last sweeps found, by table."""
+        self.retention_stopped = False
+        """Whether the clock stops the retention."""
         self.messages: defaultdict[type, int] = defaultdict(int)
         """Messages handled, by class of actor."""
         self.faults: defaultdict[type, int] = defaultdict(int)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from tests.support.database import execute, rows
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.process import Process
 from tests.support.serving import serving
-from trackd.core.changes import Change, DeleteSessions, Outcome
+from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
+from trackd.core.retention_changes import DeleteSessions
+from trackd.storage.sqlite.retention_stop import confirm
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -41,6 +44,7 @@ async def test_old_events_and_sessions_are_deleted_while_calls_are_answered_and_
     server.stop()
     execute(server.db, "UPDATE event SET inserted = ?", OLD)
     execute(server.db, "UPDATE session SET updated = ?", OLD)
+    confirm(server.db, datetime.now(UTC))  # nothing in the file shows that the clock is right
     server = serve(TRACKD_RETENTION_EVENTS_KEEP_DAYS="30", TRACKD_RETENTION_SESSIONS_KEEP_DAYS="30")
 
     def old_ones() -> bool:

@@ -19,6 +19,7 @@ MIGRATIONS = frozenset(
         "jobs",
         "personal_data_by_value",
         "expiry_and_use_of_tokens",
+        "stops_of_the_retention",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

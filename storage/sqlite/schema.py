@@ -146,3 +146,20 @@ ALTER TABLE token ADD COLUMN used TEXT;
 def expiry_and_use_of_tokens(db: Database) -> None:
     for statement in EXPIRY_AND_USE.strip().split(";\n"):
         db.execute(statement)
+
+
+# See `RetentionStop`. A row of both NULL: the retention is not stopped, and its clock was never confirmed.
+RETENTION = """
+CREATE TABLE retention (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    stopped_after TEXT,
+    confirmed TEXT
+);
+INSERT INTO retention VALUES (1, NULL, NULL);
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def stops_of_the_retention(db: Database) -> None:
+    for statement in RETENTION.strip().split(";\n"):
+        db.execute(statement)

@@ -11,6 +11,7 @@ from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
+from trackd.core.retention_changes import RetentionStop, Swept
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, connect, database_errors, rows_by_name
 from trackd.storage.sqlite.database import open_for_writing
@@ -19,6 +20,7 @@ from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
+from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
 from trackd.storage.sqlite.writer import SqliteWriter
 
 log = logging.getLogger(__name__)
@@ -122,6 +124,13 @@ class SqliteStore:
         except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 
+    def newest_time(self, latest: str) -> str | None:
+        time: str | None = self._read(NEWEST_TIME, [latest])[0][0]
+        return time
+
+    def retention_stop(self) -> RetentionStop:
+        return RetentionStop(*self._read(SELECT_STOP)[0])
+
     def tokens(self) -> list[Token]:
         return [Token.of_row(row) for row in self._read_by_name(SELECT_TOKENS)]
 
@@ -143,6 +152,10 @@ class SqliteStore:
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         return self._writer.commit(batch)
+
+    @property
+    def swept(self) -> Swept | None:
+        return self._writer.swept
 
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connections."""

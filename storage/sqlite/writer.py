@@ -15,14 +15,12 @@ from trackd.core.changes import (
     Administration,
     Change,
     Changes,
-    DeleteEvents,
-    DeleteSessions,
-    Deletion,
     Erasure,
     Outcome,
 )
 from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, JobState, PutJob
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, PutRetentionStop, Swept
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
@@ -34,6 +32,7 @@ from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
 from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
+from trackd.storage.sqlite.retention_stop import put_stop
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
@@ -90,6 +89,8 @@ class SqliteWriter:
         self._limited_log = RateLimitedLog()
         self.has_deleted = False
         """Whether rows with personal data were deleted; the log then still has copies. Reset by the caller."""
+        self.swept: Swept | None = None
+        """See `Store.swept`."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         """See `Store.commit`."""
@@ -108,14 +109,14 @@ class SqliteWriter:
             return [Outcome.FAILED]
 
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
-        position = self._retention.position
+        progress, self.swept = self._retention.progress, None
         try:
             with transaction(self._db):
                 outcomes = write_in_order(batch, self._write_calls, self._write_other)
                 if not batch:
                     self._db.execute(HEARTBEAT)
         except BaseException:
-            self._retention.position = position
+            self._retention.progress = progress
             raise
         return outcomes
 
@@ -164,7 +165,10 @@ class SqliteWriter:
             case RemoveSource():
                 is_written = remove_source(self._db, change.source_id)
             case DeleteEvents() | DeleteSessions():
-                return self._retention.delete(self._db, change)
+                outcome, self.swept = self._retention.delete(self._db, change)
+                return outcome
+            case PutRetentionStop():
+                is_written = put_stop(self._db, change)
         return Outcome.STORED if is_written else Outcome.STALE
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:

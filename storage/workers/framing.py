@@ -12,6 +12,7 @@ from msgspec import MsgspecError, Struct
 from msgspec import json as msgspec_json
 
 from trackd.core.changes import Change, Outcome
+from trackd.core.retention_changes import Swept
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
@@ -22,6 +23,7 @@ class _Result(Struct, frozen=True):
     outcomes: list[Outcome]
     error: str | None
     seconds: float | None
+    swept: Swept | None
 
 
 UNDECODABLE = b"undecodable"
@@ -118,7 +120,7 @@ def decode_batch(payload: bytes) -> list[Change]:
 
 def encode_result(result: BatchResult) -> bytes:
     error = str(result.error) if result.error else None
-    return ENCODER.encode(_Result([*result.outcomes], error, result.seconds))
+    return ENCODER.encode(_Result([*result.outcomes], error, result.seconds, result.swept))
 
 
 def decode_result(payload: bytes) -> BatchResult:
@@ -127,7 +129,8 @@ def decode_result(payload: bytes) -> BatchResult:
         result = RESULTS.decode(payload)
     except MsgspecError as error:
         raise StoreError(f"the writer process sent a frame that is not a result: {error}") from error
-    return BatchResult(result.outcomes, StoreError(result.error) if result.error else None, result.seconds)
+    failed = StoreError(result.error) if result.error else None
+    return BatchResult(result.outcomes, failed, result.seconds, result.swept)
 
 
 def with_failed(result: BatchResult, left_out: frozenset[int]) -> BatchResult:

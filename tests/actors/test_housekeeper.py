@@ -1,24 +1,35 @@
 """Old events and sessions are deleted when no call waits; a call of a deleted session begins a new one."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.bare_actors import BareActors, StartActors
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker
 from trackd.config.settings import Actors, Retention
 from trackd.core.calls import Tracked
-from trackd.core.changes import Changes, DeleteEvents, DeleteSessions
+from trackd.core.changes import Changes
+from trackd.core.retention import STEP_S
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions
+from trackd.storage.writer import commit
 
 EVENTS, SESSIONS = Retention(events_keep_days=30), Retention(sessions_keep_days=30)
 OLD = "2025-12-01T12:00:00.000000Z"
 AT_LIMIT = "2026-01-01T12:00:00.000000Z"  # 30 days before the actors' time
+LATEST = "2026-01-31T12:01:00.000000Z"
 
 
 def kinds(actors: BareActors) -> list[Any]:
     """The kinds of the changes that were submitted and are not committed yet."""
     return [[type(change) for change in batch] for batch in actors.batches]
+
+
+def commit_within(actors: BareActors, seconds: float) -> None:
+    """Commit the next batch, and report that it took so long."""
+    actors.finish(replace(commit(actors.reads, actors.batches.popleft()), seconds=seconds))
 
 
 def with_old_events(actors: BareActors, count: int) -> None:
@@ -40,28 +51,42 @@ def test_at_a_tick_a_step_of_each_deletion_is_taken_in_batches_of_their_own(star
     actors = start_actors(Make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
 
     actors.tick()
-    assert list(actors.batches) == [[DeleteEvents(AT_LIMIT)]]
+    assert list(actors.batches) == [[DeleteEvents(AT_LIMIT, latest=LATEST)]]
     actors.commit()
 
-    assert list(actors.batches) == [[DeleteSessions(AT_LIMIT)]]
+    assert list(actors.batches) == [[DeleteSessions(AT_LIMIT, latest=LATEST)]]
 
 
-def test_steps_are_taken_one_at_a_tick_until_nothing_is_left(start_actors: StartActors) -> None:
+def test_steps_follow_each_other_until_nothing_is_left(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
     with_old_events(actors, 2500)
 
     left = []
-    for _ in range(3):
-        actors.tick()
+    actors.tick()
+    while actors.batches:
         actors.tick()
         assert kinds(actors) == [[DeleteEvents]]
-        actors.commit()
-        assert not actors.batches
+        commit_within(actors, STEP_S)
         left.append(len(actors.reads.events))
 
     assert left == [1500, 500, 0]
     actors.tick()
     assert not actors.batches
+
+
+def test_steps_that_take_little_time_become_larger(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
+    with_old_events(actors, 8000)
+
+    limits = []
+    actors.tick()
+    while actors.batches:
+        [step] = actors.batches[0]
+        assert isinstance(step, DeleteEvents)
+        limits.append(step.limit)
+        commit_within(actors, 0.001)
+
+    assert limits == [1000, 2000, 4000, 8000]
 
 
 def test_when_nothing_is_left_the_next_step_is_a_minute_later(start_actors: StartActors) -> None:
@@ -80,28 +105,29 @@ def test_when_nothing_is_left_the_next_step_is_a_minute_later(start_actors: Star
 
 def test_the_limit_of_a_deletion_follows_the_time_of_day(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
-    actors.time_of_day = actors.time_of_day.replace(year=2027)
+    actors.time_of_day += timedelta(days=30)
 
     actors.tick()
 
-    assert list(actors.batches) == [[DeleteEvents(AT_LIMIT.replace("2026", "2027"))]]
+    [[step]] = actors.batches
+    assert step == DeleteEvents(Make.now, latest="2026-03-02T12:01:00.000000Z")
 
 
-def test_a_deletion_waits_until_no_call_does(start_actors: StartActors) -> None:
+def test_while_calls_wait_deletions_take_a_quarter_of_the_time(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=EVENTS)
-    numbers = [actors.track(Make.call()), actors.track(Make.call())]
+    with_old_events(actors, 5000)
+    taken: list[type] = []
 
+    actors.now = 100.0
     actors.tick()
-    assert kinds(actors) == [[Changes]]
-    actors.commit()
-    assert kinds(actors) == [[Changes]]
-    numbers.append(actors.track(Make.call()))
-    actors.commit()
-    assert kinds(actors) == [[Changes]]
-    actors.commit()
+    for _ in range(12):
+        actors.track(Make.call())
+        taken.append(kinds(actors)[0][0])
+        actors.now += 0.25
+        commit_within(actors, 0.25)
 
-    assert kinds(actors) == [[DeleteEvents]]
-    assert all(isinstance(actors.answers[number], Tracked) for number in numbers)
+    assert taken == 3 * [DeleteEvents, Changes, Changes, Changes]
+    assert all(isinstance(answer, Tracked) for answer in actors.answers.values())
 
 
 def test_calls_that_come_during_a_deletion_are_the_next_batch(start_actors: StartActors) -> None:

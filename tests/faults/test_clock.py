@@ -1,12 +1,15 @@
 """A clock that jumps back: stored documents have times in the future."""
 
+import json
 from collections.abc import Callable
 
 import httpx
 
 from tests.faults.real_server import RealServer
 from tests.support.database import execute, rows
+from tests.support.forked_command import run_command
 from tests.support.payloads import bearer
+from tests.support.polling import wait_until
 
 Start = Callable[..., RealServer]
 AHEAD = "2099-01-01T00:00:00.000000Z"
@@ -47,3 +50,52 @@ def test_retention_deletes_nothing_too_early_when_the_clock_jumps_back(start: St
     assert server.process.stop() == 0
     start(TRACKD_RETENTION_EVENTS_KEEP_DAYS="1").call("now")
     assert [event["seq"] for event in server.events()] == [1, 2, 3]
+
+
+def test_a_clock_far_ahead_of_the_newest_row_stops_the_retention_until_it_is_confirmed(start: Start) -> None:
+    """To the server the rows look like this when it starts with a clock that is years ahead."""
+    server = start()
+    server.call("old", "old")
+    assert server.process.stop() == 0
+    execute(server.db, "UPDATE event SET inserted = '2020-01-01T00:00:00.000000Z'")
+    execute(server.db, "UPDATE session SET updated = '2020-01-01T00:00:00.000000Z'")
+    server = start(TRACKD_RETENTION_EVENTS_KEEP_DAYS="30", TRACKD_RETENTION_SESSIONS_KEEP_DAYS="30")
+    server.call("new", session="other")
+    stop = "SELECT 1 FROM retention WHERE stopped_after = '2020-01-01T00:00:00.000000Z'"
+    wait_until(lambda: rows(server.db, stop), "the stop is in the file")
+    assert server.process.stop() == 0
+    server = start(TRACKD_RETENTION_EVENTS_KEEP_DAYS="30", TRACKD_RETENTION_SESSIONS_KEEP_DAYS="30")
+    server.call("new", session="other")
+    assert [event["type"] for event in server.events()] == ["old", "old", "new", "new"]
+
+    confirmed = run_command(["retention", "confirm", "--db", server.db], server.db.parent, {})
+
+    assert confirmed.returncode == 0
+    assert confirmed.stdout.endswith("UTC: the retention goes on.\n")
+    wait_until(lambda: [event["type"] for event in server.events()] == ["new", "new"], "the old events are deleted")
+    wait_until(lambda: rows(server.db, "SELECT id FROM session") == [{"id": "other"}], "and the old session")
+    lines = [json.loads(line)["message"] for line in server.log().splitlines()]
+    assert [line for line in lines if "retention is stopped and deletes nothing: this clock (" in line]
+    assert "retention goes on: the clock was confirmed" in lines
+    assert [line for line in lines if line.startswith("retention deleted 2 events in ")]
+
+
+def test_events_of_the_future_do_not_stop_the_retention_and_are_reported(start: Start) -> None:
+    server = start()
+    token = bearer(server.process.token)
+    server.call("ahead", "old", "ahead", "new")
+    assert server.process.stop() == 0
+    execute(server.db, f"UPDATE event SET inserted = '{AHEAD}' WHERE type = 'ahead'")
+    execute(server.db, "UPDATE event SET inserted = '2020-01-01T00:00:00.000000Z' WHERE type = 'old'")
+    server = start(TRACKD_RETENTION_EVENTS_KEEP_DAYS="30")
+
+    wait_until(lambda: [event["type"] for event in server.events()] == ["ahead", "new"], "the old events are deleted")
+
+    metrics = httpx.get(f"{server.url}/metrics", headers=token).text
+    assert 'trackd_retention_deleted_total{table="event"} 2.0' in metrics
+    assert 'trackd_retention_ahead{table="event"} 2.0' in metrics
+    assert 'trackd_retention_backlog{table="event"} 0.0' in metrics
+    assert "trackd_retention_stopped 0.0" in metrics
+    [line] = [json.loads(line) for line in server.log().splitlines() if "ahead of this clock" in line]
+    assert line["level"] == "WARNING"
+    assert line["message"].startswith(f"2 events are ahead of this clock, the farthest at {AHEAD}: they are deleted ")

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from trackd.core.calls import Track
-from trackd.core.changes import DeleteEvents
 from trackd.core.documents import timestamp
+from trackd.core.retention_changes import DeleteEvents
 
 SESSION_UPDATED_EVERY_S = 10.0
 NEW = None  # in place of a profile id: an id that was never used
@@ -275,11 +275,14 @@ class Model:
 
     def delete_events(self, step: DeleteEvents) -> None:
         end = 0
-        for event in self.events[: step.limit]:
-            if event.inserted >= step.before:
+        for number, event in enumerate(self.events, 1):
+            if event.inserted < step.before:
+                end = number
+            elif event.inserted <= step.latest:
                 break
+        end = min(end, step.limit)
+        for event in self.events[:end]:
             self.ids.get(event.profile_id, {}).pop(event.id, None)
-            end += 1
         self.events = self.events[end:]
 
     def retire(self, session_id: str) -> None:

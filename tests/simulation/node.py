@@ -14,6 +14,7 @@ from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer
 from trackd.core.changes import Change
 from trackd.core.documents import FirstCopy, Profile, Session, Source
+from trackd.core.retention_changes import RetentionStop
 from trackd.storage.errors import StoreError
 from trackd.storage.store import Store
 
@@ -60,6 +61,12 @@ class FailingReads:
     def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
         self._try()
         return self._store.first_copies(profile_id, event_ids)
+
+    def newest_time(self, latest: str) -> str | None:
+        return self._store.newest_time(latest)
+
+    def retention_stop(self) -> RetentionStop:
+        return self._store.retention_stop()
 
     def sources_version(self) -> int:
         return self._store.sources_version()

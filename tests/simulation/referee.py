@@ -16,8 +16,9 @@ from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.actors.messages import Erased, Fetched, Reason, Refused
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
-from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
+from trackd.core.changes import Change, Changes, Erasure, Outcome
 from trackd.core.documents import Session
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 
 
 class Referee:

@@ -35,8 +35,9 @@ from tests.simulation.steps import (
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
-from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Outcome
+from trackd.core.changes import Change, Changes, Erasure, Outcome
 from trackd.core.documents import Source, timestamp
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
@@ -44,6 +45,7 @@ from trackd.storage.writer import commit as commit_to
 
 STEP_ROWS = 3  # so few that a deletion takes many steps
 COMPARE_EVERY = 25  # commits
+COMMIT_S = 0.001  # a commit takes as long each time: deletions wait in proportion
 MAX_DRAIN = 1_000  # batches; calls that wait after them will wait for ever
 
 
@@ -200,7 +202,7 @@ class World:
             self.compare()
 
     def _write(self, node: Node, batch: Sequence[Change], *, may_be_refused: bool = False) -> BatchResult:
-        result = commit_to(node.store, batch)
+        result = replace(commit_to(node.store, batch), seconds=COMMIT_S)
         self._disk.note_commit()
         check(result.error is None, f"the store failed: {result.error}")
         for change, outcome in zip(batch, result.outcomes, strict=True):

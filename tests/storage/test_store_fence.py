@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.making import Make
 from tests.support.stores import Backend, existing
-from trackd.core.changes import Change, Changes, DeleteSessions, Erasure, Fence, Outcome
+from trackd.core.changes import Change, Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Source
+from trackd.core.retention_changes import DeleteSessions
 from trackd.core.source_changes import AddSource
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.store import SqliteStore

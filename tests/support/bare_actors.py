@@ -3,7 +3,7 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.making import NOW
@@ -39,10 +39,11 @@ class BareActors:
         max_cached_sessions: int = 100,
         max_document_bytes: int = 2**20,
         limits: Limits | None = None,
+        ahead: timedelta = timedelta(),
     ) -> None:
         self.reads = reads
         self.now = 0.0
-        self.time_of_day = datetime.fromisoformat(NOW)
+        self.time_of_day = datetime.fromisoformat(NOW) + ahead
         self.batches: deque[Sequence[Change]] = deque()
         self.answers: dict[int, Any] = {}
         self.health: list[bool] = []

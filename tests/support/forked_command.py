@@ -18,15 +18,24 @@ from pathlib import Path
 
 from tests.support.process import TRACKD
 
+COMMAND_MODULES = (
+    "config",
+    "load",
+    "profile",
+    "retention",
+    "rules",
+    "serve",
+    "source",
+    "token",
+    "transfer",
+    "verify",
+)
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(
     [
         __name__,
         "trackd.cli.main",
-        *(
-            f"trackd.cli.{name}"
-            for name in ("config", "load", "profile", "rules", "serve", "source", "token", "transfer", "verify")
-        ),
+        *(f"trackd.cli.{name}" for name in COMMAND_MODULES),
         "trackd.storage.sqlite.schema",
     ]
 )

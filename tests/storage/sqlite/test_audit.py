@@ -5,7 +5,8 @@ import pytest
 
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
-from trackd.core.changes import Changes, DeleteEvents, Erasure, Fence
+from trackd.core.changes import Changes, Erasure, Fence
+from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.store import SqliteStore

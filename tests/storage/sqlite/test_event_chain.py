@@ -9,7 +9,8 @@ from sqlite_utils import Database
 from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
-from trackd.core.changes import DeleteEvents, Erasure, Fence, Outcome
+from trackd.core.changes import Erasure, Fence, Outcome
+from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.sqlite.event_chain import COLUMNS, chained, walk
 from trackd.storage.sqlite.schema import migrations
 from trackd.storage.sqlite.store import SqliteStore

@@ -7,9 +7,11 @@ from msgspec.structs import replace
 from tests.storage.sqlite.test_event_chain import walked
 from tests.support.making import Make
 from tests.support.stores import Backend, SqliteBackend, existing
-from trackd.core.changes import Change, Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
+from trackd.core.changes import Change, Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Session
 from trackd.core.encoding import json_raw
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Swept
+from trackd.storage.sqlite import retention
 from trackd.storage.store import Store
 
 STORED, DONE, STALE = Outcome.STORED, Outcome.DONE, Outcome.STALE
@@ -228,3 +230,20 @@ def test_the_bytes_of_deleted_events_and_sessions_are_overwritten_in_the_file(
     sqlite_backend.reopen()
 
     assert b"forget-me" not in sqlite_backend.path.read_bytes()
+
+
+def test_a_step_reports_about_how_much_is_left(backend: Backend, make: type[Make]) -> None:
+    backend.store.commit([arrived(make, "A", [OLD] * 10 + [NEW])])
+    put_sessions(backend.store, make, a=NEW, b=NEW, c=NEW)
+
+    backend.store.commit([DeleteEvents(LIMIT, limit=4)])
+    assert backend.store.swept == Swept(4, 6)
+    backend.store.commit([DeleteSessions(LIMIT, limit=2)])
+    assert backend.store.swept == Swept(0, 1)
+    backend.store.commit([arrived(make, "B", [NEW])])
+    assert backend.store.swept is None
+
+
+def test_a_deletion_finds_its_event_ids_by_their_index(sqlite_backend: SqliteBackend) -> None:
+    plan = [row[3] for row in sqlite_backend.db.execute(f"EXPLAIN QUERY PLAN {retention.DELETE_EVENT_IDS}", [7])]
+    assert not any(step.startswith("SCAN event_id") for step in plan), plan

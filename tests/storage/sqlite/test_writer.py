@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
-from trackd.core.changes import Change, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
+from trackd.core.changes import Change, Erasure, Fence, Outcome
 from trackd.core.jobs import AddJob, Job, JobState, PutJob
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource, RemoveSource
 from trackd.storage.errors import StoreError
 

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from tests.support.making import Make
 from tests.support.stores import existing
-from trackd.core.changes import Changes, DeleteEvents, DeleteSessions, Erasure, Fence, Outcome
+from trackd.core.changes import Changes, Erasure, Fence, Outcome
 from trackd.core.documents import Source
 from trackd.core.encoding import json_object, json_text
 from trackd.core.jobs import AddJob, Job, JobState, PutJob
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError

@@ -1,0 +1,31 @@
+"""`trackd retention`: confirm the clock that the retention follows."""
+
+from datetime import UTC, datetime
+
+import typer
+
+from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.output import echo
+from trackd.storage.sqlite.retention_stop import confirm as confirm_clock
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Confirm the clock by which old data is deleted, also while the server runs.",
+)
+
+
+@app.callback()
+def group() -> None:
+    """Without it typer would make `confirm` the command itself."""
+
+
+@app.command()
+def confirm(db: DatabaseFile = None, config: ConfigFile = None) -> None:
+    """Confirm that this machine's clock is right, so that a stopped retention goes on by it."""
+    database = load_settings(config, database={"path": db}).settings.database.path
+    now = datetime.now(UTC)
+    stop = confirm_clock(database, now)
+    state = "the retention goes on" if stop.after else "the retention was not stopped"
+    echo(f"Confirmed the clock, it is {now:%Y-%m-%d %H:%M:%S} UTC: {state}.")
