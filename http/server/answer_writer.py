@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
 
 
@@ -22,12 +20,11 @@ class AnswerWriter:
     connection it calls `close`, which calls the connection's own `close`.
     """
 
-    def __init__(self, transport: Any, cycle: RequestResponseCycle, close: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
         self._transport = transport
-        self._cycle = cycle
         self._close = close
         self._head: bytes | None = None
-        self._has_begun = False
+        self._has_begun = self._has_ended = False
 
     def write(self, data: bytes) -> None:
         if not self._has_begun and not data.startswith(CONTINUE):
@@ -38,17 +35,22 @@ class AnswerWriter:
             data, self._head = self._head + data, None
         self._transport.write(data)
 
-    def flush(self) -> None:
-        """Send the head of an answer that has no body."""
-        if self._head is not None:
-            self._transport.write(self._head)
-            self._head = None
+    def end(self) -> None:
+        """The answer is complete."""
+        self._has_ended = True
+        self._flush()
 
     def close(self) -> None:
-        if self._cycle.response_complete and self._cycle.keep_alive:
+        if self._has_ended:
             return  # the application failed after its whole answer, as after a 500: the next request may be running
-        self.flush()
+        self._flush()
         self._close()
 
     def is_closing(self) -> bool:
         return bool(self._transport.is_closing())
+
+    def _flush(self) -> None:
+        """Send the head of an answer that has no body."""
+        if self._head is not None:
+            self._transport.write(self._head)
+            self._head = None

@@ -77,10 +77,11 @@ class Connection(LingeringConnection):
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
+        self._answer_writer = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._answer_writer = AnswerWriter(self.transport, cycle, self._close)
+        self._answer_writer = AnswerWriter(self.transport, self._close)
         cycle.transport = self._answer_writer  # type: ignore[assignment]  # it has the methods that uvicorn calls
         super()._start_asgi_task(cycle, app)
 
@@ -140,9 +141,10 @@ class Connection(LingeringConnection):
         """Replaces uvicorn's method, which makes and cancels a timer for each request."""
         self.server_state.total_requests += 1
         if self._answer_writer is not None:
-            self._answer_writer.flush()
+            self._answer_writer.end()
             self._answer_writer = None
         if self._lingering is not None or self.transport.is_closing():
+            self._running = None
             return
         if not self._has_waiting():
             self._next_request()

@@ -22,3 +22,7 @@ class PipelineFlowControl(FlowControl):
     def resume_reading(self) -> None:
         if self.read_paused and not self._has_waiting():
             super().resume_reading()
+
+    def end(self) -> None:
+        """Refer no more to the connection, which has ended and refers to this."""
+        self._has_waiting = lambda: False

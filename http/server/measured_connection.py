@@ -38,6 +38,7 @@ class MeasuredConnection(PipelinedConnection):
         self._drop_rest()
         self._hold(0)
         super().connection_lost(exc)
+        self._forget_request()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -70,6 +71,9 @@ class MeasuredConnection(PipelinedConnection):
     def _become_idle(self) -> None:
         """Wait for the next request, without keeping the last one."""
         self._idle_since = self.loop.time()
+        self._forget_request()
+
+    def _forget_request(self) -> None:
         self._running = self.cycle = self.scope = self.headers = None  # type: ignore[assignment]  # as at first
 
     def pause_writing(self) -> None:

@@ -6,7 +6,7 @@ arrive together.
 """
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.pipeline_turns import PipelineTurns
@@ -35,6 +35,10 @@ class PipelinedConnection(RequestParsing):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow = PipelineFlowControl(transport, self._has_waiting)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        cast(PipelineFlowControl, self.flow).end()
 
     def _has_waiting(self) -> bool:
         return bool(self.pipeline or self._rest)

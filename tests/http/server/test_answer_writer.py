@@ -1,10 +1,5 @@
 """The head of an answer is sent with the first bytes of its body."""
 
-from types import SimpleNamespace
-from typing import cast
-
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from trackd.http.server.answer_writer import AnswerWriter, header_lines
 
 
@@ -21,9 +16,8 @@ class RecordingTransport:
         self.writes.append(b"closed")
 
 
-def answer_writer(transport: RecordingTransport, **cycle: bool) -> AnswerWriter:
-    state = {"response_complete": False, "keep_alive": True, **cycle}
-    return AnswerWriter(transport, cast(RequestResponseCycle, SimpleNamespace(**state)), transport.close)
+def answer_writer(transport: RecordingTransport) -> AnswerWriter:
+    return AnswerWriter(transport, transport.close)
 
 
 def test_the_head_is_sent_with_the_first_bytes_of_the_body_and_the_rest_at_once() -> None:
@@ -34,12 +28,12 @@ def test_the_head_is_sent_with_the_first_bytes_of_the_body_and_the_rest_at_once(
     assert transport.writes == [b"HTTP/1.1 100 Continue", b"head body", b"more"]
 
 
-def test_the_head_of_an_answer_without_a_body_is_sent_by_flush() -> None:
+def test_the_head_of_an_answer_without_a_body_is_sent_at_its_end() -> None:
     transport = RecordingTransport()
     writer = answer_writer(transport)
     writer.write(b"head")
     assert transport.writes == []
-    writer.flush()
+    writer.end()
     assert transport.writes == [b"head"]
 
 
@@ -53,13 +47,15 @@ def test_the_head_is_sent_before_the_connection_is_closed() -> None:
 
 def test_the_connection_is_closed_after_its_last_answer() -> None:
     transport = RecordingTransport()
-    answer_writer(transport, response_complete=True, keep_alive=False).close()
+    answer_writer(transport).close()
     assert transport.writes == [b"closed"]
 
 
 def test_an_application_that_fails_after_its_whole_answer_does_not_close_the_connection() -> None:
     transport = RecordingTransport()
-    answer_writer(transport, response_complete=True).close()
+    writer = answer_writer(transport)
+    writer.end()
+    writer.close()
     assert transport.writes == []
 
 
