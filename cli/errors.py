@@ -1,5 +1,16 @@
-"""The error of a command."""
+"""The errors of commands, as sentences for the user."""
+
+import os
+
+from trackd.storage.files.system_errors import reason_and_remedy, reason_of
 
 
 class CommandError(Exception):
     """A command fails: its text is one sentence for the user, the exit code is 1."""
+
+
+def system_error(error: OSError) -> str:
+    """A sentence for an error of the operating system that the command does not expect."""
+    if error.filename is None:
+        return f"The command failed: {reason_of(error)}."
+    return f"{os.fsdecode(error.filename)} cannot be used {reason_and_remedy(error)}."

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -38,6 +39,7 @@ from trackd.load.summary import judged, lines, shortest, summary
 from trackd.load.target import Target
 from trackd.load.workload import Mix
 from trackd.storage.files.private_file import open_for_writing
+from trackd.storage.files.system_errors import reason_and_remedy
 
 DEFAULT_DURATION_S = 10.0
 
@@ -89,7 +91,8 @@ def _opened(path: Path, files: contextlib.ExitStack, option: str) -> IO[bytes]:
     try:
         return files.enter_context(open_for_writing(path))
     except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint=f"'{option}'") from None
+        fault = f"{path} cannot be written {reason_and_remedy(error)}."
+        raise typer.BadParameter(fault, param_hint=f"'{option}'") from None
 
 
 def _print(result: Result) -> None:
@@ -107,12 +110,14 @@ def _print(result: Result) -> None:
 
 
 def _write(result: Result, opened: dict[str, IO[bytes]]) -> None:
-    try:
-        if file := opened.get("--json"):
-            file.write(json.dumps(summary(result), indent=2).encode() + b"\n")
-        if file := opened.get("--report"):
-            file.write(report(result).encode())
-        if file := opened.get("--history"):
-            write_history(file, result)
-    except OSError as error:
-        raise CommandError(f"A file could not be written: {error.strerror}.") from None
+    write: dict[str, Callable[[IO[bytes]], object]] = {
+        "--json": lambda file: file.write(json.dumps(summary(result), indent=2).encode() + b"\n"),
+        "--report": lambda file: file.write(report(result).encode()),
+        "--history": lambda file: write_history(file, result),
+    }
+    for option, file in opened.items():
+        try:
+            write[option](file)
+            file.flush()
+        except OSError as error:
+            raise CommandError(f"{file.name} cannot be written {reason_and_remedy(error)}.") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trackd.cli.errors import CommandError
+from trackd.cli.errors import CommandError, system_error
 from trackd.cli.lazy_command import LazyCommand
 from trackd.cli.output import echo, plain_usage_errors
 from trackd.config.errors import RulesError, SettingsError
@@ -87,8 +87,10 @@ def main() -> None:
         _end(error, 2)
     except (StoreError, SourceError, TokenError, CommandError) as error:
         _end(error, 1)
+    except OSError as error:
+        _end(system_error(error), 1)
 
 
-def _end(error: Exception, code: int) -> None:
+def _end(error: Exception | str, code: int) -> None:
     echo(f"trackd: {error}", err=True)
     sys.exit(code)

@@ -10,6 +10,8 @@ from trackd.cli.errors import CommandError
 from trackd.config.settings import Server
 from trackd.http.server import listening
 
+LEAST_FILES = 48  # the server has 30 open when it is ready
+
 
 @contextlib.contextmanager
 def listen(settings: Server) -> Iterator[list[socket.socket]]:
@@ -29,11 +31,20 @@ def listen(settings: Server) -> Iterator[list[socket.socket]]:
 
 
 def open_as_many_files_as_allowed() -> None:
-    """Each connection takes a file. The soft limit is often 1,024, for the sake of programs that use select()."""
+    """Each connection takes a file. The soft limit is often 1,024, for the sake of programs that use select().
+
+    Raises CommandError when not even those of the server without a connection can be opened.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):  # macOS has a second, lower limit than the hard one
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed < LEAST_FILES:
+        raise CommandError(
+            f"The server may open {allowed} files, and needs {LEAST_FILES} at least: allow more (`ulimit -n`, "
+            "LimitNOFILE)."
+        )
 
 
 def tune_interpreter() -> None:

@@ -16,7 +16,6 @@ from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
 from trackd.http.api.profile_export import profile_export
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
@@ -104,15 +103,14 @@ def erase(
 @contextlib.contextmanager
 def _listings(path: Path) -> Iterator[tuple[SqliteListings, Callable[[], None]]]:
     """Listings of a file that is only read, and a check that nothing has changed it. Raises DatabaseError."""
-    with ReadOnlyFile(path) as file:
+    with ReadOnlyFile(path) as file, contextlib.closing(SqliteListings(path, file.connect)) as listings:
         try:
-            with contextlib.closing(SqliteListings(path, file.connect)) as listings:
-                yield listings, file.check_unchanged
+            yield listings, file.check_unchanged
         except StoreError as error:
             file.check_unchanged()
-            if isinstance(error, DatabaseError):
-                raise
-            raise CommandError(f"{path}: {str(error).rstrip('.')}.") from error
+            if type(error) is StoreError:  # from the listings, which do not name the file
+                raise CommandError(f"{path}: {str(error).rstrip('.')}.") from error
+            raise
 
 
 def _document(listings: SqliteListings, profile_id: str, path: Path) -> str:

@@ -16,6 +16,7 @@ from trackd.cli.output import echo
 from trackd.core.documents import Token, TokenScope, timestamp
 from trackd.core.times import read_time
 from trackd.storage.files.private_file import create as create_file
+from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.sqlite.tokens import Tokens
 
 app = typer.Typer(
@@ -109,7 +110,7 @@ def _new_file(path: Path) -> Iterator[int]:
     except FileExistsError:
         raise CommandError(f"{path} exists already: name another file, or remove it first.") from None
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+        raise CommandError(f"{path} cannot be written {reason_and_remedy(error)}.") from None
     try:
         yield descriptor
     except BaseException:

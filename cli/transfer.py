@@ -1,7 +1,6 @@
 """`trackd export`, `trackd import` and `trackd backup`: write a database to files, and read it back."""
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from trackd.cli.progress import counted, progress_bar
 from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.files.private_file import open_for_writing
+from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.transfer.backup import back_up
 from trackd.storage.transfer.exporting import EVERYTHING, Export, Part
 from trackd.storage.transfer.following import Follower
@@ -216,10 +216,11 @@ def output_file(output: Path | None, database: Path, format: Format) -> Iterator
         with _writing("stdout"):
             yield sys.stdout.buffer
         return
-    if output.exists() and output.samefile(database):
-        raise CommandError(f"{output} is the database itself: name another file with --output.")
-    with _writing(output), open_for_writing(output) if _is_stream(output) else atomic_file(output) as file:
-        yield file
+    with _writing(output):
+        if output.exists() and output.samefile(database):
+            raise CommandError(f"{output} is the database itself: name another file with --output.")
+        with open_for_writing(output) if _is_stream(output) else atomic_file(output) as file:
+            yield file
 
 
 def _is_stdout(output: Path) -> bool:
@@ -232,8 +233,10 @@ def _is_stdout(output: Path) -> bool:
 
 def _is_stream(output: Path) -> bool:
     """Whether it is a pipe, a device, or an open file named by its descriptor, such as /dev/fd/3."""
+    if not output.exists():
+        return False
     folder = output.parent.resolve()
-    return output.exists() and (not output.is_file() or folder == DEVICES or folder.is_relative_to("/proc"))
+    return not output.is_file() or folder == DEVICES or folder.is_relative_to("/proc")
 
 
 @contextlib.contextmanager
@@ -243,7 +246,7 @@ def _writing(output: Path | str) -> Iterator[None]:
     except BrokenPipeError:
         raise  # the reader closed the pipe: typer ends the command
     except OSError as error:
-        raise CommandError(f"{output} cannot be written: {os.strerror(error.errno or errno.EIO)}.") from error
+        raise CommandError(f"{output} cannot be written {reason_and_remedy(error)}.") from error
 
 
 @contextlib.contextmanager
@@ -255,5 +258,5 @@ def _input(file: str) -> Iterator[BinaryIO]:
         try:
             lines = opened.enter_context(Path(file).open("rb"))
         except OSError as error:
-            raise CommandError(f"{file} cannot be read: {os.strerror(error.errno or errno.EIO)}.") from error
+            raise CommandError(f"{file} cannot be read {reason_and_remedy(error)}.") from error
         yield lines

@@ -20,6 +20,7 @@ from trackd.http.json_text import replace_lone_surrogates
 from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser
+from trackd.storage.files.system_errors import reason_and_remedy
 
 SOURCE_ID = "rules-try"
 
@@ -76,7 +77,7 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+        raise CommandError(f"{path} cannot be read {reason_and_remedy(error)}.") from None
     except ValueError as error:
         raise CommandError(f"{path} is not JSON: {error}.") from None
 

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,10 +85,16 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
 
 
 def _file_to_read(file: Path | None) -> Path | None:
-    if file is not None and not file.is_file():
-        fault = "is not a file" if file.exists() else "does not exist"
-        raise SettingsError(f"The configuration file {file} {fault}: name another one, or leave it out.")
-    return file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    path = file or DEFAULT_FILE
+    try:
+        fault = None if stat.S_ISREG(path.stat().st_mode) else "is not a file"
+    except (FileNotFoundError, NotADirectoryError):
+        fault = "does not exist"
+    except OSError as error:  # for example a link to itself
+        raise SettingsError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
+    if file is not None and fault is not None:
+        raise SettingsError(f"The configuration file {path} {fault}: name another one, or leave it out.")
+    return None if fault is not None else path
 
 
 def _read(path: Path) -> Groups:

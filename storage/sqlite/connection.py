@@ -15,6 +15,7 @@ __all__ = ["Connection"]
 
 SQLITE_ERRORS = (apsw.Error, UnicodeDecodeError)  # the latter for a text of another tool that is not UTF-8
 BUSY_TIMEOUT_MS = 10_000
+SHARED_MEMORY_BYTES = 32 * 1024
 Mode = Literal["rw", "rwc", "ro", "ro&immutable=1"]
 AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
 
@@ -52,12 +53,23 @@ def _sentence(path: Path, error: Exception, *, reading: bool) -> str:
             )
         case apsw.FullError():
             return f"{path} cannot be written ({reason}): make room on its disk."
+        case apsw.IOError() if _is_disk_full(path):
+            return f"{path} cannot be {'read' if reading else 'written'}, its disk is full ({reason}): make room on it."
         case apsw.IOError():
             return f"{path} cannot be {'read' if reading else 'written'} ({reason}): check its disk."
         case apsw.BusyError() | apsw.LockedError():
             return f"{path} is locked by another program ({reason}): end that program, or try again later."
         case _:
             return f"{path} cannot be used: {reason}."
+
+
+def _is_disk_full(path: Path) -> bool:
+    """Whether there is less room than SQLite needs beside the file, even for one that it only reads."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
 
 
 def exhausted_limit() -> str | None:
@@ -67,6 +79,19 @@ def exhausted_limit() -> str | None:
     except OSError as error:
         return error.strerror
     return None
+
+
+def check_path(path: Path) -> None:
+    """Raises DatabaseError for a path that leads to no place: through links without an end, or with too long a name."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise DatabaseError(
+            f"{path} cannot be used ({error.strerror}): name another file with --db, or check that this user may open "
+            "its folder."
+        ) from error
 
 
 def connect(path: Path, *, mode: Mode) -> Connection:

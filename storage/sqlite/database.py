@@ -12,6 +12,7 @@ from trackd.storage.sqlite.connection import (
     Connection,
     DatabaseError,
     NoDatabaseError,
+    check_path,
     connect,
     connect_for_writing,
     database_errors,
@@ -32,6 +33,7 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     stays as it was.
     """
     if create:
+        check_path(path)
         create_missing(path)
     else:
         check_exists(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from trackd.storage.files.private_file import create
-from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.connection import DatabaseError, check_path
 from trackd.storage.sqlite.database_file import check_one_name, create_missing, not_writable
 
 LAST_BATCH_TIMEOUT_S = 10.0
@@ -40,6 +40,7 @@ class DatabaseLock:
 
     def __init__(self, database: Path, *, create: bool = False) -> None:
         self._database = database
+        check_path(database)
         self._real = database.resolve()  # a link and its target have one lock
         self._path = self._real.with_name(f"{self._real.name}-lock")
         self._create = create

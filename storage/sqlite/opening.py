@@ -67,10 +67,14 @@ def file_state(path: Path) -> FileState:
 
 
 def mode_for_reading(path: Path, state: FileState) -> Mode:
-    """Without locks where no process uses the file and no log or journal is needed to read it."""
+    """Without locks where no process uses the file."""
     is_in_use = side_file(path, "-wal").exists() and side_file(path, "-shm").exists()
-    needs_locks = state.log_bytes > 0 or is_in_use or side_file(path, "-journal").exists()
-    return "ro" if needs_locks else WITHOUT_LOCKS
+    return WITHOUT_LOCKS if can_be_read_without_locks(path, state) and not is_in_use else "ro"
+
+
+def can_be_read_without_locks(path: Path, state: FileState) -> bool:
+    """Whether no log and no journal are needed to read the file."""
+    return state.log_bytes == 0 and not side_file(path, "-journal").exists()
 
 
 def once_unchanged(path: Path, read: Callable[[FileState], T]) -> T:

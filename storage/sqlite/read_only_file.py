@@ -18,6 +18,7 @@ from trackd.storage.sqlite.file_format import MIGRATIONS_TABLE, table_names
 from trackd.storage.sqlite.opening import (
     WITHOUT_LOCKS,
     FileState,
+    can_be_read_without_locks,
     check_format,
     mode_for_reading,
     once_unchanged,
@@ -114,20 +115,26 @@ class ReadOnlyFile:
 
     def _open(self, state: FileState) -> frozenset[str]:
         """Returns the migrations that the file lacks."""
-        self.close()
-        self._connections.clear()
-        self._mode = mode_for_reading(self.path, state)
-        self._before = state if self._mode == WITHOUT_LOCKS else None
+        mode = mode_for_reading(self.path, state)
         try:
-            return check_format(self.connect(), self.path)
-        except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
-            if state.log_bytes:
+            return self._open_with(mode, state)
+        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError) as error:
+            if can_be_read_without_locks(self.path, state) and mode != WITHOUT_LOCKS:  # the disk may be full
+                return self._open_with(WITHOUT_LOCKS, state)
+            if state.log_bytes and not isinstance(error, apsw.IOError):
                 raise DatabaseError(
                     f"The newest changes of {self.path} are in {side_file(self.path, '-wal').name} beside it, and "
                     "cannot be read in a folder that this user may not write to: copy both files to another folder, "
                     "and name the copy with --db."
                 ) from error
             raise
+
+    def _open_with(self, mode: Mode, state: FileState) -> frozenset[str]:
+        self.close()
+        self._connections.clear()
+        self._mode = mode
+        self._before = state if mode == WITHOUT_LOCKS else None
+        return check_format(self.connect(), self.path)
 
     def _read_from_copy(self, tables: Collection[str] | None) -> None:
         from trackd.storage.sqlite.schema import migrate  # loads sqlite-utils

@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from trackd.storage.sqlite.connection import DatabaseError, database_errors
+from trackd.storage.sqlite.connection import DatabaseError, check_path, database_errors
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 
@@ -16,7 +16,9 @@ class SharedFile:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
-        if not create:
+        if create:
+            check_path(path)
+        else:
             check_exists(path)
         with database_errors(path):
             is_older = bool(lacking_migrations(path, new=create))

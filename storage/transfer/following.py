@@ -52,7 +52,10 @@ class Follower:
 
     def __enter__(self) -> "Follower":
         with Export(self._path, older="refuse"):  # no folder is made for a database that there is not
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+            except FileExistsError:
+                raise FollowError(f"{self._folder} is not a folder: name another one.") from None
         self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -191,7 +191,7 @@ def test_try_shows_which_ids_are_placeholders(trackd: Callable[..., Result], wri
 @pytest.mark.parametrize(
     ("event", "profile", "message"),
     [
-        (None, None, "event.json cannot be read: No such file or directory."),
+        (None, None, "event.json cannot be read (No such file or directory): name another file."),
         ("{", None, "event.json is not JSON: "),
         ({"typ": "x"}, None, "event.json: events.0.type: Field required."),
         ({"session": {"id": "0"}, "events": []}, None, "event.json: session.id: The session id is the placeholder '0'"),

@@ -152,12 +152,15 @@ def test_an_export_that_fails_names_the_reason_and_leaves_no_file(trackd: Trackd
     assert sentence(trackd("export", "--db", "missing.db", "--output", "out"), 1).startswith(
         f"There is no database {db.parent / 'missing.db'}: "
     )
-    assert sentence(trackd("export", "--output", "no/out"), 1) == "no/out cannot be written: No such file or directory."
-    assert sentence(trackd("export", "--output", "."), 1) == ". cannot be written: Is a directory."
+    assert (
+        sentence(trackd("export", "--output", "no/out"), 1)
+        == "no/out cannot be written (No such file or directory): name another file."
+    )
+    assert sentence(trackd("export", "--output", "."), 1) == ". cannot be written (Is a directory): name another file."
     assert sentence(trackd("export", "--output", "trackd.db"), 1).startswith("trackd.db is the database itself")
     assert (
         sentence(trackd("export", "--output", "/dev/full"), 1)
-        == "/dev/full cannot be written: No space left on device."
+        == "/dev/full cannot be written (No space left on device): make room on its disk."
     )
     assert [path for path in db.parent.iterdir() if not path.name.startswith("trackd.db-")] == [db]
 
@@ -205,8 +208,11 @@ def test_a_damaged_file_is_refused_in_one_sentence_and_no_database_is_made(
     assert message.startswith("cut.jsonl is not imported, line ")
     assert message.endswith("it was cut off.")
     assert not db.with_name("new.db").exists()
-    assert sentence(trackd("import", "missing.jsonl"), 1) == "missing.jsonl cannot be read: No such file or directory."
-    assert sentence(trackd("import", "."), 1) == ". cannot be read: Is a directory."
+    assert (
+        sentence(trackd("import", "missing.jsonl"), 1)
+        == "missing.jsonl cannot be read (No such file or directory): name another file."
+    )
+    assert sentence(trackd("import", "."), 1) == ". cannot be read (Is a directory): name another file."
     assert sentence(trackd("import", "-", "--db", "new.db"), 1).startswith(
         "stdin is not imported, line 1: this is not a file"
     )

@@ -136,5 +136,8 @@ def test_wrong_usage_of_follow_is_named(trackd: Trackd, db: Path, options: list[
 def test_a_folder_that_cannot_be_written_is_named(
     trackd: Trackd, sentence: Callable[[Result, int], str], db: Path
 ) -> None:
-    assert sentence(trackd("export", "--follow", "trackd.db"), 1) == "trackd.db cannot be written: File exists."
-    assert sentence(trackd("export", "--follow", "no/out"), 1) == "no/out cannot be written: No such file or directory."
+    assert sentence(trackd("export", "--follow", "trackd.db"), 1) == "trackd.db is not a folder: name another one."
+    assert (
+        sentence(trackd("export", "--follow", "no/out"), 1)
+        == "no/out cannot be written (No such file or directory): name another file."
+    )

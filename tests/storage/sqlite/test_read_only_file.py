@@ -1,4 +1,5 @@
 import contextlib
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,17 @@ def test_a_file_in_a_folder_that_is_not_writable_is_read_when_its_log_is_empty(
     with without_privileges():
         assert profiles(path) == ["A"]
     assert names(folder) == ["trackd.db", *sorted(side_files)]
+
+
+def test_a_file_is_read_when_its_disk_has_no_room_for_the_shared_memory(path: Path, folder: Path) -> None:
+    for name in ("trackd.db-wal", "trackd.db-shm"):
+        (folder / name).touch()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        assert profiles(path) == ["A"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_log_that_cannot_be_read_is_not_left_out(path: Path, folder: Path) -> None:
