@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from trackd.storage.files.private_file import create
+from trackd.storage.files.system_errors import REMEDIES, reason_and_remedy
 from trackd.storage.sqlite.connection import DatabaseError, check_path
 from trackd.storage.sqlite.database_file import check_one_name, create_missing, not_writable
 
@@ -89,14 +90,24 @@ class DatabaseLock:
         deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
         while not self._acquire(descriptor):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            if _is_running(holder) or time.monotonic() > deadline:
+            if _is_running(holder):
                 raise DatabaseInUseError(
                     f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
                     "--db."
                 )
+            if time.monotonic() > deadline:
+                raise DatabaseInUseError(
+                    f"{self._database} is in use by a process that a trackd has left which is dead (pid {holder}): "
+                    f"end that process (`fuser {self._path}` shows its pid), or name another file with --db."
+                )
             time.sleep(POLL_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # the disk is full
+            raise DatabaseError(
+                f"{self._database} cannot be used, {self._path} cannot be written {reason_and_remedy(error)}."
+            ) from error
 
     def _lock_file(self) -> None:
         if self._create:
@@ -176,10 +187,14 @@ class DatabaseLock:
     def _unusable(self, error: OSError) -> DatabaseError:
         if error.errno == errno.ELOOP:
             return self._no_lock("a symbolic link")
-        return DatabaseError(
-            f"{self._database} cannot be used ({error.strerror}: {self._path.parent}): check that the folder "
-            "exists and that this user may write to it."
-        )
+        if error.errno == errno.EISDIR:
+            return self._no_lock("a folder")
+        place, remedy = self._path.parent, "check that the folder exists and that this user may write to it"
+        if os.path.lexists(self._path):
+            place, remedy = self._path, "check that this user may write to it, or remove it when no trackd runs"
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            remedy = REMEDIES.get(error.errno or 0, remedy)
+        return DatabaseError(f"{self._database} cannot be used ({error.strerror}: {place}): {remedy}.")
 
     def _acquire(self, descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
         try:
