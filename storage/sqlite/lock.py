@@ -97,8 +97,8 @@ class DatabaseLock:
                 )
             if time.monotonic() > deadline:
                 raise DatabaseInUseError(
-                    f"{self._database} is in use by a process that a trackd has left which is dead (pid {holder}): "
-                    f"end that process (`fuser {self._path}` shows its pid), or name another file with --db."
+                    f"{self._database} is in use by a process of a trackd that has ended (pid {holder}): end it, "
+                    f"`fuser {self._path}` shows its own pid, or name another file with --db."
                 )
             time.sleep(POLL_S)
         try:
