@@ -47,6 +47,9 @@ class EventWriter(BaseActor):
         self._next_deletion = 0.0  # the monotonic time until which other changes go first
         self._batch: list[Queued | Delete] | None = None  # under way; empty for a heartbeat
         self._writable = True
+        self._is_slow = False  # the commit under way, after it was reported
+        self._misplaced: StoreError | None = None  # commits would be lost
+        self._committed_at = self.wiring.dependencies.monotonic()  # the end of the last commit
 
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
@@ -55,7 +58,7 @@ class EventWriter(BaseActor):
             Administer: cls._enqueue,
             Delete: cls._enqueue_deletion,
             BatchCommitted: cls._batch_committed,
-            Tick: cls._retry,
+            Tick: cls._watch,
         }
 
     def _enqueue(self, message: Queued) -> None:
@@ -84,13 +87,45 @@ class EventWriter(BaseActor):
     def _is_turn_of_deletions(self) -> bool:
         return self.wiring.dependencies.monotonic() >= self._next_deletion
 
-    def _retry(self, _: Tick) -> None:
-        """Commit an empty batch, a heartbeat, to a store that failed: calls may no longer arrive to try it."""
-        if not self._writable and self._batch is None:
-            self._batch = []
+    def _watch(self, _: Tick) -> None:
+        """Notice a store that fails or hangs, and one that works again: calls may no longer arrive to try it."""
+        is_observed = self.wiring.dependencies.frontend.is_observed()
+        try:
+            self.wiring.dependencies.reads.check()
+            self._misplaced = None
+        except StoreError as error:
+            self._misplaced = error
+            self._report_health(error)
+            return
+        if self._batch is not None:
+            self._report_slow_commit()
+        elif not self._writable or (is_observed and self._is_idle()):
+            self._batch = []  # a heartbeat
             self._submit()
 
+    def _is_idle(self) -> bool:
+        dependencies = self.wiring.dependencies
+        return dependencies.monotonic() - self._committed_at >= dependencies.limits.slow_commit_s
+
+    def _report_slow_commit(self) -> None:
+        """A commit that hangs has no result, and so no error to report."""
+        dependencies, limits = self.wiring.dependencies, self.wiring.dependencies.limits
+        began = dependencies.tally.commit_began
+        if self._writable and began is not None and dependencies.monotonic() - began > limits.slow_commit_s:
+            log.error(
+                "a commit has been under way for more than %d s, the disk or the writer process hangs: the server is "
+                "not ready until it ends, and calls that wait for it for %d s are answered 503",
+                limits.slow_commit_s,
+                limits.call_timeout_s,
+            )
+            self._is_slow = True
+            self._set_writable(False)
+
     def _submit(self) -> None:
+        if self._misplaced is not None:
+            self._finish(BatchResult(error=self._misplaced))
+            return
+        self.wiring.dependencies.tally.commit_began = self.wiring.dependencies.monotonic()
         try:
             self.wiring.dependencies.submit([message.change for message in self._batch or ()])
         except Exception as error:
@@ -99,6 +134,7 @@ class EventWriter(BaseActor):
 
     def _finish(self, result: BatchResult) -> None:
         batch, self._batch = self._batch or [], None
+        self._committed_at, self.wiring.dependencies.tally.commit_began = self.wiring.dependencies.monotonic(), None
         if result.error is None and len(result.outcomes) != len(batch):
             result = BatchResult(error=StoreError(f"{len(result.outcomes)} outcomes for {len(batch)} calls"))
         self._count(result, batch)
@@ -118,7 +154,7 @@ class EventWriter(BaseActor):
                 seconds = result.seconds or 0.0
                 self._next_deletion = self.wiring.dependencies.monotonic() + TIME_OF_OTHERS * seconds
                 self.send(self.wiring.housekeeper, Deleted(message.change, outcome, result.swept, seconds))
-        self._report_health(result.error)
+        self._report_health(result.error or self._misplaced)
 
     def _cascade(self, not_stored: dict[str | None, Outcome]) -> list[Finished]:
         """Remove the commits that depend on a profile in `not_stored` from the queue, and add their profiles to it."""
@@ -156,14 +192,17 @@ class EventWriter(BaseActor):
 
     def _report_health(self, error: StoreError | None) -> None:
         """Log and report when the store begins to fail and when it works again, not for each commit."""
-        writable = error is None
-        if writable != self._writable:
-            if error:
-                log.error("the store does not take writes, calls are answered 503: %s", error)
-            else:
-                log.info("the store takes writes again")
-            self._writable = writable
-            self.send(self.wiring.guardian, StoreHealth(writable))
+        is_news, self._is_slow = self._writable or self._is_slow, False
+        if error is not None and is_news:
+            log.error("the store does not take writes, calls are answered 503: %s", error)
+        elif error is None and not self._writable:
+            log.info("the store takes writes again")
+        if self._writable != (error is None):
+            self._set_writable(error is None)
+
+    def _set_writable(self, writable: bool) -> None:
+        self._writable = writable
+        self.send(self.wiring.guardian, StoreHealth(writable))
 
 
 def _length_of_batch(queue: Sequence[Queued]) -> int:

@@ -256,7 +256,7 @@ class RulesChanged(Struct, frozen=True):
 
 
 class StoreHealth(Struct, frozen=True):
-    """The store began to fail, or works again."""
+    """The store began to fail or to hang, or works again."""
 
     writable: bool
 

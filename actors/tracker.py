@@ -86,6 +86,7 @@ class Tracker:
         self._wiring: Wiring | None = None
         self._stopping = False
         self._store_writable = True
+        self._is_observed = False
         self.writer_ended = True  # no writer was started
         self._idle = asyncio.Event()
         self.dropped_events = DroppedEvents()
@@ -93,7 +94,8 @@ class Tracker:
 
     @property
     def ready(self) -> bool:
-        """Whether calls are accepted and the store takes writes."""
+        """Whether calls are accepted and the store takes writes. While it is read, a store without calls is tried."""
+        self._is_observed = True
         return self._wiring is not None and not self._stopping and self._store_writable
 
     @property
@@ -113,6 +115,12 @@ class Tracker:
     def writer_pid(self) -> int | None:
         """The id of the process that commits, None without one."""
         return None if self.writer_ended else self._writer.pid
+
+    @property
+    def commit_age_s(self) -> float:
+        """How long the commit under way has taken, 0 when there is none."""
+        began = self.tally.commit_began
+        return 0.0 if began is None else time.monotonic() - began
 
     @property
     def max_document_bytes(self) -> int:
@@ -253,6 +261,10 @@ class Tracker:
 
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable
+
+    def is_observed(self) -> bool:
+        is_observed, self._is_observed = self._is_observed, False
+        return is_observed
 
     def _committed(self, result: BatchResult) -> None:
         if self._wiring is not None:

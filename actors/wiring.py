@@ -26,7 +26,10 @@ class Frontend(Protocol):
         """A request has ended; called once for each."""
 
     def store_writable(self, writable: bool) -> None:
-        """The store began to fail, or works again."""
+        """The store began to fail or to hang, or works again."""
+
+    def is_observed(self) -> bool:
+        """Whether anybody asked for the health of the store since the last call of this method."""
 
 
 class Dependencies(Struct, frozen=True):

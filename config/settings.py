@@ -163,6 +163,12 @@ class Limits(Group):
         description="A request still incomplete after it is answered 408; an unread answer is given up.",
     )
     call_timeout_s: int = Field(30, ge=1, le=3600, description="A call that waits longer for the disk is answered 503.")
+    slow_commit_s: int = Field(
+        3, ge=1, le=3600, description="While a commit has been under way for longer, /ready is answered 503."
+    )
+    read_timeout_s: int = Field(
+        60, ge=1, le=3600, description="A list that the reader process has not read in that time is answered 503."
+    )
 
     @field_validator("unlimited_clients")
     @classmethod

@@ -34,22 +34,25 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
     """Lock and open the database file, and build the application on it; close the file at the end.
 
     The actors and the writer process run only within `application.lifespan()`, in the running event loop. Raises
-    DatabaseError when the file cannot be used, and StoreError at the end when the disk did not take all calls in time.
+    DatabaseError when the file cannot be used, and StoreError at the end when the disk did not take all calls in time,
+    or when the file is no longer where it was.
     """
     with DatabaseLock(settings.database.path, create=True) as lock:
         store = SqliteStore(settings.database.path, settings.database.synchronous)
-        listings, queries = store.listings(), QueryProcess(_command(READER, settings))
+        listings = store.listings()
+        queries = QueryProcess(_command(READER, settings, store), settings.limits.read_timeout_s)
         tracker = Tracker(
             store,
             settings.actors,
             settings.limits,
             rules,
-            make_writer=lambda _, committed: _writer(settings, committed, lock),
+            make_writer=lambda _, committed: _writer(settings, store, committed, lock),
             retention=settings.retention,
             sessions=settings.sessions,
         )
         guard = authenticator(tracker, store)
         try:
+            store.check_writable()
             application = create_app(settings, tracker, guard, store, listings, queries, versions())
             jobs = job_runner(settings, tracker, store, queries)
             yield Assembly(with_jobs(application, jobs), tracker, store)
@@ -65,11 +68,11 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
     log.info("trackd stopped: every call that was answered is on disk")
 
 
-def _writer(settings: Settings, committed: Committed, lock: DatabaseLock) -> WriterProcess:
+def _writer(settings: Settings, store: SqliteStore, committed: Committed, lock: DatabaseLock) -> WriterProcess:
     """The process inherits the lock: after a kill of the server the file is free once the last batch is written."""
-    return WriterProcess(_command(WRITER, settings), committed, inherited=lock.descriptors)
+    return WriterProcess(_command(WRITER, settings, store), committed, inherited=lock.descriptors)
 
 
-def _command(kind: str, settings: Settings) -> list[str]:
-    database, log_settings = settings.database, settings.log
-    return command(kind, database.path, database.synchronous, log_settings.level, log_settings.format)
+def _command(kind: str, settings: Settings, store: SqliteStore) -> list[str]:
+    database, logs, identity = settings.database, settings.log, store.files.identity
+    return command(kind, database.path, database.synchronous, logs.level, logs.format, identity)

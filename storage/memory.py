@@ -112,6 +112,9 @@ class MemoryStore:
     def sizes(self) -> dict[str, int]:
         return {}
 
+    def check(self) -> None:
+        pass
+
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         self.swept = None
         return write_in_order(batch, self._write_calls, self._write_other)

@@ -75,6 +75,12 @@ class Reads(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """The bytes that the store takes, by part. The names of the parts become labels of a metric."""
 
+    def check(self) -> None:
+        """Raises StoreError when commits would be lost, because the store was moved away or replaced.
+
+        Polled twice a second. `commit` fails too then, though something may be written.
+        """
+
 
 class Store(Reads, Protocol):
     """A backend: reads by key, and commits."""

@@ -31,6 +31,8 @@ class Tally:
         self.batch_calls = Histogram(BATCH_CALLS)
         self.commit_seconds = Histogram(SECONDS)
         self.failed_commits = 0
+        self.commit_began: float | None = None
+        """The monotonic time when the commit under way began, None when there is none."""
         self.retention_deleted = dict.fromkeys(RETENTION_TABLES, 0)
         """Rows that the retention deleted, by table."""
         self.retention_backlog = dict.fromkeys(RETENTION_TABLES, 0)

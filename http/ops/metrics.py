@@ -145,6 +145,11 @@ class TrackdCollector(Collector):
         yield CounterMetricFamily(
             "trackd_commit_failures", "Commits that failed: nothing of them was written.", value=tally.failed_commits
         )
+        yield _gauge(
+            "trackd_commit_age_seconds",
+            "Seconds since the commit under way began, 0 when there is none.",
+            self._tracker.commit_age_s,
+        )
 
     def _retention(self) -> Iterator[Metric]:
         tally = self._tracker.tally

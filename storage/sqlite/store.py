@@ -13,13 +13,14 @@ from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, connect, database_errors, rows_by_name
+from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect, database_errors, rows_by_name
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
+from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
 from trackd.storage.sqlite.writer import SqliteWriter
 
@@ -65,13 +66,15 @@ class SqliteStore:
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
         settle_tail(path, synchronous)
-        self._writer = SqliteWriter(open_for_writing(path, synchronous=synchronous))
+        connection = open_for_writing(path, synchronous=synchronous)
+        self.files = OpenedFiles(path)
+        self._writer = SqliteWriter(connection, self.files)
         with database_errors(path):
             self._reader = connect(path, mode="ro")
 
     def listings(self) -> SqliteListings:
         """Listings of the same file. They have connections of their own: close them before the store."""
-        return SqliteListings(self._path)
+        return SqliteListings(self._path, self.files.connect)
 
     def profile(self, profile_id: str) -> Profile | None:
         for sql in (SELECT_PROFILE, SELECT_PROFILE_MERGED_INTO):
@@ -138,6 +141,9 @@ class SqliteStore:
         log = self._path.with_name(f"{self._path.name}-wal")
         return {"database": _size(self._path), "wal": _size(log)}
 
+    def check(self) -> None:
+        self.files.check()
+
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
             return self._reader.execute(sql, parameters).fetchall()
@@ -157,8 +163,19 @@ class SqliteStore:
     def swept(self) -> Swept | None:
         return self._writer.swept
 
+    def check_writable(self) -> None:
+        """Commit a heartbeat. Raises DatabaseError: opening a file does not show that its disk is full."""
+        try:
+            self.commit([])
+        except StoreError as error:
+            reason = str(error).removeprefix("cannot commit: ")
+            raise DatabaseError(
+                f"{self._path} cannot be written ({reason}): check that its disk has space and works, and that this "
+                "user may write to the file and to those beside it."
+            ) from error
+
     def close(self) -> None:
-        """Copy the write-ahead log into the file, and close the connections."""
+        """Copy the write-ahead log into the file, and close the connections. Raises StoreError: see `SqliteWriter`."""
         self._reader.close()
         self._writer.close()
 

@@ -4,7 +4,6 @@ SQLite copies the write-ahead log into the file after some commits; in a server 
 meanwhile, on another connection.
 """
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -30,6 +29,7 @@ from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
+from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.retention_stop import put_stop
@@ -81,10 +81,14 @@ A_COLUMN_IS_BINARY = "JSON cannot hold BLOB values"  # SQLite, of a damaged row 
 
 
 class SqliteWriter:
-    """The committing half of `SqliteStore`. Used by one thread at a time; owns the connection."""
+    """The committing half of `SqliteStore`. Used by one thread at a time; owns the connection.
 
-    def __init__(self, connection: Connection) -> None:
+    `files` are those that the connection has open.
+    """
+
+    def __init__(self, connection: Connection, files: OpenedFiles) -> None:
         self._db = connection
+        self._files = files
         self._retention = Retention()
         self._limited_log = RateLimitedLog()
         self.has_deleted = False
@@ -93,7 +97,12 @@ class SqliteWriter:
         """See `Store.swept`."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        """See `Store.commit`."""
+        """See `Store.commit`. Fails also when the files are no longer at their paths: then a part may be committed."""
+        outcomes = self._commit(batch)
+        self._files.check()
+        return outcomes
+
+    def _commit(self, batch: Sequence[Change]) -> list[Outcome]:
         try:
             return self._commit_together(batch)
         except (*ERRORS_OF_ONE_CHANGE, apsw.Error) as error:
@@ -135,7 +144,7 @@ class SqliteWriter:
 
     def _commit_alone(self, change: Change) -> Outcome:
         try:
-            return self.commit([change])[0]
+            return self._commit([change])[0]
         except StoreError as error:
             log.error("a change was not stored: %s", error)
             return Outcome.FAILED
@@ -209,13 +218,30 @@ class SqliteWriter:
         )
 
     def close(self) -> None:
-        """Copy the write-ahead log into the file, and close the connection."""
+        """Copy the write-ahead log into the file, and close the connection.
+
+        Raises StoreError when the committed changes are not in the file at its path then.
+        """
         try:
-            with contextlib.suppress(apsw.BusyError):  # a reader of the log: what is copied stays in the log too
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            is_copied = self._copy_log()
+            has_file, has_log = self._files.has_own_database(), self._files.has_own_log()
+            if not has_log:  # SQLite deletes what is at the path of the log, perhaps that of another file
+                self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        finally:
+            self.close_and_keep_log()
+        if not has_file or not (is_copied or has_log):
+            raise StoreError(self._files.where_changes_are())
+
+    def _copy_log(self) -> bool:
+        """Returns whether the log is copied to its end."""
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:  # a reader of the log: what is copied stays in the log too
+            return False
         except apsw.Error as error:  # for example a full disk
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
-        self.close_and_keep_log()
+            return False
+        return True
 
     def close_and_keep_log(self) -> None:
         """Close the connection. SQLite still copies the log when no other connection to the file is open."""

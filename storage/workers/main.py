@@ -15,9 +15,12 @@ from trackd.telemetry.logs import configure_logging
 WRITER, READER = "writer", "reader"
 
 
-def command(kind: str, path: Path, synchronous: str, log_level: str, log_format: str) -> list[str]:
-    """The command line of a process; `kind` is WRITER or READER. -P keeps modules of the working folder out."""
-    return [sys.executable, "-P", "-m", __name__, kind, str(path), synchronous, log_level, log_format]
+def command(kind: str, path: Path, synchronous: str, log_level: str, log_format: str, identity: str = "") -> list[str]:
+    """The command line of a process; `kind` is WRITER or READER. -P keeps modules of the working folder out.
+
+    With `identity`, that of `OpenedFiles`, the process uses no other file at `path`.
+    """
+    return [sys.executable, "-P", "-m", __name__, kind, str(path), synchronous, log_level, log_format, identity]
 
 
 def main() -> None:
@@ -28,7 +31,7 @@ def main() -> None:
         signal.SIGHUP,
     ):  # the server acts on them, and ends this process later
         signal.signal(number, signal.SIG_IGN)
-    kind, path, synchronous, log_level, log_format = sys.argv[1:]
+    kind, path, synchronous, log_level, log_format, identity = sys.argv[1:]
     configure_logging(log_level, log_format)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print would be read as a frame
@@ -37,11 +40,11 @@ def main() -> None:
         if kind == WRITER:
             from trackd.storage.workers.writer_worker import run_writer
 
-            run_writer(Path(path), synchronous, sys.stdin.buffer, out)
+            run_writer(Path(path), identity, synchronous, sys.stdin.buffer, out)
         else:
             from trackd.storage.workers.query_worker import run_reader
 
-            run_reader(Path(path), sys.stdin.buffer, out)
+            run_reader(Path(path), identity, sys.stdin.buffer, out)
     except DatabaseError as error:
         send(out, str(error).encode())
 

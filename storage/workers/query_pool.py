@@ -37,9 +37,11 @@ class QueryProcess:
     """A `QueryPool` in a process, which does not compete with the event loop for the interpreter as threads do.
 
     `command` starts a process that runs `answer_frames` on its stdin and stdout. It is started for the first list.
+    Reads that take longer than `timeout_s` raise StoreError.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], timeout_s: float = 60.0) -> None:
+        self._timeout_s = timeout_s
         self._process = ChildProcess("reader process", command, self._on_answer, self._on_end)
         self._starting: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
@@ -61,7 +63,10 @@ class QueryProcess:
         pending = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
             self._process.send(encode_query(number, name, *arguments))
-            answer = await pending
+            async with asyncio.timeout(self._timeout_s):
+                answer = await pending
+        except TimeoutError:
+            raise StoreError(f"the reader process gave no answer within {self._timeout_s:g} s") from None
         finally:
             del self._pending[number]
         if answer.error is not None:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from trackd.storage.listings import Listings
 from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.workers.framing import read_frame, send
 from trackd.storage.workers.query_protocol import QUERIES, Query, run_query
 
@@ -18,10 +19,15 @@ THREADS = 4
 SHORT_QUERIES = frozenset({"profile_events", "profile_sessions"})  # they read no more rows than a page has
 
 
-def run_reader(path: Path, queries: BinaryIO, answers: BinaryIO) -> None:
-    """Read the SQLite file at `path` until `queries` ends. Raises DatabaseError when it cannot be opened."""
+def run_reader(path: Path, identity: str, queries: BinaryIO, answers: BinaryIO) -> None:
+    """Read the SQLite file at `path` until `queries` ends.
+
+    Raises DatabaseError when it cannot be opened, or is not the one with this identity.
+    """
     _lower_priority()
-    with contextlib.closing(SqliteListings(path)) as listings:
+    files = OpenedFiles(path, identity)
+    files.check()
+    with contextlib.closing(SqliteListings(path, files.connect)) as listings:
         gc.freeze()
         answer_frames(listings, queries, answers)
 

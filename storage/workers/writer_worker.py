@@ -8,24 +8,32 @@ from typing import BinaryIO
 
 from msgspec import MsgspecError
 
+from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.checkpointer import Checkpointer
 from trackd.storage.sqlite.connection import connect_for_writing, database_errors
 from trackd.storage.sqlite.log_truncation import LogTruncation
+from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.writer import SqliteWriter
 from trackd.storage.workers.framing import UNDECODABLE, decode_batch, encode_result, read_frame, send
 from trackd.storage.writer import commit
 
 
-def run_writer(path: Path, synchronous: str, batches: BinaryIO, results: BinaryIO) -> None:
-    """Commit to the SQLite file at `path` until `batches` ends. Raises DatabaseError when it cannot be opened."""
+def run_writer(path: Path, identity: str, synchronous: str, batches: BinaryIO, results: BinaryIO) -> None:
+    """Commit to the SQLite file at `path` until `batches` ends.
+
+    Raises DatabaseError when it cannot be opened, or is not the one with this identity.
+    """
     with database_errors(path):
         connection = connect_for_writing(path, synchronous=synchronous)
         checkpointer = Checkpointer(connection, connect_for_writing(path, synchronous=synchronous))
-    writer = SqliteWriter(connection)
+    files = OpenedFiles(path, identity)
+    files.check()
+    writer = SqliteWriter(connection, files)
     gc.freeze()
     commit_frames(writer, batches, results, checkpointer, LogTruncation(connection))
     checkpointer.close()
-    writer.close()
+    with contextlib.suppress(StoreError):  # the server closes the file last, and looks where it is
+        writer.close()
 
 
 def commit_frames(

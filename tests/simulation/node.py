@@ -74,6 +74,9 @@ class FailingReads:
     def sources(self) -> list[Source]:
         return self._store.sources()
 
+    def check(self) -> None:
+        self._store.check()
+
 
 class Node(BareActors):
     """`failed_commits` is counted by the world, which makes them fail. `rules` is the index in `RULES` in force."""

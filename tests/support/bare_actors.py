@@ -48,6 +48,7 @@ class BareActors:
         self.answers: dict[int, Any] = {}
         self.health: list[bool] = []
         self.takes_batches = True
+        self.observed = False
         self.tally = Tally()
         self._ids: Iterator[int] = itertools.count(1)
         self._system = actor_system()
@@ -78,6 +79,9 @@ class BareActors:
 
     def store_writable(self, writable: bool) -> None:
         self.health.append(writable)
+
+    def is_observed(self) -> bool:
+        return self.observed
 
     def _submit(self, batch: Sequence[Change]) -> None:
         if not self.takes_batches:

@@ -13,10 +13,10 @@ HELD_AT_MOST_S = 60.0
 class FaultyStore(MemoryStore):
     """A MemoryStore that fails, blocks or refuses on request of a test.
 
-    `fail` holds the error to raise by the name of a method (`commit`, `sources`, `tokens`, `profile`, `session`,
-    `known_events`) or by a key that is read (the id of a profile, session or event); a list of errors is raised one
-    after the other, and then no more. `outcomes` holds, by profile id, the outcome of its changes, which are not
-    written. With `hold`, commits block until `release()`. All three can be changed while the store is in use.
+    `fail` holds the error to raise by the name of a method (`commit`, `check`, `sources`, `tokens`, `profile`,
+    `session`, `known_events`) or by a key that is read (the id of a profile, session or event); a list of errors is
+    raised one after the other, and then no more. `outcomes` holds, by profile id, the outcome of its changes, which are
+    not written. With `hold`, commits block until `release()`. All three can be changed while the store is in use.
     """
 
     def __init__(
@@ -62,6 +62,10 @@ class FaultyStore(MemoryStore):
     def sources(self) -> list[Source]:
         self._read("sources")
         return super().sources()
+
+    def check(self) -> None:
+        self._read("check")
+        super().check()
 
     def tokens(self) -> list[Token]:
         self._read("tokens")

@@ -130,7 +130,7 @@ async def test_a_read_whose_process_is_killed_is_an_error_and_later_ones_succeed
 async def test_a_process_that_does_not_start_is_an_error_each_time(tmp_path: Path) -> None:
     async with closing(QueryProcess(reader(tmp_path / "missing.db"))) as pool:
         for _ in range(2):
-            with pytest.raises(StoreError, match="unable to open"):
+            with pytest.raises(StoreError, match="cannot be reached"):
                 await pool.read("count", "event")
 
 
@@ -139,3 +139,10 @@ async def test_a_frame_that_is_not_an_answer_ends_the_process() -> None:
     async with closing(QueryProcess(babbling)) as pool:
         with pytest.raises(StoreError, match="was ended by SIGKILL"):
             await pool.read("count", "event")
+
+
+async def test_a_read_that_is_not_answered_in_time_is_an_error() -> None:
+    async with closing(QueryProcess([sys.executable, "-c", SILENT + "sys.stdin.read()"], timeout_s=0.05)) as pool:
+        with pytest.raises(StoreError, match=r"the reader process gave no answer within 0\.05 s"):
+            await pool.read("count", "event")
+        assert not pool._pending

@@ -1,0 +1,91 @@
+"""The files of an open database: whether they are still at their paths.
+
+A file that was removed, moved away or replaced stays open, and takes commits that nobody will find.
+"""
+
+import os
+from pathlib import Path
+
+from trackd.storage.sqlite.connection import Connection, DatabaseError, connect
+
+
+class MisplacedError(DatabaseError):
+    """A file is not where it was opened. The message is a sentence without its end, with what to do."""
+
+
+class OpenedFiles:
+    """The database file at `path`, its log and the index of the log, as they are now, when a connection has all open.
+
+    `identity` names the database file itself, whatever its path. When `expected` is another one, `check` fails.
+    """
+
+    def __init__(self, path: Path, expected: str = "") -> None:
+        real = path.resolve()
+        self._database = path.absolute()
+        self._log = real.with_name(f"{real.name}-wal")
+        index = real.with_name(f"{real.name}-shm")
+        try:
+            self._opened = {name: name.stat() for name in (self._database, self._log, index)}
+        except OSError as error:
+            raise self._misplaced(Path(error.filename), f"cannot be reached ({error.strerror})") from error
+        found = self._opened[self._database]
+        self.identity = f"{found.st_dev}:{found.st_ino}"
+        self._is_other = expected not in ("", self.identity)
+
+    def check(self) -> None:
+        """Raises MisplacedError. Takes some microseconds."""
+        if self._is_other:
+            raise self._misplaced(self._database, "is another file than the one that the server has open")
+        for path in self._opened:
+            self._check(path)
+
+    def connect(self) -> Connection:
+        """A connection that only reads. Raises MisplacedError, and errors of SQLite."""
+        connection = connect(self._database, mode="ro")
+        try:
+            self.check()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def has_own_log(self) -> bool:
+        """Whether the log at its path is the one that was opened."""
+        try:
+            self._check(self._log)
+        except MisplacedError:
+            return False
+        return True
+
+    def has_own_database(self) -> bool:
+        try:
+            self._check(self._database)
+        except MisplacedError:
+            return False
+        return not self._is_other
+
+    def where_changes_are(self) -> str:
+        """A sentence for the end of a server whose files were misplaced."""
+        if self.has_own_database():
+            return f"{self._log} was removed while the server ran: the last calls that were answered were in it."
+        return (
+            f"{self._database} was removed, moved or replaced while the server ran: the calls that were answered are "
+            "in the file that was there before."
+        )
+
+    def _check(self, path: Path) -> None:
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._misplaced(path, "was removed or moved away") from None
+        except OSError as error:
+            raise self._misplaced(path, f"cannot be reached ({error.strerror})") from error
+        if not os.path.samestat(found, self._opened[path]):
+            raise self._misplaced(path, "was replaced by another file")
+
+    def _misplaced(self, path: Path, how: str) -> MisplacedError:
+        if path == self._database:
+            return MisplacedError(f"{path} {how}: put the file back that was there, or stop the server")
+        return MisplacedError(
+            f"{path} {how}: stop the server, which then copies the write-ahead log into {self._database}"
+        )
