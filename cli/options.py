@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trackd.cli.errors import CommandError
+from trackd.cli.output import echo
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.config.load import Loaded, load
 from trackd.storage.sqlite.connection import NoDatabaseError
@@ -65,9 +66,12 @@ def offering_create() -> Iterator[None]:
 def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:
     """The settings of a command. `flags` are groups of options, None for those that were not given.
 
-    Raises SettingsError.
+    Prints warnings on stderr. Raises SettingsError.
     """
-    return load(flags, config)
+    loaded = load(flags, config)
+    for warning in loaded.warnings:
+        echo(f"trackd: warning: {warning}", err=True)
+    return loaded
 
 
 def database_path(db: Path | None, config: Path | None) -> Path:

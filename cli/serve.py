@@ -3,14 +3,16 @@
 import logging
 import os
 import platform
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, first_token
-from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, load_settings
+from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
+from trackd.config.load import load
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
 from trackd.http.assembly import assemble
@@ -34,19 +36,20 @@ def serve(
     accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
-    loaded = load_settings(
-        config, server={"host": host or None, "port": port}, database={"path": db}, rules={"path": rules}
-    )
-    run(loaded.settings, accept_damaged_log=accept_damaged_log)
+    flags = {"server": {"host": host or None, "port": port}, "database": {"path": db}, "rules": {"path": rules}}
+    loaded = load(flags, config)
+    run(loaded.settings, loaded.warnings, accept_damaged_log=accept_damaged_log)
 
 
-def run(settings: Settings, *, accept_damaged_log: bool = False) -> None:
+def run(settings: Settings, warnings: Sequence[str] = (), *, accept_damaged_log: bool = False) -> None:
     """Run the server until SIGTERM or SIGINT.
 
     Raises CommandError, RulesError or DatabaseError when it cannot start, and StoreError when the disk did not take the
     last calls.
     """
     configure_logging(settings.log.level, settings.log.format)
+    for warning in warnings:
+        log.warning(warning)
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     open_as_many_files_as_allowed()
     path = settings.database.path

@@ -4,19 +4,21 @@ import difflib
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE
+from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE, is_service_link
 from trackd.config.errors import SettingsError
-from trackd.config.settings import Settings
+from trackd.config.settings import Settings, is_list
 from trackd.config.text_files import read_text
 
 DEFAULT_FILE = Path("trackd.toml")
+
+MAX_SHOWN = 10
 
 REPLACED = dict.fromkeys(["limits.max_condition_bytes", "limits.max_loop_bytes"], "limits.max_call_work")
 
@@ -35,9 +37,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Loaded:
+    """`warnings` are sentences about environment variables that are ignored."""
+
     settings: Settings
     origins: Mapping[str, Origin]
     file: Path | None
+    warnings: Sequence[str] = ()
 
     def each(self) -> Iterator[Setting]:
         for name, group, key in names():
@@ -65,9 +70,10 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
         if (kept := {key: value for key, value in values.items() if value is not None})
     }
     path = _file_to_read(file)
+    environment, warnings = _environment()
     layers: list[tuple[Origin, Groups]] = [
         ("flag", given),
-        ("environment", _environment()),
+        ("environment", environment),
         ("file", _read(path) if path else {}),
     ]
     merged: dict[str, Any] = {}
@@ -79,7 +85,7 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
             merged[group] = {**merged.get(group, {}), **values}
             origins.update({f"{group}.{key}": origin for key in values})
     try:
-        return Loaded(Settings.model_validate(merged), origins, path)
+        return Loaded(Settings.model_validate(merged), origins, path, warnings)
     except ValidationError as error:
         raise SettingsError(_sentence(error, origins, path)) from None
 
@@ -114,22 +120,50 @@ def _variable(group: str, key: str) -> str:
     return f"{PREFIX}{group}_{key}".upper()
 
 
-def _environment() -> Groups:
-    """The settings in the environment: TRACKD_SERVER_PORT, in any case, is server.port. Raises SettingsError."""
+def _environment() -> tuple[Groups, list[str]]:
+    """The settings in the environment, and warnings. TRACKD_SERVER_PORT, in any case, is server.port.
+
+    An empty variable counts as none. Raises SettingsError.
+    """
     known = {_variable(group, key): (group, key) for _, group, key in names()}
     layer: dict[str, dict[str, str]] = {}
+    empty, links = [], []
     for variable, value in os.environ.items():
         name = variable.upper()
-        if name in known:
+        if not name.startswith(PREFIX) or name in (CONFIG_FILE_VARIABLE, TOKEN_VARIABLE):
+            continue
+        if not value.strip():
+            empty.append(name)
+        elif is_service_link(name, value) and (name not in known or name.endswith("_PORT")):
+            links.append(variable)
+        elif name in known:
             group, key = known[name]
             layer.setdefault(group, {})[key] = value
-        elif name.startswith(PREFIX) and name not in (CONFIG_FILE_VARIABLE, TOKEN_VARIABLE):
+        else:
             hint = _hint(name, [*known, CONFIG_FILE_VARIABLE, TOKEN_VARIABLE])
             raise SettingsError(
                 f"The environment has {variable}={value!r}, which is not a setting{hint}. "
                 "`trackd config` lists all settings."
             )
-    return layer
+    return layer, [*_empty_lists(known, empty), *_service_links(links)]
+
+
+def _empty_lists(known: Mapping[str, tuple[str, str]], empty: Sequence[str]) -> Iterator[str]:
+    """A warning for each list that is empty in the environment, and not by default: trackd took it as an empty list."""
+    for name in empty:
+        group, key = known.get(name, ("", ""))
+        if key and getattr(getattr(Settings(), group), key) and is_list(group, key):
+            yield f"The variable {name} is empty, and counts as not set: a comma stands for an empty list."
+
+
+def _service_links(variables: Sequence[str]) -> Iterator[str]:
+    if variables:
+        shown = ", ".join(sorted(variables, key=len)[:MAX_SHOWN])
+        more = f" and {len(variables) - MAX_SHOWN} more" if len(variables) > MAX_SHOWN else ""
+        yield (
+            f"The environment has variables that Kubernetes or Docker makes for a service, which are ignored: {shown}"
+            f"{more}. Without `enableServiceLinks` in the pod there are none."
+        )
 
 
 def _hint(word: str, known: list[str]) -> str:

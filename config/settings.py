@@ -235,6 +235,13 @@ class Log(Group):
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
 
 
+def is_list(group: str, key: str) -> bool:
+    """Whether the setting is a list of texts."""
+    model = Settings.model_fields[group].annotation
+    assert model is not None
+    return any(isinstance(each, BeforeValidator) for each in model.model_fields[key].metadata)  # that of Words
+
+
 class Settings(BaseModel):
     """All settings, by group. Frozen."""
 
