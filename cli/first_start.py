@@ -1,6 +1,7 @@
 """The first start on a database file: it makes a source and a token, and prints them once."""
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Reads
 from trackd.telemetry.plain_text import plain
+from trackd.telemetry.standard_streams import StdoutError, drop_output, is_stdout_shown
+
+log = logging.getLogger(__name__)
 
 
 def first_source(path: Path, store: Reads) -> Source | None:
@@ -22,20 +26,38 @@ def first_source(path: Path, store: Reads) -> Source | None:
         return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
 
 
-def first_token(path: Path) -> str | None:
-    """Make a token, if this file never had one, and return its secret."""
+def lacks_token(path: Path) -> bool:
+    """Whether this file never had a token."""
     with Tokens(path) as tokens:
-        return None if tokens.ever_made() else tokens.add("first token", [TokenScope.ADMIN])
+        return not tokens.ever_made()
 
 
-def announce(urls: Sequence[str], path: Path, source: Source | None, secret: str | None) -> None:
-    """Print the source and the token that were made, and that the server is ready."""
-    url = urls[0]
-    if source is not None:
-        call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
-        print(f"Made a source, its id is {source.id}. Send it an event:\n")
-        print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n")
-    if secret is not None:
-        print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
-        print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n")
-    print(f"trackd {__version__} is ready at {', '.join(urls)}, database {plain(path)}, pid {os.getpid()}", flush=True)
+def announce(urls: Sequence[str], path: Path, source: Source | None, needs_token: bool) -> None:
+    """Print the source that was made, make and print a token if one is needed, print that the server is ready.
+
+    A token is printed before it is made: its secret cannot be read again. What cannot be printed is logged.
+    """
+    url, all_urls = urls[0], ", ".join(urls)
+    try:
+        if source is not None:
+            call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
+            print(f"Made a source, its id is {source.id}. Send it an event:\n")
+            print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n", flush=True)
+        if needs_token and is_stdout_shown():
+            with Tokens(path) as tokens:
+                tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
+                needs_token = False
+        print(f"trackd {__version__} is ready at {all_urls}, database {plain(path)}, pid {os.getpid()}", flush=True)
+    except StdoutError as error:
+        drop_output()
+        log.warning("%s; trackd is ready at %s", error, all_urls)
+    if needs_token:
+        log.warning(
+            "no administration token was made, because it could not be shown on stdout: make one with "
+            "`trackd token new NAME --scope admin`"
+        )
+
+
+def _print_token(url: str, secret: str) -> None:
+    print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
+    print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n", flush=True)

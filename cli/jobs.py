@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trackd.cli.errors import CommandError
 from trackd.cli.progress import progress_bar
+from trackd.cli.signals import Interrupted
 from trackd.config.rules_file import DEFAULT_RULES
 from trackd.config.settings import Settings
 from trackd.core.documents import JsonObject
@@ -26,7 +27,7 @@ Advance = Callable[..., None]
 def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) -> Job:
     """Leave a job in the database file, wait for its end with a progress bar, and return it.
 
-    Raises CommandError when the job fails or the wait is interrupted, and DatabaseError.
+    Raises CommandError when the job fails, and DatabaseError.
     """
     path = settings.database.path
     with progress_bar(label, None) as advance:
@@ -48,9 +49,9 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
                     break
                 except DatabaseInUseError:  # it was free a moment ago
                     is_served = True
-        except KeyboardInterrupt:
-            goes_on = "the server goes on with it" if is_served else "the next start of the server goes on with it"
-            raise CommandError(f"Interrupted: {goes_on}.") from None
+        except Interrupted as interrupted:
+            interrupted.effect = f"the {'server' if is_served else 'next start of the server'} goes on with it"
+            raise
         with Jobs(path) as jobs:
             job = find(jobs, number)
     return done(job)

@@ -1,10 +1,13 @@
 """Commands whose module is imported when they are called: `trackd --version` and `--help` import none of them."""
 
 import importlib
+import sys
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
+
+from trackd.cli.signals import interrupt_statements
 
 
 class LazyCommand(TyperCommand):
@@ -29,4 +32,7 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the loaded command: typer runs what the context names."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load()
+        if "apsw" in sys.modules:
+            interrupt_statements()
+        return command.make_context(info_name, args, parent, **extra)

@@ -77,8 +77,8 @@ def load(
         }
         with Terminal(calls, duration) as terminal:
             result = uvloop.run(run(plan, terminal))
-        _print(result)
         _write(result, opened)
+        _print(result)
     if result.server_gone:
         raise CommandError(f"The server at {plan.target.url} stopped answering; the answers until then are judged.")
     if result.read_back_failed:

@@ -1,96 +1,31 @@
-"""The command `trackd`."""
+"""The command `trackd`: signals are handled before anything is imported that takes time."""
 
 import signal
 import sys
-from typing import Annotated, Any
 
-import typer
-from typer.core import TyperGroup
-
-from trackd.cli.errors import CommandError, system_error
-from trackd.cli.lazy_command import LazyCommand
-from trackd.cli.output import echo, plain_usage_errors
-from trackd.config.errors import RulesError, SettingsError
-from trackd.load.errors import LoadError
-from trackd.storage.errors import SourceError, StoreError, TokenError
-from trackd.telemetry.versions import versions
-
-
-class Serve(LazyCommand):
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Ignore SIGHUP before the server is imported: until the server handles it, it would end the process."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return super().make_context(info_name, args, parent, **extra)
-
-
-class Trackd(TyperGroup):
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        with plain_usage_errors():
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        with plain_usage_errors():
-            return super().invoke(ctx)
-
-
-# In the order in which a newcomer needs them.
-COMMANDS = (
-    Serve("serve", "serve:serve", "Run the server."),
-    LazyCommand("source", "source:app", "Manage the sources that may send events."),
-    LazyCommand("token", "token:app", "Manage the tokens for reading and administration."),
-    LazyCommand("profile", "profile:app", "Show, export or erase one person's data."),
-    LazyCommand("rules", "rules:app", "Check a rules file, try it on an event, apply it to all profiles."),
-    LazyCommand("load", "load:load", "Run a load test against a server, and judge its answers."),
-    LazyCommand("verify", "verify:verify", "Check that a database file is sound."),
-    LazyCommand("export", "transfer:export", "Write the database, or one table, to a file or to stdout."),
-    LazyCommand("import", "transfer:import_", "Read an export into a database file."),
-    LazyCommand("backup", "transfer:backup", "Copy the database to one file."),
-    LazyCommand("retention", "retention:app", "Confirm the clock by which old data is deleted."),
-    LazyCommand("config", "config:config", "Print each setting and its origin."),
-)
-
-
-def _print_versions(requested: bool) -> None:
-    if requested:
-        typer.echo("trackd {version}, Python {python}, SQLite {sqlite}, Thespian {thespian}".format(**versions()))
-        raise typer.Exit
-
-
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_versions, is_eager=True, help="Print the versions.")
-    ] = False,
-) -> None:
-    pass
-
-
-def _command() -> TyperGroup:
-    app = typer.Typer(
-        cls=Trackd,
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,
-        help="Collect events over HTTP, and keep every profile consistent under concurrent calls.",
-    )
-    app.callback()(_options)
-    group = typer.main.get_group(app)
-    for command in COMMANDS:
-        group.add_command(command)
-    return group
+from trackd.cli.signals import Interrupted, end_on_signals, ignore_signals
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+    """Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128 and more ended by a signal.
+
+    A server that is stopped before it is ready was stopped as asked, too.
+    """
+    serves = sys.argv[1:2] == ["serve"]
+    if serves:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # waits until the server handles it
+    end_on_signals()
     try:
-        _command()(prog_name="trackd")
-    except (SettingsError, RulesError, LoadError) as error:
-        _end(error, 2)
-    except (StoreError, SourceError, TokenError, CommandError) as error:
-        _end(error, 1)
-    except OSError as error:
-        _end(system_error(error), 1)
+        from trackd.telemetry.standard_streams import prepare_standard_streams
 
+        prepare_standard_streams()
+        from trackd.cli.commands import run
 
-def _end(error: Exception | str, code: int) -> None:
-    echo(f"trackd: {error}", err=True)
-    sys.exit(code)
+        run()
+    except Interrupted as interrupted:
+        if not serves:
+            effect = f": {interrupted.effect}" if interrupted.effect else ""
+            print(f"trackd: ended by {interrupted.name}{effect}.", file=sys.stderr)
+        sys.exit(0 if serves else interrupted.code)
+    finally:
+        ignore_signals()

@@ -1,12 +1,14 @@
 """The output of commands. Text from outside, such as ids, names and paths, is shown as plain text."""
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import typer
 
 from trackd.telemetry.plain_text import plain
+from trackd.telemetry.standard_streams import StdoutError, drop_output
 
 if TYPE_CHECKING:
     from rich.console import Console  # takes time to load, which most commands do not need
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
 def echo(line: object, *, err: bool = False) -> None:
     """Print one line."""
     typer.echo(plain(line), err=err)
+
+
+def report(line: object) -> None:
+    """Print one line about work that is done, and stays done when the line cannot be printed: that is a warning."""
+    try:
+        echo(line)
+    except StdoutError as error:
+        if error.errno == errno.EPIPE:
+            raise  # the reader ended this command
+        drop_output()
+        echo(f"trackd: warning: {error}.", err=True)
 
 
 def plain_console() -> "Console":

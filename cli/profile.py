@@ -11,7 +11,7 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_path
-from trackd.cli.output import echo
+from trackd.cli.output import report
 from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
 from trackd.http.api.profile_export import profile_export
@@ -97,7 +97,7 @@ def erase(
     with _listings(path) as (listings, _):
         document = _document(listings, id, path)
     erase_profile(path, id, document, keep_events=keep_events)
-    echo(f"Erased the profile {id}.")
+    report(f"Erased the profile {id}.")
 
 
 @contextlib.contextmanager

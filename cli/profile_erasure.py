@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from trackd.cli.errors import CommandError
 from trackd.cli.jobs import done, find, wait
 from trackd.cli.progress import progress_bar
+from trackd.cli.signals import Interrupted
 from trackd.core.changes import Change, Erasure, Fence, Outcome
 from trackd.core.documents import JsonObject, timestamp
 from trackd.core.jobs import ERASE_PROFILE, JobState, PutJob
@@ -38,8 +38,9 @@ def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bo
                     if wait(jobs, number, path, advance):
                         done(find(jobs, number))
                         return
-                except KeyboardInterrupt:
-                    raise CommandError("Interrupted: the server goes on with it.") from None
+                except Interrupted as interrupted:
+                    interrupted.effect = "the server goes on with it"
+                    raise
 
 
 def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
-from trackd.cli.output import echo
+from trackd.cli.output import report
 from trackd.storage.sqlite.retention_stop import confirm as confirm_clock
 
 app = typer.Typer(
@@ -28,4 +28,4 @@ def confirm(db: DatabaseFile = None, config: ConfigFile = None) -> None:
     now = datetime.now(UTC)
     stop = confirm_clock(database, now)
     state = "the retention goes on" if stop.after else "the retention was not stopped"
-    echo(f"Confirmed the clock, it is {now:%Y-%m-%d %H:%M:%S} UTC: {state}.")
+    report(f"Confirmed the clock, it is {now:%Y-%m-%d %H:%M:%S} UTC: {state}.")

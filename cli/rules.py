@@ -8,7 +8,7 @@ import typer
 
 from trackd.cli.application_report import application_lines
 from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
-from trackd.cli.output import echo
+from trackd.cli.output import echo, report
 from trackd.cli.trial_files import read_call, read_profile
 from trackd.cli.trial_report import difference_lines, event_lines, rejection_lines
 from trackd.config.rules_file import read_rules
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Check a rules file, try it on an event, apply it to all profiles.",
+    help="Check a rules file, try it on an event, apply it to profiles.",
 )
 
 RulesArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
@@ -60,7 +60,7 @@ def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile =
     from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
 
     for line in application_lines(run_job(settings, APPLY_RULES, {}, "profiles")):
-        echo(line)
+        report(line)
 
 
 @app.command("try")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.first_start import announce, first_source, first_token
+from trackd.cli.first_start import announce, first_source, lacks_token
 from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
 from trackd.config.load import load
@@ -65,8 +65,8 @@ def run(settings: Settings, warnings: Sequence[str] = (), *, accept_damaged_log:
                 on_reload=lambda: reload_rules_of_server(settings, tracker),
                 limits=settings.limits,
             )
-            source, secret = first_source(path, assembly.store), first_token(path)
-            server.on_started = lambda: announce(list(map(url, sockets)), path, source, secret)
+            source, needs_token = first_source(path, assembly.store), lacks_token(path)
+            server.on_started = lambda: announce(list(map(url, sockets)), path, source, needs_token)
             tune_interpreter()
             try:
                 server.run(sockets=sockets)

@@ -18,6 +18,7 @@ from trackd.core.times import read_time
 from trackd.storage.files.private_file import create as create_file
 from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.sqlite.tokens import Tokens
+from trackd.telemetry.standard_streams import StdoutError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,13 +94,10 @@ def new(
     with opened as tokens:
         if file is not None:
             with _new_file(file) as descriptor:
-                _write_secret(tokens, name, tokens.add(name, scopes, expires), descriptor)
+                tokens.add(name, scopes, expires, show=lambda secret: _write_secret(secret, descriptor))
             echo(f"The token is in {file}; trackd stores only its hash.", err=True)
-            return
-        secret = tokens.add(name, scopes, expires)
-    # On stderr, so that TOKEN=$(trackd token new ...) takes the secret alone.
-    echo("This token is shown only now; trackd stores only its hash:", err=True)
-    typer.echo(secret)
+        else:
+            tokens.add(name, scopes, expires, show=_print_secret)
 
 
 @contextlib.contextmanager
@@ -120,14 +118,21 @@ def _new_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _write_secret(tokens: Tokens, name: str, secret: str, descriptor: int) -> None:
-    """Write the secret of a token that was just made; when that fails, there is no such token."""
+def _write_secret(secret: str, descriptor: int) -> None:
     try:
         os.write(descriptor, f"{secret}\n".encode())
         os.fsync(descriptor)
     except OSError as error:
-        tokens.revoke(name)
         raise CommandError(f"The token cannot be written ({error.strerror}), and was not made.") from None
+
+
+def _print_secret(secret: str) -> None:
+    # On stderr, so that TOKEN=$(trackd token new ...) takes the secret alone.
+    echo("This token is shown only now; trackd stores only its hash:", err=True)
+    try:
+        typer.echo(secret)
+    except StdoutError as error:
+        raise CommandError(f"The token was not made: {error}.") from None
 
 
 @app.command("list")

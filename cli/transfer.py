@@ -13,8 +13,9 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, database_path
-from trackd.cli.output import echo
+from trackd.cli.output import report
 from trackd.cli.progress import counted, progress_bar
+from trackd.cli.signals import Interruption
 from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.files.private_file import open_for_writing
@@ -86,7 +87,6 @@ def export(
     if follow is not None:
         _follow(path, follow, format, since)
         return
-    _clean_up_on_sigterm()
     records = [record for record in RECORDS if record.table() == table]
     part = Part(since, until)
     with Export(path) as source, output_file(output, path, format) as file:
@@ -151,19 +151,20 @@ def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None
 
     with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
         for file in follower.files(stop):
-            echo(file)
+            report(file)
 
 
 def set_on_signal(stop: threading.Event) -> None:
-    """Set `stop` at a first SIGTERM or SIGINT. A second one ends the program, as Ctrl+C does."""
+    """Set `stop` at a first SIGTERM, SIGINT or SIGHUP. A second one ends the program, as in other commands."""
 
     def on_signal(number: int, _: object) -> None:
         # On a thread of its own: the main thread may be interrupted in `stop.wait` while it holds the lock of `stop`.
         threading.Thread(target=stop.set).start()
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, Interruption())
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
 
 
 def import_(
@@ -175,12 +176,11 @@ def import_(
 ) -> None:
     """Read an export into a database file that no server uses, as a whole or not at all."""
     path = database_path(db, config)
-    _clean_up_on_sigterm()
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
         with progress_bar("import", total, in_bytes=True) as advance:
             counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
-    echo(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
+    report(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
 
 
 def backup(
@@ -191,7 +191,6 @@ def backup(
 ) -> None:
     """Copy the database to one file, also while the server runs. The copy is as of one moment."""
     path = database_path(db, config)
-    _clean_up_on_sigterm()
     with _writing(file), progress_bar("backup", None, in_bytes=True) as advance:
         back_up(path, file, replace=force, on_bytes=advance)
 
@@ -200,11 +199,6 @@ def _amount(count: int, table: str) -> str:
     """Such as "1 session" or "2 tombstones"."""
     noun = NOUNS.get(table, table)
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _clean_up_on_sigterm() -> None:
-    """SIGTERM ends the command as Ctrl+C does: unfinished files are removed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -244,7 +238,7 @@ def _writing(output: Path | str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader closed the pipe: typer ends the command
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         raise CommandError(f"{output} cannot be written {reason_and_remedy(error)}.") from error
 

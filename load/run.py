@@ -118,12 +118,14 @@ def _no_collections() -> Iterator[None]:
 
 @contextmanager
 def _interrupts(action: Callable[[], object]) -> Iterator[None]:
-    """Within the block Ctrl+C and SIGTERM run the action."""
-    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        loop.add_signal_handler(number, action)
+    """Within the block Ctrl+C and SIGTERM run the action in the event loop; then they do what they did before."""
+    loop = asyncio.get_running_loop()
+    before = {
+        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -21,10 +21,11 @@ from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.listening import BACKLOG
 from trackd.http.server.open_files import OpenFiles
+from trackd.http.server.orphans import Orphans
 from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.proxy_headers import ProxyHeaders
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 POLL_S = 0.01
 LAST_READS = 10  # a client that sends without end must not delay the stop
 SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
@@ -34,11 +35,14 @@ MIN_ROOM = (
 
 
 class Server(uvicorn.Server):
-    """Runs an application until SIGTERM or SIGINT.
+    """Runs an application until SIGTERM, SIGINT or SIGQUIT.
 
     To stop, it calls `on_stop`, closes the listening sockets, drains and closes the connections, and ends the
     application's lifespan. SIGHUP calls `on_reload`; `on_started` is called once it listens.
     """
+
+    _is_reload_due = False
+    _starting: asyncio.Future[None] | None = None
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class Server(uvicorn.Server):
         self._budget = InboundBudget(limits.max_arriving_bytes)
         self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
         self._open_files = OpenFiles(self._limit)
-        self._acceptor = Acceptor(self._room, self._note_dropped)
+        self._acceptor, self._orphans = Acceptor(self._room, self._note_dropped), Orphans()
         make_connection = functools.partial(
             TrackConnection,
             track=app.track,
@@ -74,6 +78,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            workers=1,  # or else uvicorn reads WEB_CONCURRENCY
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_keep_alive=settings.keep_alive_s,
@@ -85,7 +90,6 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_ms / 1000
         self._on_stop = on_stop
         self._on_reload = on_reload
-        self._is_reload_due = False
         self.on_started: Callable[[], None] = lambda: None
         # uvicorn logs a warning for each request that is not HTTP: any client could fill the log with them.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -94,16 +98,16 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Replaces uvicorn's method, which raises the signal again after the stop (exit code -15)."""
         loop = asyncio.get_running_loop()
+        # Not handlers of the loop: between their removal and SIG_IGN below, a signal would end the process.
         for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, self._stop)
-        # Not a handler of the loop: between its removal and SIG_IGN below, a SIGHUP would end the process.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stop))
         signal.signal(signal.SIGHUP, lambda *_: self._reload_soon(loop))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `trackd` blocks it during the start
         try:
             yield
         finally:
-            for number in STOP_SIGNALS:
-                loop.remove_signal_handler(number)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the rest of the stop must not be cut short
+            for number in (*STOP_SIGNALS, signal.SIGHUP):  # the rest of the stop must not be cut short
+                signal.signal(number, signal.SIG_IGN)
 
     def _reload_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Signals that arrive before the reload begins count as one."""
@@ -118,14 +122,28 @@ class Server(uvicorn.Server):
     def _stop(self) -> None:
         self.should_exit = True
         self._on_stop()
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._running.enter_async_context(self._enter_lifespan())
-        await super().startup(sockets)
-        self._acceptor.listen(sockets or [], self._make_connection)
-        self.on_started()
+        """A stop cancels the start of the application, which may wait for a disk; then nothing runs."""
+        async with contextlib.AsyncExitStack() as running:
+            self._starting = asyncio.ensure_future(running.enter_async_context(self._enter_lifespan()))
+            try:
+                await self._starting
+            except asyncio.CancelledError:
+                if not self.should_exit:
+                    raise
+                return
+            finally:
+                self._starting = None
+            await super().startup(sockets)
+            self._acceptor.listen(sockets or [], self._make_connection)
+            self.on_started()
+            self._running = running.pop_all()
 
     async def on_tick(self, counter: int) -> bool:
+        self._orphans.reap()
         if counter % SWEEP_TICKS == 0:
             self._sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)

@@ -1,7 +1,7 @@
 """The administration tokens of a database file, for `trackd token`; works while a server runs on the file."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,18 +32,31 @@ class Tokens:
     ) -> None:
         self._file.close()
 
-    def add(self, name: str, scopes: Iterable[TokenScope], expires: str | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        scopes: Iterable[TokenScope],
+        expires: str | None = None,
+        show: Callable[[str], None] = lambda secret: None,
+    ) -> str:
         """Add a token, and return its secret. The file has only its hash: the secret cannot be read again.
 
-        `expires` is a timestamp, None for a token that never expires.
+        `expires` is a timestamp, None for a token that never expires. `show` is called with the secret first: when it
+        raises, there is no such token.
         """
+        self._check_name(name)
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        show(secret)
         row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires)
         with self._file.errors(), transaction(self._db):
-            if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
-                raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
+            self._check_name(name)
             self._db.execute("INSERT INTO token (name, hash, scopes, inserted, expires) VALUES (?, ?, ?, ?, ?)", row)
         return secret
+
+    def _check_name(self, name: str) -> None:
+        with self._file.errors():
+            if self._db.execute("SELECT 1 FROM token WHERE name = ?", [name]).fetchone():
+                raise TokenError(f"There is a token {name} already: revoke it first, or choose another name.")
 
     def all(self) -> list[Token]:
         """All tokens, oldest first."""

@@ -127,7 +127,10 @@ class _Import:
         return header
 
     def _next(self) -> bytes | None:
-        line = self._file.readline(MAX_LINE_BYTES)
+        try:
+            line = self._file.readline(MAX_LINE_BYTES)
+        except OSError as error:
+            raise InvalidLineError(f"it cannot be read ({error.strerror})") from error
         self._read_bytes += len(line)
         if self._line % 1_000 == 0:
             self._on_bytes(self._read_bytes)

@@ -8,10 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-from trackd.storage.sqlite.connection import DatabaseError
-from trackd.storage.workers.framing import send
-from trackd.telemetry.logs import configure_logging
-
 WRITER, READER = "writer", "reader"
 
 
@@ -25,12 +21,15 @@ def command(kind: str, path: Path, synchronous: str, log_level: str, log_format:
 
 def main() -> None:
     """Run until stdin ends. A file that cannot be opened is reported in the first frame."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # the server acts on them, and ends this process later
-        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # the server acts on it, and ends this process later
+    # Imported only now: until then a signal would end the process.
+    from trackd.storage.sqlite.connection import DatabaseError
+    from trackd.storage.workers.framing import send
+    from trackd.telemetry.logs import configure_logging
+    from trackd.telemetry.standard_streams import prepare_standard_streams
+
+    prepare_standard_streams()
     kind, path, synchronous, log_level, log_format, identity = sys.argv[1:]
     configure_logging(log_level, log_format)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from tests.support.database import execute
 from tests.support.making import Make
-from trackd.cli.main import COMMANDS
+from trackd.cli.commands import COMMANDS
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore

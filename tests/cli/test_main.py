@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import TRACKD
+from trackd.cli.commands import COMMANDS
 from trackd.cli.lazy_command import LazyCommand
-from trackd.cli.main import COMMANDS
 from trackd.config.settings import Settings
 from trackd.storage.sqlite.sources import Sources
 
@@ -31,7 +31,7 @@ def test_version_names_trackd_and_what_it_runs_on(trackd: Trackd) -> None:
 
 
 def test_no_command_loads_modules_that_only_other_commands_need() -> None:
-    loaded = "import sys; import trackd.cli.main; print(*sys.modules)"
+    loaded = "import sys; import trackd.cli.commands; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "sqlite_utils", "starlette", "rich.console", "pygal"} & set(modules)
 
@@ -47,7 +47,7 @@ from trackd.http.assembly import SqliteStore
 
 path = pathlib.Path(sys.argv[1])
 store = SqliteStore(path)
-assert serve.first_source(path, store) and serve.first_token(path)
+assert serve.first_source(path, store) and serve.lacks_token(path)
 store.close()
 print(*sys.modules)
 """

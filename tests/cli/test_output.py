@@ -39,7 +39,7 @@ def test_other_errors_are_unchanged() -> None:
 # Each with the reason why its text needs no escapes.
 PRINTED_AS_IT_IS = {
     "cli/first_start.py": "its own texts; the path is escaped",
-    "cli/main.py": "versions",
+    "cli/main.py": "its own texts",
     "cli/output.py": "escapes what it prints",
     "cli/profile.py": "JSON, with JSON's own escapes",
     "cli/source.py": "JSON in ASCII",

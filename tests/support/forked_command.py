@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.support.process import TRACKD
 
@@ -35,6 +36,7 @@ _FORKED.set_forkserver_preload(
     [
         __name__,
         "trackd.cli.main",
+        "trackd.cli.commands",
         *(f"trackd.cli.{name}" for name in COMMAND_MODULES),
         "trackd.storage.sqlite.schema",
     ]
@@ -42,15 +44,23 @@ _FORKED.set_forkserver_preload(
 
 
 def run_command(
-    arguments: Sequence[str | bytes | Path], folder: Path, environment: Mapping[str, str]
+    arguments: Sequence[str | bytes | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    streams: Mapping[int, str | None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `trackd` with these arguments to its end. It reads nothing from stdin."""
+    """Run `trackd` with these arguments to its end. It reads nothing from stdin.
+
+    `streams` has files for the descriptors 0 to 2, None for one that is closed.
+    """
     words = [str(TRACKD), *map(os.fsdecode, arguments)]
     with tempfile.TemporaryDirectory() as outputs:
         out, err = Path(outputs, "stdout"), Path(outputs, "stderr")
         out.touch()
         err.touch()
-        process = _FORKED.Process(target=_main, args=(words, folder, dict(environment), out, err), daemon=True)
+        process = _FORKED.Process(
+            target=_main, args=(words, folder, dict(environment), out, err, streams or {}), daemon=True
+        )
         process.start()
         process.join(60)
         code = process.exitcode
@@ -63,19 +73,33 @@ def run_command(
         return subprocess.CompletedProcess(words, code, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
-def _main(words: list[str], folder: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+def _main(
+    words: list[str], folder: Path, environment: dict[str, str], out: Path, err: Path, streams: Mapping[int, str | None]
+) -> None:
     """The forked process: what the operating system and Python do before a command begins."""
     from trackd.cli.main import main  # the test process needs no command
 
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, path in enumerate((Path(os.devnull), out, err)):
+    for number, standard in enumerate((os.devnull, str(out), str(err))):
+        path = streams.get(number, standard)
+        if path is None:
+            os.close(number)
+            continue
         descriptor = os.open(path, os.O_RDWR)
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115  as long as the process
-    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdin = _opened(0, "r", -1, "surrogateescape")
+    sys.stdout = _opened(1, "w", -1, "surrogateescape")
+    sys.stderr = _opened(2, "w", 1, "backslashreplace")
     sys.argv = words
     main()
+
+
+def _opened(number: int, mode: str, buffering: int, errors: str) -> Any:
+    """Python's stream on a descriptor, None if it is closed."""
+    try:
+        return open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
+    except OSError:
+        return None

@@ -17,6 +17,12 @@ def writer_pid(server: int) -> int:
     return int(pid)
 
 
+def catches(pid: int, number: int) -> bool:
+    """Whether the process handles the signal: the default would end it."""
+    [caught] = re.findall(r"^SigCgt:\s+([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 class Process:
     """A running `trackd serve`. `token` is the secret that it made, empty when it made none."""
 

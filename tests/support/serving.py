@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -19,7 +20,7 @@ from trackd.http.errors import ErrorAnswers
 from trackd.http.routes import routes
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.listening import listen
-from trackd.http.server.server import Server
+from trackd.http.server.server import STOP_SIGNALS, Server
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.memory import MemoryStore
@@ -28,6 +29,7 @@ from trackd.storage.store import Store
 from trackd.storage.workers.query_pool import QueryThreads
 from trackd.telemetry.versions import versions
 
+SIGNALS = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
 ADMIN_SECRET = "trackd_of-the-tests"
 ADMIN = Token("of the tests", secret_hash(ADMIN_SECRET), (TokenScope.ADMIN,))
 
@@ -69,6 +71,8 @@ async def serving(
     finally:
         server.should_exit = True
         await task
+        for number, handler in SIGNALS.items():  # the server leaves them ignored
+            signal.signal(number, handler)
         if listings is not None:
             listings.close()
         store.close()

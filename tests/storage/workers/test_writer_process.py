@@ -209,7 +209,7 @@ async def test_a_batch_whose_process_is_killed_has_failed(make: type[Make]) -> N
     assert result.outcomes == ()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 async def test_signals_that_are_meant_for_the_server_do_not_end_the_process(
     file: Path, make: type[Make], number: Signals
 ) -> None:

@@ -1,0 +1,58 @@
+"""Signals that end a command: it removes its unfinished files, and its exit code is 128 and the signal's number.
+
+They are handled from the first moment on, because the first process of a container gets no signal without a handler.
+"""
+
+import signal
+import time
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+STATEMENT_STEPS = 50_000  # of SQLite's machine, some milliseconds
+AGAIN_AFTER_S = 2.0
+
+
+class Interrupted(SystemExit):
+    """A signal asks the command to end. `effect` is a sentence part about what that means, empty if it is obvious."""
+
+    def __init__(self, number: int, effect: str = "") -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+        self.effect = effect
+
+
+class Interruption:
+    """A handler of signals that raises Interrupted. A second signal soon after would cut short the end."""
+
+    def __init__(self) -> None:
+        self._last = -AGAIN_AFTER_S
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last >= AGAIN_AFTER_S:
+            self._last = now
+            raise Interrupted(number)
+
+
+def end_on_signals() -> None:
+    """Raise Interrupted at a signal, unless this process was started to ignore it, as by nohup."""
+    interrupt = Interruption()
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def ignore_signals() -> None:
+    """Ignore signals at the end of the process: it ends by itself, and its exit code is known."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def interrupt_statements() -> None:
+    """Let signals end a long SQLite statement too, in connections that are opened from now on.
+
+    Python runs no handler of a signal while SQLite works, unless SQLite calls it now and then.
+    """
+    import apsw
+
+    apsw.connection_hooks.append(lambda connection: connection.set_progress_handler(lambda: False, STATEMENT_STEPS))
