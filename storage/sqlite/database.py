@@ -22,6 +22,7 @@ from trackd.storage.sqlite.database_file import check_one_name, create_missing
 from trackd.storage.sqlite.file_format import MIGRATIONS, applied_migrations
 from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import CREATED_WITHIN_S, REMEDY, FileState, check_format, once_unchanged
+from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.table_checks import check_tables
 
 
@@ -32,6 +33,7 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     a file of another program, for a file that a newer trackd has written, and for one with two names. A refused file
     stays as it was.
     """
+    prepare(path)
     if create:
         check_path(path)
         create_missing(path)
@@ -77,7 +79,7 @@ def _open(path: Path, synchronous: str, *, create: bool) -> Connection:
     lacking_migrations(path, new=create)
     connection = connect_for_writing(path, synchronous=synchronous)
     try:
-        _migrate(connection)
+        create_tables(connection)
     except BaseException:
         connection.close()
         raise
@@ -98,8 +100,11 @@ def lacking_migrations(path: Path, *, new: bool) -> frozenset[str]:
     return once_unchanged(path, read) if path.is_file() else frozenset()
 
 
-def _migrate(connection: Connection) -> None:
-    """Apply the pending migrations. The transaction shows, even when there are none, that the file can be written."""
+def create_tables(connection: Connection) -> None:
+    """Create the tables of a new file, or apply the pending migrations.
+
+    The transaction shows, even when there are none, that the file can be written.
+    """
     with transaction(connection):  # two processes may start at the same moment
         if applied_migrations(connection) != MIGRATIONS:
             from trackd.storage.sqlite.schema import migrate  # loads sqlite-utils

@@ -21,6 +21,8 @@ from trackd.storage.sqlite.connection import (
 from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, table_names
 
 T = TypeVar("T")
+Suffix = Literal["-wal", "-shm", "-journal", "-restoring"]
+"""The log, its index, the journal of a file without log; the last one is there while a restore exchanges the files."""
 
 WITHOUT_LOCKS: Literal["ro&immutable=1"] = "ro&immutable=1"
 
@@ -45,8 +47,8 @@ class FileState(NamedTuple):
             return False
 
 
-def side_file(path: Path, suffix: Literal["-wal", "-shm", "-journal"]) -> Path:
-    """The path of a file that SQLite keeps beside a database file: a link and its target have the same ones."""
+def side_file(path: Path, suffix: Suffix) -> Path:
+    """The path of a file beside a database file that belongs to it: a link and its target have the same ones."""
     real = path.resolve()
     return real.with_name(f"{real.name}{suffix}")
 

@@ -24,6 +24,7 @@ from trackd.storage.sqlite.opening import (
     once_unchanged,
     side_file,
 )
+from trackd.storage.sqlite.side_files import prepare
 
 PAGES_AT_ONCE = 1024
 SCHEMA = """
@@ -50,6 +51,7 @@ class ReadOnlyFile:
         *,
         older: Literal["copy", "keep", "refuse"] = "copy",
     ) -> None:
+        prepare(path)
         check_exists(path)
         self.path = path
         self._connections: list[Connection] = []

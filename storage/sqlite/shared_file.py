@@ -6,6 +6,7 @@ from pathlib import Path
 from trackd.storage.sqlite.connection import DatabaseError, check_path, database_errors
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+from trackd.storage.sqlite.side_files import prepare
 
 
 class SharedFile:
@@ -16,6 +17,7 @@ class SharedFile:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
+        prepare(path)
         if create:
             check_path(path)
         else:

@@ -22,6 +22,7 @@ from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
+from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.writer import SqliteWriter
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
+        prepare(path)
         settle_tail(path, synchronous)
         connection = open_for_writing(path, synchronous=synchronous)
         self.files = OpenedFiles(path)

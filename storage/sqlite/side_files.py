@@ -1,0 +1,39 @@
+"""What has to be done about the files beside a database file before it is opened."""
+
+import os
+from pathlib import Path
+
+from trackd.storage.sqlite.connection import DatabaseError
+from trackd.storage.sqlite.foreign_log import check_log
+from trackd.storage.sqlite.opening import side_file
+from trackd.storage.sqlite.rollback_journal import roll_back
+
+
+class UnfinishedRestoreError(DatabaseError):
+    """A restore was interrupted while it exchanged the files."""
+
+
+def prepare(path: Path) -> None:
+    """Make a file ready to be opened after an unclean end: roll back what was interrupted.
+
+    Raises DatabaseError when its side files are those of another file, or not complete.
+    """
+    if not _leads_somewhere(path):
+        return  # to open it fails too, with a sentence
+    if os.path.lexists(side_file(path, "-restoring")):
+        raise UnfinishedRestoreError(
+            f"A restore of {path} was interrupted: run the same `trackd restore` again, with --force."
+        )
+    roll_back(path)
+    check_log(path)
+
+
+def _leads_somewhere(path: Path) -> bool:
+    """Whether there is a file, or can be one: not through links without an end, or with too long a name."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return True
