@@ -40,7 +40,8 @@ COMMANDS = (
     LazyCommand("verify", "verify:verify", "Check that a database file is sound."),
     LazyCommand("export", "transfer:export", "Write the database, or one table, to a file or to stdout."),
     LazyCommand("import", "transfer:import_", "Read an export into a database file."),
-    LazyCommand("backup", "transfer:backup", "Copy the database to one file."),
+    LazyCommand("backup", "backup:backup", "Copy the database to one file."),
+    LazyCommand("restore", "backup:restore", "Put a backup in the place of the database file."),
     LazyCommand("retention", "retention:app", "Confirm the clock by which old data is deleted."),
     LazyCommand("config", "config:config", "Print each setting and its origin."),
 )

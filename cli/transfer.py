@@ -1,4 +1,4 @@
-"""`trackd export`, `trackd import` and `trackd backup`: write a database to files, and read it back."""
+"""`trackd export` and `trackd import`: write a database to files, and read it back."""
 
 import contextlib
 import os
@@ -20,7 +20,6 @@ from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.files.private_file import open_for_writing
 from trackd.storage.files.system_errors import reason_and_remedy
-from trackd.storage.transfer.backup import back_up
 from trackd.storage.transfer.exporting import EVERYTHING, Export, Part
 from trackd.storage.transfer.following import Follower
 from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
@@ -181,18 +180,6 @@ def import_(
         with progress_bar("import", total, in_bytes=True) as advance:
             counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
     report(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
-
-
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
-    db: DatabaseFile = None,
-    config: ConfigFile = None,
-) -> None:
-    """Copy the database to one file, also while the server runs. The copy is as of one moment."""
-    path = database_path(db, config)
-    with _writing(file), progress_bar("backup", None, in_bytes=True) as advance:
-        back_up(path, file, replace=force, on_bytes=advance)
 
 
 def _amount(count: int, table: str) -> str:

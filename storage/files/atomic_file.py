@@ -2,19 +2,18 @@
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from trackd.storage.errors import StoreError
-from trackd.storage.files.private_file import PRIVATE, create, set_mode
+from trackd.storage.files.private_file import PRIVATE, set_mode
+from trackd.storage.files.temporary import temporary_file, temporary_folder
 
 PERMISSIONS, GROUP = 0o777, 0o070
 SHARED_FOLDER = stat.S_ISVTX | stat.S_IWOTH  # such as /tmp
 MAX_LINKS = 40
-NAME_CHARACTERS = 40  # of the target's name in that of the temporary file: a name has at most 255 bytes
 
 
 class LinkError(StoreError):
@@ -25,26 +24,42 @@ class LinkError(StoreError):
 def atomic_file(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """A context manager with a temporary file beside `path`, open for writing; its `name` is its path.
 
-    At the end the temporary file is synced and takes the place of `path`. After an exception it is removed. It has a
-    random name and the mode 0600; in the end it has the mode and the owner of the file that it replaces, or else
-    `mode`. Raises LinkError and OSError.
+    At the end the temporary file is synced and takes the place of `path`. After an exception it is removed; after a
+    kill the next atomic file in this folder removes it. It has a random name and the mode 0600; in the end it has the
+    mode and the owner of the file that it replaces, or else `mode`. Raises LinkError and OSError.
     """
-    target = _followed(path)  # a link stays, and its target is replaced
-    temporary = target.with_name(f".{target.name[:NAME_CHARACTERS]}.{secrets.token_hex(8)}.part")
-    with open(temporary, "wb", opener=lambda name, _: create(name)) as file:
+    target = followed(path)  # a link stays, and its target is replaced
+    with temporary_file(target) as file:
+        yield file
+        file.flush()
+        _replace(Path(file.name), file.fileno(), target, mode)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, mode: int = PRIVATE) -> Iterator[Path]:
+    """As `atomic_file`, for a file that is made by its name, with side files, such as a database.
+
+    Yields a path in a temporary folder. Close the file before the end of the block: only the file itself is kept.
+    """
+    target = followed(path)
+    with temporary_folder(target) as folder:
+        made = folder / "database"
+        yield made
+        descriptor = os.open(made, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            yield file
-            file.flush()
-            _take_mode(file.fileno(), target, mode)
-            os.fsync(file.fileno())
-            temporary.replace(target)
-            _sync(target.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            _replace(made, descriptor, target, mode)
+        finally:
+            os.close(descriptor)
 
 
-def _followed(path: Path) -> Path:
+def _replace(made: Path, descriptor: int, target: Path, mode: int) -> None:
+    take_mode(descriptor, target, mode)
+    os.fsync(descriptor)
+    made.replace(target)
+    sync_folder(target.parent)
+
+
+def followed(path: Path) -> Path:
     """The file that a link leads to, through other links too; there may be none.
 
     As Linux does with `fs.protected_symlinks`, a link in a folder like /tmp is only followed when it belongs to this
@@ -60,7 +75,8 @@ def _followed(path: Path) -> Path:
     raise LinkError(f"{path} leads from link to link without an end: name another file.")
 
 
-def _take_mode(descriptor: int, replaced: Path, mode: int) -> None:
+def take_mode(descriptor: int, replaced: Path, mode: int) -> None:
+    """Give an open file the mode and the owner of another, or `mode` if there is no other."""
     try:
         before = replaced.stat()
     except FileNotFoundError:
@@ -81,7 +97,8 @@ def _take_owner(descriptor: int, before: os.stat_result) -> bool:
     return False
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Renamed and removed files of the folder stay so after a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -5,6 +5,7 @@ keep their order and get numbers after those that the events of the file have or
 """
 
 import contextlib
+import os
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -15,12 +16,16 @@ import apsw
 import msgspec
 
 from trackd.storage.errors import StoreError
+from trackd.storage.files.atomic_file import atomic_path
+from trackd.storage.files.private_file import create
+from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.sqlite.bulk import BulkInsert
-from trackd.storage.sqlite.connection import database_errors
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
+from trackd.storage.sqlite.database import create_tables, open_for_writing
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
+from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.transfer import version_1
 from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
 from trackd.storage.transfer.records import (
@@ -40,6 +45,8 @@ from trackd.storage.transfer.records import (
 )
 
 DOC = ProfileRecord.columns.index("doc")
+# A new file gets its name when it is complete: until then a kill or a power loss leaves a temporary file.
+NEW_FILE = ("PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY")
 MAX_LINE_BYTES = 64 * 2**20
 BATCH_ROWS, BATCH_BYTES = 512, 8 * 2**20
 INSERTS = {
@@ -63,14 +70,26 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
     `name` is the file's name in errors. `on_bytes` is called now and then with the number of bytes that are read.
     Raises NotImportedError and DatabaseError; then the database is as before, and a file that did not exist is removed.
     """
-    with DatabaseLock(path, create=True) as lock:
-        try:
+    with DatabaseLock(path), _writing(path):
+        if path.exists() and path.stat().st_size > 0:
             with contextlib.closing(open_for_writing(path)) as db, database_errors(path):
                 return _Import(db, file, name, on_bytes).run()
-        except BaseException:
-            if lock.has_created:
-                path.resolve().unlink(missing_ok=True)
-            raise
+        prepare(path)
+        with atomic_path(path) as made, database_errors(path):
+            os.close(create(made))
+            with contextlib.closing(connect(made, mode="rw")) as db:
+                for setting in NEW_FILE:
+                    db.execute(setting)
+                create_tables(db)
+                return _Import(db, file, name, on_bytes).run()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DatabaseError(f"{path} cannot be written {reason_and_remedy(error)}.") from error
 
 
 class _Import:

@@ -274,12 +274,13 @@ def test_a_command_that_is_stopped_removes_its_unfinished_file(db: Path, number:
     assert process.stdin is not None
     process.stdin.write(lines[0])
     process.stdin.flush()
-    while not db.with_name("new.db").exists():
+    while not list(db.parent.glob(".new.db.*.part")):
         assert process.poll() is None
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode not in (0, -number)
     assert not db.with_name("new.db").exists()
+    assert list(db.parent.glob(".new.db.*.part")) == []
 
 
 def test_parquet_without_pyarrow_is_refused_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,36 @@ def test_the_commands_on_backups_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for name in ("all.jsonl", "events.parquet", "new.db", "copy.db"):
         assert (tmp_path / name).is_file()
+    assert len(list((tmp_path / "copies").iterdir())) == 1
+
+
+def test_the_cron_line_of_the_backups_runs(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
+    line = re.findall(r"^15 3 \* \* \*  (.+)$", page("operating/backup"), re.MULTILINE)[0]
+    done = run(line.replace("/mnt/backup", ".").replace("/var/lib/trackd", "."), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"trackd/trackd-\d{8}T\d{6}Z\.db", done.stdout.strip())
+
+
+def test_the_commands_on_restoring_and_moving_run(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
+    restore, move = blocks(page("operating/restore"), "sh")
+    done = run(f"trackd backup copy.db\n{restore}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = re.findall(r"kept as (trackd\.db\.before-\S+)", done.stdout)[0]
+    assert (tmp_path / kept).is_file()
+    back = re.findall(r"`(trackd restore trackd\.db\.before-\S+ --force)`", page("operating/restore"))[0]
+    assert run(back.replace("trackd.db.before-20260131T120000Z", kept), tmp_path).returncode == 0
+    assert run(move, tmp_path).returncode == 0
+    assert (tmp_path / "new.db").is_file()
+
+
+def test_the_commands_on_upgrading_and_going_back_run(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "trackd.db").close()
+    copy, back = re.findall(r"```sh\n(.+?)```", page("operating/upgrade"), re.DOTALL)
+    done = run(copy + back, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Restored trackd.db from before.db" in done.stdout
 
 
 def test_the_audit_runs(tmp_path: Path) -> None:

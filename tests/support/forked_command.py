@@ -20,6 +20,7 @@ from typing import Any
 from tests.support.process import TRACKD
 
 COMMAND_MODULES = (
+    "backup",
     "config",
     "load",
     "profile",

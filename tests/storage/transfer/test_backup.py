@@ -1,7 +1,9 @@
+import re
 import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.support.exports import contents
 from tests.support.making import Make
+from tests.support.process import TRACKD
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import backup as backups
@@ -124,6 +127,95 @@ def test_a_fault_leaves_no_copy(tmp_path: Path, stored: Path) -> None:
     assert list(tmp_path.glob("*copy*")) == []
 
 
+def damage(path: Path) -> None:
+    """Overwrite a page in the middle of the file: it can be opened and copied, but not read."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 8192 * 4096)
+        file.write(b"x" * 4096)
+
+
+def test_a_damaged_file_is_not_copied_and_the_last_good_copy_stays(tmp_path: Path, stored: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copied(stored, copy)
+    good = copy.read_bytes()
+    damage(stored)
+
+    with pytest.raises(DatabaseError, match=r"stored.db is damaged \(.+\), and was not copied: look at it with"):
+        copied(stored, copy, replace=True)
+
+    assert copy.read_bytes() == good
+    assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
+
+
+def without_tables(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("VACUUM")
+
+
+def new_database(path: Path) -> None:
+    path.unlink()
+    SqliteStore(path).close()
+
+
+@pytest.mark.parametrize(
+    ("empty", "expected"),
+    [
+        (without_tables, "is empty, it is no database|is no database of trackd|has no tables"),
+        (new_database, "has no profile and no event, and .*copy.db has 2 and 5: name another file"),
+    ],
+)
+def test_an_empty_file_does_not_replace_a_copy_that_is_not_empty(
+    tmp_path: Path, stored: Path, empty: Callable[[Path], None], expected: str
+) -> None:
+    copy = tmp_path / "copy.db"
+    copied(stored, copy)
+    good = copy.read_bytes()
+    empty(stored)
+
+    with pytest.raises(DatabaseError, match=expected):
+        copied(stored, copy, replace=True)
+
+    assert copy.read_bytes() == good
+
+
+def test_an_empty_database_is_copied_where_nothing_is_lost(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "new.db").close()
+    copied(tmp_path / "new.db", tmp_path / "copy.db")
+    copied(tmp_path / "new.db", tmp_path / "copy.db", replace=True)
+    assert contents(tmp_path / "copy.db")["profile"] == []
+
+
+def test_empty_side_files_of_the_replaced_copy_are_removed_with_it(tmp_path: Path, stored: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copied(stored, copy)
+    for suffix in ("-wal", "-shm", "-journal"):
+        Path(f"{copy}{suffix}").touch()
+
+    copied(stored, copy, replace=True)
+
+    assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
+
+
+def test_a_copy_with_a_journal_is_not_replaced(tmp_path: Path, stored: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copied(stored, copy)
+    Path(f"{copy}-journal").write_text("x")
+    with pytest.raises(DatabaseError, match=r"copy\.db-journal exists"):
+        copied(stored, copy, replace=True)
+
+
+def test_a_disk_that_takes_no_more_is_told_of_the_copy_and_leaves_nothing(tmp_path: Path, stored: Path) -> None:
+    (tmp_path / "copies").mkdir()
+    copy = tmp_path / "copies" / "copy.db"
+    script = f"ulimit -f 64; exec {TRACKD} backup {copy} --db {stored}"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert re.fullmatch(r"trackd: .*copy.db cannot be written \(.+\): check its disk\.\n", result.stderr)
+    assert list(copy.parent.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_copied_or_written_is_named(tmp_path: Path, stored: Path) -> None:
     with pytest.raises(DatabaseError, match=r"There is no database .*missing\.db"):
         copied(tmp_path / "missing.db", tmp_path / "copy.db")
@@ -151,5 +243,5 @@ def test_a_copy_has_the_mode_of_its_original_or_of_the_file_that_it_replaces(
 
     back_up(stored, copy, replace=True, on_bytes=look)
 
-    assert modes == {0o600}
+    assert modes == {0o700}  # of the folder in which it is made
     assert stat.S_IMODE(copy.stat().st_mode) == expected

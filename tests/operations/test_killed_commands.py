@@ -1,0 +1,67 @@
+"""Commands that are killed, or whose disk is full: nothing of theirs is taken for a part of a later file."""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.exports import contents, exported
+from tests.support.polling import wait_until
+from tests.support.process import TRACKD
+from trackd.storage.transfer.backup import back_up
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith("-lock"))
+
+
+def unfinished(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.endswith(".part")]
+
+
+def begun_import(stored: Path, folder: Path) -> "subprocess.Popen[bytes]":
+    """An import into `folder / "new.db"` that has read all lines but the last."""
+    process = subprocess.Popen(
+        [TRACKD, "import", "-", "--db", folder / "new.db"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    process.stdin.write(b"".join(exported(stored)[:-1]))
+    process.stdin.flush()
+    wait_until(lambda: unfinished(folder), "the import has begun")
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_import_that_is_ended_leaves_nothing_that_a_later_file_would_take_for_its_own(
+    tmp_path: Path, stored: Path, number: int
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    process = begun_import(stored, folder)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+
+    assert [name for name in names(folder) if name.startswith("new.db")] == []
+    assert (unfinished(folder) == []) == (number != signal.SIGKILL)
+    shutil.copyfile(stored, folder / "new.db")
+    assert contents(folder / "new.db") == contents(stored)
+    back_up(folder / "new.db", folder / "copy.db", replace=False, on_bytes=lambda done, total: None)
+    assert unfinished(folder) == []
+
+
+def test_an_import_on_a_full_disk_leaves_no_file(tmp_path: Path, stored: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (tmp_path / "all.jsonl").write_bytes(b"".join(exported(stored)))
+    script = f"ulimit -f 32; exec {TRACKD} import {tmp_path}/all.jsonl --db {folder}/new.db"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"trackd: {folder}/new.db cannot be ")
+    assert result.stderr.count("\n") == 1
+    assert names(folder) == []
