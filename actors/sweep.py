@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 PROGRESS_S = 60.0
 TABLES: Mapping[type[Deletion], str] = {DeleteEvents: "event", DeleteSessions: "session"}
 STAY: Mapping[type[Deletion], str] = {
-    DeleteEvents: "they are deleted when an event that arrived after them is old",
-    DeleteSessions: "they stay until they are old by this clock",
+    DeleteEvents: "They are deleted when an event that arrived after them is old",
+    DeleteSessions: "They stay until they are old by this clock",
 }
 
 
@@ -41,23 +41,25 @@ class Sweep:
         self._tally.retention_backlog[self._table] = swept.backlog
         if self._deleted and now - self._logged >= PROGRESS_S:
             self._logged = now
-            log.info("retention deleted %d %ss so far, about %d are left", self._deleted, self._table, swept.backlog)
+            log.info("retention deleted %s so far, about %d are left", self._rows(self._deleted), swept.backlog)
 
     def end(self, now: float, logged: str) -> str:
         """Log the sweep. Returns the farthest time of rows ahead of the clock; `logged` is that of the last line."""
         if self._deleted:
-            log.info("retention deleted %d %ss in %.1f s", self._deleted, self._table, now - self._began)
+            log.info("retention deleted %s in %.1f s", self._rows(self._deleted), now - self._began)
         if self._last is None:
             return logged
         ahead, farthest = self._last.ahead, self._last.farthest
         self._tally.retention_ahead[self._table] = ahead
         if ahead and farthest != logged:
             log.warning(
-                "%d %ss are ahead of this clock, the farthest at %s: %s. Was the clock wrong when they came, or is it "
-                "behind now?",
-                ahead,
-                self._table,
+                "ahead of this clock: %s, the farthest at %s. %s. Was the clock wrong when they came, or is it behind now?",
+                self._rows(ahead),
                 farthest if is_time(farthest) else "a text that is no time",
                 STAY[self._kind],
             )
         return farthest
+
+    def _rows(self, number: int) -> str:
+        """Such as "1 event" or "7 sessions"."""
+        return f"{number} {self._table}{'' if number == 1 else 's'}"

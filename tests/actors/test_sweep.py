@@ -64,5 +64,5 @@ def test_rows_ahead_of_the_clock_are_one_line_until_there_are_others(
         sweep.add(Swept(0, 0, 7, farthest), 0.1, 1.0)
         logged = sweep.end(1.0, logged)
     [line] = caplog.messages
-    assert line.startswith(f"7 events are ahead of this clock, the farthest at {shown}: they are deleted when")
+    assert line.startswith(f"ahead of this clock: 7 events, the farthest at {shown}. They are deleted when")
     assert tally.retention_ahead == {"event": 7, "session": 0}

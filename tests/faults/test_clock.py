@@ -98,4 +98,4 @@ def test_events_of_the_future_do_not_stop_the_retention_and_are_reported(start: 
     assert "trackd_retention_stopped 0.0" in metrics
     [line] = [json.loads(line) for line in server.log().splitlines() if "ahead of this clock" in line]
     assert line["level"] == "WARNING"
-    assert line["message"].startswith(f"2 events are ahead of this clock, the farthest at {AHEAD}: they are deleted ")
+    assert line["message"].startswith(f"ahead of this clock: 2 events, the farthest at {AHEAD}. They are deleted ")

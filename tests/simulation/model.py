@@ -3,7 +3,7 @@
 It follows the contract (2.3, 2.4, 2.5) and has no actors, batches, fences or failures.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -140,11 +140,13 @@ class Model:
         """Whether the call takes too much work. Events `heavy` have no id of their own, so none is a duplicate."""
         return rules > 0 and any(event.type == "heavy" for event in call.events)
 
-    def effect(self, call: Track, profile_id: str, rules: int, node: int) -> Effect:
-        """The effect of the call if this profile answers it."""
+    def effect(
+        self, call: Track, profile_id: str, rules: int, node: int, deleted: Mapping[str, int | None] | None = None
+    ) -> Effect:
+        """The effect of the call if this profile answers it. `deleted` are ids of events, deleted since then."""
         before = self.profiles.get(profile_id)
         session_before = self.sessions.get(call.session_id)
-        known = self.ids.get(profile_id, {})
+        known = {**(deleted or {}), **self.ids.get(profile_id, {})}
         visits = call.save_session and self._is_visit(call, session_before, profile_id)
         counters = dict(before.counters) if before else {}
         traits = dict(before.traits) if before else {}
@@ -273,7 +275,8 @@ class Model:
         else:
             self.events = of_others
 
-    def delete_events(self, step: DeleteEvents) -> None:
+    def delete_events(self, step: DeleteEvents) -> list[ModelEvent]:
+        """Returns the deleted ones."""
         end = 0
         for number, event in enumerate(self.events, 1):
             if event.inserted < step.before:
@@ -283,7 +286,8 @@ class Model:
         end = min(end, step.limit)
         for event in self.events[:end]:
             self.ids.get(event.profile_id, {}).pop(event.id, None)
-        self.events = self.events[end:]
+        deleted, self.events = self.events[:end], self.events[end:]
+        return deleted
 
     def retire(self, session_id: str) -> None:
         """Delete a session because of its age. A node may still have its owner in memory."""

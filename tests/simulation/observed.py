@@ -16,7 +16,8 @@ class Observed:
     the effects that its answer may report if it wrote nothing. `possible`: the profiles that could answer it when its
     node decided, before another node wrote. `segments`: those that a re-evaluation entered and left when it was
     written. `unchanged`: the re-evaluation may have changed nothing. `lost`: its node crashed before it answered.
-    `may_be_refused`: it may be refused although it is stored.
+    `may_be_refused`: it may be refused although it is stored. `deleted`: the seq of the events, by profile and id, that
+    retention deleted while it waited: it may have been decided before.
     """
 
     request: Request[Any]
@@ -34,6 +35,7 @@ class Observed:
     segments: tuple[frozenset[str], frozenset[str]] | None = None
     unchanged: bool = False
     may_be_refused: bool = False
+    deleted: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:

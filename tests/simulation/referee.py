@@ -103,7 +103,9 @@ class Referee:
                 self._model.erase(profile_id, node.number, keep_events=change.keep_events)
                 observed.erased, observed.may_be_refused = profile_id, may_be_refused
             case DeleteEvents():
-                self._model.delete_events(change)
+                for event in self._model.delete_events(change):
+                    for observed in self._waiting.values():
+                        observed.deleted.setdefault(event.profile_id, {})[event.id] = event.seq
             case DeleteSessions():
                 self._sessions_deleted(node, change)
 
@@ -131,7 +133,9 @@ class Referee:
             self._model.may_answer(call, profile_id, observed.possible),
             f"call {call.number} is of profile {profile_id}, and not of {self._model.answering(call)}",
         )
-        observed.effect = self._model.effect(call, profile_id, observed.rules, node.number)
+        new_ids = change.event_ids or {}
+        deleted = {key: seq for key, seq in observed.deleted.get(profile_id, {}).items() if key not in new_ids}
+        observed.effect = self._model.effect(call, profile_id, observed.rules, node.number, deleted)
         observed.may_be_refused = may_be_refused
         session = observed.effect.session
         if self._nodes > 1 and session is not None and change.session is not None:
@@ -175,7 +179,8 @@ class Referee:
             if not isinstance(call, Track) or observed.node != node.number or observed.effect is not None:
                 continue
             if self._model.may_answer(call, profile_id, observed.possible):
-                effect = self._model.effect(call, profile_id, observed.rules, node.number)
+                deleted = observed.deleted.get(profile_id)
+                effect = self._model.effect(call, profile_id, observed.rules, node.number, deleted)
                 # A change of a session's time alone may be needless after a write of the other node.
                 changes_no_profile = self._nodes > 1 and effect.profile is self._model.profiles.get(profile_id)
                 if not effect.writes or changes_no_profile:
