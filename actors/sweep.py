@@ -53,7 +53,8 @@ class Sweep:
         self._tally.retention_ahead[self._table] = ahead
         if ahead and farthest != logged:
             log.warning(
-                "ahead of this clock: %s, the farthest at %s. %s. Was the clock wrong when they came, or is it behind now?",
+                "ahead of this clock: %s, the farthest at %s. %s. Was the clock wrong when they came, or is it "
+                "behind now?",
                 self._rows(ahead),
                 farthest if is_time(farthest) else "a text that is no time",
                 STAY[self._kind],

@@ -85,6 +85,7 @@ class Tracker:
         self._queued_bytes = 0
         self._wiring: Wiring | None = None
         self._stopping = False
+        self._ending = False
         self._store_writable = True
         self._is_observed = False
         self.writer_ended = True  # no writer was started
@@ -225,6 +226,7 @@ class Tracker:
 
     async def _end(self, timeout_s: float) -> None:
         self._ticking.cancel()
+        self._ending = True
         for number, pending in self._pending.items():
             _resolve(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
         try:
@@ -267,7 +269,7 @@ class Tracker:
         return is_observed
 
     def _committed(self, result: BatchResult) -> None:
-        if self._wiring is not None:
+        if self._wiring is not None and not self._ending:  # they would submit more, as the next step of a deletion
             self._system.tell(self._wiring.event_writer, BatchCommitted(result))
 
     def _tick(self) -> None:

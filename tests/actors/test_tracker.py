@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from tests.support.polling import eventually
 from tests.support.running_tracker import RunningTracker, reason
 from trackd.actors.messages import Reason, Refused
 from trackd.actors.tracker import Tracker, new_id
+from trackd.config.settings import Retention
 from trackd.core.calls import Tracked
+from trackd.core.changes import Change
+from trackd.core.documents import timestamp
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
@@ -148,6 +153,39 @@ async def test_a_stop_that_is_cancelled_ends_the_writer() -> None:
         await stopping
 
     assert (tracker.writer_ended, tracker.started_up, pending.done()) == (True, False, True)
+
+
+class EndedWriter(WriterThread):
+    """Takes nothing once its end was requested, as a process whose stdin is closed."""
+
+    is_ended = False
+
+    def submit(self, batch: Sequence[Change]) -> None:
+        if self.is_ended:
+            raise RuntimeError
+        super().submit(batch)
+
+    async def close(self, timeout_s: float) -> bool:
+        self.is_ended = True
+        return await super().close(timeout_s)
+
+
+async def test_a_stop_within_a_sweep_of_the_retention_begins_no_other_step(caplog: pytest.LogCaptureFixture) -> None:
+    store = Make.store(kind=FaultyStore)
+    store.events = [Make.stored_event("A", seq, inserted="2026-01-01") for seq in range(2500)]
+    store.events.append(Make.stored_event("A", 2500, inserted=timestamp(datetime.now(UTC))))
+    store.hold()
+    tracker = Tracker(store, make_writer=EndedWriter, retention=Retention(events_keep_days=1))
+    await tracker.start()
+    await eventually(store.committing.is_set)
+
+    stopping = asyncio.create_task(tracker.stop())
+    await eventually(lambda: tracker.stopping)
+    store.release()
+    await stopping
+
+    assert len(store.events) == 1501
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_tracker_that_has_nothing_to_do_stops_at_once() -> None:
