@@ -17,7 +17,7 @@ from trackd.http.authentication import Authenticator
 from trackd.http.clients import Clients
 from trackd.http.cors import named_origins
 from trackd.http.errors import METHOD_NOT_ALLOWED, METHODS, REQUEST_FAULT, ErrorAnswers, HttpError, allow, unreadable
-from trackd.http.middleware import TRACK, CommonHeaders
+from trackd.http.middleware import TRACK, CommonHeaders, RefusalHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
@@ -31,13 +31,14 @@ from trackd.telemetry.tally import Tally
 class Application(NamedTuple):
     """The ASGI application; `lifespan` has to be entered before its first request, in the same event loop.
 
-    `track` and `errors` serve the connections that bypass ASGI.
+    `track`, `errors` and `refusal_headers` serve the connections that bypass ASGI.
     """
 
     asgi: ASGIApp
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
     track: TrackEndpoint
     errors: ErrorAnswers
+    refusal_headers: RefusalHeaders
 
 
 def create_app(
@@ -87,7 +88,7 @@ def create_app(
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     prefix, origins = settings.server.root_path, named_origins(settings.server.cors_origins)
     asgi = CommonHeaders(TrackDispatch(track, errors, RoutePaths(app, prefix)), prefix, origins)
-    return Application(asgi, lifespan, track, errors)
+    return Application(asgi, lifespan, track, errors, RefusalHeaders(prefix, origins))
 
 
 def _exception_handlers(errors: ErrorAnswers, tally: Tally) -> dict[Any, ExceptionHandler]:

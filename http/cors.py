@@ -16,11 +16,11 @@ from trackd.core.origins import FILE, NULL, canonical_origin
 EXPOSED_HEADERS = ["x-process-time", "retry-after"]
 
 
-def cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers that `Cors` adds to an answer of a public endpoint, for answers that bypass it."""
+def cors_headers(origin: bytes, *, credentials: bool) -> list[tuple[bytes, bytes]]:
+    """The headers that `Cors` adds to an answer that a page of the origin may read, for answers that bypass it."""
     return [
         (b"access-control-allow-origin", origin),
-        (b"access-control-allow-credentials", b"true"),
+        *([(b"access-control-allow-credentials", b"true")] if credentials else []),
         (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
     ]
 

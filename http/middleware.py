@@ -1,14 +1,15 @@
 """The headers that every answer has: its processing time, those that browsers and caches obey, and those of CORS."""
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trackd.http.body import headers_of
-from trackd.http.cors import Cors
+from trackd.http.cors import Cors, cors_headers
 from trackd.http.errors import REQUEST_FAULT
-from trackd.http.paths import route_path
+from trackd.http.paths import paths_of, route_path
 
 TRACK = "/track"
 PUBLIC = frozenset({TRACK, "/healthcheck", "/ready"})
@@ -18,6 +19,9 @@ ANY_PAGE = (b"cross-origin-resource-policy", b"cross-origin")  # pages that isol
 VARY = (b"vary", b"Origin")
 TRACK_HEADERS = (NO_SNIFF, NO_STORE, ANY_PAGE, VARY)
 """Those of each answer of `/track`, for answers that bypass `CommonHeaders`."""
+TARGET = re.compile(rb"(?i:https?://[^/?#]*)?(/[^?#]*)?")
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class CommonHeaders:
@@ -56,5 +60,31 @@ class CommonHeaders:
 
         app = self._app
         if from_browser:
-            app = self._for_any_page if path in PUBLIC or REQUEST_FAULT in scope else self._for_named_pages
+            is_public = path in PUBLIC or (not path and REQUEST_FAULT in scope)
+            app = self._for_any_page if is_public else self._for_named_pages
         await app(scope, receive, send_with_headers)
+
+
+class RefusalHeaders:
+    """The headers that `CommonHeaders` adds, for requests that a connection refuses before they are complete.
+
+    A request whose path is unknown counts as one to `/track`: without the CORS headers a page can read neither the
+    status nor `Retry-After`. They need the request's `Origin`.
+    """
+
+    def __init__(self, root_path: str = "", origins: Sequence[str] = ()) -> None:
+        self._track = paths_of(TRACK, root_path)
+        self._public = frozenset[str]().union(*(paths_of(path, root_path) for path in PUBLIC))
+        self._origins = frozenset(origin.encode() for origin in origins)
+
+    def of(self, target: bytes, request_headers: RawHeaders) -> RawHeaders:
+        """`target` and `request_headers`: as far as they have arrived."""
+        found = TARGET.match(target)
+        path = found[1].decode("latin-1") if found and found[1] else TRACK
+        headers = [NO_SNIFF, NO_STORE, VARY, *([ANY_PAGE] if path in self._track else [])]
+        origins = [value for name, value in request_headers if name == b"origin"]
+        if origins and path in self._public:
+            headers += cors_headers(origins[-1], credentials=True)
+        elif origins and origins[-1] in self._origins:
+            headers += cors_headers(origins[-1], credentials=False)
+        return headers

@@ -13,13 +13,14 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.http.errors import ErrorAnswers
+from trackd.http.middleware import RawHeaders, RefusalHeaders
 from trackd.http.server.answer_writer import AnswerWriter
 from trackd.http.server.body_progress import MIN_BYTES_PER_S, WINDOW_S
 from trackd.http.server.connection_limit import ConnectionLimit
 from trackd.http.server.flow_control import MAX_UNREAD_BYTES
 from trackd.http.server.lingering import LingeringConnection
 from trackd.http.server.measured_connection import MeasuredConnection
-from trackd.http.server.refusal import RawHeaders, encode_refusal
+from trackd.http.server.refusal import encode_refusal
 from trackd.http.server.refused_requests import (
     inbound_budget_exceeded,
     stalled_body,
@@ -54,6 +55,7 @@ class Connection(LingeringConnection):
         limit: ConnectionLimit,
         request_timeout_s: int,
         errors: ErrorAnswers,
+        refusal_headers: RefusalHeaders,
         tally: Tally,
         **inherited: Any,
     ) -> None:
@@ -61,6 +63,7 @@ class Connection(LingeringConnection):
         self._limit = limit
         self._request_timeout_s = request_timeout_s
         self._errors = errors
+        self._refusal_headers = refusal_headers
         self._tally = tally
 
     def connection_made(self, transport: Any) -> None:
@@ -269,7 +272,8 @@ class Connection(LingeringConnection):
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
         seconds = self.loop.time() - self._began
-        refusal = encode_refusal(self._errors.answer(error, self.client), self._headers_of(faulty), seconds)
+        headers = self._refusal_headers.of(*self._head_of(faulty))
+        refusal = encode_refusal(self._errors.answer(error, self.client), headers, seconds)
         if has_earlier:
             self._queued_refusal = refusal
         else:
@@ -283,11 +287,11 @@ class Connection(LingeringConnection):
         if self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()
 
-    def _headers_of(self, faulty: RequestResponseCycle | None) -> RawHeaders:
-        """The headers of the refused request that have arrived."""
+    def _head_of(self, faulty: RequestResponseCycle | None) -> tuple[bytes, RawHeaders]:
+        """The target and the headers of the refused request, as far as they have arrived."""
         if faulty is not None:
-            return faulty.scope["headers"]
-        return self.headers if self._is_receiving else ()
+            return faulty.scope["raw_path"], faulty.scope["headers"]
+        return (self.url, self.headers) if self._is_receiving else (b"", ())
 
     def _send_refusal(self, refusal: bytes) -> None:
         if not self.transport.is_closing():

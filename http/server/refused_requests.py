@@ -11,6 +11,14 @@ def no_version() -> HttpError:
     return not_http("The request line has no version: send it as `GET /path HTTP/1.1`.")
 
 
+def other_protocol() -> HttpError:
+    return not_http("The request line has another protocol: send it as `GET /path HTTP/1.1`.")
+
+
+def chunk_line_too_long(max_bytes: int) -> HttpError:
+    return not_http(f"The line before a chunk is over the limit of {max_bytes} bytes: send chunks without extensions.")
+
+
 def tls_on_plain_port() -> HttpError:
     return HttpError(400, "TLS", "The client speaks TLS, and this port plain HTTP: use http://, or a proxy for TLS.")
 

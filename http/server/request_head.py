@@ -7,12 +7,14 @@ is answered, and the connection goes on.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from trackd.http.body import Headers
 from trackd.http.server.refused_requests import no_tunnel, not_http, unknown_transfer_coding, unsupported_version
 
 PORT = rb"(?::0*(?:\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
-HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)" + PORT)
+HOST = re.compile(rb"(?:\[(?P<literal>[0-9A-Za-z:.%_~!$&'()*+,;=-]+)\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)" + PORT)
+LATER_LITERAL = re.compile(rb"[vV][0-9a-fA-F]+\.[0-9A-Za-z._~!$&'()*+,;=:-]+")  # of an address after IPv6
 URL = re.compile(rb"(?i:https?)://(?P<host>[^/?#:][^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?")
 MAX_HOST_BYTES = 512  # twice the length of the longest name
 NO_HOST = b"/"
@@ -40,7 +42,19 @@ def is_host(value: bytes) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_host(value: bytes) -> bool:
-    return HOST.fullmatch(value) is not None
+    found = HOST.fullmatch(value)
+    return found is not None and (found["literal"] is None or _is_literal(found["literal"]))
+
+
+def _is_literal(value: bytes) -> bool:
+    """Whether it is an address in brackets, an IPv6 one with or without a zone."""
+    if LATER_LITERAL.fullmatch(value):
+        return True
+    try:
+        IPv6Address(value.decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def check_framing(version: str, headers: RawHeaders) -> None:

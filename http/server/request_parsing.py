@@ -17,10 +17,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from trackd.http.body import HEADERS_BY_NAME, Headers
 from trackd.http.errors import REQUEST_FAULT, HttpError
 from trackd.http.server.refused_requests import (
+    chunk_line_too_long,
     head_too_large,
     no_tunnel,
     no_version,
     not_http,
+    other_protocol,
     target_too_long,
     tls_on_plain_port,
     unsupported_version,
@@ -32,6 +34,9 @@ MAX_HEAD_BYTES = 65_536
 MAX_LINE_BYTES = 64  # of a request line without its target
 NONE_YET, HTTP_0_9 = "0.0", "0.9"  # versions that the parser also gives a line without a version
 VERSION_0 = re.compile(rb" HTTP/0")
+RTSP, ICE = b" RTSP/", b" ICE/"  # other protocols, which the parser accepts
+MAX_KEPT_BYTES = 256  # of an incomplete head
+IN_HEADER = re.compile(rb"HTTP/\d\.\d\r?\n[^\n]*\Z|[ \t:]\Z")
 TLS_HANDSHAKE = b"\x16\x03"
 BODY_HEADERS = {b"content-length", b"transfer-encoding"}
 
@@ -40,7 +45,9 @@ class RequestParsing(HttpToolsProtocol):
     """uvicorn's protocol with another reading of requests. A subclass answers those that end the connection."""
 
     _in_head = False  # a subclass sets it in `on_message_begin`
-    _line_end = b""  # of an incomplete head: the last bytes that arrived
+    _head_end = b""  # the last bytes of an incomplete head
+    _suspect = b""  # the bytes that are parsed, when they may have a request line of another protocol
+    _line_bytes = 0  # that arrived since the head, the beginning of a chunk, or a byte of the body
     _keeps_alive = False  # whatever the trailers are; until the head of the next request
     _chunks = 0  # of all bodies so far
     _open_chunk = 0  # the number of the chunk whose head has come and whose body has not; the last one has trailers
@@ -56,12 +63,17 @@ class RequestParsing(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Replaces uvicorn's method."""
         open_chunk = self._open_chunk
+        self._line_bytes += len(data)
+        seen = self._head_end + data if self._head_end else data
+        self._suspect = seen if RTSP in seen or ICE in seen else b""
         try:
             self._feed(data)
             if self._in_head:
                 self._check_request_line(data)
             elif open_chunk and open_chunk == self._open_chunk:
                 cast(Trailers, self.headers).receive(len(data))
+            elif self._line_bytes > MAX_HEAD_BYTES and self.cycle is not None and self.cycle.more_body:
+                raise chunk_line_too_long(MAX_HEAD_BYTES)
         except (HTTPException, httptools.HttpParserError) as error:
             self._refuse(self._refusal(error, data))
 
@@ -96,6 +108,9 @@ class RequestParsing(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def on_headers_complete(self) -> None:
+        self._head_end, self._line_bytes = b"", 0
+        if self._suspect:
+            self._check_protocol()
         if self._keeps_alive:
             self._keeps_alive = False
             self.parser.set_dangerous_leniencies(lenient_keep_alive=False)
@@ -119,13 +134,12 @@ class RequestParsing(HttpToolsProtocol):
         if method == CONNECT and not BODY_HEADERS.isdisjoint(dict(self.headers)):
             raise no_tunnel()  # the parser skips the body of no CONNECT
         try:
-            target, host = origin_form(method, self.url)
+            self.url, host = origin_form(method, self.url)
             check_host(version, self.headers)
         except HttpError as fault:
             cast(Scope, self.scope)[REQUEST_FAULT] = fault
-            self.url = b"/"
+            self.url = self.url if self.url.startswith(b"/") else b"/"
             return None
-        self.url = target
         if host is not None:  # it replaces that of the header
             self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
         return dict(self.headers)
@@ -137,6 +151,7 @@ class RequestParsing(HttpToolsProtocol):
             self._allow_any_trailer(True)
             self.headers = Trailers(MAX_HEAD_BYTES)
         self._open_chunk = self._chunks = self._chunks + 1
+        self._line_bytes = 0
 
     def _allow_any_trailer(self, allowed: bool) -> None:
         """Without it the parser takes `Content-Length` and `Transfer-Encoding` among trailers for headers."""
@@ -144,7 +159,7 @@ class RequestParsing(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Replaces uvicorn's method, for speed."""
-        self._open_chunk = 0
+        self._open_chunk = self._line_bytes = 0
         if not self.cycle.response_complete:
             self.cycle.body += body
             if len(self.cycle.body) > HIGH_WATER_LIMIT:
@@ -158,11 +173,28 @@ class RequestParsing(HttpToolsProtocol):
 
     def _check_request_line(self, data: bytes) -> None:
         """Raises HttpError for another version before the head is complete: the rest may never come."""
-        version = self.parser.get_http_version()
+        version, end = self.parser.get_http_version(), self._head_end + data
         is_complete = version == NONE_YET and self.url and data.endswith(b"\n")
         if is_complete or version == HTTP_0_9 or not version.startswith(("0.", "1.")):
             raise unsupported_version(version)
-        self._line_end = (self._line_end + data)[-len(" HTTP/0.") :]
+        if self._is_line_without_version(end):
+            raise no_version()
+        if self._suspect:
+            self._check_protocol()
+        self._head_end = end[-MAX_KEPT_BYTES:]
+
+    def _is_line_without_version(self, end: bytes) -> bool:
+        """Whether a head ends so: of a later request the parser still has the version of the one before."""
+        if not self.url or self.headers or not end.endswith(b"\n"):
+            return False
+        line, end = b"%s %s" % (self.parser.get_method(), self.url), end.rstrip(b"\r\n")
+        return end.endswith(line) and not IN_HEADER.search(end.removesuffix(line))
+
+    def _check_protocol(self) -> None:
+        """Raises HttpError for a request line of another protocol that the parser accepts."""
+        target_end = self.url[-MAX_LINE_BYTES:]
+        if target_end + RTSP in self._suspect or target_end + ICE in self._suspect:
+            raise other_protocol()
 
     def _too_large_head(self) -> HttpError:
         is_target = len(self.url) > MAX_HEAD_BYTES - MAX_LINE_BYTES
@@ -173,7 +205,7 @@ class RequestParsing(HttpToolsProtocol):
         version = self.parser.get_http_version() if self._in_head else "1.1"
         cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
         if isinstance(cause, HTTPException):
-            is_line_without_version = version in (NONE_YET, HTTP_0_9) and not VERSION_0.search(self._line_end + data)
+            is_line_without_version = version in (NONE_YET, HTTP_0_9) and not VERSION_0.search(self._head_end + data)
             return no_version() if is_line_without_version else cause
         if not version.startswith(("0.", "1.")):  # such as the preface of HTTP/2, which the parser accepts no further
             return unsupported_version(version)

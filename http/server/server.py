@@ -67,6 +67,7 @@ class Server(uvicorn.Server):
             limit=self._limit,
             request_timeout_s=limits.request_timeout_s,
             errors=app.errors,
+            refusal_headers=app.refusal_headers,
             tally=self._tally,
         )
         config = uvicorn.Config(

@@ -40,6 +40,9 @@ REFUSED = {
     "half a body of a usual call": (post(call())[:-1], 408, False),
     "a long head": (HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),
     "a long target": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414, False),
+    "a chunk's line without an end": (CHUNKED + b"5;" + b"x" * 70_000, 400, True),
+    "RTSP": (HEAD.replace(b"HTTP/1.1", b"RTSP/1.0") + b"\r\n", 400, True),
+    "no version": (b"GET /x\r\n", 400, False),
     "a long head without an end": (HEAD + b"X: " + b"x" * 70_000, 431, True),
     "a long target without an end": (b"GET /" + b"x" * 70_000, 414, False),
     "long trailers": (CHUNKED + b"0\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431, True),
@@ -81,6 +84,36 @@ async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() 
         assert headers.get("access-control-allow-credentials") == ("true" if origin_known else None), name
         assert headers["vary"] == "Origin", name
         assert headers["x-content-type-options"] == "nosniff", name
+
+
+NAMED = "https://desk.example"
+FAULTS = {
+    "a bad header": (b"a b: c\r\n\r\n", 400),
+    "a long head": (b"X: " + b"x" * 70_000, 431),
+    "another coding": (b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    "two hosts": (b"Host: y\r\nConnection: close\r\n\r\n", 400),
+    "a bad chunk": (b"Transfer-Encoding: chunked\r\n\r\nno number\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_only_named_pages_read_the_refusals_of_endpoints_that_are_not_public(name: str) -> None:
+    fault, status = FAULTS[name]
+    settings = Settings(server=Server(drain_ms=0, cors_origins=NAMED, root_path="/t"))
+    async with serving(new_store(), settings) as client:
+        for target in ("/profiles", "/profile/a?b=/track", "/t/metrics", "/", "/trackx", "http://x/profiles?c"):
+            for origin in (ORIGIN, NAMED):
+                head = f"POST {target} HTTP/1.1\r\nOrigin: {origin}\r\nHost: x\r\n".encode()
+                found, headers = await refusal(str(client.base_url), head + fault)
+                assert found == status
+                is_allowed = origin == NAMED or (target == "/" and name == "two hosts")
+                assert headers.get("access-control-allow-origin") == (origin if is_allowed else None), target
+                assert "cross-origin-resource-policy" not in headers
+                assert headers["x-content-type-options"] == "nosniff"
+        for target in ("/track", "/t/track/", "/ready?x", "http://x/healthcheck"):
+            head = f"POST {target} HTTP/1.1\r\nOrigin: {ORIGIN}\r\nHost: x\r\n".encode()
+            found, headers = await refusal(str(client.base_url), head + fault)
+            assert (found, headers["access-control-allow-credentials"]) == (status, "true")
 
 
 @pytest.mark.parametrize("complete", COMPLETE)

@@ -20,6 +20,9 @@ HOST = (b"host", b"shop.example")
         (b"http://host?a=/b", (b"/?a=/b", b"host")),
         (b"http://host/a#b", (b"/a", b"host")),
         (b"http://[::1]:80/a", (b"/a", b"[::1]:80")),
+        (b"http://[fe80::1%25eth0]/", (b"/", b"[fe80::1%25eth0]")),
+        (b"http://[::ffff:1.2.3.4]/", (b"/", b"[::ffff:1.2.3.4]")),
+        (b"http://[v1.a:b]/", (b"/", b"[v1.a:b]")),
         (b"http://a:/", (b"/", b"a:")),
         (b"http://a:65535/", (b"/", b"a:65535")),
         (b"http://a:000080/", (b"/", b"a:000080")),
@@ -46,6 +49,11 @@ def test_the_target_of_a_request_is_a_path_or_a_url(target: bytes, expected: tup
         b"http://user:password@host/",
         b"http://a b/",
         b"http://[::1/",
+        b"http://[zz]/",
+        b"http://[]/",
+        b"http://[1.2.3.4]/",
+        b"http://[::1::]/",
+        b"http://[v.a]/",
     ],
 )
 def test_other_targets_are_400(target: bytes) -> None:
@@ -87,6 +95,8 @@ def test_one_host_is_right(host: bytes, version: str) -> None:
         [b"a" * 1_000],
         [b"[::1"],
         [b"::1"],
+        [b"[zz]"],
+        [b"[12345::]:80"],
     ],
 )
 @pytest.mark.parametrize("version", ["1.1", "1.0"])

@@ -38,6 +38,8 @@ ANSWERED = {
     "a URL of TLS": (head("GET HTTPS://host:443/healthcheck HTTP/1.1", HOST), 200),
     "a port that is none": (head("GET http://a:99999/ HTTP/1.1", HOST), 400),
     "a port of letters": (head("GET http://a:b/ HTTP/1.1", HOST), 400),
+    "an address that is none": (head("GET http://[zz]/ HTTP/1.1", HOST), 400),
+    "a Host with an address that is none": (head("GET /healthcheck HTTP/1.1", "Host: [::1::]"), 400),
     "another scheme": (head("GET ftp://a/healthcheck HTTP/1.1", HOST), 400),
     "a user": (head("GET http://me@a/healthcheck HTTP/1.1", HOST), 400),
     "options of the server": (head("OPTIONS * HTTP/1.1", HOST), 200),
@@ -78,6 +80,11 @@ CLOSED = {
     "bytes outside ASCII in the query": (head("GET /healthcheck?a=\xe9 HTTP/1.1", HOST), 400),
     "a NUL in the target": (head("GET /a\0b HTTP/1.1", HOST), 400),
     "a NUL in a header": (head("GET / HTTP/1.1", HOST, "A: \0"), 400),
+    "RTSP": (head("SETUP /x RTSP/1.0"), 400),
+    "RTSP with a method of HTTP": (post(call()).replace(b" HTTP/1.1", b" RTSP/1.1"), 400),
+    "RTSP for the server": (head("OPTIONS * RTSP/1.0", HOST), 400),
+    "ICE": (head("SOURCE /x ICE/1.0", HOST), 400),
+    "a protocol that nobody speaks": (head("GET /x SHOP/1.0", HOST), 400),
     "a host alone": (head("GET host:80 HTTP/1.1", HOST), 400),
     "a target too long": (head(f"GET /{'x' * 66_000} HTTP/1.1", HOST), 414),
     "a query too long": (head(f"GET /?{'x' * 66_000} HTTP/1.1"), 414),
@@ -113,6 +120,44 @@ async def test_another_version_is_refused_before_the_head_is_complete(sent: byte
     async with connected(url) as connection:
         await send_apart(connection, cut(sent, size))
         assert (await connection.answer()).status == (505 if b"HTTP" in sent else 400)
+
+
+@pytest.mark.parametrize("earlier", [post(call()), chunked(call()), head("GET /healthcheck HTTP/1.1", HOST)])
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_later_request_line_without_a_version_is_refused_at_once(earlier: bytes, size: int, url: str) -> None:
+    async with connected(url) as connection:
+        await send_apart(connection, cut(earlier + b"GET /x\r\n", size))
+        assert [(await connection.answer()).status for _ in range(2)] == [200, 400]
+        assert b"has no version" in (await connect_and_send(url, earlier + b"GET /x\r\n"))
+    fine = head("GET /healthcheck HTTP/1.1", "X-Line: GET /healthcheck", HOST)
+    assert await statuses_of(url, cut(earlier + fine + earlier, size)) == [200, 200, 200]
+    async with connected(url) as connection:  # the parser holds a header back until the next one
+        await send_apart(connection, [earlier, fine[: -len(HOST) - 4], fine[-len(HOST) - 4 :]])
+        assert [(await connection.answer()).status for _ in range(2)] == [200, 200]
+
+
+async def connect_and_send(url: str, sent: bytes) -> bytes:
+    async with connected(url) as connection:
+        await connection.send(sent)
+        return await connection.rest()
+
+
+async def test_a_call_with_the_name_of_another_protocol_in_its_body_is_taken(url: str) -> None:
+    body = call(properties={"stream": "GET /live RTSP/1.0, or /live ICE/1.0"})
+    for sent in (post(body), chunked(body)):
+        for size in SIZES:
+            assert await statuses_of(url, cut(sent + sent, size)) == [200, 200]
+
+
+@pytest.mark.parametrize("chunks", [b"", b"2\r\n{}\r\n"])
+async def test_the_line_before_a_chunk_is_refused_when_it_is_too_long(chunks: bytes, url: str) -> None:
+    begun = chunked(call()).partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + chunks + b"5;a="
+    async with connected(url) as connection:
+        with contextlib.suppress(ConnectionError):
+            await connection.send(begun, *[b"x" * 10_000] * 100)
+        answer = await connection.rest()
+    assert statuses(answer) == [400]
+    assert b"over the limit of 65536 bytes: send chunks without extensions" in answer
 
 
 OFFERS = [
