@@ -32,7 +32,7 @@ from thespian.actors import ActorAddress
 from trackd.actors.actor_pool import ActorPool
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.document_budget import DocumentBudget
-from trackd.actors.in_flight import InFlight, RequestsInFlight
+from trackd.actors.in_flight import InFlight, RequestsInFlight, Resume
 from trackd.actors.look_up import LookUp
 from trackd.actors.messages import (
     Admitted,
@@ -68,7 +68,7 @@ class ProfileDirectory(BaseActor):
         self._owners = SessionOwners(dependencies.max_cached_sessions)
         self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
         self._look_up = LookUp(dependencies.reads, self._pool, self._owners)
-        self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2)
+        self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2, dependencies.tally)
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod
@@ -80,6 +80,7 @@ class ProfileDirectory(BaseActor):
             Fetch: cls._fetch,
             CommitsFinished: cls._finish,
             Answered: cls._abort,
+            Resume: cls._resume,
             Tick: cls._tick,
         }
 
@@ -105,10 +106,10 @@ class ProfileDirectory(BaseActor):
         orphan = session_owner is not None and session_owner.living is None
         activation = active_profile.take_activation()
         durable_up_to = active_profile.durable_up_to
-        self.send(
-            active_profile.address,
-            Deliver(call, source, admitted.rules, durable_up_to, previous_owner, orphan, session, activation),
-        )
+        delivery = Deliver(call, source, admitted.rules, durable_up_to, previous_owner, orphan, session, activation)
+        self.send(active_profile.address, delivery)
+        if self._in_flight.has_waiting:
+            self.send(self.myAddress, Resume())  # after the decision on this call
 
     def _hand_over_other(self, request: Erase | Reevaluate) -> None:
         loaded: dict[str, Profile] = {}
@@ -184,12 +185,12 @@ class ProfileDirectory(BaseActor):
                 self._owners.restore(entry.request.call.session_id, entry.owner, entry.previous_owner)
             if isinstance(entry.request, Erase):
                 self._replay_queued(entry.profile_id)
-        self._resume()
+        self.send(self.myAddress, Resume())
         self.answer(*answered.answers)
 
-    def _resume(self) -> None:
-        """Hand over the calls for large profiles that waited until less was in flight."""
-        for admitted in self._in_flight.resumed():
+    def _resume(self, message: Resume | None = None) -> None:
+        """Hand over the next call for a large profile that waits, unless it has to wait on."""
+        if admitted := self._in_flight.resumed(others_passed=message is None):
             self.send(self.myAddress, admitted)
 
     def _roll_back(self, entry: InFlight, lost_sessions: set[str]) -> None:

@@ -7,8 +7,15 @@ from msgspec import Struct
 from trackd.actors.actor_pool import ActiveProfile
 from trackd.actors.messages import Admitted, Erase, Reevaluate
 from trackd.actors.session_owners import SessionOwner
+from trackd.telemetry.tally import Tally
 
-LARGE = 1 / 2048  # of the limit, 16 KiB by default: calls for a profile with smaller documents never wait
+LARGE = 1 / 2048  # of the limit, 16 KiB by default: calls for smaller documents do not wait for those in flight
+LONG = 1 / 8192  # of the limit, 4 KiB by default: calls for smaller documents never wait
+BUSY_S = 0.05  # of decisions between two commits
+
+
+class Resume(Struct, frozen=True):
+    """Hand over the call for a large profile that waits longest: a message of the directory to itself."""
 
 
 class InFlight(Struct, frozen=True):
@@ -33,15 +40,19 @@ class RequestsInFlight:
     """By number, in the order of their handover. Each pins its profile and its session's owner.
 
     A small call may change large documents, and until its commit they are in memory several times: in the actor, in the
-    queue, in the batch. So a call for a large profile waits while the requests in flight have more than `max_bytes`.
+    queue, in the batch. So a call for a large profile waits while the requests in flight have more than `max_bytes`. It
+    may also take long: such calls wait when decisions have taken BUSY_S since the last commit, so that others pass.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, tally: Tally) -> None:
+        """`tally` adds up the seconds that decisions take."""
         self._max_bytes = max_bytes
-        self._large = max_bytes * LARGE
+        self._large, self._long = max_bytes * LARGE, max_bytes * LONG
+        self._decisions = tally.decisions.seconds
+        self._busy_from = BUSY_S  # of the total of `decisions`
         self._bytes = 0
         self._entries: dict[int, InFlight] = {}
-        self._waiting: deque[tuple[Admitted, int]] = deque()  # with the bytes of the documents
+        self._waiting: deque[Admitted] = deque()
 
     def add(self, entry: InFlight) -> None:
         self._entries[entry.request.number] = entry
@@ -60,24 +71,27 @@ class RequestsInFlight:
 
     @property
     def is_full(self) -> bool:
-        return self._bytes > self._max_bytes
+        return self._bytes > self._max_bytes or self._decisions.total > self._busy_from
 
     def wait(self, admitted: Admitted, size: int) -> bool:
         """Let the call wait, if it is for a large profile. Returns whether it does."""
-        if size < self._large:
+        if size < (self._long if self._decisions.total > self._busy_from else self._large):
             return False
-        self._waiting.append((admitted, size))
+        self._waiting.append(admitted)
         return True
 
-    def resumed(self) -> list[Admitted]:
-        """The calls that need not wait any longer, in the order of their arrival."""
-        resumed: list[Admitted] = []
-        total = self._bytes
-        while self._waiting and total <= self._max_bytes:
-            admitted, size = self._waiting.popleft()
-            resumed.append(admitted)
-            total += size
-        return resumed
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def resumed(self, *, others_passed: bool) -> Admitted | None:
+        """The call that waited longest, if it need not wait any longer. The next one follows its decision.
+
+        `others_passed`: other calls had their turn meanwhile, so that the time of decisions counts anew.
+        """
+        if others_passed:
+            self._busy_from = self._decisions.total + BUSY_S
+        return self._waiting.popleft() if self._waiting and not self.is_full else None
 
     def owners(self) -> dict[str, str]:
         """By session id, the owner that the last call in flight assigns to the session."""

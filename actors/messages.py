@@ -13,7 +13,7 @@ Erase, Reevaluate and Fetch go from the Tracker to the ProfileDirectory and on t
 to the EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches
 the EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it
 admits. The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the
-SourceAuth after a change of sources. The EventWriter reports StoreHealth to the Guardian.
+SourceAuth after a change of sources, and StoreHealth to the Guardian. The ProfileDirectory sends itself a Resume.
 
 A handler that raises on a `Request` is answered with Failed or Refused: a ProfileActor sends it to the
 ProfileDirectory, which ends the call, every other actor to the Guardian. The Tracker sends a `Request` to the actor

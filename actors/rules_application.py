@@ -104,9 +104,11 @@ class RulesApplication:
         result = job.result
         for begin in range(0, len(ids), AT_ONCE):
             began = loop.time()
-            group = ids[begin : begin + AT_ONCE]
-            answers = await asyncio.gather(*(self._reevaluated(profile_id, rules, now) for profile_id in group))
-            for answer in answers:
+            tasks = []
+            for profile_id in ids[begin : begin + AT_ONCE]:
+                tasks.append(asyncio.create_task(self._reevaluated(profile_id, rules, now)))
+                await asyncio.sleep(0)  # a large profile takes long, and calls pass between two of them
+            for answer in await asyncio.gather(*tasks):
                 result = _counted(result, answer)
             if self._tracker.queue.calls:
                 await asyncio.sleep(loop.time() - began)

@@ -1,5 +1,6 @@
 """Calls for large profiles wait while many bytes of documents are in flight; each is answered all the same."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -111,6 +112,44 @@ def test_calls_that_cannot_be_read_when_their_turn_comes_leave_the_others_their_
     assert sorted(actors.answers) == numbers
     assert isinstance(actors.answers[numbers[0]], Tracked)
     assert any(isinstance(answer, Failed) for answer in actors.answers.values())
+
+
+@pytest.fixture
+def slow_actors(start_actors: StartActors) -> BareActors:
+    """Profiles A to J of 10 KB, and a small one; each decision takes 30 ms."""
+    profiles = [Make.profile(name, pii={"text": "x" * 10_000}) for name in "ABCDEFGHIJ"]
+    actors = start_actors(Make.store(*profiles, Make.profile("small"), kind=FaultyStore))
+    observe = actors.tally.decisions.observe
+
+    def observe_longer(seconds: float, source_id: str, events: int) -> None:
+        observe(0.03, source_id, events)
+
+    actors.tally.decisions.observe = observe_longer  # type: ignore[method-assign]
+    return actors
+
+
+def test_calls_whose_decisions_take_long_wait_for_the_next_commit_and_small_ones_pass(slow_actors: BareActors) -> None:
+    numbers = track(slow_actors, *"ABCDEFGHIJ")
+    small = track(slow_actors, "small")
+    decided = []
+    while slow_actors.batches:
+        decided.append(slow_actors.tally.decisions.seconds.total)
+        slow_actors.commit()
+
+    assert decided[0] == pytest.approx(0.03 * 3)  # of A, B and the small one
+    assert all(after - before < 0.07 for before, after in itertools.pairwise(decided))
+    assert profile_ids(slow_actors, numbers) == [*"ABCDEFGHIJ"]
+    assert list(slow_actors.answers) == [*numbers[:2], *small, *numbers[2:]]
+
+
+def test_calls_that_wait_go_on_after_a_while_when_nothing_is_committed(slow_actors: BareActors) -> None:
+    slow_actors.tally.decisions.seconds.observe(1.0)  # of calls that were rejected
+    [number] = track(slow_actors, "A")
+    assert not slow_actors.batches
+    slow_actors.tick()
+    finish(slow_actors)
+
+    assert isinstance(slow_actors.answers[number], Tracked)
 
 
 def test_an_erasure_of_a_profile_whose_call_waits_comes_first(actors: BareActors) -> None:

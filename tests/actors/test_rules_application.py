@@ -209,6 +209,31 @@ async def test_few_profiles_are_in_flight_and_calls_are_answered_meanwhile(store
         assert server.most_queued <= AT_ONCE
 
 
+async def test_calls_pass_between_two_re_evaluations_of_which_each_may_take_long(store: SqliteStore) -> None:
+    store.commit([person(n) for n in range(2 * AT_ONCE)])
+    rounds: list[int] = []
+    began: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def next_round() -> None:
+        rounds.append(len(rounds))
+        loop.call_soon(next_round)
+
+    next_round()
+    async with running(store, rules(segment=[SPENDERS])) as server:
+        ask = server.tracker.ask
+
+        def noted(request: Any, size: int = 0) -> Any:
+            if isinstance(request, Reevaluate):
+                began.append(rounds[-1])
+            return ask(request, size)
+
+        server.tracker.ask = noted  # type: ignore[method-assign]
+        await server.add_job()
+        await server.ended()
+    assert len(began) == len(set(began)) == 2 * AT_ONCE
+
+
 async def test_a_profile_that_cannot_be_evaluated_does_not_end_the_job(store: SqliteStore) -> None:
     store.commit([person(0), Make.change("p00001"), person(3)])
     store.commit([Changes(Fence("p00001", 0, 1), Make.profile("p00001", revision=2, segments=None))])
