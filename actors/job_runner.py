@@ -114,7 +114,7 @@ class JobRunner:
             raise
         except Exception as error:
             log.error("the job %d (%s) failed", job.number, job.kind, exc_info=without_values(error))
-            fault = "The server failed on it: its log has the fault."
+            fault = "trackd failed on it: the log has the fault."
             return replace(job, state=JobState.FAILED, result={"error": fault})
 
     async def _save(self, job: Job) -> None:

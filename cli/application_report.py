@@ -19,7 +19,7 @@ def application_lines(job: Job) -> Iterator[str]:
     if result["not_evaluated"]:
         yield f"Not evaluated, as their conditions read more than the profile: {', '.join(result['not_evaluated'])}."
     if result["faults"]:
-        yield f"Failed for {_profiles(result['faults'])}: the log of the server has the faults."
+        yield f"Failed for {_profiles(result['faults'])}: the log has the faults, that of the server if one runs."
 
 
 def _profiles(number: int) -> str:

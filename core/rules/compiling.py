@@ -1,7 +1,8 @@
 """Compiling the rules of a file: every path, expression and schema is checked before the first call."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from trackd.config.errors import RulesError
@@ -15,6 +16,8 @@ from trackd.core.rules.schemas import Retrieve, Schema, refuse_reference
 from trackd.core.rules.segment_names import notes_of_unknown_segments
 from trackd.core.rules.step_compiling import check_literal, compile_step
 from trackd.core.rules.unwanted import ANY, Unwanted
+
+PROPERTY = re.compile(r"\\[pP]")  # in a pattern: a letter of any script, for example
 
 
 def compile_rules(
@@ -44,9 +47,13 @@ def compile_rules(
             for event_type, content in contents.items()
         }
         retrieved = {event_type: schema.retrieved for event_type, schema in compiled.items()}
+        rules = [(_rule(entry), entry.event) for entry in file.rule]
+        segments = [(_segment(entry), entry.event) for entry in file.segment]
+        conditions = [(f'rule "{rule.name}"', rule.condition) for rule, _ in rules if rule.condition]
+        conditions += [(f'segment "{segment.name}"', segment.condition) for segment, _ in segments]
         return RuleSet(
-            rules=[(_rule(entry), entry.event) for entry in file.rule],
-            segments=[(_segment(entry), entry.event) for entry in file.segment],
+            rules=rules,
+            segments=segments,
             schemas=compiled,
             tags={event_type: tuple(entry.tags) for event_type, entry in file.event.items() if entry.tags},
             unwanted=[Unwanted(entry.name, entry.types, entry.bots, entry.source) for entry in file.unwanted],
@@ -55,11 +62,24 @@ def compile_rules(
             notes=[
                 *(f'event "{event_type}": {note}' for event_type, schema in compiled.items() for note in schema.notes),
                 *notes_of_unknown_segments(file),
+                *_notes_of_costly(conditions, limits),
             ],
             segments_fingerprint=_fingerprint(version, file.segment, {}, limits),
         )
     except ValueError as error:
         raise RulesError(f"{name}: {str(error).rstrip('.')}.") from None
+
+
+def _notes_of_costly(conditions: Iterable[tuple[str, Condition]], limits: Limits) -> Iterator[str]:
+    """A note for each condition whose evaluations alone may be too much work for a call with many events."""
+    for place, condition in conditions:
+        most = limits.max_call_work // condition.least_work
+        if most < limits.max_events:
+            why = r"; a pattern with `\pL` or the like takes very long" if PROPERTY.search(condition.text) else ""
+            yield (
+                f"{place}: when: its evaluation takes {condition.least_work:,} units of work or more, so that a call "
+                f"with more than {most} such events is refused (limits.max_call_work){why}"
+            )
 
 
 def _fingerprint(version: str, entries: object, schemas: object, limits: Limits) -> bytes:

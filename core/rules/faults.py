@@ -1,74 +1,70 @@
 """The faults of properties that do not match their schema. Pure.
 
 jsonschema-rs collects all faults before it hands over the first, each with a copy of the value, and those of `anyOf`
-and `oneOf` with the faults of each branch. So they are listed only if there cannot be many. Among more values the first
-one is sought, or if that may take long too, none.
+and `oneOf` with the faults of each branch. So they are listed only if there cannot be many (fault_search.py).
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-import jsonschema_rs
 from msgspec import Struct
 from pydantic_core import to_json
 
-from trackd.core.documents import JsonObject
 from trackd.core.rules.condition_work import json_sizes
-from trackd.core.rules.schema_work import SchemaWork
-from trackd.core.work import FAULT, Work
+from trackd.core.work import FAULT
 
 MAX_FAULTS = 10
 MAX_MESSAGE = 200
 MAX_PATH, MAX_KEY = 16, 64  # keys of a path, characters of a key: clients choose them, and they are stored
-MAX_LISTING, MAX_ONE_FAULT = 40_000_000, 150_000_000  # units of all faults that there may be, and of the first one
 COPIED_BYTE, COPIED_MEMBER = 40, 1_500
+
+Path = tuple[str | int, ...]
 
 
 class Fault(Struct, frozen=True):
     """One way in which properties do not match; `path` leads to the value."""
 
-    path: tuple[str | int, ...]
+    path: Path
     message: str
-    known_path: tuple[str | int, ...] | None = None
+    known_path: Path | None = None
     """The path with `*` for each key that the schema does not name, None if it names all: clients choose the others."""
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, ('properties', *self.path)))}: {self.message}"
 
 
-NOT_LOCATED = Fault((), "they do not match the schema, and are too many to find out where")
+class Place(NamedTuple):
+    """Where a value is in the properties; `known`: as in a `Fault`."""
+
+    path: Path = ()
+    known: Path = ()
+
+    def within(self, key: str | int, *, is_known: bool = True) -> "Place":
+        shown = key[:MAX_KEY] if isinstance(key, str) else key
+        return Place((*self.path, shown), (*self.known, shown if is_known else "*"))
 
 
-def find_faults(validator: Any, schema: SchemaWork, properties: JsonObject, work: Work) -> tuple[Fault, ...]:
-    """The faults of properties that are not valid, at most `MAX_FAULTS`."""
-    if _most_units(schema, properties) <= MAX_LISTING:
-        errors = [*validator.iter_errors(properties)]
-        work.charge(sum(FAULT + _copying(error.instance) for error in _with_inner(errors)), "its faults")
-        return tuple(_faults(errors, properties))
-    if schema.branches or schema.loops > 1 or _copying(properties) > MAX_ONE_FAULT:
-        return (NOT_LOCATED,)
-    try:
-        validator.validate(properties)
-    except jsonschema_rs.ValidationError as error:
-        work.charge(FAULT + _copying(error.instance), "its faults")
-        return tuple(_faults([error], properties))
-    return (NOT_LOCATED,)
+NOWHERE = Place()
+"""That of the properties themselves."""
 
 
-def _most_units(schema: SchemaWork, properties: JsonObject) -> int:
-    """The most units that the listing of all faults can take; a larger number than `MAX_LISTING` may be too small."""
+def most_units(faults: int, loops: int, value: Any, limit: int) -> int:
+    """The most units that the listing of all faults can take; a larger number than `limit` may be too small.
+
+    `faults`: how many each value may have. `loops`: how often a recursive schema visits each value of the next level.
+    """
     units = 0
-    left: list[tuple[Any, int]] = [(properties, schema.checks)]
-    while left and units <= MAX_LISTING:
-        value, checks = left.pop()
-        units += checks * schema.names * (FAULT + _copying(value))
-        if isinstance(value, dict | list) and units <= MAX_LISTING:
-            left += [(inner, checks * schema.loops) for inner in (value.values() if isinstance(value, dict) else value)]
+    left: list[tuple[Any, int]] = [(value, faults)]
+    while left and units <= limit:
+        value, faults = left.pop()
+        units += faults * (FAULT + copying(value))
+        if isinstance(value, dict | list) and units <= limit:
+            left += [(inner, faults * loops) for inner in (value.values() if isinstance(value, dict) else value)]
     return units
 
 
-def _copying(value: Any) -> int:
+def copying(value: Any) -> int:
     """The units of a copy of a value."""
     if isinstance(value, str):
         return COPIED_BYTE * len(value)
@@ -78,21 +74,24 @@ def _copying(value: Any) -> int:
     return COPIED_BYTE * sizes.bytes + COPIED_MEMBER * sizes.members
 
 
-def _with_inner(errors: Iterable[Any]) -> Iterator[Any]:
-    """The errors with those of branches."""
-    left = [errors]
+def listing_units(errors: Iterable[Any]) -> int:
+    """The units that the listing of these errors took, with those of branches."""
+    units, left = 0, [errors]
     while left:
         for error in left.pop():
-            yield error
+            units += FAULT + copying(error.instance)
             left += getattr(error.kind, "context", ())
+    return units
 
 
-def _faults(errors: Iterable[Any], properties: JsonObject) -> Iterator[Fault]:
+def faults_of(errors: Iterable[Any], value: Any, place: Place = NOWHERE) -> Iterator[Fault]:
+    """The first faults of a value, which is at that place."""
     for error in islice(errors, MAX_FAULTS):
-        path = _path(islice(error.instance_path, MAX_PATH), properties)
+        within = _path(islice(error.instance_path, MAX_PATH), value)
         named = set(error.schema_path)
-        known = [key if isinstance(key, int) or key in named else "*" for key in path]
-        yield Fault(tuple(path), error.message[:MAX_MESSAGE], None if known == path else tuple(known))
+        known = [key if isinstance(key, int) or key in named else "*" for key in within]
+        path, known_path = (*place.path, *within)[:MAX_PATH], (*place.known, *known)[:MAX_PATH]
+        yield Fault(path, error.message[:MAX_MESSAGE], None if known_path == path else known_path)
 
 
 def _path(keys: Iterable[str | int], value: Any) -> list[str | int]:

@@ -37,16 +37,35 @@ REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 TEXT = frozenset(["pattern", "format", "contentEncoding", "contentMediaType"])
 NUMBERS = frozenset(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"])
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+WITHOUT_FAULTS = frozenset(  # of their own
+    [
+        *(
+            "$schema",
+            "$id",
+            "id",
+            "$ref",
+            "$dynamicRef",
+            "$recursiveRef",
+            "$defs",
+            "definitions",
+            "$anchor",
+            "$comment",
+        ),
+        *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+        *("allOf", "if", "then", "else", "properties", "patternProperties", "dependentSchemas", "prefixItems"),
+    ]
+)
 REPEATED = 3  # what applies to the same value is checked again for these
 
 
 class Counts(NamedTuple):
     """How many checks, comparisons of numbers, divisions of decimals and searches for equal items one value may take.
 
-    `loops`: the references that lead back to a schema which contains them.
+    `faults`: how many it may have. `loops`: the references that lead back to a schema which contains them.
     """
 
     checks: int = 0
+    faults: int = 0
     numbers: int = 0
     decimals: int = 0
     unique: int = 0
@@ -86,12 +105,11 @@ def _most(*several: Counts) -> Counts:
 class SchemaWork(Struct, frozen=True):
     """`most`: the counts for one value. `loops`: how often a recursive schema visits each value of the next level.
 
-    `names`: the most faults of one check, those of `required`. `branches`: whether faults have others within them.
+    `branches`: whether faults have others within them.
     """
 
     most: Counts
     loops: int
-    names: int
     branches: bool
 
     @property
@@ -115,30 +133,31 @@ class SchemaWork(Struct, frozen=True):
         return units
 
 
-def schema_work(schema: Any, retrieved: Mapping[str, Any]) -> SchemaWork:
-    """The work of a compiled schema. `retrieved`: the others that it refers to."""
-    analysis = _Analysis(schema, retrieved)
-    most = analysis.load(schema).most
-    if most.loops:  # each part of the schema is checked at most once for a value
-        most = _most(most, analysis.everything.own)
-    return SchemaWork(most, max(1, most.loops), analysis.names, analysis.branches)
+class SchemaAnalysis:
+    """The work of a compiled schema and of its parts."""
 
-
-class _Analysis:
     def __init__(self, schema: Any, retrieved: Mapping[str, Any]) -> None:
+        """`retrieved`: the other schemas that it refers to."""
         parts = [part for document in (schema, *retrieved.values()) for part in _objects(document)]
         everything = _sums(Counts(), Counts())
         for part in parts:
             everything = _sums(everything, _own_counts(part))
-        self.everything = Load(everything, everything)
-        self.names = max((number for part in parts for number in _required(part)), default=1)
-        self.branches = any(word in part for part in parts for word in BRANCHES)
+        self._everything = Load(everything, everything)
+        self._branches = any(word in part for part in parts for word in BRANCHES)
         self._schema = schema
         self._known: dict[int, Load | None] = {}  # by id of a part; None while it is examined
+        self.has_inner_resources = any("$id" in part or "id" in part for part in parts if part is not schema)
+        """Whether a part may have a base of its own for its references."""
+
+    def work(self, part: Any) -> SchemaWork:
+        most = self.load(part).most
+        if most.loops:  # each part of the schema is checked at most once for a value
+            most = _most(most, self._everything.own)
+        return SchemaWork(most, max(1, most.loops), self._branches)
 
     def load(self, part: Any) -> Load:
         if not isinstance(part, dict):
-            return Load(Counts(checks=1))
+            return Load(Counts(checks=1, faults=1))
         if id(part) in self._known:
             return self._known[id(part)] or Load(Counts(loops=1))
         self._known[id(part)] = None
@@ -186,21 +205,26 @@ class _Analysis:
 
     def _referred(self, reference: Any) -> Load:
         """The load of a reference; that of everything together when it does not lead through this document."""
+        part = self.referred(reference)
+        return self._everything.plus(Load(Counts(loops=1), Counts(loops=1))) if part is None else self.load(part)
+
+    def referred(self, reference: Any) -> Any:
+        """The part of this document that a reference leads to, None for any other reference."""
         part = self._schema
-        if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
-            for key in reference.split("/")[1:]:
-                key = key.replace("~1", "/").replace("~0", "~")
-                if isinstance(part, list) and key.isdigit() and int(key) < len(part):
-                    part = part[int(key)]
-                else:
-                    part = part.get(key) if isinstance(part, dict) else None
-            if isinstance(part, dict | bool):
-                return self.load(part)
-        return self.everything.plus(Load(Counts(loops=1), Counts(loops=1)))
+        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+            return None
+        for key in reference.split("/")[1:]:
+            key = key.replace("~1", "/").replace("~0", "~")
+            if isinstance(part, list) and key.isdigit() and int(key) < len(part):
+                part = part[int(key)]
+            else:
+                part = part.get(key) if isinstance(part, dict) else None
+        return part if isinstance(part, dict | bool) else None
 
 
 def _own_counts(part: JsonObject) -> Counts:
     checks, numbers, decimals = len(part), 0, 0
+    faults = len(part.keys() - WITHOUT_FAULTS) + sum(_required(part))
     for word, value in part.items():
         if word in TEXT:
             checks += IDN_CHECKS if isinstance(value, str) and value.startswith("idn-") else TEXT_CHECKS
@@ -213,11 +237,11 @@ def _own_counts(part: JsonObject) -> Counts:
         elif word in NUMBERS and is_number(value):
             numbers += 1
             decimals += isinstance(value, float)
-    return Counts(checks, numbers, decimals, part.get("uniqueItems") is True)
+    return Counts(checks, faults, numbers, decimals, part.get("uniqueItems") is True)
 
 
 def _required(part: JsonObject) -> Iterator[int]:
-    """How many names each list has that an object may lack: each of them is a fault."""
+    """The number of names in each list of those that an object may lack: each of them is a fault."""
     for names in (part.get("required"), *(each for word in NAMED_LISTS for each in _named(part.get(word)))):
         if names and isinstance(names, list):
             yield len(names)

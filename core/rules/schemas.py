@@ -11,9 +11,11 @@ from typing import Any
 import jsonschema_rs
 
 from trackd.core.calls import TrackedEvent
-from trackd.core.rules.faults import Fault, find_faults
+from trackd.core.rules.fault_search import find_faults
+from trackd.core.rules.faults import Fault
 from trackd.core.rules.schema_drafts import with_known_draft
-from trackd.core.rules.schema_work import schema_work
+from trackd.core.rules.schema_parts import SchemaParts
+from trackd.core.rules.schema_work import SchemaAnalysis
 from trackd.core.work import Work
 
 MAX_REASON = 1_000
@@ -44,23 +46,27 @@ class Schema:
         """The schemas that it refers to, by their URIs."""
 
         def retrieved(uri: str) -> Any:
+            if uri in self.retrieved:
+                return self.retrieved[uri]
             content, note = with_known_draft(retrieve(uri))
             if note:
                 self.notes.append(f"in {uri}, {note}")
             self.retrieved[uri] = content
             return content
 
+        options: dict[str, Any] = {
+            "validate_formats": True,
+            "base_uri": uri or None,
+            "retriever": retrieved,
+            "pattern_options": jsonschema_rs.RegexOptions(),
+        }
         try:
-            self._validator = jsonschema_rs.validator_for(
-                schema,
-                validate_formats=True,
-                base_uri=uri or None,
-                retriever=retrieved,
-                pattern_options=jsonschema_rs.RegexOptions(),
-            )
+            self._validator = jsonschema_rs.validator_for(schema, **options)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise ValueError(_reason(error)) from None
-        self._work = schema_work(schema, self.retrieved)
+        analysis = SchemaAnalysis(schema, self.retrieved)
+        self._work = analysis.work(schema)
+        self._parts = SchemaParts(schema, analysis, lambda: jsonschema_rs.validator_map_for(schema, **options))
 
     def faults(self, event: TrackedEvent, work: Work, *, known_valid: bool = False) -> tuple[Fault, ...]:
         """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones.
@@ -71,7 +77,7 @@ class Schema:
         work.charge(self._work.units(properties, text), "the schema of", event.type)
         if known_valid or self._validator.is_valid(properties):
             return ()
-        return find_faults(self._validator, self._work, properties, work)
+        return find_faults(self._validator, self._work, self._parts, properties, work)
 
 
 def _reason(error: Exception) -> str:

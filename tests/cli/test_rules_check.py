@@ -42,6 +42,19 @@ def test_check_and_try_print_how_a_schema_of_an_unknown_draft_is_read(
     assert '  invalid   properties.b.0: "x" is not of type "integer"' in tried.stdout.splitlines()
 
 
+def test_check_prints_which_conditions_take_so_much_work_that_calls_with_many_events_are_refused(
+    trackd: Callable[..., Result], write: Callable[..., Path]
+) -> None:
+    usual = "event.properties.sku.matches('^[A-Z]{2}-[0-9]+$') && event.properties.price > 5.0"
+    letters = r"profile.pii.name.matches('^\\\\pL+$')"
+    write("rules.toml", SEGMENT % ("usual", usual) + SEGMENT % ("letters", letters))
+    checked = trackd("rules", "check", "rules.toml").stdout.splitlines()
+    assert len(checked) == 2
+    assert checked[0].startswith('Note: segment "letters": when: its evaluation takes 3,5')
+    assert " so that a call with more than 7" in checked[0]
+    assert checked[0].endswith(r"is refused (limits.max_call_work); a pattern with `\pL` or the like takes very long.")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

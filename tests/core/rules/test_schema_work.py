@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from trackd.core.encoding import json_text
-from trackd.core.rules.schema_work import ALIKE_CHARACTER, DECIMAL, EXTREME_DECIMAL, schema_work
+from trackd.core.rules.schema_work import ALIKE_CHARACTER, DECIMAL, EXTREME_DECIMAL, SchemaAnalysis
 
 STRING = {"type": "string"}
 TREE = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#"}}}}
@@ -13,11 +13,11 @@ TWICE = {"oneOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"
 
 
 def checks(schema: Any, **retrieved: Any) -> int:
-    return schema_work(schema, retrieved).checks
+    return SchemaAnalysis(schema, retrieved).work(schema).checks
 
 
 def units(schema: Any, properties: dict[str, Any]) -> int:
-    return schema_work(schema, {}).units(properties, json_text(properties))
+    return SchemaAnalysis(schema, {}).work(schema).units(properties, json_text(properties))
 
 
 def test_schemas_of_other_properties_are_alternatives() -> None:
@@ -59,8 +59,8 @@ def test_what_is_not_evaluated_is_found_by_checking_again() -> None:
 
 
 def test_a_recursive_schema_is_no_endless_work() -> None:
-    assert schema_work(TREE, {}).loops == 1
-    assert schema_work(TWICE, {}).loops == 2
+    assert SchemaAnalysis(TREE, {}).work(TREE).loops == 1
+    assert SchemaAnalysis(TWICE, {}).work(TWICE).loops == 2
     assert checks(TREE) < 20
 
 
@@ -74,7 +74,7 @@ def test_a_recursive_schema_is_no_endless_work() -> None:
     ],
 )
 def test_schemas_with_branches_or_unique_items_are_known(schema: dict[str, Any], branches: bool, unique: int) -> None:
-    work = schema_work(schema, {})
+    work = SchemaAnalysis(schema, {}).work(schema)
     assert (work.branches, work.most.unique) == (branches, unique)
 
 
