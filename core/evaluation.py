@@ -1,10 +1,11 @@
 """Evaluating the conditions of one call: the documents that they read, their work, and the memo. Pure."""
 
+from collections.abc import Iterable
+
 from trackd.config.settings import Limits
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.documents import JsonObject, Session, Source
-from trackd.core.rules.condition_work import Sizes
-from trackd.core.rules.conditions import Condition, Roots, Unmet
+from trackd.core.rules.conditions import Condition, Inputs, Roots, Unmet
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.repetitions import Repetitions
@@ -15,6 +16,10 @@ from trackd.core.work import CALL, DOCUMENT_BYTE, Work
 BY_MEMO = 0  # in place of the draft's clock
 FIRST_EVALUATIONS_SHARE = 4  # a quarter of the work
 TOO_MUCH = Unmet("the segments of this profile take too much work (limits.max_call_work)", failed=True)
+
+
+def _of_profile(names: Iterable[str]) -> bool:
+    return all(name.startswith("profile.") for name in names)
 
 
 def lacks_consent(source: Source, draft: Draft) -> bool:
@@ -32,8 +37,8 @@ class ProfileEvaluation:
     """
 
     __slots__ = (
-        *("_draft", "_evaluated", "_first_evaluations", "_first_units", "_max_first_units", "_memo", "_rules"),
-        *("_sizes", "repetitions", "under_rules", "work"),
+        *("_converted", "_draft", "_evaluated", "_first_evaluations", "_first_units", "_inputs", "_max_first_units"),
+        *("_memo", "_rules", "repetitions", "under_rules", "work"),
     )
 
     def __init__(self, draft: Draft, limits: Limits, rules: RuleSet, memo: Memo | None) -> None:
@@ -50,7 +55,8 @@ class ProfileEvaluation:
         self._max_first_units = limits.max_call_work // FIRST_EVALUATIONS_SHARE
         self._first_units = 0
         self._first_evaluations: dict[str, bool] = {}  # segment id: whether the profile's share allowed it
-        self._sizes: dict[tuple[str, ...], Sizes] = {}  # of what the memo's conditions read, by its names
+        self._inputs: dict[tuple[str, ...], tuple[int, Inputs]] = {}  # by their names, with the draft's clock
+        self._converted: dict[tuple[str, ...], int] = {}  # the names of what is charged, with the draft's clock
 
     def leave_old_segments(self) -> tuple[SegmentChange, ...]:
         """Let the profile leave the segments that the rules do not have."""
@@ -63,9 +69,27 @@ class ProfileEvaluation:
 
     def unmet(self, rule: Rule, condition: Condition, roots: Roots) -> Unmet | None:
         """Evaluate the condition of a rule."""
-        inputs = condition.read(roots)
-        self.work.charge(condition.work(inputs.sizes), "the condition of the rule", rule.name)
+        inputs = self._read(condition, roots)
+        self.work.charge(self._units(condition, inputs), "the condition of the rule", rule.name)
         return condition.unmet(inputs)
+
+    def _read(self, condition: Condition, roots: Roots) -> Inputs:
+        """The inputs of a condition: those of one before that names the same, unless the profile changed since."""
+        known = self._inputs.get(condition.names)
+        if known is not None and not self._draft.changed_since(known[0], condition.parts):
+            return known[1]
+        inputs = condition.read(roots)
+        self._inputs[condition.names] = self._draft.clock, inputs
+        return inputs
+
+    def _units(self, condition: Condition, inputs: Inputs) -> int:
+        """Those of an evaluation. The conversion of its inputs is charged once."""
+        units = condition.work(inputs)
+        at = self._converted.get(condition.names)
+        if inputs.converts_each_time or at is None or self._draft.changed_since(at, condition.parts):
+            self._converted[condition.names] = self._draft.clock
+            units += inputs.sizes.conversion * (1 + inputs.converts_each_time)
+        return units
 
     def is_due(self, segment: Segment) -> bool:
         last = self._evaluated.get(segment.id)
@@ -92,11 +116,11 @@ class ProfileEvaluation:
         condition = segment.condition
         if self._first_evaluations.get(segment.id) is False:
             return TOO_MUCH
-        inputs = condition.read(roots)
+        inputs = self._read(condition, roots)
         if not condition.objects:
             self.work.spent += condition.least_work  # the next charge compares it with the limit, as after `is_due`
             return condition.unmet(inputs)
-        units = condition.work(inputs.sizes)
+        units = self._units(condition, inputs)
         if not condition.reads_profile_only or segment.id in self._first_evaluations:
             self.work.charge(units, "the segment", segment.id)
         elif not self._charge_first(segment, units):
@@ -108,16 +132,11 @@ class ProfileEvaluation:
         condition = segment.condition
         allowed = self._first_evaluations.get(segment.id)
         if allowed is None:
-            allowed = self._charge_first(segment, self._saved_units(condition))
+            inputs = self._read(condition, {"profile": self._draft.doc})
+            allowed = self._charge_first(segment, self._units(condition, inputs))
         if allowed:
             self._evaluated[segment.id] = self._draft.clock
         return allowed
-
-    def _saved_units(self, condition: Condition) -> int:
-        sizes = self._sizes.get(condition.objects)
-        if sizes is None:
-            sizes = self._sizes[condition.objects] = condition.read({"profile": self._draft.doc}).sizes
-        return condition.work(sizes)
 
     def _charge_first(self, segment: Segment, units: int) -> bool:
         """Charge the first evaluation of a segment, unless the profile's share of the work does not allow it."""
@@ -171,6 +190,9 @@ class Evaluation(ProfileEvaluation):
 
     def roots(self, event: TrackedEvent, plan: Plan) -> Roots:
         """The documents that the conditions and steps of the plan read."""
+        for names in [names for names in self._inputs if not _of_profile(names)]:
+            del self._inputs[names]
+            self._converted.pop(names, None)
         roots = {"profile": self._draft.doc, "properties": event.properties, "context": event.context}
         reads = plan.reads
         if "event" in reads:

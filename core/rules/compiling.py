@@ -17,6 +17,7 @@ from trackd.core.rules.segment_names import notes_of_unknown_segments
 from trackd.core.rules.step_compiling import check_literal, compile_step
 from trackd.core.rules.unwanted import ANY, Unwanted
 
+COSTLY = 100_000  # units: twenty times those of a usual condition
 PROPERTY = re.compile(r"\\[pP]")  # in a pattern: a letter of any script, for example
 
 
@@ -74,7 +75,7 @@ def _notes_of_costly(conditions: Iterable[tuple[str, Condition]], limits: Limits
     """A note for each condition whose evaluations alone may be too much work for a call with many events."""
     for place, condition in conditions:
         most = limits.max_call_work // condition.least_work
-        if most < limits.max_events:
+        if condition.least_work > COSTLY and most < limits.max_events:
             why = r"; a pattern with `\pL` or the like takes very long" if PROPERTY.search(condition.text) else ""
             yield (
                 f"{place}: when: its evaluation takes {condition.least_work:,} units of work or more, so that a call "

@@ -17,7 +17,7 @@ from msgspec import Struct
 from pydantic_core import to_json
 
 from trackd.core.rules.cel_values import ESCAPED_NUL, NUL, exact, may_have_large_integer
-from trackd.core.rules.condition_work import PATTERN, ConditionWork, Sizes, json_sizes, pattern_units
+from trackd.core.rules.condition_work import PATTERN, ConditionWork, Shape, Sizes, json_sizes, pattern_units, shape_of
 from trackd.core.rules.expressions import syntax_tree
 from trackd.core.rules.number_function import DECLARATION, NAME, expanded
 from trackd.core.rules.paths import Path
@@ -74,15 +74,28 @@ DOES_NOT_HOLD = Unmet("the condition does not hold")
 
 
 class Inputs(Struct):
-    """The values of the variables that a condition names.
+    """The values of the variables that a condition names, for all conditions that name the same ones.
 
-    `objects`: the JSON of the objects and lists. `has_nul`: whether a text or a key has U+0000.
+    `converted`: they in CEL's own form. `has_nul`: whether a text or a key has U+0000. `may_fail`: whether a condition
+    may have to be evaluated once more, because of large integers. Then too each evaluation converts the values.
     """
 
     values: dict[str, Any]
     sizes: Sizes
-    objects: list[bytes]
+    converted: Any
     has_nul: bool
+    may_fail: bool
+    _shape: Shape | None = None
+
+    @property
+    def converts_each_time(self) -> bool:
+        return self.has_nul or self.may_fail
+
+    @property
+    def shape(self) -> Shape:
+        if self._shape is None:
+            self._shape = shape_of(self.values.values())
+        return self._shape
 
 
 class Condition:
@@ -109,9 +122,16 @@ class Condition:
         self._texts = [name for name in named if VARIABLES[name] in (cel.Type.STRING, cel.Type.DYN)]
         # Each value of an object is converted for each evaluation, which takes long for large objects.
         self.objects = tuple(name for name in named if VARIABLES[name] in (_MAP, _TEXTS))
+        self.names = tuple(named)
         patterns = [pattern_units(found.replace("\\\\", "\\")) for found in MATCHES_LITERAL.findall(text)]
-        self.work = ConditionWork(syntax_tree(compiled), max(patterns, default=PATTERN)).units
-        self.least_work = self.work(Sizes())
+        self._work = ConditionWork(syntax_tree(compiled), max(patterns, default=PATTERN))
+        self.least_work = self._work.units(Sizes())
+
+    def work(self, inputs: Inputs) -> int:
+        """The units of an evaluation, without those of the conversion of its inputs."""
+        if not inputs.sizes.bytes:
+            return self.least_work
+        return self._work.units(inputs.sizes, inputs.shape if self._work.has_loops else None)
 
     def read(self, roots: Roots) -> Inputs:
         """The inputs of an evaluation."""
@@ -124,17 +144,21 @@ class Condition:
         for name in self.objects:
             objects.append(text := to_json(values[name], inf_nan_mode="constants"))
             nuls += text.count(ESCAPED_NUL)
-        return Inputs(values, json_sizes(objects, nuls), objects, has_nul or nuls > 0)
+        return Inputs(
+            values,
+            json_sizes(objects, nuls),
+            _inner_environment().Activation(values),
+            has_nul or nuls > 0,
+            any(map(may_have_large_integer, objects)),
+        )
 
     def unmet(self, inputs: Inputs) -> Unmet | None:
         """None when the condition holds."""
-        values = inputs.values
-        if inputs.has_nul:
-            return _outcome(self._exact_expression, exact(values))
-        unmet = _outcome(self._expression, values)
-        if unmet is not None and unmet is not DOES_NOT_HOLD and any(map(may_have_large_integer, inputs.objects)):
-            return _outcome(self._exact_expression, exact(values))
-        return unmet
+        if not inputs.has_nul:
+            unmet = _outcome(self._expression, inputs.converted)
+            if unmet is None or unmet is DOES_NOT_HOLD or not inputs.may_fail:
+                return unmet
+        return _outcome(self._exact_expression, _untyped_environment().Activation(exact(inputs.values)))
 
     @cached_property
     def _exact_expression(self) -> Any:
@@ -142,10 +166,10 @@ class Condition:
         return _untyped_environment().deserialize(self._expression.serialize())
 
 
-def _outcome(expression: Any, values: dict[str, Any]) -> Unmet | None:
+def _outcome(expression: Any, converted: Any) -> Unmet | None:
     """Evaluate an expression: None when the condition holds."""
     try:
-        evaluated = expression.eval(data=values)
+        evaluated = expression.eval(converted)
         result = evaluated.value()
     except RuntimeError as error:
         return Unmet(_reason(error), failed=True)

@@ -5,7 +5,6 @@ how many checks apply to one value at most, times the values. The parts of a sch
 (`allOf`, `$ref`, ...), those for different values do not (`properties`, `items`).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,19 +13,15 @@ from msgspec import Struct
 from trackd.core.documents import JsonObject
 from trackd.core.json_values import is_number
 from trackd.core.rules.cel_values import may_have_large_integer
+from trackd.core.rules.costly_values import EXTREME, LONG_INTEGER, comparison_units, decimal_units, integer_units
 
 SCHEMA = 1_500
 CHECK = 25
 TEXT_CHECKS, IDN_CHECKS = 24, 250  # a pattern or a format takes as long as so many other checks,
 STRUCTURE_CHECKS = 50  # and a comparison with a list or an object as long as these
-UNIQUE_MEMBER = 1_300
-ALIKE_CHARACTER = 6
-ALIKE_INTEGER = 1_100
-EXACT_INTEGERS = 2**53
-LONG_INTEGER = re.compile(r"\d{19,}")  # not a machine's number
-DECIMAL, EXTREME_DECIMAL, EXTREME_NUMBER = 13_000, 100_000, 6_000
+UNIQUE_MEMBER = 600
+EXTREME_NUMBER = 6_000
 SHORT = 200  # characters whose numbers are not examined
-EXTREME = re.compile(r"[eE][+-]?\d\d")
 
 SAME_VALUE = ("allOf", "anyOf", "oneOf")
 BRANCHES = ("anyOf", "oneOf")
@@ -122,14 +117,14 @@ class SchemaWork(Struct, frozen=True):
         members = text.count(",") + text.count("[") + text.count("{")
         units = SCHEMA + most.checks * (CHECK * members + len(text))
         if most.decimals:
-            units += most.decimals * members * (EXTREME_DECIMAL if EXTREME.search(text) else DECIMAL)
+            units += most.decimals * decimal_units(text)
         if most.numbers and len(text) > SHORT:
             if may_have_large_integer(text.encode()):
-                units += most.numbers * sum(map(_integer_units, map(len, LONG_INTEGER.findall(text))))
+                units += most.numbers * sum(map(integer_units, map(len, LONG_INTEGER.findall(text))))
             if EXTREME.search(text):
                 units += most.numbers * members * EXTREME_NUMBER
         if most.unique:
-            units += most.unique * (UNIQUE_MEMBER * members + _comparisons(properties, text))
+            units += most.unique * (UNIQUE_MEMBER * members + comparison_units(properties, text, members))
         return units
 
 
@@ -265,26 +260,3 @@ def _listed(value: Any) -> list[Any]:
 
 def _named(value: Any) -> list[Any]:
     return [*value.values()] if isinstance(value, dict) else []
-
-
-def _integer_units(digits: int) -> int:
-    """The units of a comparison of a long integer."""
-    return 60 * digits + digits * digits // 4
-
-
-def _comparisons(properties: Any, text: str) -> int:
-    """The units of comparisons of items with one another, as the hashes of some kinds can be made equal."""
-    units, left = 0, [properties]
-    long_integer = max(map(len, LONG_INTEGER.findall(text)), default=0)
-    pair = ALIKE_CHARACTER * len(text) + _integer_units(long_integer)
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left += value.values()
-        elif isinstance(value, list):
-            structures = [item for item in value if isinstance(item, list | dict)]
-            left += structures
-            integers = sum(type(item) is int and abs(item) > EXACT_INTEGERS for item in value)
-            units += len(structures) * (pair if len(structures) > 1 else 0)
-            units += integers * integers // 2 * (ALIKE_INTEGER + _integer_units(long_integer))
-    return units

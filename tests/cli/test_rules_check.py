@@ -50,8 +50,8 @@ def test_check_prints_which_conditions_take_so_much_work_that_calls_with_many_ev
     write("rules.toml", SEGMENT % ("usual", usual) + SEGMENT % ("letters", letters))
     checked = trackd("rules", "check", "rules.toml").stdout.splitlines()
     assert len(checked) == 2
-    assert checked[0].startswith('Note: segment "letters": when: its evaluation takes 3,5')
-    assert " so that a call with more than 7" in checked[0]
+    assert checked[0].startswith('Note: segment "letters": when: its evaluation takes 3,0')
+    assert " so that a call with more than 8" in checked[0]
     assert checked[0].endswith(r"is refused (limits.max_call_work); a pattern with `\pL` or the like takes very long.")
 
 

@@ -50,6 +50,67 @@ def test_the_default_takes_a_thousand_usual_events_and_a_megabyte() -> None:
     assert decision.work < Limits().max_call_work // 4
 
 
+ITEM = {
+    "type": "object",
+    "required": ["sku", "price"],
+    "properties": {
+        "sku": {"type": "string", "pattern": "^sku-[0-9]{5}$"},
+        "price": {"type": "number", "minimum": 0, "multipleOf": 0.01},
+        "coupon": {"anyOf": [{"type": "string", "format": "email"}, {"type": "null"}]},
+    },
+}
+OF_ORDERS = [
+    "event.properties.total > 100.0",
+    "event.properties.items.exists(i, i.price > 100.0)",
+    "size(event.properties.items) > 3",
+    "event.properties.items.all(i, i.quantity < 10)",
+    "event.properties.currency.matches('^(EUR|USD)$')",
+    "event.properties.items.exists(i, i.category.startsWith('Clothing'))",
+    "event.properties.items.filter(i, i.price > 20.0).size() > 2",
+    "profile.traits.private.c1 > 3",
+    "event.properties.items.map(i, i.sku).exists(x, x == 'sku-00200')",
+    "event.properties.items.exists(a, event.properties.items.exists(b, a.sku == b.sku && a.price < b.price))",
+]
+ORDERS = rules(
+    event={"order": {"schema": {"properties": {"items": {"type": "array", "uniqueItems": True, "items": ITEM}}}}},
+    rule=[
+        {
+            "name": f"rule {number}",
+            "event": "order",
+            "when": text,
+            "steps": [{"target": f"traits.private.c{number}", "op": "increment"}],
+        }
+        for number, text in enumerate(OF_ORDERS)
+    ],
+)
+
+
+@pytest.mark.parametrize(("orders", "items"), [(1, 300), (10, 100), (60, 30), (150, 10)])
+def test_the_default_takes_large_orders_under_a_schema_and_ten_conditions(orders: int, items: int) -> None:
+    products = [
+        {"sku": f"sku-{n:05}", "name": "Blue shirt", "price": 19.9 + n, "quantity": 1 + n % 3, "category": "Clothing"}
+        for n in range(items)
+    ]
+    properties = {"total": 1234.5, "currency": "EUR", "items": products}
+    events = [Make.event(f"e{n}", "order", properties=properties) for n in range(orders)]
+    decision = Person().send(Make.call("S", events), ORDERS)
+    assert not any(report.faults for report in decision.reports)
+    assert decision.work < Limits().max_call_work // 2
+
+
+def test_conditions_that_name_the_same_values_share_their_conversion() -> None:
+    def work(*texts: str) -> int:
+        entries = [{**adds_price(), "name": f"r{number}", "when": text} for number, text in enumerate(texts)]
+        events = [Make.event("e", "buy", properties={"price": 1, "text": "x" * 10_000})]
+        return Person().send(Make.call("S", events), rules(rule=entries)).work
+
+    of_event, of_profile = "event.properties.price == {}", "'x' in profile.traits.private || {} == 1"
+    one, other = work(of_event.format(2)), work(of_event.format(2), of_event.format(3))
+    assert other - one < 20_000  # less than the text takes
+    changing = work(of_profile.format(1), of_profile.format(1))
+    assert work(of_profile.format(2), of_profile.format(2)) < changing  # a rule changed the profile in between
+
+
 @pytest.mark.parametrize(
     ("content", "properties", "number", "what"),
     [

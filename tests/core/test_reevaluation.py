@@ -104,11 +104,10 @@ def test_segments_that_together_take_too_much_work_fail_and_the_profile_stays_as
         segment=[{"name": f"s{number}", "when": f"profile.traits.public.a != '{number}'"} for number in range(3)]
     )
     large = Make.profile("A", traits={"public": {"a": "x" * 100_000}, "private": {}})
-    units = [
-        segment.condition.work(segment.condition.read({"profile": large.doc}).sizes)
-        for segment in ruleset.segments.values()
-    ]
-    result = under(ruleset, large, limits=Limits(max_call_work=4 * sum(units[:2])))
+    segments = [*ruleset.segments.values()]
+    inputs = segments[0].condition.read({"profile": large.doc})
+    units = inputs.sizes.conversion + sum(segment.condition.work(inputs) for segment in segments[:2])
+    result = under(ruleset, large, limits=Limits(max_call_work=4 * units))
     assert changes(result) == [("s0", "entered"), ("s1", "entered"), ("s2", "failed")]
     assert "limits.max_call_work" in str(result.segment_changes[2].failed)
 

@@ -182,4 +182,4 @@ def test_a_text_with_u_0000_takes_more_work_as_it_takes_longer() -> None:
     usual = condition.read({**ROOTS, "properties": {"v": "a"}}).sizes
     with_nuls = condition.read({**ROOTS, "properties": {"v": "\0", "\0": 1}}).sizes
     assert (usual, with_nuls) == (Sizes(9, 1, 1, 0), Sizes(25, 2, 2, 2))
-    assert condition.work(with_nuls) - condition.work(Sizes(25, 2, 2, 0)) == 2 * NUL
+    assert with_nuls.conversion - Sizes(25, 2, 2, 0).conversion == 2 * NUL

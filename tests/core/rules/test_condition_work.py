@@ -10,6 +10,7 @@ from trackd.core.rules.condition_work import (
     NUL,
     PATTERN,
     PROPERTY,
+    READING,
     STEP,
     Sizes,
     json_sizes,
@@ -21,12 +22,17 @@ L, P = "event.properties.l", "event.properties"
 
 
 def units(text: str, members: int, size: int = 0) -> int:
-    return Condition(text).work(Sizes(size, members))
+    return work(text, Sizes(size, members))
+
+
+def work(text: str, sizes: Sizes) -> int:
+    """That of an evaluation and of the conversion of its values."""
+    return Condition(text)._work.units(sizes) + sizes.conversion
 
 
 def growth(text: str) -> float:
     """By how much the work grows when there are twice as many members, without that of an evaluation and conversion."""
-    ones, twice = (units(text, members) - EVALUATION - members * MEMBER for members in (50, 100))
+    ones, twice = (units(text, members) - EVALUATION - READING - members * MEMBER for members in (50, 100))
     return twice / ones
 
 
@@ -38,7 +44,7 @@ def test_a_condition_without_a_loop_takes_work_for_each_byte_and_member_that_is_
     text = f"{P}.a == 'x'"
     base = units(text, 0)
     assert units(text, 3) == base + 3 * MEMBER
-    assert Condition(text).work(Sizes(0, 0, 3, 2)) == base + 3 * ENTRY + 2 * NUL
+    assert work(text, Sizes(0, 0, 3, 2)) == base + 3 * ENTRY + 2 * NUL
     assert units(text, 0, 100) == base + 100 * BYTE
 
 
@@ -124,4 +130,4 @@ def test_a_pattern_takes_work_for_what_its_repetitions_make_of_it() -> None:
     assert pattern_units(r"\pL{1,50}") > 50 * PROPERTY
     assert pattern_units("((a{1,10}){1,10}){1,9}") > 400_000
     assert pattern_units("([a-z].{0,100}[0-9]){3}$") > 2_000_000
-    assert Condition(f"{P}.s.matches('^\\\\pL{{1,50}}')").work(Sizes()) > 50 * PROPERTY
+    assert work(f"{P}.s.matches('^\\\\pL{{1,50}}')", Sizes()) > 50 * PROPERTY

@@ -96,7 +96,7 @@ def test_a_search_that_would_exceed_the_work_of_the_call_ends() -> None:
 )
 def test_every_way_to_a_value_is_followed(schema: dict[str, Any], path: tuple[Any, ...], known: Any) -> None:
     numbers: list[Any] = [*range(3_000)]
-    if "additionalProperties" in schema:
+    if known == ("*", 2_999):
         numbers[-1] = "text"
     first = faults(Schema(schema), {"a/b": numbers})[0]
     assert first.path == path
