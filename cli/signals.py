@@ -7,6 +7,10 @@ import signal
 import time
 from types import FrameType
 
+TYPE_CHECKING = False  # typing takes time to load
+if TYPE_CHECKING:
+    from apsw import Connection
+
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STATEMENT_STEPS = 50_000  # of SQLite's machine, some milliseconds
 AGAIN_AFTER_S = 2.0
@@ -55,4 +59,9 @@ def interrupt_statements() -> None:
     """
     import apsw
 
-    apsw.connection_hooks.append(lambda connection: connection.set_progress_handler(lambda: False, STATEMENT_STEPS))
+    if _interrupt_statements_of not in apsw.connection_hooks:
+        apsw.connection_hooks.append(_interrupt_statements_of)
+
+
+def _interrupt_statements_of(connection: "Connection") -> None:
+    connection.set_progress_handler(lambda: False, STATEMENT_STEPS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.making import Make
-from trackd.cli.main import main
+from trackd.cli import commands
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
@@ -94,7 +94,7 @@ def run(
     def run(command: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["trackd", *command.split()])
         try:
-            main()
+            commands.run()
             code = 0
         except SystemExit as ended:
             code = int(ended.code or 0)
