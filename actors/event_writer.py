@@ -94,14 +94,19 @@ class EventWriter(BaseActor):
             self.wiring.dependencies.reads.check()
             self._misplaced = None
         except StoreError as error:
+            if self._misplaced is None and self._batch is None:
+                self._submit_heartbeat()  # the writer saves what it can
             self._misplaced = error
             self._report_health(error)
             return
         if self._batch is not None:
             self._report_slow_commit()
         elif not self._writable or (is_observed and self._is_idle()):
-            self._batch = []  # a heartbeat
-            self._submit()
+            self._submit_heartbeat()
+
+    def _submit_heartbeat(self) -> None:
+        self._batch = []
+        self._submit()
 
     def _is_idle(self) -> bool:
         dependencies = self.wiring.dependencies

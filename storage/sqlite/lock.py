@@ -153,8 +153,8 @@ class DatabaseLock:
 
     def _in_use_elsewhere(self) -> DatabaseError:
         return DatabaseError(
-            f"{self._database} is in use by another trackd that has it open under another name: stop that one "
-            f"(`fuser {self._database}` shows its pid), or use the name that it was started with."
+            f"{self._database} is in use by another trackd, which has it open under another name or lost its lock "
+            f"file: stop that one (`fuser {self._database}` shows its pid), or use the name that it was started with."
         )
 
     def _open(self) -> int:

@@ -87,5 +87,5 @@ class OpenedFiles:
         if path == self._database:
             return MisplacedError(f"{path} {how}: put the file back that was there, or stop the server")
         return MisplacedError(
-            f"{path} {how}: stop the server, which then copies the write-ahead log into {self._database}"
+            f"{path} {how}: stop the server and start it again, it copies the write-ahead log into {self._database}"
         )

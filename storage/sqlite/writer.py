@@ -29,7 +29,7 @@ from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection, transaction
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
-from trackd.storage.sqlite.opened_files import OpenedFiles
+from trackd.storage.sqlite.opened_files import MisplacedError, OpenedFiles
 from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.retention_stop import put_stop
@@ -99,7 +99,12 @@ class SqliteWriter:
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
         """See `Store.commit`. Fails also when the files are no longer at their paths: then a part may be committed."""
         outcomes = self._commit(batch)
-        self._files.check()
+        try:
+            self._files.check()
+        except MisplacedError:
+            if self._files.has_own_database() and not self._files.has_own_log():
+                self._copy_log(apsw.SQLITE_CHECKPOINT_PASSIVE)  # a kill from now on loses nothing
+            raise
         return outcomes
 
     def _commit(self, batch: Sequence[Change]) -> list[Outcome]:
@@ -232,10 +237,10 @@ class SqliteWriter:
         if not has_file or not (is_copied or has_log):
             raise StoreError(self._files.where_changes_are())
 
-    def _copy_log(self) -> bool:
+    def _copy_log(self, mode: int = apsw.SQLITE_CHECKPOINT_TRUNCATE) -> bool:
         """Returns whether the log is copied to its end."""
         try:
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._db.wal_checkpoint(mode=mode)
         except apsw.BusyError:  # a reader of the log: what is copied stays in the log too
             return False
         except apsw.Error as error:  # for example a full disk

@@ -127,6 +127,8 @@ def test_after_the_store_was_moved_away_nothing_is_committed_until_it_is_back(
     store.fail["check"] = StoreError("the file was moved away")
     actors.tick()
     assert actors.health == [False]
+    assert list(actors.batches) == [[]]  # the writer may save something
+    actors.fail()
     numbers = [actors.track(Make.call("a")) for _ in range(3)]
     for _ in range(3):
         actors.tick()

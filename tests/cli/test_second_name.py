@@ -33,11 +33,11 @@ def test_while_a_server_runs_no_command_uses_its_file_under_a_second_name(
 
     for command in (["serve", "--port", "0"], ["source", "add", "--name", "lost"]):
         message = sentence(trackd(*command, "--db", "other.db"), 1)
-        assert re.match(r"other\.db (cannot be used, the file has 2 names|is in use by another trackd that )", message)
+        assert re.match(r"other\.db (cannot be used, the file has 2 names|is in use by another trackd, )", message)
     server.db.unlink()
     for command in (["serve", "--port", "0"], ["backup", "copy.db"]):
         message = sentence(trackd(*command, "--db", "other.db"), 1)
-        assert message.startswith("other.db is in use by another trackd that has it open under another name: stop ")
+        assert message.startswith("other.db is in use by another trackd, which has it open under another name ")
 
     assert locks_of_sqlite(other) == before
     assert not {"other.db-wal", "copy.db"} & {path.name for path in tmp_path.iterdir()}
@@ -52,7 +52,7 @@ def test_a_file_that_is_in_use_under_another_name_is_refused(
     with DatabaseLock(tmp_path / "trackd.db"):
         (tmp_path / "trackd.db").rename(tmp_path / "other.db")
         message = sentence(trackd(*command.split(), "--db", "other.db"), 1)
-    assert message.startswith("other.db is in use by another trackd that has it open under another name: stop ")
+    assert message.startswith("other.db is in use by another trackd, which has it open under another name ")
     assert {path.name for path in tmp_path.iterdir()} == {"export", "other.db", "trackd.db-lock"}
 
 

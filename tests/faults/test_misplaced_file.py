@@ -101,6 +101,9 @@ def test_a_log_that_is_removed_stops_calls_and_the_stop_saves_what_was_in_it(sta
     wait_until_not_ready(server)
     log = server.log()
 
-    assert "trackd.db-wal was removed or moved away: stop the server, which then copies the write-ahead log " in log
+    assert (
+        "trackd.db-wal was removed or moved away: stop the server and start it again, it copies the write-ahead log "
+        in log
+    )
     assert "every call that was answered is on disk" in log
     assert events(server.db)[:5] == [1, 2, 3, 4, 5]

@@ -137,6 +137,20 @@ def test_a_file_that_took_the_place_of_another_gets_nothing_of_its_log(folder: P
     assert (folder / "trackd.db-wal").stat().st_size == 0
 
 
+def test_a_log_that_was_removed_is_copied_at_the_next_commit(folder: Path) -> None:
+    """After a kill it would be lost."""
+    store = SqliteStore(folder / "trackd.db")
+    store.commit([Make.change("A", events=3)])
+    (folder / "trackd.db-wal").unlink()
+
+    with pytest.raises(StoreError, match="was removed or moved away"):
+        store.commit([])
+
+    shutil.copy(folder / "trackd.db", folder / "killed.db")
+    assert events(folder / "killed.db") == 3
+    store.close()
+
+
 def test_a_log_that_was_removed_is_copied_at_the_end(folder: Path) -> None:
     store = SqliteStore(folder / "trackd.db")
     store.commit([Make.change("A", events=3)])
