@@ -29,9 +29,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 POLL_S = 0.01
 LAST_READS = 10  # a client that sends without end must not delay the stop
 SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
-MIN_ROOM = (
-    RESERVED_FILES // 2
-)  # also when no more connections may be open: each of those is refused or replaces another
+MIN_ROOM = RESERVED_FILES // 2  # also when no more may be open: each of these is refused or replaces another
 
 
 class Server(uvicorn.Server):
