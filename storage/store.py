@@ -76,7 +76,7 @@ class Reads(Protocol):
         """The bytes that the store takes, by part. The names of the parts become labels of a metric."""
 
     def check(self) -> None:
-        """Raises StoreError when commits would be lost, because the store was moved away or replaced.
+        """Raises StoreError when commits would be lost, because the store was moved away, was replaced or is damaged.
 
         Polled twice a second. `commit` fails too then, though something may be written.
         """

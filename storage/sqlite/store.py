@@ -23,6 +23,7 @@ from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
 from trackd.storage.sqlite.side_files import prepare
+from trackd.storage.sqlite.soundness import BackgroundCheck, check_after_unclean_end
 from trackd.storage.sqlite.writer import SqliteWriter
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,14 @@ class SqliteStore:
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
         prepare(path)
+        unchecked = check_after_unclean_end(path)
         settle_tail(path, synchronous)
         connection = open_for_writing(path, synchronous=synchronous)
         self.files = OpenedFiles(path)
         self._writer = SqliteWriter(connection, self.files)
         with database_errors(path):
             self._reader = connect(path, mode="ro")
+        self._background_check = BackgroundCheck(path, unchecked)
 
     def listings(self) -> SqliteListings:
         """Listings of the same file. They have connections of their own: close them before the store."""
@@ -145,6 +148,8 @@ class SqliteStore:
 
     def check(self) -> None:
         self.files.check()
+        if self._background_check.fault is not None:
+            raise self._background_check.fault
 
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
@@ -178,6 +183,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connections. Raises StoreError: see `SqliteWriter`."""
+        self._background_check.stop()
         self._reader.close()
         self._writer.close()
 
@@ -186,6 +192,7 @@ class SqliteStore:
 
         Also while another process still commits: SQLite's locks belong to a process, so it keeps its own.
         """
+        self._background_check.stop()
         self._writer.close_and_keep_log()  # a reader that has read holds a lock, so SQLite does not copy the log
         self._reader.close()  # a connection that cannot write does not copy it either
 

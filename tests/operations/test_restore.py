@@ -1,5 +1,6 @@
 """An operator puts a copy in the place of the database: by `trackd restore`, or by hand beside an old log."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 
@@ -98,3 +100,20 @@ def test_a_log_whose_file_is_gone_is_not_thrown_away_by_a_start(killed: Path) ->
     assert "do not belong together: the file is missing" in refusal(killed)
     assert Path(f"{killed}-wal").stat().st_size > 0
     assert not killed.exists()
+
+
+def overwrite(path: Path) -> None:
+    """Damage pages in the middle of the file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 8192 * 4096)
+        file.write(b"x" * 40_960)
+
+
+def test_a_damaged_file_is_refused_after_a_kill_with_the_remedy(killed: Path) -> None:
+    with contextlib.closing(apsw.Connection(str(killed))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("UPDATE heartbeat SET beats = beats + 1")
+    overwrite(killed)
+    assert "trackd.db is damaged (" in refusal(killed)
+    assert f"put a backup in its place with `trackd restore BACKUP --db {killed} --force`" in refusal(killed)

@@ -1,0 +1,121 @@
+"""Looks, after an unclean end, whether the pages of a database file are sound, before a server begins on it.
+
+SQLite finds damage only when it comes to a damaged page, after any number of calls. Its quick check reads all pages, so
+it takes as long as the disk does: what is not done in time is left for later.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import apsw
+
+from trackd.storage.sqlite.connection import Connection, DatabaseError, connect, database_errors
+from trackd.storage.sqlite.log_frames import LogFrames
+
+log = logging.getLogger(__name__)
+
+WITHIN_S = 2.0
+NICENESS = 10
+STEPS = 20_000  # of SQLite's machine between two looks at the clock
+LARGE = ("profile", "session", "event_id", "event")  # the largest one last
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
+FAULT = "SELECT quick_check FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"
+
+
+class UnsoundError(DatabaseError):
+    """The database file is damaged. The message is a sentence that names the remedy."""
+
+
+def check_after_unclean_end(path: Path) -> list[str]:
+    """Check a file with changes in its log; return the tables for which the time was too short.
+
+    A file without them was closed properly, and is not read. Raises UnsoundError, and then has changed nothing. For the
+    process that has the lock of the file.
+    """
+    if not _has_log(path):
+        return []
+    ends = time.monotonic() + WITHIN_S
+    return _check(path, None, lambda: time.monotonic() > ends)
+
+
+class BackgroundCheck:
+    """Checks the tables that are left, on a thread of its own with low priority, while a server runs.
+
+    `fault` is None until it finds one.
+    """
+
+    def __init__(self, path: Path, tables: Collection[str]) -> None:
+        self._path = path
+        self._tables = tables
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trackd-check", daemon=True)
+        self.fault: UnsoundError | None = None
+        if tables:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the check, and close its connection."""
+        self._stop.set()
+        if self._tables:
+            self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # Linux: the priority of this thread alone
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        try:
+            left = _check(self._path, self._tables, self._stop.is_set)
+        except UnsoundError as error:
+            self.fault = error
+        except DatabaseError as error:
+            log.warning("the check of the file after the unclean end was not finished: %s", error)
+        else:
+            if not left:
+                log.info("the file is sound: its check after the unclean end found nothing")
+
+
+def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], bool]) -> list[str]:
+    """Check these tables, by default all, with their indexes; return those that were not done when it was over."""
+    with _errors(path), contextlib.closing(connect(path, mode="ro")) as connection:
+        left = _in_order(connection) if tables is None else list(tables)
+        connection.set_progress_handler(is_over, STEPS, id="check")
+        with contextlib.suppress(apsw.InterruptError):
+            while left and not is_over():
+                fault = connection.execute(FAULT, (left[0],)).get
+                if fault is not None:
+                    raise _unsound(path, f"{left[0]}: {' '.join(str(fault).split())}")
+                del left[0]
+    return left
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        with database_errors(path):
+            yield
+    except DatabaseError as error:
+        if isinstance(error.__cause__, apsw.CorruptError | apsw.NotADBError):
+            raise _unsound(path, str(error.__cause__)) from error
+        raise
+
+
+def _in_order(connection: Connection) -> list[str]:
+    names = [name for (name,) in connection.execute(TABLES)]
+    return sorted(names, key=lambda name: LARGE.index(name) if name in LARGE else -1)
+
+
+def _unsound(path: Path, fault: str) -> UnsoundError:
+    return UnsoundError(
+        f"{path} is damaged ({fault}): put a backup in its place with `trackd restore BACKUP --db {path} --force`, or "
+        f"look at it with `trackd verify --db {path}`."
+    )
+
+
+def _has_log(path: Path) -> bool:
+    with contextlib.suppress(OSError), LogFrames(path) as log:
+        return log.header is not None and log.header.is_sound and len(log) > 0
+    return False

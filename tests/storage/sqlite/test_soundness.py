@@ -1,0 +1,104 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.making import Make
+from tests.support.polling import wait_until
+from trackd.storage.errors import StoreError
+from trackd.storage.sqlite import soundness
+from trackd.storage.sqlite.soundness import BackgroundCheck, UnsoundError, check_after_unclean_end
+from trackd.storage.sqlite.store import SqliteStore
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A file with a log, as a kill leaves it. Most of its pages are in the file."""
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    for number in range(50):
+        store.commit([Make.change(f"p-{number}-{each}", events=5) for each in range(10)])
+    store.close()
+    store = SqliteStore(path)
+    store.commit([Make.change("last", events=1)])
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy2(f"{path}{suffix}", folder / f"trackd.db{suffix}")
+    store.close()
+    return folder / "trackd.db"
+
+
+def overwrite(path: Path, pages: range) -> None:
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek(page * 4096)
+            file.write(b"x" * 4096)
+
+
+def test_a_sound_file_passes(killed: Path) -> None:
+    assert check_after_unclean_end(killed) == []
+
+
+def test_a_damaged_file_is_refused_and_nothing_is_changed(killed: Path) -> None:
+    pages = killed.stat().st_size // 4096
+    overwrite(killed, range(pages // 2, pages // 2 + 20))
+    before = [Path(f"{killed}{suffix}").read_bytes() for suffix in ("", "-wal")]
+
+    with pytest.raises(UnsoundError, match=r"is damaged \(.+\): put a backup in its place with `trackd restore BACKUP"):
+        check_after_unclean_end(killed)
+
+    assert [Path(f"{killed}{suffix}").read_bytes() for suffix in ("", "-wal")] == before
+
+
+@pytest.fixture
+def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundness, "WITHIN_S", 0)
+
+
+@pytest.mark.usefixtures("no_time")
+def test_what_is_not_done_in_time_is_left_for_later_the_largest_table_last(killed: Path) -> None:
+    left = check_after_unclean_end(killed)
+    assert left[-4:] == ["profile", "session", "event_id", "event"]
+
+    later = BackgroundCheck(killed, left)
+    later._thread.join()
+    assert later.fault is None
+    later.stop()
+
+    pages = killed.stat().st_size // 4096
+    overwrite(killed, range(pages // 2, pages // 2 + 20))
+    later = BackgroundCheck(killed, left)
+    later._thread.join()
+    assert "is damaged" in str(later.fault)
+    later.stop()
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_store_is_not_ready_once_the_check_has_found_damage(killed: Path) -> None:
+    pages = killed.stat().st_size // 4096
+    overwrite(killed, range(pages // 2, pages // 2 + 20))
+    store = SqliteStore(killed)
+
+    def found() -> str | None:
+        try:
+            store.check()
+        except StoreError as error:
+            return str(error)
+        return None
+
+    assert "is damaged" in wait_until(found, "the check finds the damage")
+    store.close_and_keep_log()
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_check_can_be_stopped(killed: Path) -> None:
+    BackgroundCheck(killed, check_after_unclean_end(killed)).stop()
+    BackgroundCheck(killed, []).stop()
+
+
+def test_a_file_that_was_closed_properly_is_not_read(killed: Path) -> None:
+    SqliteStore(killed).close()
+    pages = killed.stat().st_size // 4096
+    overwrite(killed, range(pages // 2, pages // 2 + 20))
+    assert check_after_unclean_end(killed) == []
