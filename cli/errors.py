@@ -1,12 +1,27 @@
 """The errors of commands, as sentences for the user."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+from trackd.storage.errors import StoreError
 from trackd.storage.files.system_errors import reason_and_remedy, reason_of
 
 
 class CommandError(Exception):
     """A command fails: its text is one sentence for the user, the exit code is 1."""
+
+
+@contextlib.contextmanager
+def naming(database: Path) -> Iterator[None]:
+    """Around reads and commits of a store: its errors are for the log of a server, and do not name the file."""
+    try:
+        yield
+    except StoreError as error:
+        if type(error) is StoreError:
+            raise CommandError(f"{database}: {str(error).rstrip('.')}.") from error
+        raise
 
 
 def system_error(error: OSError) -> str:

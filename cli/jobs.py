@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trackd.cli.errors import CommandError
+from trackd.cli.errors import CommandError, naming
 from trackd.cli.progress import progress_bar
 from trackd.cli.signals import Interrupted
 from trackd.config.rules_file import DEFAULT_RULES
@@ -45,7 +45,8 @@ def run_job(settings: Settings, kind: str, arguments: JsonObject, label: str) ->
                         _check_rules(settings, jobs, kind)
                 is_served = False
                 try:
-                    asyncio.run(_do(settings, number, advance))
+                    with naming(path):
+                        asyncio.run(_do(settings, number, advance))
                     break
                 except DatabaseInUseError:  # it was free a moment ago
                     is_served = True

@@ -9,13 +9,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from trackd.cli.errors import CommandError
+from trackd.cli.errors import CommandError, naming
 from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_path
 from trackd.cli.output import report
 from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
 from trackd.http.api.profile_export import profile_export
-from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
@@ -105,11 +104,10 @@ def _listings(path: Path) -> Iterator[tuple[SqliteListings, Callable[[], None]]]
     """Listings of a file that is only read, and a check that nothing has changed it. Raises DatabaseError."""
     with ReadOnlyFile(path) as file, contextlib.closing(SqliteListings(path, file.connect)) as listings:
         try:
-            yield listings, file.check_unchanged
-        except StoreError as error:
+            with naming(path):
+                yield listings, file.check_unchanged
+        except CommandError:
             file.check_unchanged()
-            if type(error) is StoreError:  # from the listings, which do not name the file
-                raise CommandError(f"{path}: {str(error).rstrip('.')}.") from error
             raise
 
 

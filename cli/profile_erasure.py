@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from trackd.cli.errors import CommandError, naming
 from trackd.cli.jobs import done, find, wait
 from trackd.cli.progress import progress_bar
 from trackd.cli.signals import Interrupted
@@ -13,7 +14,6 @@ from trackd.core.changes import Change, Erasure, Fence, Outcome
 from trackd.core.documents import JsonObject, timestamp
 from trackd.core.jobs import ERASE_PROFILE, JobState, PutJob
 from trackd.core.profile_document import time_of_insert
-from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
@@ -46,7 +46,7 @@ def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bo
 def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:
     """Raises DatabaseInUseError. `number` is that of a job that a server left: it ends with the erasure."""
     profile_id, now = arguments["profile_id"], timestamp(datetime.now(UTC))
-    with DatabaseLock(path):
+    with DatabaseLock(path), naming(path):
         changes: list[Change] = []
         store = SqliteStore(path)
         try:
@@ -59,6 +59,6 @@ def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:
                     left = find(jobs, number)
                 changes.append(PutJob(replace(left, state=JobState.DONE), now))
             if Outcome.FAILED in store.commit(changes):
-                raise StoreError(f"The profile {profile_id} cannot be erased: see the errors above.")
+                raise CommandError(f"The profile {profile_id} cannot be erased: see the errors above.")
         finally:
             store.close()

@@ -5,6 +5,7 @@ file that needs no log is therefore read as a file that nobody changes (`immutab
 folder that is not writable. Its reader sees no lock, so it compares the state of the file before and after.
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ class FileState(NamedTuple):
 
 def side_file(path: Path, suffix: Suffix) -> Path:
     """The path of a file beside a database file that belongs to it: a link and its target have the same ones."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))  # links without an end are found when the file is opened
     return real.with_name(f"{real.name}{suffix}")
 
 

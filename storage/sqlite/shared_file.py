@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from trackd.storage.sqlite.connection import DatabaseError, check_path, database_errors
+from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, check_path, database_errors
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 from trackd.storage.sqlite.side_files import prepare
@@ -34,7 +34,8 @@ class SharedFile:
         return database_errors(self.path)
 
     def close(self) -> None:
-        self.connection.close()
+        with contextlib.suppress(*SQLITE_ERRORS):  # of a checkpoint: what was committed stays in the log
+            self.connection.close()
 
 
 def _migrate(path: Path) -> None:

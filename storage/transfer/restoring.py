@@ -52,7 +52,8 @@ def restore(
     total. Raises DatabaseError, and LinkError; then everything is as before.
     """
     with DatabaseLock(path), _errors(path):
-        _check_source(copy, path)
+        with _reading(copy):
+            _check_source(copy, path)
         target = followed(path)
         if _is_file(target) and not replace:
             raise DatabaseError(
@@ -104,10 +105,15 @@ def _copy(copy: Path, made: Path, on_bytes: Callable[[int, int], None]) -> None:
 
 
 def _parts(file: Path) -> Iterator[bytes]:
+    with _reading(file), file.open("rb") as source:
+        while part := source.read(BYTES_AT_ONCE):
+            yield part
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[None]:
     try:
-        with file.open("rb") as source:
-            while part := source.read(BYTES_AT_ONCE):
-                yield part
+        yield
     except OSError as error:
         raise DatabaseError(f"{file} cannot be read {reason_and_remedy(error)}.") from error
 

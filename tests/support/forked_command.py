@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,47 @@ def run_command(
         if code is None:
             raise subprocess.TimeoutExpired(words, 60, out.read_bytes(), err.read_bytes())
         return subprocess.CompletedProcess(words, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+def run_commands(
+    commands: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str]
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run many short commands one after the other, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as outputs:
+        process = _FORKED.Process(target=_each, args=(commands, folder, dict(environment), Path(outputs)), daemon=True)
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0, f"{len(commands)} commands did not end"
+        process.close()
+        return [
+            subprocess.CompletedProcess(
+                list(words),
+                int(Path(outputs, f"{number}.code").read_text()),
+                *(Path(outputs, f"{number}.{kind}").read_text("utf-8") for kind in ("out", "err")),
+            )
+            for number, words in enumerate(commands)
+        ]
+
+
+def _each(commands: Sequence[Sequence[str]], folder: Path, environment: dict[str, str], outputs: Path) -> None:
+    for number, arguments in enumerate(commands):
+        out, err = outputs / f"{number}.out", outputs / f"{number}.err"
+        out.touch()
+        err.touch()
+        if (forked := os.fork()) == 0:
+            code = 1
+            try:
+                _main([str(TRACKD), *arguments], folder, environment, out, err, {})
+                code = 0
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        _, status = os.waitpid(forked, 0)
+        (outputs / f"{number}.code").write_text(str(os.waitstatus_to_exitcode(status)))
 
 
 def _main(
