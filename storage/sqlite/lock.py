@@ -13,6 +13,7 @@ from trackd.storage.files.private_file import create
 from trackd.storage.files.system_errors import REMEDIES, reason_and_remedy
 from trackd.storage.sqlite.connection import DatabaseError, check_path
 from trackd.storage.sqlite.database_file import check_one_name, create_missing, not_writable
+from trackd.storage.sqlite.opening import side_file
 
 LAST_BATCH_TIMEOUT_S = 10.0
 OTHER_NAME_TIMEOUT_S = 0.2  # the two locks of a process that ends are not released at the same moment
@@ -21,6 +22,10 @@ POLL_S = 0.02
 
 class DatabaseInUseError(DatabaseError):
     """Another process holds the lock, and can be reached through the file."""
+
+
+class MissingSideFileError(DatabaseError):
+    """A server runs on the file, and a file that SQLite keeps beside it is missing."""
 
 
 class DatabaseLock:
@@ -131,15 +136,18 @@ class DatabaseLock:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def check_free_elsewhere(self) -> None:
-        """Raise DatabaseError when a server has the file open under another name.
+        """Raise DatabaseError when a server has the file open, and the files beside it are not those of the server.
 
-        For commands that work while the server runs, before they open the file: the log beside it is not that of the
-        server.
+        For commands that work while the server runs, before they open the file: under another name, or after the log or
+        its index was removed, they would make another log.
         """
         try:
             if self.is_held():
+                self._check_side_files()
                 return
             descriptor = os.open(self._real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except MissingSideFileError:
+            raise
         except (OSError, DatabaseError):
             return  # the command meets the fault itself, or needs no lock
         try:
@@ -150,6 +158,18 @@ class DatabaseLock:
                 time.sleep(POLL_S)
         finally:
             os.close(descriptor)
+
+    def _check_side_files(self) -> None:
+        """A server has both, and before it has opened the file none, unless a kill has left them."""
+        log, index = side_file(self._real, "-wal"), side_file(self._real, "-shm")
+        deadline = time.monotonic() + OTHER_NAME_TIMEOUT_S
+        while log.exists() != index.exists() and self.is_held():
+            if time.monotonic() > deadline:
+                raise MissingSideFileError(
+                    f"{self._database} is in use by a trackd, and {(index if log.exists() else log).name} beside it "
+                    "is missing: wait until the server is ready, or if it was removed, start the server again."
+                )
+            time.sleep(POLL_S)
 
     def _in_use_elsewhere(self) -> DatabaseError:
         return DatabaseError(

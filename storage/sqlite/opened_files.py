@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from trackd.storage.sqlite.connection import Connection, DatabaseError, connect
+from trackd.storage.sqlite.opening import side_file
 
 
 class MisplacedError(DatabaseError):
@@ -20,10 +21,8 @@ class OpenedFiles:
     """
 
     def __init__(self, path: Path, expected: str = "") -> None:
-        real = path.resolve()
         self._database = path.absolute()
-        self._log = real.with_name(f"{real.name}-wal")
-        index = real.with_name(f"{real.name}-shm")
+        self._log, index = side_file(path, "-wal"), side_file(path, "-shm")
         try:
             self._opened = {name: name.stat() for name in (self._database, self._log, index)}
         except OSError as error:

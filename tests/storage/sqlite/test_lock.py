@@ -237,6 +237,21 @@ def test_a_file_without_a_lock_or_that_does_not_exist_is_free(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["trackd.db"]
 
 
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("missing", ["trackd.db-wal", "trackd.db-shm"])
+def test_a_log_or_an_index_that_a_server_lost_is_not_made_again(tmp_path: Path, missing: str) -> None:
+    lock = DatabaseLock(tmp_path / "trackd.db")
+    with DatabaseLock(tmp_path / "trackd.db"):
+        lock.check_free_elsewhere()
+        for name in ("trackd.db-wal", "trackd.db-shm"):
+            (tmp_path / name).touch()
+        lock.check_free_elsewhere()
+        (tmp_path / missing).unlink()
+        with pytest.raises(DatabaseError, match=rf"is in use by a trackd, and {missing} beside it is missing: wait"):
+            lock.check_free_elsewhere()
+    lock.check_free_elsewhere()
+
+
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
