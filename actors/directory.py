@@ -168,7 +168,7 @@ class ProfileDirectory(BaseActor):
     def _retry_or_refuse(self, entry: InFlight, commit: Commit, outcome: Outcome) -> list[Answer]:
         """Hand a stale request over again, a few times; returns the answer to one that ends."""
         attempt = entry.request.attempt + 1
-        if outcome is Outcome.FAILED:
+        if outcome in (Outcome.FAILED, Outcome.UNREADABLE):
             return [Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
         if attempt > MAX_RETRIES:
             return [Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S)]

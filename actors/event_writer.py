@@ -149,6 +149,8 @@ class EventWriter(BaseActor):
             _profile_id(message): outcome for message, outcome in reversed(finished) if outcome is not Outcome.STORED
         }
         if not_stored:
+            if Outcome.UNREADABLE in not_stored.values():
+                self.wiring.dependencies.reads.check_damage()
             finished += self._cascade(not_stored)
         commits = tuple([(message, outcome) for message, outcome in finished if isinstance(message, Commit)])
         if commits:

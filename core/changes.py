@@ -31,6 +31,8 @@ class Outcome(Enum):
     """
     FAILED = "failed"
     """Not written: the store cannot take this change, or the whole batch failed."""
+    UNREADABLE = "unreadable"
+    """As FAILED, because something that is stored cannot be read: one row, or more (`Reads.check_damage`)."""
 
 
 class Fence(Struct, frozen=True):

@@ -72,6 +72,9 @@ class Reads(Protocol):
     def tokens(self) -> list[Token]:
         """All administration tokens that are not revoked, in any order."""
 
+    def check_damage(self) -> None:
+        """Begin to find out whether the store is damaged, and return at once: something in it could not be read."""
+
     def sizes(self) -> Mapping[str, int]:
         """The bytes that the store takes, by part. The names of the parts become labels of a metric."""
 
@@ -95,6 +98,7 @@ class Store(Reads, Protocol):
         - STALE: its fence does not match the stored state, or it builds on an earlier change that is not written. Not
           written either.
         - FAILED: it cannot be stored, and would fail again. Not written; the other changes are.
+        - UNREADABLE: the same, because something that is stored cannot be read.
 
         Later changes of a batch see the earlier ones. An empty batch tests whether the store can write: it writes and
         commits something, a heartbeat. Raises StoreError when the transaction failed; then nothing of the batch is

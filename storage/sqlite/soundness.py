@@ -1,7 +1,8 @@
 """Looks, after an unclean end, whether the pages of a database file are sound, before a server begins on it.
 
-SQLite finds damage only when it comes to a damaged page, after any number of calls. Its quick check reads all pages, so
-it takes as long as the disk does: what is not done in time is left for later.
+SQLite finds damage only when it comes to a damaged page, after any number of calls. A damaged row concerns its own
+calls alone, except in a table whose rows are ordered by their content. SQLite's quick check reads all pages, so it
+takes as long as the disk does: what is not done in time is left for later.
 """
 
 import contextlib
@@ -24,7 +25,9 @@ NICENESS = 10
 STEPS = 20_000  # of SQLite's machine between two looks at the clock
 LARGE = ("profile", "session", "event_id", "event")  # the largest one last
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
-FAULT = "SELECT quick_check FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"
+FAULTS = "SELECT CAST(quick_check AS BLOB) FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"
+OF_PAGES = "*** in database"  # how SQLite begins what it finds in the structure of a file, and not in a row
+KEYED_TABLES = {"event_id": "seq", "merged": "into_id", "pii": "profile_id", "erased": "erased"}  # with the last column
 
 
 class UnsoundError(DatabaseError):
@@ -85,9 +88,12 @@ def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], boo
         connection.set_progress_handler(is_over, STEPS, id="check")
         with contextlib.suppress(apsw.InterruptError):
             while left and not is_over():
-                fault = connection.execute(FAULT, (left[0],)).get
-                if fault is not None:
-                    raise _unsound(path, f"{left[0]}: {' '.join(str(fault).split())}")
+                first = connection.execute(FAULTS, (left[0],)).get  # those of pages come before those of rows
+                fault = "" if first is None else " ".join(first.decode(errors="replace").split())
+                if fault and (left[0] in KEYED_TABLES or fault.startswith(OF_PAGES)):
+                    raise unsound(path, f"{left[0]}: {fault}")
+                if fault:
+                    log.error("a row of %s cannot be read as it should: %s; `trackd verify` names it", left[0], fault)
                 del left[0]
     return left
 
@@ -99,7 +105,7 @@ def _errors(path: Path) -> Iterator[None]:
             yield
     except DatabaseError as error:
         if isinstance(error.__cause__, apsw.CorruptError | apsw.NotADBError):
-            raise _unsound(path, str(error.__cause__)) from error
+            raise unsound(path, str(error.__cause__)) from error
         raise
 
 
@@ -108,7 +114,7 @@ def _in_order(connection: Connection) -> list[str]:
     return sorted(names, key=lambda name: LARGE.index(name) if name in LARGE else -1)
 
 
-def _unsound(path: Path, fault: str) -> UnsoundError:
+def unsound(path: Path, fault: str) -> UnsoundError:
     return UnsoundError(
         f"{path} is damaged ({fault}): put a backup in its place with `trackd restore BACKUP --db {path} --force`, or "
         f"look at it with `trackd verify --db {path}`."

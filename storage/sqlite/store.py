@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import apsw
 from msgspec import Raw
 
 from trackd.core.changes import Change, Outcome
@@ -14,6 +15,7 @@ from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect, database_errors, rows_by_name
+from trackd.storage.sqlite.damage_check import DamageCheck
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
@@ -70,6 +72,7 @@ class SqliteStore:
         prepare(path)
         unchecked = check_after_unclean_end(path)
         settle_tail(path, synchronous)
+        self._damage_check = DamageCheck(path)
         connection = open_for_writing(path, synchronous=synchronous)
         self.files = OpenedFiles(path)
         self._writer = SqliteWriter(connection, self.files)
@@ -148,13 +151,19 @@ class SqliteStore:
 
     def check(self) -> None:
         self.files.check()
-        if self._background_check.fault is not None:
-            raise self._background_check.fault
+        for check in (self._background_check, self._damage_check):
+            if check.fault is not None:
+                raise check.fault
+
+    def check_damage(self) -> None:
+        self._damage_check.request()
 
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
             return self._reader.execute(sql, parameters).fetchall()
         except SQLITE_ERRORS as error:
+            if isinstance(error, apsw.CorruptError):
+                self.check_damage()
             raise StoreError(f"cannot read: {error}") from error
 
     def _read_by_name(self, sql: str) -> list[dict[str, Any]]:

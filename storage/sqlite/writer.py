@@ -67,6 +67,7 @@ HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 # Errors of one change, not of the disk: the other changes of its batch are committed without it.
 ERRORS_OF_ONE_CHANGE = (
+    apsw.CorruptError,  # by a damaged row, or by damaged pages: see `Outcome.UNREADABLE`
     apsw.ConstraintError,
     apsw.MismatchError,
     apsw.TooBigError,
@@ -120,7 +121,7 @@ class SqliteWriter:
             if (number := self._limited_log.due(type(error).__name__)) is not None:
                 fault = error if isinstance(error, apsw.Error) else type(error).__name__
                 log.error("a change cannot be stored: %s (%d since the last such line)", fault, number)
-            return [Outcome.FAILED]
+            return [Outcome.UNREADABLE if isinstance(error, apsw.CorruptError) else Outcome.FAILED]
 
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
         progress, self.swept = self._retention.progress, None

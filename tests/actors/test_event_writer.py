@@ -7,6 +7,8 @@ import pytest
 from tests.support.bare_actors import StartActors
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
+from tests.support.polling import eventually
+from tests.support.running_tracker import RunningTracker, reason
 from trackd.actors.messages import Failed, Reason, Refused
 from trackd.core.calls import Tracked
 from trackd.core.changes import Change, Changes, Fence, Outcome
@@ -254,3 +256,41 @@ def test_the_error_of_the_store_is_logged_and_not_answered(start_actors: StartAc
     actors.finish(BatchResult(error=StoreError("/var/lib/trackd.db: no space")))
 
     assert actors.answers[number] == Refused(number, Reason.STORE_FAILED, 1.0)
+
+
+async def test_a_store_with_damaged_pages_takes_nothing_any_more_and_the_tracker_is_not_ready(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = two_profiles(kind=DamagedStore)
+    store.outcomes["A"] = Outcome.UNREADABLE
+    async with RunningTracker(store) as tracker:
+        assert reason(await tracker.answer(Make.call("a"))) is Reason.STORE_FAILED
+        assert store.is_checked
+        assert tracker.ready, "one row may be damaged"
+        assert isinstance(await tracker.answer(Make.call("b")), Tracked)
+
+        store.damage = "pages are damaged"
+        await eventually(lambda: not tracker.ready, "the store is polled")
+        await tracker.commit_all()
+        assert not tracker.ready, "a heartbeat shows nothing of the pages"
+        for session in "abab":
+            future = tracker.ask(Make.call(session))
+            await eventually(future.done, "the call is answered")
+            assert reason(future.result()) is Reason.STORE_FAILED
+        assert not tracker.writer.batches
+
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "the store does not take writes, calls are answered 503: pages are damaged"
+    ]
+
+
+class DamagedStore(FaultyStore):
+    damage: str | None = None
+    is_checked = False
+
+    def check(self) -> None:
+        if self.damage is not None:
+            raise StoreError(self.damage)
+
+    def check_damage(self) -> None:
+        self.is_checked = True

@@ -102,3 +102,15 @@ def test_a_file_that_was_closed_properly_is_not_read(killed: Path) -> None:
     pages = killed.stat().st_size // 4096
     overwrite(killed, range(pages // 2, pages // 2 + 20))
     assert check_after_unclean_end(killed) == []
+
+
+def test_one_damaged_row_does_not_refuse_the_start(killed: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It fails its own calls. In the head of the row its document becomes longer than the row."""
+    document = killed.read_bytes().rindex(b'{"id":"p-7-7"')
+    with killed.open("r+b") as file:
+        file.seek(document - len("p-7-7") - 5)
+        file.write(b"\x8f")
+
+    check_after_unclean_end(killed)
+
+    assert "a row of profile cannot be read as it should" in caplog.text

@@ -1,0 +1,77 @@
+"""Finds out whether pages of a file are damaged, after SQLite has met something that it cannot read.
+
+To SQLite a damaged row is the same error as a damaged page. The row concerns its own calls alone; with damaged pages
+every further commit may make the damage worse.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from trackd.storage.sqlite.connection import connect
+from trackd.storage.sqlite.soundness import KEYED_TABLES, OF_PAGES, UnsoundError, unsound
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+OF_INDEX = " index "  # in what SQLite finds in an index
+FAULTS = "SELECT CAST(integrity_check AS BLOB) FROM pragma_integrity_check"
+
+
+class DamageCheck:
+    """Checks the file at `path` on a thread of its own, at most once a minute."""
+
+    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._monotonic = monotonic
+        self._thread: threading.Thread | None = None
+        self._due_at = 0.0
+        self.fault: UnsoundError | None = None
+        """Once pages are found to be damaged."""
+
+    def request(self) -> None:
+        """Begin a check, unless one is under way or was made just now."""
+        if (self._thread is None or not self._thread.is_alive()) and self._monotonic() >= self._due_at:
+            self._due_at = self._monotonic() + EVERY_S
+            self._thread = threading.Thread(target=self._check, name="trackd-damage-check", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the check that is under way."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _check(self) -> None:
+        try:
+            found = damage_of_pages(self._path)
+        except apsw.Error as error:
+            log.warning("something in %s cannot be read, and the file cannot be checked: %s", self._path, error)
+            return
+        if found is None:
+            log.error(
+                "a row of %s cannot be read: `trackd verify` names it. The pages of the file are sound", self._path
+            )
+        else:
+            self.fault = unsound(self._path, found)
+
+
+def damage_of_pages(path: Path) -> str | None:
+    """What is wrong with the structure of a file, None if it is sound. Raises errors of SQLite if it cannot be read."""
+    try:
+        with contextlib.closing(connect(path, mode="ro")) as connection:
+            for (found,) in connection.execute(FAULTS):
+                fault = found.decode(errors="replace")
+                if fault.startswith(OF_PAGES):
+                    return " ".join(fault.split("\n")[1:2])
+                if OF_INDEX in fault:
+                    return fault
+            for table, column in KEYED_TABLES.items():  # a damaged row there lies between the keys of others
+                connection.execute(f"SELECT sum(length({column})) FROM {table}").fetchall()
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        return str(error)
+    return None

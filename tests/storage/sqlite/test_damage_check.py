@@ -1,0 +1,127 @@
+"""Damaged pages and damaged rows are the same error for SQLite: the check finds out which."""
+
+import pytest
+
+from tests.support.making import Make
+from tests.support.stores import SqliteBackend, existing
+from trackd.core.changes import Outcome
+from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.damage_check import EVERY_S, DamageCheck, damage_of_pages
+from trackd.storage.sqlite.store import SqliteStore
+
+PAGE = 4096
+STORED, UNREADABLE = Outcome.STORED, Outcome.UNREADABLE
+
+
+@pytest.fixture
+def filled(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
+    """A closed file with two profiles, whose rows are on one page, and their sessions."""
+    sqlite_backend.store.commit(
+        [make.change(name, events=1, session=f"S-{name}", event_ids={f"{name}-1": 1}) for name in "AB"]
+    )
+    sqlite_backend.store.close()
+    return sqlite_backend
+
+
+def write(backend: SqliteBackend, place: int, content: bytes) -> None:
+    with backend.path.open("rb+") as file:
+        file.seek(place)
+        file.write(content)
+
+
+def root_of(backend: SqliteBackend, name: str) -> int:
+    """Where the first page of a table or index begins in the file."""
+    page = backend.db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [name]).fetchone()[0]
+    return int(page - 1) * PAGE
+
+
+def damage_pages(backend: SqliteBackend, name: str) -> None:
+    place = root_of(backend, name)
+    write(backend, place + 3, b"\xff\xff")  # more cells than a page holds
+
+
+def damage_row(backend: SqliteBackend, profile_id: str) -> None:
+    """In the head of the row its document becomes longer than the row."""
+    document = backend.path.read_bytes().index(f'{{"id":"{profile_id}"'.encode())
+    write(backend, document - 6, b"\x8f")
+
+
+def reopened(backend: SqliteBackend) -> SqliteStore:
+    backend.store = SqliteStore(backend.path)
+    return backend.store
+
+
+def test_a_sound_file_has_no_damage(filled: SqliteBackend) -> None:
+    assert damage_of_pages(filled.path) is None
+
+
+def test_a_damaged_row_fails_its_own_changes_alone(
+    filled: SqliteBackend, make: type[Make], caplog: pytest.LogCaptureFixture
+) -> None:
+    damage_row(filled, "A")
+    store = reopened(filled)
+
+    with pytest.raises(StoreError, match="malformed"):
+        store.profile("A")
+    outcomes = store.commit([make.change("A", (1, 1), events=1), make.change("B", (1, 1), events=1)])
+    store._damage_check.wait()
+
+    assert outcomes == [UNREADABLE, STORED]
+    store.check()
+    assert existing(store.profile("B")).seq == 2
+    assert "`trackd verify` names it" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["profile", "session_by_profile", "event_id"])
+def test_damaged_pages_are_found_after_a_change_that_met_them(
+    filled: SqliteBackend, make: type[Make], name: str
+) -> None:
+    damage_pages(filled, name)
+    store = reopened(filled)
+    change = make.change("A", (1, 1), events=1, session="new", event_ids={"A-2": 2})
+
+    assert store.commit([change]) == [UNREADABLE]
+    store.check_damage()
+    store._damage_check.wait()
+
+    with pytest.raises(StoreError, match=f"{filled.path} is damaged .+ `trackd restore BACKUP"):
+        store.check()
+
+
+def test_reads_find_damaged_pages_too(filled: SqliteBackend) -> None:
+    damage_pages(filled, "session")
+    store = reopened(filled)
+
+    with pytest.raises(StoreError):
+        store.session("S-A")
+    store._damage_check.wait()
+
+    with pytest.raises(StoreError, match="is damaged"):
+        store.check()
+
+
+def test_a_damaged_key_of_a_table_without_row_numbers_is_damage_of_pages(filled: SqliteBackend) -> None:
+    """It lies between the keys of others, which cannot be compared with it."""
+    reopened(filled)
+    page = filled.path.read_bytes()[root_of(filled, "event_id") :][:PAGE]
+    write(filled, root_of(filled, "event_id") + page.index(b"AA-1") - 2, b"\x7f")
+
+    assert damage_of_pages(filled.path) is not None
+
+
+def test_a_file_is_checked_at_most_once_a_minute(filled: SqliteBackend) -> None:
+    reopened(filled)
+    now = 0.0
+    check = DamageCheck(filled.path, lambda: now)
+    check.request()
+    check.wait()
+    damage_pages(filled, "profile")
+
+    check.request()
+    check.wait()
+    assert check.fault is None
+
+    now += EVERY_S
+    check.request()
+    check.wait()
+    assert check.fault is not None
