@@ -65,7 +65,7 @@ def damage_of_pages(path: Path) -> str | None:
     try:
         with contextlib.closing(connect(path, mode="ro")) as connection:
             for (found,) in connection.execute(FAULTS):
-                fault = found.decode(errors="replace")
+                fault: str = found.decode(errors="replace")
                 if fault.startswith(OF_PAGES):
                     return " ".join(fault.split("\n")[1:2])
                 if OF_INDEX in fault:

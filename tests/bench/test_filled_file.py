@@ -8,7 +8,7 @@ from tests.support.database import rows
 from tests.support.payloads import payload
 from tests.support.process import Process
 from trackd.core.documents import Source
-from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.sources import Sources
 
 FILLING = Filling(profiles=50, sessions=3, events=4)

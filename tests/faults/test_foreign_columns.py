@@ -17,7 +17,7 @@ from trackd.core.documents import Source, TokenScope
 from trackd.core.jobs import ERASE_PROFILE
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.http.rules_loading import load_rules
-from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore

@@ -15,8 +15,11 @@ from trackd.core.documents import Event, Profile, Session, Source
 from trackd.core.encoding import json_raw
 from trackd.core.profile_document import new_profile
 from trackd.core.session_document import NOTHING
+from trackd.storage.audit.audit import audit
+from trackd.storage.audit.documents import document_checks
+from trackd.storage.audit.pages import PAGES
+from trackd.storage.audit.promises import PROMISES
 from trackd.storage.memory import MemoryStore
-from trackd.storage.sqlite.audit import CHECKS, INTEGRITY, audit
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
@@ -115,7 +118,7 @@ class FileDisk:
         """Leaves out the session that is an orphan from the beginning."""
         return self._number_faults + [
             f"{found.check.name}: {fault}"
-            for found in audit(self._path, (INTEGRITY, *CHECKS))
+            for found in audit(self._path, (PAGES, *document_checks(), *PROMISES))
             for fault in found.first
             if not (found.check.name == "living" and fault[0] == GONE)
         ]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.exports import contents, exported
 from tests.support.interrupted import interrupt
-from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.connection import DatabaseError, connect
 from trackd.storage.sqlite.rollback_journal import roll_back
 from trackd.storage.sqlite.sources import Sources

@@ -10,7 +10,7 @@ import pytest
 from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import NOW
-from trackd.storage.sqlite.audit import audit, checks
+from trackd.storage.audit.audit import audit, checks
 from trackd.storage.transfer.exporting import Export
 from trackd.storage.transfer.records import ProfileRecord
 from trackd.storage.transfer.stored_profile import stored_profile

@@ -1,43 +1,29 @@
-"""The audit of a database file: checks of trackd's promises, each a query that finds the documents which break one.
+"""The promises of trackd about its documents, each a query that finds those which break it.
 
-All checks read the same snapshot of the file, also while a server runs on it. Retention deletes all events below some
-number, so a chain of events may end there, and nowhere else.
+Retention deletes all events below some number, so a chain of events may end there, and nowhere else.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterator
 
-from msgspec import Struct
-
+from trackd.storage.audit.check import AuditedFile, Check, Finding
 from trackd.storage.sqlite.erasure import tombstone
-from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 
-MAX_SHOWN = 100  # documents for each check; further ones are only counted
-
-
-class Check(Struct, frozen=True):
-    """One promise. `sql` selects the id of each document that breaks it, and a sentence on how."""
-
-    name: str
-    promise: str
-    sql: str
-
-
-class Findings(Struct, frozen=True):
-    """The result of a check: the number of documents at fault, and the ids and faults of the first MAX_SHOWN."""
-
-    check: Check
-    number: int
-    first: tuple[tuple[str, str], ...]
-
-
-INTEGRITY = Check(
-    "integrity",
-    "the file is sound",
-    "SELECT '', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+RESTORE = (
+    "the numbers or counters of these profiles are wrong: restore a backup, and report it with the output of this "
+    "command if nothing but trackd wrote to the file"
 )
-COUNTERS = Check(
+
+
+def _promise(name: str, promise: str, sql: str) -> Check:
+    """A check of which `sql` selects the id of each document that breaks the promise, and a sentence on how."""
+
+    def find(file: AuditedFile) -> Iterator[Finding]:
+        return file.texts(sql)
+
+    return Check(name, promise, find, RESTORE)
+
+
+COUNTERS = _promise(
     "counters",
     "a profile has counted at least its stored, valid events of each type",
     """
@@ -49,17 +35,8 @@ COUNTERS = Check(
     FROM stored JOIN counted ON id = profile_id AND key = type WHERE value < events
     """,
 )
-CHECKS = (
-    Check(
-        "documents",
-        "a profile's document is JSON, and has the id and seq of its row",
-        """
-        SELECT id, 'its document is not JSON' FROM profile WHERE NOT json_valid(doc)
-        UNION ALL SELECT id, printf('its document has id %s and seq %s', doc ->> '$.id', doc ->> '$.seq') FROM profile
-        WHERE json_valid(doc) AND (doc ->> '$.id' IS NOT id OR doc ->> '$.seq' IS NOT seq)
-        """,
-    ),
-    Check(
+PROMISES = (
+    _promise(
         "first event",
         "a profile's events begin with 1, or where retention has deleted the older ones",
         """
@@ -70,7 +47,7 @@ CHECKS = (
                  AND NOT EXISTS (SELECT 1 FROM event AS before WHERE before.number = event.previous) END
         """,
     ),
-    Check(
+    _promise(
         "numbers",
         "each event of a profile has the number after that of the event before it",
         """
@@ -80,7 +57,7 @@ CHECKS = (
         AND (before.profile_id <> event.profile_id OR before.seq <> event.seq - 1)
         """,
     ),
-    Check(
+    _promise(
         "no number twice",
         "no two events of a profile have one number, or one id",
         """
@@ -90,7 +67,7 @@ CHECKS = (
         GROUP BY profile_id, id HAVING count(*) > 1
         """,
     ),
-    Check(
+    _promise(
         "last event",
         "a profile's seq is that of its last event",
         """
@@ -105,7 +82,7 @@ CHECKS = (
         GROUP BY event.profile_id HAVING max(event.seq) > profile.seq
         """,
     ),
-    Check(
+    _promise(
         "living",
         "events, sessions and ids belong to profiles that exist",
         """
@@ -119,7 +96,7 @@ CHECKS = (
         WHERE into_id NOT IN (SELECT id FROM profile)
         """,
     ),
-    Check(
+    _promise(
         "event ids",
         "an id that a client chose belongs to the event with its seq",
         """
@@ -129,30 +106,22 @@ CHECKS = (
         WHERE event_id.seq IS NOT event.seq
         """,
     ),
-    Check(
+    _promise(
         "erased",
         "no erased profile exists as it was before",
         """
         SELECT profile.id, printf('it was erased at %s', erased.erased)
-        FROM profile JOIN erased ON erased.hash = tombstone(profile.id)
+        FROM profile JOIN erased ON erased.hash = tombstone(CAST(profile.id AS BLOB))
         WHERE json_valid(profile.doc) AND profile.doc ->> '$.metadata.time.insert' < erased.erased
         """,
     ),
 )
 
 
-def checks(*, rules_change_counters: bool) -> tuple[Check, ...]:
-    """All checks, without that of the counters when the rules change counters."""
-    return (INTEGRITY, *CHECKS, *(() if rules_change_counters else (COUNTERS,)))
+def add_functions(file: AuditedFile) -> None:
+    """Add the functions of SQL that the queries use."""
+    file.db.create_scalar_function("tombstone", _tombstone, 1, deterministic=True)  # type: ignore[arg-type]
 
 
-def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
-    """Run the checks on a file, and yield the findings of each. Raises DatabaseError."""
-    with ReadOnlyFile(path) as file, file.errors():
-        db = file.connection
-        db.create_scalar_function("tombstone", tombstone, 1, deterministic=True)  # type: ignore[arg-type]
-        db.execute("BEGIN")
-        for check in which:
-            rows = db.execute(check.sql)
-            first = tuple(islice(rows, MAX_SHOWN))
-            yield Findings(check, len(first) + sum(1 for _ in rows), first)
+def _tombstone(profile_id: bytes) -> str:
+    return tombstone(profile_id.decode(errors="surrogateescape"))

@@ -7,11 +7,12 @@ from tests.support.making import Make
 from tests.support.stores import SqliteBackend
 from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.retention_changes import DeleteEvents
-from trackd.storage.sqlite.audit import MAX_SHOWN, audit, checks
+from trackd.storage.audit.audit import MAX_SHOWN, audit, checks
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.store import SqliteStore
 
 ALL = checks(rules_change_counters=False)
+FIRST_DAY, SECOND_DAY = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
 
 
 @pytest.fixture
@@ -20,15 +21,21 @@ def sound(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
 
     def change(profile_id: str, seq: int, revision: int, events: int, **more: Any) -> Changes:
         doc: dict[str, Any] = {
-            "stats": {"counters": {"t": seq + events}},
-            "metadata": {"time": {"insert": "2026-01-01"}},
+            "stats": {"visits": 0, "views": 0, "counters": {"t": seq + events}},
+            "metadata": {
+                "time": {
+                    "insert": FIRST_DAY,
+                    "update": FIRST_DAY,
+                    "visit": {"count": 0, "last": None, "current": None},
+                }
+            },
         }
         return make.change(profile_id, (seq, revision), events=events, **doc, **more)
 
     commit = sqlite_backend.store.commit
     commit([change("A", 0, 0, 2, session="S", event_ids={"A-1": 1}), change("B", 0, 0, 1), change("C", 0, 0, 1)])
     commit([change("A", 2, 1, 3), change("B", 1, 1, 2), change("D", 0, 0, 0, session="T")])
-    commit([Erasure(Fence("C", 1, 1), "2026-01-02", keep_events=True)])
+    commit([Erasure(Fence("C", 1, 1), SECOND_DAY, keep_events=True)])
     sqlite_backend.merge("M", "A")
     return sqlite_backend
 
@@ -57,9 +64,9 @@ def test_events_that_retention_deleted_are_not_missed(sound: SqliteBackend) -> N
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        ("UPDATE profile SET doc = 'x' WHERE id = 'B'", {("documents", "B")}),
-        ("UPDATE profile SET doc = json_set(doc, '$.seq', 4) WHERE id = 'A'", {("documents", "A")}),
-        ("UPDATE profile SET doc = json_remove(doc, '$.id') WHERE id = 'D'", {("documents", "D")}),
+        ("UPDATE profile SET doc = 'x' WHERE id = 'B'", {("rows of profile", "B")}),
+        ("UPDATE profile SET doc = json_set(doc, '$.seq', 4) WHERE id = 'A'", {("rows of profile", "A")}),
+        ("UPDATE profile SET doc = json_remove(doc, '$.id') WHERE id = 'D'", {("rows of profile", "D")}),
         ("DELETE FROM event WHERE profile_id = 'B' AND seq = 1", {("first event", "B")}),
         ("DELETE FROM event WHERE profile_id = 'A' AND seq = 3", {("first event", "A")}),
         ("UPDATE event SET previous = NULL WHERE profile_id = 'A' AND seq = 2", {("first event", "A")}),
@@ -82,7 +89,7 @@ def test_events_that_retention_deleted_are_not_missed(sound: SqliteBackend) -> N
         ("INSERT INTO event_id VALUES ('missing', 'e', 1)", {("living", "missing")}),
         ("UPDATE event_id SET seq = 2", {("event ids", "A")}),
         ("UPDATE profile SET doc = json_set(doc, '$.stats.counters.t', 4) WHERE id = 'A'", {("counters", "A")}),
-        (f"INSERT INTO erased VALUES ('{tombstone('B')}', '2026-01-02')", {("erased", "B")}),
+        (f"INSERT INTO erased VALUES ('{tombstone('B')}', '{SECOND_DAY}')", {("erased", "B")}),
     ],
 )
 def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: set[tuple[str, str]]) -> None:
@@ -92,7 +99,7 @@ def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: 
 
 
 def test_a_profile_that_was_recreated_under_its_erased_id_is_no_fault(sound: SqliteBackend) -> None:
-    sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31')", [hashlib.sha256(b"B").hexdigest()])
+    sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31T00:00:00.000000Z')", [hashlib.sha256(b"B").hexdigest()])
 
     assert faults(sound) == set()
 
