@@ -6,7 +6,7 @@ import typer
 
 from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
 from trackd.cli.output import report
-from trackd.storage.sqlite.retention_stop import confirm as confirm_clock
+from trackd.storage.sqlite.clock_confirmation import confirm as confirm_clock
 
 app = typer.Typer(
     no_args_is_help=True,

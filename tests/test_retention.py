@@ -16,7 +16,7 @@ from tests.support.serving import serving
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Source
 from trackd.core.retention_changes import DeleteSessions
-from trackd.storage.sqlite.retention_stop import confirm
+from trackd.storage.sqlite.clock_confirmation import confirm
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 

@@ -1,18 +1,11 @@
-"""The clock of the retention in a database file: what shows the time, and a stop until a person confirms the clock."""
+"""The clock of the retention in a database file: what shows the time, and a stop until the clock is confirmed."""
 
-import contextlib
-from datetime import datetime
-from pathlib import Path
-
-from trackd.core.documents import timestamp
-from trackd.core.retention_changes import PutRetentionStop, RetentionStop
-from trackd.storage.sqlite.connection import Connection, transaction
-from trackd.storage.sqlite.shared_file import SharedFile
+from trackd.core.retention_changes import PutRetentionStop
+from trackd.storage.sqlite.connection import Connection
 
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
 SELECT_STOP = "SELECT stopped_after, confirmed FROM retention"
 PUT_STOP = "UPDATE retention SET stopped_after = :after WHERE confirmed IS :confirmed"
-CONFIRM = "UPDATE retention SET stopped_after = NULL, confirmed = ?"
 NEWEST_TIME = f"""
 SELECT max(time) FROM (
     SELECT * FROM (SELECT inserted AS time FROM event ORDER BY number DESC LIMIT {NEWEST_ROWS})
@@ -25,14 +18,3 @@ def put_stop(db: Connection, change: PutRetentionStop) -> bool:
     """Write or end a stop, unless a person has confirmed the clock meanwhile. Returns whether it is written."""
     db.execute(PUT_STOP, {"after": change.after, "confirmed": change.confirmed})
     return db.changes() > 0
-
-
-def confirm(path: Path, now: datetime) -> RetentionStop:
-    """Confirm that the clock is right, also while a server runs, and return the stop that this ends.
-
-    Raises DatabaseError.
-    """
-    with contextlib.closing(SharedFile(path)) as file, file.errors(), transaction(file.connection):
-        stop = RetentionStop(*next(file.connection.execute(SELECT_STOP)))
-        file.connection.execute(CONFIRM, (timestamp(now),))
-    return stop

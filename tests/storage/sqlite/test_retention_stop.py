@@ -11,8 +11,8 @@ from tests.support.stores import Backend, SqliteBackend
 from trackd.core.changes import Outcome
 from trackd.core.retention_changes import PutRetentionStop, RetentionStop
 from trackd.storage.sqlite import retention_stop
+from trackd.storage.sqlite.clock_confirmation import confirm
 from trackd.storage.sqlite.connection import NoDatabaseError
-from trackd.storage.sqlite.retention_stop import confirm
 
 FIRST, SECOND, THIRD = (f"2026-01-0{day}T12:00:00.000000Z" for day in (1, 2, 3))
 AHEAD = "2099-01-01T00:00:00.000000Z"

@@ -7,13 +7,16 @@ from pathlib import Path
 from tests.support.database import rows
 from tests.support.making import Make
 from tests.support.older_file import make_before
+from trackd.core.changes import Outcome
 from trackd.core.documents import Source, Token, TokenScope
+from trackd.core.retention_changes import PutRetentionStop, RetentionStop
 from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.connection import connect
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 
 LATE = "FROM event INDEXED BY event_by_created WHERE created <> inserted"
@@ -88,3 +91,13 @@ def test_tokens_of_an_older_file_never_expire_and_were_never_used(tmp_path: Path
         assert tokens.all() == [Token("viewer", "h", ("read",), Make.now, None, None)]
         tokens.add("other", [TokenScope.METRICS], Make.later)
         assert [token.expires for token in tokens.all()] == [None, Make.later]
+
+
+def test_the_retention_of_an_older_file_is_not_stopped_and_its_clock_was_never_confirmed(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    make_before(path, "stops_of_the_retention").close()
+
+    with contextlib.closing(SqliteStore(path)) as store:
+        assert store.retention_stop() == RetentionStop(None, None)
+        assert store.commit([PutRetentionStop(Make.now, None)]) == [Outcome.STORED]
+        assert store.retention_stop() == RetentionStop(Make.now, None)

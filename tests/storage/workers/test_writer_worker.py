@@ -1,4 +1,6 @@
 import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.storage.workers.test_writer_process import on_file, started
@@ -38,3 +40,9 @@ async def test_no_byte_of_an_erased_profile_is_left_in_the_files_once_the_proces
             left = {path.name: path.read_bytes().count(b"erase-me") for path in file.parent.iterdir()}
 
     assert left == dict.fromkeys(["trackd.db", "trackd.db-wal", "trackd.db-shm"], 0)
+
+
+def test_the_process_loads_none_of_the_large_modules_that_it_does_not_need() -> None:
+    code = "import sys, trackd.storage.workers.main, trackd.storage.workers.writer_worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"_hashlib", "_ssl", "pydantic", "sqlite_utils", "uvloop"} & set(loaded) == set()
