@@ -31,14 +31,15 @@ Finished = tuple[Queued | Delete, Outcome]
 MAX_BATCH_CALLS = 1_000
 MAX_BATCH_BYTES = 8 * 2**20  # of the documents that the profiles of the calls hold
 
-TIME_OF_OTHERS = 3.0  # for each second of a deletion, while other changes wait
+TIME_OF_OTHERS, TIME_BESIDE_URGENT = 3.0, 1.0  # for each second of a deletion, while other changes wait
 
 
 class EventWriter(BaseActor):
     """Queues changes and commits them in batches.
 
     A commit that is not stored cascades: the queued commits that depend on it get its outcome and are not tried. A
-    deletion is a batch of its own. While other changes wait, deletions get a quarter of the time.
+    deletion is a batch of its own. While other changes wait, deletions get a quarter of the time,
+    urgent ones half of it.
     """
 
     def wired(self) -> None:
@@ -159,7 +160,8 @@ class EventWriter(BaseActor):
         for message, outcome in finished:
             if isinstance(message, Delete):
                 seconds = result.seconds or 0.0
-                self._next_deletion = self.wiring.dependencies.monotonic() + TIME_OF_OTHERS * seconds
+                others = TIME_BESIDE_URGENT if message.is_urgent else TIME_OF_OTHERS
+                self._next_deletion = self.wiring.dependencies.monotonic() + others * seconds
                 self.send(self.wiring.housekeeper, Deleted(message.change, outcome, result.swept, seconds))
         self._report_health(result.error or self._misplaced)
 

@@ -52,11 +52,12 @@ class Housekeeper(BaseActor):
             if self._due.get(kind, 0.0) <= moment:
                 self._due[kind] = math.inf  # until it has ended
                 self._sweeps[kind] = Sweep(kind, dependencies.tally, moment)
-                self._begin(step)
+                self._begin(step, moment)
 
-    def _begin(self, step: Deletion) -> None:
-        limit = self._limits.get(type(step), FIRST_STEP_ROWS)
-        self.send(self.wiring.event_writer, Delete(replace(step, limit=limit)))
+    def _begin(self, step: Deletion, now: float) -> None:
+        kind = type(step)
+        limit = self._limits.get(kind, FIRST_STEP_ROWS)
+        self.send(self.wiring.event_writer, Delete(replace(step, limit=limit), self._sweeps[kind].is_long(now)))
 
     def _deleted(self, deleted: Deleted) -> None:
         change, now = deleted.change, self.wiring.dependencies.monotonic()
@@ -69,7 +70,7 @@ class Housekeeper(BaseActor):
         if deleted.swept is not None and is_full(change, deleted.swept):
             self._limits[kind] = next_limit(change.limit, deleted.seconds)
         if deleted.outcome is Outcome.STORED and self._may_delete:
-            self._begin(change)
+            self._begin(change, now)
         else:
             self._due[kind] = now + pause_s(kind, sweep.busy_s)
             self._ahead[kind] = sweep.end(now, self._ahead.get(kind, ""))

@@ -230,6 +230,8 @@ class Delete(Struct, frozen=True):
     """Write one step of a deletion, or a stop of them, in its turn with the other changes."""
 
     change: Deletion | PutRetentionStop
+    is_urgent: bool = False
+    """Whether more becomes old than is deleted: it takes half of the time while other changes wait."""
 
 
 class Deleted(Struct, frozen=True):

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from trackd.core.retention import is_time
+from trackd.core.retention import PAUSE_S, is_time
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, Swept
 from trackd.telemetry.tally import Tally
 
@@ -29,6 +29,10 @@ class Sweep:
         self._began = self._logged = now
         self._deleted = 0
         self._last: Swept | None = None
+
+    def is_long(self, now: float) -> bool:
+        """Whether the pace so far is too slow: the next sweep should have begun."""
+        return now - self._began >= PAUSE_S
 
     def add(self, swept: Swept | None, seconds: float, now: float) -> None:
         """Note a step; `swept` is None when it was not written."""

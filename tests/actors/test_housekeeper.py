@@ -130,6 +130,22 @@ def test_while_calls_wait_deletions_take_a_quarter_of_the_time(start_actors: Sta
     assert all(isinstance(answer, Tracked) for answer in actors.answers.values())
 
 
+def test_a_sweep_of_more_than_a_minute_takes_half_of_the_time(start_actors: StartActors) -> None:
+    actors = start_actors(Make.store(), retention=EVENTS)
+    with_old_events(actors, 5000)
+    taken: list[type] = []
+
+    actors.now = 100.0
+    actors.tick()
+    for _ in range(10):
+        actors.track(Make.call())
+        taken.append(kinds(actors)[0][0])
+        actors.now += 64.0
+        commit_within(actors, 64.0)
+
+    assert taken == [DeleteEvents, Changes, Changes, Changes, *3 * [DeleteEvents, Changes]]
+
+
 def test_calls_that_come_during_a_deletion_are_the_next_batch(start_actors: StartActors) -> None:
     actors = start_actors(Make.store(), retention=Retention(events_keep_days=30, sessions_keep_days=30))
     actors.tick()
