@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, Hosts, RulesPath, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, Hosts, RulesPath, flags_of_server, load_settings
 from trackd.cli.output import echo
 
 
@@ -16,9 +16,7 @@ def config(
     config: ConfigFile = None,
 ) -> None:
     """Print each setting and its origin: the command line, the environment, the file or the default."""
-    loaded = load_settings(
-        config, server={"host": host or None, "port": port}, database={"path": db}, rules={"path": rules}
-    )
+    loaded = load_settings(config, **flags_of_server(host, port, db, rules))
     for setting in loaded.each():
         origin = f"file {loaded.file}" if setting.origin == "file" else setting.origin
         echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")

@@ -84,6 +84,13 @@ def database_path(db: Path | None, config: Path | None) -> Path:
     return path
 
 
+def flags_of_server(
+    host: list[str] | None, port: int | None, db: Path | None, rules: str | None
+) -> dict[str, Mapping[str, Any]]:
+    """The options of `trackd serve` as groups of settings."""
+    return {"server": {"host": host or None, "port": port}, "database": {"path": db}, "rules": {"path": rules}}
+
+
 def checked_text(value: str) -> str:
     """The value, if it is text: a shell can pass any bytes. Raises BadParameter."""
     try:

@@ -10,7 +10,7 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, lacks_token
-from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath
+from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, flags_of_server
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
 from trackd.config.load import load
 from trackd.config.settings import Settings
@@ -36,8 +36,7 @@ def serve(
     accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
-    flags = {"server": {"host": host or None, "port": port}, "database": {"path": db}, "rules": {"path": rules}}
-    loaded = load(flags, config)
+    loaded = load(flags_of_server(host, port, db, rules), config)
     run(loaded.settings, loaded.warnings, accept_damaged_log=accept_damaged_log)
 
 
