@@ -106,6 +106,9 @@ def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchr
     """Open a connection with a write-ahead log, whose commits are on disk when they return (`synchronous` FULL)."""
     connection = connect(path, mode=mode)
     try:
+        # A file without a log gets one in a transaction with a journal. After a power loss the journal must not exist
+        # again: it would undo what was copied into the file from the log. EXTRA syncs the folder too.
+        connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")

@@ -7,6 +7,8 @@ were in `NAME-journal`. It restores them when the file is opened for writing, an
 import contextlib
 from pathlib import Path
 
+import apsw
+
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect
 from trackd.storage.sqlite.file_format import APPLICATION_ID
 from trackd.storage.sqlite.opening import side_file
@@ -26,6 +28,7 @@ def roll_back(path: Path) -> None:
     try:
         with contextlib.closing(connect(path, mode="rw")) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)  # of a log that was begun after the change
     except SQLITE_ERRORS as error:
         raise DatabaseError(
             f"A power loss or a kill has interrupted a change of {path}, and it cannot be rolled back "

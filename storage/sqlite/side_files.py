@@ -24,8 +24,8 @@ def prepare(path: Path) -> None:
         raise UnfinishedRestoreError(
             f"A restore of {path} was interrupted: run the same `trackd restore` again, with --force."
         )
-    roll_back(path)
     check_log(path)
+    roll_back(path)
 
 
 def _leads_somewhere(path: Path) -> bool:

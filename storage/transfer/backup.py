@@ -1,6 +1,7 @@
 """Backup: a copy of a database file, with SQLite's online backup, also while the server runs."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -79,7 +80,8 @@ def _writing(copy: Path) -> Iterator[None]:
     except OSError as error:
         raise DatabaseError(f"{copy} cannot be written {reason_and_remedy(error)}.") from error
     except apsw.FullError as error:
-        raise DatabaseError(f"{copy} cannot be written ({error}): make room on its disk.") from error
+        full = OSError(errno.ENOSPC, str(error))  # SQLite's own text is that of another connection
+        raise DatabaseError(f"{copy} cannot be written {reason_and_remedy(full)}.") from error
     except apsw.IOError as error:
         if vars(error).get("extendedresult") in WRITE_ERRORS:
             raise DatabaseError(f"{copy} cannot be written ({error}): check its disk.") from error

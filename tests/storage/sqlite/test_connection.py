@@ -1,10 +1,12 @@
-"""The sentences for SQLite's errors."""
+"""Connections: the sentences for SQLite's errors, and the begin of a log."""
 
+import contextlib
 from pathlib import Path
 
+import apsw
 import pytest
 
-from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
+from trackd.storage.sqlite.connection import DatabaseError, connect, connect_for_writing, database_errors
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,27 @@ def test_an_error_of_sqlite_becomes_a_sentence_with_one_dot(
 
     assert str(raised.value) == f"{tmp_path}/{sentence}"
     connection.close()
+
+
+class WatchedFiles(apsw.VFS):
+    """The usual files, and a list of the removed ones, each with whether its folder is synced."""
+
+    def __init__(self) -> None:
+        self.removed: list[tuple[str, bool]] = []
+        super().__init__("watched", "", makedefault=True)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  SQLite's name
+        self.removed.append((Path(filename).name, bool(syncdir)))
+        super().xDelete(filename, syncdir)
+
+
+def test_the_journal_with_which_a_log_begins_does_not_come_back_after_a_power_loss(tmp_path: Path) -> None:
+    with contextlib.closing(apsw.Connection(str(tmp_path / "copy.db"))) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    files = WatchedFiles()
+    try:
+        with contextlib.closing(connect_for_writing(tmp_path / "copy.db")) as connection:
+            assert connection.pragma("synchronous") == 2
+            assert ("copy.db-journal", True) in files.removed
+    finally:
+        files.unregister()

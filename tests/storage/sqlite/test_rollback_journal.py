@@ -1,6 +1,7 @@
 """A file in the middle of a change is rolled back by every command that opens it, or refused with a remedy."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.exports import contents, exported
 from tests.support.interrupted import interrupt
+from tests.support.making import Make
 from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.connection import DatabaseError, connect
 from trackd.storage.sqlite.rollback_journal import roll_back
@@ -72,6 +74,29 @@ def test_an_interrupted_switch_to_a_log_is_rolled_back(stored: Path) -> None:
     assert stored.read_bytes()[:18] == before[:18]
     assert stored.read_bytes()[18:20] == b"\x01\x01"
     assert not journal.exists()
+
+
+def test_a_journal_that_is_there_again_beside_a_log_takes_nothing_of_the_log(
+    tmp_path: Path, stored: Path, make: type[Make]
+) -> None:
+    """A power loss in the first seconds on a restored backup: the removal of the journal was not yet on disk."""
+    back_up(stored, tmp_path / "copy.db", replace=False, on_bytes=lambda done, total: None)
+    path = tmp_path / "copy.db"
+    before = path.read_bytes()
+    store = SqliteStore(path)
+    store.commit([make.change(f"new-{number}", events=2) for number in range(20)])
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copyfile(f"{path}{suffix}", lost / f"copy.db{suffix}")
+    store.close()
+    (lost / "copy.db-journal").write_bytes(journal_with(before[:4096], len(before) // 4096))
+
+    verified(lost / "copy.db")
+
+    assert contents(lost / "copy.db") == contents(path)
+    assert not (lost / "copy.db-journal").exists()
+    SqliteStore(lost / "copy.db").close()
 
 
 def journal_with(page: bytes, pages: int) -> bytes:
