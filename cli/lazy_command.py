@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from trackd.cli.signals import interrupt_statements
+from trackd.cli.signals import interrupt_statements, interruption
 
 
 class LazyCommand(TyperCommand):
@@ -35,4 +35,5 @@ class LazyCommand(TyperCommand):
         command = self.load()
         if "apsw" in sys.modules:
             interrupt_statements()
+        interruption.release()
         return command.make_context(info_name, args, parent, **extra)

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from trackd.cli.signals import Interrupted, end_on_signals, ignore_signals
+from trackd.cli.signals import end_on_signals, ignore_signals, interrupted_by
 
 
 def main() -> None:
@@ -22,7 +22,10 @@ def main() -> None:
         from trackd.cli.commands import run
 
         run()
-    except Interrupted as interrupted:
+    except BaseException as error:
+        interrupted = interrupted_by(error)
+        if interrupted is None or (isinstance(error, SystemExit) and error is not interrupted):
+            raise
         if not serves:
             effect = f": {interrupted.effect}" if interrupted.effect else ""
             print(f"trackd: ended by {interrupted.name}{effect}.", file=sys.stderr)

@@ -3,7 +3,9 @@
 They are handled from the first moment on, because the first process of a container gets no signal without a handler.
 """
 
+import os
 import signal
+import sys
 import time
 from types import FrameType
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STATEMENT_STEPS = 50_000  # of SQLite's machine, some milliseconds
 AGAIN_AFTER_S = 2.0
+LOST_AFTER_S = 0.01
 
 
 class Interrupted(SystemExit):
@@ -21,29 +24,77 @@ class Interrupted(SystemExit):
 
     def __init__(self, number: int, effect: str = "") -> None:
         super().__init__(128 + number)
+        self.number = number
         self.name = signal.Signals(number).name
         self.effect = effect
 
 
 class Interruption:
-    """A handler of signals that raises Interrupted. A second signal soon after would cut short the end."""
+    """A handler of signals that raises Interrupted. A second signal soon after would cut short the end.
+
+    While it is held, the signal waits: within an import the exception could get lost.
+    """
 
     def __init__(self) -> None:
+        self._held = False
+        self._waiting: int | None = None
         self._last = -AGAIN_AFTER_S
 
     def __call__(self, number: int, _: FrameType | None) -> None:
+        if self._held:
+            self._waiting = self._waiting or number
+            return
         now = time.monotonic()
         if now - self._last >= AGAIN_AFTER_S:
             self._last = now
             raise Interrupted(number)
 
+    def hold(self) -> None:
+        self._held = True
+
+    def release(self) -> None:
+        """Raise Interrupted at a signal from now on, and now if one waits."""
+        self._held = False
+        number, self._waiting = self._waiting, None
+        if number is not None:
+            self(number, None)
+
+    def send_again(self, number: int) -> None:
+        """Handle a signal again, a moment later, because its exception was ignored: Python drops those of callbacks."""
+        self._last = -AGAIN_AFTER_S
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), number))
+        signal.setitimer(signal.ITIMER_REAL, LOST_AFTER_S)
+
+
+interruption = Interruption()
+"""The handler of this process."""
+
 
 def end_on_signals() -> None:
-    """Raise Interrupted at a signal, unless this process was started to ignore it, as by nohup."""
-    interrupt = Interruption()
+    """Raise Interrupted at a signal, unless this process was started to ignore it, as by nohup.
+
+    The signal waits until `interruption.release` is called.
+    """
+    interruption.hold()
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+            signal.signal(number, interruption)
+    ignored = sys.unraisablehook
+
+    def on_ignored(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            interruption.send_again(unraisable.exc_value.number)
+        else:
+            ignored(unraisable)
+
+    sys.unraisablehook = on_ignored
+
+
+def interrupted_by(error: BaseException | None) -> Interrupted | None:
+    """The signal that caused the error: Python itself replaces the exception of a handler in some places."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def ignore_signals() -> None:

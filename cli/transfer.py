@@ -15,7 +15,7 @@ from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, DatabaseFile, database_path
 from trackd.cli.output import report
 from trackd.cli.progress import counted, progress_bar
-from trackd.cli.signals import Interruption
+from trackd.cli.signals import interruption
 from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.files.private_file import open_for_writing
@@ -159,7 +159,7 @@ def set_on_signal(stop: threading.Event) -> None:
     def on_signal(number: int, _: object) -> None:
         # On a thread of its own: the main thread may be interrupted in `stop.wait` while it holds the lock of `stop`.
         threading.Thread(target=stop.set).start()
-        signal.signal(number, Interruption())
+        signal.signal(number, interruption)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
