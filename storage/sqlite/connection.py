@@ -16,6 +16,7 @@ __all__ = ["Connection"]
 SQLITE_ERRORS = (apsw.Error, UnicodeDecodeError)  # the latter for a text of another tool that is not UTF-8
 BUSY_TIMEOUT_MS = 10_000
 SHARED_MEMORY_BYTES = 32 * 1024
+FILES_OF_CONNECTION = 4  # the database, its log, its shared memory, a folder
 Mode = Literal["rw", "rwc", "ro", "ro&immutable=1"]
 AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
 
@@ -52,7 +53,7 @@ def _sentence(path: Path, error: Exception, *, reading: bool) -> str:
                 "write to both."
             )
         case apsw.FullError():
-            return f"{path} cannot be written ({reason}): make room on its disk."
+            return f"{path} cannot be written, its disk is full: make room on it."
         case apsw.IOError() if _is_disk_full(path):
             return f"{path} cannot be {'read' if reading else 'written'}, its disk is full ({reason}): make room on it."
         case apsw.IOError():
@@ -73,11 +74,19 @@ def _is_disk_full(path: Path) -> bool:
 
 
 def exhausted_limit() -> str | None:
-    """The reason why no more files can be opened, None when that is not so. SQLite does not give it."""
+    """The reason why SQLite could not open the files of a database, None when it was not the limit of open files.
+
+    SQLite does not give it, and has closed by now what it could open.
+    """
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        while len(opened) < FILES_OF_CONNECTION:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         return error.strerror
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return None
 
 

@@ -5,12 +5,14 @@ file what the other one still holds.
 """
 
 import contextlib
+import errno
 import os
 import stat
 import sys
 from pathlib import Path
 
 from trackd.storage.files.private_file import create
+from trackd.storage.files.system_errors import REMEDIES
 from trackd.storage.sqlite.connection import DatabaseError
 
 
@@ -31,10 +33,10 @@ def create_missing(path: Path) -> bool:
 
 
 def not_writable(path: Path, error: OSError) -> DatabaseError:
-    return DatabaseError(
-        f"{path} cannot be opened for writing ({error.strerror}): check that its folder exists and that "
-        "this user may write to both."
-    )
+    remedy = "check that its folder exists and that this user may write to both"
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        remedy = REMEDIES.get(error.errno or 0, remedy)
+    return DatabaseError(f"{path} cannot be opened for writing ({error.strerror}): {remedy}.")
 
 
 def check_one_name(path: Path) -> None:

@@ -1,6 +1,8 @@
 """Connections: the sentences for SQLite's errors, and the begin of a log."""
 
 import contextlib
+import os
+import resource
 from pathlib import Path
 
 import apsw
@@ -52,3 +54,20 @@ def test_the_journal_with_which_a_log_begins_does_not_come_back_after_a_power_lo
             assert ("copy.db-journal", True) in files.removed
     finally:
         files.unregister()
+
+
+def test_a_limit_of_open_files_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    connect(path, mode="rwc").close()
+    next_descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(next_descriptor)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_descriptor + 1, before[1]))
+    try:
+        with pytest.raises(DatabaseError) as raised, database_errors(path):
+            connect_for_writing(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert str(raised.value) == (
+        f"{path} cannot be opened (Too many open files): allow more open files (`ulimit -n`, LimitNOFILE)."
+    )
