@@ -227,5 +227,5 @@ def _damaged(table: str) -> StoreError:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
