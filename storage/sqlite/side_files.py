@@ -5,8 +5,10 @@ from pathlib import Path
 
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.foreign_log import check_log
-from trackd.storage.sqlite.opening import side_file
+from trackd.storage.sqlite.opening import Suffix, side_file
 from trackd.storage.sqlite.rollback_journal import roll_back
+
+BELONGING: tuple[Suffix, ...] = ("-wal", "-shm", "-journal")
 
 
 class UnfinishedRestoreError(DatabaseError):
@@ -26,6 +28,12 @@ def prepare(path: Path) -> None:
         )
     check_log(path)
     roll_back(path)
+
+
+def remove_side_files(path: Path) -> None:
+    """Remove the side files of a file that gets replaced now, or that is missing: another one would take them over."""
+    for suffix in BELONGING:
+        side_file(path, suffix).unlink(missing_ok=True)
 
 
 def _leads_somewhere(path: Path) -> bool:

@@ -20,9 +20,9 @@ from trackd.storage.sqlite.log_frames import LogFrames
 
 log = logging.getLogger(__name__)
 
-WITHIN_S = 2.0
+WITHIN_S = 1.0
 NICENESS = 10
-STEPS = 20_000  # of SQLite's machine between two looks at the clock
+STEPS = 1_000  # of SQLite's machine, or pages, between two looks at the clock
 LARGE = ("profile", "session", "event_id", "event")  # the largest one last
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
 FAULTS = "SELECT CAST(quick_check AS BLOB) FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"

@@ -16,6 +16,7 @@ from trackd.storage.sqlite.connection import Connection, DatabaseError, connect
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.opening import side_file
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
+from trackd.storage.sqlite.side_files import remove_side_files
 from trackd.storage.transfer.copies import DamagedError, checked_contents, contents_of
 
 PAGES_AT_ONCE = 1024
@@ -52,7 +53,7 @@ def back_up(
             with contextlib.closing(connect(made, mode="rw")) as target:
                 _copy(reader, target, on_bytes)
             _check(made, path, copy if previous is None else previous)
-            _remove_side_files(copy)
+            remove_side_files(copy)
 
 
 def _copy(reader: Connection, target: Connection, on_bytes: Callable[[int, int], None]) -> None:
@@ -124,9 +125,3 @@ def _check_target(path: Path, copy: Path, replace: bool) -> None:
             raise DatabaseError(
                 f"{copy} cannot be replaced, it is in use or was not closed ({belonging} exists): name another file."
             )
-
-
-def _remove_side_files(copy: Path) -> None:
-    """Remove the empty side files that programs have left which read the copy that is replaced now."""
-    for suffix in ("-wal", "-shm", "-journal"):
-        side_file(copy, suffix).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from trackd.storage.sqlite.database import create_tables, open_for_writing
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
-from trackd.storage.sqlite.side_files import prepare
+from trackd.storage.sqlite.side_files import prepare, remove_side_files
 from trackd.storage.transfer import version_1
 from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
 from trackd.storage.transfer.records import (
@@ -81,7 +81,9 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
                 for setting in NEW_FILE:
                     db.execute(setting)
                 create_tables(db)
-                return _Import(db, file, name, on_bytes).run()
+                counts = _Import(db, file, name, on_bytes).run()
+            remove_side_files(path)
+        return counts
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.exports import contents, exported
+from tests.support.exports import contents, exported, import_lines
+from tests.support.interrupted import interrupt
 from tests.support.polling import wait_until
 from tests.support.process import TRACKD
 from trackd.storage.transfer.backup import back_up
@@ -65,3 +66,17 @@ def test_an_import_on_a_full_disk_leaves_no_file(tmp_path: Path, stored: Path) -
     assert result.stderr.startswith(f"trackd: {folder}/new.db cannot be ")
     assert result.stderr.count("\n") == 1
     assert names(folder) == []
+
+
+def test_side_files_that_a_missing_file_has_left_are_not_taken_over_by_an_import(tmp_path: Path, stored: Path) -> None:
+    interrupted = tmp_path / "new.db"
+    shutil.copyfile(stored, interrupted)
+    interrupt(interrupted)
+    interrupted.unlink()
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"new.db{suffix}").write_bytes(b"x" * 40_000)
+
+    import_lines(interrupted, exported(stored))
+
+    assert [name for name in names(tmp_path) if name.startswith("new.db")] == ["new.db"]
+    assert contents(interrupted) == contents(stored)
