@@ -36,7 +36,7 @@ from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
 from trackd.core.changes import Change, Changes, Erasure, Outcome
-from trackd.core.documents import Source, timestamp
+from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource
 from trackd.storage.errors import StoreError
@@ -98,7 +98,9 @@ class World:
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
                 check(not fetched.waits, "a fetch is not answered")
             case Administer():
-                self._ask(node, messages.Administer(step.label, AddSource(Source(f"other-{step.label}", "other"))))
+                times = source_metadata(timestamp(BEGAN), timestamp(BEGAN))
+                source = Source(f"other-{step.label}", "other", metadata=times)
+                self._ask(node, messages.Administer(step.label, AddSource(source)))
             case Commit():
                 if not node.batches:
                     return False
