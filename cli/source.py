@@ -9,11 +9,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 from msgspec import to_builtins
 
+from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
 from trackd.cli.output import echo
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
 from trackd.storage.sqlite.sources import Sources
+from trackd.telemetry.standard_streams import StdoutError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -122,7 +124,11 @@ def add(
     with offering_create():
         opened = _open(db, config, create=create)
     with opened as sources:
-        echo(sources.add(source).id)
+        made = sources.add(source)
+    try:
+        echo(made.id)
+    except StdoutError as error:
+        raise CommandError(f"The source {made.id} was made, but {error}.") from None
 
 
 @app.command()

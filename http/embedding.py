@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trackd.config.settings import Settings
 from trackd.http.assembly import assemble
 from trackd.http.rules_loading import load_rules_of_server
-from trackd.telemetry.standard_streams import open_descriptors
 
 __all__ = ["EmbeddedApp", "Settings", "create_app"]
 
@@ -37,7 +36,6 @@ class EmbeddedApp:
 
         Can be the `lifespan` of a Starlette or FastAPI application as it is. Raises RulesError and StoreError.
         """
-        open_descriptors()  # or else the lock would be one of a child process's standard streams
         rules = load_rules_of_server(self._settings.rules.path, self._settings.limits)
         with assemble(self._settings, rules) as assembly:
             async with assembly.application.lifespan():

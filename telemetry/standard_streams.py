@@ -41,7 +41,7 @@ class _Stderr(io.FileIO):
             return len(data)
 
 
-def open_descriptors() -> None:
+def _open_descriptors() -> None:
     """Open the descriptors 0 to 2 that are closed, in the wrong mode: to read or write them is an error, as before."""
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)):
         try:
@@ -52,7 +52,7 @@ def open_descriptors() -> None:
 
 def prepare_standard_streams() -> None:
     """Open all descriptors, and make streams that raise nothing but StdoutError."""
-    open_descriptors()
+    _open_descriptors()
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  as long as the process
     sys.stdout = _stream(_Stdout(1, "w", closefd=False), sys.stdout)

@@ -36,7 +36,6 @@ PRINTING = [
     ["config"],
     ["source", "list"],
     ["source", "show", "s"],
-    ["source", "add", "--name", "another"],
     ["token", "list"],
     ["verify"],
     ["export"],
@@ -90,6 +89,12 @@ def test_work_that_is_done_stays_done_when_its_line_cannot_be_printed(
     assert done.returncode == 0
     assert set(done.stderr.splitlines()) == {"trackd: warning: stdout cannot be written: No space left on device."}
     assert run("verify", "--db", "new.db" if words[0] == "import" else "trackd.db", streams={}).returncode == 0
+
+
+def test_a_source_whose_id_cannot_be_printed_is_named_in_the_error(run: Run) -> None:
+    done = run("source", "add", "--name", "x", "--id", "x", streams={1: FULL})
+    assert done.returncode == 1
+    assert done.stderr == "trackd: The source x was made, but stdout cannot be written: No space left on device.\n"
 
 
 @pytest.mark.parametrize("stdout", [FULL, None], ids=["full", "closed"])
