@@ -64,7 +64,10 @@ def check_one_name(path: Path) -> None:
 
 
 def _mount(path: Path) -> int:
-    """The number of the mount that the path belongs to; that of its device where the kernel names no mounts."""
+    """The number of the mount that the path belongs to; that of its device where the kernel names no mounts.
+
+    On Linux devices do not show it: in an overlay, as containers have it, a file may have another than its folder.
+    """
     if sys.platform == "linux":
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)  # it opens no file, so that its end drops no locks
         try:

@@ -1,6 +1,7 @@
 """The database file is removed, moved or replaced while a real server runs."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,3 +108,18 @@ def test_a_log_that_is_removed_stops_calls_and_the_stop_saves_what_was_in_it(sta
     )
     assert "every call that was answered is on disk" in log
     assert events(server.db)[:5] == [1, 2, 3, 4, 5]
+
+
+def test_after_its_log_was_removed_a_kill_loses_no_answered_call(start: Start, tmp_path: Path) -> None:
+    server = start()
+    for _ in range(5):
+        assert server.call("t").status_code == 200
+    server.db.with_name("trackd.db-wal").unlink()
+
+    def events_of_the_file_alone() -> list[int]:
+        shutil.copy(server.db, tmp_path / "alone.db")
+        return events(tmp_path / "alone.db")
+
+    wait_until(lambda: events_of_the_file_alone() == [1, 2, 3, 4, 5], "the log is copied into the file")
+    server.process.stop(signal.SIGKILL)
+    assert [event["seq"] for event in start().events()] == [1, 2, 3, 4, 5]
