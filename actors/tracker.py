@@ -86,6 +86,7 @@ class Tracker:
         self._wiring: Wiring | None = None
         self._stopping = False
         self._ending = False
+        self._refused_for: Reason | None = None  # all requests
         self._store_writable = True
         self._is_observed = False
         self.writer_ended = True  # no writer was started
@@ -188,8 +189,8 @@ class Tracker:
         return future
 
     def _refusal(self, request: Request[Any], size: int) -> Refused | None:
-        if self._stopping:
-            return Refused(request.number, Reason.STOPPING, RETRY_AFTER_S)
+        if self._refused_for is not None:
+            return Refused(request.number, self._refused_for, RETRY_AFTER_S)
         if (
             len(self._pending) >= self._limits.max_queued_calls
             or self._queued_bytes + size > self._limits.max_queued_bytes
@@ -206,6 +207,12 @@ class Tracker:
     def refuse_calls(self) -> None:
         """Refuse requests from now on, because trackd is stopping."""
         self._stopping = True
+        self._refused_for = Reason.STOPPING
+
+    def store_closed(self, is_closed: bool) -> None:
+        """Refuse requests while the store can neither read nor write, until it is opened again."""
+        if not self._stopping:
+            self._refused_for = Reason.STORE_FAILED if is_closed else None
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Wait for the answers to pending requests, then end the writer and the actors.

@@ -15,10 +15,10 @@ from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.workers.file_connections import FileConnections
 from trackd.storage.workers.main import READER, WRITER, command
 from trackd.storage.workers.query_pool import QueryProcess
 from trackd.storage.workers.writer_process import WriterProcess
-from trackd.storage.writer import Committed
 from trackd.telemetry.versions import versions
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,14 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             settings.actors,
             settings.limits,
             rules,
-            make_writer=lambda _, committed: _writer(settings, store, committed, lock),
+            # The process inherits the lock: after a kill of the server the file is free once the last batch is written.
+            make_writer=lambda _, committed: WriterProcess(
+                _command(WRITER, settings, store), committed, lock.descriptors, connections
+            ),
             retention=settings.retention,
             sessions=settings.sessions,
         )
+        connections = FileConnections(store, listings, queries, tracker.store_closed, tracker.tally)
         guard = authenticator(tracker, store)
         try:
             store.check_writable()
@@ -59,20 +63,11 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             jobs = job_runner(settings, tracker, store, queries)
             yield Assembly(with_jobs(application, jobs), tracker, store)
         finally:
-            listings.close()
-            if tracker.writer_ended:
-                store.close()
-            else:
-                store.close_and_keep_log()
+            connections.end(keep_log=not tracker.writer_ended)
     if not tracker.writer_ended:
         raise StoreError("The disk did not take the last calls in time: they were answered 503.")
     tracker.dropped_events.log_totals()
     log.info("trackd stopped: every call that was answered is on disk")
-
-
-def _writer(settings: Settings, store: SqliteStore, committed: Committed, lock: DatabaseLock) -> WriterProcess:
-    """The process inherits the lock: after a kill of the server the file is free once the last batch is written."""
-    return WriterProcess(_command(WRITER, settings, store), committed, inherited=lock.descriptors)
 
 
 def _command(kind: str, settings: Settings, store: SqliteStore) -> list[str]:

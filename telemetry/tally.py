@@ -41,6 +41,8 @@ class Tally:
         """Rows ahead of the clock that the last sweeps found, by table."""
         self.retention_stopped = False
         """Whether the clock stops the retention."""
+        self.disk_failures = 0
+        """Failed fsyncs and checkpoints, after which the writer process is started again."""
         self.messages: defaultdict[type, int] = defaultdict(int)
         """Messages handled, by class of actor."""
         self.faults: defaultdict[type, int] = defaultdict(int)

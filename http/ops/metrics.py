@@ -145,6 +145,11 @@ class TrackdCollector(Collector):
         yield CounterMetricFamily(
             "trackd_commit_failures", "Commits that failed: nothing of them was written.", value=tally.failed_commits
         )
+        yield CounterMetricFamily(
+            "trackd_disk_failures",
+            "Failed fsyncs and checkpoints, after which the writer process was started again.",
+            value=tally.disk_failures,
+        )
         yield _gauge(
             "trackd_commit_age_seconds",
             "Seconds since the commit under way began, 0 when there is none.",

@@ -18,11 +18,28 @@ BUSY_TIMEOUT_MS = 10_000
 SHARED_MEMORY_BYTES = 32 * 1024
 FILES_OF_CONNECTION = 4  # the database, its log, its shared memory, a folder
 Mode = Literal["rw", "rwc", "ro", "ro&immutable=1"]
-AUTOCHECKPOINT = 4_000  # pages, 16 MB of log: with SQLite's default of 4 MB commits take a tenth more processor time
+PAGE_BYTES = 4096
+USUAL_LOG_PAGES = 4_000  # 16 MB: with SQLite's usual 4 MB commits take a tenth more processor time
+LONG_LOG_PAGES = 4 * USUAL_LOG_PAGES  # readers kept it from starting over
+FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
+
+
+def extended_code(error: apsw.Error) -> int:
+    """SQLite's code of the operation that failed; 0 for an error of the driver."""
+    code: int = getattr(error, "extendedresult", 0)
+    return code
 
 
 class DatabaseError(StoreError):
     """The database file cannot be used. The message is a sentence that names the fault and what to do about it."""
+
+
+class DiskFailureError(StoreError):
+    """An fsync failed, or a checkpoint: parts of the file or its log may not be on disk, though they can be read.
+
+    The operating system does not write them again by itself. The log has all of it: it must be kept, and copied from
+    its beginning, which SQLite does once all connections to the file, in all processes, were closed.
+    """
 
 
 class NoDatabaseError(DatabaseError):
@@ -112,7 +129,10 @@ def connect(path: Path, *, mode: Mode) -> Connection:
 
 
 def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchronous: str = "FULL") -> Connection:
-    """Open a connection with a write-ahead log, whose commits are on disk when they return (`synchronous` FULL)."""
+    """Open a connection with a write-ahead log, whose commits are on disk when they return (`synchronous` FULL).
+
+    They do not checkpoint: that is for the server, in checkpointer.py, and for the close of the last connection.
+    """
     connection = connect(path, mode=mode)
     try:
         # A file without a log gets one in a transaction with a journal. After a power loss the journal must not exist
@@ -120,7 +140,8 @@ def connect_for_writing(path: Path, *, mode: Literal["rw", "rwc"] = "rw", synchr
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # COMMIT hides that its checkpoint failed
+        connection.execute(f"PRAGMA journal_size_limit = {LONG_LOG_PAGES * PAGE_BYTES}")
         # Deleted rows and pages that become free are overwritten with zeros. A document of more than a page lets pages
         # become free whenever it is rewritten: with FAST they would keep an older version of it.
         connection.execute("PRAGMA secure_delete = ON")
@@ -138,6 +159,12 @@ def rows_by_name(connection: Connection, sql: str, parameters: Sequence[Any] = (
         names = names or [name for name, *_ in cursor.get_description()]
         rows.append(dict(zip(names, row, strict=True)))
     return rows
+
+
+def keep_log_at_close(connection: Connection, keep: bool = True) -> None:
+    """Whether the last connection that closes leaves the log beside the file. Otherwise it copies and removes it."""
+    with contextlib.suppress(apsw.ConnectionClosedError):
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keep))
 
 
 @contextlib.contextmanager

@@ -95,13 +95,19 @@ class SqliteListings:
     def __init__(self, path: Path, open_connection: Callable[[], Connection] | None = None) -> None:
         self._open = open_connection or partial(connect, path, mode="ro")
         self._idle: list[Connection] = []
-        with database_errors(path):
+        self._path = path
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file again after `close`. Raises DatabaseError."""
+        with database_errors(self._path):
             self._by_key = self._open()  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
-        """Close the connections. No read may be under way."""
+        """Close the connections. No read may be under way. Single documents cannot be read any more."""
         for connection in (self._by_key, *self._idle):
             connection.close()
+        self._idle.clear()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:

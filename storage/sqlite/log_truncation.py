@@ -1,7 +1,9 @@
-"""Truncates the write-ahead log after rows were deleted: it holds older versions of the pages that they were in.
+"""Truncates the write-ahead log: after rows were deleted, because it holds older versions of the pages that they were
+in, and when it has become long.
 
 A checkpoint copies the newest pages into the file, and leaves the log as it is until later commits overwrite it, from
-its beginning. On a server without calls that may take for ever.
+its beginning. On a server without calls that may take for ever; and while there is always some reader of the log, it
+does not start over but grows.
 """
 
 import logging
@@ -10,7 +12,8 @@ from collections.abc import Callable
 
 import apsw
 
-from trackd.storage.sqlite.connection import BUSY_TIMEOUT_MS, Connection
+from trackd.storage.sqlite.checkpointer import checkpoint, log_pages
+from trackd.storage.sqlite.connection import BUSY_TIMEOUT_MS, LONG_LOG_PAGES, Connection
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
@@ -19,16 +22,26 @@ IDLE_S = 0.05  # without a batch: the log is truncated then
 OVERDUE_S = 10.0  # without such a moment: it is truncated between two batches
 PAUSE_S = 1.0  # between two attempts, of which a reader of the log can prevent one
 READERS_TIMEOUT_MS = 20  # reads by key are shorter
+# A long log is worth a longer wait for its readers, during which no batch is committed: in proportion to its length,
+# and a tenth of the time at most.
+LONG_LOG_TIMEOUT_MS = 250
+MAX_TIMEOUT_MS = 3_000
+PAUSE_FACTOR = 10
 
 
 class LogTruncation:
-    """Truncates the log to which `connection` appends. Used by the thread that commits, between its commits."""
+    """Truncates the log to which `connection` appends. Used by the thread that commits, between its commits.
+
+    `wait_for_input` raises DiskFailureError.
+    """
 
     def __init__(self, connection: Connection, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = connection
         self._monotonic = monotonic
         self._requested_at: float | None = monotonic()  # the log may be that of a process that was killed
         self._next_attempt = 0.0
+        self._long_log_pages = 0  # of the log at the last commit; 0 when it was not long
+        self._copied = 0  # of its pages, at the last attempt to truncate it under load
         self._failures = RateLimitedLog(monotonic)
 
     def request(self) -> None:
@@ -36,30 +49,46 @@ class LogTruncation:
         if self._requested_at is None:
             self._requested_at = self._monotonic()
 
+    def log_has(self, pages: int) -> None:
+        """To be called after each commit with the length of the log."""
+        self._long_log_pages = pages if pages >= LONG_LOG_PAGES else 0
+
     def wait_for_input(self, arrives: Callable[[float], bool]) -> None:
         """Return when there is input, and truncate the log before, if that is due.
 
         `arrives` waits for input for some seconds, and returns whether there is any.
         """
-        while self._requested_at is not None:
+        while self._requested_at is not None or self._long_log_pages:
             now = self._monotonic()
             if not arrives(max(IDLE_S, self._next_attempt - now)):
-                self._truncate()
+                self._truncate(READERS_TIMEOUT_MS)
                 continue
-            if now - self._requested_at > OVERDUE_S and now >= self._next_attempt:
-                self._truncate()
+            if now >= self._next_attempt:
+                if self._long_log_pages and self._readers_change():
+                    self._truncate(min(LONG_LOG_TIMEOUT_MS * self._long_log_pages // LONG_LOG_PAGES, MAX_TIMEOUT_MS))
+                elif self._requested_at is not None and now - self._requested_at > OVERDUE_S:
+                    self._truncate(READERS_TIMEOUT_MS)
             return
 
-    def _truncate(self) -> None:
-        self._next_attempt = self._monotonic() + PAUSE_S
-        self._db.set_busy_timeout(READERS_TIMEOUT_MS)
+    def _readers_change(self) -> bool:
+        """Whether a wait for the readers may help: not when one of them, such as an export, reads all the time."""
         try:
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._requested_at = None
-        except apsw.BusyError:  # a reader of the log prevents it
-            return
+            _, copied = log_pages(self._db)
+        except apsw.Error:
+            return False
+        changed = copied != self._copied
+        self._copied = copied
+        return changed
+
+    def _truncate(self, timeout_ms: int) -> None:
+        self._next_attempt = self._monotonic() + max(PAUSE_S, PAUSE_FACTOR * timeout_ms / 1000)
+        self._db.set_busy_timeout(timeout_ms)
+        try:
+            if checkpoint(self._db, apsw.SQLITE_CHECKPOINT_TRUNCATE):
+                self._requested_at = None
+                self._long_log_pages = self._copied = 0
         except apsw.Error as error:  # for example a full disk
             if self._failures.due("truncation"):
-                log.warning("the write-ahead log cannot be truncated after a deletion, trying again: %s", error)
+                log.warning("the write-ahead log cannot be truncated, trying again: %s", error)
         finally:
             self._db.set_busy_timeout(BUSY_TIMEOUT_MS)

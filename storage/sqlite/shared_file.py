@@ -27,7 +27,6 @@ class SharedFile:
         if is_older:
             _migrate(path)
         self.connection = open_for_writing(path, create=create)
-        self.connection.execute("PRAGMA wal_autocheckpoint = 0")  # a running server checkpoints by itself
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
         """Around statements: errors of SQLite become DatabaseError."""

@@ -1,5 +1,6 @@
 """The backend for an SQLite file: a connection for reads by key, and the writer of writer.py."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,18 @@ from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect, database_errors, rows_by_name
+from trackd.storage.sqlite.checkpointer import checkpoint, log_pages
+from trackd.storage.sqlite.connection import (
+    SQLITE_ERRORS,
+    USUAL_LOG_PAGES,
+    Connection,
+    DatabaseError,
+    connect,
+    connect_for_writing,
+    database_errors,
+    keep_log_at_close,
+    rows_by_name,
+)
 from trackd.storage.sqlite.damage_check import DamageCheck
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
@@ -23,6 +35,7 @@ from trackd.storage.sqlite.job_rows import jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
+from trackd.storage.sqlite.opening import side_file
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
 from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.soundness import BackgroundCheck, check_after_unclean_end
@@ -68,21 +81,33 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, synchronous: str = "FULL") -> None:
-        self._path = path
+        self.path = path
+        self._log = side_file(path, "-wal")
+        self._synchronous = synchronous
         prepare(path)
         unchecked = check_after_unclean_end(path)
         settle_tail(path, synchronous)
         self._damage_check = DamageCheck(path)
-        connection = open_for_writing(path, synchronous=synchronous)
-        self.files = OpenedFiles(path)
-        self._writer = SqliteWriter(connection, self.files)
-        with database_errors(path):
-            self._reader = connect(path, mode="ro")
+        self._open(open_for_writing(path, synchronous=synchronous))
         self._background_check = BackgroundCheck(path, unchecked)
+
+    def _open(self, connection: Connection, identity: str = "") -> None:
+        keep_log_at_close(connection)  # until it is copied
+        self._connection = connection
+        self.files = OpenedFiles(self.path, identity)
+        self._writer = SqliteWriter(connection, self.files, self._synchronous)
+        with database_errors(self.path):
+            self._reader = connect(self.path, mode="ro")
+
+    def reopen(self) -> None:
+        """Open the file again after `close_and_keep_log`. Raises DatabaseError, also when another file is there."""
+        with database_errors(self.path):
+            self._open(connect_for_writing(self.path, synchronous=self._synchronous), self.files.identity)
+            self.files.check()
 
     def listings(self) -> SqliteListings:
         """Listings of the same file. They have connections of their own: close them before the store."""
-        return SqliteListings(self._path, self.files.connect)
+        return SqliteListings(self.path, lambda: self.files.connect())
 
     def profile(self, profile_id: str) -> Profile | None:
         for sql in (SELECT_PROFILE, SELECT_PROFILE_MERGED_INTO):
@@ -146,14 +171,17 @@ class SqliteStore:
         return [Token.of_row(row) for row in self._read_by_name(SELECT_TOKENS)]
 
     def sizes(self) -> dict[str, int]:
-        log = self._path.with_name(f"{self._path.name}-wal")
-        return {"database": _size(self._path), "wal": _size(log)}
+        return {"database": _size(self.path), "wal": _size(self._log)}
 
     def check(self) -> None:
         self.files.check()
         for check in (self._background_check, self._damage_check):
             if check.fault is not None:
                 raise check.fault
+
+    def wait_for_check(self) -> None:
+        """Wait until no check of the file is under way: it has a connection of its own."""
+        self._damage_check.wait()
 
     def check_damage(self) -> None:
         self._damage_check.request()
@@ -173,7 +201,12 @@ class SqliteStore:
             raise StoreError(f"cannot read: {error}") from error
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        return self._writer.commit(batch)
+        """See `Store.commit`. Copies a long log afterwards; raises DiskFailureError when that fails."""
+        outcomes = self._writer.commit(batch)
+        with contextlib.suppress(apsw.Error):  # a full disk: the log stays complete
+            if log_pages(self._connection)[0] >= USUAL_LOG_PAGES:
+                checkpoint(self._connection)
+        return outcomes
 
     @property
     def swept(self) -> Swept | None:
@@ -186,7 +219,7 @@ class SqliteStore:
         except StoreError as error:
             reason = str(error).removeprefix("cannot commit: ")
             raise DatabaseError(
-                f"{self._path} cannot be written ({reason}): check that its disk has space and works, and that this "
+                f"{self.path} cannot be written ({reason}): check that its disk has space and works, and that this "
                 "user may write to the file and to those beside it."
             ) from error
 
@@ -199,11 +232,12 @@ class SqliteStore:
     def close_and_keep_log(self) -> None:
         """Close the connections without a wait for the disk: the log stays beside the file, for the next start.
 
-        Also while another process still commits: SQLite's locks belong to a process, so it keeps its own.
+        Also while another process still commits: SQLite's locks belong to a process, so it keeps its own. Reads raise
+        StoreError from then on.
         """
         self._background_check.stop()
-        self._writer.close_and_keep_log()  # a reader that has read holds a lock, so SQLite does not copy the log
-        self._reader.close()  # a connection that cannot write does not copy it either
+        self._writer.close_and_keep_log()
+        self._reader.close()
 
 
 def _profile(found_id: str, seq: int, revision: int, doc: str, memo: int) -> Profile:

@@ -1,8 +1,4 @@
-"""Commits batches of changes to an SQLite file: one connection, fixed SQL.
-
-SQLite copies the write-ahead log into the file after some commits; in a server checkpointer.py does most of that
-meanwhile, on another connection.
-"""
+"""Commits batches of changes to an SQLite file: one connection, fixed SQL."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,7 +22,15 @@ from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
 from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
-from trackd.storage.sqlite.connection import Connection, transaction
+from trackd.storage.sqlite.checkpointer import checkpoint, reason_of
+from trackd.storage.sqlite.connection import (
+    FAILED_SYNCS,
+    Connection,
+    DiskFailureError,
+    extended_code,
+    keep_log_at_close,
+    transaction,
+)
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
 from trackd.storage.sqlite.opened_files import MisplacedError, OpenedFiles
@@ -79,17 +83,21 @@ ERRORS_OF_ONE_CHANGE = (
     LookupError,
 )
 A_COLUMN_IS_BINARY = "JSON cannot hold BLOB values"  # SQLite, of a damaged row that the statement reads
+LASTING = (Erasure, AddSource, EditSource, RemoveSource, AddJob, PutJob)
 
 
 class SqliteWriter:
     """The committing half of `SqliteStore`. Used by one thread at a time; owns the connection.
 
-    `files` are those that the connection has open.
+    `files` are those that the connection has open, `synchronous` is its setting. Erasures and administration are
+    committed with FULL in any case: what was answered about them may not become untrue when power is lost.
     """
 
-    def __init__(self, connection: Connection, files: OpenedFiles) -> None:
+    def __init__(self, connection: Connection, files: OpenedFiles, synchronous: str = "FULL") -> None:
         self._db = connection
         self._files = files
+        self._synchronous = synchronous
+        self._disk_failed = False
         self._retention = Retention()
         self._limited_log = RateLimitedLog()
         self.has_deleted = False
@@ -98,7 +106,10 @@ class SqliteWriter:
         """See `Store.swept`."""
 
     def commit(self, batch: Sequence[Change]) -> list[Outcome]:
-        """See `Store.commit`. Fails also when the files are no longer at their paths: then a part may be committed."""
+        """See `Store.commit`. Fails also when the files are no longer at their paths: then a part may be committed.
+
+        Raises DiskFailureError when an fsync failed: no other commit may follow.
+        """
         outcomes = self._commit(batch)
         try:
             self._files.check()
@@ -110,10 +121,12 @@ class SqliteWriter:
 
     def _commit(self, batch: Sequence[Change]) -> list[Outcome]:
         try:
+            if self._synchronous == "NORMAL" and any(isinstance(change, LASTING) for change in batch):
+                return self._commit_with_full(batch)
             return self._commit_together(batch)
         except (*ERRORS_OF_ONE_CHANGE, apsw.Error) as error:
             if not _is_of_one_change(error):
-                raise StoreError(f"cannot commit: {error}") from error
+                raise self._failure(error) from error
             if len(batch) > 1:
                 return self._commit_one_by_one(batch)
             if not batch:
@@ -122,6 +135,19 @@ class SqliteWriter:
                 fault = error if isinstance(error, apsw.Error) else type(error).__name__
                 log.error("a change cannot be stored: %s (%d since the last such line)", fault, number)
             return [Outcome.UNREADABLE if isinstance(error, apsw.CorruptError) else Outcome.FAILED]
+
+    def _failure(self, error: Exception) -> StoreError:
+        if isinstance(error, apsw.Error) and extended_code(error) in FAILED_SYNCS:
+            self._disk_failed = True
+            return DiskFailureError(f"a commit failed, {reason_of(error)}")
+        return StoreError(f"cannot commit: {error}")
+
+    def _commit_with_full(self, batch: Sequence[Change]) -> list[Outcome]:
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            return self._commit_together(batch)
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
         progress, self.swept = self._retention.progress, None
@@ -151,6 +177,8 @@ class SqliteWriter:
     def _commit_alone(self, change: Change) -> Outcome:
         try:
             return self._commit([change])[0]
+        except DiskFailureError:
+            raise
         except StoreError as error:
             log.error("a change was not stored: %s", error)
             return Outcome.FAILED
@@ -223,34 +251,38 @@ class SqliteWriter:
             ],
         )
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """Copy the write-ahead log into the file, and close the connection.
 
-        Raises StoreError when the committed changes are not in the file at its path then.
+        Returns False when the disk prevents it: then the log stays, and no other connection may copy it either. Raises
+        StoreError when the committed changes are not in the file at its path then.
         """
         try:
             is_copied = self._copy_log()
             has_file, has_log = self._files.has_own_database(), self._files.has_own_log()
-            if not has_log:  # SQLite deletes what is at the path of the log, perhaps that of another file
-                self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            # SQLite deletes what is at the path of the log, perhaps that of another file.
+            keep_log_at_close(self._db, self._disk_failed or not has_log)
         finally:
-            self.close_and_keep_log()
+            self._db.close()
         if not has_file or not (is_copied or has_log):
             raise StoreError(self._files.where_changes_are())
+        return not self._disk_failed
 
     def _copy_log(self, mode: int = apsw.SQLITE_CHECKPOINT_TRUNCATE) -> bool:
         """Returns whether the log is copied to its end."""
-        try:
-            self._db.wal_checkpoint(mode=mode)
-        except apsw.BusyError:  # a reader of the log: what is copied stays in the log too
+        if self._disk_failed:
             return False
-        except apsw.Error as error:  # for example a full disk
+        try:
+            return checkpoint(self._db, mode)
+        except apsw.ConnectionClosedError:  # closed before
+            return True
+        except (DiskFailureError, apsw.Error) as error:  # the latter for example on a full disk
+            self._disk_failed = True
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
             return False
-        return True
 
     def close_and_keep_log(self) -> None:
-        """Close the connection. SQLite still copies the log when no other connection to the file is open."""
+        """Close the connection; the log stays beside the file, as `keep_log_at_close` demands."""
         self._db.close()
 
 

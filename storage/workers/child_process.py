@@ -10,6 +10,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from trackd.storage.errors import StoreError
@@ -27,8 +28,8 @@ class ChildProcess:
 
     `name` is its name in errors and log lines, `command` its command line. `on_payload` is called with the payload of
     each frame after the first; when it raises StoreError the process is killed. `on_end` is called with a
-    sentence each time that the process has ended. `inherited` are file descriptors that it keeps
-    open.
+    sentence each time that the process has ended; `exit_code` is its exit code then. `starting_again` surrounds each
+    attempt to start it again. `inherited` are file descriptors that it keeps open.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class ChildProcess:
         on_payload: Callable[[bytes], None],
         on_end: Callable[[str], None],
         inherited: Sequence[int] = (),
+        starting_again: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self._name = name
         self._command = command
         self._on_payload = on_payload
         self._on_end = on_end
         self._inherited = tuple(inherited)
+        self._starting_again = starting_again
+        self.exit_code: int | None = None
         self._running: _Running | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._pause_s = FIRST_PAUSE_S
@@ -86,9 +90,9 @@ class ChildProcess:
 
     async def _keep_running(self, running: "_Running") -> None:
         while True:
-            how = await running.ended
+            self.exit_code = await running.ended
             self._running = None
-            self._on_end(f"the {self._name} {how}")
+            self._on_end(f"the {self._name} {_how_it_ended(self.exit_code)}")
             if self.closing:
                 return
             running = self._running = await self._relaunch()
@@ -97,10 +101,17 @@ class ChildProcess:
         while True:
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            running = None
             try:
-                return await self._launch()
+                async with self._starting_again():
+                    running = await self._launch()
             except (OSError, StoreError) as error:
                 log.error("the %s does not start, trying again: %s", self._name, error)
+                if running is not None:
+                    running.kill()
+                    await running.has_ended(KILL_TIMEOUT_S)
+            else:
+                return running
 
     async def _launch(self) -> "_Running":
         _, running = await asyncio.get_running_loop().subprocess_exec(
@@ -121,7 +132,7 @@ class ChildProcess:
             return running
         running.kill()
         if await running.has_ended(KILL_TIMEOUT_S) and not running.first.done():
-            raise StoreError(f"the {self._name} {running.ended.result()} before it was ready")
+            raise StoreError(f"the {self._name} {_how_it_ended(running.ended.result())} before it was ready")
         if running.first.done():
             raise StoreError(running.first.result().decode())
         raise StoreError(f"the {self._name} was not ready within {START_TIMEOUT_S:.0f} s")
@@ -137,12 +148,12 @@ class ChildProcess:
 
 
 class _Running(asyncio.SubprocessProtocol):
-    """A started process. The result of `first` is the payload of its first frame, that of `ended` how it ended."""
+    """A started process. The result of `first` is the payload of its first frame, that of `ended` its exit code."""
 
     def __init__(self, on_payload: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
         self.first: asyncio.Future[bytes] = loop.create_future()
-        self.ended: asyncio.Future[str] = loop.create_future()
+        self.ended: asyncio.Future[int] = loop.create_future()
         self._on_payload = on_payload
         self._frames = Frames()
 
@@ -174,7 +185,7 @@ class _Running(asyncio.SubprocessProtocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Called when the process has ended and its output is read to the end."""
-        self.ended.set_result(_how_it_ended(self._transport.get_returncode()))
+        self.ended.set_result(self._transport.get_returncode())
         self._transport.close()
 
 

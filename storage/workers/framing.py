@@ -17,6 +17,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
 LENGTH = struct.Struct("<I")
+DISK_FAILED = 74  # exit code of a writer process, EX_IOERR of sysexits.h
 
 
 class _Result(Struct, frozen=True):

@@ -24,7 +24,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # the server acts on it, and ends this process later
     # Imported only now: until then a signal would end the process.
-    from trackd.storage.sqlite.connection import DatabaseError
+    from trackd.storage.errors import StoreError
     from trackd.storage.workers.framing import send
     from trackd.telemetry.logs import configure_logging
     from trackd.telemetry.standard_streams import prepare_standard_streams
@@ -44,7 +44,7 @@ def main() -> None:
             from trackd.storage.workers.query_worker import run_reader
 
             run_reader(Path(path), identity, sys.stdin.buffer, out)
-    except DatabaseError as error:
+    except StoreError as error:
         send(out, str(error).encode())
 
 

@@ -41,17 +41,30 @@ class QueryProcess:
     """
 
     def __init__(self, command: Sequence[str], timeout_s: float = 60.0) -> None:
+        self._command = command
         self._timeout_s = timeout_s
-        self._process = ChildProcess("reader process", command, self._on_answer, self._on_end)
-        self._starting: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
         self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self.resume()
+
+    def resume(self) -> None:
+        """Start a process for the next list, after `pause`."""
+        self._process = ChildProcess("reader process", self._command, self._on_answer, self._on_end)
+        self._starting: asyncio.Task[None] | None = None
+        self._paused = False
+
+    async def pause(self) -> None:
+        """End the process, which has the file open; until `resume` reads raise StoreError."""
+        self._paused = True
+        await self.close()
 
     @property
     def pid(self) -> int | None:
         return self._process.pid
 
     async def read(self, name: str, *arguments: Any) -> Any:
+        if self._paused:
+            raise StoreError("the file is closed, it will be opened again")
         if self._starting is None:
             self._starting = asyncio.create_task(self._start())
         try:

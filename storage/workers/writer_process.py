@@ -3,8 +3,10 @@
 The program of the process is in writer_worker.py.
 """
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -12,6 +14,7 @@ from trackd.core.changes import Change
 from trackd.storage.errors import StoreError
 from trackd.storage.workers.child_process import ChildProcess
 from trackd.storage.workers.framing import (
+    DISK_FAILED,
     UNDECODABLE,
     decode_result,
     encode_batch,
@@ -33,6 +36,23 @@ class _InFlight(Struct, frozen=True):
     """Whether it was sent again, without the changes that the process cannot decode."""
 
 
+class OtherConnections(Protocol):
+    """The connections to the file that the server and its reader process have.
+
+    After a failed fsync all connections must be closed before the writer process is started again: the first one that
+    is opened then copies the log from its beginning.
+    """
+
+    def close(self) -> None:
+        """Close those of the server, without a checkpoint. Reads raise StoreError from then on."""
+
+    async def closed(self) -> None:
+        """Return when no connection to the file is open. Raises StoreError while another program has one."""
+
+    def reopen(self) -> None:
+        """Open them again. Raises StoreError."""
+
+
 class WriterProcess:
     """See `BatchWriter`. `command` starts a process that runs `commit_frames` on its stdin and stdout.
 
@@ -40,12 +60,23 @@ class WriterProcess:
     is unknown: the callers are answered 503 and may repeat their calls, and the fence compares later changes with what
     is stored. `committed` receives an error even if the process had no batch when it ended.
 
-    `inherited` are file descriptors that the process keeps open, such as that of the database lock.
+    `inherited` are file descriptors that the process keeps open, such as that of the database lock. `others` are closed
+    when the disk has failed, until the process runs again; after a start that fails they stay closed.
     """
 
-    def __init__(self, command: Sequence[str], committed: Committed, inherited: Sequence[int] = ()) -> None:
-        self._process = ChildProcess("writer process", command, self._on_result, self._on_end, inherited)
+    def __init__(
+        self,
+        command: Sequence[str],
+        committed: Committed,
+        inherited: Sequence[int] = (),
+        others: OtherConnections | None = None,
+    ) -> None:
+        self._process = ChildProcess(
+            "writer process", command, self._on_result, self._on_end, inherited, self._starting_again
+        )
         self._committed = committed
+        self._others = others
+        self._disk_failed = False
         self._in_flight: _InFlight | None = None
         self._limited_log = RateLimitedLog()
 
@@ -59,6 +90,9 @@ class WriterProcess:
             await self._process.start()
         except OSError as error:
             raise StoreError(f"the writer process does not start: {error}") from error
+        except StoreError:
+            self._close_others()  # it may be the disk
+            raise
 
     def submit(self, batch: Sequence[Change]) -> None:
         payload, unencodable = encode_batch(batch)
@@ -88,8 +122,24 @@ class WriterProcess:
         self._in_flight = _InFlight(batch, left_out, is_decodable=True)
 
     def _on_end(self, how: str) -> None:
+        if self._process.exit_code == DISK_FAILED:
+            self._close_others()
         if self._in_flight is not None or not self._process.closing:
             self._finish(BatchResult(error=StoreError(how)))
+
+    def _close_others(self) -> None:
+        self._disk_failed = True
+        if self._others:
+            self._others.close()
+
+    @contextlib.asynccontextmanager
+    async def _starting_again(self) -> AsyncIterator[None]:
+        if self._others and self._disk_failed:
+            await self._others.closed()
+        yield
+        if self._others and self._disk_failed:
+            self._others.reopen()
+        self._disk_failed = False
 
     def _finish(self, result: BatchResult) -> None:
         self._in_flight = None

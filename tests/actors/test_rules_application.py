@@ -271,7 +271,7 @@ async def test_no_job_is_done_while_the_store_refuses_and_all_are_done_later(sto
     store.commit([person(n) for n in range(6)])
     async with running(store, rules(segment=[SPENDERS])) as server:
         store._writer._db.execute("PRAGMA query_only = ON")
-        with contextlib.closing(SqliteStore(server.store._path)) as other:
+        with contextlib.closing(SqliteStore(server.store.path)) as other:
             assert other.commit([AddJob(APPLY_RULES, {}, Make.now)]) == [Outcome.STORED]
         await eventually(lambda: server.tracker.tally.failed_commits > 0, "a commit failed")
         assert server.members("big-spender") == 0

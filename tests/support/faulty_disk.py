@@ -12,22 +12,20 @@ import contextlib
 import errno
 import fcntl
 import json
-import os
-import pickle
 import random
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import apsw
 
-File = Literal["database", "log"]
+from tests.support.disk_journal import DiskJournal, File, Record
+
 Operation = Literal["write", "sync", "truncate"]
 
 BASE = "unix"
-SECTOR = 512  # a power loss leaves each sector of a write as it was before or after it
 KINDS: dict[int, File] = {apsw.SQLITE_OPEN_MAIN_DB: "database", apsw.SQLITE_OPEN_WAL: "log"}
 SUFFIXES: dict[File, str] = {"database": "", "log": "-wal"}
 CODES: dict[Operation, int] = {
@@ -36,22 +34,11 @@ CODES: dict[Operation, int] = {
     "truncate": apsw.SQLITE_IOERR_TRUNCATE,
 }
 SITE = """\
-import importlib.util
-spec = importlib.util.spec_from_file_location("faulty_disk", {module!r})
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-vfs = module.install({folder!r})  # without a reference it would not stay
+import sys
+sys.path.append({root!r})
+from tests.support.faulty_disk import install
+vfs = install({folder!r})  # without a reference it would not stay
 """
-
-
-class Record(NamedTuple):
-    """An operation that was done, or failed. `at` is the position in the journal when it began."""
-
-    file: File
-    operation: Literal["write", "truncate", "synced", "lost", "delete"]
-    at: int
-    offset: int = 0
-    data: bytes = b""
 
 
 class FaultyDisk:
@@ -61,8 +48,8 @@ class FaultyDisk:
         self.path = path
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        code = SITE.format(module=str(Path(__file__).resolve()), folder=str(folder))
-        (folder / "sitecustomize.py").write_text(code)
+        root = Path(__file__).resolve().parents[2]
+        (folder / "sitecustomize.py").write_text(SITE.format(root=str(root), folder=str(folder)))
         (folder / "path").write_text(str(path.resolve()))
         self.environment = {"PYTHONPATH": str(folder)}
 
@@ -99,36 +86,14 @@ class FaultyDisk:
 
         What was written and not synced is lost, or with `rng` each sector of it by chance.
         """
+        journal = DiskJournal(self._folder / "journal")
+        end = journal.position()  # of both files
         for file, suffix in SUFFIXES.items():
-            image = self._image(file, rng)
+            before = Path(f"{self._folder / 'durable'}{suffix}")
+            content = before.read_bytes() if before.exists() else None
+            image = journal.image(file, content, end, rng)
             if image is not None:
                 Path(f"{target}{suffix}").write_bytes(image)
-
-    def _image(self, file: File, rng: random.Random | None) -> bytes | None:
-        before = Path(f"{self._folder / 'durable'}{SUFFIXES[file]}")
-        durable = bytearray(before.read_bytes()) if before.exists() else None
-        pending: list[Record] = []
-        for record in _records(self._folder / "journal"):
-            if record.file != file:
-                continue
-            match record.operation:
-                case "delete":
-                    durable, pending = None, []
-                case "synced" | "lost" as end:
-                    durable = bytearray() if durable is None else durable
-                    for done in [earlier for earlier in pending if earlier.at < record.at]:
-                        if end == "synced" or done.operation == "truncate":
-                            _apply(durable, done)
-                    pending = [later for later in pending if later.at >= record.at]
-                case _:
-                    pending.append(record)
-        if rng is not None and pending:
-            durable = bytearray() if durable is None else durable
-            for done in pending:
-                for sector in _sectors(done):
-                    if rng.random() < 0.5:
-                        _apply(durable, sector)
-        return None if durable is None else bytes(durable)
 
     def _plan(self, file: File, operation: Operation, **fault: Any) -> None:
         with _locked(self._folder):
@@ -143,6 +108,7 @@ def install(folder: str) -> "FaultyVFS":
 class FaultyVFS(apsw.VFS):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._journal = DiskJournal(folder / "journal")
         self._path = (folder / "path").read_text()
         super().__init__("faulty", BASE, makedefault=True)
 
@@ -151,41 +117,54 @@ class FaultyVFS(apsw.VFS):
         for flag, kind in KINDS.items():
             if flags[0] & flag and path == self._path + SUFFIXES[kind]:
                 return FaultyFile(name, flags, self._folder, kind)
-        return apsw.VFSFile(BASE, name, flags)
+        return PlainFile(BASE, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         super().xDelete(filename, syncdir)
         if filename == self._path + SUFFIXES["log"]:
-            _append(self._folder, Record("log", "delete", _position(self._folder)))
+            self._journal.append(Record("log", "delete", self._journal.position()))
 
 
-class FaultyFile(apsw.VFSFile):
+class PlainFile(apsw.VFSFile):
+    def __init__(self, base: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__(base, name, flags)
+        self._is_read_only = bool(flags[1] & apsw.SQLITE_OPEN_READONLY)
+
+    def xLock(self, level: int) -> None:  # noqa: N802
+        """The error of a file that cannot be written, which SQLite passes over, apsw would raise."""
+        if self._is_read_only and level == apsw.SQLITE_LOCK_EXCLUSIVE:
+            raise apsw.BusyError
+        super().xLock(level)
+
+
+class FaultyFile(PlainFile):
     def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], folder: Path, file: File) -> None:
         super().__init__(BASE, name, flags)
         self._folder = folder
+        self._journal = DiskJournal(folder / "journal")
         self._file: File = file
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
         self._meet_fault("write")
-        at = _position(self._folder)
+        at = self._journal.position()
         super().xWrite(data, offset)
-        _append(self._folder, Record(self._file, "write", at, offset, bytes(data)))
+        self._journal.append(Record(self._file, "write", at, offset, bytes(data)))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._meet_fault("truncate")
-        at = _position(self._folder)
+        at = self._journal.position()
         super().xTruncate(newsize)
-        _append(self._folder, Record(self._file, "truncate", at, newsize))
+        self._journal.append(Record(self._file, "truncate", at, newsize))
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        at = _position(self._folder)
+        at = self._journal.position()
         try:
             self._meet_fault("sync")
         except apsw.Error:
-            _append(self._folder, Record(self._file, "lost", at))
+            self._journal.append(Record(self._file, "lost", at))
             raise
         super().xSync(flags)
-        _append(self._folder, Record(self._file, "synced", at))
+        self._journal.append(Record(self._file, "synced", at))
 
     def _meet_fault(self, operation: Operation) -> None:
         """Wait, or raise SQLite's error, if that is planned."""
@@ -251,48 +230,3 @@ def _locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _position(folder: Path) -> int:
-    try:
-        return (folder / "journal").stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _append(folder: Path, record: Record) -> None:
-    """Add a record to the journal, in one write: several processes do."""
-    try:
-        descriptor = os.open(folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    except FileNotFoundError:  # nothing is recorded
-        return
-    try:
-        os.write(descriptor, pickle.dumps(tuple(record)))
-    finally:
-        os.close(descriptor)
-
-
-def _records(journal: Path) -> Iterator[Record]:
-    with journal.open("rb") as file:
-        while True:
-            try:
-                yield Record(*pickle.load(file))
-            except (EOFError, pickle.UnpicklingError):  # the last one is being written
-                return
-
-
-def _apply(image: bytearray, done: Record) -> None:
-    if done.operation == "truncate":
-        del image[done.offset :]
-        image.extend(bytes(done.offset - len(image)))
-        return
-    end = done.offset + len(done.data)
-    image.extend(bytes(max(0, end - len(image))))
-    image[done.offset : end] = done.data
-
-
-def _sectors(done: Record) -> Iterator[Record]:
-    if done.operation == "truncate":
-        yield done
-    for begin in range(0, len(done.data), SECTOR):
-        yield done._replace(offset=done.offset + begin, data=done.data[begin : begin + SECTOR])

@@ -5,8 +5,17 @@ from typing import Any
 
 import pytest
 
-from trackd.storage.sqlite.connection import connect, connect_for_writing
-from trackd.storage.sqlite.log_truncation import IDLE_S, OVERDUE_S, PAUSE_S, LogTruncation
+from tests.support.faulty_disk import FaultyDisk, install
+from trackd.storage.sqlite.checkpointer import checkpoint
+from trackd.storage.sqlite.connection import LONG_LOG_PAGES, DiskFailureError, connect, connect_for_writing
+from trackd.storage.sqlite.log_truncation import (
+    IDLE_S,
+    LONG_LOG_TIMEOUT_MS,
+    OVERDUE_S,
+    PAUSE_FACTOR,
+    PAUSE_S,
+    LogTruncation,
+)
 
 
 class Log:
@@ -25,8 +34,18 @@ class Log:
     def bytes(self) -> int:
         return self.path.with_name("trackd.db-wal").stat().st_size
 
-    def write(self) -> None:
+    def write(self, pages: int = 0) -> None:
+        """`pages` are what it then looks as if the log had."""
         self.writer.execute("INSERT INTO t VALUES ('a secret')")
+        checkpoint(self.writer)
+        self.truncation.log_has(pages)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[None]:
+        with contextlib.closing(connect(self.path, mode="ro")) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM t").fetchall()
+            yield
 
     def wait(self, *arrived: bool) -> list[float]:
         """Returns the seconds for which it waited each time."""
@@ -101,6 +120,66 @@ def test_under_load_the_log_is_truncated_when_the_request_is_overdue(log: Log) -
     assert OVERDUE_S < seconds <= OVERDUE_S + 1
 
 
+def test_a_long_log_is_truncated_between_two_batches(log: Log) -> None:
+    log.wait(False)
+    log.write(LONG_LOG_PAGES - 1)
+    assert log.wait(True) == []
+    log.write(LONG_LOG_PAGES)
+    log.time += PAUSE_S
+
+    assert log.wait(True) == [IDLE_S]
+    assert log.bytes == 0
+    log.write(1)
+    assert log.wait(True) == []
+
+
+def test_after_a_wait_for_the_readers_of_a_long_log_commits_have_ten_times_as_long(log: Log) -> None:
+    log.wait(False)
+    log.writer.execute("INSERT INTO t VALUES ('a secret')")
+    with log.reader():
+        log.write()
+        with log.reader():
+            log.write(LONG_LOG_PAGES * 6 // 5)
+            log.time += 2 * PAUSE_S
+            log.wait(True)
+    pause = pytest.approx(PAUSE_FACTOR * LONG_LOG_TIMEOUT_MS * 6 / 5 / 1000)
+    assert log.wait(True) == [pause]
+    log.write(LONG_LOG_PAGES)
+    assert log.wait(True) == [pause]
+    assert log.bytes > 0
+    log.time += PAUSE_FACTOR * LONG_LOG_TIMEOUT_MS * 6 / 5 / 1000
+    log.wait(True)
+    assert log.bytes == 0
+
+
+def test_for_a_long_log_nothing_waits_while_the_same_reader_stays(log: Log) -> None:
+    log.wait(False)
+    log.write()
+    with log.reader():
+        log.write(LONG_LOG_PAGES)
+        log.time += 2 * PAUSE_S
+        log.wait(True)  # an attempt
+        log.time += 2 * OVERDUE_S
+        for _ in range(3):
+            log.write(LONG_LOG_PAGES)
+            assert log.wait(True) == [IDLE_S]  # no pause, so there was no attempt
+    assert log.wait(False) == [IDLE_S]
+    assert log.bytes == 0
+
+
+def test_a_disk_that_fails_is_no_reason_to_try_again(log: Log, tmp_path: Path) -> None:
+    disk = FaultyDisk(log.path, tmp_path / "disk")
+    vfs = install(str(tmp_path / "disk"))
+    try:
+        with contextlib.closing(connect_for_writing(log.path)) as db:
+            db.execute("INSERT INTO t VALUES ('a secret')")
+            disk.fail("database", "sync")
+            with pytest.raises(DiskFailureError):
+                LogTruncation(db).wait_for_input(lambda _: False)
+    finally:
+        vfs.unregister()
+
+
 def test_the_log_is_truncated_once_its_reader_has_ended(log: Log) -> None:
     log.write()
     with contextlib.closing(connect(log.path, mode="ro")) as reader:
@@ -118,11 +197,11 @@ def test_the_log_is_truncated_once_its_reader_has_ended(log: Log) -> None:
 def test_a_truncation_that_fails_is_logged_once_and_tried_again(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.write()
     log.writer.execute("BEGIN")
-    log.write()
+    log.writer.execute("INSERT INTO t VALUES ('a secret')")
 
     log.wait(False, False)
     assert [record.message for record in caplog.records] == [
-        "the write-ahead log cannot be truncated after a deletion, trying again: database table is locked"
+        "the write-ahead log cannot be truncated, trying again: database table is locked"
     ]
     log.writer.execute("COMMIT")
     log.wait(False)

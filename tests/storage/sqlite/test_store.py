@@ -11,6 +11,7 @@ from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Outcome
 from trackd.core.documents import Event, Source
 from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.connection import PAGE_BYTES, USUAL_LOG_PAGES
 from trackd.storage.sqlite.store import SqliteStore
 
 STORED, STALE, FAILED = Outcome.STORED, Outcome.STALE, Outcome.FAILED
@@ -109,6 +110,29 @@ def test_a_store_that_keeps_its_log_closes_without_copying_it(tmp_path: Path, ma
     reopened.close()
 
 
+def test_a_store_is_opened_again_after_it_was_closed_with_its_log(tmp_path: Path, make: type[Make]) -> None:
+    store = SqliteStore(tmp_path / "trackd.db")
+    store.commit([make.change("A", events=3)])
+    store.close_and_keep_log()
+    with pytest.raises(StoreError):
+        store.profile("A")
+
+    store.reopen()
+
+    assert existing(store.profile("A")).seq == 3
+    store.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["trackd.db"]
+
+
+def test_the_log_of_a_store_does_not_grow_without_end(tmp_path: Path, make: type[Make]) -> None:
+    store = SqliteStore(tmp_path / "trackd.db", synchronous="OFF")
+    for n in range(20):  # 500 pages each time
+        store.commit([make.change(f"P{n}", events=500, event={"properties": f'"{"x" * 3_500}"'})])
+
+    assert store.sizes()["wal"] < 2 * USUAL_LOG_PAGES * PAGE_BYTES
+    store.close()
+
+
 def test_a_merged_profile_stays_merged(backend: SqliteBackend, make: type[Make]) -> None:
     backend.store.commit([make.change("A", events=1), make.change("B", events=2)])
     backend.merge("A", "B")
@@ -178,6 +202,20 @@ def test_the_sizes_are_those_of_the_file_and_of_the_write_ahead_log(backend: Sql
     log = backend.path.with_name(f"{backend.path.name}-wal")
     assert backend.store.sizes() == {"database": backend.path.stat().st_size, "wal": log.stat().st_size}
     assert log.stat().st_size > 0
+
+
+def test_behind_a_link_the_sizes_are_those_of_the_file_and_of_its_log(tmp_path: Path, make: type[Make]) -> None:
+    real = tmp_path / "data" / "real.db"
+    real.parent.mkdir()
+    (tmp_path / "trackd.db").symlink_to(real)
+    store = SqliteStore(tmp_path / "trackd.db")
+    store.commit([make.change("A", events=2)])
+
+    sizes = store.sizes()
+
+    assert sizes == {"database": real.stat().st_size, "wal": real.with_name("real.db-wal").stat().st_size}
+    assert sizes["wal"] > 0
+    store.close()
 
 
 def test_a_missing_write_ahead_log_has_the_size_0(backend: SqliteBackend) -> None:

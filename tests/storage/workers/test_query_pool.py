@@ -146,3 +146,19 @@ async def test_a_read_that_is_not_answered_in_time_is_an_error() -> None:
         with pytest.raises(StoreError, match=r"the reader process gave no answer within 0\.05 s"):
             await pool.read("count", "event")
         assert not pool._pending
+
+
+async def test_a_paused_process_has_ended_and_is_started_again_for_the_next_list(
+    sqlite_backend: SqliteBackend, make: type[Make]
+) -> None:
+    sqlite_backend.store.commit([make.change("A", events=3)])
+    async with closing(QueryProcess(reader(sqlite_backend.path))) as pool:
+        assert await pool.read("count", "event") == 3
+        first = existing(pool._process.pid)
+        await pool.pause()
+        assert not Path(f"/proc/{first}").exists()
+        with pytest.raises(StoreError, match="the file is closed"):
+            await pool.read("count", "event")
+        pool.resume()
+        assert await pool.read("count", "event") == 3
+        assert existing(pool._process.pid) != first

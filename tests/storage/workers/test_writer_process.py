@@ -23,12 +23,12 @@ from tests.support.results import Results
 from tests.support.stores import existing
 from trackd.core.changes import Change, Changes, Outcome
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.checkpointer import LONG
-from trackd.storage.sqlite.connection import AUTOCHECKPOINT, connect
+from trackd.storage.sqlite.checkpointer import EARLY
+from trackd.storage.sqlite.connection import USUAL_LOG_PAGES, connect
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.workers.framing import Frames, decode_result, encode_batch, framed
 from trackd.storage.workers.main import WRITER, command
-from trackd.storage.workers.writer_process import WriterProcess
+from trackd.storage.workers.writer_process import OtherConnections, WriterProcess
 from trackd.storage.writer import BatchResult
 
 # The beginning of programs that break the protocol after they were ready.
@@ -44,9 +44,9 @@ send(b"")
 class StartedWriter:
     """A started writer process, and its results."""
 
-    def __init__(self, start: Sequence[str]) -> None:
+    def __init__(self, start: Sequence[str], others: OtherConnections | None = None) -> None:
         self.results = Results()
-        self.process = WriterProcess(start, self.results)
+        self.process = WriterProcess(start, self.results, others=others)
 
     @property
     def pid(self) -> int:
@@ -68,8 +68,8 @@ class StartedWriter:
 
 
 @contextlib.asynccontextmanager
-async def started(start: Sequence[str]) -> AsyncIterator[StartedWriter]:
-    writer = StartedWriter(start)
+async def started(start: Sequence[str], others: OtherConnections | None = None) -> AsyncIterator[StartedWriter]:
+    writer = StartedWriter(start, others)
     await writer.process.start()
     try:
         yield writer
@@ -106,17 +106,17 @@ async def test_batches_are_committed_and_their_outcomes_come_back(file: Path, ma
 
 
 async def test_a_long_log_is_copied_between_commits(file: Path, make: type[Make]) -> None:
-    """Before SQLite copies it, after a commit, while no other can begin."""
+    """Before it must be copied after a commit, while no other can begin."""
     pages = copied = number = 0
     async with started(on_file(file)) as writer:
         with contextlib.closing(connect(file, mode="rw")) as connection:
             assert connection.execute("SELECT count(*) FROM event").get == 0  # its first read opens the log
-            while pages < AUTOCHECKPOINT - 200 and not copied:
+            while pages < USUAL_LOG_PAGES - 200 and not copied:
                 number += 1
                 await writer.commit(make.change(f"P{number}", events=20, event={"properties": f'"{"x" * 3_000}"'}))
                 pages, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
 
-    assert LONG <= copied <= pages < AUTOCHECKPOINT
+    assert EARLY <= copied <= pages < USUAL_LOG_PAGES
 
 
 def test_the_process_loads_only_modules_for_commits(file: Path, make: type[Make]) -> None:
