@@ -50,7 +50,8 @@ class _Committed(Struct):
 
 
 def check_log(path: Path) -> None:
-    """Raises ForeignLogError. Also while other processes write to the file; changes nothing."""
+    """Raises ForeignLogError. Also while a server runs on the file: what it writes at this moment belongs together."""
+    before = _written(path)
     with contextlib.suppress(OSError, EOFError, apsw.Error), LogFrames(path) as log:
         # It cannot be read, which SQLite reports; or it begins anew at this moment.
         if log.header is None or not log.header.is_sound:
@@ -60,8 +61,21 @@ def check_log(path: Path) -> None:
         # Behind the end of the log frames may have its salts. To find the end takes a second for 20 MB.
         if reason and (committed := _committed(log, _end(log))).frames:
             reason = _mismatch(path, log, committed)
-            if reason:
+            if reason and _written(path) == before:
                 raise _foreign(path, reason)
+
+
+def _written(path: Path) -> list[tuple[int, int] | None]:
+    """The sizes of the file and its log, and the times at which they were written."""
+    found: list[tuple[int, int] | None] = []
+    for file in (path, log_of(path)):
+        try:
+            state = file.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((state.st_size, state.st_mtime_ns))
+    return found
 
 
 def _foreign(path: Path, reason: str) -> ForeignLogError:

@@ -1,9 +1,11 @@
 """A log is refused when the file beside it is not the one that it was written for, and in no other state."""
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,7 +50,8 @@ def running(tmp_path: Path, make: type[Make]) -> Iterator[tuple[SqliteStore, Pat
     store.close()
     store = SqliteStore(path)
     yield store, path
-    store.close()
+    with contextlib.suppress(apsw.ConnectionClosedError):  # the test has closed it
+        store.close()
 
 
 @pytest.mark.parametrize("calls", [1, 300])
@@ -236,3 +239,28 @@ def test_no_state_that_a_kill_or_a_checkpoint_leaves_is_refused(tmp_path: Path, 
             Path(tmp_path / "copy.db-wal").unlink(missing_ok=True)
     for connection in connections:
         connection.close()
+
+
+def test_a_file_that_a_server_writes_at_this_moment_is_never_refused(tmp_path: Path, make: type[Make]) -> None:
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    checkpoints = open_for_writing(path)
+    stop = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            store.commit([make.change(f"new-{number}", events=20)])
+            checkpoints.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if stop.is_set():
+                return
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(100):
+            check_log(path)
+    finally:
+        stop.set()
+        writing.join()
+        checkpoints.close()
+        store.close()
