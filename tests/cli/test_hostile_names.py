@@ -86,6 +86,7 @@ LINES: list[tuple[list[str], int, bool]] = [
     (["import", "bad.jsonl"], 1, False),
     (["import", FILE], 1, False),
     (["backup", FILE], 1, False),
+    (["restore", FILE], 1, False),
     (["retention", "confirm"], 0, False),
     (["config", "--db", FILE], 0, False),
     (["profile", "show", NAME], 0, False),
