@@ -12,7 +12,15 @@ from typing import Literal, Self
 
 import apsw
 
-from trackd.storage.sqlite.connection import Connection, DatabaseError, Mode, connect, database_errors, transaction
+from trackd.storage.sqlite.connection import (
+    Connection,
+    DatabaseError,
+    Mode,
+    connect,
+    database_errors,
+    extended_code,
+    transaction,
+)
 from trackd.storage.sqlite.database import check_exists
 from trackd.storage.sqlite.file_format import MIGRATIONS_TABLE, table_names
 from trackd.storage.sqlite.opening import (
@@ -27,6 +35,7 @@ from trackd.storage.sqlite.opening import (
 from trackd.storage.sqlite.side_files import prepare
 
 PAGES_AT_ONCE = 1024
+FAULTS_OF_COPY = (apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_GETTEMPPATH)  # the file itself is only read
 SCHEMA = """
 SELECT type, sql FROM sqlite_schema
 WHERE type <> 'view' AND name NOT LIKE 'sqlite^_%' ESCAPE '^' AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY rowid
@@ -150,10 +159,13 @@ class ReadOnlyFile:
                 _copy(source, copy, tables)
                 with transaction(copy):
                     migrate(copy)
-            except (apsw.FullError, apsw.CantOpenError) as error:
+            except (apsw.FullError, apsw.CantOpenError, apsw.IOError) as error:
+                if isinstance(error, apsw.IOError) and extended_code(error) not in FAULTS_OF_COPY:
+                    raise
                 raise DatabaseError(
                     f"{self.path} was written by an older trackd, and the folder for temporary files has no room for a "
-                    f"copy with the tables of this version ({error}): name another folder in TMPDIR."
+                    "copy with the tables of this version: name another folder in TMPDIR, with as much room as the "
+                    "file takes."
                 ) from error
         source.close()
         self._connections, self._mode, self._before = [copy], None, None

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import resource
 import shutil
 from collections.abc import Iterator
@@ -142,6 +143,21 @@ def test_an_older_file_is_read_from_a_copy_that_takes_no_room_in_its_folder(fold
         assert row == (2, None)
         assert file.connect() is file.connection
         assert names(folder) == ["old.db"]
+
+
+def test_an_older_file_names_the_folder_for_temporary_files_when_that_has_no_room(folder: Path) -> None:
+    path = folder / "old.db"
+    make_older_file(path)
+    execute(path, "UPDATE event SET properties = ?", json.dumps({"text": "x" * 4_000_000}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(DatabaseError, match=r"was written by an older trackd.*name another folder in TMPDIR"):
+            ReadOnlyFile(path)
+        with ReadOnlyFile(path, ["source"]) as file:
+            assert file.connection.execute("SELECT id FROM source").get == "shop"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_only_the_rows_of_the_named_tables_are_copied(folder: Path) -> None:
