@@ -17,6 +17,7 @@ SLACK = timedelta(minutes=1)  # calls that arrive while a step waits are not ahe
 STEP_S = 0.02  # calls wait while one step is written
 MIN_STEP_ROWS, MAX_STEP_ROWS = 100, 20_000
 MAX_SCAN_SHARE = 0.05
+SECONDS, DATE = len("2026-01-31T12:00:00"), len("2026-01-31")
 
 
 def steps(retention: Retention, now: datetime) -> list[Deletion]:
@@ -70,12 +71,14 @@ def is_time(text: str) -> bool:
 
 
 def _moment(time: str | None) -> datetime | None:
-    """None for a text that is no time: another tool may have written it."""
-    try:
-        moment = datetime.fromisoformat(time) if time is not None else None
-    except (ValueError, TypeError):
-        return None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    """None for a text that is no time: another tool may have written it. The beginning of a damaged one counts."""
+    for length in (None, SECONDS, DATE):
+        try:
+            moment = datetime.fromisoformat(time[:length]) if time is not None else None
+        except (ValueError, TypeError):
+            continue
+        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 def _before(now: datetime, days: int) -> str:

@@ -10,7 +10,10 @@ from trackd.storage.sqlite.connection import transaction
 from trackd.storage.sqlite.retention_stop import SELECT_STOP
 from trackd.storage.sqlite.shared_file import SharedFile
 
-CONFIRM = "UPDATE retention SET stopped_after = NULL, confirmed = ?"
+CONFIRM = """
+INSERT INTO retention (id, stopped_after, confirmed) VALUES (1, NULL, ?)
+ON CONFLICT (id) DO UPDATE SET stopped_after = NULL, confirmed = excluded.confirmed
+"""
 
 
 def confirm(path: Path, now: datetime) -> RetentionStop:
@@ -19,6 +22,6 @@ def confirm(path: Path, now: datetime) -> RetentionStop:
     Raises DatabaseError.
     """
     with contextlib.closing(SharedFile(path)) as file, file.errors(), transaction(file.connection):
-        stop = RetentionStop(*next(file.connection.execute(SELECT_STOP)))
+        stop = next((RetentionStop(*row) for row in file.connection.execute(SELECT_STOP)), RetentionStop())
         file.connection.execute(CONFIRM, (timestamp(now),))
     return stop

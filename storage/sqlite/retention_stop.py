@@ -6,12 +6,18 @@ from trackd.storage.sqlite.connection import Connection
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
 SELECT_STOP = "SELECT stopped_after, confirmed FROM retention"
 PUT_STOP = "UPDATE retention SET stopped_after = :after WHERE confirmed IS :confirmed"
+# In hex: a damaged row may hold what is not UTF-8.
 NEWEST_TIME = f"""
-SELECT max(time) FROM (
+SELECT hex(max(time)) FROM (
     SELECT * FROM (SELECT inserted AS time FROM event ORDER BY number DESC LIMIT {NEWEST_ROWS})
     UNION ALL SELECT * FROM (SELECT updated FROM session ORDER BY rowid DESC LIMIT {NEWEST_ROWS})
-) WHERE time <= ?
+) WHERE time <= ? AND substr(time, 1, 10) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'
 """
+
+
+def newest_time(in_hex: str) -> str | None:
+    """The result of NEWEST_TIME."""
+    return bytes.fromhex(in_hex).decode(errors="replace") or None
 
 
 def put_stop(db: Connection, change: PutRetentionStop) -> bool:

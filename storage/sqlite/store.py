@@ -36,7 +36,7 @@ from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.opening import side_file
-from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP
+from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP, newest_time
 from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.soundness import BackgroundCheck, check_after_unclean_end
 from trackd.storage.sqlite.writer import SqliteWriter
@@ -161,11 +161,10 @@ class SqliteStore:
             raise StoreError(f"cannot read: {error}") from error
 
     def newest_time(self, latest: str) -> str | None:
-        time: str | None = self._read(NEWEST_TIME, [latest])[0][0]
-        return time
+        return newest_time(self._read(NEWEST_TIME, [latest])[0][0])
 
     def retention_stop(self) -> RetentionStop:
-        return RetentionStop(*self._read(SELECT_STOP)[0])
+        return next((RetentionStop(*row) for row in self._read(SELECT_STOP)), RetentionStop())
 
     def tokens(self) -> list[Token]:
         return [Token.of_row(row) for row in self._read_by_name(SELECT_TOKENS)]

@@ -77,6 +77,12 @@ def test_a_text_that_is_no_time_is_not_trusted(text: str) -> None:
     assert not is_time(text)
 
 
+def test_of_a_damaged_time_its_beginning_is_trusted() -> None:
+    for text in ("2026-02-01T10:00:00.00\ufffd000Z", "2026-02-01T10:00:00Z", "2026-02-01T10:00:00"):
+        assert trusted_time(NOW, text, None, None) == datetime(2026, 2, 1, 10, tzinfo=UTC)
+    assert trusted_time(NOW, "2026-02-01T1\ufffd", None, None) == datetime(2026, 2, 1, tzinfo=UTC)
+
+
 def test_a_clock_that_is_more_than_30_days_ahead_is_far_ahead() -> None:
     assert not is_far_ahead(NOW, NOW - timedelta(days=30))
     assert is_far_ahead(NOW, NOW - timedelta(days=30, microseconds=1))

@@ -63,3 +63,28 @@ def test_no_database_is_made_for_a_confirmation(tmp_path: Path) -> None:
     with pytest.raises(NoDatabaseError):
         confirm(tmp_path / "trackd.db", NOW)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["x'b2'", "CAST(x'323032362db2' AS TEXT)", "''", "'no time'", "'0'"])
+def test_a_damaged_time_is_not_the_newest_one(sqlite_backend: SqliteBackend, make: type[Make], value: str) -> None:
+    sqlite_backend.store.commit([arrived(make, "A", [FIRST, SECOND, THIRD])])
+    sqlite_backend.db.execute(f"UPDATE event SET inserted = {value} WHERE number > 1")
+
+    assert sqlite_backend.store.newest_time(THIRD) == FIRST
+
+
+def test_a_time_with_a_damaged_end_counts(sqlite_backend: SqliteBackend, make: type[Make]) -> None:
+    sqlite_backend.store.commit([arrived(make, "A", [FIRST, SECOND])])
+    sqlite_backend.db.execute("UPDATE event SET inserted = CAST(x'323032362d30312d3032b2' AS TEXT) WHERE number = 2")
+
+    assert sqlite_backend.store.newest_time(THIRD) == "2026-01-02\ufffd"
+
+
+def test_a_file_whose_row_of_the_retention_was_deleted_is_not_stopped_and_can_be_confirmed(
+    sqlite_backend: SqliteBackend,
+) -> None:
+    sqlite_backend.db.execute("DELETE FROM retention")
+
+    assert sqlite_backend.store.retention_stop() == RetentionStop()
+    assert confirm(sqlite_backend.path, NOW) == RetentionStop()
+    assert sqlite_backend.store.retention_stop().confirmed == "2026-02-01T00:00:00.000000Z"
