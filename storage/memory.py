@@ -87,6 +87,9 @@ class MemoryStore:
         self._sources[source.id] = source
         self._sources_version += 1
 
+    def is_damaged_source(self, source_id: str) -> bool:
+        return False
+
     def jobs(self) -> list[Job]:
         return list(self._jobs.values())
 

@@ -57,6 +57,9 @@ class Reads(Protocol):
     def sources(self) -> list[Source]:
         """All sources, disabled ones included, in any order."""
 
+    def is_damaged_source(self, source_id: str) -> bool:
+        """Whether `sources` left out the source with this id, because its row is damaged."""
+
     def jobs(self) -> list[Job]:
         """The open jobs and the last ended ones, in the order of their numbers; polled twice a second."""
 

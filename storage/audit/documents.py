@@ -16,6 +16,7 @@ from trackd.storage.audit.rows import ROWID, Table, Unreadable, read_rows
 from trackd.storage.transfer.records import RECORDS, EventRecord, Record, line_of, record_of
 
 Flag = Annotated[int, Meta(ge=0, le=1)]
+OrNone = Annotated[str, Meta(pattern=r"^$|^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z(?!\n)$")]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -30,8 +31,8 @@ class SourceRow(Struct, frozen=True):
     origins: list[str]
     rate_limit: float | None
     tags: list[str]
-    inserted: Time
-    updated: Time
+    inserted: OrNone
+    updated: OrNone
 
 
 class TokenRow(Struct, frozen=True):
@@ -118,8 +119,9 @@ def _export_check(record: type[Record]) -> Callable[[Sequence[Any]], None]:
 
     def check(row: Sequence[Any]) -> None:
         exported = record.of_row(row)
-        imported = record_of(line_of(exported))
-        imported.row(0)
+        imported = record_of(line_of(exported))  # its JSON is that of `exported`, which is checked
+        if isinstance(imported, Record):
+            imported.check()
         if imported != exported:
             raise ValueError("a column has another type than text or a whole number")
 

@@ -1,6 +1,6 @@
 """Rows of the table `job`: statements to add, change and read them, within a transaction of the caller."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import json as msgspec_json
@@ -45,11 +45,12 @@ def put_job(db: Connection, change: PutJob) -> bool:
 
 def jobs(db: Connection) -> list[Job]:
     """All jobs, in the order of their numbers."""
-    return [_job(row) for row in db.execute(SELECT_JOBS).fetchall()]
+    return [job_of_row(dict(zip(COLUMNS, row, strict=True))) for row in db.execute(SELECT_JOBS).fetchall()]
 
 
-def _job(row: Sequence[Any]) -> Job:
-    values: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
+def job_of_row(row: Mapping[str, Any]) -> Job:
+    """From the columns of a row, by name. Raises ValueError and TypeError for a row that another tool wrote."""
+    values = {column: row[column] for column in COLUMNS}
     values |= {column: msgspec_json.decode(values[column]) for column in JSON_COLUMNS}
     return Job(**{**values, "state": JobState(values["state"])})
 

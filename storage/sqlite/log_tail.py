@@ -20,7 +20,6 @@ from typing import BinaryIO
 import apsw
 from msgspec import Struct
 
-from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.log_frames import MAX_PAGE, MIN_PAGE, LogFrames, LogHeader, Numbers, log_of
@@ -104,6 +103,8 @@ def _drop(path: Path, tail: LogTail) -> None:
     if not tail.is_damage:
         log.info("the write-ahead log is not damaged: nothing of it is dropped")
         return
+    from trackd.storage.files.atomic_file import atomic_file  # loads OpenSSL, which the writer process does not need
+
     damaged = log_of(path)
     copy = damaged.with_name(f"{damaged.name}-damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     with _log_errors(path), damaged.open("rb+") as file:

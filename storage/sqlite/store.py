@@ -1,13 +1,12 @@
 """The backend for an SQLite file: a connection for reads by key, and the writer of writer.py."""
 
 import contextlib
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
@@ -25,23 +24,21 @@ from trackd.storage.sqlite.connection import (
     connect_for_writing,
     database_errors,
     keep_log_at_close,
-    rows_by_name,
 )
 from trackd.storage.sqlite.damage_check import DamageCheck
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
-from trackd.storage.sqlite.job_rows import jobs
+from trackd.storage.sqlite.job_rows import job_of_row
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.opening import side_file
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP, newest_time
 from trackd.storage.sqlite.side_files import prepare
+from trackd.storage.sqlite.sound_rows import SoundRows
 from trackd.storage.sqlite.soundness import BackgroundCheck, check_after_unclean_end
 from trackd.storage.sqlite.writer import SqliteWriter
-
-log = logging.getLogger(__name__)
 
 SELECT_PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
 SELECT_PROFILE_MERGED_INTO = """
@@ -70,8 +67,7 @@ SELECT_BY_CHAIN = f"""
 SELECT event.id, event.type, event.source_id, event.status FROM walk JOIN event USING (number) WHERE {IS_WANTED}
 """
 Parameters = Sequence[str] | Mapping[str, str | int]
-SELECT_SOURCES = "SELECT * FROM source"
-SELECT_TOKENS = "SELECT * FROM token"
+T = TypeVar("T", bound=Struct)
 
 
 class SqliteStore:
@@ -88,6 +84,9 @@ class SqliteStore:
         unchecked = check_after_unclean_end(path)
         settle_tail(path, synchronous)
         self._damage_check = DamageCheck(path)
+        self._sources = SoundRows("source", "id", Source.of_row)
+        self._tokens = SoundRows("token", "name", Token.of_row)
+        self._jobs = SoundRows("job", "number", job_of_row)
         self._open(open_for_writing(path, synchronous=synchronous))
         self._background_check = BackgroundCheck(path, unchecked)
 
@@ -142,23 +141,20 @@ class SqliteStore:
         return found
 
     def sources_version(self) -> int:
-        version: int = self._read("SELECT version FROM sources_version")[0][0]
+        rows = self._read("SELECT version FROM sources_version")
+        if not rows or type(rows[0][0]) is not int:
+            raise StoreError("cannot read: the version of the sources is damaged, `trackd verify` names its row")
+        version: int = rows[0][0]
         return version
 
     def sources(self) -> list[Source]:
-        sources = []
-        for row in self._read_by_name(SELECT_SOURCES):
-            try:
-                sources.append(Source.of_row(row))
-            except (TypeError, ValueError) as error:  # another tool wrote it; the other sources are sound
-                log.error("the source %s is left out, its row cannot be read: %s", row["id"], error)
-        return sources
+        return self._read_sound(self._sources)
+
+    def is_damaged_source(self, source_id: str) -> bool:
+        return source_id in self._sources.damaged
 
     def jobs(self) -> list[Job]:
-        try:
-            return jobs(self._reader)
-        except SQLITE_ERRORS as error:
-            raise StoreError(f"cannot read: {error}") from error
+        return self._read_sound(self._jobs)
 
     def newest_time(self, latest: str) -> str | None:
         return newest_time(self._read(NEWEST_TIME, [latest])[0][0])
@@ -167,7 +163,7 @@ class SqliteStore:
         return next((RetentionStop(*row) for row in self._read(SELECT_STOP)), RetentionStop())
 
     def tokens(self) -> list[Token]:
-        return [Token.of_row(row) for row in self._read_by_name(SELECT_TOKENS)]
+        return self._read_sound(self._tokens)
 
     def sizes(self) -> dict[str, int]:
         return {"database": _size(self.path), "wal": _size(self._log)}
@@ -193,9 +189,9 @@ class SqliteStore:
                 self.check_damage()
             raise StoreError(f"cannot read: {error}") from error
 
-    def _read_by_name(self, sql: str) -> list[dict[str, Any]]:
+    def _read_sound(self, rows: SoundRows[T]) -> list[T]:
         try:
-            return rows_by_name(self._reader, sql)
+            return rows.read(self._reader)
         except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 

@@ -53,6 +53,9 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table")
         """Raises TypeError or ValueError for a row that an import would refuse: another tool may have written it."""
         return cls(*row)
 
+    def check(self) -> None:
+        """Raises ValueError for values that contradict each other."""
+
     def row(self, after: int) -> Row:
         """The row. Numbers of events are moved up by `after`. Raises ValueError for JSON of another kind."""
         return msgspec.structs.astuple(self)
@@ -142,13 +145,15 @@ class EventRecord(Record, frozen=True, tag="event"):
         number, *columns, previous = row
         return cls(number, previous, EventDocument.of_row(columns, _raw))
 
-    def row(self, after: int) -> Row:
-        document = self.document
-        if (document.seq == 0) != (document.profile.id == ""):
+    def check(self) -> None:
+        if (self.document.seq == 0) != (self.document.profile.id == ""):
             raise ValueError("an event has a profile and a `seq` from 1 on, or neither")
         if self.previous is not None and self.previous >= self.number:
             raise ValueError("`previous` is not before `number`")
-        return self.number + after, *document.row(_text), _moved(self.previous, after)
+
+    def row(self, after: int) -> Row:
+        self.check()
+        return self.number + after, *self.document.row(_text), _moved(self.previous, after)
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True, tag_field="table", tag="end"):

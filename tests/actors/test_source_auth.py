@@ -170,3 +170,34 @@ def test_the_sources_are_known_to_the_tally(start_actors: StartActors) -> None:
     actors.tick()
 
     assert actors.tally.sources == {"source", "new"}
+
+
+def test_a_call_of_a_source_whose_row_is_damaged_is_not_refused_as_unknown(start_actors: StartActors) -> None:
+    """A client drops its events after a 401."""
+    actors = start_actors(Make.store(kind=DamagedSource))
+
+    assert actors.reason(actors.track(Make.call(source_id="damaged"))) is Reason.STORE_FAILED
+    assert actors.reason(actors.track(Make.call(source_id="unknown"))) is Reason.UNKNOWN_SOURCE
+
+
+class DamagedSource(FaultyStore):
+    def is_damaged_source(self, source_id: str) -> bool:
+        return source_id == "damaged"
+
+
+def test_calls_before_the_sources_were_ever_read_can_be_sent_again(
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Make.store(kind=FaultyStore)
+    store.fail["sources"] = StoreError("cannot read")
+    actors = start_actors(store)
+    actors.tick()
+    actors.tick()
+
+    assert actors.reason(actors.track(Make.call())) is Reason.STORE_FAILED
+    assert caplog.messages == ["the sources cannot be read: cannot read"]
+
+    store.fail.clear()
+    actors.tick()
+    actors.track(Make.call())
+    assert len(actors.batches) == 1
