@@ -22,10 +22,10 @@ IDLE_S = 0.05  # without a batch: the log is truncated then
 OVERDUE_S = 10.0  # without such a moment: it is truncated between two batches
 PAUSE_S = 1.0  # between two attempts, of which a reader of the log can prevent one
 READERS_TIMEOUT_MS = 20  # reads by key are shorter
-# A long log is worth a longer wait for its readers, during which no batch is committed: in proportion to its length,
-# and a tenth of the time at most.
-LONG_LOG_TIMEOUT_MS = 250
-MAX_TIMEOUT_MS = 3_000
+# A long log is worth a longer wait for its readers, during which no batch is committed: a tenth of the time at most,
+# and longer after each attempt that failed. Readers that overlap must all end, and those that begin meanwhile.
+LONG_LOG_TIMEOUTS_MS = (300, 2_500, 4_000)
+POLL_MS = 50  # SQLite waits for what a reader held at first, though the next one in its place prevents nothing
 PAUSE_FACTOR = 10
 
 
@@ -39,8 +39,9 @@ class LogTruncation:
         self._db = connection
         self._monotonic = monotonic
         self._requested_at: float | None = monotonic()  # the log may be that of a process that was killed
-        self._next_attempt = 0.0
-        self._long_log_pages = 0  # of the log at the last commit; 0 when it was not long
+        self._next_attempt = self._next_idle_attempt = 0.0
+        self._is_long = False  # at the last commit
+        self._failed_attempts = 0
         self._copied = 0  # of its pages, at the last attempt to truncate it under load
         self._failures = RateLimitedLog(monotonic)
 
@@ -51,21 +52,24 @@ class LogTruncation:
 
     def log_has(self, pages: int) -> None:
         """To be called after each commit with the length of the log."""
-        self._long_log_pages = pages if pages >= LONG_LOG_PAGES else 0
+        self._is_long = pages >= LONG_LOG_PAGES
+        if not self._is_long:
+            self._failed_attempts = 0
 
     def wait_for_input(self, arrives: Callable[[float], bool]) -> None:
         """Return when there is input, and truncate the log before, if that is due.
 
         `arrives` waits for input for some seconds, and returns whether there is any.
         """
-        while self._requested_at is not None or self._long_log_pages:
+        while self._requested_at is not None or self._is_long:
             now = self._monotonic()
-            if not arrives(max(IDLE_S, self._next_attempt - now)):
+            if not arrives(max(IDLE_S, self._next_idle_attempt - now)):
                 self._truncate(READERS_TIMEOUT_MS)
                 continue
             if now >= self._next_attempt:
-                if self._long_log_pages and self._readers_change():
-                    self._truncate(min(LONG_LOG_TIMEOUT_MS * self._long_log_pages // LONG_LOG_PAGES, MAX_TIMEOUT_MS))
+                if self._is_long and self._readers_change():
+                    self._truncate(LONG_LOG_TIMEOUTS_MS[self._failed_attempts])
+                    self._failed_attempts = min(self._failed_attempts + 1, len(LONG_LOG_TIMEOUTS_MS) - 1)
                 elif self._requested_at is not None and now - self._requested_at > OVERDUE_S:
                     self._truncate(READERS_TIMEOUT_MS)
             return
@@ -81,12 +85,14 @@ class LogTruncation:
         return changed
 
     def _truncate(self, timeout_ms: int) -> None:
-        self._next_attempt = self._monotonic() + max(PAUSE_S, PAUSE_FACTOR * timeout_ms / 1000)
-        self._db.set_busy_timeout(timeout_ms)
+        now = self._monotonic()
+        self._next_idle_attempt = now + PAUSE_S
+        self._next_attempt = now + max(PAUSE_S, PAUSE_FACTOR * timeout_ms / 1000)
+        self._db.set_busy_timeout(min(timeout_ms, POLL_MS))
         try:
-            if checkpoint(self._db, apsw.SQLITE_CHECKPOINT_TRUNCATE):
+            if any(checkpoint(self._db, apsw.SQLITE_CHECKPOINT_TRUNCATE) for _ in range(0, timeout_ms, POLL_MS)):
                 self._requested_at = None
-                self._long_log_pages = self._copied = 0
+                self._is_long, self._copied = False, 0
         except apsw.Error as error:  # for example a full disk
             if self._failures.due("truncation"):
                 log.warning("the write-ahead log cannot be truncated, trying again: %s", error)

@@ -10,7 +10,7 @@ from trackd.storage.sqlite.checkpointer import checkpoint
 from trackd.storage.sqlite.connection import LONG_LOG_PAGES, DiskFailureError, connect, connect_for_writing
 from trackd.storage.sqlite.log_truncation import (
     IDLE_S,
-    LONG_LOG_TIMEOUT_MS,
+    LONG_LOG_TIMEOUTS_MS,
     OVERDUE_S,
     PAUSE_FACTOR,
     PAUSE_S,
@@ -139,16 +139,29 @@ def test_after_a_wait_for_the_readers_of_a_long_log_commits_have_ten_times_as_lo
     with log.reader():
         log.write()
         with log.reader():
-            log.write(LONG_LOG_PAGES * 6 // 5)
+            log.write(LONG_LOG_PAGES)
             log.time += 2 * PAUSE_S
             log.wait(True)
-    pause = pytest.approx(PAUSE_FACTOR * LONG_LOG_TIMEOUT_MS * 6 / 5 / 1000)
-    assert log.wait(True) == [pause]
+    pause = PAUSE_FACTOR * LONG_LOG_TIMEOUTS_MS[0] / 1000
     log.write(LONG_LOG_PAGES)
-    assert log.wait(True) == [pause]
-    assert log.bytes > 0
-    log.time += PAUSE_FACTOR * LONG_LOG_TIMEOUT_MS * 6 / 5 / 1000
+    log.time += pause - 0.1
     log.wait(True)
+    assert log.bytes > 0
+    log.time += 0.2
+    log.wait(True)
+    assert log.bytes == 0
+
+
+def test_a_long_log_is_truncated_in_the_next_idle_moment(log: Log) -> None:
+    log.wait(False)
+    log.writer.execute("INSERT INTO t VALUES ('a secret')")
+    with log.reader():
+        log.write()
+        log.write(LONG_LOG_PAGES)
+        log.time += 2 * PAUSE_S
+        log.wait(True)
+    assert log.bytes > 0
+    assert log.wait(False) == [pytest.approx(PAUSE_S)]
     assert log.bytes == 0
 
 
