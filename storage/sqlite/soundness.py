@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 
 from trackd.storage.sqlite.connection import Connection, DatabaseError, connect, database_errors
-from trackd.storage.sqlite.log_frames import LogFrames
+from trackd.storage.sqlite.log_frames import log_of
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class UnsoundError(DatabaseError):
 
 
 def check_after_unclean_end(path: Path) -> list[str]:
-    """Check a file with changes in its log; return the tables for which the time was too short.
+    """Check a file that was not closed; return the tables for which the time was too short.
 
-    A file without them was closed properly, and is not read. Raises UnsoundError, and then has changed nothing. For the
-    process that has the lock of the file.
+    The last process that closes a file removes its log: a file without one is not read. Raises UnsoundError, and then
+    has changed nothing. For the process that has the lock of the file.
     """
-    if not _has_log(path):
+    if not log_of(path).exists():
         return []
     ends = time.monotonic() + WITHIN_S
     return _check(path, None, lambda: time.monotonic() > ends)
@@ -119,9 +119,3 @@ def unsound(path: Path, fault: str) -> UnsoundError:
         f"{path} is damaged ({fault}): put a backup in its place with `trackd restore BACKUP --db {path} --force`, or "
         f"look at it with `trackd verify --db {path}`."
     )
-
-
-def _has_log(path: Path) -> bool:
-    with contextlib.suppress(OSError), LogFrames(path) as log:
-        return log.header is not None and log.header.is_sound and len(log) > 0
-    return False

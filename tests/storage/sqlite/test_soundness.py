@@ -114,3 +114,12 @@ def test_one_damaged_row_does_not_refuse_the_start(killed: Path, caplog: pytest.
     check_after_unclean_end(killed)
 
     assert "a row of profile cannot be read as it should" in caplog.text
+
+
+def test_a_file_whose_server_was_killed_after_its_log_was_copied_is_checked_too(killed: Path) -> None:
+    SqliteStore(killed).close()
+    Path(f"{killed}-wal").touch()
+    pages = killed.stat().st_size // 4096
+    overwrite(killed, range(pages // 2, pages // 2 + 20))
+    with pytest.raises(UnsoundError):
+        check_after_unclean_end(killed)
