@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+MAX_PAGE_BYTES = 8_388_608
+
 
 class Page(Struct, frozen=True):
     """One page of a list: `documents` is a JSON array, `next` the cursor of the following page, None on the last one.
@@ -26,11 +28,13 @@ class Page(Struct, frozen=True):
 class PageRequest(Struct, frozen=True):
     """The page of a list that begins at `cursor` (None: the newest document), with at most `limit` documents.
 
-    Cursors are those of `Page.next`, from the same list; a backend chooses what the number means.
+    Cursors are those of `Page.next`, from the same list; a backend chooses what the number means. The page ends after
+    `max_bytes` of documents, with the one that exceeds them.
     """
 
     cursor: int | None = None
     limit: int = 100
+    max_bytes: int = MAX_PAGE_BYTES
 
 
 class EventFilter(Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
@@ -13,6 +13,7 @@ from trackd.core.documents import Profile
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, id_and_query, query
 from trackd.http.api.profile_export import profile_export
 from trackd.http.errors import aborted, not_found
+from trackd.http.pieces import PIECE_BYTES, PiecewiseResponse, PiecewiseStream, pieces_of
 from trackd.storage.listings import Listings, Page, QueryPool
 
 EXPORT_PAGE = 500  # documents that an export reads at a time
@@ -99,7 +100,7 @@ class DocumentEndpoints:
             return not_found()
         content = profile_export(profile.id, _text(profile), self._lists, EXPORT_PAGE)
         headers = {"content-disposition": 'attachment; filename="profile.json"'}
-        return StreamingResponse(content, media_type="application/json", headers=headers)
+        return PiecewiseStream(content, headers)
 
 
 def _text(profile: Profile) -> bytes:
@@ -109,9 +110,13 @@ def _text(profile: Profile) -> bytes:
 
 
 def json_answer(body: bytes) -> Response:
+    if len(body) > PIECE_BYTES:
+        return PiecewiseResponse(pieces_of(body))
     return Response(body, media_type="application/json")
 
 
 def page_answer(page: Page) -> Response:
     following = b"null" if page.next is None else b'"%d"' % page.next
+    if len(page.documents) > PIECE_BYTES:
+        return PiecewiseResponse([b'{"result":', *pieces_of(page.documents), b',"next":%b}' % following])
     return json_answer(b'{"result":%b,"next":%b}' % (page.documents, following))

@@ -236,7 +236,7 @@ class Connection(LingeringConnection):
 
     def give_up(self) -> None:
         self._held_bytes = 0
-        if self._is_refused or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        if self._is_refused or self.flow.write_paused or self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.drop()
         else:
             self._refuse_incomplete(inbound_budget_exceeded())

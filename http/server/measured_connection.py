@@ -5,6 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from trackd.http.pieces import UNSENT
 from trackd.http.server.body_progress import BodyProgress
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.pipelined_connection import PipelinedConnection
@@ -96,6 +97,8 @@ class MeasuredConnection(PipelinedConnection):
         size = self._rest_bytes()
         if self.flow.write_paused:
             size += self.transport.get_write_buffer_size()
+            if self._running is not None:
+                size += self._running.scope["state"].get(UNSENT, 0)
         if self._is_receiving and not self._is_refused and (self._in_head or not self.cycle.response_complete):
             headers: Sized = self.headers
             size += self._request_bytes + HEADER_BYTES * len(headers)

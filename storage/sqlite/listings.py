@@ -31,7 +31,7 @@ from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
 
 # The queries of a profile's and a session's documents select one document more than the page: the next page begins
-# there.
+# there. Those of events follow the order of the chain: sorted, all events of a page would be copied first.
 PROFILE_OR_MERGED = """
 SELECT id, last_event FROM profile WHERE id = :profile UNION ALL
 SELECT id, last_event FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = :profile) LIMIT 1
@@ -42,7 +42,7 @@ SELECT doc FROM profile WHERE id = (SELECT into_id FROM merged WHERE id = ?1) LI
 """
 PROFILE_EVENTS = f"""
 {walk(":profile", start=":start", depth=":limit + 1")}
-SELECT {EVENT_COLUMNS}, number FROM walk JOIN event USING (number) ORDER BY number DESC
+SELECT {EVENT_COLUMNS}, number FROM walk CROSS JOIN event USING (number)
 """
 PROFILE_SESSIONS = f"""
 SELECT {SESSION_COLUMNS}, rowid FROM session WHERE profile_id = :profile AND rowid <= :start
@@ -62,8 +62,8 @@ SESSION_EVENTS = f"""
         most=":limit",
     )
 }
-SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk JOIN event USING (number)
-WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk) ORDER BY number DESC
+SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk CROSS JOIN event USING (number)
+WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk)
 """
 # `instr` skips most profiles without the segment or the trait without parsing their documents.
 PROFILE_FILTERS = """
@@ -156,7 +156,7 @@ class SqliteListings:
             own_id, last_event = profile
             start = last_event if request.cursor is None else request.cursor
             rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": request.limit})
-            return _page(rows, event_document, request.limit)
+            return _page(rows, event_document, request)
 
     def profile_sessions(self, profile_id: str, request: PageRequest) -> Page | None:
         with self._reading() as db:
@@ -164,7 +164,7 @@ class SqliteListings:
             if profile is None:
                 return None
             parameters = {"profile": profile[0], "start": first_number(request), "limit": request.limit}
-            return _page(db.execute(PROFILE_SESSIONS, parameters), session_document, request.limit)
+            return _page(db.execute(PROFILE_SESSIONS, parameters), session_document, request)
 
     def session_events(self, session_id: str, request: PageRequest) -> Page | None:
         """See `Listings`. The profile's chain of events is followed down to the first event older than the session."""
@@ -176,14 +176,14 @@ class SqliteListings:
             start = last_event if request.cursor is None else request.cursor
             parameters = {"profile": profile_id, "start": start, "session": session_id}
             found = db.execute(SESSION_EVENTS, {**parameters, "limit": request.limit, "depth": MAX_EXAMINED})
-            rows, following = bounded(found)
+            rows, following = bounded(found, request.max_bytes)
         of_session = [row for row in rows if row[SESSION_ID] == session_id]
         if following is not None:
             return Page(encoded([event_document(row) for row in of_session[: request.limit]]), following[-1])
         *_, examined, last_examined = rows[-1] if rows else (0, None)
         if examined <= MAX_EXAMINED or len(of_session) > request.limit:
-            return _page(of_session, event_document, request.limit)
-        page = _page([row for row in of_session if row[-1] != last_examined], event_document, request.limit)
+            return _page(of_session, event_document, request)
+        page = _page([row for row in of_session if row[-1] != last_examined], event_document, request)
         return Page(page.documents, last_examined if rows[-1][INSERTED] >= inserted else None)
 
     def events(self, matching: EventFilter, request: PageRequest) -> Page:
@@ -203,11 +203,11 @@ class SqliteListings:
             }
             numbers = (min(first_number(request), newest), 0)
             if matching.pii is None:
-                rows, next_cursor = search(db, SEARCH_PROFILES, filters, numbers, request.limit)
+                rows, next_cursor = search(db, SEARCH_PROFILES, filters, numbers, request)
             else:
                 path, value = matching.pii
                 filters |= {"pii": pii_name(path), "pii_values": reencode(searched_values(value))}
-                rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request.limit, most_examined=2**62)
+                rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request, most_examined=2**62)
             return Page(array(doc for doc, _ in rows), next_cursor)
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
@@ -224,9 +224,9 @@ class SqliteListings:
             return number
 
 
-def _page(found: Iterable[Row], document: Callable[[Row], Document], limit: int) -> Page:
+def _page(found: Iterable[Row], document: Callable[[Row], Document], request: PageRequest) -> Page:
     """A page of rows that end with their number; a row past the limit is where the next page begins."""
-    rows, following = bounded(found)
-    following = rows[limit] if len(rows) > limit else following
+    rows, following = bounded(found, request.max_bytes)
+    following = rows[request.limit] if len(rows) > request.limit else following
     next_cursor = None if following is None else following[-1]
-    return Page(encoded([document(row) for row in rows[:limit]]), next_cursor)
+    return Page(encoded([document(row) for row in rows[: request.limit]]), next_cursor)

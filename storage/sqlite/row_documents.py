@@ -33,9 +33,9 @@ def session_document(row: Sequence[Any]) -> SessionDocument:
     return SessionDocument.of_row(row, _raw)
 
 
-def array(texts: Iterable[str]) -> bytes:
+def array(texts: Iterable[str | bytes]) -> bytes:
     """A JSON array of values that are JSON text already."""
-    return f"[{','.join(texts)}]".encode()
+    return b"[%b]" % b",".join([text.encode() if isinstance(text, str) else text for text in texts])
 
 
 def _raw(text: Any, kind: type) -> Raw:

@@ -12,7 +12,7 @@ from trackd.storage.sqlite.event_chain import NUMBER_AT_TIME
 from trackd.storage.sqlite.row_documents import EVENT_COLUMNS
 
 MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
-MAX_PAGE_BYTES = 8_388_608  # of the documents of one page, which may have one more
+MAX_SHORT_TEXT = 1_024  # characters; ids and types have fewer
 MAX_LATE = 100_000  # entries of the index for one page, which are read ten times as fast as rows
 MAX_SKIPPED = 1_000_000  # entries of the index, for a page without rows
 # Numbers follow the times of arrival, except for calls that were sent to their actor once more after a stale commit.
@@ -54,34 +54,41 @@ def search(
     sql: str,
     filters: Mapping[str, Any],
     numbers: tuple[int, int],
-    limit: int,
+    request: PageRequest,
     most_examined: int | None = None,
 ) -> Found:
     """Run a search for one page. `numbers` are the first number to examine, and the one before the last."""
     start, lowest = numbers
     floor = max(start - (most_examined or MAX_EXAMINED), lowest)
-    found = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": limit})
-    return _found(found, floor, lowest, limit)
+    found = db.execute(sql, {**filters, "start": start, "floor": floor, "limit": request.limit})
+    return _found(found, floor, lowest, request)
 
 
-def bounded(found: Iterable[Row]) -> tuple[list[Row], Row | None]:
-    """As many rows as a page of `MAX_PAGE_BYTES` has, and the row that follows, if any."""
+def bounded(found: Iterable[Row], max_bytes: int) -> tuple[list[Row], Row | None]:
+    """The rows up to the one that exceeds `max_bytes`, and the row that follows, if any. Documents may be UTF-8."""
     rows: list[Row] = []
     size = 0
     for row in found:
-        if size >= MAX_PAGE_BYTES:
+        if size >= max_bytes:
             return rows, row
-        rows.append(row)
-        size += sum([len(value) for value in row if isinstance(value, str)])
+        rows.append([_encoded(value) for value in row])
+        size += sum([len(value) for value in rows[-1] if isinstance(value, str | bytes)])
     return rows, None
 
 
-def _found(found: Iterable[Row], floor: int, lowest: int, limit: int) -> Found:
+def _encoded(value: Any) -> Any:
+    """A document that is not ASCII as UTF-8: as text it takes up to four bytes for each character."""
+    if isinstance(value, str) and len(value) > MAX_SHORT_TEXT and not value.isascii() and value[0] in "{[":
+        return value.encode()
+    return value
+
+
+def _found(found: Iterable[Row], floor: int, lowest: int, request: PageRequest) -> Found:
     """One page of the rows of a search that ended at `floor`."""
-    rows, following = bounded(found)
+    rows, following = bounded(found, request.max_bytes)
     if following is not None:
         return rows, following[-1]
-    below: int = rows[-1][-1] - 1 if len(rows) == limit else floor
+    below: int = rows[-1][-1] - 1 if len(rows) == request.limit else floor
     return rows, below if below > lowest else None
 
 
@@ -98,17 +105,17 @@ def search_events(db: Any, matching: EventFilter, request: PageRequest) -> Found
     filters = {name: getattr(matching, name) for name in matching.__struct_fields__}
     by_arrival = matching.created_after is None and matching.created_before is None
     if by_arrival or start - lowest <= MAX_EXAMINED:
-        return search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
+        return search(db, SEARCH_EVENTS, filters, (start, lowest), request)
     created = {"from": matching.created_after or "", "to": matching.created_before or "~"}
     if db.execute(COUNT_LATE, {**created, "most": MAX_LATE + 1}).get <= MAX_LATE:
-        return _search_with_index(db, filters | created, (start, lowest), request.limit)
-    rows, next_cursor = search(db, SEARCH_EVENTS, filters, (start, lowest), request.limit)
+        return _search_with_index(db, filters | created, (start, lowest), request)
+    rows, next_cursor = search(db, SEARCH_EVENTS, filters, (start, lowest), request)
     if not rows and next_cursor is not None:
         next_cursor = _skip(db, filters | created, start, next_cursor, lowest)
     return rows, next_cursor
 
 
-def _search_with_index(db: Any, filters: Mapping[str, Any], numbers: tuple[int, int], limit: int) -> Found:
+def _search_with_index(db: Any, filters: Mapping[str, Any], numbers: tuple[int, int], request: PageRequest) -> Found:
     """Search for events by the time of their creation when few of them arrived later than they were created.
 
     The candidates are these, from the index, and all events that arrived between the two times.
@@ -126,7 +133,8 @@ def _search_with_index(db: Any, filters: Mapping[str, Any], numbers: tuple[int, 
         "start": punctual_start,
         "floor": max(floor, punctual_floor),
     }
-    return _found(db.execute(SEARCH_NUMBERS, {**filters, **candidates, "limit": limit}), floor, lowest, limit)
+    found = db.execute(SEARCH_NUMBERS, {**filters, **candidates, "limit": request.limit})
+    return _found(found, floor, lowest, request)
 
 
 def _skip(db: Any, filters: Mapping[str, Any], start: int, floor: int, lowest: int) -> int | None:

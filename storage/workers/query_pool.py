@@ -9,9 +9,12 @@ from typing import Any
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.workers.child_process import ChildProcess
-from trackd.storage.workers.query_protocol import Answer, decode_answer, encode_query
+from trackd.storage.workers.query_protocol import SHORT_QUERIES, Answer, decode_answer, encode_query
+from trackd.storage.workers.query_turns import QueryTurns
 
 THREADS = 4
+MAX_SHORT = 2  # queries that the reader process has at once: it runs one of them, and has the next one
+MAX_WAITING = 1_000  # queries; a request takes about 20 KB of memory
 END_TIMEOUT_S = 1.0
 
 
@@ -37,14 +40,17 @@ class QueryProcess:
     """A `QueryPool` in a process, which does not compete with the event loop for the interpreter as threads do.
 
     `command` starts a process that runs `answer_frames` on its stdin and stdout. It is started for the first list.
-    Reads that take longer than `timeout_s` raise StoreError.
+    It has few queries at a time, so that it runs none that nobody waits for any more, and few results are in memory.
+    Reads that take longer than `timeout_s`, with the time that they wait, raise StoreError.
     """
 
     def __init__(self, command: Sequence[str], timeout_s: float = 60.0) -> None:
         self._command = command
         self._timeout_s = timeout_s
         self._numbers = itertools.count()
-        self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self._pending: dict[int, tuple[asyncio.Future[Answer], QueryTurns]] = {}  # those that the process has
+        self._short = QueryTurns(MAX_SHORT, MAX_WAITING)
+        self._others = QueryTurns(THREADS, MAX_WAITING)
         self.resume()
 
     def resume(self) -> None:
@@ -72,20 +78,29 @@ class QueryProcess:
         except StoreError:
             self._starting = None
             raise
-        number = next(self._numbers)
-        pending = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
-            self._process.send(encode_query(number, name, *arguments))
             async with asyncio.timeout(self._timeout_s):
-                answer = await pending
+                answer = await self._ask(name, arguments)
         except TimeoutError:
             raise StoreError(f"the reader process gave no answer within {self._timeout_s:g} s") from None
-        finally:
-            del self._pending[number]
         if answer.error is not None:
             raise StoreError(answer.error)
         results = (answer.page, answer.count, answer.keys, answer.counts)
         return next((result for result in results if result is not None), None)
+
+    async def _ask(self, name: str, arguments: tuple[Any, ...]) -> Answer:
+        """The answer to a query. Its turn ends when the process answers, also when the caller was cancelled before."""
+        turns = self._short if name in SHORT_QUERIES else self._others
+        await turns.begin()
+        number = next(self._numbers)
+        pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        try:
+            self._process.send(encode_query(number, name, *arguments))
+        except BaseException:
+            turns.end()
+            raise
+        self._pending[number] = pending, turns
+        return await pending
 
     async def _start(self) -> None:
         try:
@@ -100,11 +115,15 @@ class QueryProcess:
 
     def _on_answer(self, payload: bytes) -> None:
         answer = decode_answer(payload)
-        pending = self._pending.get(answer.number)
-        if pending is not None and not pending.done():  # the reader may have been cancelled
-            pending.set_result(answer)
+        if answer.number in self._pending:
+            self._settle(answer)
 
     def _on_end(self, how: str) -> None:
-        for number, pending in self._pending.items():
-            if not pending.done():
-                pending.set_result(Answer(number, error=how))
+        for number in [*self._pending]:
+            self._settle(Answer(number, error=how))
+
+    def _settle(self, answer: Answer) -> None:
+        pending, turns = self._pending.pop(answer.number)
+        turns.end()
+        if not pending.done():  # its caller may have been cancelled
+            pending.set_result(answer)

@@ -25,6 +25,7 @@ ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "segment_members": (),
     "count": (str,),
 }
+SHORT_QUERIES = frozenset({"profile_events", "profile_sessions"})  # they read no more rows than a page has
 
 
 class Query(Struct, frozen=True, array_like=True):

@@ -12,11 +12,10 @@ from trackd.storage.listings import Listings
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.workers.framing import read_frame, send
-from trackd.storage.workers.query_protocol import QUERIES, Query, run_query
+from trackd.storage.workers.query_protocol import QUERIES, SHORT_QUERIES, Query, run_query
 
 NICENESS = 10  # a tenth of a normal process's share
 THREADS = 4
-SHORT_QUERIES = frozenset({"profile_events", "profile_sessions"})  # they read no more rows than a page has
 
 
 def run_reader(path: Path, identity: str, queries: BinaryIO, answers: BinaryIO) -> None:

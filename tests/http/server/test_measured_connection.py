@@ -1,14 +1,22 @@
 """The bytes that a connection holds for its client, as the inbound budget counts them."""
 
+import asyncio
 import contextlib
+import json
+from pathlib import Path
 
 import pytest
 
 from tests.http.server.track_requests import call, deaf_client, new_store, post, received, running
+from tests.support.payloads import SOURCE_ID, payload
 from tests.support.polling import eventually
 from tests.support.raw_http import connected
+from tests.support.serving import ADMIN_SECRET, serving
+from trackd.core.documents import Source
 from trackd.http.server.flow_control import MAX_UNREAD_BYTES
 from trackd.http.server.inbound_budget import FREE_BYTES, Holder, InboundBudget
+from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.store import SqliteStore
 
 GET = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -92,3 +100,23 @@ async def test_the_connection_that_holds_most_is_refused_and_small_calls_in_two_
                 assert (await bystander.ask(post(call())[100:])).status == 200
         del large[1]
         assert [(await connection.ask(b" ")).status for connection in large] == [200] * 3
+
+
+async def test_a_page_that_is_not_read_counts_until_it_is_read(tmp_path: Path, held: dict[Holder, int]) -> None:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test"))
+    event = {"type": "t", "properties": {"p": "x" * 1_000_000}}
+    get = f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_SECRET}\r\n\r\n".encode()
+    async with serving(SqliteStore(path), admin=True) as client, deaf_client(str(client.base_url)) as deaf:
+        for _ in range(8):
+            answer = await client.post("/track", json={**payload("s"), "events": [event]})
+            assert answer.status_code == 200
+        deaf.sendall(get)
+        await eventually(lambda: sum(held.values()) > 1_000_000, "the answer is counted")
+
+        received = bytearray()
+        while not received.endswith(b'"next":null}'):
+            received += await asyncio.get_running_loop().sock_recv(deaf, 1_000_000)
+        await eventually(lambda: not sum(held.values()), "nothing is held")
+        assert len(json.loads(received.partition(b"\r\n\r\n")[2])["result"]) == 8

@@ -9,7 +9,7 @@ import pytest
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Erasure, Fence
-from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
+from trackd.storage.listings import MAX_PAGE_BYTES, EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite import listings as sqlite_listings
 from trackd.storage.sqlite import searching
 from trackd.storage.sqlite.listings import SqliteListings
@@ -26,9 +26,14 @@ def documents(page: Page) -> list[dict[str, Any]]:
     return found
 
 
-def through(read: Callable[..., Any], *arguments: EventFilter | ProfileFilter | str, limit: int = 3) -> tuple[Any, ...]:
+def through(
+    read: Callable[..., Any],
+    *arguments: EventFilter | ProfileFilter | str,
+    limit: int = 3,
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> tuple[Any, ...]:
     """All documents, page after page, and the sizes of the pages."""
-    found, sizes, request = [], [], PageRequest(limit=limit)
+    found, sizes, request = [], [], PageRequest(None, limit, max_bytes)
     while True:
         page = read(*arguments, request)
         found += documents(page)
@@ -36,7 +41,7 @@ def through(read: Callable[..., Any], *arguments: EventFilter | ProfileFilter | 
         if page.next is None:
             return found, sizes
         assert request.cursor is None or page.next < request.cursor, "cursors must fall, or the pages never end"
-        request = PageRequest(page.next, limit)
+        request = PageRequest(page.next, limit, max_bytes)
 
 
 def day(number: int) -> str:

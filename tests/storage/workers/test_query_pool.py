@@ -18,8 +18,9 @@ from tests.support.stores import SqliteBackend, existing
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter, QueryPool
 from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.workers import query_pool
 from trackd.storage.workers.main import READER, command
-from trackd.storage.workers.query_pool import QueryProcess, QueryThreads
+from trackd.storage.workers.query_pool import MAX_SHORT, THREADS, QueryProcess, QueryThreads
 
 # A process that is ready, reads one query, and does not answer it.
 SILENT = """
@@ -145,7 +146,31 @@ async def test_a_read_that_is_not_answered_in_time_is_an_error() -> None:
     async with closing(QueryProcess([sys.executable, "-c", SILENT + "sys.stdin.read()"], timeout_s=0.05)) as pool:
         with pytest.raises(StoreError, match=r"the reader process gave no answer within 0\.05 s"):
             await pool.read("count", "event")
-        assert not pool._pending
+        assert (pool._others.running, pool._others.waiting) == (1, 0)  # the process is still busy with it
+
+
+async def test_a_process_has_few_queries_at_once_and_short_ones_wait_for_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(query_pool, "MAX_WAITING", 6)
+    async with closing(QueryProcess([sys.executable, "-c", SILENT + "time.sleep(60)"])) as pool:
+        reads = [asyncio.create_task(pool.read("count", "event")) for _ in range(10)]
+        await eventually(lambda: pool._others.waiting == 6, "queries wait")
+        assert (pool._others.running, len(pool._pending)) == (THREADS, THREADS)
+        with pytest.raises(StoreError, match="6 lists are waiting to be read"):
+            await pool.read("count", "event")
+
+        reads += [asyncio.create_task(pool.read("profile_events", "A", PageRequest())) for _ in range(5)]
+        await eventually(lambda: pool._short.waiting == 3, "short queries wait")
+        assert len(pool._pending) == THREADS + MAX_SHORT
+
+        for read in reads:
+            read.cancel()
+        await asyncio.wait(reads)
+        assert pool._others.waiting == pool._short.waiting == 0
+        os.kill(existing(pool._process.pid), signal.SIGKILL)
+        await eventually(lambda: not pool._pending, "the turns of the ended process end")
+        assert pool._others.running == pool._short.running == 0
 
 
 async def test_a_paused_process_has_ended_and_is_started_again_for_the_next_list(
