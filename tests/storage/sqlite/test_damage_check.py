@@ -13,6 +13,12 @@ PAGE = 4096
 STORED, UNREADABLE = Outcome.STORED, Outcome.UNREADABLE
 
 
+@pytest.fixture(autouse=True)
+def no_check_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds the damage first, because the connection of these tests keeps the log of the file."""
+    monkeypatch.setattr("trackd.storage.sqlite.store.check_after_unclean_end", lambda path: [])
+
+
 @pytest.fixture
 def filled(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
     """A closed file with two profiles, whose rows are on one page, and their sessions."""
