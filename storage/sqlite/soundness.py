@@ -88,8 +88,8 @@ def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], boo
         connection.set_progress_handler(is_over, STEPS, id="check")
         with contextlib.suppress(apsw.InterruptError):
             while left and not is_over():
-                first = connection.execute(FAULTS, (left[0],)).get  # those of pages come before those of rows
-                fault = "" if first is None else " ".join(first.decode(errors="replace").split())
+                first = connection.execute(FAULTS, (left[0],)).fetchone()  # those of pages come before those of rows
+                fault = "" if first is None else " ".join(first[0].decode(errors="replace").split())
                 if fault and (left[0] in KEYED_TABLES or fault.startswith(OF_PAGES)):
                     raise unsound(path, f"{left[0]}: {fault}")
                 if fault:

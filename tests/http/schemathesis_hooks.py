@@ -15,6 +15,7 @@ Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
 
 SESSION_ID = "an existing session"
 BLOCKED = BlockedIds(Limits().blocked_ids)
+OF_THE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"}
 addresses = itertools.count()
 
 schemathesis.openapi.format(
@@ -34,6 +35,8 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None:
+    for name in [each for each in case.headers if each.lower() in OF_THE_CONNECTION]:
+        del case.headers[name]  # headers with any name and value are tried, but these have a meaning
     # Each call from its own address: with 10 failures to authenticate from one, all further ones are 429.
     number = next(addresses)
     case.headers["X-Forwarded-For"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"

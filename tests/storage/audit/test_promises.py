@@ -9,7 +9,6 @@ from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.audit.audit import MAX_SHOWN, audit, checks
 from trackd.storage.sqlite.erasure import tombstone
-from trackd.storage.sqlite.store import SqliteStore
 
 ALL = checks(rules_change_counters=False)
 FIRST_DAY, SECOND_DAY = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
@@ -110,7 +109,6 @@ def test_pages_that_are_broken_are_found(sound: SqliteBackend) -> None:
     root = sound.db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session_by_profile'").fetchone()[0]
     pages[(root - 1) * 4096 + 3 : (root - 1) * 4096 + 5] = b"\x00\x00"  # an index without entries
     sound.path.write_bytes(pages)
-    sound.store = SqliteStore(sound.path)
 
     assert {name for name, _ in faults(sound)} == {"integrity"}
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.polling import wait_until
 from trackd.storage.errors import StoreError
@@ -49,6 +50,22 @@ def test_a_damaged_file_is_refused_and_nothing_is_changed(killed: Path) -> None:
         check_after_unclean_end(killed)
 
     assert [Path(f"{killed}{suffix}").read_bytes() for suffix in ("", "-wal")] == before
+
+
+def test_a_file_with_several_faults_is_refused_with_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    store = SqliteStore(path)
+    store.commit([Make.change("A", events=1, session="S")])
+    store.close()
+    with open_database(path) as db:
+        root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'session_by_profile'").fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096 + 3)
+        file.write(b"\x00\x00")  # an index without entries
+    Path(f"{path}-wal").touch()  # as after a kill
+
+    with pytest.raises(UnsoundError, match=r"is damaged \(session: .+\): put a backup in its place"):
+        check_after_unclean_end(path)
 
 
 @pytest.fixture
