@@ -6,7 +6,7 @@ from datetime import datetime
 from trackd.actors.wiring import Dependencies
 from trackd.core.documents import timestamp
 from trackd.core.retention import is_far_ahead, latest_time, trusted_time
-from trackd.core.retention_changes import PutRetentionStop
+from trackd.core.retention_changes import LATEST, PutRetentionStop
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ class RetentionClock:
         now, reads = dependencies.now(), dependencies.reads
         stop = reads.retention_stop()
         self._reads, self._tally = reads, dependencies.tally
-        self._trusted = trusted_time(now, reads.newest_time(latest_time(now)), stop.after, stop.confirmed)
+        newest = reads.newest_time(latest_time(now)) or reads.newest_time(LATEST)
+        self._trusted = trusted_time(now, newest, stop.after, stop.confirmed)
         self._confirmed = stop.confirmed
         self._is_stopped: bool | None = None if stop.after else False  # None: the last server wrote a stop
         self.change: PutRetentionStop | None = None

@@ -53,11 +53,15 @@ def pause_s(kind: type[Deletion], busy_s: float) -> float:
 
 
 def trusted_time(now: datetime, newest: str | None, stopped_after: str | None, confirmed: str | None) -> datetime:
-    """The time that is trusted at the start, from the newest row that is not ahead of the clock and the stored stop."""
+    """The time that is trusted at the start, from the newest row that is not ahead of the clock and the stored stop.
+
+    When all rows are ahead, `newest` is the newest of these: a machine may get the time only after the start.
+    """
     if (stopped := _moment(stopped_after)) is not None:
         return stopped
-    known = [moment for moment in (_moment(newest), _moment(confirmed)) if moment is not None and moment <= now + SLACK]
-    return max(known, default=now)
+    known = [moment for moment in (_moment(newest), _moment(confirmed)) if moment is not None]
+    passed = [moment for moment in known if moment <= now + SLACK]
+    return max(passed or known, default=now)
 
 
 def is_far_ahead(now: datetime, trusted: datetime) -> bool:

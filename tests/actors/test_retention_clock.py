@@ -147,6 +147,19 @@ def test_a_clock_that_jumps_back_and_forward_again_stops_nothing(start_actors: S
     assert len(actors.reads.events) == 1
 
 
+def test_a_machine_that_gets_the_time_after_the_start_stops_nothing(start_actors: StartActors) -> None:
+    store, since_1970 = with_event(), timedelta(days=56 * 365)
+    actors = start_actors(store, retention=EVENTS, ahead=-since_1970)
+    assert tick(actors) == [DeleteEvents]
+    actors.now += 60.0
+    actors.time_of_day += since_1970
+
+    assert tick(actors) == [DeleteEvents]
+    assert len(store.events) == 1
+    actors.time_of_day += YEARS
+    assert tick(actors) == [PutRetentionStop]
+
+
 def test_rows_ahead_of_the_clock_do_not_make_it_trusted(start_actors: StartActors) -> None:
     store = with_event("2025-01-01T12:00:00.000000Z")
     store.events.append(store.events[0]._replace(inserted="2099-01-01T00:00:00.000000Z", seq=2))

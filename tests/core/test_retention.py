@@ -60,6 +60,12 @@ def test_the_newest_row_is_trusted_at_the_start_and_an_empty_store_trusts_the_cl
     assert trusted_time(NOW, "2026-02-01T00:00:00.000000Z", None, None) == datetime(2026, 2, 1, tzinfo=UTC)
 
 
+def test_a_clock_that_is_behind_all_rows_is_not_trusted() -> None:
+    newest, confirmed = "2026-05-01T00:00:00.000000Z", "2026-06-01T00:00:00.000000Z"
+    assert trusted_time(NOW, newest, None, None) == datetime(2026, 5, 1, tzinfo=UTC)
+    assert trusted_time(NOW, newest, None, confirmed) == datetime(2026, 6, 1, tzinfo=UTC)
+
+
 def test_a_confirmation_is_trusted_if_it_is_newer_and_not_ahead_of_the_clock() -> None:
     newest, confirmed = "2026-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
     assert trusted_time(NOW, newest, None, confirmed) == datetime(2026, 2, 1, tzinfo=UTC)
