@@ -32,7 +32,9 @@ class _Kind(Struct):
 
 
 class RepeatedLinesHandler(logging.StreamHandler[TextIO]):
-    """Lines are of one kind when logger, level, exception and text are the same, apart from numbers in the text.
+    """Lines are of one kind when logger, level and text are the same, apart from numbers in the text.
+
+    Those with an exception also need the same exception from the same place in the code.
 
     Held lines are also written when the program ends.
     """
@@ -106,9 +108,18 @@ def _key(record: logging.LogRecord) -> Hashable:
         message = record.getMessage()
     except Exception:  # arguments that do not fit: the handler reports that for each line
         message = str(record.msg)
-    error = record.exc_info[0] if record.exc_info else None
-    error_name = f"{error.__module__}.{error.__qualname__}" if error else ""  # each stand-in is a class of its own
-    return record.name, record.levelno, error_name, VARIABLE.sub("#", message)[:MAX_KEY]
+    return record.name, record.levelno, _raised(record), VARIABLE.sub("#", message)[:MAX_KEY]
+
+
+def _raised(record: logging.LogRecord) -> Hashable:
+    """The exception of the line, and where it was raised."""
+    error, _, trace = record.exc_info or (None, None, None)
+    if error is None:
+        return None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
+    return error.__module__, error.__qualname__, place  # each stand-in is a class of its own
 
 
 def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:

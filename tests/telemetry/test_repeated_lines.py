@@ -107,6 +107,21 @@ def test_a_repeated_exception_has_its_traceback_in_the_first_lines_alone(log: Lo
     assert log.lines() == ["it failed (3 such lines in the last 10 s)"]
 
 
+def test_exceptions_from_another_place_in_the_code_are_of_another_kind(log: Log) -> None:
+    def fail(number: int) -> None:
+        if number < 50:
+            raise ValueError(number)
+        raise ValueError(str(number))
+
+    for number in range(51):
+        try:
+            fail(number)
+        except ValueError as error:
+            log.logger.error("a handler failed", exc_info=error)
+    raised = [line.strip() for line in log.lines() if line.startswith("    raise ")]
+    assert raised == ["raise ValueError(number)"] * BURST + ["raise ValueError(str(number))"]
+
+
 def test_lines_without_end_that_all_differ_are_held_too_and_memory_is_bounded(log: Log) -> None:
     words = ("".join(letters) for letters in itertools.product("ghijklmnop", repeat=3))
     for word in words:
