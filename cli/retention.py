@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, database_path
 from trackd.cli.output import report
 from trackd.storage.sqlite.clock_confirmation import confirm as confirm_clock
 
@@ -24,8 +24,7 @@ def group() -> None:
 @app.command()
 def confirm(db: DatabaseFile = None, config: ConfigFile = None) -> None:
     """Confirm that this machine's clock is right, so that a stopped retention goes on by it."""
-    database = load_settings(config, database={"path": db}).settings.database.path
-    now = datetime.now(UTC)
+    database, now = database_path(db, config), datetime.now(UTC)
     stop = confirm_clock(database, now)
     state = "the retention goes on" if stop.after else "the retention was not stopped"
     report(f"Confirmed the clock, it is {now:%Y-%m-%d %H:%M:%S} UTC: {state}.")

@@ -102,4 +102,7 @@ class Acceptor:
 def _is_closed_by_client(connection: socket.socket) -> bool:
     if sys.platform != "linux":
         return False
-    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == LINUX_CLOSE_WAIT
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == LINUX_CLOSE_WAIT
+    except OSError:  # some kernels that stand in for Linux do not tell
+        return False

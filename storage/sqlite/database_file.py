@@ -64,17 +64,19 @@ def check_one_name(path: Path) -> None:
 
 
 def _mount(path: Path) -> int:
-    """The number of the mount that the path belongs to; that of its device where the kernel names no mounts.
+    """The number of the mount that the path belongs to, 0 when Linux does not name it; elsewhere that of its device.
 
-    On Linux devices do not show it: in an overlay, as containers have it, a file may have another than its folder.
+    On Linux devices do not show it: in an overlay, as containers have it, a file may have another than its folder. Some
+    kernels that stand in for Linux there, such as gVisor, name no mounts.
     """
-    if sys.platform == "linux":
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)  # it opens no file, so that its end drops no locks
-        try:
-            with contextlib.suppress(OSError):
-                for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
-                    if line.startswith("mnt_id:"):
-                        return int(line.split()[1])
-        finally:
-            os.close(descriptor)
-    return path.stat().st_dev
+    if sys.platform != "linux":
+        return path.stat().st_dev
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)  # it opens no file, so that its end drops no locks
+    try:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
+                if line.startswith("mnt_id:"):
+                    return int(line.split()[1])
+    finally:
+        os.close(descriptor)
+    return 0

@@ -24,6 +24,10 @@ class DatabaseInUseError(DatabaseError):
     """Another process holds the lock, and can be reached through the file."""
 
 
+class NotLockableError(DatabaseError):
+    """The file system has no locks."""
+
+
 class MissingSideFileError(DatabaseError):
     """A server runs on the file, and a file that SQLite keeps beside it is missing."""
 
@@ -102,8 +106,9 @@ class DatabaseLock:
                 )
             if time.monotonic() > deadline:
                 raise DatabaseInUseError(
-                    f"{self._database} is in use by a process of a trackd that has ended (pid {holder}): end it, "
-                    f"`fuser {self._path}` shows its own pid, or name another file with --db."
+                    f"{self._database} is in use by a trackd in another container, or by a process of one that has "
+                    f"ended (pid {holder}): stop it, `fuser {self._path}` shows its own pid, or name another file with "
+                    "--db."
                 )
             time.sleep(POLL_S)
         try:
@@ -156,6 +161,8 @@ class DatabaseLock:
                 if time.monotonic() > deadline:
                     raise self._in_use_elsewhere()
                 time.sleep(POLL_S)
+        except NotLockableError:
+            return  # no server can run on it; a copy there can be read
         finally:
             os.close(descriptor)
 
@@ -225,8 +232,8 @@ class DatabaseLock:
             raise self._not_lockable(error) from error
         return True
 
-    def _not_lockable(self, error: OSError) -> DatabaseError:
-        return DatabaseError(
+    def _not_lockable(self, error: OSError) -> NotLockableError:
+        return NotLockableError(
             f"{self._database} cannot be locked ({error.strerror}): move it to a file system with locks, such as a "
             "local disk."
         )

@@ -43,7 +43,9 @@ def test_while_a_server_runs_no_command_uses_its_file_under_a_second_name(
     assert not {"other.db-wal", "copy.db"} & {path.name for path in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("command", ["token list", "profile show P", "rules apply", "verify", "import export"])
+@pytest.mark.parametrize(
+    "command", ["token list", "profile show P", "rules apply", "verify", "import export", "retention confirm"]
+)
 def test_a_file_that_is_in_use_under_another_name_is_refused(
     trackd: Trackd, sentence: Sentence, tmp_path: Path, command: str
 ) -> None:

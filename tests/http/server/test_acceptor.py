@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -108,3 +109,22 @@ async def test_the_oldest_of_too_many_whose_clients_have_closed_are_dropped(monk
 async def test_a_server_without_sockets_of_its_own_accepts_nothing() -> None:
     acceptor = Acceptor(lambda: 1, lambda: None)
     assert isinstance(acceptor.make(asyncio.Protocol), asyncio.Protocol)
+
+
+async def test_connections_whose_state_the_kernel_does_not_tell_are_kept() -> None:
+    """Sockets of one machine have no state of TCP, as others have none on some kernels that stand in for Linux."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory())
+        listening = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(f"{folder}/socket")
+        listening.listen(CLIENTS)
+        server = Accepting(listening, room=CLIENTS)
+        for _ in range(CLIENTS):
+            opened.enter_context(socket.socket(socket.AF_UNIX)).connect(f"{folder}/socket")
+
+        server.acceptor._accept(server.acceptor._listening[0])
+
+        waiting = server.acceptor.close()
+        assert len(waiting) == CLIENTS
+        for connection in waiting:
+            connection.close()

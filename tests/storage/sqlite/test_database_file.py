@@ -82,3 +82,22 @@ def test_a_file_that_is_mounted_without_its_folder_is_refused(tmp_path: Path) ->
         [*MOUNT, "sh", "-c", folder, sys.executable, CHECK], cwd=tmp_path, capture_output=True, text=True
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a namespace of mounts")
+@pytest.mark.parametrize("first", ["true", "mount -t tmpfs none /proc"], ids=["mounts are named", "and are not"])
+def test_a_file_of_an_overlay_is_not_refused_though_its_device_is_another(tmp_path: Path, first: str) -> None:
+    """As on the root of a container. Without /proc no mounts are named, and gVisor never does."""
+    overlay = (
+        'mount -t tmpfs none . && cd . && mkdir lower all && mount -t tmpfs none lower && cd "$PWD" && '
+        "mkdir upper work && mount -t overlay none all -o xino=off,userxattr,lowerdir=lower,upperdir=upper,workdir=work"
+        " && touch all/trackd.db || exit 75"
+    )
+    check = f'{overlay}; stat -c %d all all/trackd.db; {first}; exec "$0" -c "$1" all/trackd.db'
+    run = subprocess.run(
+        [*MOUNT, "sh", "-c", check, sys.executable, CHECK], cwd=tmp_path, capture_output=True, text=True
+    )
+    if run.returncode == 75:
+        pytest.skip("this system lets users mount no overlay")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert len(set(run.stdout.split())) == 2

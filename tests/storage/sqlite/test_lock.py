@@ -260,6 +260,8 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(DatabaseError, match=r"trackd\.db cannot be locked \(No locks available\): move it to"):
         DatabaseLock(tmp_path / "trackd.db").__enter__()
+    (tmp_path / "backup.db").touch()
+    DatabaseLock(tmp_path / "backup.db").check_free_elsewhere()  # no server can run there
 
 
 def test_where_the_lock_of_the_file_excludes_those_of_sqlite_only_the_other_one_is_held(tmp_path: Path) -> None:

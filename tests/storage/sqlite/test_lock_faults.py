@@ -21,8 +21,8 @@ def test_a_lock_that_a_process_of_a_dead_holder_keeps_is_not_blamed_on_the_dead(
         with pytest.raises(DatabaseInUseError) as refused:
             DatabaseLock(database).__enter__()
     assert str(refused.value) == (
-        f"{database} is in use by a process of a trackd that has ended (pid 4194305): end it, "
-        f"`fuser {database}-lock` shows its own pid, or name another file with --db."
+        f"{database} is in use by a trackd in another container, or by a process of one that has ended (pid 4194305): "
+        f"stop it, `fuser {database}-lock` shows its own pid, or name another file with --db."
     )
 
 
