@@ -42,7 +42,7 @@ class LogTail(Struct, frozen=True):
     is_damage: bool = False
     """Whether they are more than one power loss leaves with `synchronous` FULL."""
     bytes_before: int = 0
-    """The length of the log up to its end."""
+    """The length of the log up to its end; 0 when its header is damaged."""
 
 
 NO_TAIL = LogTail()
@@ -73,10 +73,10 @@ def settle_tail(path: Path, synchronous: str) -> None:
     """Cut off what a power loss has left behind the end of the log. For the process that has the lock of the file.
 
     The commits in it are logged. Raises DatabaseError when they are damaged; with `synchronous` NORMAL a power loss may
-    leave any number of them, which looks like damage.
+    leave any number of them, which looks like damage, but no damaged header.
     """
     tail = read_tail(path)
-    if tail.is_damage and synchronous == "FULL":
+    if tail.is_damage and (synchronous == "FULL" or not tail.bytes_before):
         raise _damaged(path, tail)
     if tail.commits:
         with _log_errors(path), log_of(path).open("rb+") as file:
@@ -120,25 +120,32 @@ def _cut(file: BinaryIO, tail: LogTail) -> None:
 
 
 def _tail(frames: LogFrames, header: LogHeader, end: int) -> LogTail:
-    """Count the commits behind the frame `end`, and the most of them whose frames continue each other."""
+    """Count the commits behind the frame `end`: they are damaged if the frames of several continue each other."""
     salts = header.salts if header.is_sound else _salts_of_frames(frames, header)
+    commits = sum(frame.ends_commit and frame.salts == salts for frame in frames.frames(after=end))
+    # Checksums take a second for 20 MB: a kill within a migration leaves a long tail without a commit.
+    most = commits if commits < 2 else _most_in_chain(frames, header, salts, end)
+    # The header is synced before the first commit: no power loss leaves a faulty one with commits behind it.
+    is_damage = most > 1 or (commits > 0 and not header.is_sound)
+    return LogTail(end, commits, is_damage, frames.offset(end + 1) if header.is_sound else 0)
+
+
+def _most_in_chain(frames: LogFrames, header: LogHeader, salts: Numbers, end: int) -> int:
+    """The most commits behind the frame `end` whose frames continue each other; 2 stands for more, too."""
     before = [frames.frame(end).checksum if end else header.checksum]  # one of which the next frame may continue
-    commits = in_chain = most = 0
+    in_chain = most = 0
     for frame in frames.frames(after=end):
         if frame.salts != salts:  # an older frame, or a damaged one
             before = [frame.checksum]
             continue
-        if most < 2:
-            expected = [frames.checksum(frame.number, each) for each in before]
-            is_next = frame.checksum in expected
-            in_chain = in_chain if is_next else 0
-            before = [frame.checksum] if is_next else [frame.checksum, expected[0]]
-        commits += frame.ends_commit
-        in_chain += frame.ends_commit
+        expected = [frames.checksum(frame.number, each) for each in before]
+        is_next = frame.checksum in expected
+        in_chain = (in_chain if is_next else 0) + frame.ends_commit
+        before = [frame.checksum] if is_next else [frame.checksum, expected[0]]
         most = max(most, in_chain)
-    # The header is synced before the first commit: no power loss leaves a faulty one with commits behind it.
-    is_damage = most > 1 or (commits > 0 and not header.is_sound)
-    return LogTail(end, commits, is_damage, frames.offset(end + 1) if header.is_sound else 0)
+        if most > 1:
+            break
+    return most
 
 
 def _salts_of_frames(frames: LogFrames, header: LogHeader) -> Numbers:

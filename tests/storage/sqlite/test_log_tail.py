@@ -160,6 +160,28 @@ def test_damage_of_the_header_hides_the_whole_log(file: Path, place: int) -> Non
     tail = read_tail(file)
 
     assert (tail.end, tail.commits, tail.is_damage) == (0, COMMITS, True)
+    for synchronous in ("FULL", "NORMAL"):  # with both the header is synced before the first commit
+        with pytest.raises(DatabaseError, match=f"{COMMITS} commits behind its frame 0 cannot be read"):
+            settle_tail(file, synchronous)
+
+
+def test_the_checksums_of_a_long_transaction_that_a_kill_interrupted_are_not_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(connect_for_writing(tmp_path / "t.db", mode="rwc")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("PRAGMA cache_size = 5")
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO t VALUES (zeroblob(1000000))")
+        shutil.copyfile(tmp_path / "t.db", tmp_path / "killed.db")
+        shutil.copyfile(tmp_path / "t.db-wal", tmp_path / "killed.db-wal")
+    with LogFrames(tmp_path / "killed.db") as frames:
+        assert len(frames) > 200
+    monkeypatch.delattr(LogFrames, "checksum")
+
+    tail = read_tail(tmp_path / "killed.db")
+
+    assert (tail.commits, tail.is_damage) == (0, False)
 
 
 def test_frames_of_an_earlier_log_are_no_damage(original: Path, tmp_path: Path) -> None:
