@@ -23,8 +23,8 @@ OVERDUE_S = 10.0  # without such a moment: it is truncated between two batches
 PAUSE_S = 1.0  # between two attempts, of which a reader of the log can prevent one
 READERS_TIMEOUT_MS = 20  # reads by key are shorter
 # A long log is worth a longer wait for its readers, during which no batch is committed: a tenth of the time at most,
-# and longer after each attempt that failed. Readers that overlap must all end, and those that begin meanwhile.
-LONG_LOG_TIMEOUTS_MS = (300, 2_500, 4_000)
+# and longer after an attempt that failed. Readers that overlap must all end, and those that begin meanwhile.
+LONG_LOG_TIMEOUTS_MS = (300, 2_500)  # below `limits.slow_commit_s`: the server would not be ready
 POLL_MS = 50  # SQLite waits for what a reader held at first, though the next one in its place prevents nothing
 PAUSE_FACTOR = 10
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.faulty_disk import FaultyDisk, install
+from trackd.config.settings import Limits
 from trackd.storage.sqlite.checkpointer import checkpoint
 from trackd.storage.sqlite.connection import LONG_LOG_PAGES, DiskFailureError, connect, connect_for_writing
 from trackd.storage.sqlite.log_truncation import (
@@ -150,6 +151,10 @@ def test_after_a_wait_for_the_readers_of_a_long_log_commits_have_ten_times_as_lo
     log.time += 0.2
     log.wait(True)
     assert log.bytes == 0
+
+
+def test_a_wait_for_readers_does_not_look_like_a_disk_that_hangs() -> None:
+    assert max(LONG_LOG_TIMEOUTS_MS) < 1000 * Limits().slow_commit_s
 
 
 def test_a_long_log_is_truncated_in_the_next_idle_moment(log: Log) -> None:
