@@ -14,22 +14,24 @@ from pathlib import Path
 import apsw
 
 from trackd.storage.sqlite.connection import connect
-from trackd.storage.sqlite.soundness import KEYED_TABLES, OF_PAGES, UnsoundError, unsound
+from trackd.storage.sqlite.soundness import KEYED_TABLES, OF_PAGES, STEPS, UnsoundError, unsound
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
+PAUSE_FACTOR = 10  # a check of a large file takes minutes, and the log cannot be truncated meanwhile
 OF_INDEX = " index "  # in what SQLite finds in an index
 FAULTS = "SELECT CAST(integrity_check AS BLOB) FROM pragma_integrity_check"
 
 
 class DamageCheck:
-    """Checks the file at `path` on a thread of its own, at most once a minute."""
+    """Checks the file at `path` on a thread of its own, at most once a minute, and a tenth of the time."""
 
     def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._monotonic = monotonic
         self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
         self._due_at = 0.0
         self.fault: UnsoundError | None = None
         """Once pages are found to be damaged."""
@@ -37,7 +39,7 @@ class DamageCheck:
     def request(self) -> None:
         """Begin a check, unless one is under way or was made just now."""
         if (self._thread is None or not self._thread.is_alive()) and self._monotonic() >= self._due_at:
-            self._due_at = self._monotonic() + EVERY_S
+            self._stop.clear()
             self._thread = threading.Thread(target=self._check, name="trackd-damage-check", daemon=True)
             self._thread.start()
 
@@ -46,9 +48,22 @@ class DamageCheck:
         if self._thread is not None:
             self._thread.join()
 
+    def stop(self) -> None:
+        """End the check that is under way, and close its connection."""
+        self._stop.set()
+        self.wait()
+
     def _check(self) -> None:
+        began = self._monotonic()
+        self._find()
+        ended = self._monotonic()
+        self._due_at = ended + max(EVERY_S - (ended - began), PAUSE_FACTOR * (ended - began))
+
+    def _find(self) -> None:
         try:
-            found = damage_of_pages(self._path)
+            found = damage_of_pages(self._path, self._stop.is_set)
+        except apsw.InterruptError:
+            return
         except apsw.Error as error:
             log.warning("something in %s cannot be read, and the file cannot be checked: %s", self._path, error)
             return
@@ -60,10 +75,14 @@ class DamageCheck:
             self.fault = unsound(self._path, found)
 
 
-def damage_of_pages(path: Path) -> str | None:
-    """What is wrong with the structure of a file, None if it is sound. Raises errors of SQLite if it cannot be read."""
+def damage_of_pages(path: Path, is_over: Callable[[], bool] = lambda: False) -> str | None:
+    """What is wrong with the structure of a file, None if it is sound.
+
+    Raises errors of SQLite if it cannot be read, and InterruptError when it is over.
+    """
     try:
         with contextlib.closing(connect(path, mode="ro")) as connection:
+            connection.set_progress_handler(is_over, STEPS)
             for (found,) in connection.execute(FAULTS):
                 fault: str = found.decode(errors="replace")
                 if fault.startswith(OF_PAGES):

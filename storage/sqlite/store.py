@@ -174,9 +174,9 @@ class SqliteStore:
             if check.fault is not None:
                 raise check.fault
 
-    def wait_for_check(self) -> None:
-        """Wait until no check of the file is under way: it has a connection of its own."""
-        self._damage_check.wait()
+    def end_check(self) -> None:
+        """End the check of the file that is under way: it has a connection of its own."""
+        self._damage_check.stop()
 
     def check_damage(self) -> None:
         self._damage_check.request()
@@ -221,6 +221,7 @@ class SqliteStore:
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connections. Raises StoreError: see `SqliteWriter`."""
         self._background_check.stop()
+        self.end_check()
         self._reader.close()
         self._writer.close()
 

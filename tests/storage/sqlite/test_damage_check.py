@@ -1,5 +1,6 @@
 """Damaged pages and damaged rows are the same error for SQLite: the check finds out which."""
 
+import apsw
 import pytest
 
 from tests.support.making import Make
@@ -131,3 +132,33 @@ def test_a_file_is_checked_at_most_once_a_minute(filled: SqliteBackend) -> None:
     check.request()
     check.wait()
     assert check.fault is not None
+
+
+def test_a_long_check_is_made_a_tenth_of_the_time(filled: SqliteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, checks = 0.0, 0
+
+    def take_long(*_: object) -> None:
+        nonlocal now, checks
+        now, checks = now + 300, checks + 1
+
+    monkeypatch.setattr("trackd.storage.sqlite.damage_check.damage_of_pages", take_long)
+    check = DamageCheck(filled.path, lambda: now)
+    for later, expected in ((0, 1), (2_900, 1), (200, 2)):
+        now += later
+        check.request()
+        check.wait()
+        assert checks == expected
+
+
+def test_a_check_can_be_ended(filled: SqliteBackend, make: type[Make]) -> None:
+    store = reopened(filled)
+    for number in range(20):
+        store.commit([make.change(f"P-{number}-{each}", events=5) for each in range(20)])
+
+    with pytest.raises(apsw.InterruptError):
+        damage_of_pages(filled.path, lambda: True)
+
+    check = DamageCheck(filled.path)
+    check.request()
+    check.stop()
+    assert check.fault is None
