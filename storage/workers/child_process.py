@@ -27,9 +27,9 @@ class ChildProcess:
     """A process that is kept running. Used on the event loop's thread only.
 
     `name` is its name in errors and log lines, `command` its command line. `on_payload` is called with the payload of
-    each frame after the first; when it raises StoreError the process is killed. `on_end` is called with a
-    sentence each time that the process has ended; `exit_code` is its exit code then. `starting_again` surrounds each
-    attempt to start it again. `inherited` are file descriptors that it keeps open.
+    each frame after the first; when it raises StoreError the process is killed. `on_end` is called with a sentence each
+    time that the process has ended; `exit_code` is its exit code then, and after a start that failed. `starting_again`
+    surrounds each attempt to start it again. `inherited` are file descriptors that it keeps open.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ChildProcess:
 
     def send(self, payload: bytes) -> None:
         """Send a payload as a frame. Raises StoreError while the process is not running."""
-        if self._running is None:
+        if self._running is None or self._running.is_ending:
             raise StoreError(f"the {self._name} is not running")
         self._running.send(payload)
 
@@ -130,8 +130,12 @@ class ChildProcess:
             raise
         if running.first.done() and not running.first.result():
             return running
+        if running.first.done():  # it ends by itself after the reason
+            await running.has_ended(KILL_TIMEOUT_S)
         running.kill()
-        if await running.has_ended(KILL_TIMEOUT_S) and not running.first.done():
+        if await running.has_ended(KILL_TIMEOUT_S):
+            self.exit_code = running.ended.result()
+        if running.ended.done() and not running.first.done():
             raise StoreError(f"the {self._name} {_how_it_ended(running.ended.result())} before it was ready")
         if running.first.done():
             raise StoreError(running.first.result().decode())
@@ -165,6 +169,11 @@ class _Running(asyncio.SubprocessProtocol):
     async def has_ended(self, timeout_s: float) -> bool:
         await asyncio.wait([self.ended], timeout=timeout_s)
         return self.ended.done()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it reads nothing any more. uvloop raises RuntimeError then."""
+        return bool(self._stdin.is_closing())
 
     def send(self, payload: bytes) -> None:
         self._stdin.write(framed(payload))

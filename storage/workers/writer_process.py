@@ -136,7 +136,12 @@ class WriterProcess:
     async def _starting_again(self) -> AsyncIterator[None]:
         if self._others and self._disk_failed:
             await self._others.closed()
-        yield
+        try:
+            yield
+        except StoreError:
+            if self._process.exit_code == DISK_FAILED and not self._disk_failed:
+                self._close_others()
+            raise
         if self._others and self._disk_failed:
             self._others.reopen()
         self._disk_failed = False

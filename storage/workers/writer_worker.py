@@ -42,7 +42,12 @@ def run_writer(path: Path, identity: str, synchronous: str, batches: BinaryIO, r
         keep_log_at_close(second)
         files = OpenedFiles(path, identity)
         files.check()
-        renew_log(connection, path)
+        try:
+            renew_log(connection, path)
+        except DiskFailureError as failure:
+            with contextlib.suppress(OSError):
+                send(results, str(failure).encode())
+            os._exit(DISK_FAILED)
     frames = ResultFrames(results)
     checkpointer = Checkpointer(connection, second, frames.end_process)
     writer = SqliteWriter(connection, files, synchronous)

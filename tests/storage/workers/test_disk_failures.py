@@ -1,6 +1,8 @@
 """The writer process on a disk whose fsyncs and checkpoints fail."""
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,23 @@ async def test_while_checkpoints_fail_the_process_does_not_start(
     assert [record.message for record in caplog.records] == [
         f"the writer process does not start, trying again: {reason}"
     ] * 2
+
+
+async def test_a_process_that_was_killed_and_meets_a_failing_disk_at_its_start_has_all_connections_closed(
+    disk: FaultyDisk, make: type[Make]
+) -> None:
+    """With one left open the next start would copy only what the failed checkpoint had not copied."""
+    others = Others()
+    async with started(on_file(disk.path), others) as writer:
+        await eventually(lambda: disk.path.with_name("trackd.db-wal").stat().st_size == 0, "the log is truncated")
+        await writer.commit(make.change("A", events=1))
+        disk.fail("database", "sync")
+        os.kill(writer.pid, signal.SIGKILL)
+        await writer.results.next()  # its end
+        again = await writer.commit_when_running(make.change("B", events=1))
+        assert again.outcomes == [Outcome.STORED]
+    assert disk.faults() == [("database", "sync")]
+    assert others.done == ["close", "closed", "reopen"]
 
 
 async def test_a_last_checkpoint_that_fails_leaves_the_log_to_the_next_start(

@@ -187,3 +187,15 @@ async def test_a_paused_process_has_ended_and_is_started_again_for_the_next_list
         pool.resume()
         assert await pool.read("count", "event") == 3
         assert existing(pool._process.pid) != first
+
+
+async def test_a_query_for_a_process_that_is_ending_is_refused(sqlite_backend: SqliteBackend) -> None:
+    """With uvloop, which the server runs on, a write to the end of its input would raise RuntimeError."""
+    async with closing(QueryProcess(reader(sqlite_backend.path))) as pool:
+        assert await pool.read("count", "event") == 0
+        ending = asyncio.create_task(pool.close())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(StoreError, match="the reader process is not running"):
+            await pool.read("count", "event")
+        await ending
