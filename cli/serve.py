@@ -22,7 +22,7 @@ from trackd.http.server.listening import url
 from trackd.http.server.server import Server
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.log_tail import drop_damaged_commits
-from trackd.telemetry.logs import configure_logging
+from trackd.telemetry.logs import configure_logging, write_held_lines
 
 log = logging.getLogger(__name__)
 
@@ -71,3 +71,5 @@ def run(settings: Settings, warnings: Sequence[str] = (), *, accept_damaged_log:
                 server.run(sockets=sockets)
             except StoreError as error:
                 raise CommandError(f"The server cannot start: {error}.") from error
+            finally:
+                write_held_lines()

@@ -51,6 +51,13 @@ def make_handler(stream: TextIO, *, text: bool) -> logging.Handler:
     return handler
 
 
+def write_held_lines() -> None:
+    """Write the lines that are held together, so that those of a stop are the last ones of the log."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RepeatedLinesHandler):
+            handler.write_held()
+
+
 class TextFormatter(logging.Formatter):
     """Times are local, in ISO 8601 with their zone, such as 2026-01-31T12:00:00.000+01:00."""
 

@@ -65,7 +65,7 @@ class RepeatedLinesHandler(logging.StreamHandler[TextIO]):
         if self._timer is not None:
             self._timer.cancel()
         with contextlib.suppress(Exception):  # the stream may be closed
-            self._write_due()
+            self.write_held()
         super().close()
 
     def _kind(self, record: logging.LogRecord, now: float) -> _Kind:
@@ -83,12 +83,13 @@ class RepeatedLinesHandler(logging.StreamHandler[TextIO]):
         if self._due is not None:
             return
         self._due = now + self._held_s
-        self._timer = threading.Timer(self._held_s, self._write_due)
+        self._timer = threading.Timer(self._held_s, self.write_held)
         self._timer.daemon = True
         with contextlib.suppress(RuntimeError):  # no more threads: then the next line writes them
             self._timer.start()
 
-    def _write_due(self) -> None:
+    def write_held(self) -> None:
+        """Write the held lines now."""
         self.acquire()
         try:
             self._write_held(self._monotonic())

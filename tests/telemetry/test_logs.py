@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trackd.telemetry.logs import make_handler
+from trackd.telemetry.logs import make_handler, write_held_lines
 from trackd.telemetry.repeated_lines import BURST
 
 SECRET = "ann@example.com"
@@ -53,6 +53,19 @@ def test_a_line_has_the_date_and_the_zone(text: bool) -> None:
     [line] = lines()
     time = datetime.fromisoformat(line.split(" ")[0] if text else json.loads(line)["time"])
     assert abs(datetime.now(UTC) - time) < timedelta(minutes=1)
+
+
+@BOTH
+def test_held_lines_can_be_written_before_the_last_one(text: bool) -> None:
+    with written(text=text) as lines:
+        for _ in range(BURST + 3):
+            logging.getLogger("trackd.test").error("the disk failed")
+        write_held_lines()
+        logging.getLogger("trackd.test").warning("stopped")
+
+    assert len(lines()) == BURST + 2
+    assert "the disk failed (3 such lines" in lines()[-2]
+    assert "stopped" in lines()[-1]
 
 
 @BOTH
