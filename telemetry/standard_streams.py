@@ -26,9 +26,15 @@ class _Stdout(io.FileIO):
         if self.drops:
             return len(data)
         try:
-            return super().write(data)
+            written = super().write(data)
+            while written and written < len(data):  # a disk that has become full; with -u nobody else writes the rest
+                more = super().write(memoryview(data)[written:])
+                if not more:
+                    break
+                written += more
         except OSError as error:
             raise StdoutError(error) from None
+        return written
 
 
 class _Stderr(io.FileIO):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,22 @@ def test_a_stdout_that_cannot_be_written_raises_one_error_and_a_stderr_none(
     assert code == 0
     assert output in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("options", [(), ("-u",)])
+def test_a_disk_that_is_full_within_a_line_is_reported(options: tuple[str, ...], tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from trackd.telemetry.standard_streams import prepare_standard_streams
+
+prepare_standard_streams()
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+sys.stdout.buffer.write(b"a" * 10_001)
+sys.stdout.flush()
+"""
+    with (tmp_path / "output").open("wb") as output:
+        run = subprocess.run(
+            [sys.executable, *options, "-c", program], stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert "StdoutError: stdout cannot be written: File too large" in run.stderr
+    assert (tmp_path / "output").stat().st_size == 10_000
