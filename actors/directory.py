@@ -25,6 +25,7 @@ while many bytes are in flight (in_flight.py).
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 from thespian.actors import ActorAddress
@@ -98,16 +99,14 @@ class ProfileDirectory(BaseActor):
         stored = loaded.get(profile_id)
         if self._in_flight.is_full and self._in_flight.wait(admitted, self._pool.size_of(profile_id, stored, session)):
             return
-        active_profile = self._pool.activate(profile_id, stored, session)
-        previous_owner = owner.profile_id if owner else None
+        active = self._pool.activate(profile_id, stored, session)
+        previous = owner.profile_id if owner else None
         owner = self._owners.assign(call.session_id, profile_id, owner) if call.save_session else None
-        size = active_profile.size
-        self._in_flight.add(InFlight(admitted, profile_id, active_profile, owner, previous_owner, size=size))
+        self._in_flight.add(InFlight(admitted, profile_id, active, owner, previous, size=active.size))
         orphan = session_owner is not None and session_owner.living is None
-        activation = active_profile.take_activation()
-        durable_up_to = active_profile.durable_up_to
-        delivery = Deliver(call, source, admitted.rules, durable_up_to, previous_owner, orphan, session, activation)
-        self.send(active_profile.address, delivery)
+        activation = active.take_activation()
+        delivery = Deliver(call, source, admitted.rules, active.durable_up_to, previous, orphan, session, activation)
+        self.send(active.address, delivery)
         if self._in_flight.has_waiting:
             self.send(self.myAddress, Resume())  # after the decision on this call
 
@@ -192,6 +191,11 @@ class ProfileDirectory(BaseActor):
         """Hand over the next call for a large profile that waits, unless it has to wait on."""
         if admitted := self._in_flight.resumed(others_passed=message is None):
             self.send(self.myAddress, admitted)
+
+    def _handle_fault(self, message: Any, error: Exception) -> None:
+        super()._handle_fault(message, error)
+        if isinstance(message, Admitted):
+            self.send(self.myAddress, Resume())  # the next one that waits has its turn
 
     def _roll_back(self, entry: InFlight, lost_sessions: set[str]) -> None:
         """The actor decided on a state that is not stored: the next call reads the profile and its session again."""

@@ -71,7 +71,8 @@ class RequestsInFlight:
 
     @property
     def is_full(self) -> bool:
-        return self._bytes > self._max_bytes or self._decisions.total > self._busy_from
+        is_full = self._bytes > self._max_bytes or self._decisions.total > self._busy_from
+        return is_full and bool(self._entries)  # the end of one lets the next call go on
 
     def wait(self, admitted: Admitted, size: int) -> bool:
         """Let the call wait, if it is for a large profile. Returns whether it does."""

@@ -104,10 +104,6 @@ def test_calls_that_cannot_be_read_when_their_turn_comes_leave_the_others_their_
     numbers = track(actors, *"ABCDEFGHIJ")
     actors.reads.fail["profile"] = ZeroDivisionError()
     finish(actors)
-    actors.reads.fail.clear()
-    for _ in range(10):
-        actors.tick()
-        finish(actors)
 
     assert sorted(actors.answers) == numbers
     assert isinstance(actors.answers[numbers[0]], Tracked)
@@ -142,11 +138,9 @@ def test_calls_whose_decisions_take_long_wait_for_the_next_commit_and_small_ones
     assert list(slow_actors.answers) == [*numbers[:2], *small, *numbers[2:]]
 
 
-def test_calls_that_wait_go_on_after_a_while_when_nothing_is_committed(slow_actors: BareActors) -> None:
+def test_a_call_does_not_wait_when_nothing_is_in_flight(slow_actors: BareActors) -> None:
     slow_actors.tally.decisions.seconds.observe(1.0)  # of calls that were rejected
     [number] = track(slow_actors, "A")
-    assert not slow_actors.batches
-    slow_actors.tick()
     finish(slow_actors)
 
     assert isinstance(slow_actors.answers[number], Tracked)
