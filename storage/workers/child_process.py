@@ -67,8 +67,11 @@ class ChildProcess:
         self._keeping = asyncio.create_task(self._keep_running(self._running))
 
     def send(self, payload: bytes) -> None:
-        """Send a payload as a frame. Raises StoreError while the process is not running."""
-        if self._running is None or self._running.is_ending:
+        """Send a payload as a frame. Raises StoreError while the process is not running.
+
+        A process that is ending takes nothing any more, which may be noticed before its end: `on_end` follows then.
+        """
+        if self._running is None:
             raise StoreError(f"the {self._name} is not running")
         self._running.send(payload)
 
@@ -170,13 +173,9 @@ class _Running(asyncio.SubprocessProtocol):
         await asyncio.wait([self.ended], timeout=timeout_s)
         return self.ended.done()
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether it reads nothing any more. uvloop raises RuntimeError then."""
-        return bool(self._stdin.is_closing())
-
     def send(self, payload: bytes) -> None:
-        self._stdin.write(framed(payload))
+        if not self._stdin.is_closing():  # uvloop would raise RuntimeError
+            self._stdin.write(framed(payload))
 
     def end(self) -> None:
         self._stdin.close()

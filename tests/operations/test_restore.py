@@ -16,7 +16,7 @@ from tests.support.exports import contents
 from tests.support.forked_command import run_command
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.polling import wait_until
-from tests.support.process import TRACKD, Process
+from tests.support.process import TRACKD, Process, has_ended
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
 
@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.kill(writer, signal.SIGKILL)  # all processes at once, as when a machine or a container ends
     server.process.kill()
     server.process.communicate()
-    wait_until(lambda: not Path(f"/proc/{writer}").exists(), "the writer process is gone")
+    wait_until(lambda: has_ended(writer), "the writer process is gone")
     return db.parent
 
 

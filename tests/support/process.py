@@ -17,6 +17,14 @@ def writer_pid(server: int) -> int:
     return int(pid)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether the process has ended, also when nobody waited for it yet: a zombie has no command line."""
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def catches(pid: int, number: int) -> bool:
     """Whether the process handles the signal: the default would end it."""
     [caught] = re.findall(r"^SigCgt:\s+([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)

@@ -19,7 +19,6 @@ from trackd.storage.errors import StoreError
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter, QueryPool
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.workers import query_pool
-from trackd.storage.workers.child_process import ChildProcess
 from trackd.storage.workers.main import READER, command
 from trackd.storage.workers.query_pool import MAX_SHORT, THREADS, QueryProcess, QueryThreads
 
@@ -188,14 +187,3 @@ async def test_a_paused_process_has_ended_and_is_started_again_for_the_next_list
         pool.resume()
         assert await pool.read("count", "event") == 3
         assert existing(pool._process.pid) != first
-
-
-async def test_a_process_whose_input_has_ended_takes_nothing(sqlite_backend: SqliteBackend) -> None:
-    """With uvloop, which the server runs on, to write to it would raise RuntimeError."""
-    process = ChildProcess("reader process", reader(sqlite_backend.path), lambda _: None, lambda _: None)
-    await process.start()
-    ending = asyncio.create_task(process.close(10))
-    await asyncio.sleep(0)
-    with pytest.raises(StoreError, match="the reader process is not running"):
-        process.send(b"")
-    assert await ending
