@@ -1,19 +1,20 @@
-"""The actors for the code outside of them: requests go in, futures of their answers come out."""
+"""The actors for the code outside of them: requests go in, their answers come out."""
 
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import uuid_utils
-from msgspec import Struct
 
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick
+from trackd.actors.pending import Pending, Queue
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Actors, Limits, Retention, Sessions
@@ -23,7 +24,10 @@ from trackd.storage.store import Store
 from trackd.storage.workers.writer_thread import WriterThread
 from trackd.storage.writer import BatchResult, BatchWriter, Committed
 from trackd.telemetry.dropped_events import DroppedEvents
+from trackd.telemetry.faults import without_values
 from trackd.telemetry.tally import Tally
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 FAILED_START_TIMEOUT_S = 1.0
@@ -32,27 +36,6 @@ MakeWriter = Callable[[Store, Committed], BatchWriter]
 
 
 A = TypeVar("A", bound=Answer)
-
-
-class _Pending(Struct):
-    """A request without an answer yet."""
-
-    request: Request[Any]
-    future: asyncio.Future[Any]
-    size: int
-    """The size of the request's head and body, in bytes."""
-    deadline: float
-    """In seconds of the event loop's clock."""
-
-
-class Queue(Struct, frozen=True):
-    """The requests without an answer, and the limits from which on requests are refused."""
-
-    calls: int
-    size: int
-    """The sum of the sizes of the heads and bodies, in bytes."""
-    max_calls: int
-    max_size: int
 
 
 def new_id() -> str:
@@ -81,7 +64,8 @@ class Tracker:
         self._sessions = sessions or Sessions()
         self._make_writer = make_writer
         self._numbers = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}  # by number, the oldest first
+        self._pending: dict[int, Pending[Any]] = {}  # by number, the oldest first
+        self._answered: list[Pending[Any]] = []  # to be handed over
         self._queued_bytes = 0
         self._wiring: Wiring | None = None
         self._stopping = False
@@ -172,31 +156,37 @@ class Tracker:
             raise RuntimeError("the actors did not start")
 
     def ask(self, request: Request[A], size: int = 0) -> asyncio.Future[A | Aborted]:
-        """Send a request to the actors. The future always gets an answer, never an exception.
+        """Send a request to the actors. The future always gets an answer, never an exception. See `submit`."""
+        future: asyncio.Future[A | Aborted] = asyncio.get_running_loop().create_future()
 
-        `size` is that of the request in bytes; it counts towards `max_queued_bytes`.
-        """
-        refusal = self._refusal(request, size)
-        if refusal is not None or self._wiring is None:
-            refused: asyncio.Future[A | Aborted] = asyncio.get_running_loop().create_future()
-            refused.set_result(refusal or Refused(request.number, Reason.STOPPING, RETRY_AFTER_S))
-            return refused
-        future: asyncio.Future[A | Aborted] = self._loop.create_future()  # faster than to look for the running loop
-        deadline = self._loop.time() + self._limits.call_timeout_s
-        self._pending[request.number] = _Pending(request, future, size, deadline)
-        self._queued_bytes += size
-        self._system.tell(self._wiring.routes[type(request)], request)
+        def answered() -> None:
+            if pending.answer is not None and not future.done():  # its caller no longer waits
+                future.set_result(pending.answer)
+
+        pending = Pending(request, size, answered)
+        self.submit(pending)
+        answered()  # if it was refused at once
         return future
 
-    def _refusal(self, request: Request[Any], size: int) -> Refused | None:
-        if self._refused_for is not None:
-            return Refused(request.number, self._refused_for, RETRY_AFTER_S)
-        if (
-            len(self._pending) >= self._limits.max_queued_calls
-            or self._queued_bytes + size > self._limits.max_queued_bytes
+    def submit(self, pending: Pending[Any]) -> None:
+        """Send a request to the actors. Its answer is handed over when its commit has ended, in the same iteration.
+
+        Its size counts towards `max_queued_bytes`.
+        """
+        number, limits = pending.request.number, self._limits
+        if self._refused_for is not None or self._wiring is None:
+            self._answer(pending, Refused(number, self._refused_for or Reason.STOPPING, RETRY_AFTER_S))
+        elif (
+            len(self._pending) >= limits.max_queued_calls or self._queued_bytes + pending.size > limits.max_queued_bytes
         ):
-            return Refused(request.number, Reason.OVERLOADED, RETRY_AFTER_S)
-        return None
+            self._answer(pending, Refused(number, Reason.OVERLOADED, RETRY_AFTER_S))
+        else:
+            pending.deadline = self._loop.time() + limits.call_timeout_s
+            self._pending[number] = pending
+            self._queued_bytes += pending.size
+            self._system.tell(self._wiring.routes[type(pending.request)], pending.request)
+        if self._answered:
+            asyncio.get_running_loop().call_soon(self._hand_over)
 
     def use_rules(self, rules: RuleSet) -> None:
         """Admit calls under these rules from now on."""
@@ -235,7 +225,8 @@ class Tracker:
         self._ticking.cancel()
         self._ending = True
         for number, pending in self._pending.items():
-            _resolve(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
+            self._answer(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
+        self._hand_over()
         try:
             self.writer_ended = await self._writer.close(timeout_s)
         finally:
@@ -250,9 +241,24 @@ class Tracker:
         self._queued_bytes -= pending.size
         if isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
             self._count_events(pending.request, answer)
-        _resolve(pending, answer)
+        self._answer(pending, answer)
         if not self._pending:
             self._idle.set()
+
+    def _answer(self, pending: Pending[Any], answer: Answer) -> None:
+        if pending.answer is None:  # not refused after the time-out
+            pending.answer = answer
+            self._answered.append(pending)
+
+    def _hand_over(self) -> None:
+        """Outside of the actors: who takes an answer may submit the next request."""
+        while self._answered:
+            answered, self._answered = self._answered, []
+            for pending in answered:
+                try:
+                    pending.answered()
+                except Exception as error:  # the others are handed over all the same
+                    log.error("an answer was not taken", exc_info=without_values(error))
 
     def _count_events(self, call: Request[Any], answer: Tracked | Rejected) -> None:
         """By source: all sources here exist, calls of others are refused."""
@@ -278,6 +284,7 @@ class Tracker:
     def _committed(self, result: BatchResult) -> None:
         if self._wiring is not None and not self._ending:  # they would submit more, as the next step of a deletion
             self._system.tell(self._wiring.event_writer, BatchCommitted(result))
+            self._hand_over()
 
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(TICK_S, self._tick)
@@ -286,9 +293,5 @@ class Tracker:
         for number, pending in self._pending.items():
             if pending.deadline > self._loop.time():
                 break
-            _resolve(pending, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
-
-
-def _resolve(pending: _Pending, answer: Answer) -> None:
-    if not pending.future.done():  # the caller disconnected, or was refused after the time-out
-        pending.future.set_result(answer)
+            self._answer(pending, Refused(number, Reason.TIMED_OUT, RETRY_AFTER_S))
+        self._hand_over()

@@ -8,7 +8,6 @@ A complete request whose head is in the header cache bypasses the parser too. It
 the slow path, or when more bytes arrive while it waits for its answer.
 """
 
-import asyncio
 import time
 from typing import Any, cast
 
@@ -22,7 +21,8 @@ from trackd.http.middleware import TRACK_HEADERS
 from trackd.http.server.answer_writer import header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.header_cache import HeaderCache
-from trackd.http.track.endpoint import PENDING_CALL, PendingCall, TrackEndpoint
+from trackd.http.track.endpoint import TrackEndpoint
+from trackd.http.track.pending_call import PENDING_CALL, PendingCall
 from trackd.http.track.turns import LARGE_BYTES
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
@@ -90,7 +90,6 @@ class TrackConnection(Connection):
             return False
         self._unparsed = data, pending
         self._note_request()
-        pending.answer.add_done_callback(self._on_answer)
         return True
 
     def _parse(self) -> None:
@@ -151,7 +150,6 @@ class TrackConnection(Connection):
             super()._start_asgi_task(cycle, app)
             return
         self._parsed = (cycle, app, pending)
-        pending.answer.add_done_callback(self._on_answer)
 
     def _submit_call(self, headers: Headers, body: bytes, size: int) -> PendingCall | None:
         """None when the slow path has to take the call: it is faulty, or large and has to wait for its turn."""
@@ -159,19 +157,19 @@ class TrackConnection(Connection):
         if is_large and not self._track.turns.is_free():
             return None
         try:
-            pending = self._track.submit(self._client, headers, body, size)
+            pending = self._track.submit(self._client, headers, body, size, self._on_answer)
         except Exception:  # the slow path meets it again and answers it
             return None
         if is_large:
             self._track.turns.spend(time.perf_counter() - pending.began)
         return pending
 
-    def _on_answer(self, _: asyncio.Future[Any]) -> None:
+    def _on_answer(self) -> None:
         waiting = self._unparsed or self._parsed
         if waiting is None:
             return
         pending = waiting[-1]
-        answer = pending.answer.result()
+        answer = pending.answer
         if not isinstance(answer, Tracked):
             self.fall_back()
             return

@@ -7,12 +7,11 @@ all others take `TrackEndpoint.__call__`.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Aborted, Failed, Refused
+from trackd.actors.messages import Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track, Tracked
@@ -29,22 +28,10 @@ from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.limited_clients import LimitedClients
 from trackd.http.track.payload import PayloadParser
+from trackd.http.track.pending_call import PENDING_CALL, Answered, PendingCall, no_callback
 from trackd.http.track.times import Clock
 from trackd.http.track.turns import LARGE_BYTES, Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
-
-PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
-
-
-class PendingCall(NamedTuple):
-    """A call that was submitted to the actors, and the future of its answer.
-
-    `began`: when it was submitted, as `time.perf_counter()`.
-    """
-
-    call: Track
-    answer: asyncio.Future[Tracked | Rejected | Aborted]
-    began: float
 
 
 class TrackEndpoint:
@@ -99,15 +86,15 @@ class TrackEndpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
         """The body of a 200, and the id of its source."""
         pending: PendingCall = scope.get(PENDING_CALL) or await self._receive(scope, receive)
-        match await pending.answer:
+        match await pending.wait():
             case Tracked() as tracked:
-                return answer_body(tracked), pending.call.source_id
+                return answer_body(tracked), pending.request.source_id
             case Refused() as refusal:
-                raise refused(refusal, pending.call)
+                raise refused(refusal, pending.request)
             case Rejected() as rejection:
-                raise rejected(rejection, pending.call)
+                raise rejected(rejection, pending.request)
             case Failed() as failure:
-                raise failed(failure, pending.call)
+                raise failed(failure, pending.request)
 
     async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
         headers = headers_of(scope)
@@ -117,21 +104,23 @@ class TrackEndpoint:
             received = await receive_body(headers, receive, self.max_body_bytes)
             async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
                 body = json_of_call(headers, received.decoded())
-                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]))
+                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]), no_callback)
 
-    def submit(self, client: Client, headers: Headers, body: bytes, size: int) -> PendingCall:
+    def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
         """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
         began = time.perf_counter()
         self._limited_clients.check(client)
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(client, headers, body)
         self._limited_clients.take(client, call)
-        return PendingCall(call, self._tracker.ask(call, size), began)
+        pending = PendingCall(request=call, size=size, answered=answered, began=began)
+        self._tracker.submit(pending)
+        return pending
 
     def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
         """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""
         body, seconds = answer_body(answer), time.perf_counter() - pending.began
-        self.tally.call_answered(200, seconds, pending.call.source_id)
+        self.tally.call_answered(200, seconds, pending.request.source_id)
         return body, seconds
 
     def _decode(self, client: Client, headers: Headers, body: bytes) -> Track:
