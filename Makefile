@@ -25,7 +25,7 @@ fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--m
 simulate: $(DEV)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
 
-bench: $(VENV)/.bench  ## compare the speed with other servers; ARGS="--only throughput --against REV" passes flags
+bench: $(VENV)/.bench $(VENV)/.node-peer  ## compare the speed with other servers; ARGS="--only throughput --against REV" passes flags
 	$(BIN)/python -m tests.bench $(ARGS)
 
 profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables
@@ -61,6 +61,15 @@ $(DEV): requirements-dev.txt $(READY)
 $(VENV)/.bench: $(DEV)
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[bench]' && touch $@ || \
 	  echo "PostgreSQL's driver and py-spy cannot be installed: the measurements that need them are left out."
+
+# The packages of a peer on Node. One of them is compiled where no build of it is to be had, with the headers beside Node.
+NODE_PEER := tests/bench/node
+$(VENV)/.node-peer: $(NODE_PEER)/package.json $(NODE_PEER)/package-lock.json $(READY)
+	@node=$$(command -v node) && prefix=$$(dirname $$(dirname $$node)) && \
+	  mkdir -p $(VENV)/node-peer && cp $(NODE_PEER)/package*.json $(VENV)/node-peer && \
+	  if [ -d $$prefix/include/node ]; then export npm_config_nodedir=$$prefix; fi && \
+	  npm ci --silent --no-fund --no-audit --prefix $(VENV)/node-peer && touch $@ || \
+	  echo "The peer on Node needs node, npm and a C++ compiler, and cannot be installed: it is left out."
 
 # Generators of API clients, for the test of the API description. They have versions of their own of what trackd uses.
 GENERATORS := tests/generators

@@ -3,6 +3,7 @@
 make bench ARGS="--only throughput hot"     some scenarios; --quick to see that they work
 make bench ARGS="--against REV"             this commit and another one, in turns
 make bench ARGS=pieces                      what each piece of a call costs
+make bench ARGS=publish                     puts the figures of the last run into README and docs/
 make profile                                where the time goes under load
 """
 
@@ -23,7 +24,8 @@ from tests.bench.pieces import pieces
 from tests.bench.plan import Plan
 from tests.bench.plot import bars
 from tests.bench.profiling import profile
-from tests.bench.report import document, markdown, show
+from tests.bench.publish import publish
+from tests.bench.report import document, markdown, show, show_ratios
 from tests.bench.scenarios import COMPARED, SCENARIOS
 from tests.bench.wrk import check_wrk
 
@@ -32,7 +34,7 @@ AGAINST = ROOT / "build" / "against"
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", nargs="?", choices=["scenarios", "pieces", "profile"], default="scenarios")
+    parser.add_argument("what", nargs="?", choices=["scenarios", "pieces", "profile", "publish"], default="scenarios")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=5, help="of each contestant, in turns  [default: 5]")
     parser.add_argument("--seconds", type=int, default=3, help="that a round takes  [default: 3]")
@@ -82,8 +84,9 @@ def measure(parsed: argparse.Namespace, console: Console) -> None:
             show(result, console)
         results += found
         _write(plan, results, where, parsed)
+    show_ratios(results, console)
     console.print(
-        f"\nWritten to {plan.out}: bench.json, bench.md and, of throughput, bench.svg", highlight=False, markup=False
+        f"\nWritten to {plan.out}: bench.json, bench.md and, of proxied, bench.svg", highlight=False, markup=False
     )
 
 
@@ -98,7 +101,7 @@ def _write(plan: Plan, results: list[Result], where: dict[str, str | int], parse
     (plan.out / "bench.json").write_text(document(results, where, settings))
     (plan.out / "bench.md").write_text(markdown(results))
     for result in results:
-        if result.scenario == "throughput":
+        if result.scenario == "proxied":
             (plan.out / "bench.svg").write_text(bars(result))
 
 
@@ -108,6 +111,9 @@ def main(arguments: list[str]) -> int:
     try:
         if parsed.what == "pieces":
             pieces(plan_of(parsed), parsed.data, console)
+        elif parsed.what == "publish":
+            for path in publish(parsed.out, ROOT):
+                console.print(f"{path.relative_to(ROOT)} is written", highlight=False, markup=False)
         else:
             check_wrk()
             (profile if parsed.what == "profile" else measure)(parsed, console)

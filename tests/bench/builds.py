@@ -18,6 +18,7 @@ class Build:
 
     name: str
     trackd: Path
+    root: Path = ROOT
 
     def run(self, *arguments: str | Path, check: bool = True) -> int:
         """Run the command to its end, and return the exit code. Raises BenchError with its output."""
@@ -37,7 +38,7 @@ def build(revision: str, folder: Path) -> Build:
         _run("git", "worktree", "add", "--detach", tree, short, cwd=ROOT)
     environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "VENV")}
     _run("make", ".venv/.ready", f"PYTHON={sys.executable}", cwd=tree, env=environment)
-    return Build(f"trackd {revision}", tree / ".venv" / "bin" / "trackd")
+    return Build(f"trackd {revision}", tree / ".venv" / "bin" / "trackd", tree)
 
 
 def _run(

@@ -20,6 +20,11 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def has_hyperthreads() -> bool:
+    threads, cores = psutil.cpu_count(), psutil.cpu_count(logical=False)
+    return bool(threads and cores and threads > cores)
+
+
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

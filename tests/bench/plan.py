@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.builds import HERE, Build
-from tests.bench.payloads import EVENTS
+from tests.bench.clients import BARE, Clients
 from tests.bench.wrk import Load
 
 
@@ -22,5 +22,5 @@ class Plan:
     starts: int
     builds: tuple[Build, ...] = (HERE,)
 
-    def load(self, profiles: int | None = None, events: int = EVENTS) -> Load:
-        return Load(self.seconds, self.connections, profiles or self.profiles, events)
+    def load(self, profiles: int | None = None, clients: Clients = BARE) -> Load:
+        return Load(self.seconds, self.connections, profiles or self.profiles, clients)

@@ -7,12 +7,13 @@ from tests.bench.figures import Medians, Result
 from trackd.load.charts import svg
 
 GREY = "#808890"  # readable on white and on black
-COLOURS = {"trackd": "#2f81f7"}
+COLOURS = {"trackd": "#2f81f7", **dict.fromkeys(("echo", "lockdb", "rowlock", "node"), GREY)}  # of those that are shown
 
 
 def bars(result: Result) -> str:
     """The fastest on top."""
-    found = sorted(result.medians, key=lambda each: each.per_second)  # pygal draws horizontal bars from below
+    shown = [each for each in result.medians if each.name in COLOURS]
+    found = sorted(shown, key=lambda each: each.per_second)  # pygal draws horizontal bars from below
     style = Style(
         background="transparent",
         plot_background="transparent",
@@ -36,7 +37,7 @@ def bars(result: Result) -> str:
         truncate_label=-1,
     )
     chart.x_labels = [_label(each, result.reference) for each in found]
-    chart.add("", [{"value": each.per_second, "color": COLOURS.get(each.name, GREY)} for each in found])
+    chart.add("", [{"value": each.per_second, "color": COLOURS[each.name]} for each in found])
     return svg(chart)
 
 

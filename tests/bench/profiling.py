@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.faults import BenchError
-from tests.bench.payloads import EVENTS
 from tests.bench.servers import trackd
 from tests.bench.wrk import FOREVER_S, Load, Running
 
@@ -32,7 +31,7 @@ def profile(parsed: argparse.Namespace, console: Console) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="trackd-bench-", dir=parsed.data) as folder,
         trackd(Path(folder) / "trackd.db") as server,
-        Running(server, Load(FOREVER_S, parsed.connections, parsed.profiles, EVENTS), seed=0),
+        Running(server, Load(FOREVER_S, parsed.connections, parsed.profiles), seed=0),
     ):
         for name, pid in server.pids.items():
             graph, stacks = parsed.out / f"profile-{name}.svg", Path(folder) / f"{name}.txt"

@@ -6,11 +6,13 @@ from typing import Any
 
 from msgspec import to_builtins
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.bench.figures import Measure, Medians, Result, Target
 
 COLUMNS = ("", "calls/s", "ratio", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "errors")
+RATIOS = ("scenario", "", "measured", "target", "met")
 
 
 def cells(found: Medians) -> tuple[str, ...]:
@@ -27,10 +29,19 @@ def cells(found: Medians) -> tuple[str, ...]:
 
 
 def sentence(target: Target) -> str:
-    bound = "at most" if target.most else "at least"
-    unit = f" {target.unit}" if target.unit else ""
-    met = "yes" if target.met else "no"
-    return f"{target.what}: {_figure(target.value)}{unit}, {bound} {_figure(target.limit)}{unit}: {met}"
+    return f"{target.what}: {_with_unit(target.value, target)}, {_limit(target)}: {_met(target)}"
+
+
+def _limit(target: Target) -> str:
+    return f"{'at most' if target.most else 'at least'} {_with_unit(target.limit, target)}"
+
+
+def _met(target: Target) -> str:
+    return "yes" if target.met else "no"
+
+
+def _with_unit(value: float, target: Target) -> str:
+    return f"{_figure(value)} {target.unit}".rstrip()
 
 
 def measure_line(measure: Measure) -> str:
@@ -62,6 +73,23 @@ def show(result: Result, console: Console) -> None:
         console.print(f"  {note}", highlight=False, markup=False)
 
 
+def ratios(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """All targets in one place: scenario, what is compared, the figure, its limit, and whether it is met."""
+    return [
+        (result.scenario, target.what, _with_unit(target.value, target), _limit(target), _met(target))
+        for result in results
+        for target in result.targets
+    ]
+
+
+def show_ratios(results: Sequence[Result], console: Console) -> None:
+    table = Table("ratios", *RATIOS[1:], box=None, padding=(0, 2, 0, 0))
+    for row in ratios(results):
+        table.add_row(*map(escape, row), style="red" if row[-1] == "no" else "")
+    console.print()
+    console.print(table)
+
+
 def document(results: Sequence[Result], machine: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """All rounds, medians, targets with whether they are met, and where it was measured, as JSON."""
     scenarios = []
@@ -78,7 +106,8 @@ def document(results: Sequence[Result], machine: Mapping[str, Any], options: Map
 
 
 def markdown(results: Sequence[Result]) -> str:
-    lines = []
+    lines = ["**ratios**: all targets of this run.", "", _row(RATIOS), _row(["---", "---", "---:", "---:", "---"])]
+    lines += [*map(_row, ratios(results)), ""]
     for result in results:
         lines += [f"**{result.scenario}**: {result.question}.", ""]
         if result.medians:

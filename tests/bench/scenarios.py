@@ -3,57 +3,80 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from tests.bench.builds import Build
+from tests.bench.builds import HERE, Build
+from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, Clients, bare
+from tests.bench.code_lines import code_lines
 from tests.bench.contest import Contestant, Progress, compete, result
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Round, Target, ratio
 from tests.bench.filled_file import Filling, fill
+from tests.bench.machine import has_hyperthreads
 from tests.bench.memory import memory
 from tests.bench.open_loop import open_loop
 from tests.bench.plan import Plan
 from tests.bench.postgres import postgres
-from tests.bench.servers import Server, peer, trackd
+from tests.bench.servers import Server, node_peer, peer, trackd
 from tests.bench.start import start
+from tests.bench.wrk import Load
 
 MANY_PROFILES, FEW_ACTIVE = 100_000, 1_000
 SESSIONS, EVENTS = 5, 10  # of each profile in the big file
 MANY_EVENTS = 100
+QUESTIONS = {  # of the scenarios with peers
+    "throughput": "bare clients, whose calls are all alike",
+    "browsers": "500 browsers, each with its headers, bodies of different lengths, random UUIDs as ids",
+    "proxied": "the same browsers behind a reverse proxy",
+}
+BARE_CLIENTS = "trackd, bare clients"
+OF_ECHO = {True: 0.8, False: 0.6}  # with hyperthreads, and on cores of their own: see docs/performance.md
 AS_FAST = 0.97  # of another commit: less is slower by more than runs differ
 
 Scenario = Callable[[Plan, Path, Progress], Sequence[Result]]
 
 
-def throughput(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
+def beside_peers(name: str, clients: Clients, plan: Plan, folder: Path, progress: Progress) -> list[Result]:
+    """All servers with the same clients; other clients than bare ones beside trackd's own rate with bare ones."""
     notes: list[str] = []
-    with contextlib.ExitStack() as open_servers:
-        enter = open_servers.enter_context
-        servers: dict[str, Server] = {
-            "echo": enter(peer("echo", folder)),
-            "lockdb": enter(peer("lockdb", folder)),
-        }
-        for number, build in enumerate(plan.builds):
-            servers[build.name] = enter(trackd(folder / f"trackd-{number}.db", build))
-        try:
-            cluster = enter(postgres(folder))
-            url = cluster.url
-            servers["rowlock"] = enter(peer("rowlock", folder, helpers=cluster.pids, DATABASE_URL=url))
-            notes.append("The CPU of rowlock is with that of its PostgreSQL server." if cluster.pids else "")
-        except BenchError as error:
-            notes.append(f"rowlock is left out: {error}")
-        contestants = [Contestant(name, server, plan.load()) for name, server in servers.items()]
+    with contextlib.ExitStack() as opened:
+        servers = _open_servers(plan, folder, opened, notes)
+        contestants = [Contestant(server, each, plan.load(clients=clients)) for server, each in servers.items()]
+        if clients is not BARE:
+            contestants.append(Contestant(BARE_CLIENTS, servers[HERE.name], plan.load()))
         rounds = compete(contestants, plan.rounds, progress)
     targets = [
-        Target("of echo", ratio(rounds["trackd"], rounds["echo"]), 0.55),
-        Target("of echo, the aim", ratio(rounds["trackd"], rounds["echo"]), 0.65),
+        Target("of echo", ratio(rounds["trackd"], rounds["echo"]), OF_ECHO[has_hyperthreads()]),
         Target("times lockdb", ratio(rounds["trackd"], rounds["lockdb"]), 4.0),
         *against(plan, rounds),
     ]
-    question = f"{plan.profiles:,} profiles, 3 events a call, answered after the commit (synchronous = FULL), rules on"
-    return [result("throughput", question, rounds, "echo", targets, [note for note in notes if note])]
+    if BARE_CLIENTS in rounds:
+        targets.append(Target("of bare clients", ratio(rounds["trackd"], rounds[BARE_CLIENTS]), 0.9))
+    question = f"{QUESTIONS[name]}; {plan.profiles:,} profiles, 3 events a call, answered after the commit, rules on"
+    return [result(name, question, rounds, "echo", targets, notes)]
+
+
+def _open_servers(plan: Plan, folder: Path, opened: contextlib.ExitStack, notes: list[str]) -> dict[str, Server]:
+    """trackd and its peers, by name. A note for each peer that is left out, and what else readers need to know."""
+    servers: dict[str, Server] = {name: opened.enter_context(peer(name, folder)) for name in ("echo", "lockdb")}
+    for number, build in enumerate(plan.builds):
+        servers[build.name] = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
+    try:
+        cluster = opened.enter_context(postgres(folder))
+        helpers = cluster.pids
+        servers["rowlock"] = opened.enter_context(peer("rowlock", folder, helpers=helpers, DATABASE_URL=cluster.url))
+        if helpers:
+            notes.append("The CPU of rowlock is with that of its PostgreSQL server.")
+    except BenchError as error:
+        notes.append(f"rowlock is left out: {error}")
+    try:
+        servers["node"] = opened.enter_context(node_peer(folder))
+    except BenchError as error:
+        notes.append(f"node is left out: {error}")
+    return servers
 
 
 def against(plan: Plan, rounds: Mapping[str, Sequence[Round]], what: str = "") -> list[Target]:
@@ -68,20 +91,31 @@ def contestant_name(plan: Plan, build: Build, what: str = "") -> str:
 
 
 def hot(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
-    few, one = f"{plan.profiles:,} profiles", "1 profile"
+    many, one = f"{plan.profiles:,} profiles", "1 profile"
+    loads = {many: plan.load(), one: plan.load(profiles=1)}
+    return [_two_loads("hot", "all connections on one profile", loads, 0.9, plan, folder, progress)]
+
+
+def own_ids(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
+    loads = {"events without ids": plan.load(), "events with ids": plan.load(clients=OWN_IDS)}
+    question = "each event has an id of its client's own, a random UUID, which is looked up and kept"
+    return [_two_loads("own-ids", question, loads, 0.8, plan, folder, progress)]
+
+
+def _two_loads(
+    name: str, question: str, loads: Mapping[str, Load], least: float, plan: Plan, folder: Path, progress: Progress
+) -> Result:
+    """Two loads on one server, the second of which is to reach `least` of the first."""
+    usual, special = loads
     contestants = []
-    with contextlib.ExitStack() as open_servers:
+    with contextlib.ExitStack() as opened:
         for number, build in enumerate(plan.builds):
-            server = open_servers.enter_context(trackd(folder / f"trackd-{number}.db", build))
-            contestants.append(Contestant(contestant_name(plan, build, few), server, plan.load()))
-            contestants.append(Contestant(contestant_name(plan, build, one), server, plan.load(profiles=1)))
+            server = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
+            contestants += [Contestant(contestant_name(plan, build, what), server, loads[what]) for what in loads]
         rounds = compete(contestants, plan.rounds, progress)
-    many_name, one_name = contestants[0].name, contestants[1].name
-    targets = [
-        Target("of many profiles", ratio(rounds[one_name], rounds[many_name]), 0.9),
-        *against(plan, rounds, one),
-    ]
-    return [result("hot", "all connections on one profile, same server", rounds, many_name, targets)]
+    first, second = (each.name for each in contestants[:2])
+    targets = [Target(f"of {usual}", ratio(rounds[second], rounds[first]), least), *against(plan, rounds, special)]
+    return result(name, f"{question}; the same server", rounds, first, targets)
 
 
 def cold(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
@@ -101,7 +135,7 @@ def cold(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
         rounds = compete(contestants, plan.rounds, progress)
     few_name, many_name = contestants[0].name, contestants[1].name
     targets = [
-        Target("of few profiles", ratio(rounds[many_name], rounds[few_name]), 0.6),
+        Target(f"of {few}", ratio(rounds[many_name], rounds[few_name]), 0.65),
         *against(plan, rounds, many),
     ]
     question = f"{MANY_PROFILES:,} profiles that are on disk, {FEW_ACTIVE:,} of them active"
@@ -138,29 +172,33 @@ def big_file_made(plan: Plan, progress: Progress) -> Path:
 
 
 def events_per_call(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
-    with (
-        peer("echo", folder) as echo,
-        peer("lockdb", folder) as lockdb,
-        trackd(folder / "trackd.db") as server,
-    ):
-        servers = {"echo": echo, "lockdb": lockdb, "trackd": server}
+    with contextlib.ExitStack() as opened:
+        servers: dict[str, Server] = {name: opened.enter_context(peer(name, folder)) for name in ("echo", "lockdb")}
+        for number, build in enumerate(plan.builds):
+            servers[build.name] = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
         return [_events(plan, servers, events, progress) for events in (1, MANY_EVENTS)]
 
 
 def _events(plan: Plan, servers: dict[str, Server], events: int, progress: Progress) -> Result:
-    load = plan.load(events=events)
+    load = plan.load(clients=bare(events))
     contestants = [Contestant(name, server, load) for name, server in servers.items()]
     rounds = compete(contestants, plan.rounds, progress)
+    targets = against(plan, rounds)
     found = result(f"events-per-call-{events}", f"{events} event{'s' * (events > 1)} in each call", rounds, "echo", [])
     per_second = {each.name: each.per_second * events for each in found.medians}
     notes = [f"{name}: {value:,.0f} events a second" for name, value in per_second.items()]
-    limit = min(40_000.0, 10 * per_second["lockdb"])
-    target = Target("events a second (40,000, or 10 times lockdb when that is less)", per_second["trackd"], limit)
-    return replace(found, notes=tuple(notes), targets=(target,) if events == MANY_EVENTS else ())
+    if events == MANY_EVENTS:
+        limit = min(40_000.0, 10 * per_second["lockdb"])
+        what = "events a second (40,000, or 10 times lockdb when that is less)"
+        targets.append(Target(what, per_second["trackd"], limit))
+    return replace(found, notes=tuple(notes), targets=tuple(targets))
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "throughput": throughput,
+    "throughput": partial(beside_peers, "throughput", BARE),
+    "browsers": partial(beside_peers, "browsers", BROWSERS),
+    "proxied": partial(beside_peers, "proxied", PROXIED),
+    "own-ids": own_ids,
     "hot": hot,
     "cold": cold,
     "big-file": big_file,
@@ -168,6 +206,7 @@ SCENARIOS: dict[str, Scenario] = {
     "open-loop": open_loop,
     "memory": memory,
     "start": start,
+    "lines": code_lines,
 }
 
-COMPARED = ("throughput", "hot", "cold", "memory", "start")  # with another commit
+COMPARED = tuple(name for name in SCENARIOS if name not in ("big-file", "open-loop"))  # with another commit

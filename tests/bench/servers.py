@@ -1,7 +1,8 @@
-"""Servers to measure: trackd as `trackd serve` starts it, and its peers under uvicorn."""
+"""Servers to measure: trackd as `trackd serve` starts it, its peers under uvicorn, and the one on Node."""
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
 from tests.support.process import Process
 
+NODE_PEER = Path(__file__).parent / "node" / "peer.js"
+NODE_MODULES = Path(sys.prefix) / "node-peer" / "node_modules"  # `make bench` installs them
 READY_S = 30.0
 STOP_S = 30.0
 POLL_S = 0.05
@@ -68,13 +71,30 @@ def peer(name: str, folder: Path, *, helpers: Sequence[int] = (), **environment:
     port = free_port()
     environment = {"PEER": name, "DB": f"{folder / name}.db", **environment}
     command = [sys.executable, "-m", "uvicorn", "--factory", "tests.bench.peers:app", "--port", str(port)]
-    started = subprocess.Popen(
-        [*command, "--no-access-log", "--log-level", "warning"], cwd=ROOT, env=os.environ | environment
-    )
-    with _ended(started):
+    with _started([*command, "--no-access-log", "--log-level", "warning"], environment, port) as started:
+        yield Server(started.url, [*started.roots, *helpers])
+
+
+@contextlib.contextmanager
+def node_peer(folder: Path) -> Iterator[Server]:
+    """The one of node/. Raises BenchError, with a sentence, when Node or its packages are missing."""
+    if (node := shutil.which("node")) is None:
+        raise BenchError("Node is not installed: `apt install nodejs npm`.")
+    if not NODE_MODULES.exists():
+        raise BenchError("the packages of tests/bench/node are not installed: `make bench` tries to.")
+    port = free_port()
+    environment = {"DB": f"{folder / 'node.db'}", "PORT": str(port), "NODE_PATH": str(NODE_MODULES)}
+    with _started([node, str(NODE_PEER)], environment | {"NODE_ENV": "production"}, port) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], environment: dict[str, str], port: int) -> Iterator[Server]:
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
+    with _ended(process):
         url = f"http://127.0.0.1:{port}"
-        _wait(url, started)
-        yield Server(url, [started.pid, *helpers])
+        _wait(url, process)
+        yield Server(url, [process.pid])
 
 
 def free_port() -> int:

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -5,21 +7,45 @@ import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.builds import ROOT
+from tests.bench.clients import PROXIED
 from tests.bench.faults import BenchError
 from tests.bench.profiling import shares
 from tests.bench.scenarios import SCENARIOS
 from tests.bench.servers import trackd
 from tests.bench.wrk import Load, measure, read_output
+from tests.support.database import rows
+
+needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
-def test_a_real_server_is_measured(tmp_path: Path) -> None:
-    with trackd(tmp_path / "trackd.db") as server:
-        found = measure(server, Load(seconds=1, connections=8, profiles=10), seed=0)
-    assert found.errors == 0
-    assert found.calls > 10
+@needs_wrk
+def test_a_real_server_is_measured_and_gets_what_the_clients_of_the_load_send(tmp_path: Path) -> None:
+    db = tmp_path / "trackd.db"
+    with trackd(db) as server:
+        found = measure(server, Load(seconds=1, connections=8, profiles=10, clients=PROXIED), seed=0)
+        again = measure(server, Load(seconds=1, connections=8, profiles=10), seed=0)
+    assert found.errors == again.errors == 0
+    assert min(found.calls, again.calls) > 10
     assert 0 < found.p50_ms <= found.p99_ms <= found.p999_ms
     assert found.cpu_us > 10
+    sessions = [row["id"] for row in rows(db, "SELECT id FROM session")]
+    assert {f"s-{number}" for number in range(10)} < set(sessions)
+    assert sum(UUID.fullmatch(each) is not None for each in sessions) == 10
+    [stored] = rows(db, "SELECT count(*) AS n, sum(session_id LIKE 's-%') AS bare FROM event")
+    assert stored["bare"] >= 3 * again.calls
+    assert stored["n"] - stored["bare"] >= 3 * found.calls  # no id of an event comes again
+
+
+@pytest.mark.slow
+@needs_wrk
+@pytest.mark.parametrize("scenario", ["proxied", "own-ids", "events-per-call", "lines"])
+def test_a_quick_run_measures_a_scenario(scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--only", scenario, "--out", f"{tmp_path}", "--data", f"{tmp_path}"]) == 0
+    run = json.loads((tmp_path / "bench.json").read_text())
+    assert {found["scenario"].removesuffix("-1").removesuffix("-100") for found in run["scenarios"]} == {scenario}
+    assert all(each["errors"] == 0 for found in run["scenarios"] for each in found["medians"])
+    assert "ratios" in capsys.readouterr().out
 
 
 def test_without_wrk_the_run_fails_with_a_sentence_on_how_to_install_it(

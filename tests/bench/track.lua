@@ -1,20 +1,82 @@
--- wrk script: POST /track with a body in which SESSION stands for one of PROFILES sessions, each of its own profile.
--- One wrk thread walks them in a pseudo-random order that SEED fixes, so that all servers see the same requests; with
--- WALK it takes them one after the other.
-local n = tonumber(os.getenv("PROFILES"))
-local walk = os.getenv("WALK") == "1"
-local file = io.open(os.getenv("BODY"))
-local head, tail = file:read("*a"):match("^(.-)SESSION(.*)$")
-file:close()
+-- wrk script: POST /track, with a head of HEADS and a body of BODIES, in which SESSION and EVENT_ID stand for ids.
+-- All that requests have in common is prepared before the first one is sent.
+--
+-- One wrk thread walks PROFILES sessions, each of its own profile and with the head of its own client, in a pseudo-random
+-- order that SEED fixes, so that all servers see the same requests; with WALK it takes them one after the other.
+-- With UUIDS sessions have random ids, the same in each run. IDS_SEED fixes the ids of events.
+local function read(name)
+  local file = io.open(os.getenv(name))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
 
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
+local function hex(digits)
+  local made = {}
+  for number = 1, digits do made[number] = string.format("%x", math.random(0, 15)) end
+  return table.concat(made)
+end
+
+-- Random UUIDs, each made of two halves that are prepared: 2^28 different ones.
+local halves, made = 16384, 0
+local first, second = {}, {}
+
+local function prepare_uuids(seed)
+  math.randomseed(seed)
+  for number = 0, halves - 1 do
+    first[number] = hex(8) .. "-" .. hex(4) .. "-4" .. hex(3) .. "-a"
+    second[number] = hex(3) .. "-" .. hex(12)
+  end
+end
+
+local function uuid()
+  made = made + 1
+  return first[made % halves] .. second[(made + math.floor(made / halves)) % halves]
+end
+
+local n, walk = tonumber(os.getenv("PROFILES")), os.getenv("WALK") == "1"
+local heads, sessions, bodies = {}, {}, {}
+
+-- The parts of a request. The first two are its head and its length; `session` and `events` are the places of ids.
+local function parts_of(body)
+  local made = {parts = {"", ""}, length = 0, events = {}}
+  for text, id in (body .. "\0"):gsub("SESSION", "\1"):gsub("EVENT_ID", "\2"):gmatch("([^%z\1\2]*)([%z\1\2])") do
+    table.insert(made.parts, text)
+    made.length = made.length + #text
+    if id == "\1" then
+      table.insert(made.parts, "")
+      made.session = #made.parts
+    elseif id == "\2" then
+      table.insert(made.parts, "")
+      table.insert(made.events, #made.parts)
+      made.length = made.length + 36
+    end
+  end
+  return made
+end
+
+init = function()
+  for head in read("HEADS"):gmatch("(.-)\r\n\r\n") do
+    table.insert(heads, "POST /track HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n" .. head .. "\r\nContent-Length: ")
+  end
+  for body in read("BODIES"):gmatch("[^\n]+") do table.insert(bodies, parts_of(body)) end
+  prepare_uuids(1)
+  for number = 0, n - 1 do sessions[number] = os.getenv("UUIDS") == "1" and uuid() or "s-" .. number end
+  prepare_uuids(tonumber(os.getenv("IDS_SEED")))
+end
 
 local i = tonumber(os.getenv("SEED"))
 request = function()
   -- Lehmer's generator: products stay below 2^53, so they are exact.
   i = walk and i + 1 or (i * 48271) % 2147483647
-  return wrk.format("POST", nil, nil, head .. "s-" .. (i % n) .. tail)
+  local session = sessions[i % n]
+  local body = bodies[math.floor(i / n) % #bodies + 1]
+  local parts = body.parts
+  parts[1] = heads[i % n % #heads + 1]
+  parts[2] = body.length + #session .. "\r\n\r\n"
+  parts[body.session] = session
+  for number = 1, #body.events do parts[body.events[number]] = uuid() end
+  return table.concat(parts)
 end
 
 done = function(summary, latency, requests)

@@ -6,12 +6,13 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from msgspec.structs import replace
 
+from tests.bench.clients import BARE, Clients
 from tests.bench.faults import BenchError
 from tests.bench.figures import Round
-from tests.bench.payloads import EVENTS, body
 from tests.bench.processes import cpu_s
 from tests.bench.servers import Server
 
@@ -27,7 +28,7 @@ class Load:
     seconds: int
     connections: int
     profiles: int
-    events: int = EVENTS
+    clients: Clients = BARE
     walk: bool = False
 
 
@@ -50,13 +51,17 @@ class Running:
 
     def __init__(self, server: Server, load: Load, seed: int) -> None:
         check_wrk()
-        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            file.write(body(load.events))
-        self._body = Path(file.name)
+        self._folder = tempfile.TemporaryDirectory(prefix="trackd-bench-wrk-")
+        heads, bodies = (Path(self._folder.name) / name for name in ("heads", "bodies"))
+        heads.write_text("".join(f"{head}\r\n\r\n" for head in load.clients.heads), newline="")
+        bodies.write_text("\n".join(load.clients.bodies))
         environment = {
-            "BODY": file.name,
+            "HEADS": str(heads),
+            "BODIES": str(bodies),
             "PROFILES": str(load.profiles),
             "SEED": str(seed + 1),
+            "IDS_SEED": str(crc32(repr((seed, load)).encode())),  # a server stores no event whose id it has
+            "UUIDS": str(int(load.clients.uuids)),
             "WALK": str(int(load.walk)),
         }
         command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s", "--latency"]
@@ -76,7 +81,7 @@ class Running:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        self._body.unlink()
+        self._folder.cleanup()
 
     @property
     def runs(self) -> bool:
