@@ -19,6 +19,7 @@ from trackd.core.rules.consents import EventTime, expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.faults import Fault
 from trackd.core.rules.memo import Memo
+from trackd.core.rules.repetitions import Repetition
 from trackd.core.rules.rule import Rule, RuleRun, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
 from trackd.core.work import TooMuchWorkError
@@ -70,7 +71,7 @@ class Processing:
     __slots__ = (
         *("call", "draft", "evaluation", "limits", "rules", "snapshot", "source"),
         *("applied", "invalid", "listed", "new_ids", "reports", "seq", "stored"),
-        *("faults", "plan", "roots", "runs", "segment_changes", "uncounted"),
+        *("faults", "plan", "repetition", "roots", "runs", "segment_changes", "uncounted"),
     )
 
     # Results.
@@ -90,6 +91,7 @@ class Processing:
     plan: Plan
     faults: tuple[Fault, ...]
     uncounted: str | None
+    repetition: Repetition | None
     runs: tuple[RuleRun, ...]
     segment_changes: tuple[SegmentChange, ...]
     roots: Roots | None
@@ -131,13 +133,13 @@ class Processing:
                 if work.spent > work.limit:
                     work.charge(0, "its size and its rules")
                 self.faults = self.runs = self.segment_changes = ()
-                self.roots = None
+                self.repetition = self.roots = None
                 # Written out, because a loop over the steps takes 0.4 µs longer for each event.
                 report = (
                     (event.own_id and skip_duplicate(self, event))
                     or (rules.drops and drop_unwanted(self, event))
                     or (consent and require_consent(self, event))
-                    or (plan.depends_on_consents and recall_runs(self, event))
+                    or (plan.depends_on_consents and recall_repetition(self, event))
                     or (plan.schema is not None and validate(self, event))
                     or count_event(self, event)
                     or (not evaluation.under_rules and leave_old_segments(self, event))
@@ -191,16 +193,16 @@ def require_consent(state: Processing, event: TrackedEvent) -> EventReport | Non
     return None
 
 
-def recall_runs(state: Processing, event: TrackedEvent) -> EventReport | None:
-    """Take the runs of a repetition from the memo; it is valid, and its rules need not run."""
-    state.runs = state.evaluation.repetitions.runs((event.type, event.properties_json))
+def recall_repetition(state: Processing, event: TrackedEvent) -> EventReport | None:
+    """Find the event in the memo: a repetition is valid, and its rules need not run."""
+    state.repetition = state.evaluation.repetitions.find(event)
     return None
 
 
 def validate(state: Processing, event: TrackedEvent) -> EventReport | None:
     """Store an invalid event, but do not apply it."""
     schema, work = state.plan.schema, state.evaluation.work
-    if schema is None or not (faults := schema.faults(event, work, known_valid=bool(state.runs))):
+    if schema is None or not (faults := schema.faults(event, work, known_valid=state.repetition is not None)):
         return None
     if lacks_consent(state.source, state.draft):
         return _without_consent(state, event, faults)
@@ -223,16 +225,18 @@ def leave_old_segments(state: Processing, event: TrackedEvent) -> EventReport | 
 
 def run_rules(state: Processing, event: TrackedEvent) -> EventReport | None:
     """Run the rules of the event's type, unless the memo has their runs."""
-    plan, draft = state.plan, state.draft
-    if state.runs:
+    plan, draft, evaluation, received = state.plan, state.draft, state.evaluation, state.call.received
+    time, repetition = EventTime(min(event.created, received), received), state.repetition  # a clock may be ahead
+    if repetition is not None and evaluation.repetitions.repeat(repetition, time, evaluation.work):
+        state.runs = repetition.runs
         return None
     roots, clock = state.current_roots(event), draft.clock
-    state.runs = runs = tuple([_run(state, rule, roots, event) for rule in plan.rules])
+    state.runs = runs = tuple([_run(state, rule, roots, time) for rule in plan.rules])
     if draft.clock != clock:
         if plan.changes_consents:
-            expire(draft, state.call.received, state.limits.max_consent_history)
+            expire(draft, received, state.limits.max_consent_history)
     elif plan.depends_on_consents and not any(run.skipped for run in runs):
-        state.evaluation.repetitions.add((event.type, event.properties_json), runs)
+        evaluation.repetitions.add(event, plan.rules, runs, roots, state.limits)
     return None
 
 
@@ -288,11 +292,9 @@ def _without_consent(state: Processing, event: TrackedEvent, faults: tuple[Fault
     return EventReport(event, dropped=NO_CONSENT, faults=faults)
 
 
-def _run(state: Processing, rule: Rule, roots: Roots, event: TrackedEvent) -> RuleRun:
+def _run(state: Processing, rule: Rule, roots: Roots, time: EventTime) -> RuleRun:
     if state.source.consent and not rule.changes_consents and lacks_consent(state.source, state.draft):
         return RuleRun(rule.name, unmet=WITHOUT_CONSENT)
     if rule.condition is not None and (unmet := state.evaluation.unmet(rule, rule.condition, roots)):
         return RuleRun(rule.name, unmet=unmet)
-    received = state.call.received
-    time = EventTime(min(event.created, received), received)  # a client's clock may be ahead
     return rule.run(state.draft, roots, time, state.limits, state.evaluation.work)

@@ -4,7 +4,7 @@ Both are kept with the draft during a call: they are built once, and an event co
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 
 from trackd.core.documents import JsonObject
@@ -31,7 +31,8 @@ class ConsentHistory:
         self._new = self._next = len(stored)  # the number of the first entry that is not stored, and of the next one
         self._size = size - 1  # bytes of the stored entries as JSON, each with a comma
         self._is_large = size > LARGE  # a smaller one is measured again in place of its entries
-        self._changed = False
+        self._changed = False  # entries were added or dropped
+        self._replaced = False
 
     def add(self, entry: JsonObject) -> None:
         number = self._next
@@ -54,7 +55,7 @@ class ConsentHistory:
         if self._is_large and number < self._new:
             self._size += json_size(entry) - json_size(self._entries[number])
         self._entries[number] = entry
-        self._changed = True
+        self._replaced = True
 
     def last(self, consent: str, change: str) -> JsonObject:
         """The last entry with this change of the consent, an empty one if there is none."""
@@ -63,7 +64,7 @@ class ConsentHistory:
 
     def store(self, draft: Draft, max_entries: int) -> None:
         """Store the history without its oldest entries. The last withdrawal of each consent is kept the longest."""
-        if not self._changed:
+        if not self._changed and not self._replaced:
             return
         excess = len(self._entries) - max_entries
         if excess > 0:
@@ -74,12 +75,12 @@ class ConsentHistory:
             added = itertools.takewhile(lambda number: number >= self._new, reversed(self._entries))
             self._size += sum([json_size(self._entries[number]) + 1 for number in added])
             draft.lists.keep_size(entries, self._size + 1)
-        draft.put(HISTORY, entries)
+        draft.put(HISTORY, entries, is_noted=self._changed)
         if not self._is_large:
             self._size = draft.lists.size(entries) - 1
             self._is_large = self._size > LARGE
         self._new = self._next
-        self._changed = False
+        self._changed = self._replaced = False
 
     def _oldest(self, excess: int) -> Iterator[int]:
         """The numbers of the entries that leave the history."""
@@ -95,6 +96,7 @@ class ConsentHistory:
         yield from withdrawals[:excess]
 
     def _drop(self, number: int) -> None:
+        self._changed = True
         entry = self._entries.pop(number)
         if self._is_large and number < self._new:
             self._size -= json_size(entry) + 1
@@ -131,6 +133,26 @@ def history_of(draft: Draft) -> ConsentHistory:
         size = draft.lists.size(stored) if stored else 0
         draft.kept[ConsentHistory] = kept = ConsentHistory(stored, size)
     return kept
+
+
+def keep_arrivals(draft: Draft, consents: Iterable[str], received: str) -> bool:
+    """Note in the document that withdrawals arrived again. False if an entry has no such time yet, or there is none."""
+    last = {entry["id"]: entry for entry in draft.doc["metadata"].get("consents", NO_HISTORY)}
+    for consent in consents:
+        entry = last.get(consent, NO_ENTRY)
+        if entry.get("change") != WITHDRAWN:
+            return False
+        if received > withdrawn_until(entry):
+            if len(entry.get("received", "")) != len(received):
+                return False  # the document grows, perhaps too much
+            entry["received"] = received
+    return True
+
+
+def withdrawn_until(entry: JsonObject) -> str:
+    """The time before which grants have no effect. "" for an empty entry: the consent was never withdrawn."""
+    until: str = entry["received"] if "received" in entry else entry.get("time", "")
+    return until
 
 
 def take_expired(draft: Draft, now: str) -> Iterator[str]:

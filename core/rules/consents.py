@@ -19,6 +19,7 @@ from trackd.core.rules.consent_history import (
     history_of,
     note_expiry,
     take_expired,
+    withdrawn_until,
 )
 from trackd.core.rules.draft import Draft
 
@@ -35,7 +36,7 @@ class EventTime(NamedTuple):
 def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
     """Whether all answers grant what is granted already, and change nothing.
 
-    Many clients send the same with every visit. A repeated withdrawal is no repetition: its time of arrival is kept.
+    Many clients send the same with every visit. Repeated withdrawals are others: their time of arrival is kept.
     """
     consents: JsonObject = draft.doc[CONSENTS]
     for consent, granted in answers.items():
@@ -47,6 +48,11 @@ def is_repetition(draft: Draft, answers: Mapping[str, Any]) -> bool:
 def is_withdrawn(draft: Draft, consent: str) -> bool:
     """Whether a withdrawal is the last change of the consent."""
     return history_of(draft).is_withdrawn(consent)
+
+
+def last_arrival(draft: Draft, consent: str) -> str:
+    """When the consent was withdrawn, by the last arrival: earlier grants have no effect. "" if it never was."""
+    return withdrawn_until(history_of(draft).last(consent, WITHDRAWN))
 
 
 class Answered(NamedTuple):
@@ -71,7 +77,7 @@ def answer(
     for consent, granted in answers.items():
         known = draft.doc[CONSENTS].get(consent)
         if granted:
-            if time.happened < _withdrawn_until(history, consent):
+            if time.happened < withdrawn_until(history.last(consent, WITHDRAWN)):
                 outdated.append(consent)
                 continue
             after = _granted(known, time.happened, expires)
@@ -124,15 +130,8 @@ def expire(draft: Draft, now: str, max_history: int) -> list[str]:
 
 def _repeat_withdrawal(history: ConsentHistory, consent: str, received: str) -> None:
     """Note a later arrival in the last entry of the consent, a withdrawal."""
-    until = max(received, _withdrawn_until(history, consent))
-    history.replace_withdrawal(consent, _withdrawal(consent, history.last(consent, WITHDRAWN)["time"], until))
-
-
-def _withdrawn_until(history: ConsentHistory, consent: str) -> str:
-    """The time before which grants have no effect, "" when the consent was never withdrawn."""
-    entry = history.last(consent, WITHDRAWN)
-    until: str = entry["received"] if "received" in entry else entry.get("time", "")
-    return until
+    last = history.last(consent, WITHDRAWN)
+    history.replace_withdrawal(consent, _withdrawal(consent, last["time"], max(received, withdrawn_until(last))))
 
 
 def _time_of_grant(history: ConsentHistory, consent: str) -> str:

@@ -43,8 +43,11 @@ class Draft:
             value = value[key]
         return value
 
-    def put(self, path: Path, value: Any) -> None:
-        """Set the value at a path, and make missing objects on the way. Raises NotAnObjectError."""
+    def put(self, path: Path, value: Any, *, is_noted: bool = True) -> None:
+        """Set the value at a path, and make missing objects on the way. Raises NotAnObjectError.
+
+        `is_noted`: `changed_since` sees the change.
+        """
         node, last = self.doc, path[-1]
         for depth, key in enumerate(path[:-1]):
             child = node.get(key, MISSING)
@@ -55,7 +58,8 @@ class Draft:
                 break
             node = _object(key, child)
         self._set(node, last, value)
-        self._touch(path)
+        if is_noted:
+            self._touch(path)
 
     def delete(self, path: Path) -> None:
         """Delete the value at a path, if there is one."""

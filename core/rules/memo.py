@@ -12,7 +12,7 @@ from msgspec import Struct
 from trackd.core.rules.repetitions import Repeated
 
 MAX_BYTES = 16 * 2**20  # of all memos together; most take less than 1 KB
-BASE_BYTES, SEGMENT_BYTES, REPETITION_BYTES, RUN_BYTES = 512, 64, 512, 256  # in memory, without texts of clients
+BASE_BYTES, SEGMENT_BYTES, REPETITION_BYTES, RUN_BYTES, CONSENT_BYTES = 512, 64, 512, 256, 128  # in memory
 NUMBER_BYTES = 8
 
 
@@ -37,8 +37,12 @@ class Memo(Struct, frozen=True):
     def size(self) -> int:
         """About its bytes in memory."""
         repetitions = sum(
-            REPETITION_BYTES + len(event_type) + len(properties) + RUN_BYTES * len(runs)
-            for (event_type, properties), runs in self.repetitions
+            REPETITION_BYTES
+            + len(each.event_type)
+            + len(each.properties)
+            + RUN_BYTES * len(each.runs)
+            + sum(CONSENT_BYTES * len(consents) for _, consents in each.withdrawals)
+            for each in self.repetitions
         )
         return BASE_BYTES + SEGMENT_BYTES * len(self.evaluated) + repetitions
 

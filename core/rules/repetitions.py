@@ -3,14 +3,38 @@
 Many clients send the same consents with every visit; docs/performance.md has what this saves.
 """
 
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from trackd.config.settings import Limits
+from trackd.core.calls import TrackedEvent
+from trackd.core.rules.conditions import Roots
+from trackd.core.rules.consent_history import keep_arrivals
+from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft
-from trackd.core.rules.rule import RuleRun
+from trackd.core.rules.rule import Rule, RuleRun
+from trackd.core.rules.steps import ConsentStep
+from trackd.core.work import DRAFT_ITEM, Work
 
 CONSENT_PARTS = frozenset(["consents", "metadata.consents"])
 MAX_REPETITIONS, MAX_PROPERTIES = 4, 200  # of a profile; characters of JSON
 
-Content = tuple[str, str]  # the type of an event, and its properties as JSON
-Repeated = tuple[tuple[Content, tuple[RuleRun, ...]], ...]  # each with the runs of its rules
+
+class Repetition(Struct, frozen=True):
+    """An event that grants what is granted and withdraws what is withdrawn, with the runs of its rules."""
+
+    event_type: str
+    properties: str
+    """As JSON."""
+    runs: tuple[RuleRun, ...] = ()
+    withdrawals: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The name of the rule of each step that withdraws, with its consents. Their arrival is kept each time."""
+    since: str = ""
+    """An earlier event is no repetition: a consent that it grants was withdrawn after it happened."""
+
+
+Repeated = tuple[Repetition, ...]
 
 
 class Repetitions:
@@ -22,24 +46,47 @@ class Repetitions:
         """`repeated`: the result of `after_call` for the call before."""
         self._draft = draft
         self._repeated = repeated
-        self._new: dict[Content, tuple[int, tuple[RuleRun, ...]]] = {}  # with the draft's clock
+        self._new: dict[tuple[str, str], tuple[int, Repetition]] = {}  # by type and properties, with the draft's clock
 
-    def runs(self, content: Content) -> tuple[RuleRun, ...]:
-        """The runs of the rules when the event is a repetition, else nothing."""
-        for known, runs in self._repeated:
-            if known == content:
-                return () if self._draft.changed_since(0, CONSENT_PARTS) else runs
-        return ()
+    def find(self, event: TrackedEvent) -> Repetition | None:
+        """The repetition with the content of this event: the event is valid."""
+        for known in self._repeated:
+            if known.properties == event.properties_json and known.event_type == event.type:
+                return None if self._draft.changed_since(0, CONSENT_PARTS) else known
+        return None
 
-    def add(self, content: Content, runs: tuple[RuleRun, ...]) -> None:
+    def repeat(self, repetition: Repetition, time: EventTime, work: Work) -> bool:
+        """Note that an event came again, with the work of its rules. False if these must run."""
+        if time.happened < repetition.since:
+            return False
+        for _, consents in repetition.withdrawals:
+            if not keep_arrivals(self._draft, consents, time.received):
+                return False
+        for rule, _ in repetition.withdrawals:
+            work.charge(DRAFT_ITEM * len(self._draft.doc["metadata"]["consents"]), "the rule", rule)
+        return True
+
+    def add(
+        self, event: TrackedEvent, rules: Iterable[Rule], runs: tuple[RuleRun, ...], roots: Roots, limits: Limits
+    ) -> None:
         """Add a valid event whose rules changed nothing and skipped nothing."""
-        if len(content[1]) <= MAX_PROPERTIES:
-            self._new[content] = self._draft.clock, runs
+        if len(event.properties_json) > MAX_PROPERTIES:
+            return
+        withdrawals, since = [], ""
+        for rule in rules:
+            for step in rule.steps:
+                if isinstance(step, ConsentStep):
+                    withdrawn, granted_since = step.repeated(self._draft, roots, limits)
+                    since = max(since, granted_since)
+                    if withdrawn:
+                        withdrawals.append((rule.name, withdrawn))
+        repetition = Repetition(event.type, event.properties_json, runs, tuple(withdrawals), since)
+        self._new[event.type, event.properties_json] = self._draft.clock, repetition
 
     def after_call(self) -> Repeated:
         """The repetitions that hold for the next call, once the draft is final."""
         kept = () if self._draft.changed_since(0, CONSENT_PARTS) else self._repeated
-        for content, (clock, runs) in self._new.items():
-            if not self._draft.changed_since(clock, CONSENT_PARTS):
-                kept = (*kept, (content, runs))[-MAX_REPETITIONS:]
+        for clock, repetition in self._new.values():
+            if repetition not in kept and not self._draft.changed_since(clock, CONSENT_PARTS):
+                kept = (*kept, repetition)[-MAX_REPETITIONS:]
         return kept

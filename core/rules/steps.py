@@ -10,7 +10,7 @@ from trackd.config.settings import Limits
 from trackd.core.documents import JsonObject
 from trackd.core.json_values import is_number, same
 from trackd.core.rules.conditions import Roots
-from trackd.core.rules.consents import CONSENTS, EventTime, answer, is_repetition, is_withdrawn
+from trackd.core.rules.consents import CONSENTS, EventTime, answer, is_repetition, is_withdrawn, last_arrival
 from trackd.core.rules.conversion import converted
 from trackd.core.rules.draft import Draft, NotAnObjectError, json_size
 from trackd.core.rules.operations import LIST_OPERATIONS, OPERATIONS, StepError, kind
@@ -147,17 +147,13 @@ class ConsentStep(Struct, frozen=True):
             values = self._values(roots, limits)
         except StepError as error:
             return [(self.target, error)]
-        if self.op == "set" and self.valid_for_days is None and is_repetition(draft, values):
+        if self._is_repetition(draft, values):
             return ()
-        answers: dict[str, bool] = {}
         taken: list[tuple[Path, StepError | None]] = []
+        answers = self._answers(draft, values)
         for consent, value in values.items():
-            if self.op == "unset" or value is None:
-                answers[consent] = False
-            elif not isinstance(value, bool):
+            if self.op != "unset" and not isinstance(value, bool | None):
                 taken.append(((CONSENTS, consent), StepError(f"a consent is true or false, this is {kind(value)}")))
-            elif self.op == "set" or consent not in draft.doc[CONSENTS]:
-                answers[consent] = value
         answered = answer(draft, answers, time, self.valid_for_days, limits.max_consent_history)
         taken += [((CONSENTS, consent), None) for consent in answered.changed]
         taken += [((CONSENTS, consent), StepError("it was withdrawn since then")) for consent in answered.outdated]
@@ -169,15 +165,35 @@ class ConsentStep(Struct, frozen=True):
             values = self._values(roots, limits)
         except StepError:
             return []
-        granted = draft.doc[CONSENTS]
         ended = {
             consent: False
-            for consent, value in values.items()
-            if (self.op == "unset" or value is False or value is None)
-            and (consent in granted or is_withdrawn(draft, consent))
+            for consent, granted in self._answers(draft, values).items()
+            if not granted and (consent in draft.doc[CONSENTS] or is_withdrawn(draft, consent))
         }
         answered = answer(draft, ended, time, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
+
+    def repeated(self, draft: Draft, roots: Roots, limits: Limits) -> tuple[tuple[str, ...], str]:
+        """The consents that a step without effect withdrew again, and from when on its grants count."""
+        values = self._values(roots, limits)
+        if self._is_repetition(draft, values):
+            return (), ""
+        answers = self._answers(draft, values)
+        since = max([last_arrival(draft, consent) for consent, granted in answers.items() if granted], default="")
+        return tuple([consent for consent, granted in answers.items() if not granted]), since
+
+    def _is_repetition(self, draft: Draft, values: JsonObject) -> bool:
+        return self.op == "set" and self.valid_for_days is None and is_repetition(draft, values)
+
+    def _answers(self, draft: Draft, values: JsonObject) -> dict[str, bool]:
+        """Which consents are granted and which withdrawn."""
+        answers: dict[str, bool] = {}
+        for consent, value in values.items():
+            if self.op == "unset" or value is None:
+                answers[consent] = False
+            elif isinstance(value, bool) and (self.op == "set" or consent not in draft.doc[CONSENTS]):
+                answers[consent] = value
+        return answers
 
     def _values(self, roots: Roots, limits: Limits) -> JsonObject:
         """The answer for each consent. One that cannot be converted stays as it is."""

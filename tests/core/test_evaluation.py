@@ -15,6 +15,7 @@ from tests.core.person import (
     WARY,
     Person,
     grants,
+    messages,
     rules,
     without_memo,
 )
@@ -30,6 +31,7 @@ from trackd.core.rules.ruleset import RuleSet
 ANSWERS = st.dictionaries(st.sampled_from("ab"), st.sampled_from([True, False, None, 1]), max_size=2)
 FOR_DAYS = grants(name="for a while", event="for a while", valid_for_days=1)
 REVOKES = grants(name="revokes", event="revoke", steps=[{**grants()["steps"][0], "op": "unset"}])
+FILLS = {"name": "fills", "event": "fill", "steps": [{"target": "pii.text", "from": "properties.text"}]}
 WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean", "null"]}}}}
 
 
@@ -40,19 +42,30 @@ WITH_SCHEMA = {"consent": {"schema": {"additionalProperties": {"type": ["boolean
     ),
     schema=st.booleans(),
     wary=st.booleans(),
+    free_bytes=st.integers(0, 300),
+    max_history=st.sampled_from([1, 2, 100]),
 )
 def test_repeated_consents_have_the_same_result_with_and_without_a_memo(
-    make: type[Make], answers: list[tuple[str, dict[str, Any], int, int]], schema: bool, wary: bool
+    make: type[Make],
+    answers: list[tuple[str, dict[str, Any], int, int]],
+    schema: bool,
+    wary: bool,
+    free_bytes: int,
+    max_history: int,
 ) -> None:
-    ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS], event=WITH_SCHEMA if schema else {})
-    without, with_memo = (Person(WARY if wary else PLAIN, keeps_memo=keeps_memo) for keeps_memo in (False, True))
+    ruleset = rules(rule=[grants(), REVOKES, FOR_DAYS, FILLS], event=WITH_SCHEMA if schema else {})
+    limits = Limits(max_profile_bytes=4_096, max_consent_history=max_history)
+    people = [Person(WARY if wary else PLAIN, limits, keeps_memo) for keeps_memo in (False, True)]
     received = datetime(2026, 3, 1, tzinfo=UTC)
+    fill = make.event(event_type="fill", properties={"text": "x" * (3_600 - free_bytes)})
+    for person in people:
+        person.send(make.call(events=[fill]), ruleset)
     for event_type, properties, days, age in answers:
         received += timedelta(days=days)
         event = make.event(event_type=event_type, properties=properties)
         late = replace(event, created=timestamp(received - timedelta(days=age)))
-        calls = make.call(events=[late, late], received=timestamp(received))
-        one, other = without.send(calls, ruleset), with_memo.send(calls, ruleset)
+        call = make.call(events=[late, late], received=timestamp(received))
+        one, other = (person.send(call, ruleset) for person in people)
         assert without_memo(one) == without_memo(other)
 
 
@@ -68,6 +81,45 @@ def test_a_repeated_consent_need_not_run_its_rules(make: type[Make], monkeypatch
     assert [event.seq for event in third.changes.events] == [3]
     assert first.answer.report.execution == {"consent": {"consents": ("consents.a", "consents.b")}}
     assert third.answer.report.execution == {"consent": {"consents": ()}}
+
+
+DAYS = [f"2026-03-0{day}T00:00:00.000000Z" for day in range(1, 7)]
+
+
+def test_a_repeated_withdrawal_need_not_run_its_rules_and_its_last_arrival_counts(
+    make: type[Make], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, ruleset = Person(), rules(rule=[grants(), REVOKES])
+    consent = make.event(event_type="consent", properties={"a": False, "b": True})
+    revoke = make.event(event_type="revoke", properties={"c": True})
+    for day in DAYS[:2]:
+        person.send(make.call(events=[consent, revoke], received=day), ruleset)
+    units = person.send(make.call(events=[consent, revoke], received=DAYS[2]), ruleset).work
+    with monkeypatch.context() as patched:
+        patched.setattr(Rule, "run", None)
+        for day in DAYS[3:5]:
+            repeated = person.send(make.call(events=[consent, revoke], received=day), ruleset)
+
+    assert repeated.answer.report.execution == {"consent": {"consents": ()}, "revoke": {"revokes": ()}}
+    assert repeated.work == units
+    assert not repeated.answer.profile_saved
+    history = {entry["id"]: entry.get("received") for entry in person.doc["metadata"]["consents"]}
+    assert history == {"a": DAYS[4], "b": None, "c": DAYS[4]}
+    late = replace(make.event(event_type="consent", properties={"a": True}), created=DAYS[3])
+    person.send(make.call(events=[late], received=DAYS[5]), ruleset)
+    assert list(person.doc["consents"]) == ["b"]
+
+
+def test_a_repetition_from_before_a_withdrawal_of_what_it_grants_is_reported(make: type[Make]) -> None:
+    person = Person()
+    consent = make.event(event_type="consent", properties={"a": True, "b": False})
+    no = make.event(event_type="consent", properties={"a": False})
+    for day, event in zip(DAYS[:5], [consent, no, consent, consent, consent], strict=True):
+        person.send(make.call(events=[replace(event, created=day)], received=day), CONSENTS)
+
+    late = person.send(make.call(events=[replace(consent, created=DAYS[0])], received=DAYS[5]), CONSENTS)
+
+    assert messages(late) == ["Skipped set consents.a: it was withdrawn since then."]
 
 
 VIP = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trackd.core.documents import JsonObject
 from trackd.core.profile_document import new_profile
-from trackd.core.rules.consent_history import FEW, Expiries, history_of
+from trackd.core.rules.consent_history import FEW, Expiries, history_of, keep_arrivals
 from trackd.core.rules.consents import EventTime, answer, expire, is_withdrawn
 from trackd.core.rules.draft import Draft, json_size
 
@@ -158,6 +158,29 @@ def test_after_a_roll_back_the_history_is_that_of_the_document() -> None:
     assert is_withdrawn(draft, "a")
     assert not is_withdrawn(draft, "b")
     assert history_of(draft).last("b", "withdrawn") == {}
+
+
+def test_a_later_arrival_is_kept_in_place_where_an_entry_has_one() -> None:
+    draft = Draft(new_profile("A", FIRST))
+    answer(draft, {"a": False, "b": False, "c": True, "d": False}, EventTime(FIRST, TIMES[1]), None, 10)
+    answer(draft, {"b": True}, EventTime(TIMES[2], TIMES[2]), None, 10)
+    entries, before = draft.doc["metadata"]["consents"], (draft.size, draft.clock)
+
+    assert keep_arrivals(draft, ["a", "d"], TIMES[3])
+    assert keep_arrivals(draft, ["a"], TIMES[2])
+    assert not any(keep_arrivals(draft, [consent], LAST) for consent in ("b", "c", "new"))
+
+    assert draft.doc["metadata"]["consents"] is entries
+    assert [entry.get("received") for entry in entries] == [TIMES[3], TIMES[1], None, TIMES[3], None]
+    assert (draft.size, draft.clock) == before
+    assert draft.size == json_size(draft.doc)
+
+
+def test_an_arrival_that_makes_an_entry_longer_is_left_to_the_rules() -> None:
+    draft = Draft(new_profile("A", FIRST))
+    answer(draft, {"a": False}, EventTime(FIRST, FIRST), None, 10)
+    assert keep_arrivals(draft, ["a"], FIRST)
+    assert not keep_arrivals(draft, ["a"], LAST)
 
 
 class CountedConsents(dict[str, Any]):

@@ -1,8 +1,9 @@
 from trackd.core.rules.memo import MAX_BYTES, Memo, MemoTable
+from trackd.core.rules.repetitions import Repetition
 
 
 def memo(properties: str = "{}", rules: bytes = b"") -> Memo:
-    return Memo(rules, repetitions=((("consent", properties), ()),))
+    return Memo(rules, repetitions=(Repetition("consent", properties),))
 
 
 def test_equal_memos_have_one_number() -> None:
