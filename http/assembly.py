@@ -13,7 +13,7 @@ from trackd.http.jobs import job_runner, with_jobs
 from trackd.http.token_use import authenticator
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.lock import DatabaseLock
-from trackd.storage.sqlite.side_files import prepare
+from trackd.storage.sqlite.side_files import leads_to_file, prepare
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.workers.file_connections import FileConnections
 from trackd.storage.workers.main import READER, WRITER, command
@@ -38,7 +38,8 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
     DatabaseError when the file cannot be used, and StoreError at the end when the disk did not take all calls in time,
     or when the file is no longer where it was.
     """
-    prepare(settings.database.path)  # the lock makes a missing file
+    if not leads_to_file(settings.database.path):
+        prepare(settings.database.path)  # the lock makes a missing file
     with DatabaseLock(settings.database.path, create=True) as lock:
         store = SqliteStore(settings.database.path, settings.database.synchronous)
         listings = store.listings()

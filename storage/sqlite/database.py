@@ -34,6 +34,11 @@ def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FUL
     stays as it was.
     """
     prepare(path)
+    return open_prepared(path, create=create, synchronous=synchronous)
+
+
+def open_prepared(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
+    """Open a file for which `prepare` was called, which reads all of a log. See `open_for_writing`."""
     if create:
         check_path(path)
         create_missing(path)

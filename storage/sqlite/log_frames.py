@@ -80,14 +80,22 @@ class LogFrames:
 
     def frame(self, number: int) -> Frame:
         """Raises EOFError when the log became shorter meanwhile."""
-        read = self._read(FRAME.size, self.offset(number))
-        page, database_pages, salt_1, salt_2, check_1, check_2 = FRAME.unpack(read)
-        return Frame(number, page, database_pages, (salt_1, salt_2), (check_1, check_2))
+        return next(self._frames(number, number))
 
     def frames(self, after: int = 0) -> Iterator[Frame]:
-        """The frames behind the one with the number `after`."""
-        for number in range(after + 1, len(self) + 1):
-            yield self.frame(number)
+        """The frames behind the one with the number `after`. Raises EOFError."""
+        return self._frames(after + 1, len(self))
+
+    def _frames(self, first: int, last: int) -> Iterator[Frame]:
+        """A long log has hundreds of thousands: no calls for each of them."""
+        descriptor, size, unpack, read_at = self._descriptor, FRAME.size, FRAME.unpack, os.pread
+        offset = self.offset(first)
+        for number in range(first, last + 1):
+            if len(read := read_at(descriptor, size, offset)) < size:
+                raise EOFError
+            page, database_pages, salt_1, salt_2, check_1, check_2 = unpack(read)
+            yield Frame(number, page, database_pages, (salt_1, salt_2), (check_1, check_2))
+            offset += self._frame_size
 
     def page(self, number: int) -> bytes:
         """The page in a frame. Raises EOFError."""

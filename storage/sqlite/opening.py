@@ -5,9 +5,10 @@ file that needs no log is therefore read as a file that nobody changes (`immutab
 folder that is not writable. Its reader sees no lock, so it compares the state of the file before and after.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from trackd.storage.sqlite.connection import (
     DatabaseError,
     Mode,
     NoDatabaseError,
+    connect,
 )
 from trackd.storage.sqlite.file_format import APPLICATION_ID, MIGRATIONS, applied_migrations, table_names
 
@@ -67,6 +69,21 @@ def file_state(path: Path) -> FileState:
     except OSError as error:
         raise DatabaseError(f"{path} cannot be read ({error.strerror}): {REMEDY}.") from error
     return FileState(log_bytes, file.st_ino, file.st_size, file.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def log_kept_open(path: Path) -> Iterator[None]:
+    """Keep a connection to the file open, so that further ones take over what it has found in the log.
+
+    Each connection that is the first one reads all of the log: seconds for a long one. A file that cannot be read is
+    left to those that are opened in the block.
+    """
+    with contextlib.ExitStack() as opened:
+        if side_file(path, "-wal").exists():
+            with contextlib.suppress(*SQLITE_ERRORS):
+                connection = opened.enter_context(contextlib.closing(connect(path, mode="ro")))
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        yield
 
 
 def mode_for_reading(path: Path, state: FileState) -> Mode:

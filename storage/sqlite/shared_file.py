@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, check_path, database_errors
-from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing
+from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing, open_prepared
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 from trackd.storage.sqlite.side_files import prepare
 
@@ -26,7 +26,7 @@ class SharedFile:
             is_older = bool(lacking_migrations(path, new=create))
         if is_older:
             _migrate(path)
-        self.connection = open_for_writing(path, create=create)
+        self.connection = open_prepared(path, create=create)
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
         """Around statements: errors of SQLite become DatabaseError."""

@@ -36,6 +36,11 @@ def remove_side_files(path: Path) -> None:
         side_file(path, suffix).unlink(missing_ok=True)
 
 
+def leads_to_file(path: Path) -> bool:
+    """Whether there is something; False also for a path that leads to no place."""
+    return os.path.exists(path)  # noqa: PTH110  Path.exists raises OSError for a name that is too long
+
+
 def _leads_somewhere(path: Path) -> bool:
     """Whether there is a file, or can be one: not through links without an end, or with too long a name."""
     try:

@@ -26,14 +26,14 @@ from trackd.storage.sqlite.connection import (
     keep_log_at_close,
 )
 from trackd.storage.sqlite.damage_check import DamageCheck
-from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.database import open_prepared
 from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import job_of_row
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.opened_files import OpenedFiles
-from trackd.storage.sqlite.opening import side_file
+from trackd.storage.sqlite.opening import log_kept_open, side_file
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP, newest_time
 from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.sound_rows import SoundRows
@@ -81,13 +81,14 @@ class SqliteStore:
         self._log = side_file(path, "-wal")
         self._synchronous = synchronous
         prepare(path)
-        unchecked = check_after_unclean_end(path)
-        settle_tail(path, synchronous)
         self._damage_check = DamageCheck(path)
         self._sources = SoundRows("source", "id", Source.of_row)
         self._tokens = SoundRows("token", "name", Token.of_row)
         self._jobs = SoundRows("job", "number", job_of_row)
-        self._open(open_for_writing(path, synchronous=synchronous))
+        with log_kept_open(path):
+            unchecked = check_after_unclean_end(path)
+            settle_tail(path, synchronous)
+            self._open(open_prepared(path, synchronous=synchronous))
         self._background_check = BackgroundCheck(path, unchecked)
 
     def _open(self, connection: Connection, identity: str = "") -> None:
@@ -210,7 +211,7 @@ class SqliteStore:
     def check_writable(self) -> None:
         """Commit a heartbeat. Raises DatabaseError: opening a file does not show that its disk is full."""
         try:
-            self.commit([])
+            self._writer.commit([])  # and no checkpoint: the writer process first writes the log again
         except StoreError as error:
             reason = str(error).removeprefix("cannot commit: ")
             raise DatabaseError(

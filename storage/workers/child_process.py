@@ -1,8 +1,8 @@
 """A child process of the server, which is started again when it ends by itself.
 
 Server and child exchange frames (framing.py) over the child's stdin and stdout, which must carry nothing else. The
-child's first frame is empty when it is ready, or contains the reason why it is not. The child ends when its stdin ends,
-and so also when the server is killed.
+child's first frame is empty when it is ready, or contains the reason why it is not. Before it a child whose start takes
+long sends frames that allow it more time. The child ends when its stdin ends, and so also when the server is killed.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from trackd.storage.errors import StoreError
-from trackd.storage.workers.framing import Frames, framed
+from trackd.storage.workers.framing import Frames, framed, seconds_of_start
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 30.0  # without a frame of the process
 KILL_TIMEOUT_S = 1.0  # a disk that hangs keeps even a killed process
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0  # between starts; doubled until a frame arrives
 
@@ -124,25 +124,28 @@ class ChildProcess:
             pass_fds=self._inherited,
             start_new_session=True,  # Ctrl+C is for the server
         )
-        first_or_end: list[asyncio.Future[Any]] = [running.first, running.ended]
+        first_end_or_late: list[asyncio.Future[Any]] = [running.first, running.ended, running.late]
         try:
-            await asyncio.wait(first_or_end, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first_end_or_late, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             running.kill()  # without an owner it would run on, and hold what it inherited
             await running.has_ended(KILL_TIMEOUT_S)
             raise
+        finally:
+            running.start_timer.cancel()
         if running.first.done() and not running.first.result():
             return running
+        is_late = not running.first.done() and not running.ended.done()
         if running.first.done():  # it ends by itself after the reason
             await running.has_ended(KILL_TIMEOUT_S)
         running.kill()
         if await running.has_ended(KILL_TIMEOUT_S):
             self.exit_code = running.ended.result()
-        if running.ended.done() and not running.first.done():
-            raise StoreError(f"the {self._name} {_how_it_ended(running.ended.result())} before it was ready")
+        if is_late:
+            raise StoreError(f"the {self._name} was not ready within {running.start_timeout_s:.0f} s")
         if running.first.done():
             raise StoreError(running.first.result().decode())
-        raise StoreError(f"the {self._name} was not ready within {START_TIMEOUT_S:.0f} s")
+        raise StoreError(f"the {self._name} {_how_it_ended(running.ended.result())} before it was ready")
 
     def _receive(self, payload: bytes) -> None:
         self._pause_s = FIRST_PAUSE_S
@@ -155,7 +158,10 @@ class ChildProcess:
 
 
 class _Running(asyncio.SubprocessProtocol):
-    """A started process. The result of `first` is the payload of its first frame, that of `ended` its exit code."""
+    """A started process. The result of `first` is the payload of its first frame, that of `ended` its exit code.
+
+    `late` is done when the process is not ready in time.
+    """
 
     def __init__(self, on_payload: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -163,6 +169,16 @@ class _Running(asyncio.SubprocessProtocol):
         self.ended: asyncio.Future[int] = loop.create_future()
         self._on_payload = on_payload
         self._frames = Frames()
+        self.late: asyncio.Future[None] = loop.create_future()
+        self.start_timeout_s = START_TIMEOUT_S
+        self.start_timer = loop.call_later(START_TIMEOUT_S, self.late.set_result, None)
+
+    def _allow(self, seconds: int) -> None:
+        """Let the next frame of the start come within so many seconds."""
+        self.start_timer.cancel()
+        if not self.late.done():
+            self.start_timeout_s = seconds
+            self.start_timer = asyncio.get_running_loop().call_later(seconds, self.late.set_result, None)
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -188,6 +204,8 @@ class _Running(asyncio.SubprocessProtocol):
         for payload in self._frames.feed(data):
             if self.first.done():
                 self._on_payload(payload)
+            elif (seconds := seconds_of_start(payload)) is not None:
+                self._allow(seconds)
             else:
                 self.first.set_result(payload)
 

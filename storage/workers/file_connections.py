@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from trackd.storage.errors import StoreError
+from trackd.storage.sqlite.connection import LONG_LOG_PAGES, PAGE_BYTES
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_renewal import is_log_in_use
 from trackd.storage.sqlite.store import SqliteStore
@@ -70,12 +71,16 @@ class FileConnections:
         self._on_change(False)
 
     def end(self, *, keep_log: bool) -> None:
-        """Close them for good. The log is copied into the file, unless `keep_log`, and unless the disk has failed."""
+        """Close them for good. The log is copied into the file, unless `keep_log`, and unless the disk has failed.
+
+        A long one is kept too: a writer process that ended in order has copied it, and one that was stopped while it
+        started would take as long here.
+        """
         if self._are_closed:
             log.warning("the write-ahead log stays beside the file and belongs to it")
             return
         self._listings.close()
-        if keep_log:
+        if keep_log or self._store.sizes()["wal"] > LONG_LOG_PAGES * PAGE_BYTES:
             self._store.close_and_keep_log()
         else:
             self._store.close()

@@ -27,6 +27,7 @@ class _Result(Struct, frozen=True):
     swept: Swept | None
 
 
+STARTING = b"starting "  # and the seconds: see `starting`
 UNDECODABLE = b"undecodable"
 """The writer's answer to a batch that `decode_batch` refuses."""
 ENCODER = msgspec_json.Encoder()
@@ -38,6 +39,16 @@ RESULTS = msgspec_json.Decoder(_Result)
 def framed(payload: bytes) -> bytes:
     """A payload as a frame."""
     return LENGTH.pack(len(payload)) + payload
+
+
+def starting(seconds: float) -> bytes:
+    """The payload of a process that is not ready yet, and sends its next frame within so many seconds."""
+    return STARTING + b"%d" % seconds
+
+
+def seconds_of_start(payload: bytes) -> int | None:
+    """Those of `starting`; None for another payload."""
+    return int(payload.removeprefix(STARTING)) if payload.startswith(STARTING) else None
 
 
 class Frames:

@@ -23,7 +23,15 @@ from trackd.storage.sqlite.log_renewal import renew_log
 from trackd.storage.sqlite.log_truncation import LogTruncation
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.writer import SqliteWriter
-from trackd.storage.workers.framing import DISK_FAILED, UNDECODABLE, decode_batch, encode_result, read_frame, send
+from trackd.storage.workers.framing import (
+    DISK_FAILED,
+    UNDECODABLE,
+    decode_batch,
+    encode_result,
+    read_frame,
+    send,
+    starting,
+)
 from trackd.storage.writer import BatchResult, commit
 
 LAST_RESULT_TIMEOUT_S = 1.0
@@ -43,7 +51,9 @@ def run_writer(path: Path, identity: str, synchronous: str, batches: BinaryIO, r
         files = OpenedFiles(path, identity)
         files.check()
         try:
-            renew_log(connection, path)
+            renew_log(connection, path, lambda seconds: send(results, starting(seconds)))
+        except BrokenPipeError:  # the server was killed
+            return
         except DiskFailureError as failure:
             with contextlib.suppress(OSError):
                 send(results, str(failure).encode())

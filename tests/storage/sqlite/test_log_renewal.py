@@ -1,6 +1,8 @@
 """The log after failed fsyncs, with a disk that takes away what they left behind."""
 
 import contextlib
+import logging
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ import pytest
 from tests.support.database import rows
 from tests.support.faulty_disk import FaultyDisk, install
 from tests.support.polling import wait_until
+from trackd.storage.sqlite import log_renewal
+from trackd.storage.sqlite.checkpointer import log_pages
 from trackd.storage.sqlite.connection import (
     Connection,
     DiskFailureError,
@@ -115,3 +119,31 @@ def test_a_log_is_in_use_while_another_process_has_read_it(disk: FaultyDisk) -> 
     wait_until(lambda: is_log_in_use(disk.path), "the process reads")
     other.communicate(b"\n")
     assert not is_log_in_use(disk.path)
+
+
+def test_a_log_of_any_length_is_written_again_in_parts_that_are_announced(
+    disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(log_renewal, "SYNCED_BYTES", 2 * log_renewal.PIECE_BYTES)
+    monkeypatch.setattr(log_renewal, "LONG_LOG_PAGES", 20)
+    monkeypatch.setattr(log_renewal, "PROGRESS_S", 0)
+    caplog.set_level(logging.INFO)
+    steps: list[float] = []
+    with opened(disk) as db:
+        for _ in range(150):
+            insert(db)
+        disk.fail("log", "sync")
+        with pytest.raises(apsw.IOError):
+            insert(db)
+    assert left(disk) == 150
+    with opened(disk) as db:
+        pages, _ = log_pages(db)
+        renew_log(db, disk.path, steps.append)
+    assert left(disk) == 151
+    parts = math.ceil(pages * 4120 / (2 * log_renewal.PIECE_BYTES))
+    assert parts > 2
+    assert len(steps) == parts + 1, "and the copy into the file"
+    assert steps[-1] > log_renewal.PATIENCE_S + pages * 4096 / log_renewal.SLOWEST_DISK
+    lines = [record.message for record in caplog.records]
+    assert lines[0].startswith("the write-ahead log has ")
+    assert len(lines) == parts + 2

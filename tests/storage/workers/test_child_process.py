@@ -1,4 +1,4 @@
-"""A child process that ends: what is sent to it meanwhile, for both processes of a server."""
+"""A child process: how long it may take to start, and what is sent to it while it ends."""
 
 import asyncio
 import os
@@ -71,3 +71,34 @@ async def test_a_process_whose_input_has_ended_takes_nothing_and_its_end_is_repo
     assert ends == ["the reader process ended with exit code 0"]
     with pytest.raises(StoreError, match="the reader process is not running"):
         process.send(b"")
+
+
+STARTING = """
+import os, signal, sys
+from trackd.storage.workers.framing import framed, starting
+def send(payload):
+    os.write(1, framed(payload))
+"""
+
+
+def slow_to_start(code: str) -> ChildProcess:
+    return ChildProcess("child", [sys.executable, "-c", STARTING + code], lambda payload: None, lambda how: None)
+
+
+async def test_a_start_may_take_as_long_as_the_process_announces() -> None:
+    child = slow_to_start("send(starting(60.0)); send(starting(90.0)); send(b''); sys.stdin.read()")
+    await child.start()
+    assert child.pid
+    assert await child.close(10)
+
+
+async def test_a_process_that_is_not_ready_in_the_time_that_it_announced_is_killed() -> None:
+    child = slow_to_start("send(starting(60.0)); send(starting(0.0)); signal.pause()")
+    with pytest.raises(StoreError, match="the child was not ready within 0 s"):
+        await child.start()
+    assert child.pid is None
+
+
+async def test_the_reason_why_a_process_is_not_ready_may_come_after_an_announcement() -> None:
+    with pytest.raises(StoreError, match="the disk is full"):
+        await slow_to_start("send(starting(60.0)); send(b'the disk is full')").start()
