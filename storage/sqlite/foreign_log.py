@@ -16,12 +16,15 @@ from msgspec import Struct
 
 from trackd.core.documents import timestamp
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect
+from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.log_frames import LogFrames, log_of
 
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 LOCK_OFFSET = 2**30  # SQLite keeps no data in the page at this place
 CLOCK_SLACK_S = 2.0  # some file systems keep times of two seconds
+COPY_SLACK_S = 2.0  # between the last byte of a copy and its owner and mode
+BETWEEN_COPIES_S, SLOWEST_COPY = 60.0, 1_000_000  # seconds, and besides bytes of the file a second
 NEWEST_EVENT = "SELECT inserted FROM event ORDER BY number DESC LIMIT 1"
 
 
@@ -169,7 +172,7 @@ def _replaced(path: Path, file: apsw.VFSFile, log: LogFrames, committed: _Commit
     then the newest event in the file is later than the log too, or the time now is earlier.
     """
     modified, log_modified = path.stat().st_mtime, log_of(path).stat().st_mtime
-    if not log_modified + CLOCK_SLACK_S < modified <= time.time():
+    if not log_modified + CLOCK_SLACK_S < modified <= time.time() or _were_copied_together(path):
         return None
     page_size = len(log.page(1))
     for page, frame in committed.frames.items():
@@ -182,6 +185,17 @@ def _replaced(path: Path, file: apsw.VFSFile, log: LogFrames, committed: _Commit
     return (
         "the file was written after the log, and not from it (if nobody put it there, `touch` the log, and start again)"
     )
+
+
+def _were_copied_together(path: Path) -> bool:
+    """Whether the log is a copy that was made shortly before that of the file: both have the times of the copying.
+
+    A copy that kept its old time (`cp -a`) shows when the server wrote last.
+    """
+    file, log = path.stat(), log_of(path).stat()
+    has_time_of_copying = log.st_ctime - log.st_mtime < COPY_SLACK_S
+    in_time = file.st_mtime - log.st_mtime < BETWEEN_COPIES_S + file.st_size / SLOWEST_COPY
+    return has_time_of_copying and in_time and DatabaseLock(path).is_log_copied()
 
 
 def _newest_event(path: Path) -> str | None:

@@ -18,6 +18,7 @@ from trackd.storage.sqlite.opening import side_file
 LAST_BATCH_TIMEOUT_S = 10.0
 OTHER_NAME_TIMEOUT_S = 0.2  # the two locks of a process that ends are not released at the same moment
 POLL_S = 0.02
+LOCK_BYTES = 64  # more than a lock has
 
 
 class DatabaseInUseError(DatabaseError):
@@ -35,10 +36,11 @@ class MissingSideFileError(DatabaseError):
 class DatabaseLock:
     """A context manager that holds the lock of a database file.
 
-    There are two locks. That on a file beside the database, `NAME-lock`, which contains the pid of the holder; it is
-    overwritten, so it may be no link. And that on the database file itself, which a server may have open under another
-    name, after the file was moved. A process that inherits `descriptors` holds both too: when a server is killed, its
-    writer process first commits the last batch. Another server waits for that.
+    There are two locks. That on a file beside the database, `NAME-lock`, which contains the pid of the holder, and the
+    inode of the log of the last server; it is overwritten, so it may be no link. And that on the database file itself,
+    which a server may have open under another name, after the file was moved. A process that inherits `descriptors`
+    holds both too: when a server is killed, its writer process first commits the last batch. Another server waits for
+    that.
 
     Enter it before this process opens the database, and leave it after the last connection is closed: the end of any
     descriptor of the file drops the locks that SQLite has in this process. With `create` a missing file is made, empty;
@@ -60,6 +62,25 @@ class DatabaseLock:
     @property
     def descriptors(self) -> tuple[int, ...]:
         return tuple(self._descriptors)
+
+    def note_log(self) -> None:
+        """Write which file the log is, behind the pid: a copy of both is known by it. For the holder of the lock."""
+        with contextlib.suppress(OSError):  # a copy is less easily recognized then
+            _write(self._descriptors[0], str(os.getpid()), str(side_file(self._real, "-wal").stat().st_ino))
+
+    def is_log_copied(self) -> bool:
+        """Whether the log is another file than that of the last server, and the lock was copied with it."""
+        try:
+            descriptor = self._open_existing(os.O_RDONLY)
+        except (FileNotFoundError, DatabaseError):
+            return False
+        try:
+            noted = _lines(descriptor)[1]
+            return noted not in ("", str(side_file(self._real, "-wal").stat().st_ino))
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
 
     def is_held(self) -> bool:
         """Whether another process holds the lock beside the file. Leaves the pid in it, and makes no file."""
@@ -98,7 +119,7 @@ class DatabaseLock:
         self._descriptors.append(descriptor)
         deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
         while not self._acquire(descriptor):
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = _lines(descriptor)[0] or "unknown"
             if _is_running(holder):
                 raise DatabaseInUseError(
                     f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
@@ -112,8 +133,7 @@ class DatabaseLock:
                 )
             time.sleep(POLL_S)
         try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            _write(descriptor, str(os.getpid()), _lines(descriptor)[1])
         except OSError as error:  # the disk is full
             raise DatabaseError(
                 f"{self._database} cannot be used, {self._path} cannot be written {reason_and_remedy(error)}."
@@ -251,6 +271,18 @@ class DatabaseLock:
             raise self._not_lockable(error) from error
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1)
         return False
+
+
+def _lines(descriptor: int) -> tuple[str, str]:
+    """The pid and the inode in a lock, each empty when it is not there."""
+    pid, _, rest = os.pread(descriptor, LOCK_BYTES, 0).decode(errors="replace").partition("\n")
+    return pid.strip(), rest.strip()
+
+
+def _write(descriptor: int, pid: str, log: str) -> None:
+    content = "".join(f"{line}\n" for line in (pid, log) if line).encode()
+    os.pwrite(descriptor, content, 0)
+    os.ftruncate(descriptor, len(content))
 
 
 def _is_running(pid: str) -> bool:
