@@ -5,7 +5,7 @@ from datetime import datetime
 
 from trackd.actors.wiring import Dependencies
 from trackd.core.documents import timestamp
-from trackd.core.retention import is_far_ahead, latest_time, trusted_time
+from trackd.core.retention import TRUSTED_EVERY, is_far_ahead, latest_time, trusted_time
 from trackd.core.retention_changes import LATEST, PutRetentionStop
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ class RetentionClock:
     """Reads the newest row and the last stop when it is made, before any call is stored. Raises StoreError.
 
     `change` is what the store lacks of a stop, or None: after a restart, rows that came under a wrong clock must not be
-    taken for the time.
+    taken for the time. Once a day it is the time, for a server whose newest row is old.
     """
 
     def __init__(self, dependencies: Dependencies) -> None:
@@ -23,7 +23,7 @@ class RetentionClock:
         stop = reads.retention_stop()
         self._reads, self._tally = reads, dependencies.tally
         newest = reads.newest_time(latest_time(now)) or reads.newest_time(LATEST)
-        self._trusted = trusted_time(now, newest, stop.after, stop.confirmed)
+        self._trusted = self._stored = trusted_time(now, newest, stop)
         self._confirmed = stop.confirmed
         self._is_stopped: bool | None = None if stop.after else False  # None: the last server wrote a stop
         self.change: PutRetentionStop | None = None
@@ -34,6 +34,9 @@ class RetentionClock:
             if self._is_stopped is not False:
                 self._go_on("this clock is no longer far ahead of the newest event or session")
             self._trusted = max(self._trusted, now)
+            if self.change is None and self._trusted - self._stored >= TRUSTED_EVERY:
+                self._stored = self._trusted
+                self.change = PutRetentionStop(None, self._confirmed, timestamp(self._trusted))
         elif not self._is_stopped:
             self._stop(now)
         else:

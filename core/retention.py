@@ -1,18 +1,19 @@
 """The deletions that the retention settings require, and the clock that they may follow. Pure.
 
 A wrong clock must not delete everything. Time that passes while the server runs is trusted, and at the start the time
-of the newest stored row. A clock that is far ahead of the trusted time stops the retention, until a person confirms it
-or it is set right.
+of the newest stored row, or of the last server. A clock that is far ahead of the trusted time stops the retention,
+until a person confirms it or it is set right.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from trackd.config.settings import Retention
 from trackd.core.documents import timestamp
-from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, Swept
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, RetentionStop, Swept
 
 PAUSE_S = 60.0
 MAX_AHEAD = timedelta(days=30)
+TRUSTED_EVERY = timedelta(days=1)  # a trusted clock is written so often
 SLACK = timedelta(minutes=1)  # calls that arrive while a step waits are not ahead of its clock
 STEP_S = 0.02  # calls wait while one step is written
 MIN_STEP_ROWS, MAX_STEP_ROWS = 100, 20_000
@@ -52,14 +53,14 @@ def pause_s(kind: type[Deletion], busy_s: float) -> float:
     return max(PAUSE_S, busy_s / MAX_SCAN_SHARE) if kind is DeleteSessions else PAUSE_S
 
 
-def trusted_time(now: datetime, newest: str | None, stopped_after: str | None, confirmed: str | None) -> datetime:
+def trusted_time(now: datetime, newest: str | None, stop: RetentionStop) -> datetime:
     """The time that is trusted at the start, from the newest row that is not ahead of the clock and the stored stop.
 
     When all rows are ahead, `newest` is the newest of these: a machine may get the time only after the start.
     """
-    if (stopped := _moment(stopped_after)) is not None:
+    if (stopped := _moment(stop.after)) is not None:
         return stopped
-    known = [moment for moment in (_moment(newest), _moment(confirmed)) if moment is not None]
+    known = [moment for moment in map(_moment, (newest, stop.confirmed, stop.trusted)) if moment is not None]
     passed = [moment for moment in known if moment <= now + SLACK]
     return max(passed or known, default=now)
 

@@ -53,12 +53,17 @@ class Swept(Struct, frozen=True):
 
 
 class PutRetentionStop(Struct, frozen=True, tag=True):
-    """Writes that the retention is stopped, so that it stays so after a restart. STALE once it was confirmed again."""
+    """Writes whether the retention is stopped, so that it stays so after a restart. STALE once it was confirmed again.
+
+    A clock that is trusted is written now and then, for a server without calls: nothing else in its store has the time.
+    """
 
     after: str | None
     """The last time that can be trusted, a timestamp; None when the retention goes on by itself."""
     confirmed: str | None
     """The last confirmation that was known."""
+    trusted: str | None = None
+    """A time of the clock while it was trusted, a timestamp; None to leave the one that is stored."""
 
 
 class RetentionStop(Struct, frozen=True):
@@ -68,3 +73,5 @@ class RetentionStop(Struct, frozen=True):
     """As in `PutRetentionStop`; None when it is not stopped."""
     confirmed: str | None = None
     """The clock when a person last confirmed that it is right, a timestamp; None for never."""
+    trusted: str | None = None
+    """As in `PutRetentionStop`; None for never."""

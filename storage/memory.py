@@ -101,7 +101,7 @@ class MemoryStore:
         return self._retention_stop
 
     def confirm_clock(self, now: str) -> None:
-        self._retention_stop = RetentionStop(None, now)
+        self._retention_stop = RetentionStop(None, now, self._retention_stop.trusted)
 
     def tokens(self) -> list[Token]:
         return list(self._tokens.values())
@@ -184,7 +184,8 @@ class MemoryStore:
     def _put_retention_stop(self, change: PutRetentionStop) -> Outcome:
         if change.confirmed != self._retention_stop.confirmed:
             return Outcome.STALE
-        self._retention_stop = RetentionStop(change.after, change.confirmed)
+        trusted = change.trusted or self._retention_stop.trusted
+        self._retention_stop = RetentionStop(change.after, change.confirmed, trusted)
         return Outcome.STORED
 
     def _change_source(self, change: SourceChange) -> Outcome:

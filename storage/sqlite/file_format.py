@@ -20,6 +20,7 @@ MIGRATIONS = frozenset(
         "personal_data_by_value",
         "expiry_and_use_of_tokens",
         "stops_of_the_retention",
+        "trusted_times_of_the_retention",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

@@ -4,8 +4,10 @@ from trackd.core.retention_changes import PutRetentionStop
 from trackd.storage.sqlite.connection import Connection
 
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
-SELECT_STOP = "SELECT stopped_after, confirmed FROM retention"
-PUT_STOP = "UPDATE retention SET stopped_after = :after WHERE confirmed IS :confirmed"
+SELECT_STOP = "SELECT stopped_after, confirmed, trusted FROM retention"
+PUT_STOP = """
+UPDATE retention SET stopped_after = :after, trusted = ifnull(:trusted, trusted) WHERE confirmed IS :confirmed
+"""
 # In hex: a damaged row may hold what is not UTF-8.
 NEWEST_TIME = f"""
 SELECT hex(max(time)) FROM (
@@ -21,6 +23,6 @@ def newest_time(in_hex: str) -> str | None:
 
 
 def put_stop(db: Connection, change: PutRetentionStop) -> bool:
-    """Write or end a stop, unless a person has confirmed the clock meanwhile. Returns whether it is written."""
-    db.execute(PUT_STOP, {"after": change.after, "confirmed": change.confirmed})
+    """Write the change, unless a person has confirmed the clock meanwhile. Returns whether it is written."""
+    db.execute(PUT_STOP, {"after": change.after, "confirmed": change.confirmed, "trusted": change.trusted})
     return db.changes() > 0

@@ -163,3 +163,12 @@ INSERT INTO retention VALUES (1, NULL, NULL);
 def stops_of_the_retention(db: Database) -> None:
     for statement in RETENTION.strip().split(";\n"):
         db.execute(statement)
+
+
+# See `RetentionStop`. A server writes it at most once a day.
+TRUSTED = "ALTER TABLE retention ADD COLUMN trusted TEXT"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def trusted_times_of_the_retention(db: Database) -> None:
+    db.execute(TRUSTED)

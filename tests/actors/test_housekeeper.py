@@ -108,6 +108,7 @@ def test_the_limit_of_a_deletion_follows_the_time_of_day(start_actors: StartActo
     actors.time_of_day += timedelta(days=30)
 
     actors.tick()
+    actors.commit()  # the time that is trusted
 
     [[step]] = actors.batches
     assert step == DeleteEvents(Make.now, latest="2026-03-02T12:01:00.000000Z")

@@ -169,3 +169,25 @@ def test_rows_ahead_of_the_clock_do_not_make_it_trusted(start_actors: StartActor
 
 def test_without_retention_the_clock_is_not_checked(start_actors: StartActors) -> None:
     assert tick(start_actors(with_event(), ahead=YEARS)) == []
+
+
+def test_a_server_without_calls_for_months_is_not_stopped_after_a_restart_and_writes_the_time_once_a_day(
+    start_actors: StartActors,
+) -> None:
+    store = with_event()
+    actors = start_actors(store, retention=Retention(events_keep_days=400))
+    written = 0
+    for _ in range(4 * 90):
+        actors.now += 21_600
+        actors.time_of_day += timedelta(hours=6)
+        written += tick(actors).count(PutRetentionStop)
+    assert 85 <= written <= 90
+    assert len(store.events) == 1
+
+    for idle in (timedelta(days=91), timedelta(days=90 + 29)):
+        again = start_actors(store, retention=EVENTS, ahead=idle)
+        tick(again)
+        assert not again.tally.retention_stopped
+    far = start_actors(store, retention=EVENTS, ahead=timedelta(days=365))
+    tick(far)
+    assert far.tally.retention_stopped

@@ -12,7 +12,7 @@ from trackd.core.retention import (
     steps,
     trusted_time,
 )
-from trackd.core.retention_changes import DeleteEvents, DeleteSessions
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, RetentionStop
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 5, UTC)
 LATEST = "2026-03-01T12:01:00.000005Z"
@@ -56,37 +56,41 @@ def test_the_rows_of_a_step_follow_from_the_time_of_the_one_before(limit: int, s
 
 
 def test_the_newest_row_is_trusted_at_the_start_and_an_empty_store_trusts_the_clock() -> None:
-    assert trusted_time(NOW, None, None, None) == NOW
-    assert trusted_time(NOW, "2026-02-01T00:00:00.000000Z", None, None) == datetime(2026, 2, 1, tzinfo=UTC)
+    assert trusted_time(NOW, None, RetentionStop()) == NOW
+    assert trusted_time(NOW, "2026-02-01T00:00:00.000000Z", RetentionStop()) == datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def test_a_clock_that_is_behind_all_rows_is_not_trusted() -> None:
     newest, confirmed = "2026-05-01T00:00:00.000000Z", "2026-06-01T00:00:00.000000Z"
-    assert trusted_time(NOW, newest, None, None) == datetime(2026, 5, 1, tzinfo=UTC)
-    assert trusted_time(NOW, newest, None, confirmed) == datetime(2026, 6, 1, tzinfo=UTC)
+    assert trusted_time(NOW, newest, RetentionStop()) == datetime(2026, 5, 1, tzinfo=UTC)
+    assert trusted_time(NOW, newest, RetentionStop(None, confirmed)) == datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def test_a_confirmation_is_trusted_if_it_is_newer_and_not_ahead_of_the_clock() -> None:
     newest, confirmed = "2026-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
-    assert trusted_time(NOW, newest, None, confirmed) == datetime(2026, 2, 1, tzinfo=UTC)
-    assert trusted_time(NOW, newest, None, "2036-01-01T00:00:00.000000Z") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert trusted_time(NOW, newest, RetentionStop(None, confirmed)) == datetime(2026, 2, 1, tzinfo=UTC)
+    assert trusted_time(NOW, newest, RetentionStop(None, "2036-01-01T00:00:00.000000Z")) == datetime(
+        2026, 1, 1, tzinfo=UTC
+    )
 
 
 def test_after_a_stop_only_the_time_before_it_is_trusted() -> None:
     stopped_after = "2025-01-01T00:00:00.000000Z"
-    assert trusted_time(NOW, "2026-02-01T00:00:00.000000Z", stopped_after, None) == datetime(2025, 1, 1, tzinfo=UTC)
+    assert trusted_time(NOW, "2026-02-01T00:00:00.000000Z", RetentionStop(stopped_after, None)) == datetime(
+        2025, 1, 1, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize("text", ["", "no time", "\ufffd026", "2026-13-01"])
 def test_a_text_that_is_no_time_is_not_trusted(text: str) -> None:
-    assert trusted_time(NOW, text, None, text) == NOW
+    assert trusted_time(NOW, text, RetentionStop(None, text)) == NOW
     assert not is_time(text)
 
 
 def test_of_a_damaged_time_its_beginning_is_trusted() -> None:
     for text in ("2026-02-01T10:00:00.00\ufffd000Z", "2026-02-01T10:00:00Z", "2026-02-01T10:00:00"):
-        assert trusted_time(NOW, text, None, None) == datetime(2026, 2, 1, 10, tzinfo=UTC)
-    assert trusted_time(NOW, "2026-02-01T1\ufffd", None, None) == datetime(2026, 2, 1, tzinfo=UTC)
+        assert trusted_time(NOW, text, RetentionStop()) == datetime(2026, 2, 1, 10, tzinfo=UTC)
+    assert trusted_time(NOW, "2026-02-01T1\ufffd", RetentionStop()) == datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def test_a_clock_that_is_more_than_30_days_ahead_is_far_ahead() -> None:
