@@ -6,6 +6,7 @@ A cursor is the number of the first event, or the rowid of the first session or 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from trackd.storage.sqlite.row_documents import (
     session_document,
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, Row, bounded, first_number, search, search_events
+from trackd.storage.sqlite.tolerant_reads import DamagedText, TolerantReads, sound
 from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
@@ -71,7 +73,7 @@ profile.rowid <= :start AND profile.rowid > :floor
 AND (:segment IS NULL OR instr(doc, json_quote(:segment))) AND (:trait_text IS NULL OR instr(doc, :trait_text))
 AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
 AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
-AND (:trait IS NULL OR has_trait(doc, :trait, :value))
+AND (:trait IS NULL OR has_trait(CAST(doc AS BLOB), :trait, :value))
 ORDER BY profile.rowid DESC LIMIT :limit
 """
 SEARCH_PROFILES = f"SELECT doc, rowid FROM profile WHERE {PROFILE_FILTERS}"
@@ -80,8 +82,8 @@ SELECT profile.doc, profile.rowid FROM (
     SELECT DISTINCT profile_id FROM pii WHERE name = :pii AND value IN (SELECT value FROM json_each(:pii_values))
 ) AS found CROSS JOIN profile ON profile.id = found.profile_id WHERE {PROFILE_FILTERS}
 """
-PROFILE_IDS = "SELECT id FROM profile WHERE id > ? ORDER BY id LIMIT ?"
-PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > ? ORDER BY id DESC LIMIT ?"
+PROFILE_IDS = "SELECT id, rowid FROM profile WHERE id > ? ORDER BY id"
+PROFILE_IDS_DOWN = "SELECT id, rowid FROM profile WHERE id > ? ORDER BY id DESC"
 SEGMENT_MEMBERS = """
 SELECT segment.value, count(*) FROM profile, json_each(iif(json_valid(doc), doc, '{}'), '$.segments') AS segment
 WHERE segment.type = 'text' GROUP BY segment.value
@@ -115,7 +117,7 @@ class SqliteListings:
         try:
             connection = self._connection()
             try:
-                yield connection
+                yield TolerantReads(connection)
             finally:
                 self._idle.append(connection)
         except SQLITE_ERRORS as error:
@@ -156,7 +158,7 @@ class SqliteListings:
             own_id, last_event = profile
             start = last_event if request.cursor is None else request.cursor
             rows = db.execute(PROFILE_EVENTS, {"profile": own_id, "start": start, "limit": request.limit})
-            return _page(rows, event_document, request)
+            return _page(rows, event_document, request, "event")
 
     def profile_sessions(self, profile_id: str, request: PageRequest) -> Page | None:
         with self._reading() as db:
@@ -164,7 +166,7 @@ class SqliteListings:
             if profile is None:
                 return None
             parameters = {"profile": profile[0], "start": first_number(request), "limit": request.limit}
-            return _page(db.execute(PROFILE_SESSIONS, parameters), session_document, request)
+            return _page(db.execute(PROFILE_SESSIONS, parameters), session_document, request, "session")
 
     def session_events(self, session_id: str, request: PageRequest) -> Page | None:
         """See `Listings`. The profile's chain of events is followed down to the first event older than the session."""
@@ -179,17 +181,17 @@ class SqliteListings:
             rows, following = bounded(found, request.max_bytes)
         of_session = [row for row in rows if row[SESSION_ID] == session_id]
         if following is not None:
-            return Page(encoded([event_document(row) for row in of_session[: request.limit]]), following[-1])
+            return Page(_documents(of_session[: request.limit], event_document, "event"), following[-1])
         *_, examined, last_examined = rows[-1] if rows else (0, None)
         if examined <= MAX_EXAMINED or len(of_session) > request.limit:
-            return _page(of_session, event_document, request)
-        page = _page([row for row in of_session if row[-1] != last_examined], event_document, request)
+            return _page(of_session, event_document, request, "event")
+        page = _page([row for row in of_session if row[-1] != last_examined], event_document, request, "event")
         return Page(page.documents, last_examined if rows[-1][INSERTED] >= inserted else None)
 
     def events(self, matching: EventFilter, request: PageRequest) -> Page:
         with self._reading() as db:
             rows, next_cursor = search_events(db, matching, request)
-            return Page(encoded([event_document(row) for row in rows]), next_cursor)
+            return Page(_documents(rows, event_document, "event"), next_cursor)
 
     def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
         with self._reading() as db:
@@ -208,15 +210,17 @@ class SqliteListings:
                 path, value = matching.pii
                 filters |= {"pii": pii_name(path), "pii_values": reencode(searched_values(value))}
                 rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request, most_examined=2**62)
-            return Page(array(doc for doc, _ in rows), next_cursor)
+            return Page(array(doc for doc, _ in sound(rows, "profile")), next_cursor)
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:
-            return [key for (key,) in db.execute(PROFILE_IDS_DOWN if descending else PROFILE_IDS, (after, limit))]
+            rows = db.execute(PROFILE_IDS_DOWN if descending else PROFILE_IDS, (after,))
+            return [key for key, _ in islice(sound(rows, "profile"), limit)]
 
     def segment_members(self) -> dict[str, int]:
         with self._reading() as db:
-            return dict(db.execute(SEGMENT_MEMBERS).fetchall())
+            members = db.execute(SEGMENT_MEMBERS)
+            return {segment: number for segment, number in members if not isinstance(segment, DamagedText)}
 
     def count(self, kind: str) -> int:
         with self._reading() as db:
@@ -224,9 +228,13 @@ class SqliteListings:
             return number
 
 
-def _page(found: Iterable[Row], document: Callable[[Row], Document], request: PageRequest) -> Page:
+def _page(found: Iterable[Row], document: Callable[[Row], Document], request: PageRequest, table: str) -> Page:
     """A page of rows that end with their number; a row past the limit is where the next page begins."""
     rows, following = bounded(found, request.max_bytes)
     following = rows[request.limit] if len(rows) > request.limit else following
     next_cursor = None if following is None else following[-1]
-    return Page(encoded([document(row) for row in rows[: request.limit]]), next_cursor)
+    return Page(_documents(rows[: request.limit], document, table), next_cursor)
+
+
+def _documents(rows: Iterable[Row], document: Callable[[Row], Document], table: str) -> bytes:
+    return encoded([document(row) for row in sound(rows, table)])

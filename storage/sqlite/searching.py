@@ -78,7 +78,7 @@ def bounded(found: Iterable[Row], max_bytes: int) -> tuple[list[Row], Row | None
 
 def _encoded(value: Any) -> Any:
     """A document that is not ASCII as UTF-8: as text it takes up to four bytes for each character."""
-    if isinstance(value, str) and len(value) > MAX_SHORT_TEXT and not value.isascii() and value[0] in "{[":
+    if type(value) is str and len(value) > MAX_SHORT_TEXT and not value.isascii() and value[0] in "{[":
         return value.encode()
     return value
 

@@ -44,14 +44,14 @@ def trait_text(path: tuple[str, ...] | None) -> str | None:
 
 
 def has_trait(doc: Any, keys: str, value: str | None) -> bool:
-    """Whether the document of a profile has a trait, public or private, with a value.
+    """Whether the document of a profile, as its bytes, has a trait, public or private, with a value.
 
     `keys` is the path of the trait, as a JSON list. `value` is the trait as text, or any JSON that is equal to it; None
     for any value, null too. A document that another tool broke has no traits.
     """
     try:
-        traits = _document(doc).traits
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        traits = _document(doc.decode(errors="replace")).traits
+    except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError):
         return False
     for part in (traits.public, traits.private):
         found = _look_up(part, _path(keys))

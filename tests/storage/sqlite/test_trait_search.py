@@ -8,7 +8,7 @@ from trackd.storage.sqlite.trait_search import has_trait, trait_text
 
 def found(trait: Any, *values: str) -> list[bool]:
     doc = json.dumps({"id": "A", "traits": {"public": {"a": trait}, "private": {}}})
-    return [has_trait(doc, '["a"]', value) for value in values]
+    return [has_trait(doc.encode(), '["a"]', value) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_value_is_found_as_text_and_as_equal_json(trait: Any, matching: list[s
 
 @pytest.mark.parametrize("key", ["utm.source", 'the "new" one', "back\\slash", "", "a:b", "é\n\u0000", "[0]", "$", "#"])
 def test_any_key_is_found_in_public_and_private_traits_at_any_depth(key: str) -> None:
-    doc = json.dumps({"traits": {"public": {key: None}, "private": {"x": {key: {key: 1}}, key: 2}}})
+    doc = json.dumps({"traits": {"public": {key: None}, "private": {"x": {key: {key: 1}}, key: 2}}}).encode()
 
     assert has_trait(doc, json.dumps([key]), None)
     assert [has_trait(doc, json.dumps([key]), value) for value in ("null", "2", "1")] == [True, True, False]
@@ -57,7 +57,7 @@ def test_any_key_is_found_in_public_and_private_traits_at_any_depth(key: str) ->
 
 
 @pytest.mark.parametrize(
-    "doc", ["", "7", "{", '{"traits": 7}', '{"traits": {"public": 7}}', "[" * 5_000, b"\xff", None, 7]
+    "doc", [b"", b"7", b"{", b'{"traits": 7}', b'{"traits": {"public": 7}}', b"[" * 5_000, b"\xff", None]
 )
 def test_a_document_that_another_tool_broke_has_no_traits(doc: Any) -> None:
     assert not has_trait(doc, '["a"]', None)
