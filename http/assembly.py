@@ -42,7 +42,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
         prepare(settings.database.path)  # the lock makes a missing file
     with DatabaseLock(settings.database.path, create=True) as lock:
         store = SqliteStore(settings.database.path, settings.database.synchronous)
-        lock.note_log()
+        lock.note_log(settings.database.synchronous)
         listings = store.listings()
         queries = QueryProcess(_command(READER, settings, store), settings.limits.read_timeout_s)
         tracker = Tracker(

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from trackd.core.documents import timestamp
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, connect
-from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.lock_content import noted_log
 from trackd.storage.sqlite.log_frames import LogFrames, log_of
 
 MAGIC = b"SQLite format 3\0"
@@ -195,7 +195,7 @@ def _were_copied_together(path: Path) -> bool:
     file, log = path.stat(), log_of(path).stat()
     has_time_of_copying = log.st_ctime - log.st_mtime < COPY_SLACK_S
     in_time = file.st_mtime - log.st_mtime < BETWEEN_COPIES_S + file.st_size / SLOWEST_COPY
-    return has_time_of_copying and in_time and DatabaseLock(path).is_log_copied()
+    return has_time_of_copying and in_time and noted_log(path).is_copied
 
 
 def _newest_event(path: Path) -> str | None:

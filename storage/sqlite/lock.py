@@ -13,12 +13,12 @@ from trackd.storage.files.private_file import create
 from trackd.storage.files.system_errors import REMEDIES, reason_and_remedy
 from trackd.storage.sqlite.connection import DatabaseError, check_path
 from trackd.storage.sqlite.database_file import check_one_name, create_missing, not_writable
+from trackd.storage.sqlite.lock_content import read_lines, write_lines
 from trackd.storage.sqlite.opening import side_file
 
 LAST_BATCH_TIMEOUT_S = 10.0
 OTHER_NAME_TIMEOUT_S = 0.2  # the two locks of a process that ends are not released at the same moment
 POLL_S = 0.02
-LOCK_BYTES = 64  # more than a lock has
 
 
 class DatabaseInUseError(DatabaseError):
@@ -63,24 +63,11 @@ class DatabaseLock:
     def descriptors(self) -> tuple[int, ...]:
         return tuple(self._descriptors)
 
-    def note_log(self) -> None:
-        """Write which file the log is, behind the pid: a copy of both is known by it. For the holder of the lock."""
-        with contextlib.suppress(OSError):  # a copy is less easily recognized then
-            _write(self._descriptors[0], str(os.getpid()), str(side_file(self._real, "-wal").stat().st_ino))
-
-    def is_log_copied(self) -> bool:
-        """Whether the log is another file than that of the last server, and the lock was copied with it."""
-        try:
-            descriptor = self._open_existing(os.O_RDONLY)
-        except (FileNotFoundError, DatabaseError):
-            return False
-        try:
-            noted = _lines(descriptor)[1]
-            return noted not in ("", str(side_file(self._real, "-wal").stat().st_ino))
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
+    def note_log(self, synchronous: str) -> None:
+        """Write which file the log is, and how it is synced, behind the pid. For the holder of the lock."""
+        with contextlib.suppress(OSError):  # a hint for those who come after an unclean end
+            inode = side_file(self._real, "-wal").stat().st_ino
+            write_lines(self._descriptors[0], str(os.getpid()), f"{inode} {synchronous}")
 
     def is_held(self) -> bool:
         """Whether another process holds the lock beside the file. Leaves the pid in it, and makes no file."""
@@ -119,7 +106,7 @@ class DatabaseLock:
         self._descriptors.append(descriptor)
         deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
         while not self._acquire(descriptor):
-            holder = _lines(descriptor)[0] or "unknown"
+            holder = read_lines(descriptor)[0] or "unknown"
             if _is_running(holder):
                 raise DatabaseInUseError(
                     f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
@@ -133,7 +120,7 @@ class DatabaseLock:
                 )
             time.sleep(POLL_S)
         try:
-            _write(descriptor, str(os.getpid()), _lines(descriptor)[1])
+            write_lines(descriptor, str(os.getpid()), read_lines(descriptor)[1])
         except OSError as error:  # the disk is full
             raise DatabaseError(
                 f"{self._database} cannot be used, {self._path} cannot be written {reason_and_remedy(error)}."
@@ -271,18 +258,6 @@ class DatabaseLock:
             raise self._not_lockable(error) from error
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1)
         return False
-
-
-def _lines(descriptor: int) -> tuple[str, str]:
-    """The pid and the inode in a lock, each empty when it is not there."""
-    pid, _, rest = os.pread(descriptor, LOCK_BYTES, 0).decode(errors="replace").partition("\n")
-    return pid.strip(), rest.strip()
-
-
-def _write(descriptor: int, pid: str, log: str) -> None:
-    content = "".join(f"{line}\n" for line in (pid, log) if line).encode()
-    os.pwrite(descriptor, content, 0)
-    os.ftruncate(descriptor, len(content))
 
 
 def _is_running(pid: str) -> bool:

@@ -22,14 +22,14 @@ from msgspec import Struct
 
 from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
 from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.lock_content import noted_log
 from trackd.storage.sqlite.log_frames import MAX_PAGE, MIN_PAGE, LogFrames, LogHeader, Numbers, log_of
 
 log = logging.getLogger(__name__)
 
 PAGE_SIZE_AT = 16  # in the header of the database file, two bytes; 1 stands for 65536
 DEFAULT_PAGE_SIZE = 4096
-
-
+UNREADABLE_END = "%s at the end of the write-ahead log cannot be read, as after a power loss: dropped"
 TRIES = 5
 
 
@@ -63,10 +63,16 @@ def read_tail(path: Path) -> LogTail:
 
 
 def check_tail(path: Path) -> None:
-    """Raises DatabaseError when commits in the log are damaged, and no server uses the file."""
+    """Raises DatabaseError when commits in the log are damaged, and no server uses the file.
+
+    After a server with `synchronous` NORMAL they are as a power loss leaves them, and are dropped as at its start.
+    """
     tail = read_tail(path)
-    if tail.is_damage and not DatabaseLock(path).is_held():
+    if not tail.is_damage or DatabaseLock(path).is_held():
+        return
+    if noted_log(path).synchronous != "NORMAL" or not tail.bytes_before:
         raise _damaged(path, tail)
+    log.warning(UNREADABLE_END, _commits(tail))
 
 
 def settle_tail(path: Path, synchronous: str) -> None:
@@ -81,9 +87,7 @@ def settle_tail(path: Path, synchronous: str) -> None:
     if tail.commits:
         with _log_errors(path), log_of(path).open("rb+") as file:
             _cut(file, tail)
-        log.warning(
-            "%s at the end of the write-ahead log cannot be read, as after a power loss: dropped", _commits(tail)
-        )
+        log.warning(UNREADABLE_END, _commits(tail))
 
 
 def _damaged(path: Path, tail: LogTail) -> DatabaseError:

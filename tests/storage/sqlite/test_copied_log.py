@@ -41,7 +41,7 @@ def test_a_log_that_was_copied_before_its_file_is_taken_when_the_lock_shows_that
     store.commit([make.change("a", events=1)])
     left = killed(store, path, tmp_path / "killed")
     with DatabaseLock(left) as lock:
-        lock.note_log()
+        lock.note_log("FULL")
     monkeypatch.setattr(foreign_log, "CLOCK_SLACK_S", 0.0)
     log, lock_file = f"{left.name}-wal", f"{left.name}-lock"
 
@@ -67,7 +67,7 @@ def test_a_file_that_was_put_beside_the_log_of_the_last_server_is_refused(
     store.commit([make.change("a", events=1)])
     left = killed(store, path, tmp_path / "killed")
     with DatabaseLock(left) as lock:
-        lock.note_log()
+        lock.note_log("FULL")
     stopped = Path(f"{left}-wal").stat().st_mtime - 10
     os.utime(f"{left}-wal", (stopped, stopped))
     shutil.copyfile(copy, left)

@@ -262,3 +262,22 @@ def test_a_log_that_cannot_be_read_is_refused_with_a_sentence(file: Path) -> Non
 
     with pytest.raises(DatabaseError, match="cannot be used"):
         read_tail(file)
+
+
+def test_a_command_takes_what_a_power_loss_left_of_a_server_with_normal(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    flip(log_of(file), offset(file, ends_of_commits(file)[4]) + 1000)
+    with DatabaseLock(file) as lock:
+        lock.note_log("FULL")
+    with pytest.raises(DatabaseError, match="is damaged: "):
+        check_tail(file)
+    with DatabaseLock(file) as lock:
+        lock.note_log("NORMAL")
+    check_tail(file)
+    assert caplog.messages == [
+        "8 commits at the end of the write-ahead log cannot be read, as after a power loss: dropped"
+    ]
+    flip(log_of(file), 10)
+    with pytest.raises(DatabaseError, match="is damaged: "):
+        check_tail(file)
