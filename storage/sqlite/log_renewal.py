@@ -16,7 +16,15 @@ from pathlib import Path
 import apsw
 
 from trackd.storage.sqlite.checkpointer import checkpoint, log_pages, reason_of
-from trackd.storage.sqlite.connection import LONG_LOG_PAGES, Connection, DiskFailureError
+from trackd.storage.sqlite.connection import (
+    LONG_LOG_PAGES,
+    SQLITE_ERRORS,
+    Connection,
+    DatabaseError,
+    DiskFailureError,
+    keep_log_at_close,
+)
+from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.log_frames import FRAME, HEADER
 from trackd.storage.sqlite.opening import side_file
 
@@ -87,6 +95,22 @@ def _write_again(path: Path, size: int, allow: Allow) -> None:
 
 def _patience_s(size: int) -> float:
     return PATIENCE_S + size / SLOWEST_DISK
+
+
+def copy_log_and_close(connection: Connection, path: Path) -> None:
+    """Close the connection of a command, and copy the log before if no server does it: SQLite's own copy hides errors.
+
+    A log that cannot be copied stays beside the file.
+    """
+    keep_log_at_close(connection)
+    try:
+        if not DatabaseLock(path).is_held():
+            renew_log(connection, path)
+            keep_log_at_close(connection, keep=False)
+    except (DatabaseError, DiskFailureError, *SQLITE_ERRORS) as error:
+        log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
+    finally:
+        connection.close()
 
 
 def is_log_in_use(path: Path) -> bool:

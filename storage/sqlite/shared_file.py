@@ -3,9 +3,10 @@
 import contextlib
 from pathlib import Path
 
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, DatabaseError, check_path, database_errors
+from trackd.storage.sqlite.connection import DatabaseError, check_path, database_errors
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing, open_prepared
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
+from trackd.storage.sqlite.log_renewal import copy_log_and_close
 from trackd.storage.sqlite.side_files import prepare
 
 
@@ -33,14 +34,13 @@ class SharedFile:
         return database_errors(self.path)
 
     def close(self) -> None:
-        with contextlib.suppress(*SQLITE_ERRORS):  # of a checkpoint: what was committed stays in the log
-            self.connection.close()
+        copy_log_and_close(self.connection, self.path)
 
 
 def _migrate(path: Path) -> None:
     try:
         with DatabaseLock(path):
-            open_for_writing(path, create=False).close()
+            copy_log_and_close(open_for_writing(path, create=False), path)
     except DatabaseInUseError as error:
         raise DatabaseError(
             f"{path} is of an older trackd, which is running on it: use the command of that version, or stop its "
