@@ -10,8 +10,8 @@ from trackd.storage.sqlite.log_tail import read_tail
 
 INTEGRITY = "SELECT '', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'"
 RESTORE = (
-    "stop the server, keep a copy of the file, and restore a backup; without one, `sqlite3 FILE .recover` writes what "
-    "can still be read as SQL"
+    "stop the server, keep a copy of the file, and restore a backup; when indexes alone are named, `sqlite3 FILE "
+    "REINDEX` builds them again; without a backup, `sqlite3 FILE .recover` writes what can still be read as SQL"
 )
 ACCEPT = "restore a backup, or start with `trackd serve --accept-damaged-log`, which goes on without these commits"
 

@@ -10,17 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
 from trackd.storage.sqlite.connection import connect
-from trackd.storage.sqlite.soundness import KEYED_TABLES, OF_PAGES, STEPS, UnsoundError, unsound
+from trackd.storage.sqlite.index_damage import OF_INDEX, OF_PAGES, is_of_indexes
+from trackd.storage.sqlite.soundness import KEYED_TABLES, STEPS, UnsoundError, unsound
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 PAUSE_FACTOR = 10  # a check of a large file takes minutes, and the log cannot be truncated meanwhile
-OF_INDEX = " index "  # in what SQLite finds in an index
 FAULTS = "SELECT CAST(integrity_check AS BLOB) FROM pragma_integrity_check"
 
 
@@ -72,10 +73,16 @@ class DamageCheck:
                 "a row of %s cannot be read: `trackd verify` names it. The pages of the file are sound", self._path
             )
         else:
-            self.fault = unsound(self._path, found)
+            self.fault = unsound(self._path, found.fault, of_index=found.of_index)
 
 
-def damage_of_pages(path: Path, is_over: Callable[[], bool] = lambda: False) -> str | None:
+class Damage(NamedTuple):
+    fault: str
+    of_index: bool
+    """Whether it concerns indexes alone."""
+
+
+def damage_of_pages(path: Path, is_over: Callable[[], bool] = lambda: False) -> Damage | None:
     """What is wrong with the structure of a file, None if it is sound.
 
     Raises errors of SQLite if it cannot be read, and InterruptError when it is over.
@@ -83,14 +90,14 @@ def damage_of_pages(path: Path, is_over: Callable[[], bool] = lambda: False) -> 
     try:
         with contextlib.closing(connect(path, mode="ro")) as connection:
             connection.set_progress_handler(is_over, STEPS)
-            for (found,) in connection.execute(FAULTS):
-                fault: str = found.decode(errors="replace")
-                if fault.startswith(OF_PAGES):
-                    return " ".join(fault.split("\n")[1:2])
-                if OF_INDEX in fault:
-                    return fault
+            faults = [found.decode(errors="replace") for (found,) in connection.execute(FAULTS)]
+            of_pages = [fault for fault in faults if fault.startswith(OF_PAGES) or OF_INDEX in fault]
+            if of_pages:
+                fault = of_pages[0]
+                text = " ".join(fault.split("\n")[1:2]) if fault.startswith(OF_PAGES) else fault
+                return Damage(text, is_of_indexes(connection, of_pages))
             for table, column in KEYED_TABLES.items():  # a damaged row there lies between the keys of others
                 connection.execute(f"SELECT sum(length({column})) FROM {table}").fetchall()
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        return str(error)
+        return Damage(str(error), of_index=False)
     return None

@@ -15,7 +15,15 @@ from pathlib import Path
 
 import apsw
 
-from trackd.storage.sqlite.connection import Connection, DatabaseError, connect, database_errors
+from trackd.storage.sqlite.connection import (
+    LONG_LOG_PAGES,
+    PAGE_BYTES,
+    Connection,
+    DatabaseError,
+    connect,
+    database_errors,
+)
+from trackd.storage.sqlite.index_damage import OF_PAGES, is_of_indexes
 from trackd.storage.sqlite.log_frames import log_of
 
 log = logging.getLogger(__name__)
@@ -26,7 +34,9 @@ STEPS = 1_000  # of SQLite's machine, or pages, between two looks at the clock
 LARGE = ("profile", "session", "event_id", "event")  # the largest one last
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
 FAULTS = "SELECT CAST(quick_check AS BLOB) FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"
-OF_PAGES = "*** in database"  # how SQLite begins what it finds in the structure of a file, and not in a row
+MAX_LOG_BYTES = 2 * LONG_LOG_PAGES * PAGE_BYTES  # the log cannot start over while a table is checked
+PAUSE_S = 10.0  # for the log to start over, before a table is checked again
+MOST_CUTS = 5
 KEYED_TABLES = {"event_id": "seq", "merged": "into_id", "pii": "profile_id", "erased": "erased"}  # with the last column
 
 
@@ -49,17 +59,23 @@ def check_after_unclean_end(path: Path) -> list[str]:
 class BackgroundCheck:
     """Checks the tables that are left, on a thread of its own with low priority, while a server runs.
 
-    `fault` is None until it finds one.
+    While it reads a table, the log grows and cannot start over: it leaves a table when the log has become long, and
+    tries it again later, a few times. `fault` is None until it finds one.
     """
 
     def __init__(self, path: Path, tables: Collection[str]) -> None:
         self._path = path
+        self._log = log_of(path)
         self._tables = tables
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trackd-check", daemon=True)
         self.fault: UnsoundError | None = None
         if tables:
             self._thread.start()
+
+    def request_stop(self) -> None:
+        """Let it end soon, without a wait for the disk."""
+        self._stop.set()
 
     def stop(self) -> None:
         """End the check, and close its connection."""
@@ -71,7 +87,7 @@ class BackgroundCheck:
         with contextlib.suppress(OSError, AttributeError):  # Linux: the priority of this thread alone
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
-            left = _check(self._path, self._tables, self._stop.is_set)
+            left = self._check_all()
         except UnsoundError as error:
             self.fault = error
         except DatabaseError as error:
@@ -79,6 +95,28 @@ class BackgroundCheck:
         else:
             if not left:
                 log.info("the file is sound: its check after the unclean end found nothing")
+            elif not self._stop.is_set():
+                log.warning(
+                    "the check of the file after the unclean end was not finished, it would have kept the log from "
+                    "starting over: `trackd verify` checks the tables that are left (%s)",
+                    ", ".join(left),
+                )
+
+    def _check_all(self) -> Collection[str]:
+        left = self._tables
+        for _ in range(MOST_CUTS):
+            while self._is_log_long() and not self._stop.wait(PAUSE_S):
+                pass
+            left = _check(self._path, left, lambda: self._stop.is_set() or self._is_log_long())
+            if not left or self._stop.is_set():
+                break
+        return left
+
+    def _is_log_long(self) -> bool:
+        try:
+            return self._log.stat().st_size > MAX_LOG_BYTES
+        except OSError:
+            return False
 
 
 def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], bool]) -> list[str]:
@@ -88,10 +126,10 @@ def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], boo
         connection.set_progress_handler(is_over, STEPS, id="check")
         with contextlib.suppress(apsw.InterruptError):
             while left and not is_over():
-                first = connection.execute(FAULTS, (left[0],)).fetchone()  # those of pages come before those of rows
-                fault = "" if first is None else " ".join(first[0].decode(errors="replace").split())
+                faults = [found.decode(errors="replace") for (found,) in connection.execute(FAULTS, (left[0],))]
+                fault = " ".join(faults[0].split()) if faults else ""  # those of pages come before those of rows
                 if fault and (left[0] in KEYED_TABLES or fault.startswith(OF_PAGES)):
-                    raise unsound(path, f"{left[0]}: {fault}")
+                    raise unsound(path, f"{left[0]}: {fault}", of_index=is_of_indexes(connection, faults))
                 if fault:
                     log.error("a row of %s cannot be read as it should: %s; `trackd verify` names it", left[0], fault)
                 del left[0]
@@ -114,7 +152,14 @@ def _in_order(connection: Connection) -> list[str]:
     return sorted(names, key=lambda name: LARGE.index(name) if name in LARGE else -1)
 
 
-def unsound(path: Path, fault: str) -> UnsoundError:
+def unsound(path: Path, fault: str, *, of_index: bool = False) -> UnsoundError:
+    """`of_index` when it concerns indexes alone."""
+    if of_index:
+        return UnsoundError(
+            f"an index of {path} is damaged, and no row ({fault}): stop the server, copy the file, and let SQLite "
+            f"build the index again with `sqlite3 {path} REINDEX`; if that fails, put a backup in its place with "
+            f"`trackd restore BACKUP --db {path} --force`."
+        )
     return UnsoundError(
         f"{path} is damaged ({fault}): put a backup in its place with `trackd restore BACKUP --db {path} --force`, or "
         f"look at it with `trackd verify --db {path}`."

@@ -175,8 +175,9 @@ class SqliteStore:
             if check.fault is not None:
                 raise check.fault
 
-    def end_check(self) -> None:
-        """End the check of the file that is under way: it has a connection of its own."""
+    def end_checks(self) -> None:
+        """End the checks of the file that are under way: they have connections of their own. May wait for the disk."""
+        self._background_check.stop()
         self._damage_check.stop()
 
     def check_damage(self) -> None:
@@ -221,8 +222,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connections. Raises StoreError: see `SqliteWriter`."""
-        self._background_check.stop()
-        self.end_check()
+        self.end_checks()
         self._reader.close()
         self._writer.close()
 
@@ -230,9 +230,9 @@ class SqliteStore:
         """Close the connections without a wait for the disk: the log stays beside the file, for the next start.
 
         Also while another process still commits: SQLite's locks belong to a process, so it keeps its own. Reads raise
-        StoreError from then on.
+        StoreError from then on. Checks that are under way close theirs soon.
         """
-        self._background_check.stop()
+        self._background_check.request_stop()
         self._writer.close_and_keep_log()
         self._reader.close()
 

@@ -49,7 +49,7 @@ class FileConnections:
 
     async def closed(self) -> None:
         await self._queries.pause()
-        await asyncio.to_thread(self._store.end_check)
+        await asyncio.to_thread(self._store.end_checks)
         deadline = asyncio.get_running_loop().time() + OTHERS_TIMEOUT_S
         while is_log_in_use(self._store.path):
             if asyncio.get_running_loop().time() > deadline:

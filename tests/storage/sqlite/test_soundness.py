@@ -1,3 +1,4 @@
+import itertools
 import shutil
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_a_file_with_several_faults_is_refused_with_the_first(tmp_path: Path) ->
         file.write(b"\x00\x00")  # an index without entries
     Path(f"{path}-wal").touch()  # as after a kill
 
-    with pytest.raises(UnsoundError, match=r"is damaged \(session: .+\): put a backup in its place"):
+    with pytest.raises(UnsoundError, match=r"is damaged, and no row \(session: .+\): stop the server"):
         check_after_unclean_end(path)
 
 
@@ -112,6 +113,33 @@ def test_a_store_is_not_ready_once_the_check_has_found_damage(killed: Path) -> N
 def test_a_check_can_be_stopped(killed: Path) -> None:
     BackgroundCheck(killed, check_after_unclean_end(killed)).stop()
     BackgroundCheck(killed, []).stop()
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_check_that_would_keep_the_log_from_starting_over_pauses_and_ends_after_some_attempts(
+    killed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = check_after_unclean_end(killed)
+    monkeypatch.setattr(soundness, "PAUSE_S", 0.0)
+    states = itertools.chain([True, True], itertools.cycle([False, True]))  # long, long, short, and long once it reads
+    monkeypatch.setattr(BackgroundCheck, "_is_log_long", lambda self: next(states))
+    monkeypatch.setattr(soundness, "STEPS", 1)
+    check = BackgroundCheck(killed, left)
+    check._thread.join()
+    assert check.fault is None
+    assert [message for message in caplog.messages if "was not finished, it would have kept the log" in message]
+
+
+@pytest.mark.usefixtures("no_time")
+def test_a_check_waits_until_the_log_has_started_over(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = check_after_unclean_end(killed)
+    monkeypatch.setattr(soundness, "PAUSE_S", 0.0)
+    monkeypatch.setattr(soundness, "MAX_LOG_BYTES", 0)
+    check = BackgroundCheck(killed, left)
+    assert check._thread.is_alive()
+    Path(f"{killed}-wal").write_bytes(b"")
+    check._thread.join()
+    check.stop()
 
 
 def test_a_file_that_was_closed_properly_is_not_read(killed: Path) -> None:
