@@ -276,8 +276,8 @@ class SqliteWriter:
             return checkpoint(self._db, mode)
         except apsw.ConnectionClosedError:  # closed before
             return True
-        except (DiskFailureError, apsw.Error) as error:  # the latter for example on a full disk
-            self._disk_failed = True
+        except (DiskFailureError, apsw.Error) as error:  # the latter for example on a full disk: not yet the last try
+            self._disk_failed = mode == apsw.SQLITE_CHECKPOINT_TRUNCATE or isinstance(error, DiskFailureError)
             log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)
             return False
 

@@ -1,3 +1,4 @@
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.database import rows
+from tests.support.faulty_disk import FaultyDisk, install
 from tests.support.making import Make
 from trackd.core.changes import Outcome
 from trackd.storage.errors import StoreError
@@ -160,6 +162,26 @@ def test_a_log_that_was_removed_is_copied_at_the_end(folder: Path) -> None:
     store.close()
 
     assert events(folder / "trackd.db") == 3
+
+
+def test_a_log_that_was_removed_while_the_disk_was_full_is_copied_at_the_end_if_there_is_room(folder: Path) -> None:
+    path = folder / "trackd.db"
+    SqliteStore(path).close()
+    disk = FaultyDisk(path, folder.with_name("disk"))
+    vfs = install(str(folder.with_name("disk")))
+    try:
+        store = SqliteStore(path)
+        store.commit([Make.change("A", events=3)])
+        (folder / "trackd.db-wal").unlink()
+        disk.fail("database", "write", errno.ENOSPC)
+        with pytest.raises(StoreError, match="was removed or moved away"):
+            store.commit([])
+        assert disk.faults() == [("database", "write")]
+        store.close()
+    finally:
+        vfs.unregister()
+
+    assert events(path) == 3
 
 
 def test_a_log_that_was_removed_and_cannot_be_copied_is_lost_and_that_is_told(folder: Path) -> None:
