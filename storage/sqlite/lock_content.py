@@ -38,7 +38,7 @@ def noted_log(database: Path) -> NotedLog:
 
 
 def read_lines(descriptor: int) -> tuple[str, str]:
-    """Both lines, each empty when it is not there."""
+    """Both lines, each empty when it is missing."""
     pid, _, rest = os.pread(descriptor, MAX_BYTES, 0).decode(errors="replace").partition("\n")
     return pid.strip(), rest.strip()
 
