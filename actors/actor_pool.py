@@ -7,7 +7,7 @@ from thespian.actors import ActorAddress
 
 from trackd.actors.messages import Activate
 from trackd.actors.pinned_lru import PinnedLRU
-from trackd.core.documents import Profile, Session
+from trackd.core.documents import Profile
 
 
 @dataclass(slots=True)
@@ -25,10 +25,6 @@ class ActiveProfile:
     durable_up_to: int = 0
     size: int = 0
 
-    def take_activation(self) -> Activate | None:
-        activation, self.activation = self.activation, None
-        return activation
-
 
 class ActorPool(PinnedLRU[ActiveProfile]):
     """Active profiles by profile id.
@@ -42,24 +38,11 @@ class ActorPool(PinnedLRU[ActiveProfile]):
         self._evict = evict
         self._idle_actors: list[ActorAddress] = []
 
-    def activate(self, profile_id: str, stored: Profile | None, session: Session | None = None) -> ActiveProfile:
-        """The active profile of this id.
-
-        For the case that it has no actor yet, `stored` is its document, and `session` the one that is read with it.
-        """
-        active_profile = self.get(profile_id)
-        if active_profile is None:
-            size = self.size_of(profile_id, stored, session)
-            active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored), size=size)
-            self.add(profile_id, active_profile)
+    def activate(self, profile_id: str, stored: Profile | None, size: int) -> ActiveProfile:
+        """Give an actor to a profile that has none. `stored` is its document, `size` the bytes of all that was read."""
+        active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored), size=size)
+        self.add(profile_id, active_profile)
         return active_profile
-
-    def size_of(self, profile_id: str, stored: Profile | None, session: Session | None) -> int:
-        """Bytes of the documents that the profile's actor holds, or would hold."""
-        active_profile = self.get(profile_id)
-        if active_profile is not None:
-            return active_profile.size
-        return (stored.size if stored else 0) + (session.size if session else 0)
 
     def shrink(self, max_bytes: int) -> list[ActiveProfile]:
         evicted = super().shrink(max_bytes)
@@ -69,12 +52,12 @@ class ActorPool(PinnedLRU[ActiveProfile]):
 
     def forget(self, profile_id: str, active_profile: ActiveProfile) -> None:
         """Free the actor of this profile, unless the profile has another actor by now."""
-        if self.get(profile_id) is active_profile:
+        if self.entries.get(profile_id) is active_profile:
             self.discard(profile_id)
             self._set_idle(active_profile)
 
     def _free_actor(self) -> ActorAddress:
-        """The actor of an evicted profile if there is one: its next message activates it, so it needs no Evict."""
+        """The actor of an evicted profile if there is one: its next message replaces what it holds."""
         evicted = self.make_room()
         for other in evicted[1:]:
             self._set_idle(other)

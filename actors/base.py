@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
-from trackd.actors.messages import Answered, Failed, Reason, Refused
+from trackd.actors.messages import Failed, Reason, Refused
 from trackd.actors.wiring import Wiring
 from trackd.core.calls import Answer, Request
 from trackd.storage.errors import StoreError
@@ -43,7 +43,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
-        self._address, self._actor_send = self._myRef._addr, self._myRef._system._systemBase.actor_send
+        self._post = self._myRef._system._systemBase.post
         self._messages = wiring.dependencies.tally.messages
         self.wired()
 
@@ -56,15 +56,11 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name
         """As Thespian's, without its checks of the address, which cost time in each of a call's messages."""
-        self._actor_send(self._address, targetAddr, msg)
-
-    @property
-    def reports_to(self) -> ActorAddress:
-        """The actor that receives the answers of this one."""
-        return self.wiring.guardian
+        self._post((targetAddr, msg))
 
     def answer(self, *answers: Answer) -> None:
-        self.send(self.reports_to, Answered(answers))
+        """Answer requests. The answers leave the actors."""
+        self.wiring.dependencies.frontend.answered(answers)
 
     def _handle_fault(self, message: Any, error: Exception) -> None:
         """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""

@@ -36,13 +36,13 @@ from trackd.actors.document_budget import DocumentBudget
 from trackd.actors.in_flight import InFlight, RequestsInFlight, Resume
 from trackd.actors.look_up import LookUp
 from trackd.actors.messages import (
+    Activate,
     Admitted,
     Answered,
     Commit,
     CommitsFinished,
     Deliver,
     Erase,
-    Evict,
     Fetch,
     Fetched,
     Reason,
@@ -55,7 +55,6 @@ from trackd.actors.session_owners import SessionOwners
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile
-from trackd.core.resolution import ProfileReference, resolve
 
 MAX_RETRIES = 3
 
@@ -86,54 +85,51 @@ class ProfileDirectory(BaseActor):
         }
 
     def _hand_over(self, admitted: Admitted) -> None:
-        call, source = admitted.call, admitted.source
-        loaded: dict[str, Profile] = {}
-        owner, session = self._look_up.session(call.session_id, loaded)
-        session_owner = self._look_up.profile(owner.profile_id, loaded) if owner else None
-        claimed = self._look_up.profile(call.profile_id, loaded) if call.profile_id is not None else None
-        derived = self._look_up.profile(call.derived_profile_id, loaded) if call.derived_profile_id else None
-        if self._queued and self._queue_behind_erasure(admitted, session_owner, claimed, derived):
+        call, in_flight = admitted.call, self._in_flight
+        found = self._look_up.answering(call, permanent_profile_id=admitted.source.permanent_profile_id)
+        if self._queued and self._queue_behind_erasure(admitted, *found.named):
             return
-        answering = resolve(session_owner, claimed, derived, permanent_profile_id=source.permanent_profile_id)
-        profile_id = answering or self._new_profile_id(call)
-        stored = loaded.get(profile_id)
-        if self._in_flight.is_full and self._in_flight.wait(admitted, self._pool.size_of(profile_id, stored, session)):
+        profile_id, owner = found.profile_id or self._new_profile_id(call), found.owner
+        active = self._pool.get(profile_id)
+        if in_flight.must_wait(admitted, found.size if active is None else active.size):
             return
-        active = self._pool.activate(profile_id, stored, session)
-        previous = owner.profile_id if owner else None
-        owner = self._owners.assign(call.session_id, profile_id, owner) if call.save_session else None
-        self._in_flight.add(InFlight(admitted, profile_id, active, owner, previous, size=active.size))
-        orphan = session_owner is not None and session_owner.living is None
-        activation = active.take_activation()
-        delivery = Deliver(call, source, admitted.rules, active.durable_up_to, previous, orphan, session, activation)
-        self.send(active.address, delivery)
-        if self._in_flight.has_waiting:
+        if active is None:
+            active = self._pool.activate(profile_id, found.stored, found.size)
+        if call.save_session and (owner is None or owner.profile_id != profile_id):
+            owner = self._owners.assign(call.session_id, profile_id, owner)
+        kept, previous = owner if call.save_session else None, found.previous_owner
+        in_flight.add(call.number, InFlight(admitted, profile_id, active, active.size, kept, previous))
+        activation, active.activation = active.activation, None
+        session, orphan, durable_up_to = found.session, found.is_orphan, active.durable_up_to
+        self.send(active.address, Deliver(admitted, durable_up_to, previous, orphan, session, activation))
+        if in_flight.waiting:
             self.send(self.myAddress, Resume())  # after the decision on this call
 
     def _hand_over_other(self, request: Erase | Reevaluate) -> None:
         loaded: dict[str, Profile] = {}
         named = self._look_up.profile(request.profile_id, loaded)
-        if self._queue_behind_erasure(request, named):
-            return
         profile_id = named.living
+        if self._queue_behind_erasure(request, profile_id):
+            return
         if profile_id is None:
             self.answer(request.not_found)
             return
-        active_profile = self._pool.activate(profile_id, loaded.get(profile_id))
-        activation = active_profile.take_activation()
+        stored = loaded.get(profile_id)
+        active = self._pool.get(profile_id) or self._pool.activate(profile_id, stored, stored.size if stored else 0)
+        activation, active.activation = active.activation, None
         passes = activation is not None and isinstance(request, Reevaluate)
-        self._in_flight.add(InFlight(request, profile_id, active_profile, passes=passes, size=active_profile.size))
+        self._in_flight.add(request.number, InFlight(request, profile_id, active, active.size, passes=passes))
         if isinstance(request, Erase):
             self._queued[profile_id] = []
         if activation is not None:
-            self.send(active_profile.address, activation)
-        self.send(active_profile.address, request)
+            self.send(active.address, activation)
+        self.send(active.address, request)
 
-    def _queue_behind_erasure(self, request: Admitted | Erase | Reevaluate, *named: ProfileReference | None) -> bool:
+    def _queue_behind_erasure(self, request: Admitted | Erase | Reevaluate, *profile_ids: str | None) -> bool:
         """Whether one of the profiles is being erased; the request is then queued until the erasure has ended."""
-        for profile in named:
-            if profile is not None and profile.living in self._queued:
-                self._queued[profile.living].append(request)
+        for profile_id in profile_ids:
+            if profile_id in self._queued:
+                self._queued[profile_id].append(request)
                 return True
         return False
 
@@ -147,16 +143,18 @@ class ProfileDirectory(BaseActor):
         lost_sessions: set[str] = set()  # ids of sessions with a commit that was not stored
         for commit, outcome in finished.commits:
             entry = self._in_flight.remove(commit.number)
+            request, active = entry.request, entry.active_profile
             if outcome is Outcome.STORED:
-                entry.active_profile.durable_up_to = commit.ordinal
-                self._pool.resize(entry.profile_id, entry.active_profile, commit.held)
+                active.durable_up_to = commit.ordinal
+                if active.size != commit.held:
+                    self._pool.resize(entry.profile_id, active, commit.held)
                 answers.append(commit.answer)
-                if not isinstance(entry.request, Admitted):
+                if not isinstance(request, Admitted):
                     self._evict_passed(entry)
             else:
                 self._roll_back(entry, lost_sessions)
                 answers += self._retry_or_refuse(entry, commit, outcome)
-            if isinstance(entry.request, Erase):
+            if isinstance(request, Erase):
                 self._replay_queued(entry.profile_id)
         if lost_sessions:
             self._owners.roll_back(lost_sessions, self._in_flight.owners())
@@ -237,7 +235,7 @@ class ProfileDirectory(BaseActor):
         return address
 
     def _evict(self, address: ActorAddress) -> None:
-        self.send(address, Evict())
+        self.send(address, Activate())
 
     def _tick(self, _: Tick) -> None:
         tally = self.wiring.dependencies.tally

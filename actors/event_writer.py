@@ -15,7 +15,6 @@ from trackd.actors.messages import (
     Deleted,
     Reason,
     Refused,
-    StoreHealth,
     Tick,
 )
 from trackd.core.changes import Changes, Outcome
@@ -64,7 +63,8 @@ class EventWriter(BaseActor):
 
     def _enqueue(self, message: Queued) -> None:
         self._queue.append(message)
-        self._begin_commits()
+        if self._batch is None:
+            self._begin_commits()
 
     def _enqueue_deletion(self, deletion: Delete) -> None:
         self._deletions.append(deletion)
@@ -146,27 +146,22 @@ class EventWriter(BaseActor):
         self._count(result, batch)
         outcomes: Sequence[Outcome] = [Outcome.FAILED] * len(batch) if result.error else result.outcomes
         finished: list[Finished] = list(zip(batch, outcomes, strict=True))
+        if outcomes.count(Outcome.STORED) < len(batch):
+            finished += self._cascade(finished)
+        commits = [(message, outcome) for message, outcome in finished if isinstance(message, Commit)]
+        if commits:
+            self.send(self.wiring.directory, CommitsFinished(commits))
+        if len(commits) < len(finished):
+            self._finish_others(finished, result)
+        self._report_health(result.error or self._misplaced)
+
+    def _cascade(self, finished: Sequence[Finished]) -> list[Finished]:
+        """Remove the commits from the queue that depend on one that is not stored. They get its outcome."""
         not_stored: dict[str | None, Outcome] = {
             _profile_id(message): outcome for message, outcome in reversed(finished) if outcome is not Outcome.STORED
         }
-        if not_stored:
-            if Outcome.UNREADABLE in not_stored.values():
-                self.wiring.dependencies.reads.check_damage()
-            finished += self._cascade(not_stored)
-        commits = tuple([(message, outcome) for message, outcome in finished if isinstance(message, Commit)])
-        if commits:
-            self.send(self.wiring.directory, CommitsFinished(commits))
-        self._answer_administration(finished)
-        for message, outcome in finished:
-            if isinstance(message, Delete):
-                seconds = result.seconds or 0.0
-                others = TIME_BESIDE_URGENT if message.is_urgent else TIME_OF_OTHERS
-                self._next_deletion = self.wiring.dependencies.monotonic() + others * seconds
-                self.send(self.wiring.housekeeper, Deleted(message.change, outcome, result.swept, seconds))
-        self._report_health(result.error or self._misplaced)
-
-    def _cascade(self, not_stored: dict[str | None, Outcome]) -> list[Finished]:
-        """Remove the commits that depend on a profile in `not_stored` from the queue, and add their profiles to it."""
+        if Outcome.UNREADABLE in not_stored.values():
+            self.wiring.dependencies.reads.check_damage()
         removed: list[Finished] = []
         kept: list[Queued] = []
         for message in self._queue:
@@ -188,16 +183,21 @@ class EventWriter(BaseActor):
         if result.error is not None:
             tally.failed_commits += 1
 
-    def _answer_administration(self, finished: Sequence[Finished]) -> None:
-        administered = [(message, outcome) for message, outcome in finished if isinstance(message, Administer)]
-        if not administered:
-            return
-        self.send(self.wiring.source_auth, Tick())  # it reads the sources before the answers leave
-        for message, outcome in administered:
-            if outcome in (Outcome.STORED, Outcome.STALE):
-                self.answer(Administered(message.number, stale=outcome is Outcome.STALE))
-            else:
-                self.answer(Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S))
+    def _finish_others(self, finished: Sequence[Finished], result: BatchResult) -> None:
+        """Answer administrators, and report the step of a deletion."""
+        if any(isinstance(message, Administer) for message, _ in finished):
+            self.send(self.wiring.source_auth, Tick())  # it reads the sources before the answers are handed over
+        for message, outcome in finished:
+            if isinstance(message, Delete):
+                seconds = result.seconds or 0.0
+                others = TIME_BESIDE_URGENT if message.is_urgent else TIME_OF_OTHERS
+                self._next_deletion = self.wiring.dependencies.monotonic() + others * seconds
+                self.send(self.wiring.housekeeper, Deleted(message.change, outcome, result.swept, seconds))
+            elif isinstance(message, Administer):
+                if outcome in (Outcome.STORED, Outcome.STALE):
+                    self.answer(Administered(message.number, stale=outcome is Outcome.STALE))
+                else:
+                    self.answer(Refused(message.number, Reason.STORE_FAILED, RETRY_AFTER_S))
 
     def _report_health(self, error: StoreError | None) -> None:
         """Log and report when the store begins to fail and when it works again, not for each commit."""
@@ -211,17 +211,16 @@ class EventWriter(BaseActor):
 
     def _set_writable(self, writable: bool) -> None:
         self._writable = writable
-        self.send(self.wiring.guardian, StoreHealth(writable))
+        self.wiring.dependencies.frontend.store_writable(writable)
 
 
 def _length_of_batch(queue: Sequence[Queued]) -> int:
     """How many of the messages are the next batch: at least one."""
     total = 0
     for length, message in enumerate(itertools.islice(queue, MAX_BATCH_CALLS)):
-        if isinstance(message, Commit):
-            total += message.held
-            if total > MAX_BATCH_BYTES and length:
-                return length
+        total += message.held
+        if total > MAX_BATCH_BYTES and length:
+            return length
     return min(len(queue), MAX_BATCH_CALLS)
 
 

@@ -1,4 +1,4 @@
-"""The root actor: it creates the others, and the answers leave through it."""
+"""The root actor: it creates the others, and passes the time on to them."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from trackd.actors.base import BaseActor, Handler
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
 from trackd.actors.housekeeper import Housekeeper
-from trackd.actors.messages import Answered, StoreHealth, Tick
+from trackd.actors.messages import Tick
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.wiring import Dependencies, Wiring
 from trackd.core.calls import Request
@@ -15,7 +15,7 @@ from trackd.core.calls import Request
 class Guardian(BaseActor):
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
-        return {Dependencies: cls._create, Answered: cls._answered, StoreHealth: cls._store_health, Tick: cls._tick}
+        return {Dependencies: cls._create, Tick: cls._tick}
 
     def _create(self, dependencies: Dependencies) -> None:
         classes = (SourceAuth, ProfileDirectory, EventWriter, Housekeeper)
@@ -40,13 +40,6 @@ class Guardian(BaseActor):
         for address in addresses.values():
             self.send(address, self.wiring)
         dependencies.frontend.started(self.wiring)
-
-    def _answered(self, answered: Answered) -> None:
-        for answer in answered.answers:
-            self.wiring.dependencies.frontend.answered(answer)
-
-    def _store_health(self, health: StoreHealth) -> None:
-        self.wiring.dependencies.frontend.store_writable(health.writable)
 
     def _tick(self, tick: Tick) -> None:
         self.send(self.wiring.source_auth, tick)

@@ -21,19 +21,19 @@ class Resume(Struct, frozen=True):
 class InFlight(Struct, frozen=True):
     """A request in flight.
 
-    `owner` is the entry of the session that the call keeps, None when it keeps none. `previous_owner` is the id of
-    the profile that owned the session before the call. `passes`: a re-evaluation that activated its profile, which is
-    evicted at its end, so that a pass over all profiles does not evict those that calls use. `size` are the bytes of
-    the profile's documents when the request was handed over.
+    `size` are the bytes of the profile's documents when the request was handed over. `owner` is the entry of the
+    session that the call keeps, None when it keeps none. `previous_owner` is the id of the profile that owned the
+    session before the call. `passes`: a re-evaluation that activated its profile, which is evicted at its end, so that
+    a pass over all profiles does not evict those that calls use.
     """
 
     request: Admitted | Erase | Reevaluate
     profile_id: str
     active_profile: ActiveProfile
+    size: int
     owner: SessionOwner | None = None
     previous_owner: str | None = None
     passes: bool = False
-    size: int = 0
 
 
 class RequestsInFlight:
@@ -52,10 +52,10 @@ class RequestsInFlight:
         self._busy_from = BUSY_S  # of the total of `decisions`
         self._bytes = 0
         self._entries: dict[int, InFlight] = {}
-        self._waiting: deque[Admitted] = deque()
+        self.waiting: deque[Admitted] = deque()
 
-    def add(self, entry: InFlight) -> None:
-        self._entries[entry.request.number] = entry
+    def add(self, number: int, entry: InFlight) -> None:
+        self._entries[number] = entry
         self._bytes += entry.size
         entry.active_profile.in_flight += 1
         if entry.owner is not None:
@@ -69,21 +69,16 @@ class RequestsInFlight:
             entry.owner.in_flight -= 1
         return entry
 
-    @property
-    def is_full(self) -> bool:
-        is_full = self._bytes > self._max_bytes or self._decisions.total > self._busy_from
-        return is_full and bool(self._entries)  # the end of one lets the next call go on
-
-    def wait(self, admitted: Admitted, size: int) -> bool:
-        """Let the call wait, if it is for a large profile. Returns whether it does."""
-        if size < (self._long if self._decisions.total > self._busy_from else self._large):
+    def must_wait(self, admitted: Admitted, size: int) -> bool:
+        """Whether the call has to wait, because it is for a large profile: it is then among the waiting ones."""
+        if size < (self._long if self._decisions.total > self._busy_from else self._large) or not self._is_full():
             return False
-        self._waiting.append(admitted)
+        self.waiting.append(admitted)
         return True
 
-    @property
-    def has_waiting(self) -> bool:
-        return bool(self._waiting)
+    def _is_full(self) -> bool:
+        is_full = self._bytes > self._max_bytes or self._decisions.total > self._busy_from
+        return is_full and bool(self._entries)  # the end of one lets the next call go on
 
     def resumed(self, *, others_passed: bool) -> Admitted | None:
         """The call that waited longest, if it need not wait any longer. The next one follows its decision.
@@ -92,7 +87,7 @@ class RequestsInFlight:
         """
         if others_passed:
             self._busy_from = self._decisions.total + BUSY_S
-        return self._waiting.popleft() if self._waiting and not self.is_full else None
+        return self.waiting.popleft() if self.waiting and not self._is_full() else None
 
     def owners(self) -> dict[str, str]:
         """By session id, the owner that the last call in flight assigns to the session."""

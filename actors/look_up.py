@@ -1,10 +1,35 @@
-"""Looks up the sessions and profiles that a request names: in memory, or else in the store."""
+"""Finds the profile that answers a call: in memory, or else in the store."""
+
+from msgspec import Struct
 
 from trackd.actors.actor_pool import ActorPool
 from trackd.actors.session_owners import SessionOwner, SessionOwners
+from trackd.core.calls import Track
 from trackd.core.documents import Profile, Session
-from trackd.core.resolution import ProfileReference
+from trackd.core.resolution import ProfileReference, resolve
 from trackd.storage.store import Reads
+
+
+class Found(Struct, frozen=True):
+    """The profile that answers a call, and the contents of the store that were read to find it."""
+
+    profile_id: str | None
+    """None for a new profile."""
+    named: tuple[str | None, ...]
+    """The ids of the profiles that the call leads to."""
+    owner: SessionOwner | None
+    """The session's entry, None when there is no such session."""
+    previous_owner: str | None
+    """The id of the profile that owns the session before the call."""
+    is_orphan: bool = False
+    """Whether that profile no longer exists."""
+    session: Session | None = None
+    stored: Profile | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the documents that were read."""
+        return (self.stored.size if self.stored else 0) + (self.session.size if self.session else 0)
 
 
 class LookUp:
@@ -15,27 +40,38 @@ class LookUp:
         self._pool = pool
         self._owners = owners
 
-    def session(self, session_id: str, loaded: dict[str, Profile]) -> tuple[SessionOwner | None, Session | None]:
-        """The session's owner, None when there is no such session; and the session, if the store had to be read.
-
-        A profile that was read with it is added to `loaded`.
-        """
-        owner = self._owners.get(session_id)
-        if owner is not None and owner.profile_id in self._pool:
-            return owner, None
-        stored = self._reads.session_and_profile(session_id)
-        if stored is None:
-            return owner, None
-        session, profile = stored
-        if profile is not None:
-            loaded[profile.id] = profile
-        if owner is None:
-            owner = self._owners.assign(session_id, session.profile_id, None)
-        return owner, session
+    def answering(self, call: Track, *, permanent_profile_id: bool) -> Found:
+        """See `resolve`."""
+        owner, claimed_id, derived_id = self._owners.get(call.session_id), call.profile_id, call.derived_profile_id
+        if owner is not None and derived_id is None and (claimed_id is None or claimed_id == owner.profile_id):
+            owner_id = owner.profile_id
+            if owner_id in self._pool.entries:  # usual: no other profile can answer
+                return Found(owner_id, (owner_id,), owner, owner_id)
+        session, loaded = None, dict[str, Profile]()
+        if owner is None or owner.profile_id not in self._pool.entries:
+            stored = self._reads.session_and_profile(call.session_id)
+            if stored is not None:
+                session, profile = stored
+                if profile is not None:
+                    loaded[profile.id] = profile
+                owner = owner or self._owners.assign(call.session_id, session.profile_id, None)
+        session_owner = self.profile(owner.profile_id, loaded) if owner else None
+        claimed = self.profile(claimed_id, loaded) if claimed_id is not None else None
+        derived = self.profile(derived_id, loaded) if derived_id else None
+        profile_id = resolve(session_owner, claimed, derived, permanent_profile_id=permanent_profile_id)
+        return Found(
+            profile_id,
+            tuple(each.living for each in (session_owner, claimed, derived) if each),
+            owner,
+            owner.profile_id if owner else None,
+            session_owner is not None and session_owner.living is None,
+            session,
+            loaded.get(profile_id) if profile_id else None,
+        )
 
     def profile(self, profile_id: str, loaded: dict[str, Profile]) -> ProfileReference:
         """The profile that the id leads to; it is added to `loaded` if the store had to be read."""
-        if profile_id in self._pool or profile_id in loaded:
+        if profile_id in self._pool.entries or profile_id in loaded:
             return ProfileReference(profile_id, profile_id)
         profile = self._reads.profile(profile_id)
         if profile is None:

@@ -2,25 +2,28 @@
 
 A request is named by a verb (only Admitted, a call on its way, is not), a result by a participle.
 
-    Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver, Evict ─▶ ProfileActor
-       ▲                     │                      ▲          │                                       │
-       │                  Answered        CommitsFinished   Answered                                Commit
-       │                     ▼                      │          ▼                                       ▼
-       └──────────────── Guardian ◀─────────────────│──── Guardian                                EventWriter
-                                                    └──────────────────────────────────────────────────┘
+    Tracker ── Track ─▶ SourceAuth ── Admitted ─▶ ProfileDirectory ── Activate, Deliver ─▶ ProfileActor
+       ▲                     │                      ▲   │   ▲                                │  │
+       │                     │         CommitsFinished  │   └────────────── Answered ────────┘  │
+       │                     ▼                      │   ▼                                    Commit
+       └───────────────── answers ◀─────────────────│── answers                                 ▼
+                                                    └────────────────────────────────────── EventWriter
 
 Erase, Reevaluate and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes
 to the EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches
 the EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it
 admits. The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the
-SourceAuth after a change of sources, and StoreHealth to the Guardian. The ProfileDirectory sends itself a Resume.
+SourceAuth after a change of sources. The ProfileDirectory sends itself a Resume.
 
-A handler that raises on a `Request` is answered with Failed or Refused: a ProfileActor sends it to the
-ProfileDirectory, which ends the call, every other actor to the Guardian. The Tracker sends a `Request` to the actor
+Answers are no messages: an actor hands them to the Tracker (`Frontend.answered`).
+
+A handler that raises on a `Request` is answered with Failed or Refused; a ProfileActor sends such an answer to the
+ProfileDirectory, which ends the call. The Tracker sends a `Request` to the actor
 among the Guardian's children that has a handler for it. So a new request takes its structs here (or in core/calls.py),
 a handler, and a caller.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -68,7 +71,7 @@ Aborted = Refused | Failed
 
 
 class Answered(Struct, frozen=True):
-    """Answers on their way out."""
+    """The answers of a profile's actor to requests of which it commits nothing."""
 
     answers: tuple[Answer, ...]
 
@@ -89,23 +92,17 @@ class Admitted(Request[Tracked | Rejected], frozen=True):
 
 
 class Activate(Struct, frozen=True):
-    """Hold this profile from now on."""
+    """Hold this profile from now on, in place of the one before; none if the id is empty."""
 
-    profile_id: str
-    stored: Profile | None
+    profile_id: str = ""
+    stored: Profile | None = None
     """The stored profile, None for a new one."""
-
-
-class Evict(Struct, frozen=True):
-    """Drop the profile, and hold none until the next Activate."""
 
 
 class Deliver(Request[Tracked | Rejected], frozen=True):
     """Apply a call to the profile."""
 
-    call: Track
-    source: Source
-    rules: RuleSet
+    admitted: Admitted
     durable_up_to: int
     """The ordinal of the profile's last commit that is on disk, 0 for none since its activation."""
     session_owner: str | None
@@ -122,7 +119,7 @@ class Deliver(Request[Tracked | Rejected], frozen=True):
 
     @property
     def number(self) -> int:
-        return self.call.number
+        return self.admitted.number
 
 
 class Erased(Answer, frozen=True):
@@ -204,6 +201,11 @@ class Administer(Request[Administered], frozen=True):
     number: int
     change: SourceChange | JobChange | PutTokenUse
 
+    @property
+    def held(self) -> int:
+        """As of a Commit: it has no documents."""
+        return 0
+
 
 class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
     """Write the decision of a profile's actor."""
@@ -222,7 +224,7 @@ class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
 class CommitsFinished(Struct, frozen=True):
     """The outcomes of commits."""
 
-    commits: tuple[tuple[Commit, Outcome], ...]
+    commits: Sequence[tuple[Commit, Outcome]]
     """In the order of their arrival at the EventWriter."""
 
 
@@ -255,12 +257,6 @@ class RulesChanged(Struct, frozen=True):
     """Admit calls under these rules from now on."""
 
     rules: RuleSet
-
-
-class StoreHealth(Struct, frozen=True):
-    """The store began to fail or to hang, or works again."""
-
-    writable: bool
 
 
 class Tick(Struct, frozen=True):

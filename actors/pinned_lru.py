@@ -18,36 +18,33 @@ V = TypeVar("V", bound=Pinnable)
 class PinnedLRU(Generic[V]):
     """At most `size` entries. Pinned entries are not evicted, so there can be more while many are in flight.
 
-    `bytes` is the sum of their sizes.
+    `bytes` is the sum of their sizes. `entries`, in the order of their last use, are changed by the methods only.
     """
 
     def __init__(self, size: int) -> None:
         self.bytes = 0
         self._size = size
-        self._entries: OrderedDict[str, V] = OrderedDict()
+        self.entries: OrderedDict[str, V] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._entries
+        return len(self.entries)
 
     def get(self, key: str) -> V | None:
         """The entry, which becomes the most recently used."""
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is not None:
-            self._entries.move_to_end(key)
+            self.entries.move_to_end(key)
         return entry
 
     def make_room(self) -> list[V]:
         """Evict entries until there is room for one more, the least recently used first; returns the evicted ones."""
         evicted: list[V] = []
-        for _ in range(len(self._entries)):
-            if len(self._entries) < self._size:
+        for _ in range(len(self.entries)):
+            if len(self.entries) < self._size:
                 break
-            oldest, entry = self._entries.popitem(last=False)
+            oldest, entry = self.entries.popitem(last=False)
             if entry.in_flight:
-                self._entries[oldest] = entry
+                self.entries[oldest] = entry
             else:
                 self.bytes -= entry.size
                 evicted.append(entry)
@@ -61,7 +58,7 @@ class PinnedLRU(Generic[V]):
         evicted: list[V] = []
         if self.bytes <= max_bytes:
             return evicted
-        unpinned = [(key, entry) for key, entry in self._entries.items() if not entry.in_flight]
+        unpinned = [(key, entry) for key, entry in self.entries.items() if not entry.in_flight]
         for key, entry in sorted(unpinned, key=lambda item: item[1].size.bit_length(), reverse=True):
             if self.bytes <= max_bytes:
                 break
@@ -71,22 +68,22 @@ class PinnedLRU(Generic[V]):
 
     def add(self, key: str, entry: V) -> None:
         """Add a new entry, after `make_room`."""
-        self._entries[key] = entry
+        self.entries[key] = entry
         self.bytes += entry.size
 
     def resize(self, key: str, entry: V, size: int) -> None:
         """Set the size of an entry, if it was not evicted meanwhile."""
-        if self._entries.get(key) is entry:
+        if self.entries.get(key) is entry:
             self.bytes += size - entry.size
             entry.size = size
 
     def discard(self, key: str) -> V | None:
-        entry = self._entries.pop(key, None)
+        entry = self.entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size
         return entry
 
     def discard_all(self, unwanted: Callable[[V], bool]) -> None:
         """Discard each entry for which `unwanted` holds. The time grows with the number of entries."""
-        for key in [key for key, entry in self._entries.items() if unwanted(entry)]:
+        for key in [key for key, entry in self.entries.items() if unwanted(entry)]:
             self.discard(key)

@@ -1,8 +1,6 @@
 """The actor of one profile. It applies the profile's calls one at a time, and sends the decisions to be committed."""
 
-from collections.abc import Mapping
-
-from thespian.actors import ActorAddress
+from collections.abc import Mapping, Sequence
 
 from trackd.actors.base import BaseActor, Handler
 from trackd.actors.messages import (
@@ -12,30 +10,25 @@ from trackd.actors.messages import (
     Deliver,
     Erase,
     Erased,
-    Evict,
     Fetch,
     Fetched,
     Reevaluate,
     Reevaluated,
 )
 from trackd.actors.uncommitted import Uncommitted
-from trackd.core.calls import Rejected, Track
+from trackd.core.calls import Answer, Rejected, Tracked
 from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.decision import decide
-from trackd.core.documents import FirstCopy, Profile, Session
+from trackd.core.documents import FirstCopy, Session
 from trackd.core.processing import Snapshot
 from trackd.core.reevaluation import reevaluate
 
 
 class ProfileActor(BaseActor):
-    """A shell around `decide`. It holds one profile after another, and none between Evict and Activate."""
+    """A shell around `decide`. It holds one profile after another."""
 
     def wired(self) -> None:
-        self._hold("", None)
-
-    @property
-    def reports_to(self) -> ActorAddress:
-        return self.wiring.directory
+        self._activate(Activate())
 
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
@@ -45,54 +38,50 @@ class ProfileActor(BaseActor):
             Reevaluate: cls._reevaluate,
             Fetch: cls._fetch,
             Activate: cls._activate,
-            Evict: cls._evict,
         }
 
     def _activate(self, message: Activate) -> None:
-        self._hold(message.profile_id, message.stored)
-
-    def _evict(self, _: Evict) -> None:
-        self._hold("", None)
-
-    def _hold(self, profile_id: str, stored: Profile | None) -> None:
-        self._profile_id = profile_id
-        self._profile = stored
+        self._profile_id = message.profile_id
+        self._profile = message.stored
         self._ordinal = 0
         self._uncommitted = Uncommitted()
+
+    def answer(self, *answers: Answer) -> None:
+        """The directory ends the requests before the answers leave."""
+        self.send(self.wiring.directory, Answered(answers))
 
     def _deliver(self, delivered: Deliver) -> None:
         if delivered.activation is not None:
             self._activate(delivered.activation)
-        call = delivered.call
+        admitted, dependencies, profile = delivered.admitted, self.wiring.dependencies, self._profile
+        call, memos, tally = admitted.call, dependencies.memos, dependencies.tally
         self._uncommitted.mark_durable(delivered.durable_up_to)
-        dependencies, profile = self.wiring.dependencies, self._profile
-        known_ids = self._known_event_ids(call)
+        own_ids = [event.id for event in call.events if event.own_id]
+        known_ids = self._known_event_ids(own_ids) if own_ids and profile is not None else {}
         snapshot = Snapshot(
             self._profile_id,
             profile,
-            self._session(delivered),
+            self._session(delivered) if call.save_session and delivered.session_owner is not None else None,
             known_ids,
             delivered.orphan,
             delivered.session_owner,
-            dependencies.memos.get(profile.memo) if profile else None,
+            memos.get(profile.memo) if profile else None,
             self._first_copies(known_ids) if known_ids else {},
         )
         began = dependencies.monotonic()
         decision = decide(
-            snapshot, call, delivered.source, delivered.rules, dependencies.limits, dependencies.end_after_s
+            snapshot, call, admitted.source, admitted.rules, dependencies.limits, dependencies.end_after_s
         )
-        dependencies.tally.decisions.observe(dependencies.monotonic() - began, call.source_id, len(call.events))
+        tally.decisions.observe(dependencies.monotonic() - began, call.source_id, len(call.events))
         if isinstance(decision, Rejected):
             self.answer(decision)
             return
         self._profile = decision.profile
         if decision.memo is not None and decision.memo is not snapshot.memo:
-            dependencies.memos.put(decision.profile.memo, decision.memo)
-        self._ordinal += 1
+            memos.put(decision.profile.memo, decision.memo)
         changes = decision.changes
-        self._uncommitted.add(self._ordinal, decision.session, changes.event_ids, changes.events)
-        held = decision.profile.size + self._uncommitted.size
-        self.send(self.wiring.event_writer, Commit(call.number, self._ordinal, changes, decision.answer, held))
+        self._uncommitted.add(self._ordinal + 1, decision.session, changes.event_ids, changes.events)
+        self._commit(call.number, changes, decision.answer)
 
     def _erase(self, erase: Erase) -> None:
         """Until the erasure ends, the directory sends nothing else."""
@@ -117,27 +106,22 @@ class ProfileActor(BaseActor):
             dependencies.memos.put(result.profile.memo, result.memo)
         self._commit(request.number, result.changes, Reevaluated(request.number, profile.id, result.segment_changes))
 
-    def _commit(self, number: int, change: Changes | Erasure, answer: Erased | Reevaluated) -> None:
+    def _commit(self, number: int, change: Changes | Erasure, answer: Tracked | Erased | Reevaluated) -> None:
         self._ordinal += 1
         held = (self._profile.size if self._profile else 0) + self._uncommitted.size
         self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer, held))
 
     def _fetch(self, fetch: Fetch) -> None:
-        self.send(self.wiring.guardian, Answered((Fetched(fetch.number, self._profile),)))
+        super().answer(Fetched(fetch.number, self._profile))
 
     def _session(self, delivered: Deliver) -> Session | None:
-        """The session before the call, None if there is none or the call does not belong to it."""
-        call = delivered.call
-        if not call.save_session or delivered.session_owner is None:
-            return None
-        uncommitted = self._uncommitted.session(call.session_id)
-        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
+        """The session before the call."""
+        session_id = delivered.admitted.call.session_id
+        uncommitted = self._uncommitted.session(session_id)
+        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(session_id)
 
-    def _known_event_ids(self, call: Track) -> Mapping[str, int | None]:
-        """The call's client-made event ids that the profile has processed before, each with its `seq`."""
-        own = [event.id for event in call.events if event.own_id]
-        if not own or self._profile is None:
-            return {}
+    def _known_event_ids(self, own: Sequence[str]) -> Mapping[str, int | None]:
+        """The client-made event ids that the profile has processed before, each with its `seq`."""
         known = self._uncommitted.event_ids(own)
         unknown = [event_id for event_id in own if event_id not in known]
         return self.wiring.dependencies.reads.known_events(self._profile_id, unknown) | known if unknown else known

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -59,7 +59,8 @@ class Tracker:
         self._store = store
         self._actors = actors or Actors()
         self._limits = limits or Limits()
-        self._rules = rules or RuleSet()
+        self.rules = rules or RuleSet()
+        """Those in force. See `use_rules`."""
         self._retention = retention or Retention()
         self._sessions = sessions or Sessions()
         self._make_writer = make_writer
@@ -68,7 +69,7 @@ class Tracker:
         self._answered: list[Pending[Any]] = []  # to be handed over
         self._queued_bytes = 0
         self._wiring: Wiring | None = None
-        self._stopping = False
+        self.stopping = False
         self._ending = False
         self._refused_for: Reason | None = None  # all requests
         self._store_writable = True
@@ -82,15 +83,11 @@ class Tracker:
     def ready(self) -> bool:
         """Whether calls are accepted and the store takes writes. While it is read, a store without calls is tried."""
         self._is_observed = True
-        return self._wiring is not None and not self._stopping and self._store_writable
+        return self._wiring is not None and not self.stopping and self._store_writable
 
     @property
     def started_up(self) -> bool:
         return self._wiring is not None
-
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
 
     @property
     def queue(self) -> Queue:
@@ -111,11 +108,6 @@ class Tracker:
     @property
     def max_document_bytes(self) -> int:
         return self._actors.max_document_bytes
-
-    @property
-    def rules(self) -> RuleSet:
-        """The rules in force."""
-        return self._rules
 
     def next_number(self) -> int:
         return next(self._numbers)
@@ -148,7 +140,7 @@ class Tracker:
             limits=self._limits,
             retention=self._retention,
             end_after_s=self._sessions.end_after_s,
-            rules=self._rules,
+            rules=self.rules,
             tally=self.tally,
         )
         self._system.tell(self._system.createActor(Guardian), dependencies)
@@ -190,18 +182,18 @@ class Tracker:
 
     def use_rules(self, rules: RuleSet) -> None:
         """Admit calls under these rules from now on."""
-        self._rules = rules
+        self.rules = rules
         if self._wiring is not None:
             self._system.tell(self._wiring.source_auth, RulesChanged(rules))
 
     def refuse_calls(self) -> None:
         """Refuse requests from now on, because trackd is stopping."""
-        self._stopping = True
+        self.stopping = True
         self._refused_for = Reason.STOPPING
 
     def store_closed(self, is_closed: bool) -> None:
         """Refuse requests while the store can neither read nor write, until it is opened again."""
-        if not self._stopping:
+        if not self.stopping:
             self._refused_for = Reason.STORE_FAILED if is_closed else None
 
     async def stop(self, timeout_s: float = 10.0) -> None:
@@ -236,12 +228,13 @@ class Tracker:
     def started(self, wiring: Wiring) -> None:
         self._wiring = wiring
 
-    def answered(self, answer: Answer) -> None:
-        pending = self._pending.pop(answer.number)
-        self._queued_bytes -= pending.size
-        if isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
-            self._count_events(pending.request, answer)
-        self._answer(pending, answer)
+    def answered(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            pending = self._pending.pop(answer.number)
+            self._queued_bytes -= pending.size
+            if isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
+                self._count_events(pending.request, answer)
+            self._answer(pending, answer)
         if not self._pending:
             self._idle.set()
 

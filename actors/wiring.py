@@ -22,8 +22,8 @@ class Frontend(Protocol):
     def started(self, wiring: "Wiring") -> None:
         """All actors are wired."""
 
-    def answered(self, answer: Answer) -> None:
-        """A request has ended; called once for each."""
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Requests have ended; each gets one answer. Must not send the actors anything."""
 
     def store_writable(self, writable: bool) -> None:
         """The store began to fail or to hang, or works again."""

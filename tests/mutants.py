@@ -17,9 +17,9 @@ from trackd.actors.actor_pool import ActiveProfile
 from trackd.actors.base import BaseActor
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
-from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Activate, Admitted, Answered, Commit, Deliver
+from trackd.actors.messages import Activate, Admitted, Commit, Deliver
 from trackd.actors.profile import ProfileActor
+from trackd.core.calls import Answer
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session
 from trackd.storage.errors import StoreError
@@ -109,18 +109,18 @@ def two_actors() -> Iterator[None]:
 
     def wired_with_twins(self: Any) -> None:
         wired(self)
-        activate, twins, turns = self._pool.activate, dict[str, ActiveProfile](), itertools.cycle((False, True))
+        get, twins, turns = self._pool.get, dict[str, ActiveProfile](), itertools.cycle((False, True))
 
-        def activate_either(profile_id: str, stored: Any, session: Any = None) -> ActiveProfile:
+        def get_either(profile_id: str) -> ActiveProfile | None:
             if not next(turns):
-                own: ActiveProfile = activate(profile_id, stored, session)
+                own: ActiveProfile | None = get(profile_id)
                 return own
             if profile_id not in twins:
-                first = Activate(profile_id, stored or self.wiring.dependencies.reads.profile(profile_id))
+                first = Activate(profile_id, self.wiring.dependencies.reads.profile(profile_id))
                 twins[profile_id] = ActiveProfile(self._new_actor(), first)
             return twins[profile_id]
 
-        self._pool.activate = activate_either
+        self._pool.get = get_either
 
     with no_fence(), put(ProfileDirectory, wired=wired_with_twins):
         yield
@@ -130,19 +130,18 @@ def two_actors() -> Iterator[None]:
 def answer_before_commit() -> Iterator[None]:
     """(b) Calls are answered when they are decided, before they are on disk."""
     early: set[int] = set()
-    enqueue, answered = EventWriter._enqueue, Guardian._answered
+    enqueue, answer = EventWriter._enqueue, ProfileDirectory.answer
 
     def answer_and_enqueue(self: Any, message: Any) -> None:
         if isinstance(message, Commit) and message.number not in early:
+            early.add(message.number)
             self.answer(message.answer)
         enqueue(self, message)
 
-    def answered_once(self: Any, message: Answered) -> None:
-        new = [answer for answer in message.answers if answer.number not in early]
-        early.update(answer.number for answer in new)
-        answered(self, Answered(tuple(new)))
+    def answer_others(self: Any, *answers: Answer) -> None:
+        answer(self, *(each for each in answers if each.number not in early))
 
-    with put(EventWriter, _enqueue=answer_and_enqueue), put(Guardian, _answered=answered_once):
+    with put(EventWriter, _enqueue=answer_and_enqueue), put(ProfileDirectory, answer=answer_others):
         yield
 
 
@@ -152,8 +151,9 @@ def keep_duplicates() -> Iterator[None]:
     deliver = ProfileActor._deliver
 
     def deliver_as_new(self: Any, delivered: Deliver) -> None:
-        events = tuple(replace(event, own_id=False) for event in delivered.call.events)
-        deliver(self, replace(delivered, call=replace(delivered.call, events=events)))
+        call = delivered.admitted.call
+        events = tuple(replace(event, own_id=False) for event in call.events)
+        deliver(self, replace(delivered, admitted=replace(delivered.admitted, call=replace(call, events=events))))
 
     with put(ProfileActor, _deliver=deliver_as_new):
         yield

@@ -10,7 +10,6 @@ from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker
 from trackd.actors.directory import ProfileDirectory
 from trackd.actors.event_writer import EventWriter
-from trackd.actors.guardian import Guardian
 from trackd.actors.profile import ProfileActor
 from trackd.actors.source_auth import SourceAuth
 from trackd.actors.tracker import Tracker
@@ -123,7 +122,7 @@ def test_messages_are_counted_by_the_actor_that_handled_them(start_actors: Start
         if number > before.get(actor, 0)
     }
     # The profile's actor is new: its wiring, and the call, which activates it. The writer: the commit, and its end.
-    assert handled == {SourceAuth: 1, ProfileDirectory: 2, ProfileActor: 2, EventWriter: 2, Guardian: 1}
+    assert handled == {SourceAuth: 1, ProfileDirectory: 2, ProfileActor: 2, EventWriter: 2}
     assert actors.tally.faults == {}
 
 

@@ -102,8 +102,8 @@ class Node(BareActors):
         )
         self._ids = ids  # shared by all nodes, also after a crash: no id is made twice
 
-    def answered(self, answer: Answer) -> None:
-        self._inbox.append(answer)
+    def answered(self, answers: Sequence[Answer]) -> None:
+        self._inbox += answers
 
     def tell(self, address: Any, message: Any) -> None:
         """Send a message, then check the answers: a Violation raised below an actor would be caught by BaseActor."""

@@ -73,9 +73,10 @@ class BareActors:
     def started(self, wiring: Wiring) -> None:
         self.wiring = wiring
 
-    def answered(self, answer: Answer) -> None:
-        assert answer.number not in self.answers, "a call is answered once"
-        self.answers[answer.number] = answer
+    def answered(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            assert answer.number not in self.answers, "a call is answered once"
+            self.answers[answer.number] = answer
 
     def store_writable(self, writable: bool) -> None:
         self.health.append(writable)
