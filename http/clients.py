@@ -33,11 +33,11 @@ class Clients:
     def __init__(self, privacy: Privacy | None = None, limits: Limits | None = None) -> None:
         self._ip = (privacy or Privacy()).ip
         self._unlimited = networks((limits or Limits()).unlimited_clients)
-        self._client = lru_cache(maxsize=4_096)(self._make)
+        self.of_address = lru_cache(maxsize=4_096)(self._make)
 
     def of(self, peer: Peer | None) -> Client:
         address = parse_address(peer[0]) if peer else None
-        return UNKNOWN if address is None else self._client(address)
+        return UNKNOWN if address is None else self.of_address(address)
 
     def _make(self, address: Address) -> Client:
         network = network_of(address)

@@ -8,13 +8,14 @@ from trackd.http.errors import unsupported
 URLENCODED, MULTIPART = b"application/x-www-form-urlencoded", b"multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
 JSON_TYPES = (b"application/json", b"text/json", b"text/plain", b"")  # beacons send text, and what has no type
-USUAL = frozenset(
+USUAL_TYPES = frozenset(
     {
-        b"application/json",
-        b"application/json; charset=utf-8",
-        b"application/json;charset=utf-8",
-        b"text/plain",
-        b"text/plain;charset=UTF-8",
+        b"",
+        *(
+            name + charset
+            for name in (b"application/json", b"text/plain")
+            for charset in (b"", b"; charset=utf-8", b";charset=utf-8", b"; charset=UTF-8", b";charset=UTF-8")
+        ),
     }
 )
 CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # ASCII is a part of UTF-8
@@ -25,7 +26,7 @@ PARAMETER = re.compile(rb';\s*+([^\s;="]++)\s*+=\s*+("(?:[^"\\]++|\\.)*+"?|[^;\s
 def check_content_type(headers: Headers, *, forms: bool = False) -> None:
     """Accept JSON, plain text (beacons send it) and a missing content type. Raises HttpError for others."""
     content_type = headers.get(b"content-type", b"")
-    if content_type in USUAL:
+    if content_type in USUAL_TYPES:
         return
     name = media_type(content_type)
     if not _is_json(name) and not (forms and name in FORMS):

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Send
 
 from trackd.config.errors import SettingsError
 from trackd.core.origins import FILE, NULL, canonical_origin
+from trackd.http.body import Headers as RequestHeaders
 
 EXPOSED_HEADERS = ["x-process-time", "retry-after"]
 
@@ -23,6 +24,11 @@ def cors_headers(origin: bytes, *, credentials: bool) -> list[tuple[bytes, bytes
         *([(b"access-control-allow-credentials", b"true")] if credentials else []),
         (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
     ]
+
+
+def public_preflight(headers: RequestHeaders) -> Response:
+    """The answer of `Cors` to a preflight of a public endpoint, for answers that bypass it."""
+    return ANY_ORIGIN.preflight_response(Headers(raw=list(headers.items())))
 
 
 def named_origins(setting: str) -> list[str]:
@@ -78,3 +84,6 @@ class Cors(CORSMiddleware):
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), (b"vary", b"Origin")]
         await send(message)
+
+
+ANY_ORIGIN = Cors(JSONResponse({}))

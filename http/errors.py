@@ -18,7 +18,7 @@ from trackd.core.call_limits import Wait
 from trackd.core.calls import InvalidEvent, Rejected, Track
 from trackd.core.documents import TokenScope
 from trackd.core.rules.faults import Fault
-from trackd.http.clients import Clients, Peer
+from trackd.http.clients import Client, Clients, Peer
 from trackd.http.log_notes import places, shown_id
 from trackd.storage.errors import StoreError
 from trackd.telemetry.plain_text import plain
@@ -248,26 +248,27 @@ class ErrorAnswers:
         self._clients = clients or Clients()
         self._limited_log = RateLimitedLog(monotonic)
 
-    def answer(self, error: HTTPException, peer: Peer | None = None) -> Response:
-        """`peer`: the client of the request, for the log."""
+    def answer(self, error: HTTPException, client: Client | Peer | None = None) -> Response:
+        """`client`: that of the request, for the log."""
         kind, note, source = http.HTTPStatus(error.status_code).phrase, None, None
         if isinstance(error, HttpError):
             kind, note, source = error.kind, error.note, error.source
         if kind != NOT_READY:  # it is polled often, and the log has the cause already
-            self._log(error.status_code, kind, note or error.detail, source, peer)
+            self._log(error.status_code, kind, note or error.detail, source, client)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     def fault(self) -> Response:
         """The answer to an unexpected exception. The caller raises it again, which logs its traceback."""
         return JSONResponse({"detail": "Internal Server Error"}, 500)
 
-    def _log(self, status: int, kind: str, detail: Any, source: str | None, peer: Peer | None) -> None:
+    def _log(self, status: int, kind: str, detail: Any, source: str | None, client: Client | Peer | None) -> None:
         number = self._limited_log.due((status, kind))
         if number is None:
             return
         more = f" ({number - 1} more since the last such line)" if number > 1 else ""
         named = [f"source `{shown_id(source)}`"] if source is not None else []
-        if client := self._clients.of(peer).shown:
-            named.append(f"from {client}")
+        known = client if isinstance(client, Client) else self._clients.of(client)
+        if known.shown:
+            named.append(f"from {known.shown}")
         whose = f" ({', '.join(named)})" if named else ""
         log.warning("refused with %d, %s%s: %s%s", status, kind, more, plain(detail)[:MAX_LINE], whose)

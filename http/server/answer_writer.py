@@ -1,16 +1,21 @@
 """The transport of one answer: status line and headers are sent together with the first bytes of the body."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
 
 
-@lru_cache(maxsize=8)
-def header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Headers as they are sent. Those of most answers are the same for a second, until their Date changes."""
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are sent."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
+@lru_cache(maxsize=8)
+def default_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The headers of all answers as they are sent: the same for a second, until their Date changes."""
+    return header_lines(headers)
 
 
 class AnswerWriter:

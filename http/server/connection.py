@@ -103,7 +103,7 @@ class Connection(LingeringConnection):
                 self._abandon(self.cycle)
             self._update_budget()
         is_answering = self._running is not None and not self._running.response_complete
-        return is_answering or self._has_waiting()
+        return is_answering or self._is_bypassing or self._has_waiting()
 
     def _parse_piece(self, piece: bytes) -> None:
         if self._in_head or not self._is_receiving:
@@ -158,7 +158,7 @@ class Connection(LingeringConnection):
 
     def begin_next(self) -> None:
         self._awaits_turn = False
-        if self._lingering is not None or self.transport.is_closing() or self._awaits_reader:
+        if self._lingering is not None or self.transport.is_closing() or self._awaits_reader or self._is_bypassing:
             return
         if self.pipeline if self._running is None else self._running.response_complete:
             self._next_request()
@@ -261,7 +261,7 @@ class Connection(LingeringConnection):
         if faulty is None and self._is_receiving and not self._in_head:
             faulty = self.cycle
         is_last_open = not (self.cycle is None or self.cycle is faulty or self.cycle.response_complete)
-        has_earlier = bool(self.pipeline) or is_last_open
+        has_earlier = bool(self.pipeline) or is_last_open or self._is_bypassing
         if faulty is not None and faulty.response_started:
             if faulty.response_complete:
                 self._linger()

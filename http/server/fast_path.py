@@ -1,217 +1,239 @@
-"""The fast path: a usual call of /track is answered without an ASGI application and without a task.
+"""The fast path: calls of `/track` and preflights are answered without an ASGI application and without a task.
 
-It takes calls that are small, do not come from a browser, and are answered 200. Any other request takes the slow path,
-through uvicorn's tasks and the application; a call whose answer is an error falls back to it. Both paths share
-`TrackEndpoint`, which decodes calls and builds answers.
+It takes all calls of clients of any kind, whatever their answer, but those that are compressed, chunked, large, or of
+an unusual content type: they take the slow path, through uvicorn's tasks and the application, like requests to all
+other endpoints. Both paths share `TrackEndpoint`, which decodes calls and builds answers.
 
-A complete request whose head is in the header cache bypasses the parser too. It is parsed later when it falls back to
-the slow path, or when more bytes arrive while it waits for its answer.
+A usual request bypasses the parser too (`usual_request.py`). What arrives while it is answered waits as bytes.
 """
 
 import time
 from typing import Any, cast
 
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from trackd.core.calls import Tracked
 from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
-from trackd.http.middleware import TRACK_HEADERS
-from trackd.http.server.answer_writer import header_lines
+from trackd.http.clients import Client
+from trackd.http.content_types import USUAL_TYPES
+from trackd.http.cors import cors_headers, public_preflight
+from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
+from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
-from trackd.http.server.header_cache import HeaderCache
+from trackd.http.server.proxy_headers import ForwardedClients, TrustedProxies
+from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, UsualRequests
 from trackd.http.track.endpoint import TrackEndpoint
-from trackd.http.track.pending_call import PENDING_CALL, PendingCall
+from trackd.http.track.pending_call import PendingCall
 from trackd.http.track.turns import LARGE_BYTES
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
-FAST_CONTENT_TYPES = {
-    b"application/json",
-    b"application/json; charset=utf-8",
-    b"application/json;charset=utf-8",
-    b"text/plain",
-}
-SLOW_PATH_HEADERS = {
-    b"content-encoding",
-    b"expect",
-    b"origin",
-    b"transfer-encoding",
-    b"x-forwarded-for",
-    b"x-forwarded-proto",
-}
 CLOSE = (b"connection", b"close")
-FIXED = STATUS_LINE[200] + b"content-type: application/json\r\n" + header_lines(TRACK_HEADERS)
-HEAD = FIXED + b"content-length: %d\r\nx-process-time: %.6f\r\n%s\r\n%s"
+OK = STATUS_LINE[200] + b"content-type: application/json\r\n" + header_lines(TRACK_HEADERS)
+FOR_PAGE = OK + header_lines(cors_headers(b"%s", credentials=True))
+END = b"content-length: %d\r\nx-process-time: %.6f\r\n%s\r\n"
+
+
+class RunningCall(Struct):
+    """A call on the fast path. `cycle` is its request, if it was parsed; `began` is a time of `time.perf_counter()`."""
+
+    client: Client
+    origin: bytes | None
+    keeps_alive: bool
+    began: float
+    cycle: RequestResponseCycle | None
+    pending: PendingCall | None = None
 
 
 class TrackConnection(Connection):
     """A connection with the fast path. A call is submitted there when its request is complete."""
 
     _awaiting_body: tuple[Headers, Any] | None = None  # headers and application of the running request
-    _parsed: tuple[RequestResponseCycle, Any, PendingCall] | None = None  # the running request with its application
-    _unparsed: tuple[bytes, PendingCall] | None = None  # the running request, when it bypassed the parser
-    _submitted: PendingCall | None = None  # of the request that is being parsed after it bypassed the parser
-    _first_chunk = b""  # the bytes that arrived last, when they began a request
+    _call: RunningCall | None = None
 
-    def __init__(self, track: TrackEndpoint, header_cache: HeaderCache, **inherited: Any) -> None:
+    def __init__(
+        self,
+        track: TrackEndpoint,
+        usual_requests: UsualRequests,
+        proxies: TrustedProxies,
+        forwarded_clients: ForwardedClients,
+        **inherited: Any,
+    ) -> None:
         super().__init__(**inherited)
         self._track = track
-        self._header_cache = header_cache
+        self._max_body = min(MAX_BODY_BYTES, track.max_body_bytes)
+        self._usual_requests = usual_requests
+        self._proxies = proxies
+        self._forwarded_clients = forwarded_clients
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._client = self._track.clients.of(self.client)
+        self._peer = self._track.clients.of(self.client)
+        self._is_proxy = self._proxies.has(self.client)
 
     def data_received(self, data: bytes) -> None:
-        if self._unparsed is not None:
-            self._parse()
-        is_idle = self.cycle is None or self.cycle.response_complete
-        is_first = is_idle and not self._is_receiving and not self._is_refused
-        if is_first and not self.flow.write_paused:
-            request = self._header_cache.match(data)
-            if request is not None and self._submit_unparsed(data, *request):
+        is_idle = self._idle_since is not None or self._awaits_first_request
+        if is_idle and not (self._rest or self._is_refused or self.flow.write_paused):
+            request = self._usual_requests.read(data)
+            if request is not None and self._begin_usual(request, len(data)):
                 return
-        self._first_chunk = data if is_first else b""
         super().data_received(data)
-        self._first_chunk = b""  # an incomplete request must not keep it
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        self._parse()
-        return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unparsed = None
+        self._call = self._awaiting_body = None
+        self._is_bypassing = False
         super().connection_lost(exc)
 
-    def _submit_unparsed(self, data: bytes, headers: Headers, body: bytes) -> bool:
-        pending = self._submit_call(headers, body, len(data))
-        if pending is None:
+    def _begin_usual(self, request: UsualRequest, size: int) -> bool:
+        if not request.is_call:
+            self._answer_preflight(request)
+            return True
+        if request.headers.get(b"content-type", b"") not in USUAL_TYPES or len(request.body) > self._max_body:
             return False
-        self._unparsed = data, pending
-        self._note_request()
-        return True
+        return self._begin(request.headers, request.body, size, keeps_alive=request.keeps_alive)
 
-    def _parse(self) -> None:
-        """Parse the running request if it bypassed the parser. Its call is not submitted again."""
-        if self._unparsed is not None:
-            data, self._submitted = self._unparsed
-            self._unparsed = None
-            if not self._is_refused:
-                self._parse_piece(data)  # at once: it is complete, and has a length
+    def _answer_preflight(self, request: UsualRequest) -> None:
+        self._note_request()
+        self._is_bypassing = True
+        self._call = RunningCall(self._peer, None, request.keeps_alive, time.perf_counter(), None)
+        self._send_response(public_preflight(request.headers), (NO_SNIFF, NO_STORE, ANY_PAGE))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._submitted is not None:
-            self._running = cycle
-            self._parsed, self._submitted = (cycle, app, self._submitted), None
-            return
         if self.flow.write_paused:
             self._wait_for_reader(cycle, app)
             return
-        scope = _scope(cycle)
-        headers = self._fast_path_headers(scope)
+        headers = self._fast_path_headers(_scope(cycle))
         if headers is None:
             super()._start_asgi_task(cycle, app)
             return
-        if self._first_chunk and cycle.keep_alive and scope["http_version"] == "1.1":
-            self._header_cache.add(self._first_chunk, headers, int(headers[b"content-length"]))
         self._running, self._awaiting_body = cycle, (headers, app)
         if not cycle.more_body:
-            self._submit(headers, app)
+            self._begin_parsed(headers, app)
 
     def _fast_path_headers(self, scope: Scope) -> Headers | None:
-        """The headers of a request that the fast path takes; None for others."""
+        """The headers of a parsed request that the fast path takes; None for others."""
         headers: Headers | None = scope.get(HEADERS_BY_NAME)
         if headers is None or scope["path"] not in self._track.paths or scope["method"] != "POST":
             return None
-        size = headers.get(b"content-length", b"")
+        size = headers.get(b"content-length", b"0")
         takes_fast_path = (
-            headers.get(b"content-type") in FAST_CONTENT_TYPES
+            headers.get(b"content-type", b"") in USUAL_TYPES
             and size.isdigit()
-            and int(size) <= min(MAX_BODY_BYTES, self._track.max_body_bytes)
-            and SLOW_PATH_HEADERS.isdisjoint(headers)
+            and int(size) <= self._max_body
+            and UNUSUAL_HEADERS.isdisjoint(headers)
+            and len(headers) == len(scope["headers"])
         )
         return headers if takes_fast_path else None
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self._in_head:
-            return
-        self._first_chunk = b""  # a second request in the same bytes is not at their beginning
         if self._awaiting_body is not None and self._running is self.cycle and not self.cycle.more_body:
-            self._submit(*self._awaiting_body)
+            self._begin_parsed(*self._awaiting_body)
 
-    def _submit(self, headers: Headers, app: Any) -> None:
+    def _begin_parsed(self, headers: Headers, app: Any) -> None:
         cycle, self._awaiting_body = self._running, None
         assert cycle is not None
         size = len(cycle.body) + head_bytes(_scope(cycle)["headers"])
-        pending = self._submit_call(headers, bytes(cycle.body), size)
-        if pending is None:
+        if not self._begin(headers, bytes(cycle.body), size, keeps_alive=cycle.keep_alive, cycle=cycle):
             super()._start_asgi_task(cycle, app)
-            return
-        self._parsed = (cycle, app, pending)
 
-    def _submit_call(self, headers: Headers, body: bytes, size: int) -> PendingCall | None:
-        """None when the slow path has to take the call: it is faulty, or large and has to wait for its turn."""
+    def _begin(
+        self,
+        headers: Headers,
+        body: bytes,
+        size: int,
+        *,
+        keeps_alive: bool,
+        cycle: RequestResponseCycle | None = None,
+    ) -> bool:
+        """Submit a call; `size`: head and body. Returns False when the slow path has to take it.
+
+        It takes large ones that have to wait for their turn, and faulty ones that the parser has read: an answer within
+        its callbacks could end the connection.
+        """
         is_large = len(body) > LARGE_BYTES
         if is_large and not self._track.turns.is_free():
-            return None
+            return False
+        began = time.perf_counter()
+        client = self._client_of(headers)
+        self._call = call = RunningCall(client, headers.get(b"origin"), keeps_alive, began, cycle)
+        if cycle is None:
+            self._is_bypassing = True
+            self._note_request()
         try:
-            pending = self._track.submit(self._client, headers, body, size, self._on_answer)
-        except Exception:  # the slow path meets it again and answers it
-            return None
+            call.pending = self._track.submit(client, headers, body, size, self._on_answer)
+        except Exception as error:
+            if cycle is not None:
+                self._call = None
+                return False
+            self._track.limited_clients.note_refused(client, error)
+            self._refuse_call(error)
         if is_large:
-            self._track.turns.spend(time.perf_counter() - pending.began)
-        return pending
+            self._track.turns.spend(time.perf_counter() - began)
+        return True
+
+    def _client_of(self, headers: Headers) -> Client:
+        forwarded = headers.get(b"x-forwarded-for")
+        if forwarded is None or not self._is_proxy:
+            return self._peer
+        return self._forwarded_clients.of(forwarded) or self._peer
 
     def _on_answer(self) -> None:
-        waiting = self._unparsed or self._parsed
-        if waiting is None:
-            return
-        pending = waiting[-1]
-        answer = pending.answer
-        if not isinstance(answer, Tracked):
-            self.fall_back()
+        call = self._call
+        if call is None or call.pending is None or call.pending.answer is None:  # the client has gone
             return
         try:
-            body, seconds = self._track.build_answer(pending, answer)
-        except Exception:  # the slow path meets it again and answers it
-            self.fall_back()
+            body = self._track.body_of(call.pending)
+        except Exception as error:
+            self._refuse_call(error)
             return
-        if self._unparsed is not None:
-            self._unparsed = None
-            self._send(body, seconds, self.server_state.default_headers)
-            self.on_response_complete()
-        elif self._parsed is not None:
-            cycle, self._parsed = self._parsed[0], None
-            if not cycle.disconnected:
-                self._complete(cycle, body, seconds)
+        seconds = time.perf_counter() - call.began
+        self._track.tally.call_answered(200, seconds, call.pending.request.source_id)
+        self._send(OK if call.origin is None else FOR_PAGE % call.origin, body, seconds)
 
-    def fall_back(self) -> None:
-        """Continue the running request on the slow path, with the call that was submitted.
+    def refuse_running(self, error: HTTPException) -> None:
+        """Answer the call that waits for the actors with an error: the server stops, and the disk hangs."""
+        if self._call is not None:
+            self._refuse_call(error)
 
-        There it is a task, which can be cancelled when the server stops while the disk hangs.
-        """
-        self._parse()
-        if self._parsed is not None:
-            cycle, app, pending = self._parsed
-            self._parsed = None
-            _scope(cycle)[PENDING_CALL] = pending
-            super()._start_asgi_task(cycle, app)
+    def _refuse_call(self, error: Exception) -> None:
+        assert self._call is not None
+        call = self._call
+        response = self._track.refusal(error, call.client, call.began)
+        cors = cors_headers(call.origin, credentials=True) if call.origin is not None else ()
+        self._send_response(response, (*TRACK_HEADERS, *cors))
+        if not isinstance(error, HTTPException):
+            self.logger.error("Exception in ASGI application\n", exc_info=error)
 
-    def _complete(self, cycle: RequestResponseCycle, body: bytes, seconds: float) -> None:
-        headers = cycle.default_headers
-        if not cycle.keep_alive and CLOSE not in headers:
-            headers = [*headers, CLOSE]
-        cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
-        self._send(body, seconds, headers)
-        cycle.on_response()
+    def _send_response(self, response: Response, common: tuple[tuple[bytes, bytes], ...]) -> None:
+        assert self._call is not None
+        own = [header for header in response.raw_headers if header[0] != b"content-length"]
+        head = STATUS_LINE[response.status_code] + header_lines((*own, *common))
+        self._send(head, bytes(response.body), time.perf_counter() - self._call.began)
 
-    def _send(self, body: bytes, seconds: float, headers: list[tuple[bytes, bytes]]) -> None:
-        self.transport.write(HEAD % (len(body), seconds, header_lines(tuple(headers)), body))
-        if CLOSE in headers:
+    def _send(self, head: bytes, body: bytes, seconds: float) -> None:
+        """Answer the running call, and go on with the next request. `head` lacks the headers of each answer."""
+        call, self._call, self._is_bypassing = self._call, None, False
+        assert call is not None
+        headers = self.server_state.default_headers
+        closes = CLOSE in headers
+        if not call.keeps_alive and not closes:
+            headers, closes = [*headers, CLOSE], True
+        if (cycle := call.cycle) is not None:
+            cycle.response_started = cycle.response_complete = True
+            cycle.message_event.set()
+        self.transport.write(b"".join([head, END % (len(body), seconds, default_lines(tuple(headers))), body]))
+        if closes:
             self._close()
+        if cycle is None:
+            self._become_idle()
+        if cycle is not None or closes or self._rest or self._is_refused or self._has_eof:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
 
 
 def _scope(cycle: RequestResponseCycle) -> Scope:

@@ -87,14 +87,15 @@ class LingeringConnection(MeasuredConnection):
     def shutdown(self) -> None:
         if self._lingering is not None:
             self.transport.close()
-        super().shutdown()
+        elif not self._is_bypassing:
+            super().shutdown()
 
     def close_or_read_on(self) -> bool:
         """Close the connection if it is idle and all its bytes are read.
 
         Returns whether bytes of a request are unread.
         """
-        is_answered = self.cycle is None or self.cycle.response_complete
+        is_answered = not self._is_bypassing and (self.cycle is None or self.cycle.response_complete)
         if not is_answered and not self._is_receiving:
             return False
         if not self._is_refused and not self.flow.read_paused and _has_unread_bytes(self.transport):

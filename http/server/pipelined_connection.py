@@ -27,6 +27,7 @@ class PipelinedConnection(RequestParsing):
     _rest = b""  # unparsed
     _rest_begin = 0  # the position of the first unparsed byte
     _awaits_turn = False
+    _is_bypassing = False  # the running request bypasses the parser; a subclass sets it
 
     def __init__(self, pipeline_turns: PipelineTurns, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -44,8 +45,9 @@ class PipelinedConnection(RequestParsing):
         return bool(self.pipeline or self._rest)
 
     def data_received(self, data: bytes) -> None:
-        if self._has_waiting():
+        if self._is_bypassing or self._has_waiting():
             self._rest, self._rest_begin = self._rest[self._rest_begin :] + data, 0
+            self.flow.pause_reading()
         elif data.count(b"\n\r\n") + data.count(b"\n\n") >= 2 or _has_many_lines(data):
             self._rest = data
             self._parse_rest()

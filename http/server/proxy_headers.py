@@ -5,49 +5,37 @@ not read.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trackd.config.networks import ANY, networks
 from trackd.core.addresses import Address, parse_address
+from trackd.http.clients import Client, Clients, Peer
 
 MAX_HOPS = 64  # of a request: parts before them are not read
+MAX_KEPT_BYTES = 256  # of a header whose client is remembered
 SCHEMES = {b"http": "http", b"https": "https"}
 
 
-class ProxyHeaders:
-    """ASGI middleware. `trusted_proxies` is the setting."""
+class TrustedProxies:
+    """`setting` is `server.trusted_proxies`."""
 
-    def __init__(self, app: ASGIApp, trusted_proxies: str) -> None:
-        self._app = app
-        self._trusts_any = trusted_proxies.strip() == ANY
-        self._trusted = () if self._trusts_any else networks(trusted_proxies)
+    def __init__(self, setting: str) -> None:
+        self._trusts_any = setting.strip() == ANY
+        self._trusted = () if self._trusts_any else networks(setting)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self._apply(scope)
-        await self._app(scope, receive, send)
+    def has(self, peer: Peer | None) -> bool:
+        return self._trusts(parse_address(peer[0]) if peer else None)
 
-    def _apply(self, scope: Scope) -> None:
-        peer = scope.get("client")
-        address = parse_address(peer[0]) if peer else None
-        if not self._trusts(address):
-            return
-        hops: list[bytes] = []
-        for name, value in scope["headers"]:
-            if name == b"x-forwarded-for":
-                hops += value.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]
-            elif name == b"x-forwarded-proto":
-                scope["scheme"] = SCHEMES.get(value.strip().lower(), scope["scheme"])
-        if client := self._client([hop.decode("latin-1") for hop in hops[-MAX_HOPS:]]):
-            scope["client"] = (str(client), 0)
+    def client(self, forwarded: Iterable[bytes]) -> Address | None:
+        """The client of a request with these headers `X-Forwarded-For`: the nearest hop that is not trusted.
 
-    def _client(self, hops: Iterable[str]) -> Address | None:
-        """The address of the client: the nearest hop that is not trusted. If any is trusted, the first address.
-
-        The parts before one that is no address, such as `unknown`, may be forged: then the hop after it is the client.
+        If any is trusted, the first address. The parts before one that is no address, such as `unknown`, may be forged:
+        then the hop after it is the client.
         """
-        addresses = [parse_address(hop) for hop in hops if hop.strip()]
+        hops = [hop for value in forwarded for hop in value.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]][-MAX_HOPS:]
+        addresses = [parse_address(hop.decode("latin-1")) for hop in hops if hop.strip()]
         if self._trusts_any:
             return next((address for address in addresses if address is not None), None)
         client = None
@@ -61,3 +49,43 @@ class ProxyHeaders:
 
     def _trusts(self, address: Address | None) -> bool:
         return self._trusts_any or (address is not None and any(address in network for network in self._trusted))
+
+
+class ForwardedClients:
+    """The clients that trusted proxies report, by the header. Each visitor has one, whatever else the requests have."""
+
+    def __init__(self, proxies: TrustedProxies, clients: Clients) -> None:
+        self._proxies = proxies
+        self._clients = clients
+        self._kept = lru_cache(maxsize=4_096)(self._find)
+
+    def of(self, forwarded: bytes) -> Client | None:
+        """None when the header has no address."""
+        return self._kept(forwarded) if len(forwarded) <= MAX_KEPT_BYTES else self._find(forwarded)
+
+    def _find(self, forwarded: bytes) -> Client | None:
+        address = self._proxies.client([forwarded])
+        return None if address is None else self._clients.of_address(address)
+
+
+class ProxyHeaders:
+    """ASGI middleware. `trusted_proxies` is the setting."""
+
+    def __init__(self, app: ASGIApp, trusted_proxies: str) -> None:
+        self._app = app
+        self._proxies = TrustedProxies(trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._proxies.has(scope.get("client")):
+            self._apply(scope)
+        await self._app(scope, receive, send)
+
+    def _apply(self, scope: Scope) -> None:
+        forwarded = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                forwarded.append(value)
+            elif name == b"x-forwarded-proto":
+                scope["scheme"] = SCHEMES.get(value.strip().lower(), scope["scheme"])
+        if client := self._proxies.client(forwarded):
+            scope["client"] = (str(client), 0)

@@ -14,16 +14,17 @@ import uvicorn
 from trackd.config.settings import Limits
 from trackd.config.settings import Server as ServerSettings
 from trackd.http.app import Application
+from trackd.http.errors import stopping
 from trackd.http.server.acceptor import Acceptor
 from trackd.http.server.connection_limit import RESERVED_FILES, ConnectionLimit, allowed_connections
 from trackd.http.server.fast_path import TrackConnection
-from trackd.http.server.header_cache import HeaderCache
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.listening import BACKLOG
 from trackd.http.server.open_files import OpenFiles
 from trackd.http.server.orphans import Orphans
 from trackd.http.server.pipeline_turns import PipelineTurns
-from trackd.http.server.proxy_headers import ProxyHeaders
+from trackd.http.server.proxy_headers import ForwardedClients, ProxyHeaders, TrustedProxies
+from trackd.http.server.usual_request import UsualRequests
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 POLL_S = 0.01
@@ -56,10 +57,13 @@ class Server(uvicorn.Server):
         self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
         self._open_files = OpenFiles(self._limit)
         self._acceptor, self._orphans = Acceptor(self._room, self._note_dropped), Orphans()
+        proxies = TrustedProxies(settings.trusted_proxies)
         make_connection = functools.partial(
             TrackConnection,
             track=app.track,
-            header_cache=HeaderCache(),
+            usual_requests=UsualRequests(app.track.paths),
+            proxies=proxies,
+            forwarded_clients=ForwardedClients(proxies, app.track.clients),
             pipeline_turns=PipelineTurns(),
             budget=self._budget,
             limit=self._limit,
@@ -68,22 +72,7 @@ class Server(uvicorn.Server):
             refusal_headers=app.refusal_headers,
             tally=self._tally,
         )
-        config = uvicorn.Config(
-            ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
-            loop="uvloop",
-            http=cast(type[asyncio.Protocol], functools.partial(self._acceptor.make, make_connection)),
-            ws="none",
-            lifespan="off",  # `startup` and `shutdown` enter and leave it: an error at the start ends `run`
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            workers=1,  # or else uvicorn reads WEB_CONCURRENCY
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=settings.keep_alive_s,
-            timeout_graceful_shutdown=settings.stop_timeout_s,
-        )
-        super().__init__(config)
+        super().__init__(_config(app, settings, functools.partial(self._acceptor.make, make_connection)))
         self._enter_lifespan = app.lifespan
         self._running = contextlib.AsyncExitStack()
         self._drain_s = settings.drain_ms / 1000
@@ -162,6 +151,8 @@ class Server(uvicorn.Server):
         await self._close_listening(sockets or [])
         await self._drain()
         await super().shutdown(sockets)
+        for connection in self._connections():
+            connection.refuse_running(stopping())
         await self._running.aclose()
 
     async def _close_listening(self, sockets: list[socket.socket]) -> None:
@@ -221,7 +212,6 @@ class Server(uvicorn.Server):
         for _ in range(LAST_READS):
             has_unread = False
             for connection in self._connections():
-                connection.fall_back()
                 has_unread |= connection.close_or_read_on()
             if not has_unread:
                 return
@@ -237,3 +227,21 @@ class Server(uvicorn.Server):
         for connection in self._connections():
             if connection.cycle is not None and not connection.cycle.response_complete:
                 yield connection
+
+
+def _config(app: Application, settings: ServerSettings, make_protocol: Callable[..., object]) -> uvicorn.Config:
+    return uvicorn.Config(
+        ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
+        loop="uvloop",
+        http=cast(type[asyncio.Protocol], make_protocol),
+        ws="none",
+        lifespan="off",  # `startup` and `shutdown` enter and leave it: an error at the start ends `run`
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        workers=1,  # or else uvicorn reads WEB_CONCURRENCY
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.stop_timeout_s,
+    )

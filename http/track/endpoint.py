@@ -1,6 +1,6 @@
 """POST /track: decode the body, submit the call to the actors, build the answer.
 
-A usual call takes the fast path (http/server/fast_path.py), which bypasses ASGI and calls `submit` and `build_answer`;
+A usual call takes the fast path (http/server/fast_path.py), which bypasses ASGI and calls `submit` and `body_of`;
 all others take `TrackEndpoint.__call__`.
 """
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from trackd.actors.messages import Failed, Refused
@@ -28,7 +29,7 @@ from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.limited_clients import LimitedClients
 from trackd.http.track.payload import PayloadParser
-from trackd.http.track.pending_call import PENDING_CALL, Answered, PendingCall, no_callback
+from trackd.http.track.pending_call import Answered, PendingCall, no_callback
 from trackd.http.track.times import Clock
 from trackd.http.track.turns import LARGE_BYTES, Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
@@ -56,72 +57,73 @@ class TrackEndpoint:
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self._kept_headers = kept_headers
         self.clients = clients or Clients()
-        self._limited_clients = LimitedClients(limits, tracker.tally)
+        self.limited_clients = LimitedClients(limits, tracker.tally)
         self.turns = Turns()
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        source, fault = NO_SOURCE, None
+        client = self.clients.of(scope.get("client"))
         try:
-            body, source = await self._answer(scope, receive)
+            pending = await self._receive(client, scope, receive)
+            await pending.wait()
+            body = self.body_of(pending)
         except ClientDisconnect:
             return
-        except HttpError as error:
-            refusal, source = self._errors.answer(error, scope.get("client")), self.tally.existing(error.source)
         except asyncio.CancelledError:  # at a stop, when the commit takes longer than `stop_timeout_s`
-            refusal = self._errors.answer(stopping(), scope.get("client"))
+            await self.refusal(stopping(), client, began)(scope, receive, send)
         except Exception as error:
-            refusal, fault = self._errors.fault(), error
+            await self.refusal(error, client, began)(scope, receive, send)
+            if not isinstance(error, HttpError):
+                raise  # the client has its answer: the ASGI server logs the traceback
         else:
-            self.tally.call_answered(200, time.perf_counter() - began, source)
+            self.tally.call_answered(200, time.perf_counter() - began, pending.request.source_id)
             await _send(send, body)
-            return
-        self.tally.call_answered(refusal.status_code, time.perf_counter() - began, source)
-        await refusal(scope, receive, send)
-        if fault is not None:
-            raise fault  # the client has its answer: the ASGI server logs the traceback
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
-        """The body of a 200, and the id of its source."""
-        pending: PendingCall = scope.get(PENDING_CALL) or await self._receive(scope, receive)
-        match await pending.wait():
+    async def _receive(self, client: Client, scope: Scope, receive: Receive) -> PendingCall:
+        headers = headers_of(scope)
+        try:
+            self.limited_clients.check(client)
+            check_content_type(headers, forms=True)
+            received = await receive_body(headers, receive, self.max_body_bytes)
+            async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
+                body = json_of_call(headers, received.decoded())
+                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]), no_callback)
+        except HttpError as error:
+            self.limited_clients.note_refused(client, error)
+            raise
+
+    def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
+        """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
+        self.limited_clients.check(client)
+        check_nesting(body, self._limits.max_nesting)
+        call = self._decode(client, headers, body)
+        self.limited_clients.take(client, call)
+        pending = PendingCall(request=call, size=size, answered=answered)
+        self._tracker.submit(pending)
+        return pending
+
+    def body_of(self, pending: PendingCall) -> bytes:
+        """The body of a 200 to a call that is answered. Raises HttpError for another answer."""
+        match pending.answer:
             case Tracked() as tracked:
-                return answer_body(tracked), pending.request.source_id
+                return answer_body(tracked)
             case Refused() as refusal:
                 raise refused(refusal, pending.request)
             case Rejected() as rejection:
                 raise rejected(rejection, pending.request)
             case Failed() as failure:
                 raise failed(failure, pending.request)
+        raise AssertionError("the call has no answer yet")
 
-    async def _receive(self, scope: Scope, receive: Receive) -> PendingCall:
-        headers = headers_of(scope)
-        client = self.clients.of(scope.get("client"))
-        with self._limited_clients.receiving(client):
-            check_content_type(headers, forms=True)
-            received = await receive_body(headers, receive, self.max_body_bytes)
-            async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
-                body = json_of_call(headers, received.decoded())
-                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]), no_callback)
-
-    def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
-        """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
-        began = time.perf_counter()
-        self._limited_clients.check(client)
-        check_nesting(body, self._limits.max_nesting)
-        call = self._decode(client, headers, body)
-        self._limited_clients.take(client, call)
-        pending = PendingCall(request=call, size=size, answered=answered, began=began)
-        self._tracker.submit(pending)
-        return pending
-
-    def build_answer(self, pending: PendingCall, answer: Tracked) -> tuple[bytes, float]:
-        """The body of a 200, and the seconds since the call was submitted. Counts the call as answered."""
-        body, seconds = answer_body(answer), time.perf_counter() - pending.began
-        self.tally.call_answered(200, seconds, pending.request.source_id)
-        return body, seconds
+    def refusal(self, error: Exception, client: Client, began: float) -> Response:
+        """The answer to a call that failed with this error. Counts the call as answered."""
+        answer, source = self._errors.fault(), NO_SOURCE
+        if isinstance(error, HttpError):
+            answer, source = self._errors.answer(error, client), self.tally.existing(error.source)
+        self.tally.call_answered(answer.status_code, time.perf_counter() - began, source)
+        return answer
 
     def _decode(self, client: Client, headers: Headers, body: bytes) -> Track:
         origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")

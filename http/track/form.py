@@ -5,7 +5,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 
 from trackd.http.body import Headers
-from trackd.http.content_types import FORMS, MULTIPART, USUAL, check_charset, media_type, parameter
+from trackd.http.content_types import FORMS, MULTIPART, USUAL_TYPES, check_charset, media_type, parameter
 from trackd.http.errors import HttpError, invalid
 
 FIELDS = (b"payload", b"data")
@@ -21,7 +21,7 @@ def json_of_call(headers: Headers, body: bytes) -> bytes:
     Beacons and curl may send JSON with the content type of a form: JSON in place of fields is taken too.
     """
     content_type = headers.get(b"content-type", b"")
-    if content_type in USUAL:
+    if content_type in USUAL_TYPES:
         return body
     name = media_type(content_type)
     if name not in FORMS or body.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):

@@ -1,8 +1,7 @@
 """The limits on calls and events of each client. They are checked before a call is read: refusing it costs little."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from trackd.config.settings import Limits
 from trackd.core.call_limits import ClientLimits
@@ -30,16 +29,9 @@ class LimitedClients:
         if client.key is not None:
             self._limits.take(client.key, len(call.events), self._monotonic(), call.source_id)
 
-    @contextlib.contextmanager
-    def receiving(self, client: Client) -> Iterator[None]:
-        """Around the reading of a call on the slow path, where each refused call arrives once: counts it."""
-        try:
-            self.check(client)
-            yield
-        except ClientLimitedError as error:
+    def note_refused(self, client: Client, error: Exception) -> None:
+        """Count a call that was not handed to the actors."""
+        if isinstance(error, ClientLimitedError):
             self._tally.limited_calls[f"client_{error.limit}"] += 1
-            raise
-        except HttpError:
-            if client.key is not None:
-                self._limits.take(client.key, 0, self._monotonic())
-            raise
+        elif isinstance(error, HttpError) and client.key is not None:
+            self._limits.take(client.key, 0, self._monotonic())

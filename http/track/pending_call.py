@@ -10,8 +10,6 @@ from trackd.core.calls import Rejected, Track, Tracked
 Answered = Callable[[], object]
 """Called when the answer is there."""
 
-PENDING_CALL = "trackd.pending_call"  # in the scope of a request that falls back from the fast path
-
 
 def no_callback() -> None:
     """For a call whose answer is waited for."""
@@ -21,8 +19,6 @@ class PendingCall(Pending[Tracked | Rejected], kw_only=True):
     """A call that was submitted to the actors."""
 
     request: Track
-    began: float
-    """When it was submitted, as `time.perf_counter()`."""
 
     async def wait(self) -> Tracked | Rejected | Aborted:
         """Wait for the answer, in place of `answered`."""

@@ -45,7 +45,7 @@ async def test_events_and_rules_have_the_address_as_far_as_privacy_ip_lets(
     ip = proxied if headers else direct
     store = MemoryStore([Source(SOURCE_ID, "test", returns_profile=True)])
     async with serving(store, settings(mode), rules=seen(ip)) as client:
-        for number in range(2):  # without headers the second one is answered with the header cache
+        for number in range(2):
             sent = payload(f"s-{number}", "t", options={"profile": True})
             answer = await client.post("/track", json=sent, headers=headers)
             assert answer.status_code == 200, answer.text

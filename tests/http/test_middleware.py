@@ -17,7 +17,6 @@ from trackd.storage.sqlite.store import SqliteStore
 ORIGIN = "Origin: https://shop.example"
 REQUESTS = {
     "fast path": post(call()),
-    "header cache": post(call()),
     "slow path": chunked(call()),
     "from a page": post(call(), ORIGIN),
     "preflight": request(b"", ORIGIN, "Access-Control-Request-Method: POST", line="OPTIONS /track HTTP/1.1"),
@@ -36,8 +35,6 @@ def headers(answer: RawAnswer) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_each_answer_of_track_has_the_fixed_headers_once(name: str) -> None:
     async with connection_to_server() as connection:
-        if name == "header cache":
-            await connection.ask(REQUESTS[name])
         found = headers(await connection.ask(REQUESTS[name]))
     names = [header for header, _ in found]
     assert len(names) == len(set(names))

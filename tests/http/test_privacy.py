@@ -64,7 +64,7 @@ async def test_headers_are_kept_with_the_session_as_set(
     store: SqliteStore, path: dict[str, str], privacy: Privacy, kept: dict[str, str]
 ) -> None:
     async with serving(store, Settings(server=Server(drain_ms=0), privacy=privacy), admin=True) as client:
-        for _ in range(2):  # the second one from the header cache
+        for _ in range(2):
             answer = await sent(client, HEADERS | path, context={"page": {"url": "/a"}})
         assert await context(client) == {**kept, "page": {"url": "/a"}}
         assert answer["debugging"]["session"]["saved"] == 0

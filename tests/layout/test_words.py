@@ -10,7 +10,6 @@ from tests.layout.source import PACKAGES, ROOT, name, python_files
 # Each pattern with the word to write instead.
 REPLACED = {
     r"(short|long)[ _]way": "fast path, slow path",
-    r"known[ _]?heads": "header cache",
     r"not here in whole|here in whole": "incomplete request",
     r"\barrivals\b": "inbound budget",
     r"in[ _]?use[ _]?map": "PinnedLRU",

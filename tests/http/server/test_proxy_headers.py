@@ -140,7 +140,7 @@ async def test_calls_of_different_clients_on_one_connection_keep_their_addresses
         ["X-Forwarded-For: 2001:db8::1", "x-forwarded-for: 10.1.2.3"],
         [],
     ]
-    for number, headers in enumerate(lines * 2):  # the header cache has the usual ones from the second on
+    for number, headers in enumerate(lines * 2):
         answer = await connection.ask(post(call(f"s-{number}"), *headers))
         assert answer.status == 200, json.loads(answer.body)
     assert [event.ip for event in store.events] == [PEER, "203.0.113.7", PEER, "10.1.2.3", PEER] * 2

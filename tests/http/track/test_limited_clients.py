@@ -27,9 +27,10 @@ class Limited(LimitedClients):
     def status(self, client: Client = CLIENT) -> int | None:
         """The status of a call that cannot be decoded."""
         try:
-            with self.receiving(client):
-                raise invalid([])
+            self.check(client)
+            raise invalid([])
         except HttpError as error:
+            self.note_refused(client, error)
             return error.status_code
 
 

@@ -6,7 +6,7 @@ from trackd.http.track.pending_call import PendingCall
 
 
 def pending(answers: list[str]) -> PendingCall:
-    return PendingCall(request=Make.call(), size=0, answered=lambda: answers.append("answered"), began=0.0)
+    return PendingCall(request=Make.call(), size=0, answered=lambda: answers.append("answered"))
 
 
 async def test_a_call_that_is_waited_for_calls_nobody_else() -> None:
