@@ -52,6 +52,11 @@ SELECT session.id, session.profile_id, session.inserted, session.updated, sessio
 FROM session LEFT JOIN profile ON profile.id = session.profile_id WHERE session.id = ?
 """
 SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN (SELECT value FROM json_each(?))"
+FEW_IDS = 8  # of a usual call: they have statements of their own, which need no list in JSON
+SELECT_FEW_KNOWN_EVENTS = [
+    f"SELECT id, seq FROM event_id WHERE profile_id = ? AND id IN ({', '.join('?' * number)})"
+    for number in range(FEW_IDS + 1)
+]
 # An id is looked up among its newest events; when many profiles have it, among the last events of the profile.
 SELECT_BY_ID = """
 SELECT event.id, event.type, event.source_id, event.status FROM json_each(:ids) AS wanted JOIN event ON event.number = (
@@ -129,7 +134,10 @@ class SqliteStore:
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
-        return dict(self._read(SELECT_KNOWN_EVENTS, [profile_id, json_text(list(event_ids))]))
+        wanted = list(event_ids)
+        if len(wanted) <= FEW_IDS:
+            return dict(self._read(SELECT_FEW_KNOWN_EVENTS[len(wanted)], [profile_id, *wanted]))
+        return dict(self._read(SELECT_KNOWN_EVENTS, [profile_id, json_text(wanted)]))
 
     def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
         missing = list(event_ids)

@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from msgspec.structs import replace
 
 from tests.support.making import Make
@@ -115,6 +116,16 @@ def test_client_made_event_ids_are_known_to_their_profile_alone(backend: Backend
     assert backend.store.known_events("A", ["e1", "unstored", "new"]) == {"e1": 1, "unstored": None}
     assert backend.store.known_events("A", []) == {}
     assert backend.store.known_events("B", ["e1"]) == {}
+
+
+@pytest.mark.parametrize("number", [1, 2, 8, 9, 1_000])
+def test_any_number_of_event_ids_is_looked_up(backend: Backend, make: type[Make], number: int) -> None:
+    ids = [f"e\u0000'\"{each} ü" for each in range(number)]
+    known = {each: seq for seq, each in enumerate(ids, 1) if seq % 2}
+    backend.store.commit([make.change("A", events=number, event_ids=known)])
+
+    assert backend.store.known_events("A", ids) == known
+    assert backend.store.known_events("A", ids * 2) == known
 
 
 def test_two_profiles_may_have_the_same_event_id(backend: Backend, make: type[Make]) -> None:
