@@ -1,22 +1,26 @@
 """The frames between the server and its processes, and the batches and results that it exchanges with the writer.
 
-A frame is the length of its payload, four bytes with the lowest first, and the payload. Batches and results are JSON;
-the documents in them are encoded once, by the server, and the writer stores that text unchanged.
+A frame is the length of its payload, four bytes with the lowest first, and the payload. Results are JSON. A batch is
+the length of its changes without their events; these changes as JSON, in which the documents are the text that is
+stored; and the events as MessagePack. Their properties are JSON text, and JSON within JSON takes ten times as long.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from msgspec import MsgspecError, Struct
+from msgspec import MsgspecError, Struct, msgpack
 from msgspec import json as msgspec_json
+from msgspec.structs import replace
 
-from trackd.core.changes import Change, Outcome
+from trackd.core.changes import Change, Changes, Outcome
+from trackd.core.documents import Event
 from trackd.core.retention_changes import Swept
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult
 
 LENGTH = struct.Struct("<I")
+UNENCODABLE = ValueError, TypeError, OverflowError
 DISK_FAILED = 74  # exit code of a writer process, EX_IOERR of sysexits.h
 
 
@@ -32,7 +36,8 @@ UNDECODABLE = b"undecodable"
 """The writer's answer to a batch that `decode_batch` refuses."""
 ENCODER = msgspec_json.Encoder()
 BATCHES = msgspec_json.Decoder(list[Change])
-CHANGES = msgspec_json.Decoder(Change)
+EVENT_ENCODER = msgpack.Encoder()
+EVENTS = msgpack.Decoder(list[tuple[Event, ...]])
 RESULTS = msgspec_json.Decoder(_Result)
 
 
@@ -91,9 +96,9 @@ def encode_batch(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
     Numbers that are not finite would become null: requests with them are refused, and rules do not produce them.
     """
     try:
-        return ENCODER.encode(batch), frozenset()
-    except (ValueError, TypeError, OverflowError):
-        return _joined([_encode_alone(change) for change in batch])
+        return _encode(batch), frozenset()
+    except UNENCODABLE:
+        return _encode_some(batch, _is_encodable)
 
 
 def encode_decodable(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
@@ -101,33 +106,45 @@ def encode_decodable(batch: Sequence[Change]) -> tuple[bytes, frozenset[int]]:
 
     A stored document is copied into a change as it is: in a damaged row it is no JSON, or has a column of another type.
     """
-    return _joined([_decodable(_encode_alone(change)) for change in batch])
+    return _encode_some(batch, _is_decodable)
 
 
-def _joined(encoded: Sequence[bytes | None]) -> tuple[bytes, frozenset[int]]:
-    left_out = frozenset(position for position, change in enumerate(encoded) if change is None)
-    return b"[%s]" % b",".join(change for change in encoded if change is not None), left_out
+def _encode(batch: Sequence[Change]) -> bytes:
+    events = [change.events if isinstance(change, Changes) else () for change in batch]
+    changes = [replace(change, events=()) if isinstance(change, Changes) else change for change in batch]
+    encoded = ENCODER.encode(changes)
+    return LENGTH.pack(len(encoded)) + encoded + EVENT_ENCODER.encode(events)
 
 
-def _encode_alone(change: Change) -> bytes | None:
+def _encode_some(batch: Sequence[Change], condition: Callable[[Change], bool]) -> tuple[bytes, frozenset[int]]:
+    left_out = frozenset([position for position, change in enumerate(batch) if not condition(change)])
+    return _encode([change for position, change in enumerate(batch) if position not in left_out]), left_out
+
+
+def _is_encodable(change: Change) -> bool:
     try:
-        return ENCODER.encode(change)
-    except (ValueError, TypeError, OverflowError):
-        return None
+        _encode([change])
+    except UNENCODABLE:
+        return False
+    return True
 
 
-def _decodable(encoded: bytes | None) -> bytes | None:
+def _is_decodable(change: Change) -> bool:
     try:
-        if encoded is not None:
-            CHANGES.decode(encoded)
-    except MsgspecError:
-        return None
-    return encoded
+        decode_batch(_encode([change]))
+    except (*UNENCODABLE, MsgspecError):
+        return False
+    return True
 
 
 def decode_batch(payload: bytes) -> list[Change]:
     """Raises MsgspecError for a batch with a damaged document; `encode_decodable` leaves it out."""
-    return BATCHES.decode(payload)
+    begin, end = LENGTH.size, LENGTH.size + LENGTH.unpack_from(payload)[0]
+    changes, events = BATCHES.decode(payload[begin:end]), EVENTS.decode(payload[end:])
+    return [
+        replace(change, events=its_events) if isinstance(change, Changes) else change
+        for change, its_events in zip(changes, events, strict=True)
+    ]
 
 
 def encode_result(result: BatchResult) -> bytes:

@@ -42,7 +42,12 @@ VALUES = st.recursive(
 def test_documents_arrive_unchanged_with_whole_numbers_of_any_size(
     make: type[Make], docs: list[dict[str, Any]]
 ) -> None:
-    batch = [make.change("A", session="S", doc=doc, events=1, event_ids={"é": None, "b": 1}) for doc in docs]
+    batch: list[Changes] = []
+    for doc in docs:
+        event = {"type": "é\n", "properties": json_text(doc), "ip": None, "reasons": '["a"]'}
+        batch.append(
+            make.change("A", session="S", doc=doc, events=len(batch), event=event, event_ids={"é": None, "b": 1})
+        )
 
     payload, unencodable = encode_batch(batch)
     arrived = decode_batch(payload)
