@@ -44,13 +44,13 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._post = self._myRef._system._systemBase.post
-        self._messages = wiring.dependencies.tally.messages
+        self._handled = wiring.dependencies.tally.handled[type(self)]
         self.wired()
 
     def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
         try:
             self._handlers[type(message)](self, message)
-            self._messages[type(self)] += 1
+            self._handled[0] += 1
         except Exception as error:
             self._handle_fault(message, error)
 

@@ -86,8 +86,8 @@ class ProfileDirectory(BaseActor):
 
     def _hand_over(self, admitted: Admitted) -> None:
         call, in_flight = admitted.call, self._in_flight
-        found = self._look_up.answering(call, permanent_profile_id=admitted.source.permanent_profile_id)
-        if self._queued and self._queue_behind_erasure(admitted, *found.named):
+        found = self._look_up.answering(call, admitted.source)
+        if self._queued and self._queue_behind_erasure(admitted, found.profile_id, *found.others):
             return
         profile_id, owner = found.profile_id or self._new_profile_id(call), found.owner
         active = self._pool.get(profile_id)
@@ -149,8 +149,9 @@ class ProfileDirectory(BaseActor):
                 if active.size != commit.held:
                     self._pool.resize(entry.profile_id, active, commit.held)
                 answers.append(commit.answer)
-                if not isinstance(request, Admitted):
-                    self._evict_passed(entry)
+                if isinstance(request, Admitted):
+                    continue
+                self._evict_passed(entry)
             else:
                 self._roll_back(entry, lost_sessions)
                 answers += self._retry_or_refuse(entry, commit, outcome)

@@ -2,7 +2,10 @@
 
 import itertools
 import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.messages import (
@@ -30,6 +33,7 @@ Finished = tuple[Queued | Delete, Outcome]
 MAX_BATCH_CALLS = 1_000
 MAX_BATCH_BYTES = 8 * 2**20  # of the documents that the profiles of the calls hold
 
+HELD = attrgetter("held")
 TIME_OF_OTHERS, TIME_BESIDE_URGENT = 3.0, 1.0  # for each second of a deletion, while other changes wait
 
 
@@ -45,7 +49,7 @@ class EventWriter(BaseActor):
         self._queue: list[Queued] = []
         self._deletions: list[Delete] = []
         self._next_deletion = 0.0  # the monotonic time until which other changes go first
-        self._batch: list[Queued | Delete] | None = None  # under way; empty for a heartbeat
+        self._batch: Sequence[Queued | Delete] | None = None  # under way
         self._writable = True
         self._is_slow = False  # the commit under way, after it was reported
         self._misplaced: StoreError | None = None  # commits would be lost
@@ -76,17 +80,14 @@ class EventWriter(BaseActor):
 
     def _begin_commits(self) -> None:
         """Begin to commit the next batch, if none is under way; more than one only if it cannot be submitted."""
+        monotonic = self.wiring.dependencies.monotonic
         while self._batch is None and (self._queue or self._deletions):
-            if self._deletions and (not self._queue or self._is_turn_of_deletions()):
-                self._batch = [self._deletions.pop(0)]
+            if self._deletions and (not self._queue or monotonic() >= self._next_deletion):
+                self._submit([self._deletions.pop(0)])
             else:
                 length = _length_of_batch(self._queue)
-                self._batch = [*self._queue[:length]]
-                self._queue = self._queue[length:]
-            self._submit()
-
-    def _is_turn_of_deletions(self) -> bool:
-        return self.wiring.dependencies.monotonic() >= self._next_deletion
+                batch, self._queue = self._queue[:length], self._queue[length:]
+                self._submit(batch)
 
     def _watch(self, _: Tick) -> None:
         """Notice a store that fails or hangs, and one that works again: calls may no longer arrive to try it."""
@@ -96,18 +97,14 @@ class EventWriter(BaseActor):
             self._misplaced = None
         except StoreError as error:
             if self._misplaced is None and self._batch is None:
-                self._submit_heartbeat()  # the writer saves what it can
+                self._submit([])  # the writer saves what it can
             self._misplaced = error
             self._report_health(error)
             return
         if self._batch is not None:
             self._report_slow_commit()
         elif not self._writable or (is_observed and self._is_idle()):
-            self._submit_heartbeat()
-
-    def _submit_heartbeat(self) -> None:
-        self._batch = []
-        self._submit()
+            self._submit([])
 
     def _is_idle(self) -> bool:
         dependencies = self.wiring.dependencies
@@ -127,13 +124,15 @@ class EventWriter(BaseActor):
             self._is_slow = True
             self._set_writable(False)
 
-    def _submit(self) -> None:
+    def _submit(self, batch: Sequence[Queued | Delete]) -> None:
+        """Begin to commit a batch; an empty one is a heartbeat."""
+        self._batch = batch
         if self._misplaced is not None:
             self._finish(BatchResult(error=self._misplaced))
             return
         self.wiring.dependencies.tally.commit_began = self.wiring.dependencies.monotonic()
         try:
-            self.wiring.dependencies.submit([message.change for message in self._batch or ()])
+            self.wiring.dependencies.submit([message.change for message in batch])
         except Exception as error:
             why = error if isinstance(error, StoreError) else type(error).__name__
             self._finish(BatchResult(error=StoreError(f"the writer takes nothing: {why}")))
@@ -148,7 +147,9 @@ class EventWriter(BaseActor):
         finished: list[Finished] = list(zip(batch, outcomes, strict=True))
         if outcomes.count(Outcome.STORED) < len(batch):
             finished += self._cascade(finished)
-        commits = [(message, outcome) for message, outcome in finished if isinstance(message, Commit)]
+        commits: list[Any] = finished
+        if set(map(type, batch)) != {Commit}:  # rare
+            commits = [each for each in finished if isinstance(each[0], Commit)]
         if commits:
             self.send(self.wiring.directory, CommitsFinished(commits))
         if len(commits) < len(finished):
@@ -216,12 +217,8 @@ class EventWriter(BaseActor):
 
 def _length_of_batch(queue: Sequence[Queued]) -> int:
     """How many of the messages are the next batch: at least one."""
-    total = 0
-    for length, message in enumerate(itertools.islice(queue, MAX_BATCH_CALLS)):
-        total += message.held
-        if total > MAX_BATCH_BYTES and length:
-            return length
-    return min(len(queue), MAX_BATCH_CALLS)
+    totals = itertools.accumulate(map(HELD, itertools.islice(queue, MAX_BATCH_CALLS)))
+    return max(1, bisect_right([*totals], MAX_BATCH_BYTES))
 
 
 def _profile_id(message: Queued | Delete) -> str | None:

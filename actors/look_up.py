@@ -5,7 +5,7 @@ from msgspec import Struct
 from trackd.actors.actor_pool import ActorPool
 from trackd.actors.session_owners import SessionOwner, SessionOwners
 from trackd.core.calls import Track
-from trackd.core.documents import Profile, Session
+from trackd.core.documents import Profile, Session, Source
 from trackd.core.resolution import ProfileReference, resolve
 from trackd.storage.store import Reads
 
@@ -15,12 +15,12 @@ class Found(Struct, frozen=True):
 
     profile_id: str | None
     """None for a new profile."""
-    named: tuple[str | None, ...]
-    """The ids of the profiles that the call leads to."""
     owner: SessionOwner | None
     """The session's entry, None when there is no such session."""
     previous_owner: str | None
     """The id of the profile that owns the session before the call."""
+    others: tuple[str | None, ...] = ()
+    """The ids of all profiles that the call leads to, if there may be more than one."""
     is_orphan: bool = False
     """Whether that profile no longer exists."""
     session: Session | None = None
@@ -40,13 +40,13 @@ class LookUp:
         self._pool = pool
         self._owners = owners
 
-    def answering(self, call: Track, *, permanent_profile_id: bool) -> Found:
+    def answering(self, call: Track, source: Source) -> Found:
         """See `resolve`."""
         owner, claimed_id, derived_id = self._owners.get(call.session_id), call.profile_id, call.derived_profile_id
         if owner is not None and derived_id is None and (claimed_id is None or claimed_id == owner.profile_id):
             owner_id = owner.profile_id
             if owner_id in self._pool.entries:  # usual: no other profile can answer
-                return Found(owner_id, (owner_id,), owner, owner_id)
+                return Found(owner_id, owner, owner_id)
         session, loaded = None, dict[str, Profile]()
         if owner is None or owner.profile_id not in self._pool.entries:
             stored = self._reads.session_and_profile(call.session_id)
@@ -58,12 +58,13 @@ class LookUp:
         session_owner = self.profile(owner.profile_id, loaded) if owner else None
         claimed = self.profile(claimed_id, loaded) if claimed_id is not None else None
         derived = self.profile(derived_id, loaded) if derived_id else None
-        profile_id = resolve(session_owner, claimed, derived, permanent_profile_id=permanent_profile_id)
+        permanent = source.permanent_profile_id
+        profile_id = resolve(session_owner, claimed, derived, permanent_profile_id=permanent)
         return Found(
             profile_id,
-            tuple(each.living for each in (session_owner, claimed, derived) if each),
             owner,
             owner.profile_id if owner else None,
+            tuple(each.living for each in (session_owner, claimed, derived) if each),
             session_owner is not None and session_owner.living is None,
             session,
             loaded.get(profile_id) if profile_id else None,

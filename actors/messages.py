@@ -25,6 +25,7 @@ a handler, and a caller.
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -201,10 +202,8 @@ class Administer(Request[Administered], frozen=True):
     number: int
     change: SourceChange | JobChange | PutTokenUse
 
-    @property
-    def held(self) -> int:
-        """As of a Commit: it has no documents."""
-        return 0
+    held: ClassVar[int] = 0
+    """As of a Commit: it has no documents."""
 
 
 class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):

@@ -19,7 +19,8 @@ from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Answer, Rejected, Tracked
 from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.decision import decide
-from trackd.core.documents import FirstCopy, Session
+from trackd.core.documents import FirstCopy
+from trackd.core.encoding import size_of
 from trackd.core.processing import Snapshot
 from trackd.core.reevaluation import reevaluate
 
@@ -58,10 +59,14 @@ class ProfileActor(BaseActor):
         self._uncommitted.mark_durable(delivered.durable_up_to)
         own_ids = [event.id for event in call.events if event.own_id]
         known_ids = self._known_event_ids(own_ids) if own_ids and profile is not None else {}
+        session, session_id = None, call.session_id
+        if call.save_session and delivered.session_owner is not None:
+            uncommitted = self._uncommitted.session(session_id)
+            session = uncommitted or delivered.session or dependencies.reads.session(session_id)
         snapshot = Snapshot(
             self._profile_id,
             profile,
-            self._session(delivered) if call.save_session and delivered.session_owner is not None else None,
+            session,
             known_ids,
             delivered.orphan,
             delivered.session_owner,
@@ -108,17 +113,11 @@ class ProfileActor(BaseActor):
 
     def _commit(self, number: int, change: Changes | Erasure, answer: Tracked | Erased | Reevaluated) -> None:
         self._ordinal += 1
-        held = (self._profile.size if self._profile else 0) + self._uncommitted.size
+        held = (size_of(self._profile.doc_json) if self._profile else 0) + self._uncommitted.size
         self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer, held))
 
     def _fetch(self, fetch: Fetch) -> None:
         super().answer(Fetched(fetch.number, self._profile))
-
-    def _session(self, delivered: Deliver) -> Session | None:
-        """The session before the call."""
-        session_id = delivered.admitted.call.session_id
-        uncommitted = self._uncommitted.session(session_id)
-        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(session_id)
 
     def _known_event_ids(self, own: Sequence[str]) -> Mapping[str, int | None]:
         """The client-made event ids that the profile has processed before, each with its `seq`."""

@@ -26,10 +26,10 @@ class DirectSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has n
         return reference
 
     def tell(self, anActor: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's names
-        pending = self._pendingSends
+        pending, take = self._pendingSends, self._pendingSends.popleft
         pending.append((anActor, msg))
         while pending:
-            address, message = pending.popleft()
+            address, message = take()
             address.actor.receiveMessage(message, None)
 
     def actor_send(self, fromActor: ActorAddress | None, toActor: ActorAddress, msg: Any) -> None:  # noqa: N803

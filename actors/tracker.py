@@ -58,7 +58,10 @@ class Tracker:
     ) -> None:
         self._store = store
         self._actors = actors or Actors()
-        self._limits = limits or Limits()
+        self.max_document_bytes = self._actors.max_document_bytes
+        self._limits = limits = limits or Limits()
+        self._max_calls, self._max_bytes = limits.max_queued_calls, limits.max_queued_bytes
+        self._timeout_s = limits.call_timeout_s
         self.rules = rules or RuleSet()
         """Those in force. See `use_rules`."""
         self._retention = retention or Retention()
@@ -91,8 +94,7 @@ class Tracker:
 
     @property
     def queue(self) -> Queue:
-        limits = self._limits
-        return Queue(len(self._pending), self._queued_bytes, limits.max_queued_calls, limits.max_queued_bytes)
+        return Queue(len(self._pending), self._queued_bytes, self._max_calls, self._max_bytes)
 
     @property
     def writer_pid(self) -> int | None:
@@ -104,10 +106,6 @@ class Tracker:
         """How long the commit under way has taken, 0 when there is none."""
         began = self.tally.commit_began
         return 0.0 if began is None else time.monotonic() - began
-
-    @property
-    def max_document_bytes(self) -> int:
-        return self._actors.max_document_bytes
 
     def next_number(self) -> int:
         return next(self._numbers)
@@ -136,7 +134,7 @@ class Tracker:
             new_id=new_id,
             max_active_profiles=self._actors.max_active_profiles,
             max_cached_sessions=self._actors.max_cached_sessions,
-            max_document_bytes=self._actors.max_document_bytes,
+            max_document_bytes=self.max_document_bytes,
             limits=self._limits,
             retention=self._retention,
             end_after_s=self._sessions.end_after_s,
@@ -165,18 +163,16 @@ class Tracker:
 
         Its size counts towards `max_queued_bytes`.
         """
-        number, limits = pending.request.number, self._limits
+        request, size = pending.request, pending.size
         if self._refused_for is not None or self._wiring is None:
-            self._answer(pending, Refused(number, self._refused_for or Reason.STOPPING, RETRY_AFTER_S))
-        elif (
-            len(self._pending) >= limits.max_queued_calls or self._queued_bytes + pending.size > limits.max_queued_bytes
-        ):
-            self._answer(pending, Refused(number, Reason.OVERLOADED, RETRY_AFTER_S))
+            self._answer(pending, Refused(request.number, self._refused_for or Reason.STOPPING, RETRY_AFTER_S))
+        elif len(self._pending) >= self._max_calls or self._queued_bytes + size > self._max_bytes:
+            self._answer(pending, Refused(request.number, Reason.OVERLOADED, RETRY_AFTER_S))
         else:
-            pending.deadline = self._loop.time() + limits.call_timeout_s
-            self._pending[number] = pending
-            self._queued_bytes += pending.size
-            self._system.tell(self._wiring.routes[type(pending.request)], pending.request)
+            pending.deadline = self._loop.time() + self._timeout_s
+            self._pending[request.number] = pending
+            self._queued_bytes += size
+            self._system.tell(self._wiring.routes[type(request)], request)
         if self._answered:
             asyncio.get_running_loop().call_soon(self._hand_over)
 
@@ -231,15 +227,20 @@ class Tracker:
     def answered(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
             pending = self._pending.pop(answer.number)
+            request: Any = pending.request
             self._queued_bytes -= pending.size
-            if isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
-                self._count_events(pending.request, answer)
-            self._answer(pending, answer)
+            if isinstance(answer, Tracked) and answer.outcomes is None:
+                self.tally.events[request.source_id, "stored"] += len(request.events)
+            elif isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
+                self._count_events(request, answer)
+            if pending.answer is None:  # not refused after the time-out
+                pending.answer = answer
+                self._answered.append(pending)
         if not self._pending:
             self._idle.set()
 
     def _answer(self, pending: Pending[Any], answer: Answer) -> None:
-        if pending.answer is None:  # not refused after the time-out
+        if pending.answer is None:
             pending.answer = answer
             self._answered.append(pending)
 
@@ -253,16 +254,13 @@ class Tracker:
                 except Exception as error:  # the others are handed over all the same
                     log.error("an answer was not taken", exc_info=without_values(error))
 
-    def _count_events(self, call: Request[Any], answer: Tracked | Rejected) -> None:
+    def _count_events(self, call: Track, answer: Tracked | Rejected) -> None:
         """By source: all sources here exist, calls of others are refused."""
-        assert isinstance(call, Track)
         if isinstance(answer, Rejected):
             self.tally.events[call.source_id, "rejected"] += len(call.events)
             self.tally.calls_with_too_much_work += answer.too_much is not None
-        elif answer.outcomes is None:
-            self.tally.events[call.source_id, "stored"] += len(call.events)
         else:
-            for outcome, number in answer.outcomes.items():
+            for outcome, number in (answer.outcomes or {}).items():
                 self.tally.events[call.source_id, outcome] += number
             if answer.report.dropped:
                 self.dropped_events.add(answer.report.dropped)

@@ -43,8 +43,8 @@ class Tally:
         """Whether the clock stops the retention."""
         self.disk_failures = 0
         """Failed fsyncs and checkpoints, after which the writer process is started again."""
-        self.messages: defaultdict[type, int] = defaultdict(int)
-        """Messages handled, by class of actor."""
+        self.handled: defaultdict[type, list[int]] = defaultdict(lambda: [0])
+        """By class of actor, a list with the number of messages handled: an actor looks it up once."""
         self.faults: defaultdict[type, int] = defaultdict(int)
         """Messages on which a handler raised, by class of actor."""
         self.decisions = DecisionTimes()
@@ -60,6 +60,11 @@ class Tally:
         """At the server's last sweep over its connections; 0 when another server runs the application."""
         self.dropped_connections = 0
         """Connections that were closed to make room for others or for what they hold, or in a burst unserved."""
+
+    @property
+    def messages(self) -> dict[type, int]:
+        """Messages handled, by class of actor."""
+        return {actor: number for actor, [number] in self.handled.items()}
 
     def existing(self, source: str | None) -> str:
         """The id of a source if it exists, otherwise NO_SOURCE."""

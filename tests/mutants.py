@@ -57,10 +57,8 @@ def no_fence() -> Iterator[None]:
     """
     submit = EventWriter._submit
 
-    def submit_unfenced(self: Any) -> None:
-        if self._batch:
-            self._batch = list(unfenced(self._batch, self.wiring.dependencies.reads))
-        submit(self)
+    def submit_unfenced(self: Any, batch: Sequence[Any]) -> None:
+        submit(self, list(unfenced(batch, self.wiring.dependencies.reads)))
 
     with put(EventWriter, _submit=submit_unfenced):
         yield
@@ -171,11 +169,12 @@ def failing_commits(every: int = FAILS_EVERY) -> Iterator[None]:
     """Every n-th batch with calls fails, and is not written."""
     submit, numbers = EventWriter._submit, itertools.count(1)
 
-    def submit_or_fail(self: Any) -> None:
-        if any(isinstance(message, Commit) for message in self._batch) and next(numbers) % every == 0:
+    def submit_or_fail(self: Any, batch: Sequence[Any]) -> None:
+        if any(isinstance(message, Commit) for message in batch) and next(numbers) % every == 0:
+            self._batch = batch
             self._finish(BatchResult(error=StoreError("a mutant fails on purpose")))
         else:
-            submit(self)
+            submit(self, batch)
 
     with put(EventWriter, _submit=submit_or_fail):
         yield
