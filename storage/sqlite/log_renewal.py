@@ -97,15 +97,19 @@ def _patience_s(size: int) -> float:
     return PATIENCE_S + size / SLOWEST_DISK
 
 
-def copy_log_and_close(connection: Connection, path: Path) -> None:
+def copy_log_and_close(connection: Connection, path: Path, *, has_lock: bool = False) -> None:
     """Close the connection of a command, and copy the log before if no server does it: SQLite's own copy hides errors.
 
-    A log that cannot be copied stays beside the file.
+    A log that cannot be copied stays beside the file. `has_lock` when the command itself holds the lock of the file:
+    what it has written itself, perhaps gigabytes, is not written again.
     """
     keep_log_at_close(connection)
     try:
-        if not DatabaseLock(path).is_held():
-            renew_log(connection, path)
+        if has_lock or not DatabaseLock(path).is_held():
+            if has_lock:
+                checkpoint(connection)
+            else:
+                renew_log(connection, path)
             keep_log_at_close(connection, keep=False)
     except (DatabaseError, DiskFailureError, *SQLITE_ERRORS) as error:
         log.warning("the write-ahead log stays beside the file and belongs to it, it cannot be copied: %s", error)

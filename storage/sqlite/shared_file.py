@@ -40,7 +40,7 @@ class SharedFile:
 def _migrate(path: Path) -> None:
     try:
         with DatabaseLock(path):
-            copy_log_and_close(open_for_writing(path, create=False), path)
+            copy_log_and_close(open_for_writing(path, create=False), path, has_lock=True)
     except DatabaseInUseError as error:
         raise DatabaseError(
             f"{path} is of an older trackd, which is running on it: use the command of that version, or stop its "

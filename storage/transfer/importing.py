@@ -24,6 +24,7 @@ from trackd.storage.sqlite.connection import DatabaseError, connect, database_er
 from trackd.storage.sqlite.database import create_tables, open_for_writing
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.log_renewal import copy_log_and_close
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
 from trackd.storage.sqlite.side_files import prepare, remove_side_files
 from trackd.storage.transfer import version_1
@@ -72,8 +73,12 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
     """
     with DatabaseLock(path), _writing(path):
         if path.exists() and path.stat().st_size > 0:
-            with contextlib.closing(open_for_writing(path)) as db, database_errors(path):
-                return _Import(db, file, name, on_bytes).run()
+            db = open_for_writing(path)
+            try:
+                with database_errors(path):
+                    return _Import(db, file, name, on_bytes).run()
+            finally:
+                copy_log_and_close(db, path, has_lock=True)
         prepare(path)
         with atomic_path(path) as made, database_errors(path):
             os.close(create(made))

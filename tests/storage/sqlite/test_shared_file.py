@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.exports import contents, exported, import_lines
 from tests.support.faulty_disk import FaultyDisk, install
 from trackd.core.documents import Source
 from trackd.storage.sqlite.lock import DatabaseLock
@@ -63,3 +64,16 @@ def test_while_a_server_has_the_file_its_log_is_left_to_it(disk: FaultyDisk) -> 
     with DatabaseLock(disk.path):
         add(disk, "a")
         assert Path(f"{disk.path}-wal").stat().st_size > 0
+
+
+def test_an_import_into_the_file_copies_its_log_too(
+    disk: FaultyDisk, stored: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = exported(stored)
+    disk.fail("database", "sync")
+    import_lines(disk.path, lines)
+    assert caplog.messages[0].startswith("the write-ahead log stays beside the file and belongs to it, it cannot be")
+    assert Path(f"{disk.path}-wal").stat().st_size > 0
+    add(disk, "a")
+    assert after_power_loss(disk) == ["a"]
+    assert contents(disk.path.with_name("image.db")) == contents(stored)
