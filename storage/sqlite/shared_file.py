@@ -7,6 +7,7 @@ from trackd.storage.sqlite.connection import DatabaseError, check_path, database
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing, open_prepared
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 from trackd.storage.sqlite.log_renewal import copy_log_and_close
+from trackd.storage.sqlite.opening import log_kept_open
 from trackd.storage.sqlite.side_files import prepare
 
 
@@ -27,7 +28,8 @@ class SharedFile:
             is_older = bool(lacking_migrations(path, new=create))
         if is_older:
             _migrate(path)
-        self.connection = open_prepared(path, create=create)
+        with log_kept_open(path):
+            self.connection = open_prepared(path, create=create)
 
     def errors(self) -> contextlib.AbstractContextManager[None]:
         """Around statements: errors of SQLite become DatabaseError."""
