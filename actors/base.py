@@ -62,6 +62,10 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """Answer requests. The answers leave the actors."""
         self.wiring.dependencies.frontend.answered(answers)
 
+    def damage(self) -> str:
+        """How a fault goes on in the log that is explained by damaged data, "" for one of the code."""
+        return ""
+
     def _handle_fault(self, message: Any, error: Exception) -> None:
         """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""
         if isinstance(message, ActorSystemMessage):
@@ -70,7 +74,9 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         if store_failed:
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
         else:
-            log.error("%s raised on %s", type(self).__name__, type(message).__name__, exc_info=without_values(error))
+            damage = self.damage()
+            cause = None if damage else without_values(error)
+            log.error("%s raised on %s%s", type(self).__name__, type(message).__name__, damage, exc_info=cause)
             self.wiring.dependencies.tally.faults[type(self)] += 1
         if isinstance(message, Request):
             number = message.number

@@ -1,5 +1,6 @@
 """The actor of one profile. It applies the profile's calls one at a time, and sends the decisions to be committed."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from trackd.actors.base import BaseActor, Handler
@@ -23,6 +24,7 @@ from trackd.core.documents import FirstCopy
 from trackd.core.encoding import size_of
 from trackd.core.processing import Snapshot
 from trackd.core.reevaluation import reevaluate
+from trackd.storage.transfer.stored_profile import stored_profile
 
 
 class ProfileActor(BaseActor):
@@ -50,6 +52,16 @@ class ProfileActor(BaseActor):
     def answer(self, *answers: Answer) -> None:
         """The directory ends the requests before the answers leave."""
         self.send(self.wiring.directory, Answered(answers))
+
+    def damage(self) -> str:
+        profile = self._profile
+        with contextlib.suppress(ValueError):
+            if profile is None:
+                return ""
+            stored_profile(bytes(profile.doc_json))
+            if isinstance(profile.seq, int) and isinstance(profile.revision, int):
+                return ""
+        return ", its stored row is damaged: `trackd verify` names it"
 
     def _deliver(self, delivered: Deliver) -> None:
         if delivered.activation is not None:

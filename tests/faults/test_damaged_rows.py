@@ -48,7 +48,10 @@ def test_a_damaged_row_fails_its_own_calls_and_the_writer_lives(start: Start) ->
     assert server.process.writer_pid() == writer
     stored = rows(server.db, "SELECT count(*) AS number FROM event WHERE session_id = 'sound' AND type = 't'")
     assert stored == [{"number": 1 + 3 * len(DAMAGES)}]
-    assert "was ended" not in server.log()
+    log = server.log()
+    assert "was ended" not in log
+    assert "its stored row is damaged: `trackd verify` names it" in log
+    assert "Traceback" not in log
 
 
 def test_a_row_that_was_mended_takes_calls_again(start: Start) -> None:
