@@ -37,8 +37,10 @@ def main() -> None:
     try:
         # Each process loads only its own half: the other one would be memory that it never uses.
         if kind == WRITER:
+            from trackd.storage.sqlite.bulk import reserve_memory
             from trackd.storage.workers.writer_worker import run_writer
 
+            reserve_memory()
             run_writer(Path(path), identity, synchronous, sys.stdin.buffer, out)
         else:
             from trackd.storage.workers.query_worker import run_reader

@@ -36,8 +36,8 @@ CODES: dict[Operation, int] = {
 SITE = """\
 import sys
 sys.path.append({root!r})
-from tests.support.faulty_disk import install
-vfs = install({folder!r})  # without a reference it would not stay
+from tests.support.faulty_disk import install_for_good
+install_for_good({folder!r})
 """
 
 
@@ -103,6 +103,18 @@ class FaultyDisk:
 def install(folder: str) -> "FaultyVFS":
     """Make the disk of this folder the default one of the process, until `unregister()` of the result."""
     return FaultyVFS(Path(folder))
+
+
+def install_for_good(folder: str) -> None:
+    """As `install`, also when the process initializes SQLite again, which makes its own file system the default one."""
+    installed = [install(folder)]  # without a reference it would not stay
+    initialize = apsw.initialize
+
+    def initialize_and_install() -> None:
+        initialize()
+        installed.append(install(folder))
+
+    setattr(apsw, "initialize", initialize_and_install)  # noqa: B010  mypy refuses an assignment
 
 
 class FaultyVFS(apsw.VFS):
