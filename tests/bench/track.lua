@@ -11,27 +11,25 @@ local function read(name)
   return text
 end
 
-local function hex(digits)
-  local made = {}
-  for number = 1, digits do made[number] = string.format("%x", math.random(0, 15)) end
-  return table.concat(made)
+local function word()
+  return string.format("%04x", math.random(0, 65535))
 end
 
 -- Random UUIDs, each made of two halves that are prepared: 2^28 different ones.
-local halves, made = 16384, 0
+local halves, count = 16384, 0
 local first, second = {}, {}
 
 local function prepare_uuids(seed)
   math.randomseed(seed)
   for number = 0, halves - 1 do
-    first[number] = hex(8) .. "-" .. hex(4) .. "-4" .. hex(3) .. "-a"
-    second[number] = hex(3) .. "-" .. hex(12)
+    first[number] = word() .. word() .. "-" .. word() .. "-4" .. word():sub(2) .. "-a"
+    second[number] = word():sub(2) .. "-" .. word() .. word() .. word()
   end
 end
 
 local function uuid()
-  made = made + 1
-  return first[made % halves] .. second[(made + math.floor(made / halves)) % halves]
+  count = count + 1
+  return first[count % halves] .. second[(count + math.floor(count / halves)) % halves]
 end
 
 local n, walk = tonumber(os.getenv("PROFILES")), os.getenv("WALK") == "1"
