@@ -14,12 +14,29 @@ from trackd.http.server.request_head import is_host
 MAX_HEAD_BYTES = 8_192
 MAX_LENGTH_DIGITS = 7
 PRINTABLE = bytes(range(0x20, 0x7F))
-NAME = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+NO_NAME = b""
+MAX_NAMES, MAX_NAME_BYTES = 1_024, 64
 HEAD_END = b"\r\n\r\n"
 UNUSUAL_HEADERS = {b"content-encoding", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
 PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
 NO_HOST = b"/"
+
+
+class HeaderNames(dict[bytes, bytes]):
+    """Names of headers in lower case, by their spelling; `NO_NAME` for what is none. The first ones are kept."""
+
+    def __missing__(self, spelling: bytes) -> bytes:
+        name = spelling.lower()
+        if name.translate(None, TOKEN):
+            name = NO_NAME
+        if len(self) < MAX_NAMES and len(spelling) <= MAX_NAME_BYTES:
+            self[spelling] = name
+        return name
+
+
+NAMES = HeaderNames()
 
 
 class UsualRequest(NamedTuple):
@@ -51,16 +68,14 @@ class UsualRequests:
         first, *lines = head.split(b"\r\n")
         if (line := self._lines.get(first)) is None or head.translate(None, PRINTABLE) != b"\r\n" * len(lines):
             return None
-        if b":  " in head or data.find(b" \r\n", 0, end + 2) >= 0:  # a value with spaces around it
-            return None
         headers = {}
         try:
             for each in lines:
                 name, value = each.split(b": ", 1)
-                headers[name.lower()] = value
+                headers[NAMES[name]] = value.lstrip()
         except ValueError:
             return None
-        if len(headers) != len(lines) or b"" in headers or b"".join(headers).translate(None, NAME):
+        if len(headers) != len(lines) or NO_NAME in headers:
             return None
         is_call, keeps_alive = line
         body, length = data[end + len(HEAD_END) :], headers.get(b"content-length", b"0")
