@@ -1,6 +1,7 @@
 """Forms that hold the JSON of a call in a field: pages and servers without a client for JSON post them."""
 
 import re
+from binascii import a2b_qp
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +11,7 @@ from trackd.http.errors import HttpError, invalid
 
 FIELDS = (b"payload", b"data")
 MAX_FIELDS = 1_000  # that are searched
-ENCODED = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
+NOT_ENCODED = re.compile(rb"%(?![0-9a-fA-F]{2})")
 DISPOSITION = re.compile(rb"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 CONTENT_TYPE = re.compile(rb"^content-type:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
@@ -49,8 +50,11 @@ def _urlencoded(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """`unquote_to_bytes` of the standard library makes a list of all that is between percent signs."""
-    return ENCODED.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), value)
+    """As `unquote_to_bytes` of the standard library, which makes an object of all that is between percent signs.
+
+    Quoted-printable text is the same with `=` in place of `%`, and is decoded without any.
+    """
+    return a2b_qp(NOT_ENCODED.sub(b"%25", value).replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def _multipart(content_type: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
