@@ -17,6 +17,7 @@ from trackd.http.app import Application
 from trackd.http.errors import stopping
 from trackd.http.server.acceptor import Acceptor
 from trackd.http.server.connection_limit import RESERVED_FILES, ConnectionLimit, allowed_connections
+from trackd.http.server.fair_connection import FairConnection
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.listening import BACKLOG
@@ -24,6 +25,7 @@ from trackd.http.server.open_files import OpenFiles
 from trackd.http.server.orphans import Orphans
 from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.proxy_headers import ForwardedClients, ProxyHeaders, TrustedProxies
+from trackd.http.server.read_turns import ReadTurns
 from trackd.http.server.usual_request import UsualRequests
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -52,14 +54,15 @@ class Server(uvicorn.Server):
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._tally = app.track.tally
-        self._budget = InboundBudget(limits.max_arriving_bytes)
+        self._tally, self._budget = app.track.tally, InboundBudget(limits.max_arriving_bytes)
         self._limit = ConnectionLimit(settings.max_connections or allowed_connections())
         self._open_files = OpenFiles(self._limit)
-        self._acceptor, self._orphans = Acceptor(self._room, self._note_dropped), Orphans()
+        self._acceptor = Acceptor(self._room, self._note_dropped)
+        self._orphans, self._read_turns = Orphans(), ReadTurns()
         proxies = TrustedProxies(settings.trusted_proxies)
         make_connection = functools.partial(
-            TrackConnection,
+            FairConnection,
+            read_turns=self._read_turns,
             track=app.track,
             usual_requests=UsualRequests(app.track.paths),
             proxies=proxies,
@@ -76,8 +79,7 @@ class Server(uvicorn.Server):
         self._enter_lifespan = app.lifespan
         self._running = contextlib.AsyncExitStack()
         self._drain_s = settings.drain_ms / 1000
-        self._on_stop = on_stop
-        self._on_reload = on_reload
+        self._on_stop, self._on_reload = on_stop, on_reload
         self.on_started: Callable[[], None] = lambda: None
         # uvicorn logs a warning for each request that is not HTTP: any client could fill the log with them.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
@@ -192,6 +194,7 @@ class Server(uvicorn.Server):
         whether the call was taken. Requests that are still incomplete at the end are not taken.
         """
         loop, state = asyncio.get_running_loop(), self.server_state
+        self._read_turns.end()
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
         for connection in self._unanswered():
             connection.cycle.keep_alive = False

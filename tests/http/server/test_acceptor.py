@@ -1,20 +1,17 @@
-"""Connections that arrive together are accepted together, those of clients that have closed are served last."""
+"""Connections that arrive together are accepted together."""
 
 import asyncio
 import socket
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.support.polling import eventually
-from trackd.http.server import acceptor as acceptor_module
+from trackd.http.server import accepted_connections
 from trackd.http.server.acceptor import Acceptor
 
 CLIENTS = 50
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the state of a connection")
 
 
 class Accepting:
@@ -70,7 +67,7 @@ async def test_all_connections_that_wait_are_accepted_behind_the_first_one() -> 
 
 
 async def test_no_more_are_accepted_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor_module, "MAX_SERVED", 1)
+    monkeypatch.setattr(accepted_connections, "MAX_SILENT_SERVED", 1)
     with accepting(CLIENTS, room=10) as (server, clients):
         server.acceptor._serve()
         waiting = server.acceptor.close()
@@ -81,50 +78,6 @@ async def test_no_more_are_accepted_than_there_is_room_for(monkeypatch: pytest.M
         assert server.made == ports(clients[:1])
 
 
-@needs_linux
-async def test_those_whose_clients_have_closed_are_served_after_the_others() -> None:
-    with accepting(CLIENTS) as (server, clients):
-        closed = ports(clients[:40])
-        for client in clients[:40]:
-            client.close()
-        server.acceptor._serve()
-        await eventually(lambda: len(server.made) == CLIENTS)
-        assert server.made == [*ports(clients[40:]), *closed]
-        assert server.dropped == 0
-
-
-@needs_linux
-async def test_the_oldest_of_too_many_whose_clients_have_closed_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor_module, "MAX_CLOSED", 10)
-    with accepting(CLIENTS) as (server, clients):
-        closed = ports(clients[:40])
-        for client in clients[:40]:
-            client.close()
-        server.acceptor._serve()
-        await eventually(lambda: len(server.made) == 20)
-        assert server.made == [*ports(clients[40:]), *closed[-10:]]
-        assert server.dropped == 30
-
-
 async def test_a_server_without_sockets_of_its_own_accepts_nothing() -> None:
     acceptor = Acceptor(lambda: 1, lambda: None)
     assert isinstance(acceptor.make(asyncio.Protocol), asyncio.Protocol)
-
-
-async def test_connections_whose_state_the_kernel_does_not_tell_are_kept() -> None:
-    """Sockets of one machine have no state of TCP, as others have none on some kernels that stand in for Linux."""
-    with ExitStack() as opened:
-        folder = opened.enter_context(tempfile.TemporaryDirectory())
-        listening = opened.enter_context(socket.socket(socket.AF_UNIX))
-        listening.bind(f"{folder}/socket")
-        listening.listen(CLIENTS)
-        server = Accepting(listening, room=CLIENTS)
-        for _ in range(CLIENTS):
-            opened.enter_context(socket.socket(socket.AF_UNIX)).connect(f"{folder}/socket")
-
-        server.acceptor._accept(server.acceptor._listening[0])
-
-        waiting = server.acceptor.close()
-        assert len(waiting) == CLIENTS
-        for connection in waiting:
-            connection.close()

@@ -1,0 +1,65 @@
+"""When connections handle what has arrived: a few in each round of the event loop.
+
+The loop reads from all connections that have something, up to a thousand in a round. If all of it were handled at once,
+a round would take so many calls, and a client waits for several rounds: until it is accepted, read, and answered.
+"""
+
+import asyncio
+from typing import Protocol
+
+from trackd.http.server.fair_queue import FairQueue
+
+MAX_TOGETHER = 32
+MIN_NEW = 8  # of them, however many old connections wait
+
+
+class Reader(Protocol):
+    def handle_late(self) -> None:
+        """Handle what has arrived, if the connection is still open."""
+
+
+class ReadTurns:
+    """One for all connections of a server. Those that had a request before come first: others may be thousands.
+
+    The clients of each kind take turns.
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0  # at once, since the last turns
+        self._old = FairQueue[Reader]()
+        self._new = FairQueue[Reader]()
+        self._is_scheduled = self._has_ended = False
+
+    def is_free(self) -> bool:
+        """Whether a connection may handle at once what has arrived. Otherwise it has to wait for its turn.
+
+        After so many one waits for the next round, also when all before it came one by one: nothing counts the rounds.
+        """
+        self._begun += 1
+        return (self._begun <= MAX_TOGETHER and not self._is_scheduled) or self._has_ended
+
+    def add(self, reader: Reader, host: str, *, is_new: bool) -> None:
+        """Let the connection wait for its turn. `host` is the address of its client."""
+        (self._new if is_new else self._old).add(host, reader)
+        self._schedule()
+
+    def end(self) -> None:
+        """All that wait have their turn now, and from now on all connections are free: the server stops."""
+        self._has_ended = True
+        while self._old or self._new:
+            self._begin()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        new = min(len(self._new), max(MIN_NEW, MAX_TOGETHER - len(self._old)))
+        old = min(len(self._old), MAX_TOGETHER - new)
+        turns = [self._old.pop() for _ in range(old)] + [self._new.pop() for _ in range(new)]
+        self._is_scheduled, self._begun = False, 0
+        if self._old or self._new:
+            self._schedule()
+        for reader in turns:
+            reader.handle_late()
