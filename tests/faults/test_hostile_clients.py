@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+import tests.hostile.storms  # noqa: F401  registers its kinds
 from tests.faults.real_server import RealServer
 from tests.hostile.bystander import observe
 from tests.hostile.clients import KINDS, Target, attack

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import uvloop
 
+import tests.hostile.storms  # noqa: F401  registers its kinds
 from tests.faults.real_server import RealServer
 from tests.hostile.bystander import Observed
 from tests.hostile.clients import KINDS, Kind, Target, attack
