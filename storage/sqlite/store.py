@@ -103,6 +103,7 @@ class SqliteStore:
         self._writer = SqliteWriter(connection, self.files, self._synchronous)
         with database_errors(self.path):
             self._reader = connect(self.path, mode="ro")
+            self._reader.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # else new values may prepare a statement again
 
     def reopen(self) -> None:
         """Open the file again after `close_and_keep_log`. Raises DatabaseError, also when another file is there."""

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.support.database import open_database
@@ -224,3 +225,25 @@ def test_a_missing_write_ahead_log_has_the_size_0(backend: SqliteBackend) -> Non
     assert backend.store.sizes()["wal"] == 0
 
     backend.store = SqliteStore(backend.path)
+
+
+def test_reads_by_key_prepare_their_statements_once(backend: SqliteBackend, make: type[Make]) -> None:
+    """For each new value SQLite prepared the statement again that reads a session with its profile."""
+    store, prepared = backend.store, list[str | None]()
+    store.commit([make.change(f"P{n}", events=1, session=f"S{n}") for n in range(4)])
+
+    def authorize(operation: int, table: str | None, *_: str | None) -> int:
+        """Called for each table and column of a statement that is prepared."""
+        prepared.append(table)
+        return apsw.SQLITE_OK
+
+    store._reader.authorizer = authorize
+    for n in range(4):
+        assert existing(store.session_and_profile(f"S{n}"))[0].profile_id == f"P{n}"
+        assert existing(store.session(f"S{n}")).profile_id == existing(store.profile(f"P{n}")).id
+        assert (store.is_erased(f"P{n}"), store.known_events(f"P{n}", ["x"])) == (False, {})
+        if n == 0:
+            assert {"session", "profile", "event_id"} <= set(prepared)
+            prepared.clear()
+
+    assert prepared == []
