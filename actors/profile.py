@@ -22,8 +22,8 @@ from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.decision import decide
 from trackd.core.documents import FirstCopy
 from trackd.core.encoding import size_of
-from trackd.core.processing import Snapshot
 from trackd.core.reevaluation import reevaluate
+from trackd.core.snapshot import Snapshot
 from trackd.storage.transfer.stored_profile import stored_profile
 
 

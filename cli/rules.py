@@ -15,10 +15,11 @@ from trackd.config.rules_file import read_rules
 from trackd.core.calls import Rejected
 from trackd.core.decision import decide
 from trackd.core.documents import Source, timestamp
+from trackd.core.event_report import EventReport
 from trackd.core.jobs import APPLY_RULES
-from trackd.core.processing import EventReport, Snapshot
 from trackd.core.profile_document import new_profile
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.snapshot import Snapshot
 from trackd.http.rules_loading import compile_content, load_rules
 from trackd.storage.sqlite.database import check_exists
 from trackd.storage.sqlite.lock import DatabaseLock

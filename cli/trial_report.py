@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trackd.core.calls import Rejected
-from trackd.core.processing import EventReport
+from trackd.core.event_report import EventReport
 from trackd.telemetry.plain_text import plain_json
 
 

@@ -9,9 +9,10 @@ from trackd.core.changes import Changes, Fence
 from trackd.core.documents import NO_MEMO, Profile, Session, Source
 from trackd.core.encoding import json_raw, size_of
 from trackd.core.evaluation import lacks_consent
+from trackd.core.event_report import EventReport
 from trackd.core.log_entries import call_log_entries
 from trackd.core.pii_values import changed_pii_values
-from trackd.core.processing import EventReport, Processing, Snapshot
+from trackd.core.processing import Processing
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
 from trackd.core.repeated_ids import too_long_ids
 from trackd.core.reporting import build_report, is_visible_change, outcomes
@@ -20,6 +21,7 @@ from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.session_document import is_due, session_after, was_silent, without_content
+from trackd.core.snapshot import Snapshot
 
 
 class Decision(Struct, frozen=True):
@@ -73,7 +75,7 @@ def decide(
 
     profile, written, memo = before, None, snapshot.memo
     if profile is None or processing.new_ids or processing.applied or processing.stored or expired or kept.is_fenced:
-        stamp(draft, processing.seq, call.received)
+        stamp(draft.doc, processing.seq, call.received)
         memo = processing.evaluation.memo()
         number = NO_MEMO if memo is None else before.memo if before and memo is snapshot.memo else memo.number
         profile = written = Profile(

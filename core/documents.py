@@ -5,9 +5,10 @@ events, as clients see them, are in `document_shapes.py`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, NamedTuple, Self
 
 from msgspec import Meta, Raw, Struct, convert, to_builtins
@@ -199,6 +200,10 @@ class Event(NamedTuple):
     config: str
     tags: str
     reasons: str | None = None
+
+
+event_of: Callable[[tuple[Any, ...]], Event] = partial(tuple.__new__, Event)
+"""The event with these fields, all of them; takes a third of the time of `Event`."""
 
 
 class FirstCopy(NamedTuple):

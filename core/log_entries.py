@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from trackd.config.settings import Limits
 from trackd.core.calls import LogEntry, Track
 from trackd.core.documents import Source
-from trackd.core.processing import NO_CONSENT, EventReport
+from trackd.core.event_report import NO_CONSENT, EventReport
 
 MAX_LOGS = 1_000
 MAX_LOG_CHARACTERS = 1_000_000  # in the messages of the entries together
@@ -21,8 +21,7 @@ class EventLog:
         self._left_out = 0
 
     def add(self, report: EventReport) -> None:
-        if not _is_notable(report):
-            return
+        """Add the entries of a report that `is_notable`."""
         if self._is_full():
             self._left_out += _number_of_entries(report)
             return
@@ -74,7 +73,7 @@ def _event_log_entries(report: EventReport) -> Iterator[LogEntry]:
                 yield LogEntry("warning", f"Skipped {skipped}.", event.id, run.rule)
 
 
-def _is_notable(report: EventReport) -> bool:
+def is_notable(report: EventReport) -> bool:
     """Whether the event has log entries. Most have none, and this is cheaper than building them."""
     if report.duplicate or report.dropped or report.faults or report.uncounted or report.event.notes:
         return True
@@ -91,7 +90,7 @@ def call_log_entries(
 
     `session_fits`: the session could take the call's context and properties. `withheld`: it did not, without consent.
     """
-    entries = [LogEntry("warning", note) for note in call.notes]
+    entries = [LogEntry("warning", note) for note in call.notes] if call.notes else []
     if call.profile_requested and not source.returns_profile:
         why = f"source `{source.id}` does not have returns_profile"
         entries.append(LogEntry("warning", f"The profile is left out: {why}."))

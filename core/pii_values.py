@@ -15,7 +15,6 @@ from trackd.core.encoding import reencode, refuse_constant
 from trackd.core.json_values import is_number
 from trackd.core.rules.draft import Draft
 
-PII = frozenset({"pii"})
 MAX_CHARACTERS = 1_000  # longer values are not found
 MAX_PATH = 250  # characters of its keys: values with a longer path are not found
 MAX_VALUES = 250  # of a profile that are found: a call may write all of them
@@ -33,7 +32,7 @@ def pii_values(pii: JsonObject) -> PiiValues:
 
 def changed_pii_values(draft: Draft) -> PiiValues | None:
     """The values of a profile if the call has changed them."""
-    return pii_values(draft.doc["pii"]) if draft.changed_since(0, PII) else None
+    return pii_values(draft.doc["pii"]) if "pii" in draft.changed_at else None
 
 
 def pii_name(path: tuple[str, ...]) -> str:

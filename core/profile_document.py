@@ -9,8 +9,7 @@ from trackd.core.json_values import exact_sum
 from trackd.core.rules.draft import Draft, json_size
 
 PAGE_VIEW = "page-view"
-TIME = ("metadata", "time")
-STATS = ("stats",)
+VISIT = ("metadata", "time", "visit")
 LARGE = 10**19
 ONE_DIGIT_MORE = frozenset(10**digits for digits in range(1, 20))  # to `LARGE`
 
@@ -42,14 +41,14 @@ def time_of_insert(document: str | Raw) -> str | None:
 
 def visit(draft: Draft, now: str) -> None:
     """Count a visit: a session of this profile began."""
-    last = draft.get((*TIME, "visit"))
-    draft.put((*TIME, "visit"), {"count": last["count"] + 1, "last": last["current"], "current": now})
-    draft.put((*STATS, "visits"), draft.get((*STATS, "visits")) + 1)
+    last = draft.get(VISIT)
+    draft.put(VISIT, {"count": last["count"] + 1, "last": last["current"], "current": now})
+    draft.put(("stats", "visits"), draft.doc["stats"]["visits"] + 1)
 
 
 def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     """Count an event of this type. Returns the reason why it has no counter, None when it has one."""
-    stats = draft.part(STATS)
+    stats = draft.doc["stats"]
     if event_type == PAGE_VIEW:
         stats["views"] = views = stats["views"] + 1
         draft.wrote("stats.views", views in ONE_DIGIT_MORE)
@@ -60,8 +59,28 @@ def count(draft: Draft, event_type: str, limits: Limits) -> str | None:
     if type(before) is not int or not 0 < before < LARGE:
         return _count_other(draft, counters, event_type)
     counters[event_type] = after = before + 1
-    draft.wrote("stats.counters", after in ONE_DIGIT_MORE)
+    if after in ONE_DIGIT_MORE:
+        draft.size += 1
+    draft.clock = draft.changed_at["stats.counters"] = draft.clock + 1  # as `wrote`
     return None
+
+
+def can_count_on(draft: Draft, event_type: str) -> bool:
+    """Whether more events of this type can be counted together: it has a usual counter."""
+    counter = draft.doc["stats"]["counters"].get(event_type)
+    return type(counter) is int and 0 < counter < LARGE
+
+
+def count_on(draft: Draft, event_type: str, number: int) -> None:
+    """Count more events of a type, if `can_count_on`."""
+    stats = draft.doc["stats"]
+    parts = [("stats.counters", stats["counters"], event_type)]
+    if event_type == PAGE_VIEW:
+        parts.append(("stats.views", stats, "views"))
+    for name, part, key in parts:
+        before = part[key]
+        part[key] = after = before + number
+        draft.wrote(name, json_size(after) - json_size(before))
 
 
 def _count_other(draft: Draft, counters: JsonObject, event_type: str) -> str | None:
@@ -86,13 +105,10 @@ def _count_first(draft: Draft, counters: JsonObject, event_type: str, limits: Li
     return None
 
 
-def stamp(draft: Draft, seq: int, now: str) -> None:
-    """Set the number of the last event and the time of the call."""
-    time, before = draft.part(TIME), draft.doc["seq"]
-    draft.wrote("metadata.time", len(now) - len(time["update"]))
-    time["update"] = now
-    draft.wrote("seq", json_size(seq) - json_size(before))
-    draft.doc["seq"] = seq
+def stamp(doc: JsonObject, seq: int, now: str) -> None:
+    """Set the number of the last event and the time of the call, when the call has changed all else."""
+    doc["metadata"]["time"]["update"] = now
+    doc["seq"] = seq
 
 
 def shareable(doc: JsonObject) -> JsonObject:

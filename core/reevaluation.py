@@ -6,7 +6,7 @@ from trackd.config.settings import Limits
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import NO_MEMO, Profile
 from trackd.core.encoding import json_raw, size_of
-from trackd.core.evaluation import ProfileEvaluation
+from trackd.core.evaluation import Evaluation
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
@@ -35,7 +35,7 @@ def reevaluate(profile: Profile, rules: RuleSet, limits: Limits, now: str, memo:
     fence = Fence(profile.id, profile.seq, profile.revision)
     draft = Draft(profile.doc, size_of(profile.doc_json))
     expired = expire(draft, now, limits.max_consent_history)
-    evaluation = ProfileEvaluation(draft, limits, rules, memo)
+    evaluation = Evaluation(draft, limits, rules, memo)
     changes = [*evaluation.leave_old_segments()]
     roots = {"profile": draft.doc}
     for segment in rules.segments.values():

@@ -1,11 +1,11 @@
 """Building the report of an answer from the reports of the events: execution, segments, outcomes. Pure."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from typing import Any
 
 from trackd.core.calls import EMPTY_REPORT, EventOutcome, Report
-from trackd.core.log_entries import EventLog
-from trackd.core.processing import NO_CONSENT, EventReport
+from trackd.core.event_report import NO_CONSENT, EventReport
+from trackd.core.log_entries import EventLog, is_notable
 from trackd.core.rules.rule import SegmentChange
 
 BOOKKEEPING = "stats.counters."
@@ -15,27 +15,26 @@ def build_report(reports: list[EventReport]) -> Report:
     """The report of a call. Events without `debug` are left out of it, events without `log` out of its logs."""
     if not reports:
         return EMPTY_REPORT
-    runs: dict[str, dict[str, list[tuple[str, ...]]]] = {}
+    execution: dict[str, dict[str, Any]] = {}
     changes: list[SegmentChange] = []
-    log = EventLog()
+    log: EventLog | None = None
     dropped: list[str] = []
     for report in reports:
         if report.dropped is not None:
             dropped.append(report.dropped)
         if report.event.debug:
             if report.runs:
-                _add_runs(runs, report)
-            changes += report.segment_changes
-            if report.event.log:
+                _add_runs(execution, report)
+            if report.segment_changes:
+                changes += report.segment_changes
+            if report.event.log and is_notable(report):
+                log = log or EventLog()
                 log.add(report)
+    for of_type in execution.values():
+        for rule, paths in of_type.items():
+            of_type[rule] = tuple(paths)
     segments, segment_errors = _segments(changes) if changes else ((), ())
-    return Report(
-        execution={event_type: _union_by_rule(of_type) for event_type, of_type in runs.items()},
-        segments=segments,
-        segment_errors=segment_errors,
-        logs=log.bounded(),
-        dropped=tuple(dropped),
-    )
+    return Report(execution, segments, segment_errors, log.bounded() if log else (), tuple(dropped))
 
 
 def _segments(changes: list[SegmentChange]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -85,19 +84,18 @@ def is_visible_change(report: EventReport) -> bool:
     return False
 
 
-def _add_runs(runs: dict[str, dict[str, list[tuple[str, ...]]]], report: EventReport) -> None:
-    """Add the paths that each rule changed under the event's type."""
+def _add_runs(execution: dict[str, dict[str, dict[str, None]]], report: EventReport) -> None:
+    """Add the paths that each rule changed under the event's type, each once."""
+    of_type = execution.get(report.event.type)
     for run in report.runs:
         if run.unmet is None:
-            runs.setdefault(report.event.type, {}).setdefault(run.rule, []).append(run.changed)
-
-
-def _union_by_rule(runs: Mapping[str, list[tuple[str, ...]]]) -> Mapping[str, tuple[str, ...]]:
-    """The paths that the runs of each rule changed, each once."""
-    return {
-        rule: changed[0] if len(changed) == 1 else _distinct(chain.from_iterable(changed))
-        for rule, changed in runs.items()
-    }
+            if of_type is None:
+                of_type = execution[report.event.type] = {}
+            paths = dict.fromkeys(run.changed)
+            if run.rule in of_type:
+                of_type[run.rule].update(paths)
+            else:
+                of_type[run.rule] = paths
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

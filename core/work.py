@@ -8,6 +8,8 @@ The weights below are measured (docs/performance.md), and rounded up. What takes
 done, and all else for each event or rule, not for each step of it.
 """
 
+from msgspec import Struct
+
 CALL = 20_000
 EVENT = 8_000
 DOCUMENT_BYTE = 20  # of the stored profile: read, changed, written once a call
@@ -33,14 +35,11 @@ class TooMuchWorkError(Exception):
     """The call takes more work than it may. The text names what went over the limit."""
 
 
-class Work:
+class Work(Struct):
     """The count of one call."""
 
-    __slots__ = ("limit", "spent")
-
-    def __init__(self, limit: int, spent: int = 0) -> None:
-        self.limit = limit
-        self.spent = spent
+    limit: int
+    spent: int = 0
 
     def charge(self, units: int, kind: str, name: str = "") -> None:
         """Count units, for the rule of a name or the like. Raises TooMuchWorkError when they are over the limit."""

@@ -78,6 +78,7 @@ class Inputs(Struct):
 
     `converted`: they in CEL's own form. `has_nul`: whether a text or a key has U+0000. `may_fail`: whether a condition
     may have to be evaluated once more, because of large integers. Then too each evaluation converts the values.
+    `is_charged`: whether their conversion is charged.
     """
 
     values: dict[str, Any]
@@ -85,6 +86,7 @@ class Inputs(Struct):
     converted: Any
     has_nul: bool
     may_fail: bool
+    is_charged: bool = False
     _shape: Shape | None = None
 
     @property

@@ -22,17 +22,25 @@ class NotAnObjectError(Exception):
 class Draft:
     """Takes over the document `doc`. `size`: its bytes as JSON, measured when it is 0."""
 
+    __slots__ = ("_lists", "_undo", "changed_at", "clock", "doc", "kept", "size", "work")
+
     def __init__(self, doc: JsonObject, size: int = 0) -> None:
         self.doc = doc
         self.size = size or json_size(doc)
         self.clock = 0  # increases with every change
         self.work = 0  # units, for values that were measured, copied or compared
-        self._parts: dict[Path, JsonObject] = {}
-        self._changed_at: dict[str, int] = {}
-        self.lists = Lists()
+        self.changed_at: dict[str, int] = {}
+        """The clock of the last change of each part that changed: it is named by the first one or two keys."""
         self.kept: dict[type, Any] = {}
         """What other modules have found out about the document, by type."""
+        self._lists: Lists | None = None
         self._undo: list[tuple[JsonObject, str, Any, int]] = []
+
+    @property
+    def lists(self) -> Lists:
+        if self._lists is None:
+            self._lists = Lists()
+        return self._lists
 
     def get(self, path: Path) -> Any:
         """The value at a path, null too; MISSING when the path leads to none."""
@@ -71,24 +79,13 @@ class Draft:
         self._set(node, path[-1], MISSING)
         self._touch(path)
 
-    def part(self, path: Path) -> JsonObject:
-        """An object that every profile has, for counting without the cost of `put`.
-
-        The caller changes it directly and then calls `wrote`. Such changes are not rolled back.
-        """
-        part = self._parts.get(path)
-        if part is None:
-            part = self.doc
-            for key in path:
-                part = part[key]
-            self._parts[path] = part
-        return part
-
     def wrote(self, name: str, grown: int) -> None:
-        """Note a direct change: the name of the part for `changed_since`, and the bytes by which it grew."""
+        """Note a change that the caller made in `doc`: the name of its part, and the bytes by which it grew.
+
+        It is not rolled back. Counting does without the cost of `put`.
+        """
         self.size += grown
-        self.clock += 1
-        self._changed_at[name] = self.clock
+        self.clock = self.changed_at[name] = self.clock + 1
 
     def charge_comparison(self, value: JsonObject) -> None:
         """Count the comparison of an object that stays the same for the whole call, such as one of its session."""
@@ -100,8 +97,8 @@ class Draft:
         self.work += known[id(value)][1]
 
     def changed_since(self, clock: int, names: frozenset[str]) -> bool:
-        """Whether one of the parts may have changed since `clock`: a part is named by the first one or two keys."""
-        changed_at = self._changed_at
+        """Whether one of the parts may have changed since `clock`."""
+        changed_at = self.changed_at
         for name in names:  # noqa: SIM110  any() takes twice as long, for each segment and event
             if changed_at.get(name, 0) > clock:
                 return True
@@ -141,9 +138,8 @@ class Draft:
         return self.lists.size(value) if isinstance(value, list) else json_size(value)
 
     def _touch(self, path: Path) -> None:
-        self.clock += 1
-        self._changed_at[path[0]] = self.clock
-        self._changed_at[".".join(path[:2])] = self.clock
+        self.clock = clock = self.clock + 1
+        self.changed_at[path[0]] = self.changed_at[".".join(path[:2])] = clock
 
 
 def _object(key: str, value: Any) -> JsonObject:

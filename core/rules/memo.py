@@ -19,12 +19,14 @@ NUMBER_BYTES = 8
 class Memo(Struct, frozen=True):
     """`rules`: the fingerprint of the rules. `evaluated`: ids of the segments that need no evaluation.
 
-    `repetitions`: events that change no consent, see `trackd.core.rules.repetitions`.
+    `repetitions`: events that change no consent, see `trackd.core.rules.repetitions`. `parts`: those of the profile
+    without whose change the memo holds.
     """
 
     rules: bytes
     evaluated: frozenset[str] = frozenset()
     repetitions: Repeated = ()
+    parts: frozenset[str] = frozenset()
 
     @property
     def number(self) -> int:

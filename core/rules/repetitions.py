@@ -3,17 +3,15 @@
 Many clients send the same consents with every visit; docs/performance.md has what this saves.
 """
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
 from trackd.config.settings import Limits
 from trackd.core.calls import TrackedEvent
 from trackd.core.rules.conditions import Roots
 from trackd.core.rules.consent_history import keep_arrivals
-from trackd.core.rules.consents import EventTime
 from trackd.core.rules.draft import Draft
-from trackd.core.rules.rule import Rule, RuleRun
+from trackd.core.rules.rule import RuleRun
+from trackd.core.rules.ruleset import Plan
 from trackd.core.rules.steps import ConsentStep
 from trackd.core.work import DRAFT_ITEM, Work
 
@@ -28,6 +26,8 @@ class Repetition(Struct, frozen=True):
     properties: str
     """As JSON."""
     runs: tuple[RuleRun, ...] = ()
+    schema_units: int = 0
+    """The work of its schema: the event is valid."""
     withdrawals: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The name of the rule of each step that withdraws, with its consents. Their arrival is kept each time."""
     since: str = ""
@@ -37,56 +37,55 @@ class Repetition(Struct, frozen=True):
 Repeated = tuple[Repetition, ...]
 
 
-class Repetitions:
+class Repetitions(Struct, eq=False):
     """The repetitions of one call, for events whose plan `depends_on_consents`."""
 
-    __slots__ = ("_draft", "_new", "_repeated")
-
-    def __init__(self, draft: Draft, repeated: Repeated) -> None:
-        """`repeated`: the result of `after_call` for the call before."""
-        self._draft = draft
-        self._repeated = repeated
-        self._new: dict[tuple[str, str], tuple[int, Repetition]] = {}  # by type and properties, with the draft's clock
+    draft: Draft
+    repeated: Repeated
+    """The result of `after_call` for the call before."""
+    new: dict[tuple[str, str], tuple[int, Repetition]] = {}
+    """Those that are added, by type and properties, with the draft's clock."""
 
     def find(self, event: TrackedEvent) -> Repetition | None:
-        """The repetition with the content of this event: the event is valid."""
-        for known in self._repeated:
+        """The repetition with the content of this event."""
+        for known in self.repeated:
             if known.properties == event.properties_json and known.event_type == event.type:
-                return None if self._draft.changed_since(0, CONSENT_PARTS) else known
+                changed = self.draft.changed_at
+                return None if "consents" in changed or "metadata.consents" in changed else known
         return None
 
-    def repeat(self, repetition: Repetition, time: EventTime, work: Work) -> bool:
+    def repeat(self, repetition: Repetition, happened: str, received: str, work: Work) -> bool:
         """Note that an event came again, with the work of its rules. False if these must run."""
-        if time.happened < repetition.since:
+        if happened < repetition.since:
             return False
         for _, consents in repetition.withdrawals:
-            if not keep_arrivals(self._draft, consents, time.received):
+            if not keep_arrivals(self.draft, consents, received):
                 return False
         for rule, _ in repetition.withdrawals:
-            work.charge(DRAFT_ITEM * len(self._draft.doc["metadata"]["consents"]), "the rule", rule)
+            work.charge(DRAFT_ITEM * len(self.draft.doc["metadata"]["consents"]), "the rule", rule)
         return True
 
-    def add(
-        self, event: TrackedEvent, rules: Iterable[Rule], runs: tuple[RuleRun, ...], roots: Roots, limits: Limits
-    ) -> None:
+    def add(self, event: TrackedEvent, plan: Plan, runs: tuple[RuleRun, ...], roots: Roots, limits: Limits) -> None:
         """Add a valid event whose rules changed nothing and skipped nothing."""
         if len(event.properties_json) > MAX_PROPERTIES:
             return
         withdrawals, since = [], ""
-        for rule in rules:
+        for rule in plan.rules:
             for step in rule.steps:
                 if isinstance(step, ConsentStep):
-                    withdrawn, granted_since = step.repeated(self._draft, roots, limits)
+                    withdrawn, granted_since = step.repeated(self.draft, roots, limits)
                     since = max(since, granted_since)
                     if withdrawn:
                         withdrawals.append((rule.name, withdrawn))
-        repetition = Repetition(event.type, event.properties_json, runs, tuple(withdrawals), since)
-        self._new[event.type, event.properties_json] = self._draft.clock, repetition
+        content = event.type, event.properties_json
+        units = plan.schema.units(event) if plan.schema else 0
+        self.new[content] = self.draft.clock, Repetition(*content, runs, units, tuple(withdrawals), since)
 
     def after_call(self) -> Repeated:
         """The repetitions that hold for the next call, once the draft is final."""
-        kept = () if self._draft.changed_since(0, CONSENT_PARTS) else self._repeated
-        for clock, repetition in self._new.values():
-            if repetition not in kept and not self._draft.changed_since(clock, CONSENT_PARTS):
-                kept = (*kept, repetition)[-MAX_REPETITIONS:]
+        kept = () if self.draft.changed_since(0, CONSENT_PARTS) else self.repeated
+        if self.new:
+            for clock, repetition in self.new.values():
+                if repetition not in kept and not self.draft.changed_since(clock, CONSENT_PARTS):
+                    kept = (*kept, repetition)[-MAX_REPETITIONS:]
         return kept

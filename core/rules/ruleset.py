@@ -6,10 +6,14 @@ from typing import Literal, TypeVar
 from msgspec import Struct
 
 from trackd.core.encoding import json_text
+from trackd.core.rules.conditions import Condition
 from trackd.core.rules.rule import Rule, Segment, segment_id
 from trackd.core.rules.schemas import Schema
 from trackd.core.rules.unwanted import ANY, Unwanted
 from trackd.core.work import EVENT, EVENT_CHARACTER, SEGMENT, UNWANTED
+
+COUNTED = frozenset(["stats.counters", "stats.views"])
+"""The parts of a profile that each event changes."""
 
 T = TypeVar("T")
 
@@ -18,8 +22,9 @@ class Plan(Struct, frozen=True, eq=False):
     """The rules, segments, schema and tags for events of one type. `tags_json` is ready to store.
 
     `status`: that of a valid event. `reads`: the roots that conditions and steps read. `depends_on_consents`: all of
-    its rules do, see `Rule`. `work`, `character_work`: the units of an event, and of each character of its properties,
-    without those of conditions and changes.
+    its rules do, see `Rule`. `is_plain`: an event changes only its counters once the segments are evaluated. `work`,
+    `character_work`: the units of an event, and of each character of its properties, without those of conditions and
+    changes.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -31,6 +36,7 @@ class Plan(Struct, frozen=True, eq=False):
     status: Literal["collected", "validated"] = "collected"
     reads: frozenset[str] = frozenset()
     depends_on_consents: bool = False
+    is_plain: bool = False
     work: int = 0
     character_work: int = 0
 
@@ -118,10 +124,15 @@ def _plan(
         changes_consents=any(rule.changes_consents for rule in rules),
         status="collected" if schema is None else "validated",
         reads=frozenset[str]().union(*reads),
+        is_plain=not rules and schema is None and all(_is_free_of_counters(segment.condition) for segment in segments),
         depends_on_consents=bool(rules) and all(rule.depends_on_consents for rule in rules),
         work=EVENT + work + SEGMENT * len(segments) + sum(rule.work for rule in rules),
         character_work=EVENT_CHARACTER + sum(rule.character_work for rule in rules),
     )
+
+
+def _is_free_of_counters(condition: Condition) -> bool:
+    return condition.reads_profile_only and condition.parts.isdisjoint(COUNTED)
 
 
 def _for(event_type: str, entries: Sequence[tuple[T, Sequence[str]]]) -> tuple[T, ...]:

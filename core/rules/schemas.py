@@ -68,14 +68,15 @@ class Schema:
         self._work = analysis.work(schema)
         self._parts = SchemaParts(schema, analysis, lambda: jsonschema_rs.validator_map_for(schema, **options))
 
-    def faults(self, event: TrackedEvent, work: Work, *, known_valid: bool = False) -> tuple[Fault, ...]:
-        """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones.
+    def units(self, event: TrackedEvent) -> int:
+        """The units of finding out whether an event is valid."""
+        return self._work.units(event.properties, event.properties_json)
 
-        The work is the same for an event that is known to be valid.
-        """
-        properties, text = event.properties, event.properties_json
-        work.charge(self._work.units(properties, text), "the schema of", event.type)
-        if known_valid or self._validator.is_valid(properties):
+    def faults(self, event: TrackedEvent, work: Work) -> tuple[Fault, ...]:
+        """The faults of an event's properties, at most `MAX_FAULTS`; empty for valid ones."""
+        properties = event.properties
+        work.charge(self.units(event), "the schema of", event.type)
+        if self._validator.is_valid(properties):
             return ()
         return find_faults(self._validator, self._work, self._parts, properties, work)
 

@@ -20,9 +20,9 @@ from trackd.config.settings import Limits
 from trackd.core.calls import Tracked, TrackedEvent
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Profile, Session, Source
-from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.snapshot import Snapshot
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.writer import commit

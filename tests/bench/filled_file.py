@@ -15,7 +15,7 @@ from trackd.core.changes import Changes, Outcome
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Source, timestamp
 from trackd.core.encoding import json_raw
-from trackd.core.processing import Snapshot
+from trackd.core.snapshot import Snapshot
 from trackd.http.rules_loading import load_rules
 from trackd.http.track.decoding import decode
 from trackd.http.track.payload import PayloadParser

@@ -5,8 +5,8 @@ from trackd.core.calls import Track
 from trackd.core.decision import Decision
 from trackd.core.decision import decide as decide_under
 from trackd.core.documents import Session, Source
-from trackd.core.processing import Snapshot
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.snapshot import Snapshot
 
 NO_RULES = RuleSet()
 NEW = Snapshot("A", None, None, {})

@@ -8,10 +8,10 @@ from trackd.config.settings import Limits
 from trackd.core.calls import Rejected, Track
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import NO_MEMO, JsonObject, Profile, Session, Source
-from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.snapshot import Snapshot
 
 PLAIN = Source("source", "source")
 WARY = Source("source", "source", consent=True)

@@ -11,7 +11,7 @@ from tests.support.making import Make
 from trackd.core.calls import NumberedEvent
 from trackd.core.changes import Fence
 from trackd.core.documents import Event, Profile, Session
-from trackd.core.processing import Snapshot
+from trackd.core.snapshot import Snapshot
 
 
 def test_a_first_call_makes_profile_and_session(make: type[Make]) -> None:

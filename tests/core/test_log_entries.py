@@ -10,8 +10,8 @@ from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import LogEntry
 from trackd.core.duplicate import Duplicate
+from trackd.core.event_report import NO_CONSENT, EventReport
 from trackd.core.log_entries import MAX_LOG_CHARACTERS, MAX_LOGS, call_log_entries
-from trackd.core.processing import NO_CONSENT, EventReport
 from trackd.core.reporting import build_report
 from trackd.core.rules.conditions import Unmet
 from trackd.core.rules.faults import Fault

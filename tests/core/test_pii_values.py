@@ -6,8 +6,8 @@ from tests.core.decisions import decide
 from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.pii_values import MAX_CHARACTERS, MAX_PATH, MAX_VALUES, folded, pii_name, pii_values, searched_values
-from trackd.core.processing import Snapshot
 from trackd.core.rules.compiling import compile_rules
+from trackd.core.snapshot import Snapshot
 
 
 def test_each_single_value_has_its_path_and_a_text() -> None:

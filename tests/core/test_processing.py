@@ -1,6 +1,7 @@
 """Duplicates, unwanted events, steps that fail, and the roots that rules read."""
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -211,3 +212,41 @@ def test_rules_and_segments_see_no_event_later_than_its_arrival(make: type[Make]
     }
     assert person.doc["segments"] == []
     assert [event.created for event in decision.changes.events] == times
+
+
+COUNTING = rules(
+    rule=[
+        {
+            "name": "asks",
+            "event": "ask",
+            "when": "profile.stats.views == 3",
+            "steps": [{"target": "traits.public.asked", "op": "increment"}],
+        },
+        {"name": "forgets", "event": "forget", "steps": [{"target": "stats.counters.page-view", "op": "unset"}]},
+    ],
+    segment=[
+        {"name": "asked", "when": "profile.traits.public.asked > 0", "event": ["page-view", "other"]},
+        {"name": "others", "when": "'other' in profile.stats.counters", "event": ["ask", "tick"]},
+    ],
+)
+
+
+@given(
+    events=st.lists(
+        st.tuples(st.sampled_from(["page-view", "page-view", "other", "other", "ask", "forget", "tick"]), st.booleans())
+    ),
+)
+def test_the_events_of_one_call_have_the_same_result_as_one_after_the_other(
+    make: type[Make], events: list[tuple[str, bool]]
+) -> None:
+    sent = [replace(make.event(f"e{n}", kind), own_id=own) for n, (kind, own) in enumerate(events)]
+    one, other = Person(), Person()
+    for person in (one, other):
+        person.send(make.call("S", [make.event("first", "page-view")]), COUNTING)
+
+    together = one.send(make.call("S", sent), COUNTING)
+    each = [other.send(make.call("S", [event]), COUNTING) for event in sent]
+
+    assert one.doc == other.doc
+    assert together.changes.events == tuple(event for decision in each for event in decision.changes.events)
+    assert list(together.reports) == [report for decision in each for report in decision.reports]

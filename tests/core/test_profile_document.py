@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.profile_document import count, new_profile, shareable, stamp, visit
+from trackd.core.profile_document import can_count_on, count, count_on, new_profile, shareable, stamp, visit
 from trackd.core.rules.draft import Draft, json_size
 
 LIMITS = Limits()
@@ -71,7 +71,8 @@ def test_events_are_counted_by_type_and_page_views_as_views(types: list[str]) ->
 
 
 def test_a_stamp_numbers_and_dates_the_document_and_keeps_when_it_was_made() -> None:
-    doc = changed(new_profile("A", "made"), lambda draft: stamp(draft, 7, "now"))
+    doc = new_profile("A", "made")
+    stamp(doc, 7, "now")
 
     assert doc["seq"] == 7
     assert doc["metadata"]["time"] == {**new_profile("A", "made")["metadata"]["time"], "update": "now"}
@@ -110,3 +111,26 @@ def test_a_type_for_which_the_document_has_no_room_gets_no_counter() -> None:
     assert json_size(draft.doc) <= 4096
     assert answers[0] is None
     assert "limits.max_profile_bytes" in (answers[-1] or "")
+
+
+@given(st.sampled_from(["page-view", "other"]), st.integers(1, 10**19), st.integers(0, 1_000), st.integers(1, 120))
+def test_events_of_one_type_are_counted_together_as_one_after_the_other(
+    event_type: str, counted: int, views: int, number: int
+) -> None:
+    def draft() -> Draft:
+        return Draft({"stats": {"views": views, "counters": {event_type: counted}}})
+
+    together, each = draft(), draft()
+    if not can_count_on(together, event_type):
+        assert counted == 10**19
+        return
+    count_on(together, event_type, number)
+    for _ in range(number):
+        assert count(each, event_type, LIMITS) is None
+    assert (together.doc, together.size) == (each.doc, each.size)
+    assert together.changed_at.keys() == each.changed_at.keys()
+
+
+def test_a_counter_that_is_no_usual_one_is_not_counted_together() -> None:
+    draft = Draft({"stats": {"views": 0, "counters": {"decimal": 1.5, "negative": -3, "true": True}}})
+    assert not any(can_count_on(draft, event_type) for event_type in ("decimal", "negative", "true", "none"))

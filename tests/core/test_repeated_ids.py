@@ -9,9 +9,9 @@ from trackd.config.settings import Limits
 from trackd.core.calls import Rejected
 from trackd.core.decision import Decision, decide
 from trackd.core.documents import Event
-from trackd.core.processing import Snapshot
 from trackd.core.repeated_ids import FEW_EVENTS, too_long_ids
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.snapshot import Snapshot
 
 UUID = "0197a3c2-1111-7222-8333-444444444444"
 SHA_256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -8,11 +8,12 @@ from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import EMPTY_REPORT
 from trackd.core.decision import Decision, decide
-from trackd.core.processing import NO_CONSENT, EventReport, Snapshot
+from trackd.core.event_report import NO_CONSENT, EventReport
 from trackd.core.reporting import build_report, is_visible_change
 from trackd.core.rules.compiling import compile_rules
 from trackd.core.rules.conditions import Unmet
 from trackd.core.rules.rule import RuleRun, SegmentChange
+from trackd.core.snapshot import Snapshot
 
 RUN = RuleRun("r", changed=("pii.a",))
 ENTERED = SegmentChange("fans", entered=True)

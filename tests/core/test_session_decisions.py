@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from tests.core.decisions import NEW, decide, kept_session
 from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.processing import Snapshot
 from trackd.core.session_document import NOTHING
+from trackd.core.snapshot import Snapshot
 
 
 @pytest.mark.parametrize("session_owner", [None, "erased"])

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.core.person import CONSENTS, NO_RULES, PLAIN, WARY, Person, grants, rules, statuses
 from tests.support.making import Make
-from trackd.core.processing import NO_CONSENT
+from trackd.core.event_report import NO_CONSENT
 
 
 def test_without_consent_only_events_that_change_consents_pass(make: type[Make]) -> None:

@@ -100,8 +100,7 @@ def test_changes_are_found_by_the_first_two_keys_of_their_path() -> None:
     assert draft.changed_since(clock, frozenset({"traits"}))
     assert not draft.changed_since(clock, frozenset({"traits.private", "stats.views"}))
     clock = draft.clock
-    part = draft.part(("stats",))
-    part["views"] = 10
+    draft.doc["stats"]["views"] = 10
     draft.wrote("stats.views", 1)
     assert draft.changed_since(clock, frozenset({"stats.views"}))
     assert not draft.changed_since(clock, frozenset({"traits.public"}))
@@ -111,7 +110,7 @@ def test_changes_are_found_by_the_first_two_keys_of_their_path() -> None:
 def test_a_part_is_the_same_object_for_rules_and_for_counting() -> None:
     draft = Draft({"stats": {"counters": {"a": 1}}})
     draft.put(("stats", "counters", "b"), 1)
-    draft.part(("stats", "counters"))["a"] = 2
+    draft.doc["stats"]["counters"]["a"] = 2
     draft.put(("stats", "counters", "c"), 1)
     assert draft.doc == {"stats": {"counters": {"a": 2, "b": 1, "c": 1}}}
 
