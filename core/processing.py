@@ -1,4 +1,4 @@
-"""The events of one call, one after the other: each goes through the steps of `Processing.run`. Pure.
+"""The events of one call, one after the other: each goes through the steps of `Processing`. Pure.
 
 A step is a function of the state and the event. It returns a report when the event ends with it, else None.
 """
@@ -95,8 +95,9 @@ class Processing:
                 work.spent += plan.work + plan.character_work * len(event.properties_json)
                 if work.spent > work.limit:
                     work.charge(0, "its size and its rules")
-                if event.type in plain and not event.own_id and not event.notes:
-                    plain[event.type] += 1
+                more = None if event.own_id or event.notes else plain.get(event.type)
+                if more is not None and (more or can_count_on(self.draft, event.type)):
+                    plain[event.type] = more + 1
                     self.keep(event)
                     continue
                 if report := self._process(event):
@@ -130,7 +131,7 @@ class Processing:
             or (plan.segments and update_segments(self, event))
             or store(self, event)
         )
-        if report or not plan.is_plain or not can_count_on(self.draft, event.type):
+        if report or not plan.is_plain:
             plain.clear()
         else:
             plain[event.type] = 0
@@ -267,10 +268,8 @@ def update_segments(state: Processing, event: TrackedEvent) -> EventReport | Non
     """Evaluate the segments that are due."""
     evaluation = state.evaluation
     for segment in state.plan.segments:
-        if evaluation.is_due(segment):
-            change = evaluation.segment_change(segment, state.current_roots(event))
-            if change is not None:
-                state.segment_changes = (*state.segment_changes, change)
+        if evaluation.is_due(segment) and (change := evaluation.segment_change(segment, state.current_roots(event))):
+            state.segment_changes = (*state.segment_changes, change)
     return None
 
 

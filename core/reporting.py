@@ -16,6 +16,7 @@ def build_report(reports: list[EventReport]) -> Report:
     if not reports:
         return EMPTY_REPORT
     execution: dict[str, dict[str, Any]] = {}
+    united: list[tuple[dict[str, Any], str]] = []
     changes: list[SegmentChange] = []
     log: EventLog | None = None
     dropped: list[str] = []
@@ -24,15 +25,14 @@ def build_report(reports: list[EventReport]) -> Report:
             dropped.append(report.dropped)
         if report.event.debug:
             if report.runs:
-                _add_runs(execution, report)
+                _add_runs(execution, united, report)
             if report.segment_changes:
                 changes += report.segment_changes
             if report.event.log and is_notable(report):
                 log = log or EventLog()
                 log.add(report)
-    for of_type in execution.values():
-        for rule, paths in of_type.items():
-            of_type[rule] = tuple(paths)
+    for of_type, rule in united:
+        of_type[rule] = tuple(of_type[rule])
     segments, segment_errors = _segments(changes) if changes else ((), ())
     return Report(execution, segments, segment_errors, log.bounded() if log else (), tuple(dropped))
 
@@ -84,18 +84,24 @@ def is_visible_change(report: EventReport) -> bool:
     return False
 
 
-def _add_runs(execution: dict[str, dict[str, dict[str, None]]], report: EventReport) -> None:
-    """Add the paths that each rule changed under the event's type, each once."""
-    of_type = execution.get(report.event.type)
+def _add_runs(
+    execution: dict[str, dict[str, Any]], united: list[tuple[dict[str, Any], str]], report: EventReport
+) -> None:
+    """Add the paths that each rule changed under the event's type, each once.
+
+    Those of several runs are the keys of a dict, which is noted in `united`.
+    """
     for run in report.runs:
         if run.unmet is None:
-            if of_type is None:
-                of_type = execution[report.event.type] = {}
-            paths = dict.fromkeys(run.changed)
-            if run.rule in of_type:
-                of_type[run.rule].update(paths)
-            else:
-                of_type[run.rule] = paths
+            of_type = execution.setdefault(report.event.type, {})
+            known = of_type.get(run.rule)
+            if not known:
+                of_type[run.rule] = run.changed
+            elif run.changed:
+                if type(known) is tuple:
+                    of_type[run.rule] = known = dict.fromkeys(known)
+                    united.append((of_type, run.rule))
+                known.update(dict.fromkeys(run.changed))
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     fits = not content_changed or size_of(context) + size_of(properties) <= max_bytes
     if not fits:
         context, properties = session.context_json, session.properties_json
-    updated = max(session.inserted, session.updated, call.received)  # calls may be applied later than others
+    updated = session.updated if session.updated > session.inserted else session.inserted
+    if call.received > updated:  # calls may be applied later than others
+        updated = call.received
     if updated == session.updated and content_changed and fits:
         updated = _next_moment(updated)
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits

@@ -1,7 +1,7 @@
 """Duplicates, unwanted events, steps that fail, and the roots that rules read."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -235,6 +235,10 @@ COUNTING = rules(
     events=st.lists(
         st.tuples(st.sampled_from(["page-view", "page-view", "other", "other", "ask", "forget", "tick"]), st.booleans())
     ),
+)
+@example(events=[("tick", False), ("other", False), ("tick", False)])
+@example(
+    events=[("page-view", False), ("page-view", False), ("ask", False), ("page-view", False), ("page-view", False)]
 )
 def test_the_events_of_one_call_have_the_same_result_as_one_after_the_other(
     make: type[Make], events: list[tuple[str, bool]]
