@@ -49,7 +49,8 @@ class LingeringConnection(MeasuredConnection):
 
     def _close(self) -> None:
         """Close after the last answer, or linger when bytes of the client may be unread."""
-        if (self._is_receiving or self.flow.read_paused) and not self._has_eof:
+        may_be_unread = self._is_receiving or self.flow.read_paused or _has_unread_bytes(self.transport)
+        if may_be_unread and not self._has_eof:
             self._linger()
         else:
             self.transport.close()

@@ -1,6 +1,7 @@
 """Requests that bypass the parser because they are usual: answered as all others."""
 
 import asyncio
+import os
 from itertools import pairwise
 
 import pytest
@@ -23,6 +24,8 @@ from tests.support.payloads import SOURCE_ID
 from tests.support.polling import eventually
 from tests.support.raw_http import connect, connected, request
 from trackd.http.server.connection import Connection
+from trackd.http.server.fast_path import TrackConnection
+from trackd.http.server.usual_request import UsualRequest
 
 
 @pytest.fixture
@@ -57,6 +60,21 @@ async def test_a_call_that_closes_its_connection_is_not_parsed(version: str, par
         assert b"connection: close\r\n" in answer.head
         assert await connection.rest() == b""
     assert parsed == []
+
+
+async def test_an_answer_that_closes_the_connection_is_not_lost_when_the_client_sends_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = TrackConnection._begin_usual
+    async with connection_to_server() as connection:
+
+        def begin_after_more_bytes(self: TrackConnection, request: UsualRequest, size: int) -> bool:
+            os.write(connection.writer.get_extra_info("socket").fileno(), post(call()))  # the server has not read them
+            return begin(self, request, size)
+
+        monkeypatch.setattr(TrackConnection, "_begin_usual", begin_after_more_bytes)
+        assert (await connection.ask(post(b"{", "Connection: close"))).status == 422
+        assert await connection.reader.read() == b""  # no reset
 
 
 async def test_preflights_are_not_parsed(parsed: list[Connection]) -> None:
