@@ -7,7 +7,10 @@ from trackd.http.server.read_turns import ReadTurns
 
 
 class FairConnection(TrackConnection):
-    """While its bytes wait for their turn it reads no more, and they count in the inbound budget."""
+    """While its bytes wait for their turn it reads no more, and they count in the inbound budget.
+
+    After a refusal they are discarded, which needs no turn.
+    """
 
     _late = b""  # the bytes that wait
 
@@ -16,7 +19,7 @@ class FairConnection(TrackConnection):
         self._read_turns = read_turns
 
     def data_received(self, data: bytes) -> None:
-        if not self._late and self._read_turns.is_free():
+        if self._is_refused or (not self._late and self._read_turns.is_free()):
             super().data_received(data)
             return
         if not self._late:
@@ -39,4 +42,4 @@ class FairConnection(TrackConnection):
         super().connection_lost(exc)
 
     def _rest_bytes(self) -> int:
-        return super()._rest_bytes() + len(self._late)
+        return super()._rest_bytes() + (0 if self._is_refused else len(self._late))
