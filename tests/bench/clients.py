@@ -58,7 +58,7 @@ def bare(events: int = EVENTS, *, own_ids: bool = False) -> Clients:
 
 
 def browsers(*, proxied: bool = False) -> Clients:
-    """Different browsers on pages of different lengths, with random UUIDs; `proxied`: behind a reverse proxy."""
+    """Browsers on pages of different lengths, with UUIDs for their sessions; `proxied`: behind a reverse proxy."""
     random = Random(19)
     pages = tuple(_page(random) for _ in range(PAGES))
     heads = [_browser(random) for _ in range(CLIENTS)]
@@ -106,7 +106,7 @@ def _forwarded(random: Random) -> dict[str, str]:
 
 def _page(random: Random) -> str:
     """The usual body with shorter and longer texts in its events, as JSON.stringify writes it."""
-    payload = json.loads(body(own_ids=True))
+    payload = json.loads(body())
     view, _, basket = payload["events"]
     view["properties"] = {"pageTitle": _words(random, 1, 8, " ")}
     view["context"] = {"page": {"url": f"{random.choice(SHOPS)}/{_words(random, 0, 5, '-')}"}}

@@ -29,7 +29,7 @@ SESSIONS, EVENTS = 5, 10  # of each profile in the big file
 MANY_EVENTS = 100
 QUESTIONS = {  # of the scenarios with peers
     "throughput": "bare clients, whose calls are all alike",
-    "browsers": "500 browsers, each with its headers, bodies of different lengths, random UUIDs as ids",
+    "browsers": "500 browsers, each with its headers, bodies of different lengths, random UUIDs for sessions",
     "proxied": "the same browsers behind a reverse proxy",
 }
 BARE_CLIENTS = "trackd, bare clients"

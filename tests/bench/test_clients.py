@@ -25,7 +25,7 @@ def test_a_proxy_adds_an_address_for_each_browser_and_changes_nothing_else() -> 
 def test_the_bodies_of_browsers_have_different_lengths_around_the_usual_one() -> None:
     lengths = [len(each) for each in BROWSERS.bodies]
     assert len(set(lengths)) > 20
-    [usual] = OWN_IDS.bodies
+    [usual] = BARE.bodies
     assert 0.95 < statistics.mean(lengths) / len(usual) < 1.05
 
 
