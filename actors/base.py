@@ -75,8 +75,13 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
         else:
             damage = self.damage()
-            cause = None if damage else without_values(error)
-            log.error("%s raised on %s%s", type(self).__name__, type(message).__name__, damage, exc_info=cause)
+            log.error(
+                "%s raised on %s%s",
+                type(self).__name__,
+                type(message).__name__,
+                damage,
+                exc_info=without_values(error) if not damage else None,
+            )
             self.wiring.dependencies.tally.faults[type(self)] += 1
         if isinstance(message, Request):
             number = message.number

@@ -30,23 +30,31 @@ def temporary_file(target: Path) -> Iterator[BinaryIO]:
     Afterwards it is removed, unless the block has renamed it. What other programs left in this folder is removed first.
     """
     remove_leftovers(target.parent)
-    with _new_file(target) as file:
-        try:
-            yield file
-        finally:
-            Path(file.name).unlink(missing_ok=True)
+    path, is_made = _new_path(target), False
+    try:  # around all of it: a signal may come at any moment
+        while not is_made:
+            path = _new_path(target)
+            with open(path, "wb", opener=lambda name, _: create(name)) as file:
+                if is_made := _locked(file.fileno(), path):
+                    yield file
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def temporary_folder(target: Path) -> Iterator[Path]:
     """A new folder beside `target`. Afterwards it is removed with its contents. As `temporary_file` otherwise."""
     remove_leftovers(target.parent)
-    path, descriptor = _new_folder(target)
-    try:
+    with contextlib.ExitStack() as ends:
+        is_made = False
+        while not is_made:
+            path = _new_path(target)
+            ends.callback(shutil.rmtree, path, ignore_errors=True)  # before it is made: a signal may come at any moment
+            path.mkdir(FOLDER_MODE)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            ends.callback(os.close, descriptor)
+            is_made = _locked(descriptor, path)
         yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -59,25 +67,6 @@ def remove_leftovers(folder: Path) -> None:
             path = folder / side_file[0]
             if not (folder / side_file[1]).exists() and path.lstat().st_uid == os.geteuid():
                 path.unlink()
-
-
-def _new_file(target: Path) -> BinaryIO:
-    while True:
-        path = _new_path(target)
-        file = open(path, "wb", opener=lambda name, _: create(name))  # noqa: SIM115  the caller closes it
-        if _locked(file.fileno(), path):
-            return file
-        file.close()
-
-
-def _new_folder(target: Path) -> tuple[Path, int]:
-    while True:
-        path = _new_path(target)
-        path.mkdir(FOLDER_MODE)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if _locked(descriptor, path):
-            return path, descriptor
-        os.close(descriptor)
 
 
 def _new_path(target: Path) -> Path:

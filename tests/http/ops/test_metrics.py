@@ -155,7 +155,8 @@ async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
 
     async with serving(store, admin=True) as client:
         call = client.build_request("POST", "/track", json=payload("s", "page-view"))
-        size = len(call.content) + sum(len(name) + len(value) for name, value in call.headers.raw)
+        head = b"".join(b"%s: %s\r\n" % header for header in call.headers.raw)
+        size = len(b"POST /track HTTP/1.1\r\n" + head + b"\r\n" + call.content)
         sending = asyncio.create_task(client.send(call))
         await eventually(store.committing.is_set)
         page = await scrape(client)
