@@ -35,6 +35,7 @@ class RetentionClock:
                 self._go_on("this clock is no longer far ahead of the newest event or session")
             self._trusted = max(self._trusted, now)
             if self.change is None and self._trusted - self._stored >= TRUSTED_EVERY:
+                self._confirmed = self._reads.retention_stop().confirmed
                 self._stored = self._trusted
                 self.change = PutRetentionStop(None, self._confirmed, timestamp(self._trusted))
         elif not self._is_stopped:
@@ -52,6 +53,7 @@ class RetentionClock:
             self.change = None
 
     def _stop(self, now: datetime) -> None:
+        self._confirmed = self._reads.retention_stop().confirmed  # an earlier one was not of this clock
         self._is_stopped = self._tally.retention_stopped = True
         self.change = PutRetentionStop(timestamp(self._trusted), self._confirmed)
         log.warning(

@@ -95,6 +95,34 @@ def test_a_confirmation_that_meets_the_stop_on_its_way_wins(start_actors: StartA
     assert store.retention_stop() == RetentionStop(None, IN_YEARS)
 
 
+def test_a_confirmation_while_nothing_is_stopped_does_not_confirm_a_later_clock(start_actors: StartActors) -> None:
+    store = with_event()
+    actors = start_actors(store, retention=EVENTS)
+    tick(actors)
+    store.confirm_clock(NOW)
+    actors.now, actors.time_of_day = 60.0, actors.time_of_day + YEARS
+
+    assert tick(actors) == [PutRetentionStop]
+    assert tick(actors) == []
+
+    assert len(store.events) == 1
+    assert store.retention_stop() == RetentionStop("2026-01-31T12:00:00.500000Z", NOW)
+    assert actors.tally.retention_stopped
+    store.confirm_clock(IN_YEARS)
+    assert tick(actors) == [PutRetentionStop, DeleteEvents]
+
+
+def test_the_time_is_written_also_after_a_confirmation_while_nothing_was_stopped(start_actors: StartActors) -> None:
+    store = with_event()
+    actors = start_actors(store, retention=EVENTS)
+    tick(actors)
+    store.confirm_clock(NOW)
+    actors.now, actors.time_of_day = 86_400.0, actors.time_of_day + timedelta(days=1)
+
+    assert PutRetentionStop in tick(actors)
+    assert store.retention_stop().trusted is not None
+
+
 def test_a_stop_that_cannot_be_written_is_written_later(start_actors: StartActors) -> None:
     actors = start_actors(with_event(), retention=EVENTS, ahead=YEARS)
     actors.tick()
