@@ -55,7 +55,7 @@ class ProfileActor(BaseActor):
 
     def damage(self) -> str:
         profile = self._profile
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             if profile is None:
                 return ""
             stored_profile(bytes(profile.doc_json))

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from msgspec import MsgspecError, Struct, msgpack
+from msgspec import DecodeError, MsgspecError, Struct, msgpack
 from msgspec import json as msgspec_json
 from msgspec.structs import replace
 
@@ -140,7 +140,10 @@ def _is_decodable(change: Change) -> bool:
 def decode_batch(payload: bytes) -> list[Change]:
     """Raises MsgspecError for a batch with a damaged document; `encode_decodable` leaves it out."""
     begin, end = LENGTH.size, LENGTH.size + LENGTH.unpack_from(payload)[0]
-    changes, events = BATCHES.decode(payload[begin:end]), EVENTS.decode(payload[end:])
+    try:
+        changes, events = BATCHES.decode(payload[begin:end]), EVENTS.decode(payload[end:])
+    except RecursionError as error:
+        raise DecodeError(str(error)) from None
     return [
         replace(change, events=its_events) if isinstance(change, Changes) else change
         for change, its_events in zip(changes, events, strict=True)

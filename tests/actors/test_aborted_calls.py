@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from msgspec import Raw
+from msgspec.structs import replace
 
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
@@ -104,3 +106,21 @@ async def test_a_call_that_raised_does_not_move_a_session_that_is_in_flight() ->
     assert isinstance(bad, Failed)
     assert (in_flight.profile_id, later.profile_id) == ("A", "A")
     assert store.session("S").profile_id == "A"
+
+
+async def test_a_document_that_is_nested_too_deeply_fails_its_own_calls_with_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Make.one_profile()
+    deep = Raw(b'{"a":' + b"[" * 9_999 + b"]" * 9_999 + b"}")
+    store.profiles["A"] = replace(store.profiles["A"], doc_json=deep)
+
+    async with RunningTracker(store) as tracker:
+        bad, again = await tracker.answer(Make.call("S")), await tracker.answer(Make.call("S"))
+        other = await tracker.answer(Make.call("T"))
+
+    assert [type(answer) for answer in (bad, again)] == [Failed, Failed]
+    assert seqs(other) == [1]
+    assert (
+        caplog.messages == ["ProfileActor raised on Deliver, its stored row is damaged: `trackd verify` names it"] * 2
+    )

@@ -9,12 +9,16 @@ Start = Callable[..., RealServer]
 
 OLD = "updated = '2020-01-01T00:00:00.000000Z'"  # so that the next call writes the session
 NOT_UTF_8 = "CAST(x'7b22ff227d' AS TEXT)"
+DEEP = "replace(hex(zeroblob(9999)), '00', '[') || replace(hex(zeroblob(9999)), '00', ']')"
 # By the name of a session: the damage of its row, or of that of its profile.
 DAMAGES = {
     "cut": f"UPDATE session SET context = '{{\"a\":', {OLD} WHERE id = 'cut'",
     "no-json": f"UPDATE session SET properties = 'x', {OLD} WHERE id = 'no-json'",
     "empty": f"UPDATE session SET context = '', {OLD} WHERE id = 'empty'",
     "bytes": f"UPDATE session SET context = {NOT_UTF_8}, {OLD} WHERE id = 'bytes'",
+    "deep": f"UPDATE session SET context = {DEEP}, {OLD} WHERE id = 'deep'",
+    "deep-document": f"UPDATE profile SET doc = replace(doc, '[]', {DEEP})"
+    " WHERE id = (SELECT profile_id FROM session WHERE id = 'deep-document')",
     "binary": f"UPDATE session SET context = x'7b7d', {OLD} WHERE id = 'binary'",
     "time": "UPDATE session SET updated = 'never' WHERE id = 'time'",
     "number": f"UPDATE session SET context = 5, {OLD} WHERE id = 'number'",

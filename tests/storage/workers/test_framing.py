@@ -118,7 +118,7 @@ def test_a_stream_that_ends_in_the_middle_of_a_frame_has_no_more_frames() -> Non
     assert read_frame(io.BytesIO(whole)) == b"payload"
 
 
-@pytest.mark.parametrize("context", [b"{", b"", b"nul", b"[1,]"])
+@pytest.mark.parametrize("context", [b"{", b"", b"nul", b"[1,]", b"[" * 9_999 + b"]" * 9_999])
 def test_a_change_with_a_damaged_document_is_left_out_of_its_batch(make: type[Make], context: bytes) -> None:
     damaged = make.change("B", session="S")
     damaged = replace(damaged, session=replace(existing(damaged.session), context_json=Raw(context)))
