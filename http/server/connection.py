@@ -207,10 +207,10 @@ class Connection(LingeringConnection):
         """Close or refuse when a limit of time is exceeded. `now` is a time of the event loop."""
         if self._is_unread(now) or self._has_lingered(now):
             self.transport.abort()
-        elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
-            self.transport.close()
         elif self.flow.read_paused:
             self._began, self._progress = now, None  # the client cannot send while the server does not read
+        elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
         elif self._is_refused:
             pass
         elif now - self._began > self._request_timeout_s:

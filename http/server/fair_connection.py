@@ -4,10 +4,13 @@ from typing import Any
 
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.read_turns import ReadTurns
+from trackd.telemetry.faults import without_values
+
+MAX_UNCOUNTED_BYTES = 4_096  # of a usual call: thousands that come together must not refuse each other
 
 
 class FairConnection(TrackConnection):
-    """While its bytes wait for their turn it reads no more, and they count in the inbound budget.
+    """While its bytes wait for their turn it reads no more, its limits of time stand still, and many bytes are counted.
 
     After a refusal they are discarded, which needs no turn.
     """
@@ -23,23 +26,40 @@ class FairConnection(TrackConnection):
             super().data_received(data)
             return
         if not self._late:
-            self.transport.pause_reading()
+            self.flow.pause_reading()
             self._read_turns.add(self, self.client[0] if self.client else "", is_new=self._awaits_first_request)
         self._late += data
-        self._hold(self._measure())
+        if len(self._late) > MAX_UNCOUNTED_BYTES:
+            self._hold(self._measure())
 
     def handle_late(self) -> None:
         data, self._late = self._late, b""
         if not data or self.transport.is_closing():
             return
-        super().data_received(data)
+        self.flow.resume_reading()
+        try:
+            super().data_received(data)
+        except Exception as error:  # others have their turn all the same
+            self.logger.error("a connection failed on what arrived", exc_info=without_values(error))
+            self.transport.abort()
         self._update_budget()
-        if not (self.flow.read_paused or self.transport.is_closing()):
-            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._late = b""
         super().connection_lost(exc)
 
+    def _has_waiting(self) -> bool:
+        return bool(self._late) or super()._has_waiting()
+
     def _rest_bytes(self) -> int:
-        return super()._rest_bytes() + (0 if self._is_refused else len(self._late))
+        late = 0 if self._is_refused or len(self._late) <= MAX_UNCOUNTED_BYTES else len(self._late)
+        return super()._rest_bytes() + late
+
+    @property
+    def waiting_since(self) -> float | None:
+        """A connection whose bytes wait is closed last to make room."""
+        return self.loop.time() if self._late else super().waiting_since
+
+    @property
+    def is_idle(self) -> bool:
+        return bool(self._late) or super().is_idle

@@ -5,21 +5,37 @@ import contextlib
 
 import pytest
 
-from tests.http.server.track_requests import call, chunked, post, running
+from tests.http.server.track_requests import call, chunked, note_calls, post, running
 from tests.support.polling import eventually
 from tests.support.raw_http import connected, statuses
+from trackd.http.server import inbound_budget
 from trackd.http.server.fair_connection import FairConnection
-from trackd.http.server.inbound_budget import Holder, InboundBudget
+from trackd.http.server.fast_path import TrackConnection
+from trackd.http.server.inbound_budget import OVERHEAD_BYTES, Holder, InboundBudget
 from trackd.http.server.read_turns import ReadTurns
 
 HEALTH = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = post(call() + b" " * 300_000)
+MEDIUM = post(call() + b" " * 5_000)
 
 
 @pytest.fixture
 def always_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """No connection is free to handle at once what has arrived, until the server stops."""
     monkeypatch.setattr(ReadTurns, "is_free", lambda turns: turns._has_ended)
+
+
+def noted_turns(monkeypatch: pytest.MonkeyPatch) -> list[ReadTurns]:
+    """A list to which the turns are added once a connection waits for its own."""
+    seen = list[ReadTurns]()
+    add = ReadTurns.add
+
+    def noted(turns: ReadTurns, reader: FairConnection, host: str, *, is_new: bool) -> None:
+        seen.append(turns)
+        add(turns, reader, host, is_new=is_new)
+
+    monkeypatch.setattr(ReadTurns, "add", noted)
+    return seen
 
 
 @pytest.mark.usefixtures("always_late")
@@ -44,8 +60,72 @@ async def test_bytes_that_wait_for_their_turn_are_counted_until_it_comes(monkeyp
 
     monkeypatch.setattr(InboundBudget, "hold", noted)
     async with running() as url, connected(url) as connection:
-        assert (await connection.ask(post(call()))).status == 200
-        assert held == [len(post(call())), 0]
+        assert (await connection.ask(MEDIUM)).status == 200
+        assert held == [len(MEDIUM), 0]
+
+
+@pytest.mark.usefixtures("always_late")
+async def test_usual_calls_that_come_together_do_not_refuse_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound_budget, "MIN_SMALL_LIMIT", 2 * OVERHEAD_BYTES)
+    monkeypatch.setattr(ReadTurns, "_schedule", lambda turns: None)
+    turns = noted_turns(monkeypatch)
+    async with contextlib.AsyncExitStack() as opened, running(max_arriving_bytes=1_024) as url:
+        connections = [await opened.enter_async_context(connected(url)) for _ in range(5)]
+        for connection in connections:
+            await connection.send(post(call()))
+        await eventually(lambda: turns and len(turns[0]._new) == len(connections))
+        turns[0]._begin()
+        assert [(await connection.answer()).status for connection in connections] == [200] * len(connections)
+
+
+@pytest.mark.parametrize("sent", [(), (post(call()),), (post(call()), post(call())[:40]), (post(call())[:-3],)])
+async def test_no_limit_of_time_holds_while_bytes_wait_for_their_turn(
+    sent: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sent`: what comes before them."""
+    answers = sum(piece == post(call()) for piece in sent)
+    rest = post(call()).removeprefix(sent[answers]) if sent[answers:] else post(call())
+    waiting = list[FairConnection]()
+    handled = note_calls(monkeypatch, "_update_budget")
+    async with running() as url, connected(url) as connection:
+        await connection.send(*sent)
+        for _ in range(answers):
+            assert (await connection.answer()).status == 200
+        await eventually(lambda: len(handled) >= len(sent))
+        monkeypatch.setattr(ReadTurns, "is_free", lambda turns: False)
+        monkeypatch.setattr(ReadTurns, "add", lambda turns, reader, host, is_new: waiting.append(reader))
+        await connection.send(rest)
+        await eventually(lambda: waiting)
+        now = asyncio.get_running_loop().time()
+        waiting[0].check_timeouts(now + 1_000)
+        assert (waiting[0].waiting_since or 0) >= now  # it is closed last to make room
+        assert waiting[0].is_idle
+        waiting[0].handle_late()
+        assert (await connection.answer()).status == 200
+
+
+async def test_a_connection_that_fails_in_its_turn_is_closed_and_the_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive = TrackConnection.data_received
+
+    def fail_on_bad(self: TrackConnection, data: bytes) -> None:
+        if data.startswith(b"bad"):
+            raise RuntimeError
+        receive(self, data)
+
+    monkeypatch.setattr(TrackConnection, "data_received", fail_on_bad)
+    monkeypatch.setattr(ReadTurns, "is_free", lambda turns: turns._has_ended)
+    monkeypatch.setattr(ReadTurns, "_schedule", lambda turns: None)
+    turns = noted_turns(monkeypatch)
+    async with running() as url, connected(url) as bad, connected(url) as good:
+        await bad.send(b"bad")
+        await eventually(lambda: turns and len(turns[0]._new) == 1)
+        await good.send(post(call()))
+        await eventually(lambda: len(turns[0]._new) == 2)
+        turns[0]._begin()
+        assert (await good.answer()).status == 200
+        assert await bad.rest() == b""
 
 
 @pytest.mark.usefixtures("always_late")
