@@ -25,13 +25,15 @@ NO_HOST = b"/"
 
 
 class HeaderNames(dict[bytes, bytes]):
-    """Names of headers in lower case, by their spelling; `NO_NAME` for what is none. The first ones are kept."""
+    """Names of headers in lower case, by their spelling; `NO_NAME` for what is none. The latest ones are kept."""
 
     def __missing__(self, spelling: bytes) -> bytes:
         name = spelling.lower()
         if name.translate(None, TOKEN):
             name = NO_NAME
-        if len(self) < MAX_NAMES and len(spelling) <= MAX_NAME_BYTES:
+        if len(self) >= MAX_NAMES:
+            self.clear()  # a client that makes up names must not displace the usual ones for ever
+        if len(spelling) <= MAX_NAME_BYTES:
             self[spelling] = name
         return name
 

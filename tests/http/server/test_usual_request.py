@@ -9,7 +9,7 @@ from tests.http.server.track_requests import call, post
 from tests.support.raw_http import request
 from trackd.http.body import Headers
 from trackd.http.paths import paths_of
-from trackd.http.server.usual_request import MAX_HEAD_BYTES, UsualRequest, UsualRequests
+from trackd.http.server.usual_request import MAX_HEAD_BYTES, MAX_NAMES, HeaderNames, UsualRequest, UsualRequests
 
 REQUESTS = UsualRequests(paths_of("/track", "/events"))
 BODY = call()
@@ -128,6 +128,15 @@ def test_requests_of_usual_clients_are_read_as_the_parser_reads_them(data: bytes
 )
 def test_other_requests_are_left_to_the_parser(data: bytes) -> None:
     assert REQUESTS.read(data) is None
+
+
+def test_made_up_names_do_not_displace_usual_ones_for_ever() -> None:
+    names = HeaderNames()
+    for number in range(3 * MAX_NAMES):
+        assert names[b"X-%d" % number] == b"x-%d" % number
+    assert names[b"Host"] == b"host"
+    assert b"Host" in names
+    assert len(names) <= MAX_NAMES
 
 
 PIECES = [
