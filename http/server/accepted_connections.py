@@ -18,6 +18,7 @@ Accepted = tuple[str, socket.socket]
 
 MAX_SERVED = 64  # in a round of the event loop
 MAX_SILENT_SERVED, MAX_CLOSED_SERVED = 16, 16  # after those before them
+MIN_SERVED = 4  # of these two, however many others there are: a client that has closed its side may await an answer
 MAX_SORTED = 1_024  # at once
 MAX_CLOSED = 1_024  # that wait: past them the oldest is dropped
 
@@ -53,10 +54,11 @@ class AcceptedConnections:
         served = min(MAX_SERVED, len(self._ready))
         for _ in range(served):
             yield self._ready.pop()
-        silent = min(MAX_SILENT_SERVED, MAX_SERVED - served, len(self._silent))
+        silent = min(MAX_SILENT_SERVED, max(MAX_SERVED - served, MIN_SERVED), len(self._silent))
         for _ in range(silent):
             yield self._take(next(iter(self._silent)))[1]
-        for _ in range(min(MAX_CLOSED_SERVED, MAX_SERVED - served - silent, len(self._closed))):
+        closed = min(MAX_CLOSED_SERVED, max(MAX_SERVED - served - silent, MIN_SERVED), len(self._closed))
+        for _ in range(closed):
             yield self._closed.popleft()
 
     def _sort(self) -> None:

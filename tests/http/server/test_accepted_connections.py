@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from trackd.http.server import accepted_connections as module
-from trackd.http.server.accepted_connections import MAX_SERVED, MAX_SILENT_SERVED, AcceptedConnections
+from trackd.http.server.accepted_connections import MAX_SERVED, MAX_SILENT_SERVED, MIN_SERVED, AcceptedConnections
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds silent connections")
 Accept = Callable[[int], list[socket.socket]]
@@ -85,12 +85,22 @@ def test_a_connection_that_has_sent_something_is_served_before_all_silent_ones(
 
 
 @needs_linux
-def test_silent_ones_wait_while_many_others_have_sent_something(waiting: Waiting, accept: Accept) -> None:
-    clients = accept(1 + MAX_SERVED)
-    for client in clients[1:]:
-        send(client, waiting)
-    assert waiting.ports() == ports(clients[1:])
-    assert waiting.ports() == ports(clients[:1])
+def test_few_silent_and_closed_ones_are_served_while_many_others_have_sent_something(
+    waiting: Waiting, accept: Accept
+) -> None:
+    silent, closed = accept(2 * MIN_SERVED), accept(2 * MIN_SERVED)
+    for client in closed:
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
+    served = []
+    for _ in range(2):
+        busy = accept(MAX_SERVED)
+        for client in busy:
+            send(client, waiting)
+        ready, others = waiting.ports(), 2 * MIN_SERVED
+        assert ready[:-others] == ports(busy)
+        served += ready[-others:]
+    assert sorted(served) == sorted(ports([*silent, *closed]))
     assert waiting.ports() == []
 
 
