@@ -1,0 +1,98 @@
+"""A browser for the tests of pages and of the tracker script: Debian's Chromium, driven by Playwright.
+
+One browser serves all tests of this folder; each test has contexts of its own, which share no storage. Playwright
+downloads nothing. Where no Chromium is installed, the tests are skipped, and the last line of pytest names the package
+to install.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, async_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+NewContext = Callable[..., Awaitable[BrowserContext]]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """The program of the browser."""
+    for program in PROGRAMS:
+        if path := shutil.which(program):
+            return path
+    pytest.skip("no Chromium for the tests in a browser: apt-get install chromium")
+
+
+@pytest.fixture(scope="package")
+async def playwright(chromium: str) -> AsyncIterator[Playwright]:
+    async with async_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="package")
+async def browser(playwright: Playwright, chromium: str) -> AsyncIterator[Browser]:
+    started = await launch(playwright, chromium)
+    yield started
+    await started.close()
+
+
+async def launch(playwright: Playwright, chromium: str, **options: Any) -> Browser:
+    """A browser of its own, for a test that needs other flags. It has no sandbox: neither root nor containers can."""
+    return await playwright.chromium.launch(executable_path=chromium, args=FLAGS, **options)
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What the pages of the test wrote to the console as errors, violations of policies and uncaught errors included.
+
+    A test fails when any is left at its end. One that provokes faults compares them, and clears the list.
+    """
+    return []
+
+
+@pytest.fixture
+async def new_context(browser: Browser, faults: list[str]) -> AsyncIterator[NewContext]:
+    """Opens a context: a browser profile without cookies and storage. The arguments are Playwright's."""
+    opened: list[BrowserContext] = []
+
+    async def new(**options: Any) -> BrowserContext:
+        context = await browser.new_context(**options)
+        opened.append(context)
+        watch(context, faults)
+        return context
+
+    yield new
+    for context in opened:
+        await context.close()
+    assert faults == []
+
+
+def watch(context: BrowserContext, faults: list[str]) -> None:
+    """Collect the errors on the consoles of all pages of a context."""
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            faults.append(f"{message.text} ({message.location.get('url')})")
+
+    context.on("console", note)
+    context.on("weberror", lambda error: faults.append(f"uncaught: {error.error}"))
+
+
+@pytest.fixture
+async def context(new_context: NewContext) -> BrowserContext:
+    return await new_context()
+
+
+@pytest.fixture
+async def page(context: BrowserContext) -> Page:
+    return await context.new_page()
