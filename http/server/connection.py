@@ -28,11 +28,10 @@ from trackd.http.server.refused_requests import (
     too_many_headers,
     too_slow,
 )
+from trackd.http.server.request_head import MAX_HEADERS
 from trackd.http.server.request_parsing import MAX_HEAD_BYTES
 from trackd.http.server.uvicorn_hooks import check_uvicorn_hooks
 from trackd.telemetry.tally import Tally
-
-MAX_HEADERS = 256
 
 check_uvicorn_hooks()
 

@@ -16,6 +16,7 @@ PORT = rb"(?::0*(?:\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-
 HOST = re.compile(rb"(?:\[(?P<literal>[0-9A-Za-z:.%_~!$&'()*+,;=-]+)\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)" + PORT)
 LATER_LITERAL = re.compile(rb"[vV][0-9a-fA-F]+\.[0-9A-Za-z._~!$&'()*+,;=:-]+")  # of an address after IPv6
 URL = re.compile(rb"(?i:https?)://(?P<host>[^/?#:][^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?")
+MAX_HEADERS = 256
 MAX_HOST_BYTES = 512  # twice the length of the longest name
 NO_HOST = b"/"
 CONNECT, SERVER_WIDE = b"CONNECT", b"*"

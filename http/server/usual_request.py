@@ -4,19 +4,20 @@ The parser reads all others. What is read here it would read alike: no byte of a
 servers and proxies may understand differently is taken.
 """
 
+import re
 from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import quote
 
 from trackd.http.body import Headers
-from trackd.http.server.request_head import is_host
+from trackd.http.server.request_head import MAX_HEADERS, is_host
 
 MAX_HEAD_BYTES = 8_192
 MAX_LENGTH_DIGITS = 7
-PRINTABLE = bytes(range(0x20, 0x7F))
-TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++): ++([ -~]*+)")
 NO_NAME = b""
-MAX_NAMES, MAX_NAME_BYTES = 1_024, 64
+NO_HEADER = NO_NAME, b""
+MAX_LINES, MAX_LINE_BYTES = 1_024, 256
 HEAD_END = b"\r\n\r\n"
 UNUSUAL_HEADERS = {b"content-encoding", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
@@ -24,21 +25,30 @@ PREFLIGHT_HEADERS = {b"origin", b"access-control-request-method"}
 NO_HOST = b"/"
 
 
-class HeaderNames(dict[bytes, bytes]):
-    """Names of headers in lower case, by their spelling; `NO_NAME` for what is none. The latest ones are kept."""
+class HeaderLines(dict[bytes, tuple[bytes, bytes]]):
+    """Lines of heads, each with its name in lower case and its value; NO_HEADER for one that is not usual.
 
-    def __missing__(self, spelling: bytes) -> bytes:
-        name = spelling.lower()
-        if name.translate(None, TOKEN):
-            name = NO_NAME
-        if len(self) >= MAX_NAMES:
-            self.clear()  # a client that makes up names must not displace the usual ones for ever
-        if len(spelling) <= MAX_NAME_BYTES:
-            self[spelling] = name
-        return name
+    Most lines of a request were in others before, of any client. When there are too many they become the older ones,
+    in place of those before them: lines that a client makes up displace none that is used often.
+    """
+
+    def __init__(self) -> None:
+        self._older: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def __missing__(self, line: bytes) -> tuple[bytes, bytes]:
+        header = self._older.get(line)
+        if header is None:
+            found = LINE.fullmatch(line)
+            header = (found[1].lower(), found[2]) if found else NO_HEADER
+        if len(line) <= MAX_LINE_BYTES:
+            if len(self) >= MAX_LINES:
+                self._older = dict(self)
+                self.clear()
+            self[line] = header
+        return header
 
 
-NAMES = HeaderNames()
+LINES = HeaderLines()
 
 
 class UsualRequest(NamedTuple):
@@ -66,24 +76,17 @@ class UsualRequests:
         """The request when `data` is exactly one that is usual; otherwise None."""
         if (end := data.find(HEAD_END, 0, MAX_HEAD_BYTES)) < 0:
             return None
-        head = data[:end]
-        first, *lines = head.split(b"\r\n")
-        if (line := self._lines.get(first)) is None or head.translate(None, PRINTABLE) != b"\r\n" * len(lines):
+        first, *lines = data[:end].split(b"\r\n")
+        if (line := self._lines.get(first)) is None or len(lines) > MAX_HEADERS:
             return None
-        headers = {}
-        try:
-            for each in lines:
-                name, value = each.split(b": ", 1)
-                headers[NAMES[name]] = value.lstrip()
-        except ValueError:
-            return None
+        headers = dict(map(LINES.__getitem__, lines))
         if len(headers) != len(lines) or NO_NAME in headers:
             return None
         is_call, keeps_alive = line
         body, length = data[end + len(HEAD_END) :], headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS or int(length) != len(body):
             return None
-        if not UNUSUAL_HEADERS.isdisjoint(headers) or not is_host(headers.get(b"host", NO_HOST)):
+        if not headers.keys().isdisjoint(UNUSUAL_HEADERS) or not is_host(headers.get(b"host", NO_HOST)):
             return None
         if (connection := headers.get(b"connection")) is not None:
             asked = KEEPS_ALIVE.get(connection.lower())

@@ -9,7 +9,17 @@ from tests.http.server.track_requests import call, post
 from tests.support.raw_http import request
 from trackd.http.body import Headers
 from trackd.http.paths import paths_of
-from trackd.http.server.usual_request import MAX_HEAD_BYTES, MAX_NAMES, HeaderNames, UsualRequest, UsualRequests
+from trackd.http.server import usual_request
+from trackd.http.server.request_head import MAX_HEADERS
+from trackd.http.server.usual_request import (
+    LINE,
+    MAX_HEAD_BYTES,
+    MAX_LINE_BYTES,
+    MAX_LINES,
+    HeaderLines,
+    UsualRequest,
+    UsualRequests,
+)
 
 REQUESTS = UsualRequests(paths_of("/track", "/events"))
 BODY = call()
@@ -116,6 +126,7 @@ def test_requests_of_usual_clients_are_read_as_the_parser_reads_them(data: bytes
         post(BODY, "X: a\0b"),
         post(BODY, "X: ä"),
         post(BODY, f"X-Long: {'x' * MAX_HEAD_BYTES}"),
+        post(BODY, *(f"X-{number}: 1" for number in range(MAX_HEADERS))),
         post(BODY).replace(b"Content-Length: ", b"Content-Length: +"),
         request(BODY, line="POST /track?a=b HTTP/1.1"),
         request(BODY, line="POST http://x/track HTTP/1.1"),
@@ -128,15 +139,6 @@ def test_requests_of_usual_clients_are_read_as_the_parser_reads_them(data: bytes
 )
 def test_other_requests_are_left_to_the_parser(data: bytes) -> None:
     assert REQUESTS.read(data) is None
-
-
-def test_made_up_names_do_not_displace_usual_ones_for_ever() -> None:
-    names = HeaderNames()
-    for number in range(3 * MAX_NAMES):
-        assert names[b"X-%d" % number] == b"x-%d" % number
-    assert names[b"Host"] == b"host"
-    assert b"Host" in names
-    assert len(names) <= MAX_NAMES
 
 
 PIECES = [
@@ -167,3 +169,30 @@ def test_what_is_read_the_parser_reads_alike_whatever_bytes_are_changed(changes:
         data = data[:place] + added + data[place + removed :]
     if (found := REQUESTS.read(data)) is not None:
         check_alike(found, data)
+
+
+def test_few_lines_are_remembered_and_none_that_is_long() -> None:
+    lines, long = HeaderLines(), b"Cookie: " + b"x" * MAX_LINE_BYTES
+    for number in range(3 * MAX_LINES):
+        assert lines[b"Name: %d" % number] == (b"name", b"%d" % number)
+        assert len(lines) <= MAX_LINES
+        assert len(lines._older) <= MAX_LINES
+    assert lines[long] == (b"cookie", b"x" * MAX_LINE_BYTES)
+    assert long not in lines
+
+
+def test_lines_that_a_client_makes_up_do_not_displace_those_that_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, read = HeaderLines(), list[bytes]()
+    match = LINE.fullmatch
+
+    class Noting:
+        def fullmatch(self, line: bytes) -> object:
+            read.append(line)
+            return match(line)
+
+    monkeypatch.setattr(usual_request, "LINE", Noting())
+    for number in range(5 * MAX_LINES):
+        assert lines[b"X-%d: made up" % number] == (b"x-%d" % number, b"made up")
+        if number % 100 == 0:
+            assert lines[b"Host: shop.example"] == (b"host", b"shop.example")
+    assert read.count(b"Host: shop.example") == 1
