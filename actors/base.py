@@ -62,7 +62,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """Answer requests. The answers leave the actors."""
         self.wiring.dependencies.frontend.answered(answers)
 
-    def damage(self) -> str:
+    def damage(self, message: Any) -> str:
         """How a fault goes on in the log that is explained by damaged data, "" for one of the code."""
         return ""
 
@@ -74,7 +74,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         if store_failed:
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
         else:
-            damage = self.damage()
+            damage = self.damage(message)
             log.error(
                 "%s raised on %s%s",
                 type(self).__name__,

@@ -20,9 +20,10 @@ from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Answer, Rejected, Tracked
 from trackd.core.changes import Changes, Erasure, Fence
 from trackd.core.decision import decide
-from trackd.core.documents import FirstCopy
+from trackd.core.documents import FirstCopy, Session
 from trackd.core.encoding import size_of
 from trackd.core.reevaluation import reevaluate
+from trackd.core.session_document import check_stored_session
 from trackd.core.snapshot import Snapshot
 from trackd.storage.transfer.stored_profile import stored_profile
 
@@ -53,15 +54,16 @@ class ProfileActor(BaseActor):
         """The directory ends the requests before the answers leave."""
         self.send(self.wiring.directory, Answered(answers))
 
-    def damage(self) -> str:
+    def damage(self, message: object) -> str:
         profile = self._profile
         with contextlib.suppress(ValueError, RecursionError):
-            if profile is None:
+            if profile is not None:
+                stored_profile(bytes(profile.doc_json))
+            if isinstance(message, Deliver) and (session := self._session(message)) is not None:
+                check_stored_session(session)
+            if profile is None or (isinstance(profile.seq, int) and isinstance(profile.revision, int)):
                 return ""
-            stored_profile(bytes(profile.doc_json))
-            if isinstance(profile.seq, int) and isinstance(profile.revision, int):
-                return ""
-        return ", its stored row is damaged: `trackd verify` names it"
+        return ", a stored row that it needs is damaged: `trackd verify` names it"
 
     def _deliver(self, delivered: Deliver) -> None:
         if delivered.activation is not None:
@@ -71,14 +73,10 @@ class ProfileActor(BaseActor):
         self._uncommitted.mark_durable(delivered.durable_up_to)
         own_ids = [event.id for event in call.events if event.own_id]
         known_ids = self._known_event_ids(own_ids) if own_ids and profile is not None else {}
-        session, session_id = None, call.session_id
-        if call.save_session and delivered.session_owner is not None:
-            uncommitted = self._uncommitted.session(session_id)
-            session = uncommitted or delivered.session or dependencies.reads.session(session_id)
         snapshot = Snapshot(
             self._profile_id,
             profile,
-            session,
+            self._session(delivered),
             known_ids,
             delivered.orphan,
             delivered.session_owner,
@@ -99,6 +97,13 @@ class ProfileActor(BaseActor):
         changes = decision.changes
         self._uncommitted.add(self._ordinal + 1, decision.session, changes.event_ids, changes.events)
         self._commit(call.number, changes, decision.answer)
+
+    def _session(self, delivered: Deliver) -> Session | None:
+        call = delivered.admitted.call
+        if not call.save_session or delivered.session_owner is None:
+            return None
+        uncommitted = self._uncommitted.session(call.session_id)
+        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
 
     def _erase(self, erase: Erase) -> None:
         """Until the erasure ends, the directory sends nothing else."""

@@ -14,6 +14,7 @@ from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_
 from trackd.cli.output import report
 from trackd.cli.profile_erasure import erase_profile
 from trackd.cli.transfer import output_file
+from trackd.core.encoding import json_members
 from trackd.http.api.profile_export import profile_export
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
@@ -43,13 +44,9 @@ def show(id: ProfileId, db: DatabaseFile = None, config: ConfigFile = None) -> N
     """Print the profile as JSON."""
     path = database_path(db, config)
     with _listings(path) as (listings, check_unchanged):
-        document = _document(listings, id, path)
+        document = _sound_document(listings, id, path)
         check_unchanged()
-    try:
-        text = msgspec.json.format(document, indent=2)
-    except msgspec.DecodeError:
-        raise CommandError(f"The document of the profile {id} is not JSON: `trackd verify` shows all faults.") from None
-    typer.echo(plain_json(text))
+    typer.echo(plain_json(msgspec.json.format(document, indent=2)))
 
 
 @app.command()
@@ -64,7 +61,7 @@ def export(
     """Write the profile with all its sessions and events, as one JSON document."""
     path = database_path(db, config)
     with _listings(path) as (listings, check_unchanged):
-        document = _document(listings, id, path).encode()
+        document = _sound_document(listings, id, path).encode()
         with output_file(output, path, "jsonl") as file:
 
             async def write() -> None:
@@ -115,4 +112,15 @@ def _document(listings: SqliteListings, profile_id: str, path: Path) -> str:
     document = listings.profile(profile_id)
     if document is None:
         raise CommandError(f"There is no profile {profile_id} in {path}.")
+    return document
+
+
+def _sound_document(listings: SqliteListings, profile_id: str, path: Path) -> str:
+    document = _document(listings, profile_id, path)
+    try:
+        json_members(document)
+    except (ValueError, RecursionError):
+        raise CommandError(
+            f"The stored row of the profile {profile_id} is damaged: `trackd verify` shows all faults."
+        ) from None
     return document

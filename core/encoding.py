@@ -23,6 +23,7 @@ def finite(text: str) -> float:
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=finite)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def json_text(value: Any) -> str:
@@ -47,6 +48,11 @@ def json_raw(value: dict[str, Any]) -> Raw:
 def json_object(text: str | Raw) -> dict[str, Any]:
     """Decode a JSON object, a new one for each call. Raises ValueError for any other text."""
     return _OBJECT.decode(text)
+
+
+def json_members(text: str | Raw) -> dict[str, Raw]:
+    """As `json_object`, but the values remain text. Numbers of any size are taken."""
+    return _MEMBERS.decode(text)
 
 
 def size_of(raw: Raw) -> int:

@@ -32,6 +32,14 @@ def session_after(session: Session | None, call: Track, profile_id: str, max_byt
     return Session(session.id, profile_id, session.inserted, updated, context, properties), fits
 
 
+def check_stored_session(session: Session) -> None:
+    """Raises ValueError or RecursionError for one that a call cannot change: a disk or another tool has damaged it."""
+    for time in (session.inserted, session.updated):
+        datetime.fromisoformat(time)
+    for text in (session.context_json, session.properties_json):
+        json_object(text)
+
+
 def _merged_json(old: Raw, new: JsonObject | None) -> Raw:
     """`old` itself when nothing changes: most clients send the same with every call."""
     if not new or json_raw(new) == old:

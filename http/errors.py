@@ -141,6 +141,11 @@ def aborted(answer: Aborted) -> HttpError:
     return HttpError(STATUS[answer.reason], answer.reason.value, DETAIL[answer.reason], answer.retry_after_s)
 
 
+def damaged_profile() -> HttpError:
+    """Another tool or a disk has changed the stored document: it is no JSON object any more."""
+    return HttpError(500, "damaged row", "The stored row of this profile is damaged: `trackd verify` names it.")
+
+
 def conflict(detail: str) -> HttpError:
     return HttpError(409, "conflict", detail, note="what the request adds exists already")
 

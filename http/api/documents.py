@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,15 +9,14 @@ from starlette.responses import JSONResponse, Response
 from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
+from trackd.core.encoding import json_members
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, id_and_query, query
 from trackd.http.api.profile_export import profile_export
-from trackd.http.errors import aborted, not_found
+from trackd.http.errors import aborted, damaged_profile, not_found
 from trackd.http.pieces import PIECE_BYTES, PiecewiseResponse, PiecewiseStream, pieces_of
 from trackd.storage.listings import Listings, Page, QueryPool
 
 EXPORT_PAGE = 500  # documents that an export reads at a time
-
-_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class DocumentEndpoints:
@@ -104,8 +102,11 @@ class DocumentEndpoints:
 
 
 def _text(profile: Profile) -> bytes:
-    """The document as it is stored. Raises ValueError unless it is a JSON object: another tool may have written it."""
-    _parts(profile.doc_json)
+    """The document as it is stored. Raises HttpError unless it is a JSON object: another tool may have written it."""
+    try:
+        json_members(profile.doc_json)
+    except (ValueError, RecursionError):
+        raise damaged_profile() from None
     return bytes(profile.doc_json)
 
 

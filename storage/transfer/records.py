@@ -75,10 +75,11 @@ class ProfileRecord(Record, frozen=True, tag="profile"):
     @classmethod
     def of_row(cls, row: Row) -> Self:
         profile_id, seq, revision, doc, last_event = row
+        text = _raw(doc, dict)
         document = stored_profile(doc)
         if (document.id, document.seq) != (profile_id, seq):
             raise ValueError("`doc` has another `id` or `seq`")
-        return cls(_raw(doc, dict), revision, last_event)
+        return cls(text, revision, last_event)
 
     def row(self, after: int) -> Row:
         text = _text(self.document, dict)

@@ -122,5 +122,6 @@ async def test_a_document_that_is_nested_too_deeply_fails_its_own_calls_with_a_l
     assert [type(answer) for answer in (bad, again)] == [Failed, Failed]
     assert seqs(other) == [1]
     assert (
-        caplog.messages == ["ProfileActor raised on Deliver, its stored row is damaged: `trackd verify` names it"] * 2
+        caplog.messages
+        == ["ProfileActor raised on Deliver, a stored row that it needs is damaged: `trackd verify` names it"] * 2
     )

@@ -160,7 +160,10 @@ def test_an_unknown_profile_and_a_missing_database_are_named(
 
 def test_an_id_may_begin_with_a_dash_and_a_document_may_be_broken(trackd: Trackd, sentence: Sentence, db: Path) -> None:
     execute(db, "INSERT INTO profile (id, seq, revision, doc) VALUES ('-x', 0, 1, 'none')")
-    message = sentence(trackd("profile", "show", "--", "-x"), 1)
-    assert message == "The document of the profile -x is not JSON: `trackd verify` shows all faults."
+    for doc in ("none", "{", "[]", '{"a":' * 2_000):
+        execute(db, "UPDATE profile SET doc = ? WHERE id = '-x'", doc)
+        for command in ("show", "export"):
+            message = sentence(trackd("profile", command, "--", "-x"), 1)
+            assert message == "The stored row of the profile -x is damaged: `trackd verify` shows all faults."
     assert trackd("profile", "erase", "--", "-x").returncode == 0
     assert [row["id"] for row in rows(db, "SELECT id FROM profile")] == [ODD, "other"]

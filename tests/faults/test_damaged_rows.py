@@ -44,9 +44,10 @@ def test_a_damaged_row_fails_its_own_calls_and_the_writer_lives(start: Start) ->
     server = start()
     writer = server.process.writer_pid()
     answers = []
-    for _ in range(3):
+    for number in range(3):
+        more = {"context": {"round": number}, "properties": {"round": number}} if number else {}
         for session in DAMAGES:
-            answers.append(server.call("t", session=session).status_code)
+            answers.append(server.call("t", session=session, **more).status_code)
             assert server.call("t", session="sound").status_code == 200, f"beside {session}"
     assert set(answers) <= {200, 500, 503}
     assert server.process.writer_pid() == writer
@@ -54,7 +55,7 @@ def test_a_damaged_row_fails_its_own_calls_and_the_writer_lives(start: Start) ->
     assert stored == [{"number": 1 + 3 * len(DAMAGES)}]
     log = server.log()
     assert "was ended" not in log
-    assert "its stored row is damaged: `trackd verify` names it" in log
+    assert "a stored row that it needs is damaged: `trackd verify` names it" in log
     assert "Traceback" not in log
 
 

@@ -258,3 +258,18 @@ async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
         for event in (await get(client, "/events"))["result"]:
             assert event == await get(client, f"/event/{event['id']}")
     assert json.loads(rows(db, "SELECT doc FROM profile")[0]["doc"])["seq"] == 2
+
+
+@pytest.mark.parametrize("doc", ["{", "[]", "none", '{"a":' + "[" * 9_999 + "]" * 9_999 + "}"])
+async def test_a_profile_whose_stored_document_is_damaged_is_a_500_that_names_the_remedy(
+    db: Path, doc: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client_of(db) as client:
+        profile_id = (await track(client, "t"))["profile"]["id"]
+    execute(db, "UPDATE profile SET doc = ?", doc)
+    async with client_of(db) as client:
+        for path in (f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
+            answer = await client.get(path)
+            assert answer.status_code == 500
+            assert answer.json() == {"detail": "The stored row of this profile is damaged: `trackd verify` names it."}
+    assert not [record for record in caplog.records if record.exc_info]

@@ -11,6 +11,7 @@ from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import NOW
 from trackd.storage.audit.audit import audit, checks
+from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.transfer.exporting import Export
 from trackd.storage.transfer.records import ProfileRecord
 from trackd.storage.transfer.stored_profile import stored_profile
@@ -90,3 +91,13 @@ def test_a_document_that_another_tool_wrote_is_exported_and_imported_byte_for_by
 def test_a_document_on_which_the_server_would_fail_is_refused(path: str, value: Any, fault: str, stored: Path) -> None:
     with pytest.raises(ValueError, match=re.escape(fault)):
         stored_profile(changed(document_of(stored, "B"), path, value))
+
+
+def test_a_document_that_is_nested_too_deeply_is_named_by_an_export_and_by_the_audit(stored: Path) -> None:
+    deep = "[" * 9_999 + "]" * 9_999
+    execute(stored, "UPDATE profile SET doc = replace(doc, '\"ids\":[]', '\"ids\":' || ?) WHERE id = 'B'", deep)
+
+    with Export(stored) as export, pytest.raises(DatabaseError, match=r"a row in profile .* \(id 'B': recursion limit"):
+        list(export.lines())
+    found = [place for check in audit(stored, checks(rules_change_counters=True)) for place, _ in check.first]
+    assert found == ["B"]
