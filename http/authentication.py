@@ -4,6 +4,7 @@ Tokens are cached for half a second: reading them from the store for each reques
 use is written at most once an hour for each.
 """
 
+import asyncio
 import functools
 import hmac
 import math
@@ -20,6 +21,7 @@ from trackd.core.rate_limit import Buckets
 from trackd.http.errors import expired, failed_too_often, lacks_scope, unauthenticated
 
 KEPT_S = 0.5  # a revoked token is accepted for at most this long
+UNKNOWN_READ_EVERY_S = 0.05  # requests with unknown tokens share a reading, however many clients make tokens up
 USE_WRITTEN_EVERY = timedelta(hours=1)
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
@@ -44,7 +46,7 @@ class Authenticator:
     """Wraps endpoints: `read(endpoint)` runs it for requests with a token that opens the scope `read`, and so on.
 
     `tokens` reads the tokens from the store, `write_use` writes the time of a token's use without waiting. Failures are
-    limited by address, but never requests with a valid token.
+    limited by address, but never requests with a valid token. `monotonic` and `sleep` are of one clock.
     """
 
     def __init__(
@@ -53,14 +55,16 @@ class Authenticator:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         write_use: Callable[[Token, str], None] = lambda token, used: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._tokens = tokens
         self._monotonic = monotonic
+        self._sleep = sleep
         self._now = now
         self._write_use = write_use
         self._uses_written: dict[str, str] = {}  # by hash: the last times that were given to `write_use`
         self._cached: tuple[Token, ...] = ()
-        self._cached_until = -math.inf
+        self._read_at = -math.inf
         self._failures: Buckets[str] = Buckets()
 
     def read(self, endpoint: Endpoint) -> RequireScope:
@@ -76,7 +80,7 @@ class Authenticator:
         return RequireScope(self._authorize, TokenScope.ADMIN, endpoint)
 
     async def _authorize(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
-        token, now = self._authenticate(request), self._now()
+        token, now = await self._authenticate(request), self._now()
         if token.expires is not None and token.has_expired(timestamp(now)):
             raise expired(token.name, token.expires)
         self._note_use(token, now)
@@ -90,10 +94,10 @@ class Authenticator:
             self._uses_written[token.hash] = timestamp(now)
             self._write_use(token, timestamp(now))
 
-    def _authenticate(self, request: Request) -> Token:
+    async def _authenticate(self, request: Request) -> Token:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         has_secret = scheme.lower() == "bearer" and secret.strip() != ""
-        token = self._token(secret.strip()) if has_secret else None
+        token = await self._token(secret.strip()) if has_secret else None
         if token is not None:
             return token
         address = parse_address(request.client.host) if request.client else None
@@ -102,12 +106,16 @@ class Authenticator:
             raise failed_too_often(wait)
         raise unauthenticated("unknown token" if has_secret else "no token")
 
-    def _token(self, secret: str) -> Token | None:
+    async def _token(self, secret: str) -> Token | None:
         """The token of a secret. Tokens are read from the store again when none matches: a new one works at once."""
-        if self._monotonic() < self._cached_until and (token := self._find_cached(secret)):
-            return token
-        self._cached = tuple(self._tokens())
-        self._cached_until = self._monotonic() + KEPT_S
+        began = self._monotonic()
+        if began < self._read_at + KEPT_S:
+            if token := self._find_cached(secret):
+                return token
+            await self._sleep(self._read_at + UNKNOWN_READ_EVERY_S - began)
+        if self._read_at <= began:  # else another request has read them meanwhile
+            self._cached = tuple(self._tokens())
+            self._read_at = self._monotonic()
         return self._find_cached(secret)
 
     def _find_cached(self, secret: str) -> Token | None:
