@@ -1,7 +1,6 @@
 """A map that evicts the least recently used entries, but none that is in flight."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -82,8 +81,3 @@ class PinnedLRU(Generic[V]):
         if entry is not None:
             self.bytes -= entry.size
         return entry
-
-    def discard_all(self, unwanted: Callable[[V], bool]) -> None:
-        """Discard each entry for which `unwanted` holds. The time grows with the number of entries."""
-        for key in [key for key, entry in self.entries.items() if unwanted(entry)]:
-            self.discard(key)

@@ -51,5 +51,6 @@ class SessionOwners(PinnedLRU[SessionOwner]):
                 self.discard(session_id)
 
     def evict_profile(self, profile_id: str) -> None:
-        """Evict the sessions of a profile."""
-        self.discard_all(lambda owner: owner.profile_id == profile_id)
+        """Evict the sessions of a profile. The time grows with the number of all sessions."""
+        for session_id in [key for key, owner in self.entries.items() if owner.profile_id == profile_id]:
+            self.discard(session_id)

@@ -34,17 +34,11 @@ def headers_of(scope: Scope) -> Headers:
     return scope.get(HEADERS_BY_NAME) or dict(scope["headers"])
 
 
-async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
-    """The complete body, decoded.
-
-    Raises HttpError when it is over `max_bytes` or badly encoded, ClientDisconnect when the client leaves before its
-    end.
-    """
-    return (await receive_body(headers, receive, max_bytes)).decoded()
-
-
 async def receive_body(headers: Headers, receive: Receive, max_bytes: int) -> "Body":
-    """The same, not decoded yet."""
+    """The complete body, not decoded yet.
+
+    Raises HttpError when it is over `max_bytes`, ClientDisconnect when the client leaves before its end.
+    """
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding in (b"", b"identity"):
         body = Body(max_bytes)

@@ -45,19 +45,15 @@ class DocumentEndpoints:
             return answer.profile
         raise aborted(answer)
 
-    async def profile_events(self, request: Request) -> Response:
-        return await self._list("profile_events", request)
+    def list(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """An endpoint that lists the documents of another one: "profile_events", "profile_sessions" and the like."""
 
-    async def profile_sessions(self, request: Request) -> Response:
-        return await self._list("profile_sessions", request)
+        async def list_documents(request: Request) -> Response:
+            document_id, parameters = id_and_query(request, PageQuery)
+            page = await self._lists.read(name, document_id, parameters.page())
+            return not_found() if page is None else page_answer(page)
 
-    async def session_events(self, request: Request) -> Response:
-        return await self._list("session_events", request)
-
-    async def _list(self, name: str, request: Request) -> Response:
-        document_id, parameters = id_and_query(request, PageQuery)
-        page = await self._lists.read(name, document_id, parameters.page())
-        return not_found() if page is None else page_answer(page)
+        return list_documents
 
     async def session(self, request: Request) -> Response:
         return self._document(self._documents.session, request)

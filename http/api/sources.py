@@ -18,7 +18,7 @@ from trackd.core.source_changes import AddSource, EditSource, RemoveSource, Sour
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import json_answer
 from trackd.http.api.parameters import Query, SourcesQuery, faults, id_and_query, query
-from trackd.http.body import Headers, check_nesting, read_body
+from trackd.http.body import Headers, check_nesting, receive_body
 from trackd.http.content_types import check_content_type
 from trackd.http.errors import aborted, conflict, invalid, not_found
 from trackd.http.json_text import readable_json
@@ -184,7 +184,7 @@ async def _body(request: Request, kind: type[B]) -> B:
     """The validated body. Raises HttpError."""
     headers: Headers = dict(request.scope["headers"])
     check_content_type(headers)
-    body = await read_body(headers, request.receive, MAX_BODY_BYTES)
+    body = (await receive_body(headers, request.receive, MAX_BODY_BYTES)).decoded()
     check_nesting(body, MAX_NESTING)
     try:
         return kind.model_validate_json(readable_json(body))

@@ -58,6 +58,11 @@ class Operation(Struct, frozen=True):
     by_query: bool = False
 
 
+def _page(name: str, tag: str, summary: str, answer: type[Struct], link: str) -> Operation:
+    """A page of the documents that belong to another one; `link` is the operation that takes the id of one of them."""
+    return Operation(name, tag, summary, answer, PAGES, query=PageQuery, absent=True, links={link: ID_OF_FIRST})
+
+
 TAGS = {
     "tracking": "Sending events.",
     "profiles": "Persons: read, export and erase their data.",
@@ -131,25 +136,11 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
         query=ErasureQuery,
         absent=True,
     ),
-    ("GET", "/profile/{id}/events"): Operation(
-        "profile_events",
-        "profiles",
-        "The events of a profile",
-        answers.Events,
-        PAGES,
-        query=PageQuery,
-        absent=True,
-        links={"event": ID_OF_FIRST},
+    ("GET", "/profile/{id}/events"): _page(
+        "profile_events", "profiles", "The events of a profile", answers.Events, "event"
     ),
-    ("GET", "/profile/{id}/sessions"): Operation(
-        "profile_sessions",
-        "profiles",
-        "The sessions of a profile",
-        answers.Sessions,
-        PAGES,
-        query=PageQuery,
-        absent=True,
-        links={"session": ID_OF_FIRST},
+    ("GET", "/profile/{id}/sessions"): _page(
+        "profile_sessions", "profiles", "The sessions of a profile", answers.Sessions, "session"
     ),
     ("GET", "/profile/{id}/export"): Operation(
         "export",
@@ -167,15 +158,8 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/events"): Operation(
         "events", "events", "Search events", answers.Events, SEARCH, query=EventsQuery, links={"event": ID_OF_FIRST}
     ),
-    ("GET", "/events/session/{id}"): Operation(
-        "session_events",
-        "events",
-        "The events of a session",
-        answers.Events,
-        PAGES,
-        query=PageQuery,
-        absent=True,
-        links={"event": ID_OF_FIRST},
+    ("GET", "/events/session/{id}"): _page(
+        "session_events", "events", "The events of a session", answers.Events, "event"
     ),
     ("GET", "/event/count"): Operation(
         "event_count", "events", "How many events there are", answers.Count, query=Query
@@ -253,12 +237,6 @@ def by_query(name: str) -> str:
     return f"{name}_by_query"
 
 
-def _without_id(path: str) -> str | None:
-    """The path on which the same operations take the id in their query; None if there is no such path."""
-    without_id = path.replace("/{id}", "")
-    return None if without_id == path else without_id
-
-
 def _named_by_query(operation: Operation) -> Operation:
     return replace(
         operation,
@@ -271,5 +249,5 @@ def _named_by_query(operation: Operation) -> Operation:
 OPERATIONS: Mapping[tuple[str, str], Operation] = _OPERATIONS | {
     (method, without_id): _named_by_query(operation)
     for (method, path), operation in _OPERATIONS.items()
-    if (without_id := _without_id(path)) is not None and (method, without_id) not in _OPERATIONS
+    if (method, without_id := path.replace("/{id}", "")) not in _OPERATIONS
 }

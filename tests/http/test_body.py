@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from tests.http.faults import faults_of
-from trackd.http.body import check_nesting, read_body
+from trackd.http.body import check_nesting, receive_body
 from trackd.http.errors import HttpError
 
 PLAIN: dict[bytes, bytes] = {}
@@ -52,7 +52,7 @@ class Client:
 
 
 async def read(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> bytes:
-    return await read_body(headers, Client(*chunks).receive, max_bytes)
+    return (await receive_body(headers, Client(*chunks).receive, max_bytes)).decoded()
 
 
 async def refused(*chunks: bytes, headers: dict[bytes, bytes] = PLAIN, max_bytes: int = 100) -> HttpError:
@@ -143,7 +143,7 @@ async def test_the_announced_length_is_not_trusted(announced: bytes) -> None:
 async def test_reading_ends_with_the_chunk_that_exceeds_the_limit() -> None:
     client = Client(*[b"x" * 60] * 5)
     with pytest.raises(HttpError):
-        await read_body(PLAIN, client.receive, 100)
+        await receive_body(PLAIN, client.receive, 100)
     assert client.taken == 2
 
 
@@ -244,7 +244,7 @@ async def test_a_client_that_disconnects_before_the_end_raises_client_disconnect
 ) -> None:
     client = Client(*chunks, leaves=True)
     with pytest.raises(ClientDisconnect):
-        await read_body(headers, client.receive, 100)
+        await receive_body(headers, client.receive, 100)
 
 
 @given(JSON, st.booleans(), st.none() | st.just(1))
