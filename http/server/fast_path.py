@@ -24,7 +24,7 @@ from trackd.http.cors import cors_headers, public_preflight
 from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
 from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
-from trackd.http.server.proxy_headers import ForwardedClients, TrustedProxies
+from trackd.http.server.proxy_headers import ForwardedClients
 from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, UsualRequests
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.pending_call import PendingCall
@@ -58,7 +58,6 @@ class TrackConnection(Connection):
         self,
         track: TrackEndpoint,
         usual_requests: UsualRequests,
-        proxies: TrustedProxies,
         forwarded_clients: ForwardedClients,
         **inherited: Any,
     ) -> None:
@@ -66,13 +65,12 @@ class TrackConnection(Connection):
         self._track = track
         self._max_body = min(MAX_BODY_BYTES, track.max_body_bytes)
         self._usual_requests = usual_requests
-        self._proxies = proxies
         self._forwarded_clients = forwarded_clients
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._peer = self._track.clients.of(self.client)
-        self._is_proxy = self._proxies.has(self.client)
+        self._is_proxy = self._forwarded_clients.proxies.has(self.client)
 
     def data_received(self, data: bytes) -> None:
         is_idle = self._idle_since is not None or self._awaits_first_request

@@ -55,7 +55,7 @@ class ForwardedClients:
     """The clients that trusted proxies report, by the header. Each visitor has one, whatever else the requests have."""
 
     def __init__(self, proxies: TrustedProxies, clients: Clients) -> None:
-        self._proxies = proxies
+        self.proxies = proxies
         self._clients = clients
         self._kept = lru_cache(maxsize=4_096)(self._find)
 
@@ -64,7 +64,7 @@ class ForwardedClients:
         return self._kept(forwarded) if len(forwarded) <= MAX_KEPT_BYTES else self._find(forwarded)
 
     def _find(self, forwarded: bytes) -> Client | None:
-        address = self._proxies.client([forwarded])
+        address = self.proxies.client([forwarded])
         return None if address is None else self._clients.of_address(address)
 
 

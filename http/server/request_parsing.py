@@ -78,26 +78,16 @@ class RequestParsing(HttpToolsProtocol):
             self._refuse(self._refusal(error, data))
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-            return
-        except httptools.HttpParserUpgrade as offer:
-            head_end = offer.args[0]
-        self._feed_after_offer(memoryview(data)[head_end:])
-
-    def _feed_after_offer(self, rest: memoryview) -> None:
-        """`rest` is what came after the head. The parser would take a body for the next request."""
-        while True:
-            if self.parser.get_method() != CONNECT:
-                self._begin_without_offer()
-            if not rest:
-                return
+        rest: bytes | memoryview = data
+        while rest:
             try:
                 self.parser.feed_data(rest)
                 return
             except httptools.HttpParserUpgrade as offer:
                 head_end = offer.args[0]
-            rest = rest[head_end:]
+            rest = memoryview(rest)[head_end:]  # the parser would take a body for the next request
+            if self.parser.get_method() != CONNECT:
+                self._begin_without_offer()
 
     def _begin_without_offer(self) -> None:
         version = self.parser.get_http_version().encode()

@@ -59,14 +59,12 @@ class Server(uvicorn.Server):
         self._open_files = OpenFiles(self._limit)
         self._acceptor = Acceptor(self._room, self._note_dropped)
         self._orphans, self._read_turns = Orphans(), ReadTurns()
-        proxies = TrustedProxies(settings.trusted_proxies)
         make_connection = functools.partial(
             FairConnection,
             read_turns=self._read_turns,
             track=app.track,
             usual_requests=UsualRequests(app.track.paths),
-            proxies=proxies,
-            forwarded_clients=ForwardedClients(proxies, app.track.clients),
+            forwarded_clients=ForwardedClients(TrustedProxies(settings.trusted_proxies), app.track.clients),
             pipeline_turns=PipelineTurns(),
             budget=self._budget,
             limit=self._limit,
