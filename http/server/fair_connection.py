@@ -1,5 +1,6 @@
 """A connection that handles what arrives in its turn, when many have something at once."""
 
+from collections.abc import Callable
 from typing import Any
 
 from trackd.http.server.fast_path import TrackConnection
@@ -27,18 +28,23 @@ class FairConnection(TrackConnection):
             return
         if not self._late:
             self.flow.pause_reading()
-            self._read_turns.add(self, self.client[0] if self.client else "", is_new=self._awaits_first_request)
+            self._read_turns.add(self.handle_late, self.client, is_new=self._awaits_first_request)
         self._late += data
         if len(self._late) > MAX_UNCOUNTED_BYTES:
             self._hold(self._measure())
 
     def handle_late(self) -> None:
         data, self._late = self._late, b""
-        if not data or self.transport.is_closing():
-            return
-        self.flow.resume_reading()
+        if data and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._take_turn(super().data_received, data)
+
+    def begin_next(self) -> None:
+        self._take_turn(super().begin_next)
+
+    def _take_turn(self, handle: Callable[..., None], *data: bytes) -> None:
         try:
-            super().data_received(data)
+            handle(*data)
         except Exception as error:  # others have their turn all the same
             self.logger.error("a connection failed on what arrived", exc_info=without_values(error))
             self.transport.abort()

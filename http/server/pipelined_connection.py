@@ -9,7 +9,7 @@ import re
 from typing import Any, cast
 
 from trackd.http.server.flow_control import PipelineFlowControl
-from trackd.http.server.pipeline_turns import PipelineTurns
+from trackd.http.server.read_turns import ReadTurns
 from trackd.http.server.request_parsing import RequestParsing
 
 BLANK_LINES = re.compile(rb"\n[\r\n]*\n")  # the end of each head is one
@@ -29,7 +29,7 @@ class PipelinedConnection(RequestParsing):
     _awaits_turn = False
     _is_bypassing = False  # the running request bypasses the parser; a subclass sets it
 
-    def __init__(self, pipeline_turns: PipelineTurns, **uvicorns: Any) -> None:
+    def __init__(self, pipeline_turns: ReadTurns, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._pipeline_turns = pipeline_turns
 
@@ -83,7 +83,7 @@ class PipelinedConnection(RequestParsing):
     def _await_turn(self) -> None:
         if not self._awaits_turn:
             self._awaits_turn = True
-            self._pipeline_turns.add(self)
+            self._pipeline_turns.add(self.begin_next, self.client)
 
     def _parse_piece(self, piece: bytes) -> None:
         super().data_received(piece)

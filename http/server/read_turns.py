@@ -5,29 +5,25 @@ a round would take so many calls, and a client waits for several rounds: until i
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
 
+from trackd.http.clients import Peer
 from trackd.http.server.fair_queue import FairQueue
 
 MAX_TOGETHER = 32
 MIN_NEW = 8  # of them, however many old connections wait
 
 
-class Reader(Protocol):
-    def handle_late(self) -> None:
-        """Handle what has arrived, if the connection is still open."""
-
-
 class ReadTurns:
-    """One for all connections of a server. Those that had a request before come first: others may be thousands.
+    """One for all connections of a server, and one for their pipelines: requests that wait for the one before them.
 
-    The clients of each kind take turns.
+    Connections that had a request before come first: others may be thousands. The clients of each kind take turns.
     """
 
     def __init__(self) -> None:
         self._begun = 0  # at once, since the last turns
-        self._old = FairQueue[Reader]()
-        self._new = FairQueue[Reader]()
+        self._old = FairQueue[Callable[[], None]]()
+        self._new = FairQueue[Callable[[], None]]()
         self._is_scheduled = self._has_ended = False
 
     def is_free(self) -> bool:
@@ -38,9 +34,9 @@ class ReadTurns:
         self._begun += 1
         return (self._begun <= MAX_TOGETHER and not self._is_scheduled) or self._has_ended
 
-    def add(self, reader: Reader, host: str, *, is_new: bool) -> None:
-        """Let the connection wait for its turn. `host` is the address of its client."""
-        (self._new if is_new else self._old).add(host, reader)
+    def add(self, handle: Callable[[], None], client: Peer | None, *, is_new: bool = False) -> None:
+        """Let a connection wait for its turn. `handle` handles what has arrived, if it is still open by then."""
+        (self._new if is_new else self._old).add(client[0] if client else "", handle)
         self._schedule()
 
     def end(self) -> None:
@@ -61,5 +57,5 @@ class ReadTurns:
         self._is_scheduled, self._begun = False, 0
         if self._old or self._new:
             self._schedule()
-        for reader in turns:
-            reader.handle_late()
+        for handle in turns:
+            handle()

@@ -23,7 +23,6 @@ from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.listening import BACKLOG
 from trackd.http.server.open_files import OpenFiles
 from trackd.http.server.orphans import Orphans
-from trackd.http.server.pipeline_turns import PipelineTurns
 from trackd.http.server.proxy_headers import ForwardedClients, ProxyHeaders, TrustedProxies
 from trackd.http.server.read_turns import ReadTurns
 from trackd.http.server.usual_request import UsualRequests
@@ -65,7 +64,7 @@ class Server(uvicorn.Server):
             track=app.track,
             usual_requests=UsualRequests(app.track.paths),
             forwarded_clients=ForwardedClients(TrustedProxies(settings.trusted_proxies), app.track.clients),
-            pipeline_turns=PipelineTurns(),
+            pipeline_turns=ReadTurns(),
             budget=self._budget,
             limit=self._limit,
             request_timeout_s=limits.request_timeout_s,

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.http.server.track_requests import call, chunked, note_calls, post, running
 from tests.support.polling import eventually
 from tests.support.raw_http import connected, statuses
+from trackd.http.clients import Peer
 from trackd.http.server import inbound_budget
-from trackd.http.server.fair_connection import FairConnection
+from trackd.http.server.connection import Connection
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.inbound_budget import OVERHEAD_BYTES, Holder, InboundBudget
 from trackd.http.server.read_turns import ReadTurns
@@ -30,9 +33,9 @@ def noted_turns(monkeypatch: pytest.MonkeyPatch) -> list[ReadTurns]:
     seen = list[ReadTurns]()
     add = ReadTurns.add
 
-    def noted(turns: ReadTurns, reader: FairConnection, host: str, *, is_new: bool) -> None:
+    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, *, is_new: bool = False) -> None:
         seen.append(turns)
-        add(turns, reader, host, is_new=is_new)
+        add(turns, handle, client, is_new=is_new)
 
     monkeypatch.setattr(ReadTurns, "add", noted)
     return seen
@@ -85,7 +88,7 @@ async def test_no_limit_of_time_holds_while_bytes_wait_for_their_turn(
     """`sent`: what comes before them."""
     answers = sum(piece == post(call()) for piece in sent)
     rest = post(call()).removeprefix(sent[answers]) if sent[answers:] else post(call())
-    waiting = list[FairConnection]()
+    waiting = list[Any]()
     handled = note_calls(monkeypatch, "_update_budget")
     async with running() as url, connected(url) as connection:
         await connection.send(*sent)
@@ -93,7 +96,7 @@ async def test_no_limit_of_time_holds_while_bytes_wait_for_their_turn(
             assert (await connection.answer()).status == 200
         await eventually(lambda: len(handled) >= len(sent))
         monkeypatch.setattr(ReadTurns, "is_free", lambda turns: False)
-        monkeypatch.setattr(ReadTurns, "add", lambda turns, reader, host, is_new: waiting.append(reader))
+        monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, is_new: waiting.append(handle.__self__))
         await connection.send(rest)
         await eventually(lambda: waiting)
         now = asyncio.get_running_loop().time()
@@ -128,18 +131,36 @@ async def test_a_connection_that_fails_in_its_turn_is_closed_and_the_others_are_
         assert await bad.rest() == b""
 
 
+async def test_a_pipeline_that_fails_in_its_turn_is_closed_and_the_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = Connection.begin_next
+    async with running() as url, connected(url) as bad, connected(url) as good:
+
+        def fail_on_bad(self: Connection) -> None:
+            if self.client == bad.writer.get_extra_info("sockname"):
+                raise RuntimeError
+            begin(self)
+
+        monkeypatch.setattr(Connection, "begin_next", fail_on_bad)
+        await bad.send(chunked(call()) * 3)
+        await good.send(chunked(call()) * 3)
+        assert [(await good.answer()).status for _ in range(3)] == [200] * 3
+        assert len(statuses(await bad.rest())) <= 1
+
+
 @pytest.mark.usefixtures("always_late")
 async def test_a_client_that_leaves_before_its_turn_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting: list[FairConnection] = []
+    waiting: list[Any] = []
     add = ReadTurns.add
-    monkeypatch.setattr(ReadTurns, "add", lambda turns, reader, host, is_new: waiting.append(reader))
+    monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, is_new: waiting.append(handle))
     async with running() as url:
         async with connected(url) as connection:
             await connection.send(HEALTH)
             await eventually(lambda: len(waiting) == 1)
-        waiting[0].transport.abort()
+        waiting[0].__self__.transport.abort()
         await asyncio.sleep(0)
-        waiting[0].handle_late()
+        waiting[0]()
         monkeypatch.setattr(ReadTurns, "add", add)
         async with connected(url) as connection:
             assert (await connection.ask(HEALTH)).status == 200
@@ -148,12 +169,12 @@ async def test_a_client_that_leaves_before_its_turn_harms_nobody(monkeypatch: py
 @pytest.mark.usefixtures("always_late")
 async def test_a_stop_answers_what_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReadTurns, "_schedule", lambda turns: None)  # no turn comes before the stop
-    waiting: list[FairConnection] = []
+    waiting: list[Callable[[], None]] = []
     add = ReadTurns.add
 
-    def noted(turns: ReadTurns, reader: FairConnection, host: str, *, is_new: bool) -> None:
-        waiting.append(reader)
-        add(turns, reader, host, is_new=is_new)
+    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, *, is_new: bool) -> None:
+        waiting.append(handle)
+        add(turns, handle, client, is_new=is_new)
 
     monkeypatch.setattr(ReadTurns, "add", noted)
     async with contextlib.AsyncExitStack() as opened:

@@ -1,63 +1,82 @@
 """Connections handle what has arrived in their turn: old ones first, new ones too, a few in a round."""
 
 import asyncio
+import itertools
+from collections.abc import Iterable
+from functools import partial
 
 from trackd.http.server.read_turns import MAX_TOGETHER, MIN_NEW, ReadTurns
 
-HOST = "10.0.0.1"
+CLIENT = "10.0.0.1", 50_000
 
 
-class Reader:
-    def __init__(self, handled: list["Reader"]) -> None:
-        self._handled = handled
+class Turns(ReadTurns):
+    """Turns of connections that are numbers."""
 
-    def handle_late(self) -> None:
-        self._handled.append(self)
+    def __init__(self) -> None:
+        super().__init__()
+        self.handled: list[int] = []
+
+    def add_numbers(self, numbers: Iterable[int], *, is_new: bool = False) -> None:
+        for number in numbers:
+            self.add(partial(self.handled.append, number), CLIENT, is_new=is_new)
 
 
 async def test_a_few_are_free_in_a_round_and_none_while_others_wait() -> None:
-    turns, handled = ReadTurns(), list[Reader]()
+    turns = Turns()
     assert [turns.is_free() for _ in range(MAX_TOGETHER + 1)] == [True] * MAX_TOGETHER + [False]
-    turns.add(Reader(handled), HOST, is_new=True)
+    turns.add_numbers([1], is_new=True)
     await asyncio.sleep(0)
-    assert len(handled) == 1
+    assert turns.handled == [1]
     assert turns.is_free()
-    turns.add(Reader(handled), HOST, is_new=True)
+    turns.add_numbers([2], is_new=True)
     assert not turns.is_free()
 
 
 async def test_old_connections_come_first_and_new_ones_are_not_forgotten() -> None:
-    turns, handled = ReadTurns(), list[Reader]()
-    new, old = ([Reader(handled) for _ in range(2 * MAX_TOGETHER)] for _ in range(2))
-    for reader in new:
-        turns.add(reader, HOST, is_new=True)
-    for reader in old:
-        turns.add(reader, HOST, is_new=False)
+    turns = Turns()
+    new, old = [*range(2 * MAX_TOGETHER)], [*range(100, 100 + 2 * MAX_TOGETHER)]
+    turns.add_numbers(new, is_new=True)
+    turns.add_numbers(old)
     await asyncio.sleep(0)
-    first = MAX_TOGETHER - MIN_NEW
-    assert handled == old[:first] + new[:MIN_NEW]
-    while len(handled) < len(new) + len(old):
+    assert turns.handled == old[: MAX_TOGETHER - MIN_NEW] + new[:MIN_NEW]
+    while len(turns.handled) < len(new) + len(old):
         await asyncio.sleep(0)
-    assert [reader for reader in handled if reader in old] == old
-    assert [reader for reader in handled if reader in new] == new
+    assert [number for number in turns.handled if number in old] == old
+    assert [number for number in turns.handled if number in new] == new
 
 
 async def test_new_connections_alone_have_all_turns() -> None:
-    turns, handled = ReadTurns(), list[Reader]()
-    readers = [Reader(handled) for _ in range(MAX_TOGETHER + 1)]
-    for reader in readers:
-        turns.add(reader, HOST, is_new=True)
+    turns, numbers = Turns(), [*range(MAX_TOGETHER + 1)]
+    turns.add_numbers(numbers, is_new=True)
     await asyncio.sleep(0)
-    assert handled == readers[:MAX_TOGETHER]
+    assert turns.handled == numbers[:MAX_TOGETHER]
     await asyncio.sleep(0)
-    assert handled == readers
+    assert turns.handled == numbers
 
 
 async def test_clients_take_turns() -> None:
-    turns, handled = ReadTurns(), list[Reader]()
-    readers = [Reader(handled) for _ in range(2 * MAX_TOGETHER)]
-    for reader in readers:
-        turns.add(reader, HOST, is_new=True)
-    turns.add(other := Reader(handled), "10.0.0.2", is_new=True)
+    turns = Turns()
+    turns.add_numbers(range(2 * MAX_TOGETHER), is_new=True)
+    turns.add(partial(turns.handled.append, -1), ("10.0.0.2", 50_000), is_new=True)
     await asyncio.sleep(0)
-    assert handled[:3] == [readers[0], other, readers[1]]
+    assert turns.handled[:3] == [0, -1, 1]
+
+
+async def test_pipelines_wait_for_another_turn_after_each_request_and_a_round_has_a_bounded_number() -> None:
+    turns, begun = ReadTurns(), list[int]()
+
+    def begin_next(pipeline: int) -> None:
+        begun.append(pipeline)
+        if begun.count(pipeline) < 3:
+            turns.add(partial(begin_next, pipeline), CLIENT)
+
+    pipelines = [*range(MAX_TOGETHER + 8)]
+    for pipeline in pipelines:
+        turns.add(partial(begin_next, pipeline), CLIENT)
+    rounds: list[int] = []
+    while not rounds or rounds[-1] < len(pipelines) * 3:
+        await asyncio.sleep(0)
+        rounds.append(len(begun))
+    assert begun == pipelines * 3
+    assert all(later - earlier <= MAX_TOGETHER for earlier, later in itertools.pairwise(rounds))
