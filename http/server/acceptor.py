@@ -29,12 +29,16 @@ class Acceptor:
         for listening in self._listening:
             listening.setblocking(False)
 
-    def close(self) -> list[socket.socket]:
-        """Accept no more. Returns the connections that were accepted and are not served yet."""
+    async def close(self) -> None:
+        """Serve all that wait, accepted or not, then accept no more: the kernel resets those that are still queued."""
+        queued: list[socket.socket] = []
         for listening in self._listening:
-            listening.close()
+            with listening, contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
+                while True:
+                    queued.append(listening.accept()[0])
         self._listening = []
-        return self._waiting.close()
+        for accepted in (*self._waiting.close(), *queued):
+            await self._connect(accepted)
 
     def make(self, connection: Callable[..., asyncio.Protocol], **parts: Any) -> asyncio.Protocol:
         """Make a connection that was accepted, and accept others soon."""

@@ -147,31 +147,16 @@ class Server(uvicorn.Server):
         tally.arriving_bytes, tally.max_arriving_bytes = self._budget.size, self._budget.max_size
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._close_listening(sockets or [])
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        await self._acceptor.close()
         await self._drain()
         await super().shutdown(sockets)
         for connection in self._connections():
             connection.refuse_running(stopping())
         await self._running.aclose()
-
-    async def _close_listening(self, sockets: list[socket.socket]) -> None:
-        """Accept the queued connections, then stop listening: the kernel resets those that are still queued."""
-        loop = asyncio.get_running_loop()
-        accepted = self._acceptor.close()
-        duplicates = [listening.dup() for listening in sockets]  # they listen on when the event loop has closed its own
-        for server in self.servers:
-            server.close()
-        for listening in sockets:
-            listening.close()
-        for duplicate in duplicates:
-            with duplicate, contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
-                duplicate.setblocking(False)
-                while True:
-                    accepted.append(duplicate.accept()[0])
-        for connection in accepted:
-            connection.setblocking(False)
-            with contextlib.suppress(OSError):  # its client has gone
-                await loop.connect_accepted_socket(self._make_connection, connection)
 
     def _room(self) -> int:
         """How many connections may wait to be served."""

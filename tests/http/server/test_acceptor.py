@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
@@ -41,8 +41,8 @@ class Noting(asyncio.Protocol):
         transport.close()
 
 
-@contextmanager
-def accepting(clients: int, room: int = 1_000) -> Iterator[tuple[Accepting, list[socket.socket]]]:
+@asynccontextmanager
+async def accepting(clients: int, room: int = 1_000) -> AsyncIterator[tuple[Accepting, list[socket.socket]]]:
     with ExitStack() as opened:
         listening = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=clients))
         accepting = Accepting(listening, room)
@@ -50,8 +50,7 @@ def accepting(clients: int, room: int = 1_000) -> Iterator[tuple[Accepting, list
             accepting,
             [opened.enter_context(socket.create_connection(listening.getsockname())) for _ in range(clients)],
         )
-        for waiting in accepting.acceptor.close():
-            waiting.close()
+        await accepting.acceptor.close()
 
 
 def ports(clients: list[socket.socket]) -> list[int]:
@@ -59,7 +58,7 @@ def ports(clients: list[socket.socket]) -> list[int]:
 
 
 async def test_all_connections_that_wait_are_accepted_behind_the_first_one() -> None:
-    with accepting(CLIENTS) as (server, clients):
+    async with accepting(CLIENTS) as (server, clients):
         server.make()
         await eventually(lambda: len(server.made) == CLIENTS)
         assert sorted(server.made) == sorted(ports(clients))
@@ -68,14 +67,12 @@ async def test_all_connections_that_wait_are_accepted_behind_the_first_one() -> 
 
 async def test_no_more_are_accepted_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accepted_connections, "MAX_SILENT_SERVED", 1)
-    with accepting(CLIENTS, room=10) as (server, clients):
+    async with accepting(CLIENTS, room=10) as (server, clients):
         server.acceptor._serve()
-        waiting = server.acceptor.close()
-        assert [connection.getpeername()[1] for connection in waiting] == ports(clients[1:10])
-        for connection in waiting:
-            connection.close()
-        await eventually(lambda: not server.acceptor._connecting)
-        assert server.made == ports(clients[:1])
+        assert len(server.acceptor._waiting) == 9
+        await server.acceptor.close()
+        await eventually(lambda: len(server.made) == CLIENTS)
+        assert sorted(server.made) == sorted(ports(clients))
 
 
 async def test_a_server_without_sockets_of_its_own_accepts_nothing() -> None:
