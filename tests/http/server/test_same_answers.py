@@ -46,6 +46,8 @@ HEADERS = [
     "Origin: https://shop.example",
     "Origin: null",
     "Origin:",
+    "Origin: ",
+    "Origin: https://shop.example ",
     "Origin: https://sh\xf6p.example",
     "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64)",
     "User-Agent: \xe4\xf6\xfc",
@@ -56,6 +58,9 @@ HEADERS = [
     "X-Forwarded-For: 203.0.113.7",
     "X-Forwarded-For: unknown, 203.0.113.8, 127.0.0.1",
     "X-Forwarded-For: nobody",
+    "X-Forwarded-For: 203.0.113.9 ",
+    "X-Forwarded-For:  [2001:db8::1]:443",
+    "X-Forwarded-For: ",
     "X-Forwarded-Proto: https",
     "Via: 1.1 edge",
     "Connection: keep-alive",
@@ -76,10 +81,24 @@ HEADERS = [
     "Access-Control-Request-Private-Network: true",
     "Host: shop.example",
     "Content-Length: 5",
+    "Content-Type: application/json ",
+    "Content-Type: ",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: identity",
     "X-Name : value",
     "X-Folded: a\r\n b",
     "X-Spaces: \t a \t",
     "X-Odd: a\x01b",
+    "X-Odd: a\x00b",
+    "X-Odd: a\x7fb",
+    "X-Odd:",
+    "X-Odd: ",
+    "X-Odd: a\rb",
+    "X(Odd): a",
+    ": a",
+    " X-Odd: a",
+    "\r\n".join(f"X-{number}: a" for number in range(250)),
+    "X-Long: " + "a" * 9_000,
     "no colon",
 ]
 BODIES = [
@@ -94,6 +113,8 @@ BODIES = [
     call("undefined"),
     call("s-5", *["t"] * 60),
 ]
+ODD_HOSTS = ["x", " x ", "\tx", "", " ", " x y", " x:80", " x:99999", " [::1]", " \xe4", " a,b", " user@x"]
+ODD_LENGTHS = ["{}", " {} ", " 0{}", " +{}", " -{}", " {0}, {0}", " 0x{}", " {}.0", "", " 1{}", " 1", " {:030}"]
 CASES: list[Callable[[str], str]] = [str, str.lower, str.upper, str.title]
 
 
@@ -105,7 +126,8 @@ def requests(draw: st.DrawFn) -> bytes:
         headers, body = headers + PREFLIGHT, b""
     if draw(st.booleans()):
         headers = [header for header in headers if header in HEADERS[:4] or header[:2] in ("Us", "Or", "Re", "X-")]
-    headers += ["Host: x", f"Content-Length: {len(body)}"]
+    host, length = draw(st.sampled_from([" x"] * 20 + ODD_HOSTS)), draw(st.sampled_from([" {}"] * 20 + ODD_LENGTHS))
+    headers += [f"Host:{host}", f"Content-Length:{length.format(len(body))}"]
     if draw(st.integers(0, 5)):
         headers.insert(0, HEADERS[0])
         headers = list({header.partition(":")[0]: header for header in headers}.values())
@@ -171,7 +193,7 @@ async def check(servers: Servers, sent: bytes, cuts: list[int]) -> None:
     fast = await seen(*servers[0], pieces)
     with slow_path_alone():
         assert fast == await seen(*servers[1], pieces), sent
-    assert fast[0], sent
+    assert fast[0] or not fast[1], sent  # a body that is too short has no answer
 
 
 @settings(max_examples=80)
