@@ -3,6 +3,7 @@
 - A request with a faulty head gets its own answer, in its turn (`request_head.py`).
 - An offer to upgrade is ignored.
 - Trailers are dropped (`trailers.py`).
+- Blanks after the value of a header do not belong to it.
 """
 
 import re
@@ -37,6 +38,7 @@ VERSION_0 = re.compile(rb" HTTP/0")
 RTSP, ICE = b" RTSP/", b" ICE/"  # other protocols, which the parser accepts
 MAX_KEPT_BYTES = 256  # of an incomplete head
 IN_HEADER = re.compile(rb"HTTP/\d\.\d\r?\n[^\n]*\Z|[ \t:]\Z")
+BLANKS = b" \t"
 TLS_HANDSHAKE = b"\x16\x03"
 BODY_HEADERS = {b"content-length", b"transfer-encoding"}
 
@@ -96,6 +98,9 @@ class RequestParsing(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_version=True)
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value.rstrip(BLANKS))
 
     def on_headers_complete(self) -> None:
         self._head_end, self._line_bytes = b"", 0

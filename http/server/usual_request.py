@@ -39,7 +39,7 @@ class HeaderLines(dict[bytes, tuple[bytes, bytes]]):
         header = self._older.get(line)
         if header is None:
             found = LINE.fullmatch(line)
-            header = (found[1].lower(), found[2]) if found else NO_HEADER
+            header = (found[1].lower(), found[2].rstrip()) if found else NO_HEADER
         if len(line) <= MAX_LINE_BYTES:
             if len(self) >= MAX_LINES:
                 self._older = dict(self)

@@ -22,6 +22,7 @@ OVERRIDDEN: Hooks = {
         "pause_writing",
         "resume_writing",
         "on_message_begin",
+        "on_header",
         "on_headers_complete",
         "on_body",
         "on_message_complete",

@@ -146,6 +146,18 @@ async def test_a_connection_is_closed_after_the_answer_when_the_client_requests_
     assert (answer.status, headers(answer)["connection"], rest) == (200, "close", b"")
 
 
+@pytest.mark.parametrize("blanks", [" ", " \t "])
+async def test_blanks_around_the_value_of_a_header_do_not_belong_to_it(blanks: str) -> None:
+    lines = [f"Origin:{blanks}https://shop.example{blanks}", f"Idempotency-Key:{blanks}k{blanks}"]
+    sent = post(call(), *lines).replace(b"Host: x", f"Host:{blanks}x{blanks}".encode()) + chunked(call(), *lines)
+
+    answers, _ = await exchange(sent, 2)
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert [headers(answer)["access-control-allow-origin"] for answer in answers] == ["https://shop.example"] * 2
+    assert [answer.json()["debugging"]["events"]["seq"] for answer in answers] == [[1], [1]]
+
+
 async def test_a_content_length_of_other_digits_is_refused() -> None:
     sent = f"POST /track HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: ²\r\n\r\n".encode() + call()
 

@@ -55,6 +55,7 @@ ANSWERED = {
     "two Hosts": (head("GET /healthcheck HTTP/1.1", HOST, HOST), 400),
     "two Hosts with a body": (post(call(), "Host: y"), 400),
     "a Host that is none": (head("GET /healthcheck HTTP/1.1", "Host: a b"), 400),
+    "a Host with blanks around it": (head("GET /healthcheck HTTP/1.1", "Host: \t x \t "), 200),
     "an empty Host": (head("GET /healthcheck HTTP/1.1", "Host:"), 200),
     "a later minor version": (head("GET /healthcheck HTTP/1.2", HOST), 200),
     "an offer of HTTP/2": (head("GET /healthcheck HTTP/1.1", HOST, "Connection: Upgrade", "Upgrade: h2c"), 200),

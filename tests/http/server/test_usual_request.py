@@ -47,7 +47,7 @@ class Parsed:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.keeps_alive = self._parser.get_http_version() == "1.1" and self._parser.should_keep_alive()
