@@ -83,5 +83,5 @@ $(VENV)/.generators: $(GENERATORS)/requirements.txt $(GENERATORS)/package-lock.j
 # mypy does not follow the map from folders to packages of an editable install: it follows these links.
 build/typing/trackd: pyproject.toml
 	@rm -rf $@ && mkdir -p $@
-	@for package in actors cli config core http load storage telemetry; do ln -s ../../../$$package $@/$$package; done
+	@for package in actors cli config core http load storage telemetry ui; do ln -s ../../../$$package $@/$$package; done
 	@touch $@

@@ -33,6 +33,7 @@ from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.changes import Changes, Erasure, Outcome
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.jobs import JobChange
+from trackd.core.login_changes import LoginChange
 from trackd.core.retention_changes import Deletion, PutRetentionStop, Swept
 from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
@@ -197,10 +198,10 @@ class Administered(Answer, frozen=True):
 
 
 class Administer(Request[Administered], frozen=True):
-    """Write a change to the sources, the jobs or the tokens."""
+    """Write a change to the sources, the jobs, the tokens or the logins."""
 
     number: int
-    change: SourceChange | JobChange | PutTokenUse
+    change: SourceChange | JobChange | PutTokenUse | LoginChange
 
     held: ClassVar[int] = 0
     """As of a Commit: it has no documents."""

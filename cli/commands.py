@@ -33,6 +33,7 @@ class Trackd(TyperGroup):
 COMMANDS = (
     LazyCommand("serve", "serve:serve", "Run the server."),
     LazyCommand("source", "source:app", "Manage the sources that may send events."),
+    LazyCommand("ui", "ui:ui", "Print a link that opens the live page."),
     LazyCommand("token", "token:app", "Manage the tokens for reading and administration."),
     LazyCommand("profile", "profile:app", "Show, export or erase one person's data."),
     LazyCommand("rules", "rules:app", "Check a rules file, try it on an event, apply it to profiles."),

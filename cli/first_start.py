@@ -3,10 +3,12 @@
 import json
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from trackd.cli.ui import make_link, open_in_background
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
 from trackd.storage.sqlite.sources import Sources
@@ -32,12 +34,19 @@ def lacks_token(path: Path) -> bool:
         return not tokens.ever_made()
 
 
-def announce(urls: Sequence[str], path: Path, source: Source | None, needs_token: bool) -> None:
-    """Print the source that was made, make and print a token if one is needed, print that the server is ready.
+def announce(
+    urls: Sequence[str], path: Path, source: Source | None, needs_token: bool, page: str = "", *, opens: bool = False
+) -> None:
+    """Print the source that was made, make and print a token and a link if they are needed, print that it is ready.
 
-    A token is printed before it is made: its secret cannot be read again. What cannot be printed is logged.
+    `page` is the URL of the live page, empty without one; `opens`: whether a link to it is opened, on a terminal. A
+    token is printed before it is made: its secret cannot be read again. What cannot be printed is logged.
     """
     url, all_urls = urls[0], ", ".join(urls)
+    opens_page, opens = False, opens and sys.stdout.isatty()
+    if page:
+        with Tokens(path) as tokens:
+            tokens.put_page(page)
     try:
         if source is not None:
             call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
@@ -46,7 +55,9 @@ def announce(urls: Sequence[str], path: Path, source: Source | None, needs_token
         if needs_token and is_stdout_shown():
             with Tokens(path) as tokens:
                 tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
-                needs_token = False
+                needs_token, opens_page = False, True
+        if page and (opens_page or opens):
+            _open_page(make_link(path, page), opens)
         print(f"trackd {__version__} is ready at {all_urls}, database {plain(path)}, pid {os.getpid()}", flush=True)
     except StdoutError as error:
         drop_output()
@@ -56,6 +67,13 @@ def announce(urls: Sequence[str], path: Path, source: Source | None, needs_token
             "no administration token was made, because it could not be shown on stdout: make one with "
             "`trackd token new NAME --scope admin`"
         )
+
+
+def _open_page(link: str, opens: bool) -> None:
+    print("Open the live page. The link is good once, for 30 minutes; `trackd ui` makes another one.\n")
+    print(f"  {link}\n", flush=True)
+    if opens:
+        open_in_background(link)
 
 
 def _print_token(url: str, secret: str) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ import typer
 from trackd.cli.errors import CommandError
 from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
 from trackd.cli.output import echo
-from trackd.core.documents import Token, TokenScope, timestamp
+from trackd.core.documents import Login, Token, TokenScope, timestamp
 from trackd.core.times import read_time
 from trackd.storage.files.private_file import create as create_file
 from trackd.storage.files.system_errors import reason_and_remedy
@@ -141,11 +141,16 @@ def list_tokens(
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the tokens, the oldest first: creation time, scopes, expiry, last use (to within an hour), name."""
+    """List the tokens and the logins of the live page: creation time, scopes, expiry, last use (to an hour), name."""
     now = timestamp(datetime.now(UTC))
     with _open(db, config, read_only=True) as tokens:
-        for token in tokens.all():
+        found = tokens.all()
+        for token in found:
             echo(token.name if quiet else _line(token, now))
+        names = {token.hash: token.name for token in found}
+        for login in tokens.logins():
+            if not login.has_expired(now):
+                echo(login.name if quiet else _login_line(login, names))
 
 
 def _line(token: Token, now: str) -> str:
@@ -154,6 +159,13 @@ def _line(token: Token, now: str) -> str:
         expiry = f"EXPIRED {_minute(token.expires or '')}"
     use = "never used" if token.used is None else f"used {_minute(token.used)}"
     return f"{token.inserted}  {' '.join(token.scopes):<10}  {expiry:<24}  {use:<21}  {token.name}"
+
+
+def _login_line(login: Login, names: Mapping[str, str]) -> str:
+    """`names`: those of the tokens, by hash."""
+    origin = f"by the token {names.get(login.token_hash, '(revoked)')}" if login.token_hash else "by a link"
+    expiry = f"expires {_minute(login.expires)}"
+    return f"{login.inserted}  {' '.join(login.scopes):<10}  {expiry:<24}  {'on the live page':<21}  {login.name} ({origin})"
 
 
 def _minute(time: str) -> str:
@@ -167,6 +179,6 @@ def revoke(
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
-    """Revoke a token: the next request with it is refused."""
+    """Revoke a token or end a login: the next request with it is refused."""
     with _open(db, config) as tokens:
         tokens.revoke(name)

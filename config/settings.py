@@ -235,6 +235,12 @@ class Log(Group):
     format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON.")
 
 
+class Ui(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Whether there is a live page below /ui/.")
+
+
 def is_list(group: str, key: str) -> bool:
     """Whether the setting is a list of texts."""
     model = Settings.model_fields[group].annotation
@@ -256,3 +262,4 @@ class Settings(BaseModel):
     retention: Retention = Field(default_factory=Retention)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
+    ui: Ui = Field(default_factory=Ui)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from trackd.core.documents import Event, PiiValues, Profile, Session
 from trackd.core.jobs import JobChange
+from trackd.core.login_changes import LoginChange
 from trackd.core.retention_changes import Deletion, PutRetentionStop
 from trackd.core.source_changes import SourceChange
 from trackd.core.token_changes import PutTokenUse
@@ -84,6 +85,6 @@ class Erasure(Struct, frozen=True, tag=True):
     """Whether the events stay, without their ids, properties and everything else that could lead to the person."""
 
 
-Administration = Erasure | SourceChange | JobChange | PutTokenUse | PutRetentionStop
+Administration = Erasure | SourceChange | JobChange | PutTokenUse | LoginChange | PutRetentionStop
 
 Change = Changes | Administration | Deletion

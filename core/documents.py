@@ -124,6 +124,35 @@ class Token(Struct, frozen=True):
         return self.expires is not None and self.expires <= now
 
 
+class Login(Struct, frozen=True):
+    """A person on the live page, from the exchange of a link or a token for a cookie until `expires`.
+
+    `hash` is the `secret_hash` of the cookie, or of the key of a link that was not used yet.
+    """
+
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+    inserted: str
+    expires: str
+    token_hash: str | None = None
+    """That of the token: the login ends with it. None for a login by a link."""
+    is_link: bool = False
+    """Whether it is a link that was not used yet."""
+
+    def opens(self, scope: TokenScope) -> bool:
+        return not OPENED_BY[scope].isdisjoint(self.scopes)
+
+    def has_expired(self, now: str) -> bool:
+        """`now` is a timestamp."""
+        return self.expires <= now
+
+
+def login_name(first_hash: str) -> str:
+    """The name of a login, as `trackd token list` shows it, by the hash of its link or of its cookie."""
+    return f"login-{first_hash[:8]}"
+
+
 def secret_hash(secret: str) -> str:
     """SHA-256 in hex. A slow hash protects secrets that can be guessed; these have 32 random bytes."""
     import hashlib  # loads OpenSSL, which the writer process does not need

@@ -22,6 +22,7 @@ from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.kept_headers import KeptHeaders
+from trackd.http.ui.routes import ui_routes
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
@@ -78,10 +79,10 @@ def create_app(
         clients=clients,
     )
 
+    of_api = routes(track, tracker, authenticator, reads, listings, queries, versions)
+    of_page = ui_routes(tracker, authenticator, reads, errors) if settings.ui.enabled else []
     app = Starlette(
-        routes=list(
-            with_not_allowed(routes(track, tracker, authenticator, reads, listings, queries, versions)),
-        ),
+        routes=list(with_not_allowed([*of_api, *of_page])),
         exception_handlers=_exception_handlers(errors, tracker.tally),
     )
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it

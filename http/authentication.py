@@ -18,7 +18,7 @@ from starlette.responses import Response
 from trackd.core.addresses import limit_key, parse_address
 from trackd.core.documents import Token, TokenScope, secret_hash, timestamp
 from trackd.core.rate_limit import Buckets
-from trackd.http.errors import expired, failed_too_often, lacks_scope, unauthenticated
+from trackd.http.errors import HttpError, expired, failed_too_often, lacks_scope, unauthenticated
 
 KEPT_S = 0.5  # a revoked token is accepted for at most this long
 UNKNOWN_READ_EVERY_S = 0.05  # requests with unknown tokens share a reading, however many clients make tokens up
@@ -80,31 +80,42 @@ class Authenticator:
         return RequireScope(self._authorize, TokenScope.ADMIN, endpoint)
 
     async def _authorize(self, scope: TokenScope, endpoint: Endpoint, request: Request) -> Response:
-        token, now = await self._authenticate(request), self._now()
-        if token.expires is not None and token.has_expired(timestamp(now)):
-            raise expired(token.name, token.expires)
-        self._note_use(token, now)
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        token = await self.token(request, secret.strip() if scheme.lower() == "bearer" else "")
         if not token.opens(scope):
             raise lacks_scope(scope, token.name)
         return await endpoint(request)
+
+    async def token(self, request: Request, secret: str) -> Token:
+        """The token with this secret, and note its use. Raises HttpError when there is none, or when it has expired."""
+        token, now = await self._token(secret) if secret else None, self._now()
+        if token is None:
+            raise self.failure(request, "unknown token" if secret else "no token")
+        if token.expires is not None and token.has_expired(timestamp(now)):
+            raise expired(token.name, token.expires)
+        self._note_use(token, now)
+        return token
+
+    def failure(self, request: Request, kind: str) -> HttpError:
+        """Count a failure of the client's address, and return the answer to it."""
+        address = parse_address(request.client.host) if request.client else None
+        client = limit_key(address) if address else UNKNOWN_ADDRESS
+        if wait := self._failures.take(client, FAILURES_PER_S, self._monotonic(), FAILURES_BURST):
+            return failed_too_often(wait)
+        return unauthenticated(kind)
+
+    def by_hash(self, token_hash: str) -> Token | None:
+        """The token with this hash; None when it was revoked or has expired. It may be half a second old."""
+        if self._monotonic() >= self._read_at + KEPT_S:
+            self._read()
+        now = timestamp(self._now())
+        return next((t for t in self._cached if t.hash == token_hash and not t.has_expired(now)), None)
 
     def _note_use(self, token: Token, now: datetime) -> None:
         last = self._uses_written.get(token.hash, token.used)
         if last is None or not timestamp(now - USE_WRITTEN_EVERY) < last <= timestamp(now + USE_WRITTEN_EVERY):
             self._uses_written[token.hash] = timestamp(now)
             self._write_use(token, timestamp(now))
-
-    async def _authenticate(self, request: Request) -> Token:
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        has_secret = scheme.lower() == "bearer" and secret.strip() != ""
-        token = await self._token(secret.strip()) if has_secret else None
-        if token is not None:
-            return token
-        address = parse_address(request.client.host) if request.client else None
-        client = limit_key(address) if address else UNKNOWN_ADDRESS
-        if wait := self._failures.take(client, FAILURES_PER_S, self._monotonic(), FAILURES_BURST):
-            raise failed_too_often(wait)
-        raise unauthenticated("unknown token" if has_secret else "no token")
 
     async def _token(self, secret: str) -> Token | None:
         """The token of a secret. Tokens are read from the store again when none matches: a new one works at once."""
@@ -114,9 +125,12 @@ class Authenticator:
                 return token
             await self._sleep(self._read_at + UNKNOWN_READ_EVERY_S - began)
         if self._read_at <= began:  # else another request has read them meanwhile
-            self._cached = tuple(self._tokens())
-            self._read_at = self._monotonic()
+            self._read()
         return self._find_cached(secret)
+
+    def _read(self) -> None:
+        self._cached = tuple(self._tokens())
+        self._read_at = self._monotonic()
 
     def _find_cached(self, secret: str) -> Token | None:
         """Compares with all tokens in constant time: the duration gives no hint about a secret."""

@@ -179,6 +179,11 @@ def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:
     )
 
 
+def foreign_form() -> HttpError:
+    detail = "The form is not of a page of this login: load the page again, and send the form from there."
+    return HttpError(403, "foreign form", detail)
+
+
 def unreadable(error: StoreError) -> HttpError:
     """The store cannot be read. The cause goes to the log, not to the client."""
     detail = "The store cannot be read now: send this request again later."
@@ -255,12 +260,16 @@ class ErrorAnswers:
 
     def answer(self, error: HTTPException, client: Client | Peer | None = None) -> Response:
         """`client`: that of the request, for the log."""
+        self.log(error, client)
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+    def log(self, error: HTTPException, client: Client | Peer | None = None) -> None:
+        """For an error that is answered otherwise."""
         kind, note, source = http.HTTPStatus(error.status_code).phrase, None, None
         if isinstance(error, HttpError):
             kind, note, source = error.kind, error.note, error.source
         if kind != NOT_READY:  # it is polled often, and the log has the cause already
             self._log(error.status_code, kind, note or error.detail, source, client)
-        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     def fault(self) -> Response:
         """The answer to an unexpected exception. The caller raises it again, which logs its traceback."""

@@ -5,7 +5,8 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ENDS_WITH_SLASH = "trackd.ends_with_slash"  # in the scope of a request whose slash at the end was dropped
+ENDS_WITH_SLASH = "trackd.ends_with_slash"  # in the scope: whether the path of the request has a slash at its end
+REQUESTED_PREFIX = "trackd.prefix"  # in the scope: the part of the path before that of the route
 SIGNIFICANT = re.compile(r"%(25|2[fF])")  # an encoded percent sign or slash
 
 
@@ -45,10 +46,14 @@ class RoutePaths:
 
     def _with_route_path(self, scope: Scope) -> Scope:
         path = route_path(scope, self._prefix)
-        ends_with_slash = path.endswith("/") and path != "/"
-        if ends_with_slash:
+        before = _encoded_path(scope).removesuffix(path)
+        ends_with_slash = path.endswith("/")
+        if path == self._prefix != "":
+            before, path = path, "/"
+        elif ends_with_slash and path != "/":
             path = path[:-1]
-        return {**scope, "path": path, "root_path": "", ENDS_WITH_SLASH: ends_with_slash}
+        marks = {ENDS_WITH_SLASH: ends_with_slash, REQUESTED_PREFIX: before}
+        return {**scope, **marks, "path": path, "root_path": ""}
 
 
 def _encoded_path(scope: Scope) -> str:

@@ -14,8 +14,9 @@ from trackd.core.changes import (
     Erasure,
     Outcome,
 )
-from trackd.core.documents import Event, FirstCopy, Profile, Session, Source, Token
+from trackd.core.documents import Event, FirstCopy, Login, Profile, Session, Source, Token
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
+from trackd.core.login_changes import AddLogin, EndLogin, LoginChange, UseLink
 from trackd.core.retention_changes import (
     DeleteEvents,
     DeleteSessions,
@@ -42,6 +43,7 @@ class MemoryStore:
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
         self._tokens: dict[str, Token] = {}
+        self._logins: dict[str, Login] = {}
         self._jobs: dict[int, Job] = {}
         self._job_numbers = itertools.count(1)
         self._sessions_examined = 0  # by the steps of the deletion that is under way
@@ -112,6 +114,15 @@ class MemoryStore:
     def revoke_token(self, name: str) -> None:
         del self._tokens[name]
 
+    def login(self, secret_hash: str) -> Login | None:
+        return next((login for login in self._logins.values() if login.hash == secret_hash), None)
+
+    def put_login(self, login: Login) -> None:
+        self._logins[login.name] = login
+
+    def installation(self) -> int:
+        return 0
+
     def check_damage(self) -> None:
         """Nothing in memory is damaged."""
 
@@ -155,6 +166,8 @@ class MemoryStore:
                 return self._put_job(change.job)
             case PutTokenUse():
                 return self._put_token_use(change)
+            case AddLogin() | UseLink() | EndLogin():
+                return self._change_login(change)
             case PutRetentionStop():
                 return self._put_retention_stop(change)
             case AddSource() | EditSource() | RemoveSource():
@@ -178,6 +191,21 @@ class MemoryStore:
         for token in self._tokens.values():
             if token.hash == change.hash:
                 self._tokens[token.name] = replace(token, used=change.used)
+                return Outcome.STORED
+        return Outcome.STALE
+
+    def _change_login(self, change: LoginChange) -> Outcome:
+        login = self.login(change.link_hash if isinstance(change, UseLink) else "")
+        match change:
+            case AddLogin() if change.login.name not in self._logins:
+                self.put_login(change.login)
+                return Outcome.STORED
+            case UseLink() if login is not None and login.is_link and not login.has_expired(change.now):
+                used = replace(login, hash=change.hash, inserted=change.now, expires=change.expires, is_link=False)
+                self.put_login(used)
+                return Outcome.STORED
+            case EndLogin() if (ended := self.login(change.hash)) is not None and not ended.is_link:
+                del self._logins[ended.name]
                 return Outcome.STORED
         return Outcome.STALE
 

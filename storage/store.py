@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from trackd.core.changes import Change, Outcome
-from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
+from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
 
@@ -74,6 +74,12 @@ class Reads(Protocol):
 
     def tokens(self) -> list[Token]:
         """All administration tokens that are not revoked, in any order."""
+
+    def login(self, secret_hash: str) -> Login | None:
+        """The login or the link with this hash, an expired one included; None when there is none."""
+
+    def installation(self) -> int:
+        """A number that the store was given at random when it was made."""
 
     def check_damage(self) -> None:
         """Begin to find out whether the store is damaged, and return at once: something in it could not be read."""

@@ -94,7 +94,7 @@ def operations_of(routes: Iterable[Route]) -> list[tuple[str, str, TokenScope | 
         (method, re.sub(r"{(\w+):\w+}", r"{\1}", route.path), _required_scope(route))
         for route in routes
         for method in METHODS
-        if method in (route.methods or ())
+        if method in (route.methods or ()) and route.include_in_schema  # not pages
     ]
 
 

@@ -44,6 +44,16 @@ class TokenRow(Struct, frozen=True):
     used: Time | None
 
 
+class LoginRow(Struct, frozen=True):
+    name: Id
+    hash: Hash
+    scopes: str
+    inserted: Time
+    expires: Time
+    token_hash: Hash | None
+    is_link: Flag
+
+
 class JobRow(Struct, frozen=True):
     number: Count
     kind: Id
@@ -68,6 +78,7 @@ JSON_COLUMNS = frozenset({"origins", "tags", "arguments", "position", "result"})
 OTHER_TABLES = (
     ("source", SourceRow, ROWID, ("id",)),
     ("token", TokenRow, ROWID, ("name",)),
+    ("login", LoginRow, ROWID, ("name",)),
     ("job", JobRow, ROWID, ("number",)),
     ("pii", PiiRow, "name, value, profile_id", ("profile_id", "name")),
 )

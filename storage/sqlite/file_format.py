@@ -21,6 +21,7 @@ MIGRATIONS = frozenset(
         "expiry_and_use_of_tokens",
         "stops_of_the_retention",
         "trusted_times_of_the_retention",
+        "logins_of_the_live_page",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

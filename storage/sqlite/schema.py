@@ -172,3 +172,30 @@ TRUSTED = "ALTER TABLE retention ADD COLUMN trusted TEXT"
 @migrations()  # type: ignore[untyped-decorator]
 def trusted_times_of_the_retention(db: Database) -> None:
     db.execute(TRUSTED)
+
+
+# See `Login`. The number is in the name of the cookies: browsers send those of one host to all of its ports. `page` is
+# the URL of the live page at the last start of a server, for `trackd ui`.
+LOGINS = """
+CREATE TABLE login (
+    name TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    inserted TEXT NOT NULL,
+    expires TEXT NOT NULL,
+    token_hash TEXT,
+    is_link INTEGER NOT NULL
+);
+CREATE TABLE installation (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL,
+    page TEXT NOT NULL
+);
+INSERT INTO installation VALUES (1, random() & 4294967295, '');
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def logins_of_the_live_page(db: Database) -> None:
+    for statement in LOGINS.strip().split(";\n"):
+        db.execute(statement)

@@ -9,7 +9,7 @@ import apsw
 from msgspec import Raw, Struct
 
 from trackd.core.changes import Change, Outcome
-from trackd.core.documents import FirstCopy, Profile, Session, Source, Token
+from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
@@ -32,6 +32,7 @@ from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import job_of_row
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_tail import settle_tail
+from trackd.storage.sqlite.logins import SELECT_INSTALLATION, SELECT_LOGIN, login_of_row
 from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.storage.sqlite.opening import log_kept_open, side_file
 from trackd.storage.sqlite.retention_stop import NEWEST_TIME, SELECT_STOP, newest_time
@@ -174,6 +175,13 @@ class SqliteStore:
 
     def tokens(self) -> list[Token]:
         return self._read_sound(self._tokens)
+
+    def login(self, secret_hash: str) -> Login | None:
+        return next((login_of_row(row) for row in self._read(SELECT_LOGIN, [secret_hash])), None)
+
+    def installation(self) -> int:
+        number: int = self._read(SELECT_INSTALLATION)[0][0]
+        return number
 
     def sizes(self) -> dict[str, int]:
         return {"database": _size(self.path), "wal": _size(self._log)}

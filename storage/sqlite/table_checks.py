@@ -16,11 +16,19 @@ TABLES = {
     "event_id": "profile_id, id, seq",
     "erased": "hash, erased",
     "token": "name, hash, scopes, inserted, expires, used",
+    "login": "name, hash, scopes, inserted, expires, token_hash, is_link",
+    "installation": "id, number, page",
     "job": "number, kind, arguments, state, done, total, position, result, inserted, updated",
     "pii": "name, value, profile_id",
 }
 # The tables of one row, each with the column that has a number.
-COUNTS = {"event_numbers": "used_up_to", "heartbeat": "beats", "sources_version": "version", "tokens_made": "number"}
+COUNTS = {
+    "event_numbers": "used_up_to",
+    "heartbeat": "beats",
+    "sources_version": "version",
+    "tokens_made": "number",
+    "installation": "number",
+}
 
 Fault = tuple[str, str]
 """The name of a table, and its fault."""

@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 import apsw
 from msgspec.json import Decoder
 
-from trackd.core.changes import (
-    Administration,
-    Change,
-    Changes,
-    Erasure,
-    Outcome,
-)
+from trackd.core.changes import Administration, Change, Changes, Erasure, Outcome
 from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, JobState, PutJob
+from trackd.core.login_changes import AddLogin, EndLogin, UseLink
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, PutRetentionStop, Swept
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
@@ -33,6 +28,7 @@ from trackd.storage.sqlite.connection import (
 )
 from trackd.storage.sqlite.erasure import erase
 from trackd.storage.sqlite.job_rows import add_job, put_job
+from trackd.storage.sqlite.logins import put_login
 from trackd.storage.sqlite.opened_files import MisplacedError, OpenedFiles
 from trackd.storage.sqlite.pii_index import put_pii
 from trackd.storage.sqlite.retention import Retention
@@ -201,6 +197,8 @@ class SqliteWriter:
             case PutTokenUse():
                 self._db.execute(SET_USED, (change.used, change.hash))
                 is_written = self._db.changes() > 0
+            case AddLogin() | UseLink() | EndLogin():
+                is_written = put_login(self._db, change)
             case AddSource():
                 is_written = add_source(self._db, change.source)
             case EditSource():

@@ -73,6 +73,7 @@ def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them
     assert listed == [
         "serve",
         "source",
+        "ui",
         "token",
         "profile",
         "rules",

@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("config", "core", "telemetry", "storage", "actors", "http", "cli", "load")
+PACKAGES = ("config", "core", "telemetry", "storage", "actors", "ui", "http", "cli", "load")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
