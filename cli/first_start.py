@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from trackd.cli.ui import make_link, open_in_background
+from trackd.cli.ui import make_link, open_in_background, page_url
+from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
 from trackd.storage.sqlite.sources import Sources
@@ -35,15 +36,16 @@ def lacks_token(path: Path) -> bool:
 
 
 def announce(
-    urls: Sequence[str], path: Path, source: Source | None, needs_token: bool, page: str = "", *, opens: bool = False
+    urls: Sequence[str], settings: Settings, source: Source | None, needs_token: bool, opens_page: bool
 ) -> None:
     """Print the source that was made, make and print a token and a link if they are needed, print that it is ready.
 
-    `page` is the URL of the live page, empty without one; `opens`: whether a link to it is opened, on a terminal. A
-    token is printed before it is made: its secret cannot be read again. What cannot be printed is logged.
+    `opens_page`: whether to open the live page in a browser, on a terminal. A token is printed before it is made: its
+    secret cannot be read again. What cannot be printed is logged.
     """
-    url, all_urls = urls[0], ", ".join(urls)
-    opens_page, opens = False, opens and sys.stdout.isatty()
+    url, all_urls, path = urls[0], ", ".join(urls), settings.database.path
+    page = page_url(urls, settings.server.root_path) if settings.ui.enabled else ""
+    prints_link = opens_page = opens_page and sys.stdout.isatty()
     if page:
         with Tokens(path) as tokens:
             tokens.put_page(page)
@@ -55,9 +57,9 @@ def announce(
         if needs_token and is_stdout_shown():
             with Tokens(path) as tokens:
                 tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
-                needs_token, opens_page = False, True
-        if page and (opens_page or opens):
-            _open_page(make_link(path, page), opens)
+                needs_token, prints_link = False, True
+        if page and prints_link:
+            _open_page(make_link(path, page), opens_page)
         print(f"trackd {__version__} is ready at {all_urls}, database {plain(path)}, pid {os.getpid()}", flush=True)
     except StdoutError as error:
         drop_output()

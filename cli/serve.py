@@ -12,7 +12,6 @@ from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, lacks_token
 from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, flags_of_server
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
-from trackd.cli.ui import page_url
 from trackd.config.load import load
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
@@ -39,12 +38,10 @@ def serve(
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
     loaded = load(flags_of_server(host, port, db, rules), config)
-    run(loaded.settings, loaded.warnings, accept_damaged_log=accept_damaged_log, opens_page=open_page)
+    run(loaded.settings, loaded.warnings, accept_damaged_log, open_page)
 
 
-def run(
-    settings: Settings, warnings: Sequence[str] = (), *, accept_damaged_log: bool = False, opens_page: bool = False
-) -> None:
+def run(settings: Settings, warnings: Sequence[str], accept_damaged_log: bool, opens_page: bool) -> None:
     """Run the server until SIGTERM or SIGINT.
 
     Raises CommandError, RulesError or DatabaseError when it cannot start, and StoreError when the disk did not take the
@@ -69,9 +66,7 @@ def run(
                 limits=settings.limits,
             )
             source, needs_token = first_source(path, assembly.store), lacks_token(path)
-            urls = list(map(url, sockets))
-            page = page_url(urls, settings.server.root_path) if settings.ui.enabled else ""
-            server.on_started = lambda: announce(urls, path, source, needs_token, page, opens=opens_page)
+            server.on_started = lambda: announce(list(map(url, sockets)), settings, source, needs_token, opens_page)
             tune_interpreter()
             try:
                 server.run(sockets=sockets)

@@ -165,7 +165,8 @@ def _login_line(login: Login, names: Mapping[str, str]) -> str:
     """`names`: those of the tokens, by hash."""
     origin = f"by the token {names.get(login.token_hash, '(revoked)')}" if login.token_hash else "by a link"
     expiry = f"expires {_minute(login.expires)}"
-    return f"{login.inserted}  {' '.join(login.scopes):<10}  {expiry:<24}  {'on the live page':<21}  {login.name} ({origin})"
+    scopes, use = " ".join(login.scopes), "on the live page"
+    return f"{login.inserted}  {scopes:<10}  {expiry:<24}  {use:<21}  {login.name} ({origin})"
 
 
 def _minute(time: str) -> str:

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from trackd.core.documents import TokenScope
 from trackd.http.authentication import Endpoint
-from trackd.http.body import headers_of, read_body
+from trackd.http.body import headers_of, receive_body
 from trackd.http.content_types import URLENCODED, media_type
 from trackd.http.errors import (
     ErrorAnswers,
@@ -160,7 +160,7 @@ async def read_form(request: Request) -> Form:
     headers = headers_of(request.scope)
     if media_type(headers.get(b"content-type", b"")) != URLENCODED:
         raise unsupported("The forms of the live page are sent as application/x-www-form-urlencoded.")
-    body = (await read_body(headers, request.receive, MAX_FORM_BYTES)).decode("utf-8", "replace")
+    body = (await receive_body(headers, request.receive, MAX_FORM_BYTES)).decoded().decode("utf-8", "replace")
     try:
         return dict(parse_qsl(body, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
     except ValueError:

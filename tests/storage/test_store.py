@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from tests.support.making import Make
 from tests.support.stores import Backend, existing
 from trackd.core.changes import Changes, Erasure, Fence, Outcome
-from trackd.core.documents import NO_MEMO, FirstCopy, Session, Source, Token, secret_hash
+from trackd.core.documents import NO_MEMO, FirstCopy, Login, Session, Source, Token, secret_hash
 from trackd.core.encoding import json_raw
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, JobState, PutJob
+from trackd.core.login_changes import AddLogin, EndLogin, UseLink
 from trackd.core.token_changes import PutTokenUse
 
 NOW = "2026-01-31T12:00:00.000000Z"
@@ -236,6 +237,24 @@ def test_tokens_hold_from_the_moment_they_are_made_until_they_are_revoked(backen
     assert {token.name: token.used for token in backend.store.tokens()} == {"viewer": NOW, "operator": None}
     backend.revoke_token("viewer")
     assert backend.store.tokens() == [operator]
+
+
+def test_a_link_becomes_a_login_once_and_before_it_expires_and_a_login_ends(backend: Backend) -> None:
+    store, later, much_later = backend.store, "2026-01-31T12:30:00.000000Z", "2026-02-01T00:00:00.000000Z"
+    link = Login("login-1", secret_hash("key"), ("admin",), NOW, later, is_link=True)
+    assert store.commit([AddLogin(link), AddLogin(link)]) == [STORED, STALE]
+    assert store.login(link.hash) == link
+    use = UseLink(link.hash, secret_hash("cookie"), NOW, much_later)
+    late, unknown = replace(use, now=later), replace(use, link_hash="unknown")
+    assert store.commit([EndLogin(link.hash), late, unknown, use, use]) == [STALE, STALE, STALE, STORED, STALE]
+    assert store.login(link.hash) is None
+    assert store.login(use.hash) == Login("login-1", use.hash, ("admin",), NOW, much_later)
+    assert store.commit([replace(use, link_hash=use.hash)]) == [STALE]  # a login is no link
+    by_token = Login("login-2", secret_hash("other"), ("read",), NOW, later, secret_hash("token"))
+    assert store.commit([AddLogin(by_token), EndLogin(use.hash), EndLogin(use.hash)]) == [STORED, STORED, STALE]
+    assert store.login(use.hash) is None
+    assert store.login(by_token.hash) == by_token
+    assert store.installation() >= 0
 
 
 def test_jobs_are_added_in_order_and_put_until_they_end(backend: Backend) -> None:

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from tests.support.making import Make
 from tests.support.stores import existing
 from trackd.core.changes import Changes, Erasure, Fence, Outcome
-from trackd.core.documents import Source
+from trackd.core.documents import Login, Source
 from trackd.core.encoding import json_object, json_text
 from trackd.core.jobs import AddJob, Job, JobState, PutJob
+from trackd.core.login_changes import AddLogin, EndLogin, UseLink
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
@@ -68,6 +69,9 @@ def test_documents_arrive_unchanged_with_whole_numbers_of_any_size(
         EditSource("s", {"origins": ["a"], "rate_limit": None, "enabled": False}, "then"),
         RemoveSource("s"),
         PutTokenUse("hash", "now"),
+        AddLogin(Login("login-1", "hash", ("read",), "now", "then", "token", is_link=True)),
+        UseLink("link", "hash", "now", "then"),
+        EndLogin("hash"),
         AddJob("apply_rules", {"a": [1, None]}, "now"),
         PutJob(Job(3, "apply_rules", {}, JobState.DONE, 2, 5, {"after": "x"}, {"entered": {}}), "now"),
         DeleteEvents("then", 7),
