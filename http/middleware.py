@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trackd.http.body import headers_of
 from trackd.http.cors import Cors, cors_headers
-from trackd.http.errors import REQUEST_FAULT
 from trackd.http.paths import paths_of, route_path
 
 TRACK = "/track"
@@ -22,6 +21,12 @@ TRACK_HEADERS = (NO_SNIFF, NO_STORE, ANY_PAGE, VARY)
 TARGET = re.compile(rb"(?i:https?://[^/?#]*)?(/[^?#]*)?")
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a request with a faulty head, that of `/track` if its target has none."""
+    found = TARGET.match(target)
+    return found[1] if found and found[1] else TRACK.encode()
 
 
 class CommonHeaders:
@@ -60,8 +65,7 @@ class CommonHeaders:
 
         app = self._app
         if from_browser:
-            is_public = path in PUBLIC or (not path and REQUEST_FAULT in scope)
-            app = self._for_any_page if is_public else self._for_named_pages
+            app = self._for_any_page if path in PUBLIC else self._for_named_pages
         await app(scope, receive, send_with_headers)
 
 
@@ -79,8 +83,7 @@ class RefusalHeaders:
 
     def of(self, target: bytes, request_headers: RawHeaders) -> RawHeaders:
         """`target` and `request_headers`: as far as they have arrived."""
-        found = TARGET.match(target)
-        path = found[1].decode("latin-1") if found and found[1] else TRACK
+        path = path_of(target).decode("latin-1")
         headers = [NO_SNIFF, NO_STORE, VARY, *([ANY_PAGE] if path in self._track else [])]
         origins = [value for name, value in request_headers if name == b"origin"]
         if origins and path in self._public:

@@ -43,7 +43,7 @@ class ParsingEndedError(Exception):
 class Connection(LingeringConnection):
     """An HTTP/1.1 connection, with limits."""
 
-    _head_bytes = 0  # of an incomplete head, without those that came together with the request before it
+    _head_bytes = 0  # of an incomplete head
     _chunk_bytes = 0  # of the chunk that is being parsed
     _awaits_reader = False  # the next request waits until the client has read the answer before it
     _answer_writer: AnswerWriter | None = None  # of the running request
@@ -112,6 +112,7 @@ class Connection(LingeringConnection):
         if not self._is_receiving or self._is_refused:
             return
         if self._in_head:
+            self._head_bytes = self._head_bytes or self._bytes_of_head(piece)  # behind another request
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_incomplete(self._too_large_head())
             elif len(self.headers) > MAX_HEADERS:
@@ -121,7 +122,7 @@ class Connection(LingeringConnection):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._head_bytes = 0  # what follows in the same bytes is not measured
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         is_long = self._request_bytes + self._chunk_bytes > MAX_HEAD_BYTES  # a usual head is not measured

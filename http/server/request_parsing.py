@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trackd.http.body import HEADERS_BY_NAME, Headers
 from trackd.http.errors import REQUEST_FAULT, HttpError
+from trackd.http.middleware import path_of
 from trackd.http.server.refused_requests import (
     chunk_line_too_long,
     head_too_large,
@@ -133,7 +134,7 @@ class RequestParsing(HttpToolsProtocol):
             check_host(version, self.headers)
         except HttpError as fault:
             cast(Scope, self.scope)[REQUEST_FAULT] = fault
-            self.url = self.url if self.url.startswith(b"/") else b"/"
+            self.url = path_of(self.url)
             return None
         if host is not None:  # it replaces that of the header
             self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
@@ -190,6 +191,11 @@ class RequestParsing(HttpToolsProtocol):
         target_end = self.url[-MAX_LINE_BYTES:]
         if target_end + RTSP in self._suspect or target_end + ICE in self._suspect:
             raise other_protocol()
+
+    def _bytes_of_head(self, piece: bytes) -> int:
+        """How many bytes at the end of the piece are an incomplete head; 0 while its target is unknown."""
+        begin = piece.rfind(b"%s %s" % (self.parser.get_method(), self.url)) if self.url else -1
+        return len(piece) - begin if begin >= 0 else 0
 
     def _too_large_head(self) -> HttpError:
         is_target = len(self.url) > MAX_HEAD_BYTES - MAX_LINE_BYTES

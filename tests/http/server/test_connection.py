@@ -89,6 +89,18 @@ async def test_a_head_over_the_limit_is_refused_after_the_answers_to_earlier_req
     assert len(store.events) == 3
 
 
+@pytest.mark.parametrize("first", [post(), post(body=json.dumps(payload("s", "t")).encode() + b" " * 3_000)])
+@pytest.mark.parametrize("piece", [1_000_000, 30_000])
+async def test_an_incomplete_head_over_the_limit_is_refused_at_once_behind_another_request(
+    first: bytes, piece: int
+) -> None:
+    for size in (66_000, 190_000):
+        head = post_with_head(size).partition(b"\r\n\r\n")[0]
+        async with running() as url, connected(url) as connection:
+            await connection.send(*in_pieces(first + head, piece))
+            assert statuses(await connection.rest()) == [200, 431]
+
+
 async def test_the_limit_of_a_head_does_not_count_bodies_and_other_requests_that_arrive_with_it() -> None:
     large = json.dumps(payload("s", "page-view") | {"context": {"a": "a" * 90_000}}).encode()
     answer, _ = await exchange(post(body=large) + post() * 300 + post_with_head(60_000, "Connection: close"))
