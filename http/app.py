@@ -80,7 +80,7 @@ def create_app(
     )
 
     of_api = routes(track, tracker, authenticator, reads, listings, queries, versions)
-    of_page = ui_routes(tracker, authenticator, reads, errors) if settings.ui.enabled else []
+    of_page = ui_routes(tracker, authenticator, reads, queries, errors) if settings.ui.enabled else []
     app = Starlette(
         routes=list(with_not_allowed([*of_api, *of_page])),
         exception_handlers=_exception_handlers(errors, tracker.tally),

@@ -15,6 +15,7 @@ from trackd.http.clients import Client, Clients, Peer
 
 MAX_HOPS = 64  # of a request: parts before them are not read
 MAX_KEPT_BYTES = 256  # of a header whose client is remembered
+FORWARDED_HOST = "trackd.forwarded_host"  # in the scope: the host that the client named to a trusted proxy
 SCHEMES = {b"http": "http", b"https": "https"}
 
 
@@ -87,5 +88,7 @@ class ProxyHeaders:
                 forwarded.append(value)
             elif name == b"x-forwarded-proto":
                 scope["scheme"] = SCHEMES.get(value.strip().lower(), scope["scheme"])
+            elif name == b"x-forwarded-host":
+                scope[FORWARDED_HOST] = value.decode("latin-1").partition(",")[0].strip()
         if client := self._proxies.client(forwarded):
             scope["client"] = (str(client), 0)

@@ -11,13 +11,16 @@ from trackd.http.ui.guard import Guard
 from trackd.http.ui.logins import Logins
 from trackd.http.ui.pages import Pages, View
 from trackd.http.ui.sources import SourcePages
+from trackd.storage.listings import QueryPool
 from trackd.storage.store import Reads
 
 VIEWS = (View("sources", "Sources"),)
 """The entries of the navigation, in their order."""
 
 
-def ui_routes(tracker: Tracker, authenticator: Authenticator, reads: Reads, errors: ErrorAnswers) -> list[Route]:
+def ui_routes(
+    tracker: Tracker, authenticator: Authenticator, reads: Reads, queries: QueryPool, errors: ErrorAnswers
+) -> list[Route]:
     """All pages are directly below `/ui/`, so that relative addresses in them work behind any path.
 
     `read(...)` and the like require a login, and for other methods than GET the hidden field of a form.
@@ -25,8 +28,8 @@ def ui_routes(tracker: Tracker, authenticator: Authenticator, reads: Reads, erro
     logins = Logins(tracker, reads, authenticator)
     pages = Pages(logins, VIEWS)
     guard = Guard(logins, pages, errors, tracker.tally)
-    entry, sources = Entry(logins, guard, pages), SourcePages(pages, reads)
-    read = guard.read
+    entry, sources = Entry(logins, guard, pages), SourcePages(pages, tracker, reads, queries)
+    read, admin = guard.read, guard.admin
     routes = [
         Route("/", root, methods=METHODS),
         Route("/ui", entry.home),
@@ -36,6 +39,12 @@ def ui_routes(tracker: Tracker, authenticator: Authenticator, reads: Reads, erro
         Route("/ui/logout", read(entry.log_out), methods=["POST"]),
         Route("/ui/static/{name}", static.file),
         Route("/ui/sources", read(sources.list)),
+        Route("/ui/source-new", admin(sources.new)),
+        Route("/ui/source-new", admin(sources.add), methods=["POST"]),
+        Route("/ui/source", read(sources.show)),
+        Route("/ui/source", admin(sources.change), methods=["POST"]),
+        Route("/ui/source-state", entry.leave),
+        Route("/ui/source-state", admin(sources.set_state), methods=["POST"]),
         Route("/ui/{path:path}", read(entry.unknown)),
     ]
     for route in routes:
