@@ -1,9 +1,9 @@
 """The actor of one profile. It applies the profile's calls one at a time, and sends the decisions to be committed."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 
 from trackd.actors.base import BaseActor, Handler
+from trackd.actors.damage import damage_of
 from trackd.actors.messages import (
     Activate,
     Answered,
@@ -23,9 +23,8 @@ from trackd.core.decision import decide
 from trackd.core.documents import FirstCopy, Session
 from trackd.core.encoding import size_of
 from trackd.core.reevaluation import reevaluate
-from trackd.core.session_document import check_stored_session
 from trackd.core.snapshot import Snapshot
-from trackd.storage.transfer.stored_profile import stored_profile
+from trackd.core.work import COSTLY_CALL
 
 
 class ProfileActor(BaseActor):
@@ -55,15 +54,7 @@ class ProfileActor(BaseActor):
         self.send(self.wiring.directory, Answered(answers))
 
     def damage(self, message: object) -> str:
-        profile = self._profile
-        with contextlib.suppress(ValueError, RecursionError):
-            if profile is not None:
-                stored_profile(bytes(profile.doc_json))
-            if isinstance(message, Deliver) and (session := self._session(message)) is not None:
-                check_stored_session(session)
-            if profile is None or (isinstance(profile.seq, int) and isinstance(profile.revision, int)):
-                return ""
-        return ", a stored row that it needs is damaged: `trackd verify` names it"
+        return damage_of(self._profile, lambda: self._session(message) if isinstance(message, Deliver) else None)
 
     def _deliver(self, delivered: Deliver) -> None:
         if delivered.activation is not None:
@@ -88,6 +79,8 @@ class ProfileActor(BaseActor):
             snapshot, call, admitted.source, admitted.rules, dependencies.limits, dependencies.end_after_s
         )
         tally.decisions.observe(dependencies.monotonic() - began, call.source_id, len(call.events))
+        if decision.work > COSTLY_CALL:
+            tally.costly_call, tally.costly_work = call.number, decision.work
         if isinstance(decision, Rejected):
             self.answer(decision)
             return

@@ -143,6 +143,8 @@ class Rejected(Answer, frozen=True):
     events: tuple[InvalidEvent, ...] = ()
     too_much: str | None = None
     """What took the work of the call over `limits.max_call_work`."""
+    work: int = 0
+    """The units of work until then, see core/work.py."""
     too_long_ids: str | None = None
     """How its ids are too long to be stored with each of its events."""
 

@@ -65,7 +65,7 @@ def decide(
     if rejected := processing.run():
         return rejected
     if why := too_long_ids(processing.stored, processing.new_ids):
-        return Rejected(call.number, too_long_ids=why)
+        return Rejected(call.number, work=processing.evaluation.work.spent, too_long_ids=why)
 
     withheld = lacks_consent(source, draft) and bool(call.context or call.properties)
     if withheld:

@@ -105,10 +105,10 @@ class Processing:
                     if report.faults:
                         self.invalid.append(InvalidEvent(position, report.faults))
         except TooMuchWorkError as error:
-            return Rejected(self.call.number, too_much=f"events.{position} ({event.type}), {error}")
+            return Rejected(self.call.number, (), f"events.{position} ({event.type}), {error}", work.spent)
         self._count_plain()
         if self.invalid and self.rules.refuses_invalid(self.source.id):
-            return Rejected(self.call.number, tuple(self.invalid))
+            return Rejected(self.call.number, tuple(self.invalid), work=work.spent)
         return None
 
     def _process(self, event: TrackedEvent) -> EventReport | None:

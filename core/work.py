@@ -30,6 +30,8 @@ DECIMAL_SUM = 10_000
 FAULT = 12_000
 UNWANTED = 3_000  # an entry that drops events
 
+COSTLY_CALL = 5_000_000  # a call of more makes the next ones of its client wait for turns
+
 
 class TooMuchWorkError(Exception):
     """The call takes more work than it may. The text names what went over the limit."""

@@ -70,6 +70,11 @@ class Body:
             raise self._too_large()
         self._encoded += chunk
 
+    @property
+    def size(self) -> int:
+        """The bytes that have arrived."""
+        return len(self._encoded)
+
     def is_over(self, size: int) -> bool:
         """Whether the body has more bytes than that. Those of a compressed one are unknown before it is decoded."""
         return len(self._encoded) > size

@@ -22,6 +22,8 @@ class Client(Struct, frozen=True):
     """The address in log lines; empty for none."""
     key: str | None = None
     """The key of the limits of the client, from its whole address; None if it has no limits. Only for memory."""
+    group: str = ""
+    """The same key, also of a client without limits; empty for none. Only for memory."""
 
 
 UNKNOWN = Client()
@@ -41,11 +43,12 @@ class Clients:
 
     def _make(self, address: Address) -> Client:
         network = network_of(address)
-        key: str | None = limit_key(address)
+        group = limit_key(address)
+        key: str | None = group
         if any(address in unlimited for unlimited in self._unlimited):
             key = None
         if self._ip == "full":
-            return Client(str(address), f"{address} in {network}", key)
+            return Client(str(address), f"{address} in {network}", key, group)
         if self._ip == "network":
-            return Client(str(ip_network(network).network_address), network, key)
-        return Client(key=key)
+            return Client(str(ip_network(network).network_address), network, key, group)
+        return Client(key=key, group=group)

@@ -11,7 +11,7 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 
-from trackd.http.server.fair_queue import FairQueue
+from trackd.http.fair_queue import FairQueue
 
 Accepted = tuple[str, socket.socket]
 """A connection with the address of its client."""

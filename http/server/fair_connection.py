@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from trackd.http.clients import Client
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.read_turns import ReadTurns
+from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.faults import without_values
 
 MAX_UNCOUNTED_BYTES = 4_096  # of a usual call: thousands that come together must not refuse each other
@@ -32,6 +34,12 @@ class FairConnection(TrackConnection):
         self._late += data
         if len(self._late) > MAX_UNCOUNTED_BYTES:
             self._hold(self._measure())
+
+    def _note_costly(self, pending: PendingCall, client: Client) -> int:
+        work = super()._note_costly(pending, client)
+        self._read_turns.add_work(work)
+        self._pipeline_turns.add_work(work)
+        return work
 
     def handle_late(self) -> None:
         data, self._late = self._late, b""

@@ -149,14 +149,14 @@ class TrackConnection(Connection):
     ) -> bool:
         """Submit a call; `size`: head and body. Returns False when the slow path has to take it.
 
-        It takes large ones that have to wait for their turn, and faulty ones that the parser has read: an answer within
+        It takes those that have to wait for a turn, and faulty ones that the parser has read: an answer within
         its callbacks could end the connection.
         """
-        is_large = len(body) > LARGE_BYTES
-        if is_large and not self._track.turns.is_free():
+        client, turns = self._client_of(headers), self._track.turns
+        takes_turn = len(body) > LARGE_BYTES or (turns.costly.until and turns.are_for(len(body), client))
+        if takes_turn and not turns.is_free():
             return False
         began = time.perf_counter()
-        client = self._client_of(headers)
         self._call = call = RunningCall(client, headers.get(b"origin"), keeps_alive, began, cycle)
         if cycle is None:
             self._is_bypassing = True
@@ -169,9 +169,16 @@ class TrackConnection(Connection):
                 return False
             self._track.limited_clients.note_refused(client, error)
             self._refuse_call(error)
-        if is_large:
-            self._track.turns.spend(time.perf_counter() - began)
+        if self._track.tally.costly_call and call.pending is not None:
+            self._note_costly(call.pending, client)
+        if takes_turn:
+            turns.spend(time.perf_counter() - began)
         return True
+
+    def _note_costly(self, pending: PendingCall, client: Client) -> int:
+        """Returns the units of work if the call took much."""
+        peer = self.client if client is self._peer else None
+        return self._track.turns.costly.note(pending.request, client, peer)
 
     def _client_of(self, headers: Headers) -> Client:
         forwarded = headers.get(b"x-forwarded-for")

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable
 
 from trackd.http.clients import Peer
-from trackd.http.server.fair_queue import FairQueue
+from trackd.http.fair_queue import FairQueue
 
 MAX_TOGETHER = 32
 MIN_NEW = 8  # of them, however many old connections wait
+UNITS = 1_000_000  # of work, see core/work.py: a call that takes much counts as so many more
 
 
 class ReadTurns:
@@ -22,6 +23,8 @@ class ReadTurns:
 
     def __init__(self) -> None:
         self._begun = 0  # at once, since the last turns
+        self._worked = 0  # in this round, in turns
+        self._is_turn_of_new = False  # a long call ended the round before
         self._old = FairQueue[Callable[[], None]]()
         self._new = FairQueue[Callable[[], None]]()
         self._is_scheduled = self._has_ended = False
@@ -50,12 +53,25 @@ class ReadTurns:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._begin)
 
+    def add_work(self, units: int) -> None:
+        """Count the work of a call: one that takes long ends the round, and others have their turn in the next one."""
+        self._begun += units // UNITS
+        self._worked += units // UNITS
+
     def _begin(self) -> None:
         new = min(len(self._new), max(MIN_NEW, MAX_TOGETHER - len(self._old)))
         old = min(len(self._old), MAX_TOGETHER - new)
-        turns = [self._old.pop() for _ in range(old)] + [self._new.pop() for _ in range(new)]
-        self._is_scheduled, self._begun = False, 0
-        if self._old or self._new:
+        is_turn_of_new, self._is_turn_of_new = self._is_turn_of_new, False
+        turns = [self._old] * old + [self._new] * new
+        if is_turn_of_new:
+            turns = turns[old:] + turns[:old]
+        self._is_scheduled = False
+        self._begun = self._worked = 0
+        if len(self._old) + len(self._new) > len(turns):
             self._schedule()
-        for handle in turns:
-            handle()
+        for queue in turns:
+            if self._worked >= MAX_TOGETHER:
+                self._is_turn_of_new = not is_turn_of_new
+                self._schedule()
+                break
+            queue.pop()()

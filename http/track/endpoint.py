@@ -31,7 +31,7 @@ from trackd.http.track.limited_clients import LimitedClients
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.pending_call import Answered, PendingCall, no_callback
 from trackd.http.track.times import Clock
-from trackd.http.track.turns import LARGE_BYTES, Turn, Turns
+from trackd.http.track.turns import Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
 
 
@@ -58,7 +58,7 @@ class TrackEndpoint:
         self._kept_headers = kept_headers
         self.clients = clients or Clients()
         self.limited_clients = LimitedClients(limits, tracker.tally)
-        self.turns = Turns()
+        self.turns = Turns(tracker.tally)
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
 
@@ -87,9 +87,10 @@ class TrackEndpoint:
             self.limited_clients.check(client)
             check_content_type(headers, forms=True)
             received = await receive_body(headers, receive, self.max_body_bytes)
-            async with Turn(self.turns, is_large=received.is_over(LARGE_BYTES)):
+            async with Turn(self.turns, client, scope.get("client"), received) as turn:
                 body = json_of_call(headers, received.decoded())
-                return self.submit(client, headers, body, len(body) + head_bytes(scope["headers"]), no_callback)
+                size = len(body) + head_bytes(scope["headers"])
+                return turn.noted(self.submit(client, headers, body, size, no_callback))
         except HttpError as error:
             self.limited_clients.note_refused(client, error)
             raise

@@ -1,42 +1,63 @@
-"""Turns of large calls: small ones pass between them.
+"""Turns of large calls, and of those of clients whose calls took much work: all others pass between them.
 
-A call of a thousand events takes the event loop for tens of milliseconds. If a hundred of them arrived together, and
-all were handled at once, everything else would wait for seconds.
+A call of a thousand events takes the event loop for tens of milliseconds, and a small one may take as long, by the
+conditions of the rules. If a hundred of them arrived together, and all were handled at once, everything else would wait
+for seconds.
 """
 
 import asyncio
 import time
-from collections import deque
 
+from trackd.http.body import Body
+from trackd.http.clients import Client, Peer
 from trackd.http.errors import too_many_large_calls
+from trackd.http.fair_queue import FairQueue
+from trackd.http.track.costly_clients import CostlyClients
+from trackd.http.track.pending_call import PendingCall
+from trackd.telemetry.tally import Tally
 
 LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed one
 BUSY_S = 0.05  # of large calls without a pause
 PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
+COSTLY_EVERY = 4  # each fourth turn is for a connection whose calls took much work, while others wait
 
 
 class Turns:
-    """One for all calls of a server. The work of a call is synchronous; its time is added by `spend`."""
+    """One for all calls of a server. The work of a call is synchronous; its time is added by `spend`.
 
-    def __init__(self) -> None:
+    Clients take turns, the smallest calls of each first. Connections that are known to be costly come after the others.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self.costly = CostlyClients(tally)
         self._spent_s = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._is_given = False  # to the one that waited longest
+        self._waiting, self._of_costly = FairQueue[asyncio.Future[None]](), FairQueue[asyncio.Future[None]]()
+        self._given = 0
+        self._is_given = False  # to one that waited
         self._is_resting = False
 
     def is_free(self) -> bool:
         """Whether a large call may be handled at once, without a turn. `spend` has to follow."""
-        return self._spent_s < BUSY_S and not self._waiting and not self._is_given
+        return self._spent_s < BUSY_S and not (self._waiting or self._of_costly or self._is_given)
 
-    async def take(self) -> None:
-        """Wait for a turn; `spend` has to follow. Raises HttpError when too many wait already."""
+    def are_for(self, size: int, client: Client) -> bool:
+        """Whether a call of the client with so large a body takes a turn."""
+        return size > LARGE_BYTES or (bool(self.costly.until) and self.costly.has(client.group))
+
+    async def take(self, client: Client, peer: Peer | None = None, size: int = 0) -> None:
+        """Wait for a turn; `spend` has to follow. `peer`: see `CostlyClients.note`, `size` is that of the body.
+
+        Raises HttpError when too many wait, and this is the last one of the client that has most.
+        """
         if self.is_free():
             return
-        if len(self._waiting) >= MAX_WAITING:
-            raise too_many_large_calls()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        (self._of_costly if self.costly.has(peer) else self._waiting).add(client.group, turn, size)
+        if len(self._waiting) + len(self._of_costly) > MAX_WAITING:
+            dropped = (self._of_costly or self._waiting).drop_last()
+            if not dropped.done():
+                dropped.set_exception(too_many_large_calls())
         try:
             await turn
         except asyncio.CancelledError:
@@ -47,19 +68,23 @@ class Turns:
     def spend(self, seconds: float) -> None:
         """Add the time of a large call. The next one follows at once or after a pause."""
         self._is_given = False
+        self.add(seconds)
+        if self._spent_s < BUSY_S:
+            self._next()
+
+    def add(self, seconds: float) -> None:
+        """Add the time of a call that had no turn."""
         self._spent_s += seconds
         if not self._is_resting:
             self._is_resting = True
             asyncio.get_running_loop().call_soon(self._rest)
-        if self._spent_s < BUSY_S:
-            self._next()
 
     def _rest(self) -> None:
         """Runs in each round of the event loop while large calls are handled."""
         loop = asyncio.get_running_loop()
         if self._spent_s >= BUSY_S:
             loop.call_later(self._spent_s * PAUSE, self._begin_anew)
-        elif self._waiting or self._is_given:
+        elif self._waiting or self._of_costly or self._is_given:
             loop.call_soon(self._rest)
         else:
             self._begin_anew()
@@ -69,25 +94,36 @@ class Turns:
         self._next()
 
     def _next(self) -> None:
-        while self._waiting and not self._is_given:
-            turn = self._waiting.popleft()
+        while not self._is_given and (self._waiting or self._of_costly):
+            self._given += 1
+            is_costly = self._of_costly and (not self._waiting or self._given % COSTLY_EVERY == 0)
+            turn = (self._of_costly if is_costly else self._waiting).pop()
             if not turn.done():
                 turn.set_result(None)
                 self._is_given = True
 
 
 class Turn:
-    """A turn for the block of an `async with`, if the call is large."""
+    """A turn for the block of an `async with`, if the call takes one. `client` and `peer`: see `CostlyClients.note`."""
 
-    def __init__(self, turns: Turns, *, is_large: bool) -> None:
+    def __init__(self, turns: Turns, client: Client, peer: Peer | None, received: Body) -> None:
         self._turns = turns
-        self._is_large = is_large
+        self._client = client
+        self._peer = peer
+        self._size = received.size
+        self._takes_turn = received.is_over(LARGE_BYTES) or turns.are_for(received.size, client)
 
-    async def __aenter__(self) -> None:
-        if self._is_large:
-            await self._turns.take()
-            self._began = time.perf_counter()
+    async def __aenter__(self) -> "Turn":
+        if self._takes_turn:
+            await self._turns.take(self._client, self._peer, self._size)
+        self._began = time.perf_counter()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._is_large:
+        if self._takes_turn:
             self._turns.spend(time.perf_counter() - self._began)
+
+    def noted(self, call: PendingCall) -> PendingCall:
+        """The call, which was submitted just now."""
+        self._turns.costly.note(call.request, self._client, self._peer)
+        return call

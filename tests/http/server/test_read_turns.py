@@ -2,10 +2,10 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from trackd.http.server.read_turns import MAX_TOGETHER, MIN_NEW, ReadTurns
+from trackd.http.server.read_turns import MAX_TOGETHER, MIN_NEW, UNITS, ReadTurns
 
 CLIENT = "10.0.0.1", 50_000
 
@@ -80,3 +80,25 @@ async def test_pipelines_wait_for_another_turn_after_each_request_and_a_round_ha
         rounds.append(len(begun))
     assert begun == pipelines * 3
     assert all(later - earlier <= MAX_TOGETHER for earlier, later in itertools.pairwise(rounds))
+
+
+async def test_a_call_that_takes_much_work_ends_the_round_and_new_connections_are_not_forgotten() -> None:
+    turns, handled = ReadTurns(), list[str]()
+
+    def costly(name: str) -> Callable[[], None]:
+        def handle() -> None:
+            handled.append(name)
+            turns.add_work(MAX_TOGETHER * UNITS)
+
+        return handle
+
+    for number in range(3):
+        turns.add(costly(f"old {number}"), ("10.0.0.1", 1))
+        turns.add(costly(f"new {number}"), ("10.0.0.1", 1), is_new=True)
+    rounds = []
+    while len(handled) < 6:
+        await asyncio.sleep(0)
+        rounds.append(list(handled))
+    assert [len(each) for each in rounds] == [1, 2, 3, 4, 5, 6]
+    assert handled == ["old 0", "new 0", "old 1", "new 1", "old 2", "new 2"]
+    assert not turns.is_free()

@@ -7,30 +7,34 @@ import pytest
 
 from tests.http.server.track_requests import call, new_store, post, running, status_and_session
 from tests.support.raw_http import connect, connected
+from trackd.core.calls import Track
+from trackd.http.clients import Client, Peer
 from trackd.http.errors import HttpError
 from trackd.http.track import turns
-from trackd.http.track.turns import Turn, Turns
+from trackd.http.track.turns import Turns
+from trackd.telemetry.tally import Tally
 
 LARGE = 30
+CLIENT = Client(group="10.0.0.1")
 
 
 async def test_a_turn_is_free_until_large_calls_have_taken_their_time() -> None:
-    each = Turns()
+    each = Turns(Tally())
     each.spend(turns.BUSY_S / 2)
     assert each.is_free()
     each.spend(turns.BUSY_S / 2)
     assert not each.is_free()
-    await asyncio.wait_for(each.take(), 5)  # after the pause
+    await asyncio.wait_for(each.take(CLIENT), 5)  # after the pause
 
 
 @pytest.mark.parametrize("seconds", [0.0, turns.BUSY_S / 3, turns.BUSY_S])
 async def test_all_that_wait_have_their_turns_one_at_a_time_in_their_order(seconds: float) -> None:
-    each, order, running_now = Turns(), list[int](), 0
+    each, order, running_now = Turns(Tally()), list[int](), 0
     each.spend(turns.BUSY_S)
 
     async def work(number: int) -> None:
         nonlocal running_now
-        await each.take()
+        await each.take(CLIENT)
         running_now += 1
         assert running_now == 1
         order.append(number)
@@ -42,9 +46,9 @@ async def test_all_that_wait_have_their_turns_one_at_a_time_in_their_order(secon
 
 
 async def test_a_call_that_is_given_up_passes_its_turn_on() -> None:
-    each = Turns()
+    each = Turns(Tally())
     each.spend(turns.BUSY_S)
-    waiting = [asyncio.create_task(each.take()) for _ in range(4)]
+    waiting = [asyncio.create_task(each.take(CLIENT)) for _ in range(4)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.wait_for(waiting[1], 5)
@@ -53,19 +57,57 @@ async def test_a_call_that_is_given_up_passes_its_turn_on() -> None:
     await asyncio.wait_for(waiting[3], 5)
 
 
-async def test_a_call_is_refused_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_WAITING", 1)
-    each = Turns()
+async def test_the_last_call_of_the_client_with_most_is_refused_when_too_many_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 2)
+    each = Turns(Tally())
     each.spend(turns.BUSY_S)
-    first = asyncio.create_task(each.take())
-    await asyncio.sleep(0)
+    first = [asyncio.create_task(each.take(CLIENT)) for _ in range(2)]
+    other = asyncio.create_task(each.take(Client(group="10.0.0.2")))
     with pytest.raises(HttpError) as raised:
-        async with Turn(each, is_large=True):
-            pass
+        await first[1]
     assert (raised.value.status_code, raised.value.kind) == (503, "too many large calls")
-    async with Turn(each, is_large=False):
-        pass
-    await asyncio.wait_for(first, 5)
+    await asyncio.wait_for(first[0], 5)
+    each.spend(0.0)
+    await asyncio.wait_for(other, 5)
+
+
+async def test_clients_take_turns_and_connections_that_are_known_to_be_costly_come_last() -> None:
+    tally, order = Tally(), list[str]()
+    each = Turns(tally)
+    costly = ("10.0.0.1", 1)
+    tally.costly_call, tally.costly_work = 1, 100_000_000
+    each.costly.note(Track(1, "source", "session", "now"), CLIENT, costly)
+    each.spend(turns.BUSY_S)
+
+    async def work(name: str, client: Client, peer: Peer | None, size: int) -> None:
+        await each.take(client, peer, size)
+        order.append(name)
+        each.spend(0.0)
+
+    waiting = [
+        asyncio.create_task(work(*arguments))
+        for arguments in (
+            ("costly", CLIENT, costly, 10),
+            ("large", CLIENT, ("10.0.0.1", 2), 500),
+            ("small", CLIENT, ("10.0.0.1", 3), 100),
+            ("other", Client(group="10.0.0.2"), None, 900),
+        )
+    ]
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert order == ["small", "other", "large", "costly"]
+
+
+async def test_a_small_call_of_a_costly_client_waits_for_a_turn_and_those_of_others_do_not() -> None:
+    tally = Tally()
+    each = Turns(tally)
+    assert not each.are_for(10, CLIENT)
+    tally.costly_call, tally.costly_work = 7, 100_000_000
+    assert each.costly.note(Track(7, "source", "session", "now"), CLIENT, None) == 100_000_000
+    assert each.are_for(10, CLIENT)
+    assert not each.are_for(10, Client(group="10.0.0.2"))
+    assert each.are_for(turns.LARGE_BYTES + 1, Client(group="10.0.0.2"))
 
 
 @pytest.mark.parametrize("compressed", [True, False])

@@ -1,6 +1,6 @@
 """Each client has a share of a queue."""
 
-from trackd.http.server.fair_queue import FairQueue
+from trackd.http.fair_queue import FairQueue
 
 
 def test_clients_take_turns_and_the_entries_of_each_stay_in_order() -> None:
@@ -20,3 +20,15 @@ def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
         queue.add(host, number)
     queue.add("10.0.0.1", 5)
     assert [queue.pop() for _ in range(6)] == [0, 3, 4, 1, 5, 2]
+
+
+def test_lower_ranks_of_a_client_come_first_and_the_last_of_the_client_with_most_can_be_dropped() -> None:
+    queue = FairQueue[str]()
+    for entry, rank in (("c", 3), ("a", 1), ("b", 1), ("d", 4)):
+        queue.add("10.0.0.1", entry, rank)
+    queue.add("10.0.0.2", "other", 9)
+    assert queue.drop_last() == "d"
+    assert [queue.pop() for _ in range(4)] == ["a", "other", "b", "c"]
+    queue.add("10.0.0.1", "last")
+    assert queue.drop_last() == "last"
+    assert not queue
