@@ -3,30 +3,13 @@
 import resource
 from collections import Counter
 from collections.abc import Collection
-from typing import Protocol
 
 from msgspec import Struct
 
+from trackd.http.server.measured_connection import MeasuredConnection
+
 RESERVED_FILES = 64  # for the database, the processes of the server, and connections that are being closed
 CLOSED_TOGETHER = 64  # one of so many open ones is closed: examining all of them takes a while
-
-
-class Waiting(Protocol):
-    """A connection."""
-
-    @property
-    def client(self) -> tuple[str, int] | None:
-        """Its address and port."""
-
-    @property
-    def waiting_since(self) -> float | None:
-        """When it began to wait for its client; None while it has a request to answer."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether its requests are answered and their answers are read."""
-
-    def drop(self) -> None: ...
 
 
 class ConnectionLimit(Struct, frozen=True):
@@ -34,7 +17,7 @@ class ConnectionLimit(Struct, frozen=True):
 
     max_connections: int
 
-    def make_room(self, connections: Collection[Waiting], newest: Waiting | None = None) -> bool:
+    def make_room(self, connections: Collection[MeasuredConnection], newest: MeasuredConnection | None = None) -> bool:
         """Drop connections that wait for their clients, but not the newest. Returns False when there are none.
 
         Those of the address with most connections are dropped first. There, clients that send or read slowly come

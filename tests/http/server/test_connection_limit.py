@@ -3,6 +3,7 @@
 import contextlib
 import resource
 from collections.abc import AsyncIterator
+from typing import Any
 
 from tests.http.server.track_requests import call, new_store, post
 from tests.support.faulty_store import FaultyStore
@@ -69,26 +70,32 @@ async def test_a_connection_whose_call_is_being_stored_is_kept_and_a_new_one_is_
 
 
 class Waiting:
-    def __init__(self, host: str, since: float | None, *, is_idle: bool = False) -> None:
-        self.client: tuple[str, int] | None = (host, 1)
-        self.waiting_since, self.is_idle, self.dropped = since, is_idle, False
+    """The part of a connection that counts here."""
+
+    def __init__(self, host: str, since: float | None) -> None:
+        self.client = (host, 1)
+        self.waiting_since, self.is_idle, self.dropped = since, False, False
 
     def drop(self) -> None:
         self.dropped = True
 
 
+def waiting(host: str, since: float | None) -> Any:
+    return Waiting(host, since)
+
+
 def test_the_address_with_most_connections_makes_room_first() -> None:
-    one, many = [Waiting("10.0.0.1", 1.0)], [Waiting("10.0.0.2", 5.0 - number) for number in range(3)]
+    one, many = [waiting("10.0.0.1", 1.0)], [waiting("10.0.0.2", 5.0 - number) for number in range(3)]
     limit = ConnectionLimit(4)
     assert limit.make_room([*one, *many])
     assert [connection.dropped for connection in [*one, *many]] == [False, False, False, True]
-    assert not limit.make_room([Waiting("10.0.0.1", None)] * 2)
-    newest = Waiting("10.0.0.1", 9.0)
+    assert not limit.make_room([waiting("10.0.0.1", None)] * 2)
+    newest = waiting("10.0.0.1", 9.0)
     assert not limit.make_room([newest], newest)
 
 
 def test_one_of_64_is_closed_at_a_time() -> None:
-    connections = [Waiting("10.0.0.1", float(number)) for number in range(640)]
+    connections = [waiting("10.0.0.1", float(number)) for number in range(640)]
     ConnectionLimit(640).make_room(connections)
     assert [connection.dropped for connection in connections] == [True] * 11 + [False] * 629
 
