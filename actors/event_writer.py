@@ -19,6 +19,7 @@ from trackd.actors.messages import (
     Reason,
     Refused,
     Tick,
+    WriteRefusals,
 )
 from trackd.core.changes import Changes, Outcome
 from trackd.storage.errors import StoreError
@@ -26,7 +27,7 @@ from trackd.storage.writer import BatchResult
 
 log = logging.getLogger(__name__)
 
-Queued = Commit | Administer
+Queued = Commit | Administer | WriteRefusals
 Finished = tuple[Queued | Delete, Outcome]
 
 # Bound the time of a commit, for which the next call waits, and the memory that a batch takes on its way.
@@ -60,9 +61,10 @@ class EventWriter(BaseActor):
         return {
             Commit: cls._enqueue,
             Administer: cls._enqueue,
+            WriteRefusals: cls._enqueue,
             Delete: cls._enqueue_deletion,
             BatchCommitted: cls._batch_committed,
-            Tick: cls._watch,
+            Tick: cls._tick,
         }
 
     def _enqueue(self, message: Queued) -> None:
@@ -89,7 +91,12 @@ class EventWriter(BaseActor):
                 batch, self._queue = self._queue[:length], self._queue[length:]
                 self._submit(batch)
 
-    def _watch(self, _: Tick) -> None:
+    def _tick(self, _: Tick) -> None:
+        self._watch()
+        if self._writable and (refusals := self.wiring.dependencies.refusals.change()):
+            self._enqueue(WriteRefusals(refusals))
+
+    def _watch(self) -> None:
         """Notice a store that fails or hangs, and one that works again: calls may no longer arrive to try it."""
         is_observed = self.wiring.dependencies.frontend.is_observed()
         try:
@@ -154,7 +161,8 @@ class EventWriter(BaseActor):
             self.send(self.wiring.directory, CommitsFinished(commits))
         if len(commits) < len(finished):
             self._finish_others(finished, result)
-        self._report_health(result.error or self._misplaced)
+        if not (result.error and _is_of_refusals(batch)):  # those that cannot be written are no reason to refuse calls
+            self._report_health(result.error or self._misplaced)
 
     def _cascade(self, finished: Sequence[Finished]) -> list[Finished]:
         """Remove the commits from the queue that depend on one that is not stored. They get its outcome."""
@@ -177,7 +185,7 @@ class EventWriter(BaseActor):
 
     def _count(self, result: BatchResult, batch: Sequence[Queued | Delete]) -> None:
         tally = self.wiring.dependencies.tally
-        if batch and not isinstance(batch[0], Delete):  # neither a heartbeat nor a deletion
+        if batch and not isinstance(batch[0], Delete | WriteRefusals):  # no heartbeat, no deletion
             tally.batch_calls.observe(len(batch))
         if result.seconds is not None:
             tally.commit_seconds.observe(result.seconds)
@@ -194,6 +202,9 @@ class EventWriter(BaseActor):
                 others = TIME_BESIDE_URGENT if message.is_urgent else TIME_OF_OTHERS
                 self._next_deletion = self.wiring.dependencies.monotonic() + others * seconds
                 self.send(self.wiring.housekeeper, Deleted(message.change, outcome, result.swept, seconds))
+            elif isinstance(message, WriteRefusals):
+                if outcome is not Outcome.STORED:
+                    self.wiring.dependencies.refusals.not_written(message.change)
             elif isinstance(message, Administer):
                 if outcome in (Outcome.STORED, Outcome.STALE):
                     self.answer(Administered(message.number, stale=outcome is Outcome.STALE))
@@ -219,6 +230,10 @@ def _length_of_batch(queue: Sequence[Queued]) -> int:
     """How many of the messages are the next batch: at least one."""
     totals = itertools.accumulate(map(HELD, itertools.islice(queue, MAX_BATCH_CALLS)))
     return max(1, bisect_right([*totals], MAX_BATCH_BYTES))
+
+
+def _is_of_refusals(batch: Sequence[Queued | Delete]) -> bool:
+    return bool(batch) and all(isinstance(message, WriteRefusals) for message in batch)
 
 
 def _profile_id(message: Queued | Delete) -> str | None:

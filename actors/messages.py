@@ -12,8 +12,9 @@ A request is named by a verb (only Admitted, a call on its way, is not), a resul
 Erase, Reevaluate and Fetch go from the Tracker to the ProfileDirectory and on to the profile's actor, Administer goes
 to the EventWriter. The Housekeeper sends Delete to the EventWriter, and receives Deleted. The result of a batch reaches
 the EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it
-admits. The Tracker sends Tick to the Guardian, which passes it on to its children; the EventWriter sends one to the
-SourceAuth after a change of sources. The ProfileDirectory sends itself a Resume.
+admits. Before an erasure its ProfileActor sends WriteRefusals to the EventWriter. The Tracker sends Tick to the
+Guardian, which passes it on to its children; the EventWriter sends one to the SourceAuth after a change of sources. The
+ProfileDirectory sends itself a Resume.
 
 Answers are no messages: an actor hands them to the Tracker (`Frontend.answered`).
 
@@ -34,6 +35,7 @@ from trackd.core.changes import Changes, Erasure, Outcome
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.jobs import JobChange
 from trackd.core.login_changes import LoginChange
+from trackd.core.refusals import PutRefusals
 from trackd.core.retention_changes import Deletion, PutRetentionStop, Swept
 from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
@@ -219,6 +221,15 @@ class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
     """Sent to the caller once the change is on disk."""
     held: int = 0
     """Bytes of the documents that the actor holds now. The documents of the change have no more than these."""
+
+
+class WriteRefusals(Struct, frozen=True):
+    """Write refusals, in their turn with the other changes."""
+
+    change: PutRefusals
+
+    held: ClassVar[int] = 0
+    """As of a Commit: it has no documents."""
 
 
 class CommitsFinished(Struct, frozen=True):

@@ -15,6 +15,7 @@ from trackd.actors.messages import (
     Fetched,
     Reevaluate,
     Reevaluated,
+    WriteRefusals,
 )
 from trackd.actors.uncommitted import Uncommitted
 from trackd.core.calls import Answer, Rejected, Tracked
@@ -105,6 +106,10 @@ class ProfileActor(BaseActor):
             self.answer(erase.not_found)
             return
         fence = Fence(profile.id, profile.seq, profile.revision)
+        refusals = self.wiring.dependencies.refusals
+        refusals.note_erasure(profile.id, erase.erased)
+        if change := refusals.change():  # the erasure clears those that are stored
+            self.send(self.wiring.event_writer, WriteRefusals(change))
         self._commit(erase.number, Erasure(fence, erase.erased, erase.keep_events), Erased(erase.number, profile.id))
 
     def _reevaluate(self, request: Reevaluate) -> None:

@@ -82,4 +82,5 @@ class SourceAuth(BaseActor):
             self._origins = {key: AllowedOrigins(source.origins) for key, source in self._sources.items()}
             self._source_limits.keep(set(self._sources))
             self._tally.sources = frozenset(self._sources)
+            self._tally.consent_sources = frozenset(source.id for source in sources if source.consent)
             self._version = version

@@ -13,12 +13,14 @@ import uuid_utils
 
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.guardian import Guardian
-from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick
+from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick, WriteRefusals
 from trackd.actors.pending import Pending, Queue
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
-from trackd.config.settings import Actors, Limits, Retention, Sessions
+from trackd.config.settings import Actors, Limits, Refusals, Retention, Sessions
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
+from trackd.core.refusal_queue import RefusalQueue
+from trackd.core.refused_events import add_events
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Store
 from trackd.storage.workers.writer_thread import WriterThread
@@ -55,6 +57,7 @@ class Tracker:
         make_writer: MakeWriter = WriterThread,
         retention: Retention | None = None,
         sessions: Sessions | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._store = store
         self._actors = actors or Actors()
@@ -80,6 +83,8 @@ class Tracker:
         self.writer_ended = True  # no writer was started
         self._idle = asyncio.Event()
         self.dropped_events = DroppedEvents()
+        kept = refusals or Refusals()
+        self.refusals = RefusalQueue(kept.keep, bodies=kept.bodies)
         self.tally = Tally()
 
     @property
@@ -140,6 +145,7 @@ class Tracker:
             end_after_s=self._sessions.end_after_s,
             rules=self.rules,
             tally=self.tally,
+            refusals=self.refusals,
         )
         self._system.tell(self._system.createActor(Guardian), dependencies)
         if self._wiring is None:
@@ -211,6 +217,8 @@ class Tracker:
 
     async def _end(self, timeout_s: float) -> None:
         self._ticking.cancel()
+        if self._wiring is not None and (change := self.refusals.change()):
+            self._system.tell(self._wiring.event_writer, WriteRefusals(change))
         self._ending = True
         for number, pending in self._pending.items():
             self._answer(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
@@ -264,6 +272,7 @@ class Tracker:
                 self.tally.events[call.source_id, outcome] += number
             if answer.report.dropped:
                 self.dropped_events.add(answer.report.dropped)
+            add_events(self.refusals, call, answer, time.monotonic())
 
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable

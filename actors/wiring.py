@@ -10,6 +10,7 @@ from thespian.actors import ActorAddress
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer, Request
 from trackd.core.changes import Change
+from trackd.core.refusal_queue import RefusalQueue
 from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Reads
@@ -55,6 +56,8 @@ class Dependencies(Struct, frozen=True):
     """The rules until the first RulesChanged."""
     tally: Tally
     """Where the actors count."""
+    refusals: RefusalQueue = field(default_factory=RefusalQueue)
+    """Those that wait to be written."""
     memos: MemoTable = field(default_factory=MemoTable)
     """The memos of all profiles."""
 

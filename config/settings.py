@@ -220,6 +220,23 @@ class Retention(Group):
     )
 
 
+class Refusals(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep: int = Field(
+        1_000,
+        ge=0,
+        le=100_000,
+        description="The newest refusals, of calls and events that were not stored, that are kept; 0 for none.",
+    )
+    bodies: bool = Field(True, description="Whether the first 2 KiB of their bodies are kept too.")
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def no_boolean_as_number(cls, value: Any) -> Any:
+        return Group.no_boolean_as_number(value)
+
+
 class Privacy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -260,6 +277,7 @@ class Settings(BaseModel):
     actors: Actors = Field(default_factory=Actors)
     sessions: Sessions = Field(default_factory=Sessions)
     retention: Retention = Field(default_factory=Retention)
+    refusals: Refusals = Field(default_factory=Refusals)
     privacy: Privacy = Field(default_factory=Privacy)
     log: Log = Field(default_factory=Log)
     ui: Ui = Field(default_factory=Ui)

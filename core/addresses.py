@@ -43,6 +43,12 @@ def network_of(address: Address) -> str:
     return _network(address, NETWORK_BITS)
 
 
+def network_of_text(address: str | None) -> str | None:
+    """The network of an address that was kept as text; None if there is none."""
+    parsed = parse_address(address) if address else None
+    return None if parsed is None else network_of(parsed)
+
+
 def limit_key(address: Address) -> str:
     """An IPv4 address, or the /64 of an IPv6 address: clients with the same key share their limits."""
     return str(address) if address.version == 4 else _network(address, CLIENT_BITS)

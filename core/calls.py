@@ -123,6 +123,19 @@ class Tracked(Answer, frozen=True):
     report: Report = EMPTY_REPORT
     outcomes: Mapping[EventOutcome, int] | None = None
     """How many events had each outcome; None when all are stored and valid."""
+    unapplied: tuple["UnappliedEvent", ...] = ()
+    """The first events of each outcome that were not applied."""
+
+
+class UnappliedEvent(Struct, frozen=True):
+    """An event of an answered call that had no effect, or is stored as invalid."""
+
+    event: TrackedEvent
+    outcome: EventOutcome
+    why: str = ""
+    """A sentence, if the outcome alone does not show the reason."""
+    faults: tuple[Fault, ...] = ()
+    """Why it is invalid."""
 
 
 class InvalidEvent(Struct, frozen=True):

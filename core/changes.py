@@ -12,6 +12,7 @@ from msgspec import Struct
 from trackd.core.documents import Event, PiiValues, Profile, Session
 from trackd.core.jobs import JobChange
 from trackd.core.login_changes import LoginChange
+from trackd.core.refusals import PutRefusals
 from trackd.core.retention_changes import Deletion, PutRetentionStop
 from trackd.core.source_changes import SourceChange
 from trackd.core.token_changes import PutTokenUse
@@ -85,6 +86,6 @@ class Erasure(Struct, frozen=True, tag=True):
     """Whether the events stay, without their ids, properties and everything else that could lead to the person."""
 
 
-Administration = Erasure | SourceChange | JobChange | PutTokenUse | LoginChange | PutRetentionStop
+Administration = Erasure | SourceChange | JobChange | PutTokenUse | LoginChange | PutRetentionStop | PutRefusals
 
 Change = Changes | Administration | Deletion

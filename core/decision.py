@@ -15,7 +15,7 @@ from trackd.core.pii_values import changed_pii_values
 from trackd.core.processing import Processing
 from trackd.core.profile_document import new_profile, shareable, stamp, visit
 from trackd.core.repeated_ids import too_long_ids
-from trackd.core.reporting import build_report, is_visible_change, outcomes
+from trackd.core.reporting import build_report, is_visible_change, outcomes, unapplied
 from trackd.core.rules.consents import expire
 from trackd.core.rules.draft import Draft
 from trackd.core.rules.memo import Memo
@@ -111,7 +111,8 @@ def _answer(
         session_kept=call.save_session,
         logs=logs,
         report=build_report(processing.reports),
-        outcomes=outcomes(len(call.events), len(processing.stored), processing.reports),
+        outcomes=(numbers := outcomes(len(call.events), len(processing.stored), processing.reports)),
+        unapplied=unapplied(processing.reports) if numbers else (),
     )
 
 

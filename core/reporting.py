@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trackd.core.calls import EMPTY_REPORT, EventOutcome, Report
+from trackd.core.calls import EMPTY_REPORT, EventOutcome, Report, UnappliedEvent
 from trackd.core.event_report import NO_CONSENT, EventReport
 from trackd.core.log_entries import EventLog, is_notable
 from trackd.core.rules.rule import SegmentChange
 
 BOOKKEEPING = "stats.counters."
+MAX_UNAPPLIED = 20  # of each outcome that an answer carries: so many refusals are kept in a second
 
 
 def build_report(reports: list[EventReport]) -> Report:
@@ -61,6 +62,24 @@ def outcomes(events: int, stored: int, reports: list[EventReport]) -> Mapping[Ev
     if not_kept := events - sum(numbers.values()):
         numbers["not_kept"] = not_kept
     return numbers
+
+
+def unapplied(reports: list[EventReport]) -> tuple[UnappliedEvent, ...]:
+    """The events that were not applied: the first ones with each outcome."""
+    found: list[UnappliedEvent] = []
+    numbers: dict[EventOutcome, int] = {}
+    for report in reports:
+        if outcome := _outcome_without_effect(report):
+            numbers[outcome] = numbers.get(outcome, 0) + 1
+            if numbers[outcome] <= MAX_UNAPPLIED:
+                found.append(UnappliedEvent(report.event, outcome, _why(report), report.faults))
+    return tuple(found)
+
+
+def _why(report: EventReport) -> str:
+    if report.duplicate:
+        return report.duplicate.message(report.event.id)
+    return "the profile has granted no consent" if report.dropped == NO_CONSENT else report.dropped or ""
 
 
 def _outcome_without_effect(report: EventReport) -> EventOutcome | None:

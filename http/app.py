@@ -16,7 +16,16 @@ from trackd.config.settings import Settings
 from trackd.http.authentication import Authenticator
 from trackd.http.clients import Clients
 from trackd.http.cors import named_origins
-from trackd.http.errors import METHOD_NOT_ALLOWED, METHODS, REQUEST_FAULT, ErrorAnswers, HttpError, allow, unreadable
+from trackd.http.errors import (
+    METHOD_NOT_ALLOWED,
+    METHODS,
+    REQUEST_FAULT,
+    ErrorAnswers,
+    HttpError,
+    allow,
+    method_not_allowed,
+    unreadable,
+)
 from trackd.http.middleware import TRACK, CommonHeaders, RefusalHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
@@ -143,10 +152,13 @@ class TrackDispatch:
             await self._track(scope, receive, send)
         elif fault is not None:
             self._track.tally.request_refused(fault.status_code)
+            if scope["path"] in self._track.paths:
+                self._track.refused_calls.add(fault, self._track.clients.of(scope.get("client")))
             await self._errors.answer(fault, scope.get("client"))(scope, receive, send)
         elif scope["path"] == "*" and scope["method"] == "OPTIONS":
             await JSONResponse({}, headers=allow(METHODS))(scope, receive, send)
         else:
             if is_track and scope["method"] != "OPTIONS":
                 self._track.tally.request_refused(METHOD_NOT_ALLOWED)
+                self._track.refused_calls.add(method_not_allowed(["POST"]), self._track.clients.of(scope.get("client")))
             await self._app(scope, receive, send)

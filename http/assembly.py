@@ -56,6 +56,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             ),
             retention=settings.retention,
             sessions=settings.sessions,
+            refusals=settings.refusals,
         )
         connections = FileConnections(store, listings, queries, tracker.store_closed, tracker.tally)
         guard = authenticator(tracker, store)

@@ -67,7 +67,7 @@ class Body:
 
     def add(self, chunk: bytes) -> None:
         if len(self._encoded) + len(chunk) > self._max_encoded_bytes:
-            raise self._too_large()
+            raise self._too_large(chunk)
         self._encoded += chunk
 
     @property
@@ -83,8 +83,14 @@ class Body:
         """Raises HttpError."""
         return bytes(self._encoded)
 
-    def _too_large(self) -> HttpError:
-        return too_large("body", f"{self._max_bytes} bytes")
+    def beginning(self) -> bytes:
+        """All that was added, not decoded."""
+        return bytes(self._encoded)
+
+    def _too_large(self, chunk: bytes = b"") -> HttpError:
+        error = too_large("body", f"{self._max_bytes} bytes")
+        error.body = self.beginning() + chunk
+        return error
 
 
 class GzipBody(Body):

@@ -43,6 +43,7 @@ STATUS = {
     Reason.TIMED_OUT: 503,
 }
 METHOD_NOT_ALLOWED = 405
+UNSUPPORTED = 415
 # Of /track, and of requests whose path is unknown.
 CALL_STATUSES = sorted(
     {200, 400, METHOD_NOT_ALLOWED, 408, 413, 414, 415, 422, 431, 500, 501, 505, *STATUS.values()},
@@ -85,6 +86,10 @@ class HttpError(HTTPException):
         self.kind = kind
         self.note = note
         self.source = source
+        self.body: bytes | None = None
+        """That of the refused call, or its beginning, as far as it was read."""
+        self.call: Track | None = None
+        """The refused call, if it was decoded."""
 
 
 class ClientLimitedError(HttpError):
@@ -209,7 +214,7 @@ def too_long_ids(why: str, source: str) -> HttpError:
 
 
 def unsupported(detail: str) -> HttpError:
-    return HttpError(415, "unsupported", detail, note="the content type, its charset or the content encoding")
+    return HttpError(UNSUPPORTED, "unsupported", detail, note="the content type, its charset or the content encoding")
 
 
 def invalid(faults: list[dict[str, Any]], source: str | None = None, note: str | None = None) -> HttpError:

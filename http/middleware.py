@@ -81,6 +81,10 @@ class RefusalHeaders:
         self._public = frozenset[str]().union(*(paths_of(path, root_path) for path in PUBLIC))
         self._origins = frozenset(origin.encode() for origin in origins)
 
+    def is_track(self, target: bytes) -> bool:
+        """Whether the path is known to be that of `/track`."""
+        return bool(target) and path_of(target).decode("latin-1") in self._track
+
     def of(self, target: bytes, request_headers: RawHeaders) -> RawHeaders:
         """`target` and `request_headers`: as far as they have arrived."""
         path = path_of(target).decode("latin-1")

@@ -56,6 +56,7 @@ def routes(
         Route("/session/count", read(stored.count("session"))),
         Route("/session", read(stored.session)),
         Route("/session/{id:path}", read(stored.session)),
+        Route("/refusals", read(stored.refusals)),
         Route("/events", read(stored.events)),
         Route("/events/session", read(stored.list("session_events"))),
         Route("/events/session/{id:path}", read(stored.list("session_events"))),

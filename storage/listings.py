@@ -68,6 +68,22 @@ class ProfileFilter(Struct, frozen=True):
     seen_after: str | None = None
 
 
+class RefusalFilter(Struct, frozen=True):
+    """The refusals that a list contains: those that match all fields; None matches any refusal.
+
+    `after` and `before` bound the time of arrival: the first is included, the second is not.
+    """
+
+    source: str | None = None
+    status: int | None = None
+    reason: str | None = None
+    type: str | None = None
+    profile: str | None = None
+    session: str | None = None
+    after: str | None = None
+    before: str | None = None
+
+
 class Listings(Protocol):
     """The documents of a store, read by key or as lists.
 
@@ -97,6 +113,9 @@ class Listings(Protocol):
 
     def profiles(self, matching: ProfileFilter, request: PageRequest) -> Page:
         """The profiles that match a filter."""
+
+    def refusals(self, matching: RefusalFilter, request: PageRequest) -> Page:
+        """The refusals that match a filter."""
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         """The ids of profiles in their order, those that follow `after`; with `descending` the last ones first."""

@@ -23,6 +23,8 @@ class Tally:
         """Calls that were refused because of a rate limit, by the limit, one of LIMITS."""
         self.sources: frozenset[str] = frozenset()
         """The ids of all sources. Others are counted under NO_SOURCE: clients must not make labels."""
+        self.consent_sources: frozenset[str] = frozenset()
+        """The ids of the sources that require consent."""
         self.refused_requests: defaultdict[int, int] = defaultdict(int)
         """Requests of other endpoints, and of paths that do not exist, that were answered with an error, by status."""
         self.call_seconds = Histogram(SECONDS)

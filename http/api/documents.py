@@ -10,7 +10,7 @@ from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
 from trackd.core.encoding import json_members
-from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, id_and_query, query
+from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, RefusalsQuery, id_and_query, query
 from trackd.http.api.profile_export import profile_export
 from trackd.http.errors import aborted, damaged_profile, not_found
 from trackd.http.pieces import PIECE_BYTES, PiecewiseResponse, PiecewiseStream, pieces_of
@@ -69,6 +69,10 @@ class DocumentEndpoints:
     async def events(self, request: Request) -> Response:
         parameters = query(request, EventsQuery)
         return page_answer(await self._lists.read("events", parameters.events(), parameters.page()))
+
+    async def refusals(self, request: Request) -> Response:
+        parameters = query(request, RefusalsQuery)
+        return page_answer(await self._lists.read("refusals", parameters.refusals(), parameters.page()))
 
     async def profiles(self, request: Request) -> Response:
         parameters = query(request, ProfilesQuery)

@@ -11,7 +11,7 @@ from trackd.http.api.path_values import PATTERN, PATTERN_WITH_VALUE, path_and_va
 from trackd.http.errors import invalid
 from trackd.http.paths import path_parameter
 from trackd.http.track.payload import Id
-from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter
+from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter, RefusalFilter
 
 MAX_LIMIT = 1_000
 
@@ -118,6 +118,31 @@ class ProfilesQuery(PageQuery):
         path, text = (None, None) if self.pii is None else path_and_value(self.pii)
         pii = None if path is None or text is None else (path, text)
         return ProfileFilter(self.segment, pii, trait, value, self.seen_after)
+
+
+class RefusalsQuery(PageQuery):
+    source: Text | None = None
+    status: int | None = Field(
+        None, ge=100, lt=1_000, description="That of the answer; 200 for events of calls that were accepted."
+    )
+    reason: Text | None = Field(None, description="Such as `invalid`, `unknown_source` or `without_consent`.")
+    type: Text | None = Field(None, description="The type of the event.")
+    profile: Text | None = None
+    session: Text | None = None
+    after: Moment | None = Field(None, description="Of calls that arrived then or later.")
+    before: Moment | None = Field(None, description="Of calls that arrived earlier.")
+
+    def refusals(self) -> RefusalFilter:
+        return RefusalFilter(
+            self.source,
+            self.status,
+            self.reason,
+            self.type,
+            self.profile,
+            self.session,
+            self.after,
+            self.before,
+        )
 
 
 class ErasureQuery(Query):

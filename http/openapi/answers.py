@@ -15,6 +15,7 @@ from trackd.core.document_shapes import (
     SharedProfile,
 )
 from trackd.core.documents import Source
+from trackd.core.refusal_document import RefusalDocument
 
 SCHEMAS = "#/components/schemas/{name}"
 # Structs without a tag cannot stand in a union; `description.py` adds the schemas of both.
@@ -35,6 +36,10 @@ class Sessions(Page, frozen=True):
 
 class Events(Page, frozen=True):
     result: list[EventDocument]
+
+
+class Refusals(Page, frozen=True):
+    result: list[RefusalDocument]
 
 
 class Sources(Page, frozen=True):

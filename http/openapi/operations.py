@@ -12,7 +12,15 @@ from pydantic import BaseModel
 
 from trackd.core.document_shapes import DocumentReference, EventDocument, ProfileDocument, SessionDocument
 from trackd.core.documents import Source
-from trackd.http.api.parameters import ErasureQuery, EventsQuery, PageQuery, ProfilesQuery, Query, SourcesQuery
+from trackd.http.api.parameters import (
+    ErasureQuery,
+    EventsQuery,
+    PageQuery,
+    ProfilesQuery,
+    Query,
+    RefusalsQuery,
+    SourcesQuery,
+)
 from trackd.http.api.sources import SourceBody, SourceChanges, SourceReplacement
 from trackd.http.openapi import answers, examples, refusals
 from trackd.http.track.payload import TrackerPayload
@@ -157,6 +165,14 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/session/{id}"): Operation("session", "sessions", "A session", SessionDocument, query=Query, absent=True),
     ("GET", "/events"): Operation(
         "events", "events", "Search events", answers.Events, SEARCH, query=EventsQuery, links={"event": ID_OF_FIRST}
+    ),
+    ("GET", "/refusals"): Operation(
+        "refusals",
+        "events",
+        "The calls and events that were not stored, and why",
+        answers.Refusals,
+        f"{PAGES} The newest ones alone are kept (`refusals.keep`). Calls that were answered 503 are not among them.",
+        query=RefusalsQuery,
     ),
     ("GET", "/events/session/{id}"): _page(
         "session_events", "events", "The events of a session", answers.Events, "event"

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trackd.actors.tracker import Tracker
+from trackd.core.refused_events import UNAPPLIED
 from trackd.http.errors import CALL_STATUSES, REFUSAL_STATUSES
 from trackd.http.ops.process_metrics import ProcessesCollector
 from trackd.telemetry.histogram import Histogram
@@ -60,6 +61,7 @@ class TrackdCollector(Collector):
             "trackd_build", "Versions of trackd and of the software under it.", value=dict(self._versions)
         )
         yield from self._calls()
+        yield from self._refusals()
         yield from self._waiting()
         yield from self._connections()
         yield from self._commits()
@@ -111,6 +113,20 @@ class TrackdCollector(Collector):
         for (source, outcome), number in tally.events.items():
             events.add_metric([source, outcome], number)
         yield events
+
+    def _refusals(self) -> Iterator[Metric]:
+        refusals = CounterMetricFamily(
+            "trackd_refusals", "Refused calls and events that were not applied, by reason.", labels=["reason"]
+        )
+        none: dict[str, int] = dict.fromkeys(UNAPPLIED, 0)
+        for reason, number in {**none, **self._tracker.refusals.totals}.items():
+            refusals.add_metric([reason], number)
+        yield refusals
+        yield CounterMetricFamily(
+            "trackd_refusals_left_out",
+            "Refusals that GET /refusals does not have: too many at once, or not written.",
+            value=self._tracker.refusals.left_out,
+        )
 
     def _waiting(self) -> Iterator[Metric]:
         queue = self._tracker.queue

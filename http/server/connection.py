@@ -67,11 +67,9 @@ class Connection(LingeringConnection):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if len(self.connections) > self._limit.max_connections and not self._make_room():
+        others = cast(set[MeasuredConnection], self.connections)
+        if len(others) > self._limit.max_connections and not self._limit.make_room(others, self):
             self._refuse(too_many_connections())
-
-    def _make_room(self) -> bool:
-        return self._limit.make_room(cast(set[MeasuredConnection], self.connections), self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pipeline.clear()
@@ -271,13 +269,16 @@ class Connection(LingeringConnection):
         if faulty is not None:
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
-        seconds = self.loop.time() - self._began
-        headers = self._refusal_headers.of(*self._head_of(faulty))
-        refusal = encode_refusal(self._errors.answer(error, self.client), headers, seconds)
+        self._note_refusal(error, (head := self._head_of(faulty))[0])
+        headers = self._refusal_headers.of(*head)
+        refusal = encode_refusal(self._errors.answer(error, self.client), headers, self.loop.time() - self._began)
         if has_earlier:
             self._queued_refusal = refusal
         else:
             self._send_refusal(refusal)
+
+    def _note_refusal(self, error: HTTPException, target: bytes) -> None:
+        """Called with each refusal, and the target as far as it has arrived."""
 
     def _abandon(self, cycle: RequestResponseCycle) -> None:
         """End a request as if its client had disconnected."""

@@ -21,6 +21,7 @@ from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
 from trackd.http.clients import Client
 from trackd.http.content_types import USUAL_TYPES
 from trackd.http.cors import cors_headers, public_preflight
+from trackd.http.errors import HttpError
 from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
 from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
@@ -168,6 +169,8 @@ class TrackConnection(Connection):
                 self._call = None
                 return False
             self._track.limited_clients.note_refused(client, error)
+            if isinstance(error, HttpError):
+                error.body = body
             self._refuse_call(error)
         if self._track.tally.costly_call and call.pending is not None:
             self._note_costly(call.pending, client)
@@ -198,6 +201,10 @@ class TrackConnection(Connection):
         seconds = time.perf_counter() - call.began
         self._track.tally.call_answered(200, seconds, call.pending.request.source_id)
         self._send(OK if call.origin is None else FOR_PAGE % call.origin, body, seconds)
+
+    def _note_refusal(self, error: HTTPException, target: bytes) -> None:
+        if self._refusal_headers.is_track(target):
+            self._track.refused_calls.add(error, self._peer)
 
     def refuse_running(self, error: HTTPException) -> None:
         """Answer the call that waits for the actors with an error: the server stops, and the disk hangs."""

@@ -12,24 +12,26 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from trackd.actors.messages import Failed, Refused
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
-from trackd.core.calls import Rejected, Track, Tracked
+from trackd.core.calls import Track
+from trackd.core.refusals import BODY_BYTES
 from trackd.http.body import Headers, check_nesting, head_bytes, headers_of, receive_body
 from trackd.http.clients import Client, Clients
 from trackd.http.content_types import check_content_type
-from trackd.http.errors import ErrorAnswers, HttpError, failed, refused, rejected, stopping
+from trackd.http.errors import ErrorAnswers, HttpError, stopping
 from trackd.http.paths import paths_of
-from trackd.http.track.answer import answer_body
 from trackd.http.track.blocked_ids import BlockedIds
 from trackd.http.track.decoding import decode
 from trackd.http.track.form import json_of_call
 from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.limited_clients import LimitedClients
+from trackd.http.track.outcome import body_of, send_ok
 from trackd.http.track.payload import PayloadParser
 from trackd.http.track.pending_call import Answered, PendingCall, no_callback
+from trackd.http.track.refused_bodies import add_body
+from trackd.http.track.refused_calls import RefusedCalls
 from trackd.http.track.times import Clock
 from trackd.http.track.turns import Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
@@ -59,8 +61,10 @@ class TrackEndpoint:
         self.clients = clients or Clients()
         self.limited_clients = LimitedClients(limits, tracker.tally)
         self.turns = Turns(tracker.tally)
+        self.refused_calls = RefusedCalls(tracker.refusals, tracker.tally, self._now)
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
+        self.body_of = body_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -79,10 +83,10 @@ class TrackEndpoint:
                 raise  # the client has its answer: the ASGI server logs the traceback
         else:
             self.tally.call_answered(200, time.perf_counter() - began, pending.request.source_id)
-            await _send(send, body)
+            await send_ok(send, body)
 
     async def _receive(self, client: Client, scope: Scope, receive: Receive) -> PendingCall:
-        headers = headers_of(scope)
+        headers, received = headers_of(scope), None
         try:
             self.limited_clients.check(client)
             check_content_type(headers, forms=True)
@@ -93,6 +97,7 @@ class TrackEndpoint:
                 return turn.noted(self.submit(client, headers, body, size, no_callback))
         except HttpError as error:
             self.limited_clients.note_refused(client, error)
+            add_body(error, headers, received, receive)
             raise
 
     def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
@@ -101,28 +106,17 @@ class TrackEndpoint:
         check_nesting(body, self._limits.max_nesting)
         call = self._decode(client, headers, body)
         self.limited_clients.take(client, call)
-        pending = PendingCall(request=call, size=size, answered=answered)
+        kept = body if len(body) <= BODY_BYTES else body[: BODY_BYTES + 1]
+        pending = PendingCall(request=call, size=size, answered=answered, body=kept)
         self._tracker.submit(pending)
         return pending
-
-    def body_of(self, pending: PendingCall) -> bytes:
-        """The body of a 200 to a call that is answered. Raises HttpError for another answer."""
-        match pending.answer:
-            case Tracked() as tracked:
-                return answer_body(tracked)
-            case Refused() as refusal:
-                raise refused(refusal, pending.request)
-            case Rejected() as rejection:
-                raise rejected(rejection, pending.request)
-            case Failed() as failure:
-                raise failed(failure, pending.request)
-        raise AssertionError("the call has no answer yet")
 
     def refusal(self, error: Exception, client: Client, began: float) -> Response:
         """The answer to a call that failed with this error. Counts the call as answered."""
         answer, source = self._errors.fault(), NO_SOURCE
         if isinstance(error, HttpError):
             answer, source = self._errors.answer(error, client), self.tally.existing(error.source)
+        self.refused_calls.add(error, client)
         self.tally.call_answered(answer.status_code, time.perf_counter() - began, source)
         return answer
 
@@ -143,9 +137,3 @@ class TrackEndpoint:
             notes=notes,
         )
         return self._kept_headers.added_to(call, headers)
-
-
-async def _send(send: Send, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

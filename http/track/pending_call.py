@@ -19,6 +19,8 @@ class PendingCall(Pending[Tracked | Rejected], kw_only=True):
     """A call that was submitted to the actors."""
 
     request: Track
+    body: bytes = b""
+    """Its beginning, for a refusal."""
 
     async def wait(self) -> Tracked | Rejected | Aborted:
         """Wait for the answer, in place of `answered`."""

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from trackd.core.document_shapes import Count, Id, Object, Time
 from trackd.core.jobs import JobState
+from trackd.core.refusals import Fault
 from trackd.storage.audit.check import AuditedFile, Check, Finding
 from trackd.storage.audit.rows import ROWID, Table, Unreadable, read_rows
 from trackd.storage.transfer.records import RECORDS, EventRecord, Record, line_of, record_of
@@ -73,7 +74,23 @@ class PiiRow(Struct, frozen=True):
     profile_id: Id
 
 
-JSON_COLUMNS = frozenset({"origins", "tags", "arguments", "position", "result"})
+class RefusalRow(Struct, frozen=True):
+    number: Count
+    time: Time
+    status: int
+    reason: Id
+    source_id: str | None
+    network: str | None
+    event_type: str | None
+    event_id: str | None
+    profile_id: str | None
+    session_id: str | None
+    faults: list[Fault]
+    body: str | None
+    left_out: Count
+
+
+JSON_COLUMNS = frozenset({"origins", "tags", "arguments", "position", "result", "faults"})
 # Those that an export leaves out, each with the order of its rows and the columns that name one.
 OTHER_TABLES = (
     ("source", SourceRow, ROWID, ("id",)),
@@ -81,6 +98,7 @@ OTHER_TABLES = (
     ("login", LoginRow, ROWID, ("name",)),
     ("job", JobRow, ROWID, ("number",)),
     ("pii", PiiRow, "name, value, profile_id", ("profile_id", "name")),
+    ("refusal", RefusalRow, ROWID, ("number",)),
 )
 FAULTS = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 MEND = (

@@ -3,6 +3,7 @@
 from trackd.core.changes import Erasure, Outcome
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import walk
+from trackd.storage.sqlite.refusals import clear_refusals
 
 PROFILE_STATE = "SELECT seq, revision, last_event FROM profile WHERE id = ?"
 EVENT_NUMBERS = f"{walk(profile=':profile', start=':start', depth='-1')} SELECT json_group_array(number) FROM walk"
@@ -27,7 +28,7 @@ PUT_TOMBSTONE = (
 
 
 def erase(db: Connection, erasure: Erasure) -> Outcome:
-    """Delete a profile, its sessions and event ids, and delete or anonymise its events.
+    """Delete a profile, its sessions and event ids, delete or anonymise its events, and clear its refusals.
 
     Returns STALE, and writes nothing, when the fence does not match the stored profile.
     """
@@ -37,7 +38,9 @@ def erase(db: Connection, erasure: Erasure) -> Outcome:
         return Outcome.STALE
     numbers = next(db.execute(EVENT_NUMBERS, {"start": row[2], "profile": fence.profile_id}))
     db.execute(ANONYMISE_EVENTS if erasure.keep_events else DELETE_EVENTS, numbers)
-    for (profile_id,) in [(fence.profile_id,), *list(db.execute(MERGED_IDS, (fence.profile_id,)))]:
+    profile_ids = [fence.profile_id, *(merged for (merged,) in db.execute(MERGED_IDS, (fence.profile_id,)))]
+    clear_refusals(db, profile_ids)
+    for profile_id in profile_ids:
         db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased))
     for statement in DELETE_PROFILE:
         db.execute(statement, (fence.profile_id,))

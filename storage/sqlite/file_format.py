@@ -22,6 +22,7 @@ MIGRATIONS = frozenset(
         "stops_of_the_retention",
         "trusted_times_of_the_retention",
         "logins_of_the_live_page",
+        "refusals",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

@@ -14,9 +14,10 @@ from trackd.core.documents import Event
 from trackd.core.encoding import reencode
 from trackd.core.pii_values import pii_name, searched_values
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
+from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
+from trackd.storage.sqlite.refusals import search_refusals
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
     SESSION_COLUMNS,
@@ -24,6 +25,7 @@ from trackd.storage.sqlite.row_documents import (
     array,
     encoded,
     event_document,
+    refusal_document,
     session_document,
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, Row, bounded, first_number, search, search_events
@@ -211,6 +213,10 @@ class SqliteListings:
                 filters |= {"pii": pii_name(path), "pii_values": reencode(searched_values(value))}
                 rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request, most_examined=2**62)
             return Page(array(doc for doc, _ in sound(rows, "profile")), next_cursor)
+
+    def refusals(self, matching: RefusalFilter, request: PageRequest) -> Page:
+        with self._reading() as db:
+            return _page(search_refusals(db, matching, request), refusal_document, request, "refusal")
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:

@@ -7,6 +7,7 @@ from trackd.core.changes import Outcome
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, Swept
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import NUMBER_AT_TIME
+from trackd.storage.sqlite.refusals import delete_refusals
 
 EXAMINED_ROWS = 10_000  # of events at once: a step examines more than it deletes, to pass those ahead of the clock
 
@@ -89,6 +90,7 @@ class Retention:
         backlog = 0 if is_last else _old_events(db, step.before)
         if is_last:  # the next sweep may have the same `before`
             self.progress = replace(progress, **START_OF_EVENTS)
+            delete_refusals(db, step.before)
         swept = Swept(rows, backlog, progress.ahead, progress.farthest)
         return Outcome.DONE if is_last else Outcome.STORED, swept
 
@@ -113,6 +115,7 @@ class Retention:
         deleted = db.changes()
         ahead, farthest = progress.sessions_ahead + ahead, max(progress.farthest_session, _text(farthest))
         if count < step.limit:
+            delete_refusals(db, step.before)
             self.progress = replace(progress, session=0, sessions_ahead=0, farthest_session="")
             return Outcome.DONE, Swept(deleted, 0, ahead, farthest)
         self.progress = replace(progress, session=last, sessions_ahead=ahead, farthest_session=farthest)

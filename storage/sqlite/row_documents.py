@@ -12,10 +12,11 @@ from msgspec import Raw
 
 from trackd.core.document_shapes import EventDocument, SessionDocument
 from trackd.core.documents import Event
+from trackd.core.refusal_document import RefusalDocument
 
 EVENT_COLUMNS = ", ".join(f"event.{name}" for name in Event._fields)
 SESSION_COLUMNS = "id, profile_id, inserted, updated, context, properties"
-Document = EventDocument | SessionDocument
+Document = EventDocument | RefusalDocument | SessionDocument
 NULL = Raw(b"null")
 EMPTY = {"{}": Raw(b"{}"), "[]": Raw(b"[]")}  # most columns hold one of these: they need no check
 
@@ -31,6 +32,11 @@ def event_document(row: Sequence[Any]) -> EventDocument:
 def session_document(row: Sequence[Any]) -> SessionDocument:
     """`row` begins with SESSION_COLUMNS."""
     return SessionDocument.of_row(row, _raw)
+
+
+def refusal_document(row: Sequence[Any]) -> RefusalDocument:
+    """`row` has the fields of `Refusal` and the number."""
+    return RefusalDocument.of_row(row, _raw)
 
 
 def array(texts: Iterable[str | bytes]) -> bytes:

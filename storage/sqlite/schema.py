@@ -199,3 +199,28 @@ INSERT INTO installation VALUES (1, random() & 4294967295, '');
 def logins_of_the_live_page(db: Database) -> None:
     for statement in LOGINS.strip().split(";\n"):
         db.execute(statement)
+
+
+# See `Refusal`. A number is not used again: a reader that continues after it would not see the new one.
+REFUSALS = """
+CREATE TABLE refusal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    source_id TEXT,
+    network TEXT,
+    event_type TEXT,
+    event_id TEXT,
+    profile_id TEXT,
+    session_id TEXT,
+    faults TEXT NOT NULL,
+    body TEXT,
+    left_out INTEGER NOT NULL
+)
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def refusals(db: Database) -> None:
+    db.execute(REFUSALS)

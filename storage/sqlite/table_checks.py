@@ -20,6 +20,8 @@ TABLES = {
     "installation": "id, number, page",
     "job": "number, kind, arguments, state, done, total, position, result, inserted, updated",
     "pii": "name, value, profile_id",
+    "refusal": "number, time, status, reason, source_id, network, event_type, event_id, profile_id, session_id, "
+    "faults, body, left_out",
 }
 # The tables of one row, each with the column that has a number.
 COUNTS = {

@@ -10,6 +10,7 @@ from trackd.core.changes import Administration, Change, Changes, Erasure, Outcom
 from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, JobState, PutJob
 from trackd.core.login_changes import AddLogin, EndLogin, UseLink
+from trackd.core.refusals import PutRefusals
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, PutRetentionStop, Swept
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
@@ -17,6 +18,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
 from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
+from trackd.storage.sqlite.change_errors import ERRORS_OF_ONE_CHANGE, is_of_one_change
 from trackd.storage.sqlite.checkpointer import checkpoint, reason_of
 from trackd.storage.sqlite.connection import (
     FAILED_SYNCS,
@@ -31,6 +33,7 @@ from trackd.storage.sqlite.job_rows import add_job, put_job
 from trackd.storage.sqlite.logins import put_login
 from trackd.storage.sqlite.opened_files import MisplacedError, OpenedFiles
 from trackd.storage.sqlite.pii_index import put_pii
+from trackd.storage.sqlite.refusals import put_refusals
 from trackd.storage.sqlite.retention import Retention
 from trackd.storage.sqlite.retention_stop import put_stop
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
@@ -65,20 +68,6 @@ SET_USED = "UPDATE token SET used = ? WHERE hash = ?"
 JSON = Decoder()
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
-# Errors of one change, not of the disk: the other changes of its batch are committed without it.
-ERRORS_OF_ONE_CHANGE = (
-    apsw.CorruptError,  # by a damaged row, or by damaged pages: see `Outcome.UNREADABLE`
-    apsw.ConstraintError,
-    apsw.MismatchError,
-    apsw.TooBigError,
-    apsw.BindingsError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    AttributeError,
-    LookupError,
-)
-A_COLUMN_IS_BINARY = "JSON cannot hold BLOB values"  # SQLite, of a damaged row that the statement reads
 LASTING = (Erasure, AddSource, EditSource, RemoveSource, AddJob, PutJob)
 
 
@@ -121,8 +110,12 @@ class SqliteWriter:
                 return self._commit_with_full(batch)
             return self._commit_together(batch)
         except (*ERRORS_OF_ONE_CHANGE, apsw.Error) as error:
-            if not _is_of_one_change(error):
-                raise self._failure(error) from error
+            if not is_of_one_change(error):
+                failure, others = self._failure(error), [each for each in batch if not isinstance(each, PutRefusals)]
+                if isinstance(failure, DiskFailureError) or len(others) in (0, len(batch)):
+                    raise failure from error
+                outcomes = iter(self._commit(others))
+                return [Outcome.FAILED if isinstance(each, PutRefusals) else next(outcomes) for each in batch]
             if len(batch) > 1:
                 return self._commit_one_by_one(batch)
             if not batch:
@@ -210,6 +203,8 @@ class SqliteWriter:
                 return outcome
             case PutRetentionStop():
                 is_written = put_stop(self._db, change)
+            case PutRefusals():
+                is_written = put_refusals(self._db, change)
         return Outcome.STORED if is_written else Outcome.STALE
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
@@ -282,10 +277,6 @@ class SqliteWriter:
     def close_and_keep_log(self) -> None:
         """Close the connection; the log stays beside the file, as `keep_log_at_close` demands."""
         self._db.close()
-
-
-def _is_of_one_change(error: Exception) -> bool:
-    return isinstance(error, ERRORS_OF_ONE_CHANGE) or A_COLUMN_IS_BINARY in str(error)
 
 
 def _deletes(change: Administration | Deletion) -> bool:

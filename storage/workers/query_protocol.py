@@ -10,7 +10,7 @@ import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
 from trackd.storage.errors import StoreError
-from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter
+from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "session_events": (str, PageRequest),
     "events": (EventFilter, PageRequest),
     "profiles": (ProfileFilter, PageRequest),
+    "refusals": (RefusalFilter, PageRequest),
     "profile_ids": (str, int, bool),
     "segment_members": (),
     "count": (str,),

@@ -15,6 +15,7 @@ from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Change
+from trackd.core.refusal_queue import RefusalQueue
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.errors import StoreError
 from trackd.storage.writer import BatchResult, commit
@@ -40,6 +41,7 @@ class BareActors:
         max_document_bytes: int = 2**20,
         limits: Limits | None = None,
         ahead: timedelta = timedelta(),
+        refusals: RefusalQueue | None = None,
     ) -> None:
         self.reads = reads
         self.now = 0.0
@@ -64,6 +66,7 @@ class BareActors:
             end_after_s=end_after_s,
             rules=rules or RuleSet(),
             tally=self.tally,
+            refusals=refusals or RefusalQueue(),
             max_active_profiles=max_active_profiles,
             max_cached_sessions=max_cached_sessions,
             max_document_bytes=max_document_bytes,

@@ -50,7 +50,13 @@ async def serving(
     settings = settings or Settings()
     rules = rules or load_rules("", settings.limits)
     tracker = Tracker(
-        store, settings.actors, settings.limits, rules, retention=settings.retention, sessions=settings.sessions
+        store,
+        settings.actors,
+        settings.limits,
+        rules,
+        retention=settings.retention,
+        sessions=settings.sessions,
+        refusals=settings.refusals,
     )
     [listening] = listen(["127.0.0.1"], 0)
     guard = Authenticator(lambda: [*store.tokens(), *([ADMIN] if admin else [])])

@@ -10,7 +10,9 @@ from msgspec.structs import asdict
 from tests.support.database import open_database
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Event, Source, Token
+from trackd.core.refusals import Refusal
 from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.refusals import COLUMNS
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
@@ -43,6 +45,9 @@ class Backend(Protocol):
     def events(self) -> list[Event]:
         """All stored events, in the order of their commits."""
 
+    def refusals(self) -> list[Refusal]:
+        """All stored refusals, the oldest first."""
+
     def put_source(self, source: Source) -> None: ...
 
     def put_token(self, token: Token) -> None: ...
@@ -59,6 +64,9 @@ class MemoryBackend:
 
     def events(self) -> list[Event]:
         return self.store.events
+
+    def refusals(self) -> list[Refusal]:
+        return self.store.refusals
 
     def put_source(self, source: Source) -> None:
         self.store.put_source(source)
@@ -100,6 +108,9 @@ class SqliteBackend:
 
     def events(self) -> list[Event]:
         return [Event(*row) for row in self.db.execute(f"SELECT {', '.join(Event._fields)} FROM event ORDER BY number")]
+
+    def refusals(self) -> list[Refusal]:
+        return [Refusal(*row) for row in self.db.execute(f"SELECT {COLUMNS} FROM refusal ORDER BY number")]
 
     def put_source(self, source: Source) -> None:
         with Sources(self.path) as sources:

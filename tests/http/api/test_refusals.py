@@ -1,0 +1,99 @@
+"""GET /refusals over a real socket, from a real file."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.polling import eventually
+from tests.support.serving import serving
+from trackd.config.settings import Server, Settings
+from trackd.core.documents import Source, TokenScope
+from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.sqlite.tokens import Tokens
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
+    return path
+
+
+def client_of(db: Path, admin: bool = True) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=admin)
+
+
+async def refusals(client: httpx.AsyncClient, number: int, **query: Any) -> list[dict[str, Any]]:
+    """The refusals in the first page, when there are so many."""
+
+    async def found() -> list[dict[str, Any]] | None:
+        answer = await client.get("/refusals", params=query)
+        assert answer.status_code == 200, answer.text
+        result: list[dict[str, Any]] = answer.json()["result"]
+        return result if len(result) >= number else None
+
+    return await eventually(found)
+
+
+async def test_refusals_are_listed_with_filters_in_pages(db: Path) -> None:
+    async with client_of(db) as client:
+        await client.post("/track", json=payload("S", "t", source="nope", profile="P"))
+        await client.post("/track", json=payload("T", "t") | {"events": [{}]})
+        both = await refusals(client, 2)
+
+        assert [each["reason"] for each in both] == ["invalid", "unknown_source"]
+        assert both[1] == {
+            "number": 1,
+            "time": both[1]["time"],
+            "status": 401,
+            "reason": "unknown_source",
+            "source": {"id": "nope"},
+            "profile": {"id": "P"},
+            "session": {"id": "S"},
+            "event": {"id": None, "type": "t"},
+            "network": "127.0.0.0/24",
+            "faults": [{"loc": [], "msg": "Invalid event source `nope`.", "type": "unknown_source"}],
+            "body": both[1]["body"],
+            "left_out": 0,
+        }
+        for query in ({"session": "T"}, {"status": 422}, {"reason": "invalid"}, {"source": SOURCE_ID}):
+            assert await refusals(client, 1, **query) == both[:1]
+        for query in ({"profile": "P"}, {"before": both[0]["time"]}, {"type": "t"}):
+            assert await refusals(client, 1, **query) == both[1:]
+        first = (await client.get("/refusals", params={"limit": 1})).json()
+        second = (await client.get("/refusals", params={"limit": 1, "cursor": first["next"]})).json()
+        assert (first["result"] + second["result"], second["next"]) == (both, None)
+        for query in ({"status": "x"}, {"after": "soon"}, {"unknown": "1"}, {"cursor": "a"}):
+            assert (await client.get("/refusals", params=query)).status_code == 422
+
+
+async def test_refusals_need_a_token_that_may_read(db: Path) -> None:
+    with Tokens(db) as tokens:
+        may, may_not = (tokens.add(scope, [TokenScope(scope)]) for scope in ("read", "metrics"))
+    async with client_of(db, admin=False) as client:
+        codes = [(await client.get("/refusals", headers=bearer(each))).status_code for each in (may, may_not, "a")]
+
+    assert codes == [200, 403, 401]
+
+
+async def test_an_erasure_clears_those_that_are_stored_and_those_that_wait(db: Path) -> None:
+    async with client_of(db) as client:
+        profile = (await client.post("/track", json=payload("S", "t"))).json()["profile"]["id"]
+        await client.post("/track", json=payload("other", "t"))
+        await client.post("/track", json=payload("S", "t") | {"events": [{"a": "mine"}]})
+        await client.post("/track", json=payload("other", "t") | {"events": [{"a": "theirs"}]})
+        await refusals(client, 2)
+        await client.post("/track", json=payload("x", "t", profile=profile) | {"events": [{"a": "mine"}]})
+        assert (await client.delete(f"/profile/{profile}")).status_code == 200
+        found = await refusals(client, 3)
+
+        assert [each["session"] for each in found] == [None, {"id": "other"}, None]
+        assert "mine" not in str(found)
+        assert profile not in str(found)
+        assert "theirs" in str(found)
