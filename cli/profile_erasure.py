@@ -50,6 +50,7 @@ def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:
         changes: list[Change] = []
         store = SqliteStore(path)
         try:
+            store.renew_log()
             stored = store.profile(profile_id)
             if stored is not None and time_of_insert(stored.doc_json) == arguments["inserted"]:
                 fence = Fence(stored.id, stored.seq, stored.revision)

@@ -6,7 +6,7 @@ from pathlib import Path
 from trackd.storage.sqlite.connection import DatabaseError, check_path, database_errors
 from trackd.storage.sqlite.database import check_exists, lacking_migrations, open_for_writing, open_prepared
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
-from trackd.storage.sqlite.log_renewal import copy_log_and_close
+from trackd.storage.sqlite.log_renewal import copy_log_and_close, renew_log
 from trackd.storage.sqlite.opening import log_kept_open
 from trackd.storage.sqlite.side_files import prepare
 
@@ -42,7 +42,12 @@ class SharedFile:
 def _migrate(path: Path) -> None:
     try:
         with DatabaseLock(path):
-            copy_log_and_close(open_for_writing(path, create=False), path, has_lock=True)
+            connection = open_for_writing(path, create=False)
+            try:
+                with database_errors(path):
+                    renew_log(connection, path)
+            finally:
+                copy_log_and_close(connection, path, has_lock=True)
     except DatabaseInUseError as error:
         raise DatabaseError(
             f"{path} is of an older trackd, which is running on it: use the command of that version, or stop its "

@@ -31,6 +31,7 @@ from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import job_of_row
 from trackd.storage.sqlite.listings import SqliteListings
+from trackd.storage.sqlite.log_renewal import renew_log
 from trackd.storage.sqlite.log_tail import settle_tail
 from trackd.storage.sqlite.logins import SELECT_INSTALLATION, SELECT_LOGIN, login_of_row
 from trackd.storage.sqlite.opened_files import OpenedFiles
@@ -236,6 +237,11 @@ class SqliteStore:
                 f"{self.path} cannot be written ({reason}): check that its disk has space and works, and that this "
                 "user may write to the file and to those beside it."
             ) from error
+
+    def renew_log(self) -> None:
+        """Write a log that an unclean end left once more, and copy it, before a command commits. Raises StoreError."""
+        with database_errors(self.path):
+            renew_log(self._connection, self.path)
 
     def close(self) -> None:
         """Copy the write-ahead log into the file, and close the connections. Raises StoreError: see `SqliteWriter`."""

@@ -24,7 +24,7 @@ from trackd.storage.sqlite.connection import DatabaseError, connect, database_er
 from trackd.storage.sqlite.database import create_tables, open_for_writing
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.lock import DatabaseLock
-from trackd.storage.sqlite.log_renewal import copy_log_and_close
+from trackd.storage.sqlite.log_renewal import copy_log_and_close, renew_log
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
 from trackd.storage.sqlite.side_files import prepare, remove_side_files
 from trackd.storage.transfer import version_1
@@ -76,6 +76,7 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
             db = open_for_writing(path)
             try:
                 with database_errors(path):
+                    renew_log(db, path)
                     return _Import(db, file, name, on_bytes).run()
             finally:
                 copy_log_and_close(db, path, has_lock=True)

@@ -23,7 +23,9 @@ from trackd.storage.sqlite.connection import (
     connect_for_writing,
     keep_log_at_close,
 )
+from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.log_renewal import is_log_in_use, renew_log
+from trackd.storage.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -147,3 +149,25 @@ def test_a_log_of_any_length_is_written_again_in_parts_that_are_announced(
     lines = [record.message for record in caplog.records]
     assert lines[0].startswith("the write-ahead log has ")
     assert len(lines) == parts + 2
+
+
+def test_a_store_of_a_command_renews_the_log_that_an_unclean_end_left(tmp_path: Path) -> None:
+    path, image = tmp_path / "trackd.db", tmp_path / "image.db"
+    disk = FaultyDisk(path, tmp_path / "disk")
+    open_for_writing(path).close()
+    disk.record()
+    vfs = install(str(tmp_path / "disk"))
+    try:
+        with contextlib.closing(connect_for_writing(path)) as db:
+            keep_log_at_close(db)
+            db.execute("INSERT INTO merged VALUES ('first', 'A')")
+            disk.fail("log", "sync")
+            with pytest.raises(apsw.IOError):
+                db.execute("INSERT INTO merged VALUES ('left', 'A')")
+        store = SqliteStore(path)
+        store.renew_log()
+        disk.power_loss(image)
+        store.close()
+    finally:
+        vfs.unregister()
+    assert rows(image, "SELECT id FROM merged") == [{"id": "first"}, {"id": "left"}]
