@@ -32,6 +32,7 @@ from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.kept_headers import KeptHeaders
 from trackd.http.ui.routes import ui_routes
+from trackd.http.ui.samples import Samples
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
@@ -66,11 +67,14 @@ def create_app(
     `versions` is the answer of `/info/version`. Raises SettingsError for origins that are none.
     """
 
+    samples = Samples(tracker, reads.sizes)
+
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await tracker.start()
         try:
-            yield
+            async with samples.running() if settings.ui.enabled else contextlib.nullcontext():
+                yield
         finally:
             try:
                 await tracker.stop(settings.server.stop_timeout_s)
@@ -89,11 +93,9 @@ def create_app(
     )
 
     of_api = routes(track, tracker, authenticator, reads, listings, queries, versions)
-    of_page = ui_routes(tracker, authenticator, reads, queries, errors) if settings.ui.enabled else []
-    app = Starlette(
-        routes=list(with_not_allowed([*of_api, *of_page])),
-        exception_handlers=_exception_handlers(errors, tracker.tally),
-    )
+    of_page = ui_routes(tracker, authenticator, reads, queries, errors, samples) if settings.ui.enabled else []
+    handlers = _exception_handlers(errors, tracker.tally)
+    app = Starlette(routes=list(with_not_allowed([*of_api, *of_page])), exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     prefix, origins = settings.server.root_path, named_origins(settings.server.cors_origins)

@@ -8,18 +8,25 @@ from trackd.http.errors import METHODS, ErrorAnswers
 from trackd.http.ui import static
 from trackd.http.ui.entry import Entry, root
 from trackd.http.ui.guard import Guard
+from trackd.http.ui.health import HealthPages
 from trackd.http.ui.logins import Logins
 from trackd.http.ui.pages import Pages, View
+from trackd.http.ui.samples import Samples
 from trackd.http.ui.sources import SourcePages
 from trackd.storage.listings import QueryPool
 from trackd.storage.store import Reads
 
-VIEWS = (View("sources", "Sources"),)
+VIEWS = (View("sources", "Sources"), View("health", "Health"))
 """The entries of the navigation, in their order."""
 
 
 def ui_routes(
-    tracker: Tracker, authenticator: Authenticator, reads: Reads, queries: QueryPool, errors: ErrorAnswers
+    tracker: Tracker,
+    authenticator: Authenticator,
+    reads: Reads,
+    queries: QueryPool,
+    errors: ErrorAnswers,
+    samples: Samples,
 ) -> list[Route]:
     """All pages are directly below `/ui/`, so that relative addresses in them work behind any path.
 
@@ -29,6 +36,7 @@ def ui_routes(
     pages = Pages(logins, VIEWS)
     guard = Guard(logins, pages, errors, tracker.tally)
     entry, sources = Entry(logins, guard, pages), SourcePages(pages, tracker, reads, queries)
+    health = HealthPages(pages, tracker, samples)
     read, admin = guard.read, guard.admin
     routes = [
         Route("/", root, methods=METHODS),
@@ -45,6 +53,8 @@ def ui_routes(
         Route("/ui/source", admin(sources.change), methods=["POST"]),
         Route("/ui/source-state", entry.leave),
         Route("/ui/source-state", admin(sources.set_state), methods=["POST"]),
+        Route("/ui/health", read(health.show)),
+        Route("/ui/plot", read(health.plot)),
         Route("/ui/{path:path}", read(entry.unknown)),
     ]
     for route in routes:
