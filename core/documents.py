@@ -160,6 +160,13 @@ def secret_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def tombstone(profile_id: str) -> str:
+    """The SHA-256 of an erased profile's id: it shows that a given id was erased, but not which ids were."""
+    import hashlib  # loads OpenSSL: memory that the writer process needs for erasures only
+
+    return hashlib.sha256(profile_id.encode()).hexdigest()
+
+
 class Profile(Struct, frozen=True):
     """A person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from trackd.core.feed_cursor import Cursor
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+
 MAX_PAGE_BYTES = 8_388_608
 
 
@@ -87,10 +90,10 @@ class RefusalFilter(Struct, frozen=True):
 class Listings(Protocol):
     """The documents of a store, read by key or as lists.
 
-    Every read sees all commits that have returned. `session` and `event` are fast reads by key, called on the event
-    loop's thread. All others may take longer: they are called in other threads, several at once, and must not share a
-    connection that cannot bear it. A method returns None when the document that it starts from is not stored. All
-    raise StoreError when the store cannot be read.
+    Every read sees all commits that have returned. `session`, `event` and `feed_head` are fast reads by key, called on
+    the event loop's thread. All others may take longer: they are called in other threads, several at once, and must not
+    share a connection that cannot bear it. A method returns None when the document that it starts from is not stored.
+    All raise StoreError when the store cannot be read.
     """
 
     def session(self, session_id: str) -> str | None:
@@ -116,6 +119,12 @@ class Listings(Protocol):
 
     def refusals(self, matching: RefusalFilter, request: PageRequest) -> Page:
         """The refusals that match a filter."""
+
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
+        """What was committed after a position. It shows a commit as a whole, but for what is deleted since."""
+
+    def feed_head(self) -> Cursor:
+        """The cursor after the last record."""
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         """The ids of profiles in their order, those that follow `after`; with `descending` the last ones first."""

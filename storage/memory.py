@@ -1,14 +1,12 @@
 """A store in memory: the second backend, for tests and for measurements without a disk."""
 
 import itertools
-import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
 from trackd.core.changes import Administration, Change, Changes, Erasure, Outcome
-from trackd.core.documents import Event, FirstCopy, Login, Profile, Session, Source, Token
+from trackd.core.documents import Event, FirstCopy, Login, Profile, Session, Source, Token, tombstone
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
 from trackd.core.login_changes import AddLogin, EndLogin, LoginChange, UseLink
 from trackd.core.refusals import PutRefusals, Refusal, stored_after
@@ -22,7 +20,9 @@ from trackd.core.retention_changes import (
 )
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.token_changes import PutTokenUse
+from trackd.storage.feed import ErasedDocument
 from trackd.storage.fence import judge, profile_ids, write_in_order
+from trackd.storage.memory_journal import MemoryJournal, anonymous
 
 
 class MemoryStore:
@@ -35,6 +35,7 @@ class MemoryStore:
         self.sessions: dict[str, Session] = {}
         self.events: list[Event] = []
         self.event_ids: dict[tuple[str, str], int | None] = {}
+        self.journal = MemoryJournal()
         self._sources = {source.id: source for source in sources}
         self._sources_version = 1
         self._tokens: dict[str, Token] = {}
@@ -144,6 +145,7 @@ class MemoryStore:
         self.profiles |= verdict.profiles
         self.sessions |= verdict.sessions
         self.events += verdict.events
+        self.journal.add(verdict.events)
         self.event_ids |= {(profile_id, key): seq for profile_id, key, seq in verdict.event_ids}
         return verdict.outcomes
 
@@ -236,15 +238,17 @@ class MemoryStore:
         if profile is None or (profile.seq, profile.revision) != (erasure.fence.seq, erasure.fence.revision):
             return Outcome.STALE
         del self.profiles[profile_id]
-        erased = {profile_id, *(key for key, into_id in self.merged.items() if into_id == profile_id)}
-        self.erased |= erased
+        erased = [profile_id, *(key for key, into_id in self.merged.items() if into_id == profile_id)]
+        self.erased |= {*erased}
         sessions = {key for key, session in self.sessions.items() if session.profile_id == profile_id}
-        self.refusals = [each.anonymous() if each.concerns(erased, sessions) else each for each in self.refusals]
+        self.refusals = [each.anonymous() if each.concerns({*erased}, sessions) else each for each in self.refusals]
         self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into_id for key, into_id in self.merged.items() if into_id != profile_id}
         self.event_ids = {key: seq for key, seq in self.event_ids.items() if key[0] != profile_id}
+        self.journal.erase(profile_id, keep_events=erasure.keep_events)
+        self.journal.add(ErasedDocument(tombstone(key), erasure.erased) for key in erased)
         if erasure.keep_events:
-            self.events = [_anonymous(event) if event.profile_id == profile_id else event for event in self.events]
+            self.events = [anonymous(event) if event.profile_id == profile_id else event for event in self.events]
         else:
             self.events = [event for event in self.events if event.profile_id != profile_id]
         return Outcome.STORED
@@ -260,6 +264,7 @@ class MemoryStore:
                 ahead.append(event.inserted)
         expired = self.events[: min(end, step.limit)]
         self.events = self.events[len(expired) :]
+        self.journal.delete_oldest(len(expired))
         self.swept = Swept(len(expired), end - len(expired), len(ahead), max(ahead, default=""))
         for event in expired:
             self.event_ids.pop((event.profile_id, event.id), None)
@@ -282,15 +287,3 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
-
-
-def _anonymous(event: Event) -> Event:
-    no_person: dict[str, Any] = {
-        "id": uuid.uuid4().hex,
-        "profile_id": "",
-        "session_id": "",
-        "seq": 0,
-        "ip": None,
-        "reasons": None,
-    }
-    return event._replace(**no_person, properties="{}", context="{}", config="{}")

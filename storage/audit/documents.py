@@ -68,6 +68,12 @@ class JobRow(Struct, frozen=True):
     updated: Time
 
 
+class HistoryRow(Struct, frozen=True):
+    number: Count
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    begins_after: Count
+
+
 class PiiRow(Struct, frozen=True):
     name: str
     value: str
@@ -97,6 +103,7 @@ OTHER_TABLES = (
     ("token", TokenRow, ROWID, ("name",)),
     ("login", LoginRow, ROWID, ("name",)),
     ("job", JobRow, ROWID, ("number",)),
+    ("feed_history", HistoryRow, ROWID, ("number",)),
     ("pii", PiiRow, "name, value, profile_id", ("profile_id", "name")),
     ("refusal", RefusalRow, ROWID, ("number",)),
 )

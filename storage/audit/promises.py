@@ -5,8 +5,9 @@ Retention deletes all events below some number, so a chain of events may end the
 
 from collections.abc import Iterator
 
+from trackd.core.documents import tombstone
 from trackd.storage.audit.check import AuditedFile, Check, Finding
-from trackd.storage.sqlite.erasure import tombstone
+from trackd.storage.sqlite.event_chain import LAST_NUMBER
 
 RESTORE = (
     "the numbers or counters of these profiles are wrong: restore a backup, and report it with the output of this "
@@ -113,6 +114,21 @@ PROMISES = (
         SELECT profile.id, printf('it was erased at %s', erased.erased)
         FROM profile JOIN erased ON erased.hash = tombstone(CAST(profile.id AS BLOB))
         WHERE json_valid(profile.doc) AND profile.doc ->> '$.metadata.time.insert' < erased.erased
+        """,
+    ),
+    _promise(
+        "positions",
+        "each event and each erasure has a number of its own, which is not given again",
+        f"""
+        SELECT erased.hash, printf('its erasure has number %d, as event %s', erased.number, event.id)
+        FROM erased JOIN event ON event.number = erased.number
+        UNION ALL SELECT hash, printf('its erasure has number %d, which is not given yet', number) FROM erased
+        WHERE number > ({LAST_NUMBER})
+        UNION ALL SELECT id, printf('this history of the feed begins after %d, which is not given yet', begins_after)
+        FROM feed_history WHERE begins_after > ({LAST_NUMBER})
+        UNION ALL SELECT '', 'the feed has no history' WHERE NOT EXISTS (SELECT 1 FROM feed_history)
+        UNION ALL SELECT event.id, printf('event %d is stored, and all up to %d are deleted', number, deleted_up_to)
+        FROM event JOIN event_numbers ON number <= deleted_up_to
         """,
     ),
 )

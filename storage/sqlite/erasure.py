@@ -1,8 +1,9 @@
 """The erasure of a profile: its rows are deleted, within a transaction of the caller, and a tombstone is left."""
 
 from trackd.core.changes import Erasure, Outcome
+from trackd.core.documents import tombstone
 from trackd.storage.sqlite.connection import Connection
-from trackd.storage.sqlite.event_chain import walk
+from trackd.storage.sqlite.event_chain import LAST_NUMBER, walk
 from trackd.storage.sqlite.refusals import clear_refusals
 
 PROFILE_STATE = "SELECT seq, revision, last_event FROM profile WHERE id = ?"
@@ -22,9 +23,12 @@ DELETE_PROFILE = (
     "DELETE FROM profile WHERE id = ?",
 )
 MERGED_IDS = "SELECT id FROM merged WHERE into_id = ?"
-PUT_TOMBSTONE = (
-    "INSERT INTO erased (hash, erased) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET erased = excluded.erased"
-)
+# Each takes the next number of the events: its place in the order of commits, by which the feed shows it.
+PUT_TOMBSTONE = """
+INSERT INTO erased (hash, erased, number) VALUES (?, ?, ?)
+ON CONFLICT (hash) DO UPDATE SET erased = excluded.erased, number = excluded.number
+"""
+USE_NUMBER = "UPDATE event_numbers SET used_up_to = ?"
 
 
 def erase(db: Connection, erasure: Erasure) -> Outcome:
@@ -41,14 +45,9 @@ def erase(db: Connection, erasure: Erasure) -> Outcome:
     profile_ids = [fence.profile_id, *(merged for (merged,) in db.execute(MERGED_IDS, (fence.profile_id,)))]
     clear_refusals(db, profile_ids)
     for profile_id in profile_ids:
-        db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased))
+        number = next(db.execute(LAST_NUMBER))[0] + 1
+        db.execute(PUT_TOMBSTONE, (tombstone(profile_id), erasure.erased, number))
+        db.execute(USE_NUMBER, (number,))
     for statement in DELETE_PROFILE:
         db.execute(statement, (fence.profile_id,))
     return Outcome.STORED
-
-
-def tombstone(profile_id: str) -> str:
-    """The SHA-256 of an erased profile's id: it shows that a given id was erased, but not which ids were."""
-    import hashlib  # loads OpenSSL: memory that the writer process needs for erasures only
-
-    return hashlib.sha256(profile_id.encode()).hexdigest()

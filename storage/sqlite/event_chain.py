@@ -13,7 +13,7 @@ from trackd.core.documents import Event
 
 Row = tuple[Any, ...]
 COLUMNS = ("number", *Event._fields, "previous")
-# The highest number that an event has or had.
+# The highest number that an event or an erasure has or had.
 LAST_NUMBER = "SELECT max(used_up_to, coalesce((SELECT max(number) FROM event), 0)) FROM event_numbers"
 # The number of the first event that arrived at `:time` or later, by bisection: there is no index on times of arrival.
 ARRIVED_EARLIER = (

@@ -23,6 +23,7 @@ MIGRATIONS = frozenset(
         "trusted_times_of_the_retention",
         "logins_of_the_live_page",
         "refusals",
+        "positions_of_erasures_and_histories",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

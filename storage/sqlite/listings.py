@@ -12,11 +12,14 @@ from typing import Any
 
 from trackd.core.documents import Event
 from trackd.core.encoding import reencode
+from trackd.core.feed_cursor import Cursor
 from trackd.core.pii_values import pii_name, searched_values
 from trackd.storage.errors import StoreError
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
+from trackd.storage.sqlite.feed import head, read_feed
 from trackd.storage.sqlite.refusals import search_refusals
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
@@ -217,6 +220,16 @@ class SqliteListings:
     def refusals(self, matching: RefusalFilter, request: PageRequest) -> Page:
         with self._reading() as db:
             return _page(search_refusals(db, matching, request), refusal_document, request, "refusal")
+
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
+        with self._reading() as db:
+            return read_feed(db, matching, request)
+
+    def feed_head(self) -> Cursor:
+        try:
+            return head(self._by_key)
+        except SQLITE_ERRORS as error:
+            raise StoreError(f"cannot read: {error}") from error
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:

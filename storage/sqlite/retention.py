@@ -27,6 +27,7 @@ DELETE_EVENT_IDS = """
 DELETE FROM event_id WHERE (profile_id, id) IN (SELECT profile_id, id FROM event WHERE number <= ?)
 """
 DELETE_EVENTS = "DELETE FROM event WHERE number <= ?"
+NOTE_DELETED = "UPDATE event_numbers SET deleted_up_to = max(deleted_up_to, ?)"  # for the feed
 FIRST_NUMBER = "SELECT min(number) FROM event"
 EXAMINE_SESSIONS = """
 SELECT max(rowid), count(*), count(*) FILTER (WHERE updated > :latest),
@@ -85,6 +86,7 @@ class Retention:
         if rows:
             db.execute(DELETE_EVENT_IDS, (last,))
             db.execute(DELETE_EVENTS, (last,))
+            db.execute(NOTE_DELETED, (last,))
         progress = self.progress
         is_last = progress.has_end and rows < step.limit
         backlog = 0 if is_last else _old_events(db, step.before)

@@ -224,3 +224,23 @@ CREATE TABLE refusal (
 @migrations()  # type: ignore[untyped-decorator]
 def refusals(db: Database) -> None:
     db.execute(REFUSALS)
+
+
+# See feed.py. An erasure has a number among those of the events; erasures before this migration have none.
+FEED = """
+ALTER TABLE erased ADD COLUMN number INTEGER;
+CREATE UNIQUE INDEX erased_by_number ON erased (number) WHERE number IS NOT NULL;
+ALTER TABLE event_numbers ADD COLUMN deleted_up_to INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE feed_history (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    begins_after INTEGER NOT NULL
+);
+INSERT INTO feed_history (id, begins_after) VALUES (lower(hex(randomblob(8))), 0);
+"""
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def positions_of_erasures_and_histories(db: Database) -> None:
+    for statement in FEED.strip().split(";\n"):
+        db.execute(statement)

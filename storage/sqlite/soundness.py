@@ -37,7 +37,7 @@ FAULTS = "SELECT CAST(quick_check AS BLOB) FROM pragma_quick_check(?) WHERE quic
 MAX_LOG_BYTES = 2 * LONG_LOG_PAGES * PAGE_BYTES  # the log cannot start over while a table is checked
 PAUSE_S = 10.0  # for the log to start over, before a table is checked again
 MOST_CUTS = 5
-KEYED_TABLES = {"event_id": "seq", "merged": "into_id", "pii": "profile_id", "erased": "erased"}  # with the last column
+KEYED_TABLES = {"event_id": "seq", "merged": "into_id", "pii": "profile_id", "erased": "number"}  # with the last column
 
 
 class UnsoundError(DatabaseError):

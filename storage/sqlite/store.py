@@ -9,7 +9,7 @@ import apsw
 from msgspec import Raw, Struct
 
 from trackd.core.changes import Change, Outcome
-from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token
+from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token, tombstone
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
@@ -27,7 +27,6 @@ from trackd.storage.sqlite.connection import (
 )
 from trackd.storage.sqlite.damage_check import DamageCheck
 from trackd.storage.sqlite.database import open_prepared
-from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.job_rows import job_of_row
 from trackd.storage.sqlite.listings import SqliteListings

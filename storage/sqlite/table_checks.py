@@ -14,7 +14,9 @@ TABLES = {
     "event": "number, id, profile_id, seq, session_id, source_id, type, created, inserted, status, ip, properties, "
     "context, config, tags, reasons, previous",
     "event_id": "profile_id, id, seq",
-    "erased": "hash, erased",
+    "erased": "hash, erased, number",
+    "event_numbers": "id, used_up_to, deleted_up_to",
+    "feed_history": "number, id, begins_after",
     "token": "name, hash, scopes, inserted, expires, used",
     "login": "name, hash, scopes, inserted, expires, token_hash, is_link",
     "installation": "id, number, page",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pydantic_core import from_json
 
+from trackd.core.documents import tombstone
 from trackd.core.encoding import json_text
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
-from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import COLUMNS
 from trackd.storage.transfer.records import Row
 
@@ -39,6 +39,7 @@ SELECT last_imported.line, profile.id, last_imported.seq, profile.seq FROM last_
 JOIN profile ON profile.id = last_imported.profile_id
 WHERE profile.seq != last_imported.seq OR profile.last_event IS NOT last_imported.number LIMIT 1
 """
+TAKEN_NUMBERS = "SELECT erased.number, event.id FROM erased JOIN event ON event.number = erased.number LIMIT 1"
 TOMBSTONES = "SELECT hash FROM erased WHERE hash IN (SELECT value FROM json_each(?))"
 
 
@@ -98,6 +99,12 @@ class EventChecker:
                 f"seq {profile_seq}",
                 line,
             )
+
+
+def check_positions(db: Connection) -> None:
+    """Check that no erasure has the number of an event. Raises InvalidLineError."""
+    for number, event_id in db.execute(TAKEN_NUMBERS):
+        raise InvalidLineError(f"a tombstone has the number {number}, as event {event_id!r}")
 
 
 def refuse_erased(db: Connection, lines: Sequence[int], profiles: Sequence[Row]) -> None:

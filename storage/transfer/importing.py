@@ -28,11 +28,12 @@ from trackd.storage.sqlite.log_renewal import copy_log_and_close, renew_log
 from trackd.storage.sqlite.pii_index import put_pii_of_documents
 from trackd.storage.sqlite.side_files import prepare, remove_side_files
 from trackd.storage.transfer import version_1
-from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, refuse_erased
+from trackd.storage.transfer.import_checks import EventChecker, InvalidLineError, check_positions, refuse_erased
 from trackd.storage.transfer.records import (
     FORMAT,
     RECORDS,
     VERSION,
+    WITHOUT_NUMBERS,
     End,
     ErasedRecord,
     EventRecord,
@@ -51,13 +52,16 @@ NEW_FILE = ("PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY")
 MAX_LINE_BYTES = 64 * 2**20
 BATCH_ROWS, BATCH_BYTES = 512, 8 * 2**20
 INSERTS = {
-    record: BulkInsert(record.table(), record.columns, "ON CONFLICT DO NOTHING" if record is ErasedRecord else "")
+    record: BulkInsert(
+        record.table(), record.columns, "ON CONFLICT (hash) DO NOTHING" if record is ErasedRecord else ""
+    )
     for record in RECORDS
 }
 # The numbers that the exported events had are not used again here either. A file of trackd 0.1 does not name the last
 # one, but a profile may still name its last event, though that is deleted.
 USE_NUMBERS = """
-UPDATE event_numbers SET used_up_to = max(used_up_to, ?, coalesce((SELECT max(last_event) FROM profile), 0))
+UPDATE event_numbers SET used_up_to = max(used_up_to, ?, coalesce((SELECT max(last_event) FROM profile), 0),
+    coalesce((SELECT max(number) FROM erased), 0))
 """
 
 
@@ -132,6 +136,7 @@ class _Import:
             self._put(*batch)
         self._events.end()
         self._db.execute(USE_NUMBERS, (last_number + header.last_number,))
+        check_positions(self._db)
 
     def _header(self) -> Header:
         line = self._next() or b""
@@ -146,7 +151,7 @@ class _Import:
             raise InvalidLineError("this is not a file that `trackd export` wrote without --table")
         if header.version == version_1.VERSION:
             self._upgraded = version_1.upgraded
-        elif header.version != VERSION:
+        elif header.version not in (WITHOUT_NUMBERS, VERSION):
             raise InvalidLineError(
                 f"it has version {header.version} of the format, this trackd reads versions {version_1.VERSION} to "
                 f"{VERSION}: import it with the trackd that wrote it"
@@ -233,7 +238,7 @@ class _Import:
             try:
                 INSERTS[kind].run(self._db, [row])
             except apsw.ConstraintError as error:
-                key = row[kind.columns.index("id")]
+                key = row[kind.columns.index("hash" if kind is ErasedRecord else "id")]
                 raise InvalidLineError(f"the table {kind.table()} has a row {key!r} already", line) from error
 
 

@@ -15,7 +15,8 @@ from trackd.core.document_shapes import Count, EventDocument, Id, SessionDocumen
 from trackd.storage.sqlite import event_chain
 from trackd.storage.transfer.stored_profile import stored_profile
 
-FORMAT, VERSION = "trackd-export", 2  # lines of version 1: see version_1.py
+FORMAT, VERSION = "trackd-export", 3  # lines of version 1: see version_1.py
+WITHOUT_NUMBERS = 2  # the version whose tombstones have no numbers; all else is as now
 
 Row = Sequence[Any]
 Number = Annotated[int, Meta(ge=1, le=2**62)]  # as `Count`, from 1 on
@@ -122,11 +123,15 @@ class EventIdRecord(Record, frozen=True, tag="event_id"):
 
 
 class ErasedRecord(Record, frozen=True, tag="erased"):
-    columns: ClassVar = ("hash", "erased")
+    columns: ClassVar = ("hash", "erased", "number")
     order: ClassVar = "hash"
 
     hash: Id
     erased: Time
+    number: Number | None = None
+
+    def row(self, after: int) -> Row:
+        return self.hash, self.erased, _moved(self.number, after)
 
 
 class EventRecord(Record, frozen=True, tag="event"):

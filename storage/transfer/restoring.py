@@ -20,6 +20,8 @@ from trackd.storage.files.private_file import create
 from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.files.temporary import temporary_folder
 from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
+from trackd.storage.sqlite.feed import begin_history
+from trackd.storage.sqlite.file_format import table_names
 from trackd.storage.sqlite.foreign_log import check_log
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.opening import Suffix, side_file
@@ -129,6 +131,8 @@ def _recover(made: Path, copy: Path) -> Contents:
         with damage(), database_errors(copy), contextlib.closing(connect(made, mode="rw")) as connection:
             connection.execute("PRAGMA synchronous = OFF")  # the whole file is synced once
             connection.execute("PRAGMA journal_mode = DELETE")
+            if "feed_history" in table_names(connection):
+                begin_history(connection)
         return checked_contents(made, copy)
     except DamagedError as error:
         raise DatabaseError(f"{copy} is not restored, it is damaged ({error}): name an older copy.") from error

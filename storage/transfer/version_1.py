@@ -1,4 +1,4 @@
-"""Lines of exports of version 1, read as lines of version 2.
+"""Lines of exports of version 1, read as lines of version 2 and later.
 
 In version 1 an event had `reasons` beside its `metadata`, null when it was valid, and a session had no
 `metadata.time.duration`.

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
 from trackd.storage.errors import StoreError
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.telemetry.faults import without_values
 
@@ -22,10 +23,12 @@ ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
     "events": (EventFilter, PageRequest),
     "profiles": (ProfileFilter, PageRequest),
     "refusals": (RefusalFilter, PageRequest),
+    "feed": (FeedFilter, FeedRequest),
     "profile_ids": (str, int, bool),
     "segment_members": (),
     "count": (str,),
 }
+FEED = "feed"
 SHORT_QUERIES = frozenset({"profile_events", "profile_sessions"})  # they read no more rows than a page has
 
 
@@ -46,6 +49,7 @@ class Answer(Struct, frozen=True, array_like=True):
     error: str | None = None
     keys: list[str] | None = None
     counts: dict[str, int] | None = None
+    feed: FeedPage | None = None
 
 
 ENCODER = msgpack.Encoder()
@@ -77,6 +81,8 @@ def run_query(listings: Listings, query: Query) -> bytes:
             return ENCODER.encode(Answer(query.number, keys=result))
         case dict():
             return ENCODER.encode(Answer(query.number, counts=result))
+        case FeedPage():
+            return ENCODER.encode(Answer(query.number, feed=result))
     return ENCODER.encode(Answer(query.number, page=result))
 
 

@@ -197,7 +197,7 @@ def test_a_reader_that_closes_the_pipe_ends_an_export_quietly(db: Path) -> None:
     execute(db, MANY_EVENTS)
     command = f"{TRACKD} export | head -n 1"
     result = subprocess.run(["sh", "-c", command], cwd=db.parent, capture_output=True, text=True, check=False)
-    assert (result.stdout, result.stderr) == ('{"format":"trackd-export","version":2,"last_number":20005}\n', "")
+    assert (result.stdout, result.stderr) == ('{"format":"trackd-export","version":3,"last_number":20005}\n', "")
 
 
 def test_a_damaged_file_is_refused_in_one_sentence_and_no_database_is_made(

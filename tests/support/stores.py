@@ -1,5 +1,6 @@
 """Each kind of store, with the changes that other programs make to its content."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -11,7 +12,9 @@ from tests.support.database import open_database
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Event, Source, Token
 from trackd.core.refusals import Refusal
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.refusals import COLUMNS
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
@@ -54,6 +57,8 @@ class Backend(Protocol):
 
     def revoke_token(self, name: str) -> None: ...
 
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage: ...
+
     def merge(self, profile_id: str, into_id: str) -> None:
         """Delete a profile; its id leads to another one from now on."""
 
@@ -67,6 +72,9 @@ class MemoryBackend:
 
     def refusals(self) -> list[Refusal]:
         return self.store.refusals
+
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
+        return self.store.journal.feed(matching, request)
 
     def put_source(self, source: Source) -> None:
         self.store.put_source(source)
@@ -111,6 +119,10 @@ class SqliteBackend:
 
     def refusals(self) -> list[Refusal]:
         return [Refusal(*row) for row in self.db.execute(f"SELECT {COLUMNS} FROM refusal ORDER BY number")]
+
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
+        with contextlib.closing(SqliteListings(self.path)) as listings:
+            return listings.feed(matching, request)
 
     def put_source(self, source: Source) -> None:
         with Sources(self.path) as sources:

@@ -6,9 +6,9 @@ import pytest
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
 from trackd.core.changes import Changes, Erasure, Fence
+from trackd.core.documents import tombstone
 from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.audit.audit import MAX_SHOWN, audit, checks
-from trackd.storage.sqlite.erasure import tombstone
 
 ALL = checks(rules_change_counters=False)
 FIRST_DAY, SECOND_DAY = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
@@ -40,7 +40,12 @@ def sound(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
 
 
 def faults(backend: SqliteBackend) -> set[tuple[str, str]]:
-    return {(findings.check.name, key) for findings in audit(backend.path, ALL) for key, _ in findings.first}
+    [[history]] = [*backend.db.execute("SELECT id FROM feed_history")] or [[None]]
+    return {
+        (findings.check.name, "HISTORY" if key == history else key)
+        for findings in audit(backend.path, ALL)
+        for key, _ in findings.first
+    }
 
 
 def test_a_sound_file_has_no_findings(sound: SqliteBackend) -> None:
@@ -88,7 +93,13 @@ def test_events_that_retention_deleted_are_not_missed(sound: SqliteBackend) -> N
         ("INSERT INTO event_id VALUES ('missing', 'e', 1)", {("living", "missing")}),
         ("UPDATE event_id SET seq = 2", {("event ids", "A")}),
         ("UPDATE profile SET doc = json_set(doc, '$.stats.counters.t', 4) WHERE id = 'A'", {("counters", "A")}),
-        (f"INSERT INTO erased VALUES ('{tombstone('B')}', '{SECOND_DAY}')", {("erased", "B")}),
+        (f"INSERT INTO erased VALUES ('{tombstone('B')}', '{SECOND_DAY}', NULL)", {("erased", "B")}),
+        ("UPDATE erased SET number = 3", {("positions", tombstone("C"))}),
+        ("UPDATE erased SET number = 99", {("positions", tombstone("C"))}),
+        ("UPDATE event_numbers SET deleted_up_to = 1", {("positions", "A-1")}),
+        ("UPDATE feed_history SET begins_after = 99", {("positions", "HISTORY")}),
+        ("UPDATE feed_history SET id = 'x'", {("rows of feed_history", "1")}),
+        ("DELETE FROM feed_history", {("positions", "")}),
     ],
 )
 def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: set[tuple[str, str]]) -> None:
@@ -98,7 +109,9 @@ def test_a_broken_promise_is_found(sound: SqliteBackend, damage: str, expected: 
 
 
 def test_a_profile_that_was_recreated_under_its_erased_id_is_no_fault(sound: SqliteBackend) -> None:
-    sound.db.execute("INSERT INTO erased VALUES (?, '2025-12-31T00:00:00.000000Z')", [hashlib.sha256(b"B").hexdigest()])
+    sound.db.execute(
+        "INSERT INTO erased VALUES (?, '2025-12-31T00:00:00.000000Z', NULL)", [hashlib.sha256(b"B").hexdigest()]
+    )
 
     assert faults(sound) == set()
 

@@ -14,13 +14,12 @@ from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import NOW, Make
 from tests.support.older_file import make_older_file
-from trackd.core.documents import Event
+from trackd.core.documents import Event, tombstone
 from trackd.core.encoding import json_text
 from trackd.core.profile_document import new_profile
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.database import open_for_writing
 from trackd.storage.sqlite.dbapi import sqlite_utils_database
-from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.event_chain import chained
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.store import SqliteStore
@@ -76,7 +75,7 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any]:
             for number in range(draw(st.integers(0, 3)))
         ],
         "event_id": [(event.profile_id, event.id, draw(st.sampled_from([event.seq, None]))) for event in named],
-        "erased": [(tombstone(text), draw(times)) for text in draw(st.sets(texts, max_size=2))],
+        "erased": [(tombstone(text), draw(times), None) for text in draw(st.sets(texts, max_size=2))],
         "event": chain,
     }
 
@@ -105,7 +104,7 @@ def test_an_import_makes_the_same_rows_in_every_table(database: dict[str, Any]) 
 def test_an_export_begins_with_its_format_and_ends_with_its_counts(stored: Path) -> None:
     lines = [json.loads(line) for line in exported(stored)]
 
-    assert lines[0] == {"format": "trackd-export", "version": 2, "last_number": 6}
+    assert lines[0] == {"format": "trackd-export", "version": 3, "last_number": 7}
     counts = {"profile": 2, "merged": 0, "session": 2, "event_id": 1, "erased": 1, "event": 5}
     assert lines[-1] == {"table": "end", "counts": counts}
     assert [line["table"] for line in lines[1:-1]] == [table for table in counts for _ in range(counts[table])]

@@ -126,7 +126,7 @@ def test_events_that_are_deleted_before_they_are_written_leave_no_gap_and_no_eve
 
     assert content(folder) == {
         "event-000000000001-000000000002.txt": ["A-1", "A-2"],
-        "event-000000000003-000000000006.txt": ["D-1"],
+        "event-000000000003-000000000008.txt": ["D-1"],
     }
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
 from tests.support.making import Make
+from trackd.core.documents import tombstone
 from trackd.storage.sqlite.connection import DatabaseError
-from trackd.storage.sqlite.erasure import tombstone
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import importing
@@ -35,7 +35,7 @@ def test_the_numbers_that_exported_events_had_are_not_used_again(
     import_lines(tmp_path / "once.db", exported(stored))
     import_lines(tmp_path / "twice.db", exported(tmp_path / "once.db"))
 
-    assert [number_of_a_new_event(tmp_path / name, make) for name in ("once.db", "twice.db")] == [7, 7]
+    assert [number_of_a_new_event(tmp_path / name, make) for name in ("once.db", "twice.db")] == [8, 8]
 
 
 def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_imported(tmp_path: Path, stored: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_file_without_the_last_number_uses_none_again_that_a_profile_names(
 
     import_lines(tmp_path / "new.db", lines)
 
-    assert number_of_a_new_event(tmp_path / "new.db", make) == 6
+    assert number_of_a_new_event(tmp_path / "new.db", make) == 6 + 2  # one was erased, its erasure has the last one
 
 
 def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_after_them(
@@ -79,7 +79,7 @@ def test_an_import_into_a_file_that_has_rows_keeps_them_and_numbers_its_events_a
     after, imported = contents(path), contents(stored)
     assert after["event"][:4] == before["event"]
     assert [row[0] for row in after["event"]] == list(range(1, 10))
-    assert number_of_a_new_event(path, make) == 11  # number 10 was of an event that is erased
+    assert number_of_a_new_event(path, make) == 12  # 10 was of an event that is erased, 11 is of its erasure
     assert [row[1:-2] for row in after["event"][4:]] == [row[1:-2] for row in imported["event"]]
     assert [row[-1] for row in after["event"][4:]] == [None, 5, None, 7, 6]  # `previous`, moved with the numbers
     assert [(row[0], row[-1]) for row in after["profile"]] == [("X", 4), ("A", 9), ("B", 8)]
@@ -127,7 +127,7 @@ FAULTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "a table alone": (lambda it: [b'{"id": "A-1", "seq": 1}\n'], "line 1: this is not a file that `trackd"),
     "nested": (lambda it: [b"[" * 100_000], "line 1: this is not a file that `trackd export` wrote"),
     "last number": (lambda it: edited(it, 0, last_number=-1), "line 1: this is not a file that `trackd export` w"),
-    "newer": (lambda it: edited(it, 0, version=3), "line 1: it has version 3 of the format, this trackd r"),
+    "newer": (lambda it: edited(it, 0, version=4), "line 1: it has version 4 of the format, this trackd r"),
     "cut off in a line": (lambda it: [*it[:8], it[8][:50]], "line 9: the file ends within the line: it was cut off"),
     "cut off after a line": (lambda it: it[:9], "line 9: the file ends here, without its last line: it"),
     "only a header": (lambda it: it[:1], "line 1: the file ends here, without its last line"),
@@ -237,7 +237,9 @@ def test_an_erased_profile_does_not_come_back_with_an_older_export(tmp_path: Pat
     lines = exported(stored)
     store = SqliteStore(tmp_path / "new.db")
     store.close()
-    execute(tmp_path / "new.db", "INSERT INTO erased VALUES (?, ?)", tombstone("B"), "2026-02-01T12:00:00.000000Z")
+    execute(
+        tmp_path / "new.db", "INSERT INTO erased VALUES (?, ?, NULL)", tombstone("B"), "2026-02-01T12:00:00.000000Z"
+    )
 
     with pytest.raises(NotImportedError, match=r"line 3: profile 'B' was erased in this database\."):
         import_lines(tmp_path / "new.db", lines)
@@ -262,3 +264,28 @@ def test_an_import_reports_how_many_bytes_it_has_read(tmp_path: Path, make: type
     assert reported == sorted(reported)
     assert len(reported) > 2
     assert reported[-1] <= sum(map(len, lines))
+
+
+def test_an_erasure_keeps_its_place_among_the_events(tmp_path: Path, stored: Path) -> None:
+    import_lines(tmp_path / "new.db", exported(stored))
+
+    [(_, _, number)] = contents(tmp_path / "new.db")["erased"]
+    assert [(number, contents(path)["erased"]) for path in (stored, tmp_path / "new.db")] == [
+        (7, contents(stored)["erased"])
+    ] * 2
+
+
+def test_a_tombstone_with_the_number_of_an_event_is_refused(tmp_path: Path, stored: Path) -> None:
+    execute(stored, "UPDATE erased SET number = 2")
+
+    with pytest.raises(NotImportedError, match="a tombstone has the number 2, as event 'A-2'"):
+        import_lines(tmp_path / "new.db", exported(stored))
+
+
+def test_an_export_of_version_2_has_tombstones_without_numbers(tmp_path: Path, stored: Path) -> None:
+    execute(stored, "UPDATE erased SET number = NULL")
+    lines = [line.replace(b',"number":null}', b"}") for line in edited(exported(stored), 0, version=2)]
+
+    import_lines(tmp_path / "new.db", lines)
+
+    assert contents(tmp_path / "new.db")["erased"] == contents(stored)["erased"]

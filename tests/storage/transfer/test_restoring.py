@@ -16,8 +16,12 @@ import pytest
 from tests.support.exports import contents, exported
 from tests.support.interrupted import interrupt
 from tests.support.making import Make
+from trackd.core.changes import Changes
+from trackd.core.feed_cursor import Cursor
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Lost, Start
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.lock import DatabaseInUseError, DatabaseLock
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.store import SqliteStore
@@ -70,7 +74,6 @@ def test_a_copy_takes_the_place_of_the_file_and_the_log_of_the_file_before_does_
     done = restored(copy, killed, force=True)
 
     assert names(killed.parent) == ["trackd.db", KEPT, f"{KEPT}-wal"]
-    assert killed.read_bytes() == copy.read_bytes()
     assert contents(killed) == contents(copy)
     assert (done.contents.profiles, done.contents.events, done.kept) == (2, 5, killed.with_name(KEPT))
     assert [row[0] for row in contents(killed.with_name(KEPT))["profile"]] == ["X"]
@@ -268,3 +271,29 @@ def test_the_new_file_has_the_owner_and_the_mode_of_the_one_before(copy: Path, k
     restored(copy, killed, force=True)
     found = killed.stat()
     assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 5678, 0o640)
+
+
+def test_a_restored_copy_begins_another_history_and_cursors_up_to_it_are_still_known(
+    copy: Path, path: Path, make: type[Make]
+) -> None:
+    def feed(after: Cursor | Start) -> FeedPage:
+        with contextlib.closing(SqliteListings(path)) as listings:
+            return listings.feed(FeedFilter(), FeedRequest(after))
+
+    commit(path, make.change("A", events=1))
+    back_up(path, copy, replace=True, on_bytes=lambda done, total: None)
+    before = feed(Start.NOW).cursor
+    commit(path, make.change("lost", events=1))
+    lost = feed(Start.NOW).cursor
+    restored(copy, path, force=True)
+    commit(path, make.change("X", events=2))
+
+    page = feed(before)
+    assert (page.number, page.cursor.history != before.history) == (2, True)
+    assert feed(lost).lost is Lost.REPLACED
+
+
+def commit(path: Path, change: Changes) -> None:
+    store = SqliteStore(path)
+    store.commit([change])
+    store.close()
