@@ -11,10 +11,12 @@ from trackd.http.cors import Cors, cors_headers
 from trackd.http.paths import paths_of, route_path
 
 TRACK = "/track"
-PUBLIC = frozenset({TRACK, "/healthcheck", "/ready"})
+SCRIPT = "/tracker.js"
+PUBLIC = frozenset({TRACK, SCRIPT, "/healthcheck", "/ready"})
+FOR_PAGES = frozenset({TRACK, SCRIPT})
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")  # of all answers that have no other: nearly all have personal data
-ANY_PAGE = (b"cross-origin-resource-policy", b"cross-origin")  # pages that isolate themselves may still send events
+ANY_PAGE = (b"cross-origin-resource-policy", b"cross-origin")  # for pages that isolate themselves
 VARY = (b"vary", b"Origin")
 TRACK_HEADERS = (NO_SNIFF, NO_STORE, ANY_PAGE, VARY)
 """Those of each answer of `/track`, for answers that bypass `CommonHeaders`."""
@@ -56,7 +58,7 @@ class CommonHeaders:
                 headers.append((b"x-process-time", b"%.6f" % (time.perf_counter() - began)))
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(NO_STORE)
-                if path == TRACK:
+                if path in FOR_PAGES:
                     headers.append(ANY_PAGE)
                 if not from_browser:
                     headers.append(VARY)
@@ -78,6 +80,7 @@ class RefusalHeaders:
 
     def __init__(self, root_path: str = "", origins: Sequence[str] = ()) -> None:
         self._track = paths_of(TRACK, root_path)
+        self._for_pages = frozenset[str]().union(*(paths_of(path, root_path) for path in FOR_PAGES))
         self._public = frozenset[str]().union(*(paths_of(path, root_path) for path in PUBLIC))
         self._origins = frozenset(origin.encode() for origin in origins)
 
@@ -88,7 +91,7 @@ class RefusalHeaders:
     def of(self, target: bytes, request_headers: RawHeaders) -> RawHeaders:
         """`target` and `request_headers`: as far as they have arrived."""
         path = path_of(target).decode("latin-1")
-        headers = [NO_SNIFF, NO_STORE, VARY, *([ANY_PAGE] if path in self._track else [])]
+        headers = [NO_SNIFF, NO_STORE, VARY, *([ANY_PAGE] if path in self._for_pages else [])]
         origins = [value for name, value in request_headers if name == b"origin"]
         if origins and path in self._public:
             headers += cors_headers(origins[-1], credentials=True)

@@ -21,6 +21,7 @@ from trackd.http.ops.health import Readiness, healthcheck
 from trackd.http.ops.info import Info
 from trackd.http.ops.metrics import Metrics
 from trackd.http.track.endpoint import TrackEndpoint
+from trackd.http.ui.script import script
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.store import Reads
 
@@ -44,6 +45,7 @@ def routes(
     read = authenticator.read
     return [
         Route("/track", track, methods=["POST"]),
+        Route("/tracker.js", script),
         Route("/healthcheck", healthcheck),
         Route("/ready", Readiness(tracker).get),
         Route("/openapi.json", ApiDescription(versions, reads.sources).get),

@@ -105,6 +105,13 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
             "event": "/debugging/events/ids/0",
         },
     ),
+    ("GET", "/tracker.js"): Operation(
+        "tracker_script",
+        "tracking",
+        "The tracker script for web pages",
+        description='A page has `<script defer src="https://HOST/tracker.js" data-source="ID"></script>`.',
+        answer_types=("text/javascript",),
+    ),
     ("GET", "/profiles"): Operation(
         "profiles",
         "profiles",

@@ -6,22 +6,13 @@ to install.
 """
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-]
-NewContext = Callable[..., Awaitable[BrowserContext]]
+from tests.support.browser import PROGRAMS, NewContext, launch, watch
 
 
 @pytest.fixture(scope="package")
@@ -44,11 +35,6 @@ async def browser(playwright: Playwright, chromium: str) -> AsyncIterator[Browse
     started = await launch(playwright, chromium)
     yield started
     await started.close()
-
-
-async def launch(playwright: Playwright, chromium: str, **options: Any) -> Browser:
-    """A browser of its own, for a test that needs other flags. It has no sandbox: neither root nor containers can."""
-    return await playwright.chromium.launch(executable_path=chromium, args=FLAGS, **options)
 
 
 @pytest.fixture
@@ -75,17 +61,6 @@ async def new_context(browser: Browser, faults: list[str]) -> AsyncIterator[NewC
     for context in opened:
         await context.close()
     assert faults == []
-
-
-def watch(context: BrowserContext, faults: list[str]) -> None:
-    """Collect the errors on the consoles of all pages of a context."""
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            faults.append(f"{message.text} ({message.location.get('url')})")
-
-    context.on("console", note)
-    context.on("weberror", lambda error: faults.append(f"uncaught: {error.error}"))
 
 
 @pytest.fixture

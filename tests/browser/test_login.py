@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import NewContext
 from tests.support.accessibility import accessibility_faults
+from tests.support.browser import NewContext
 from tests.support.live_page import live_page, new_key
 from tests.support.serving import ADMIN_SECRET
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import NewContext
 from tests.support.accessibility import accessibility_faults
+from tests.support.browser import NewContext
 from tests.support.live_page import live_page
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import ADMIN_SECRET

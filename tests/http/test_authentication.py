@@ -15,7 +15,7 @@ from trackd.core.documents import Token, secret_hash, timestamp
 from trackd.http.authentication import KEPT_S, UNKNOWN_READ_EVERY_S, Authenticator
 from trackd.http.errors import HttpError
 
-OPEN_TO_ALL = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
+OPEN_TO_ALL = {"/track", "/tracker.js", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"
 READER = Token("reader", secret_hash(READ_SECRET), ("read",))
 OPERATOR = Token("operator", secret_hash(ADMIN_SECRET), ("admin",))

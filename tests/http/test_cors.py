@@ -14,7 +14,7 @@ from trackd.http.cors import named_origins
 from trackd.storage.memory import MemoryStore
 
 FOREIGN, NAMED = "https://thief.example", "https://desk.example"
-PUBLIC = ["/track", "/healthcheck", "/ready"]
+PUBLIC = ["/track", "/tracker.js", "/healthcheck", "/ready"]
 OTHER = sorted({route.path.replace("{id:path}", "x").replace("{name}", "start.js") for route in application_routes()})
 OTHER = [path for path in OTHER if path not in PUBLIC]
 ALLOW = "access-control-allow-origin"

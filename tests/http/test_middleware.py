@@ -47,7 +47,7 @@ async def test_each_answer_of_track_has_the_fixed_headers_once(name: str) -> Non
     assert "Origin" in dict(found)["vary"]
 
 
-async def test_no_answer_is_sniffed_or_stored_and_other_pages_embed_those_of_track_alone(tmp_path: Path) -> None:
+async def test_no_answer_is_sniffed_or_stored_and_other_pages_embed_those_for_pages_alone(tmp_path: Path) -> None:
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
@@ -58,9 +58,9 @@ async def test_no_answer_is_sniffed_or_stored_and_other_pages_embed_those_of_tra
             for answer in (await client.get(url), await httpx_without_token(client, url), await client.options(url)):
                 assert answer.headers["x-content-type-options"] == "nosniff", url
                 assert answer.headers.get("cross-origin-resource-policy") == (
-                    "cross-origin" if url == "/track" else None
+                    "cross-origin" if url in ("/track", "/tracker.js") else None
                 )
-                stored = url.startswith("/docs") and answer.request.method == "GET"
+                stored = url.startswith(("/docs", "/tracker.js")) and answer.request.method == "GET"
                 assert (answer.headers["cache-control"] != "no-store") == stored, url
 
 

@@ -10,7 +10,7 @@ from trackd.http.authentication import RequireScope
 from trackd.http.routes import ByQuery
 from trackd.storage.memory import MemoryStore
 
-PUBLIC = {"/track", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
+PUBLIC = {"/track", "/tracker.js", "/healthcheck", "/ready", "/openapi.json", "/docs", "/docs/{name}"}
 READ_SECRET = "trackd_for-reading"
 
 

@@ -1,0 +1,131 @@
+"""Events of the tracker script are stored exactly once, whatever happens to page, network and server."""
+
+import json
+
+from playwright.async_api import BrowserContext, Page
+
+from tests.browser.tracker.stored import Stored, nothing_queued, queued, track
+from tests.browser.tracker.web import Collector, Site
+from tests.support.polling import eventually
+
+
+async def test_twenty_navigations_with_events_at_their_ends_store_each_event_once(
+    page: Page, site: Site, stored: Stored
+) -> None:
+    for number in range(20):
+        await page.goto(f"{site.url}/{number}", wait_until="domcontentloaded")
+        await track(page, f"left-{number}")
+    await page.goto(f"{site.url}/last")
+
+    expected = [name for number in range(20) for name in ("page-view", f"left-{number}")]
+    events = await stored.exactly(*expected, "page-view")
+    await nothing_queued(page)
+    assert len({event["session_id"] for event in events}) == 1
+    assert len({event["id"] for event in events}) == 41
+    assert stored.types() == [*expected, "page-view"]
+
+
+async def arrived(collector: Collector, number: int) -> None:
+    await eventually(lambda: len(collector.calls) >= number, f"{number} calls")
+
+
+async def test_a_visitor_who_leaves_the_first_page_at_once_is_seen(page: Page, site: Site, stored: Stored) -> None:
+    await page.goto(site.url, wait_until="domcontentloaded")
+    await track(page, "one")
+    await page.goto("about:blank")
+    await stored.exactly("page-view", "one")
+
+
+async def test_tabs_that_are_closed_at_once_lose_nothing(context: BrowserContext, site: Site, stored: Stored) -> None:
+    page = await context.new_page()
+    await page.goto(site.url)
+    expected = ["page-view"]
+    await stored.exactly(*expected)
+    for number in range(5):
+        page = await context.new_page()
+        await page.goto(site.url, wait_until="domcontentloaded")
+        await track(page, f"closed-{number}")
+        await page.close()
+        expected += ["page-view", f"closed-{number}"]
+
+    page = await context.new_page()
+    await page.goto(site.url)
+    await stored.exactly(*expected, "page-view")
+    await nothing_queued(page)
+    assert stored.types() == [*expected, "page-view"]
+
+
+async def test_an_event_whose_answer_is_lost_is_sent_again_and_stored_once(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
+) -> None:
+    collector.failures = ["lost", "lost"]
+    await page.goto(site.url)
+    await eventually(lambda: len(collector.calls) >= 3)
+    await nothing_queued(page)
+    await stored.exactly("page-view")
+    faults.clear()
+
+
+async def test_a_503_is_sent_again_after_the_time_that_it_names(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
+) -> None:
+    collector.failures, collector.headers = [503], {"Retry-After": "1"}
+    await page.goto(site.url)
+    await eventually(lambda: collector.calls)
+
+    async def waits_until() -> str | None:
+        found: str | None = await page.evaluate(
+            """() => {
+                const key = Object.keys(localStorage).find((key) => key.endsWith(" .wait"));
+                return key && new Date(+localStorage[key]).toISOString();
+            }"""
+        )
+        return found
+
+    until = await eventually(waits_until)
+    await track(page, "one")
+    await stored.exactly("page-view", "one")
+    assert [json.loads(call.body)["sentAt"] >= until for call in collector.calls[:2]] == [False, True]
+    faults.clear()
+
+
+async def test_events_wait_while_the_server_is_away_and_are_stored_once_with_their_own_times(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
+) -> None:
+    collector.is_away = True
+    for number in range(3):
+        await page.goto(f"{site.url}/{number}")
+        await track(page, f"away-{number}")
+        await arrived(collector, number + 1)
+    assert stored.types() == []
+    assert await queued(page) == 6
+
+    collector.is_away = False
+    await page.goto(f"{site.url}/back")
+    events = await stored.exactly(*(t for n in range(3) for t in ("page-view", f"away-{n}")), "page-view")
+    await nothing_queued(page)
+    assert [event["seq"] for event in events] == list(range(1, 8))
+    assert len({event["session_id"] for event in events}) == 1
+    assert [event["context"]["page"]["path"] for event in events[::2]] == ["/0", "/1", "/2", "/back"]
+    faults.clear()
+
+
+async def test_the_queue_is_bounded_and_keeps_the_newest_events(
+    page: Page, site: Site, collector: Collector, faults: list[str]
+) -> None:
+    collector.is_away = True
+    await page.goto(site.url)
+    await page.evaluate("for (let n = 0; n < 80; n++) trackd.track(`big-${n}`, {text: 'x'.repeat(20_000)})")
+
+    async def kept() -> list[str]:
+        found: list[str] = await page.evaluate(
+            "Object.entries(localStorage).sort().map((e) => JSON.parse(e[1]).event?.type).filter((type) => type)"
+        )
+        return found
+
+    async def is_bounded() -> bool:
+        types = await kept()
+        return types[-1:] == ["big-79"] and len(types) < 30
+
+    await eventually(is_bounded)
+    faults.clear()

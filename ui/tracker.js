@@ -1,0 +1,284 @@
+// The tracker script: <script defer src="https://HOST/tracker.js" data-source="ID"></script>
+// docs/tracker-script.md describes it. ui/tracker_script.py leaves out indentation, and lines of comments like these.
+(() => {
+  "use strict";
+  const SESSION_ENDS_MS = 1_800_000;
+  const QUEUE_CHARACTERS = 500_000;
+  const CALL_BYTES = 50_000;
+
+  const warned = {};
+  const warn = (text) => {
+    warned[text] = warned[text] || !console.warn(`trackd: ${text}`);
+  };
+
+  // A fault of this script never reaches the page.
+  const safe = (work) => (...values) => {
+    try {
+      return work(...values);
+    } catch (fault) {
+      warn(fault);
+    }
+  };
+
+  const early = window.trackd;
+  if (early?.track) return;
+  const tag = document.currentScript || document.querySelector("script[data-source]");
+  const { source, endpoint, auto, respectDnt } = tag?.dataset || {};
+  const url = safe(() => new URL(endpoint || "track", tag.src).href)();
+  const unwanted = respectDnt !== "false" && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
+  const off = unwanted || !url || !source;
+  if (!source) warn("the script has no data-source");
+
+  // localStorage, or memory where it is forbidden or full. An event has a key of its own: tabs need no lock for it.
+  const prefix = `trackd ${url} `;
+  const memory = {};
+  const stored = (work) => {
+    try {
+      return work(localStorage);
+    } catch {}
+  };
+  const read = (key) => memory[key] || stored((storage) => storage.getItem(prefix + key));
+  const remove = (key) => {
+    delete memory[key];
+    stored((storage) => storage.removeItem(prefix + key));
+  };
+  const write = (key, text) => {
+    remove(key);
+    if (!stored((storage) => storage.setItem(prefix + key, text) || true)) memory[key] = text;
+  };
+  const keys = () =>
+    (stored(Object.keys) || [])
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length))
+      .concat(Object.keys(memory))
+      .sort();
+  const queue = () => keys().filter((key) => key[0] !== ".");
+  const parse = (text) => safe(() => JSON.parse(text))() || {};
+
+  // Ids of one page sort as its events happened.
+  let newest = 0;
+  const newId = () => {
+    newest = Math.max(Date.now(), newest + 1);
+    return [newest.toString(36), ...crypto.getRandomValues(new Uint32Array(3))].join("-");
+  };
+
+  // A new session is used a moment later: of tabs that open together, all use the one that was written last.
+  const session = () => {
+    const { id, seen } = parse(read(".session") || "{}");
+    return Math.abs(Date.now() - seen) < SESSION_ENDS_MS && id;
+  };
+  const use = (id) => {
+    write(".session", JSON.stringify({ id, seen: Date.now() }));
+    return id;
+  };
+  const tracked = [];
+  const enqueue = () => {
+    const id = use(session() || newId());
+    for (const event of tracked.splice(0)) write(event.id, JSON.stringify({ source, session: id, event }));
+    let size = 0;
+    for (const key of queue().reverse()) {
+      if (size > QUEUE_CHARACTERS) remove(key);
+      else size += (read(key) || "").length;
+    }
+    return id;
+  };
+  let opening;
+  const open = async () => {
+    if (!session()) {
+      use(newId());
+      await new Promise((done) => setTimeout(done, 500));
+    }
+    await null;
+    opening = null;
+    return enqueue();
+  };
+  const opened = () => (opening = opening || open());
+
+  const call = (source, session, events, options) =>
+    JSON.stringify({
+      source: { id: source },
+      session: { id: session },
+      profile: { id: read(".profile") },
+      context: {
+        time: { tz: Intl.DateTimeFormat().resolvedOptions().timeZone },
+        browser: { language: navigator.language },
+      },
+      events,
+      options,
+      sentAt: new Date(),
+    });
+  const bytes = (text) => new Blob([text]).size;
+
+  // The oldest queued events of one session.
+  const batch = (without, one) => {
+    const taken = [];
+    const events = [];
+    let first;
+    let size = 0;
+    for (const key of queue()) {
+      if (without.includes(key)) continue;
+      const text = read(key);
+      const item = parse(text);
+      if (!item.event) {
+        remove(key);
+        continue;
+      }
+      first = first || item;
+      size += bytes(text);
+      if (item.session !== first.session || item.source !== first.source) break;
+      if (events.length && (one || size > CALL_BYTES)) break;
+      taken.push(key);
+      events.push(item.event);
+    }
+    return { taken, body: first && call(first.source, first.session, events) };
+  };
+
+  // Sent as text, which needs no preflight. It goes on when the page is left, if browsers allow it for so many bytes.
+  const post = async (body) => {
+    let status;
+    let content;
+    try {
+      const answer = await fetch(url, {
+        method: "POST",
+        body,
+        credentials: "omit",
+        keepalive: bytes(body) < 60_000,
+        signal: AbortSignal.timeout?.(30_000),
+      });
+      status = answer.status;
+      const seconds = answer.headers.get("retry-after");
+      if (seconds > 0) write(".wait", Date.now() + 1_000 * seconds);
+      content = await answer.json();
+      if (answer.ok) {
+        write(".profile", content.profile.id);
+        return { profile: content.profile };
+      }
+    } catch {}
+    return { status, detail: content?.detail };
+  };
+
+  let blocked;
+  let failures = 0;
+  let retryAt = 0;
+  let timer;
+  let flying = [];
+  const waits = () => {
+    const ms = Math.max(retryAt, read(".wait") || 0) - Date.now();
+    return ms > 0 && ms < 3_600_000 && ms;
+  };
+  const round = async () => {
+    let one;
+    while (!blocked) {
+      clearTimeout(timer);
+      if (waits()) {
+        timer = setTimeout(send, waits());
+        return;
+      }
+      const { taken, body } = batch([], one);
+      if (!body) return;
+      flying = taken;
+      const { profile, status, detail } = await post(body);
+      flying = [];
+      if (profile) failures = 0;
+      else if (taken[1] && [413, 422].includes(status)) {
+        // One event may spoil the others of its call.
+        one = true;
+        continue;
+      } else if (/^4(?!08|25|29)/.test(status)) {
+        warn(`${status} ${JSON.stringify(detail)}`);
+      } else {
+        retryAt = Date.now() + 2 ** Math.min(failures++, 6) * (500 + 500 * Math.random());
+        continue;
+      }
+      taken.forEach(remove);
+    }
+  };
+  // One tab at a time, if it does not take long: an event that two of them send is stored once.
+  let sending = Promise.resolve();
+  const send = () =>
+    (sending = sending
+      .then(() => queue()[0] && navigator.locks.request(prefix, { signal: AbortSignal.timeout(5_000) }, round))
+      .catch(round)
+      .catch(warn));
+
+  let beaconed = [];
+  const leave = () => {
+    if (tracked[0]) enqueue();
+    for (;;) {
+      const { taken, body } = batch([...flying, ...beaconed]);
+      if (!body || blocked) return;
+      navigator.sendBeacon(url, body);
+      beaconed.push(...taken);
+    }
+  };
+
+  let { referrer } = document;
+  const track = (type, properties) => {
+    if (off) return;
+    const { href, pathname, hash } = location;
+    const page = { url: href, path: pathname, hash, title: document.title, referrer };
+    const event = { id: newId(), type, properties, time: { create: new Date() }, context: { page } };
+    tracked.push(JSON.parse(JSON.stringify(event)));
+    opened().then(send).catch(warn);
+  };
+  const consent = (consents) => {
+    const granted = Object.entries(consents).map(([name, value]) => [name, value === true]);
+    track("consent-granted", Object.fromEntries(granted));
+  };
+  const profile = async () => {
+    if (off) return null;
+    const session = await opened();
+    await send();
+    const answer = blocked || waits() ? {} : await post(call(source, session, [], { profile: true }));
+    const id = read(".profile");
+    return answer.profile || (id ? { id } : null);
+  };
+
+  // A fragment is part of the address only where it is a route of the page, as in #/cart.
+  const current = () => location.pathname + location.search + (/^#!?\//.test(location.hash) ? location.hash : "");
+  let shown;
+  let address;
+  const view = () => {
+    if (shown && shown !== location.href) referrer = shown;
+    shown = location.href;
+    address = current();
+    track("page-view");
+  };
+  const moved = safe(() => current() === address || view());
+  const begin = safe(() => {
+    if (auto !== "false") {
+      view();
+      const { pushState } = history;
+      history.pushState = function (...values) {
+        pushState.apply(this, values);
+        moved();
+      };
+      addEventListener("popstate", moved);
+      addEventListener("pageshow", safe((event) => event.persisted && view()));
+    }
+    send();
+  });
+
+  const api = { track: safe(track), consent: safe(consent), profile };
+  api.push = safe((...calls) => calls.forEach(([name, ...values]) => api[name](...values)));
+  window.trackd = api;
+  if (unwanted) keys().forEach(remove);
+  if (!off) {
+    addEventListener("pagehide", safe(leave));
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return safe(leave)();
+      beaconed = [];
+      send();
+    });
+    addEventListener("online", () => {
+      retryAt = 0;
+      send();
+    });
+    document.addEventListener("securitypolicyviolation", ({ effectiveDirective, disposition, blockedURI }) => {
+      if (effectiveDirective === "connect-src" && disposition === "enforce" && url.startsWith(blockedURI)) blocked = true;
+    });
+    if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
+    else begin();
+  }
+  if (Array.isArray(early)) api.push(...early);
+})();

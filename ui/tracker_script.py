@@ -1,0 +1,34 @@
+"""The tracker script: `tracker.js`, as it is sent to browsers."""
+
+import gzip
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from msgspec import Struct
+
+SOURCE = Path(__file__).with_name("tracker.js")
+
+
+class TrackerScript(Struct, frozen=True):
+    """The script as text in UTF-8, and compressed with gzip. `version` changes with its content."""
+
+    plain: bytes
+    compressed: bytes
+    version: str
+
+
+@lru_cache(maxsize=1)
+def tracker_script() -> TrackerScript:
+    """Read once, and kept in memory."""
+    plain = without_comments(SOURCE.read_text("utf-8")).encode()
+    return TrackerScript(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])
+
+
+def without_comments(source: str) -> str:
+    """The script without indentation, blank lines, and comments that have lines of their own.
+
+    It must have no text or comment of several lines.
+    """
+    lines = (line.strip() for line in source.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
