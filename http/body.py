@@ -148,7 +148,8 @@ def _invalid_gzip(why: str) -> HttpError:
 
 def check_nesting(body: bytes, max_nesting: int) -> None:
     """Raises HttpError when objects and lists are nested deeper than that. The body is not parsed."""
-    if body.count(b"[") + body.count(b"{") <= max_nesting:
+    without = body.replace(b"{", b"").replace(b"[", b"")  # takes half as long as to count them
+    if len(body) - len(without) <= max_nesting:
         return
     brackets = left = _brackets(body)
     for _ in range(max_nesting):

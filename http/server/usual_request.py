@@ -6,8 +6,9 @@ servers and proxies may understand differently is taken.
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from trackd.http.body import Headers
 from trackd.http.server.request_head import MAX_HEADERS, is_host
@@ -51,7 +52,7 @@ class HeaderLines(dict[bytes, tuple[bytes, bytes]]):
 LINES = HeaderLines()
 
 
-class UsualRequest(NamedTuple):
+class UsualRequest(Struct, frozen=True):
     is_call: bool
     """Whether it is a POST; otherwise it is a preflight."""
     headers: Headers

@@ -1,27 +1,57 @@
-"""Builds the body of a 200 (contract 2.4)."""
+"""Builds the body of a 200 (contract 2.4). Structs take less time than dicts: their keys are known."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from trackd.core.calls import LogEntry, Tracked
 
 ENCODER = msgspec.json.Encoder()
+NONE: tuple[()] = ()
+
+
+class _Document(Struct):
+    saved: int
+    errors: tuple[()]
+    ids: Sequence[str]
+    types: tuple[()] = ()
+
+
+class _Events(Struct):
+    saved: int
+    errors: tuple[()]
+    ids: list[str]
+    types: list[str]
+    seq: list[int]
+
+
+class _Debugging(Struct):
+    session: _Document
+    events: _Events
+    profile: _Document
+    execution: dict[str, Any]
+    segmentation: dict[str, Any]
+    logs: list[dict[str, Any]]
+
+
+class _Answer(Struct):
+    debugging: _Debugging | UnsetType
+    profile: dict[str, Any]
+    session: dict[str, str]
+    source: dict[str, bool]
+    ux: tuple[()] = ()
+    response: dict[str, Any] = {}
 
 
 def answer_body(tracked: Tracked) -> bytes:
-    answer: dict[str, Any] = {"debugging": _debugging(tracked)} if tracked.debug else {}
-    answer |= {
-        "profile": tracked.profile or {"id": tracked.profile_id},
-        "session": {"id": tracked.session_id},
-        "source": {"consent": tracked.consent},
-        "ux": [],
-        "response": {},
-    }
-    return ENCODER.encode(answer)
+    debugging = _debugging(tracked) if tracked.debug else UNSET
+    profile = tracked.profile or {"id": tracked.profile_id}
+    return ENCODER.encode(_Answer(debugging, profile, {"id": tracked.session_id}, {"consent": tracked.consent}))
 
 
-def _debugging(tracked: Tracked) -> dict[str, Any]:
+def _debugging(tracked: Tracked) -> _Debugging:
     report, saved = tracked.report, 0
     ids, types, seqs = [], [], []
     for event in tracked.events:
@@ -29,33 +59,18 @@ def _debugging(tracked: Tracked) -> dict[str, Any]:
         ids.append(event.id)
         types.append(event.type)
         seqs.append(event.seq)
-    return {
-        "session": {
-            "saved": int(tracked.session_saved),
-            "errors": [],
-            "ids": [tracked.session_id] if tracked.session_kept else [],
-            "types": [],
-        },
-        "events": {
-            "saved": saved,
-            "errors": [],
-            "ids": ids,
-            "types": types,
-            "seq": seqs,
-        },
-        "profile": {
-            "saved": int(tracked.profile_saved),
-            "errors": [],
-            "ids": [tracked.profile_id],
-            "types": [],
-        },
-        "execution": {
-            event_type: [{"rule": rule, "changed": changed} for rule, changed in runs.items()]
-            for event_type, runs in report.execution.items()
-        },
-        "segmentation": {"errors": report.segment_errors, "ids": report.segments},
-        "logs": [_log(entry) for entry in (*report.logs, *tracked.logs)],
+    execution = {
+        event_type: [{"rule": rule, "changed": changed} for rule, changed in runs.items()]
+        for event_type, runs in report.execution.items()
     }
+    return _Debugging(
+        _Document(int(tracked.session_saved), NONE, (tracked.session_id,) if tracked.session_kept else NONE),
+        _Events(saved, NONE, ids, types, seqs),
+        _Document(int(tracked.profile_saved), NONE, (tracked.profile_id,)),
+        execution,
+        {"errors": report.segment_errors, "ids": report.segments},
+        [_log(entry) for entry in (*report.logs, *tracked.logs)],
+    )
 
 
 def _log(entry: LogEntry) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class TrackEndpoint:
     ) -> None:
         self._tracker = tracker
         self.tally = tracker.tally
-        self._limits = limits
+        self._max_nesting = limits.max_nesting
         self._errors = errors
         self._now = now or Clock()
         self._blocked_ids = BlockedIds(limits.blocked_ids)
@@ -103,7 +103,7 @@ class TrackEndpoint:
     def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
         """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
         self.limited_clients.check(client)
-        check_nesting(body, self._limits.max_nesting)
+        check_nesting(body, self._max_nesting)
         call = self._decode(client, headers, body)
         self.limited_clients.take(client, call)
         kept = body if len(body) <= BODY_BYTES else body[: BODY_BYTES + 1]
