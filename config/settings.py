@@ -132,6 +132,12 @@ class Limits(Group):
         le=1 << 40,
         description="Most work of one call, in units of about a nanosecond; past it 413, and nothing of it is stored.",
     )
+    max_trace_bytes: int = Field(
+        2_048,
+        ge=0,
+        le=1 << 20,
+        description="Bytes for the rules that ran and the paths that they changed, stored with the event; 0: none.",
+    )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(
         67_108_864, ge=1024, le=1 << 40, description="Bytes of the heads and bodies of these calls; past it 503."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from trackd.core.documents import Event, Session, TimeText
 
@@ -18,10 +18,23 @@ Count = Annotated[int, Meta(ge=0, le=2**62)]  # half of SQLite's largest integer
 Object = dict[str, Any]
 RawObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 RawTexts = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"type": "string"}})]
+RULE_RUN = {
+    "type": "object",
+    "required": ["id", "changed"],
+    "properties": {
+        "id": {"type": "string", "description": "The name of the rule."},
+        "changed": {"type": "array", "items": {"type": "string"}, "description": "The paths that it changed."},
+        "more": {
+            "type": "integer",
+            "description": "How many further paths it changed, when they were too many to list.",
+        },
+    },
+}
+RawRuns = Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": RULE_RUN, "default": []})]
 # From and to the JSON text of a column. The second argument is `dict` or `list`, the expected type of the value.
 ToRaw = Callable[[Any, type], Raw]
 ToText = Callable[[Raw, type], str]
-NO_TEXTS = Raw(b"[]")
+EMPTY_LIST = Raw(b"[]")
 
 
 class DocumentReference(Struct, frozen=True):
@@ -167,6 +180,9 @@ class EventMetadata(Struct, frozen=True):
     status: Literal["collected", "validated", "invalid"]
     ip: str | None
     reasons: Annotated[RawTexts, Meta(description="Why it is invalid.")]
+    rules: Annotated[
+        RawRuns, Meta(description="The rules that ran, each with the paths of the profile that it changed.")
+    ] = field(default_factory=lambda: EMPTY_LIST)  # of lines that were exported before there was this field
 
 
 class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
@@ -193,7 +209,7 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
     def of_row(cls, row: Sequence[Any], raw: ToRaw) -> Self:
         """`row` begins with the fields of `Event`."""
         event_id, profile_id, seq, session_id, source_id, event_type, created, inserted, status, ip = row[:10]
-        properties, context, config, tags, reasons = row[10:15]
+        properties, context, config, tags, reasons, rules = row[10:16]
         return cls(
             event_id,
             seq,
@@ -202,7 +218,11 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
             Owner(session_id),
             DocumentReference(source_id),
             EventMetadata(
-                EventTimes(created, inserted), status, ip, NO_TEXTS if reasons is None else raw(reasons, list)
+                EventTimes(created, inserted),
+                status,
+                ip,
+                EMPTY_LIST if reasons is None else raw(reasons, list),
+                EMPTY_LIST if rules is None else raw(rules, list),
             ),
             raw(properties, dict),
             raw(context, dict),
@@ -228,7 +248,8 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
             text(self.context, dict),
             text(self.config, dict),
             text(self.tags, list),
-            None if metadata.reasons == NO_TEXTS else text(metadata.reasons, list),
+            None if metadata.reasons == EMPTY_LIST else text(metadata.reasons, list),
+            None if metadata.rules == EMPTY_LIST else text(metadata.rules, list),
         )
 
 

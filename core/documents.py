@@ -219,6 +219,7 @@ class Event(NamedTuple):
     """A stored event, in the order of the table's columns; clients get it as `EventDocument`.
 
     The fields from `properties` on are JSON text. `reasons` is a list of sentences, None unless the event is invalid.
+    `rules` is its trace, see `trace_of`; None if no rule ran.
     """
 
     id: str
@@ -236,6 +237,7 @@ class Event(NamedTuple):
     config: str
     tags: str
     reasons: str | None = None
+    rules: str | None = None
 
 
 event_of: Callable[[tuple[Any, ...]], Event] = partial(tuple.__new__, Event)

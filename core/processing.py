@@ -18,6 +18,7 @@ from trackd.core.rules.faults import Fault
 from trackd.core.rules.repetitions import Repetition
 from trackd.core.rules.rule import Rule, RuleRun, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
+from trackd.core.rules.traces import trace_of
 from trackd.core.snapshot import Snapshot
 from trackd.core.work import TooMuchWorkError
 
@@ -30,7 +31,7 @@ class Processing:
     __slots__ = (
         *("call", "draft", "evaluation", "event_roots", "limits", "rules", "session", "snapshot", "source"),
         *("applied", "invalid", "listed", "new_ids", "plain", "reports", "seq", "stored"),
-        *("faults", "plan", "repetition", "roots", "runs", "segment_changes", "uncounted"),
+        *("faults", "plan", "repetition", "roots", "runs", "segment_changes", "trace", "uncounted"),
     )
 
     # Results.
@@ -55,6 +56,7 @@ class Processing:
     repetition: Repetition | None
     runs: tuple[RuleRun, ...]
     segment_changes: tuple[SegmentChange, ...]
+    trace: str | None  # JSON
     roots: Roots | None
 
     def __init__(
@@ -78,11 +80,8 @@ class Processing:
         self.evaluation = Evaluation(draft, limits, rules, snapshot.memo)
         self.event_roots: EventRoots | None = None
         self.seq = snapshot.profile.seq if snapshot.profile else 0
-        self.stored = []
-        self.listed = []
+        self.stored, self.listed, self.invalid, self.reports = [], [], [], []
         self.new_ids = {}
-        self.invalid = []
-        self.reports = []
         self.applied = False
         self.plain = {}
 
@@ -117,7 +116,7 @@ class Processing:
         if plain:
             self._count_plain()
         self.faults = self.runs = self.segment_changes = ()
-        self.repetition = self.roots = None
+        self.repetition = self.roots = self.trace = None
         # Written out, because a loop over the steps takes 0.4 µs longer for each event.
         report = (
             (event.own_id and skip_duplicate(self, event))
@@ -160,6 +159,7 @@ class Processing:
                 event.config_json,
                 plan.tags_json,
                 json_text([str(fault) for fault in faults]) if faults else None,
+                self.trace,
             )
         )
         self.stored.append(row)
@@ -252,15 +252,16 @@ def run_rules(state: Processing, event: TrackedEvent) -> EventReport | None:
     happened = event.created if event.created < received else received  # a client's clock may be ahead
     repetition = state.repetition
     if repetition and evaluation.repetitions.repeat(repetition, happened, received, evaluation.work):
-        state.runs = repetition.runs
+        state.runs, state.trace = repetition.runs, repetition.trace
         return None
     roots, clock, time = state.current_roots(event), draft.clock, EventTime(happened, received)
     state.runs = runs = tuple([_run(state, rule, roots, time) for rule in plan.rules])
+    state.trace = trace_of(runs, state.limits.max_trace_bytes)
     if draft.clock != clock:
         if plan.changes_consents:
             expire(draft, received, state.limits.max_consent_history)
     elif plan.depends_on_consents and not any(run.skipped for run in runs):
-        evaluation.repetitions.add(event, plan, runs, roots, state.limits)
+        evaluation.repetitions.add(event, plan, runs, state.trace, roots, state.limits)
     return None
 
 

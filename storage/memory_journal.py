@@ -111,5 +111,6 @@ def anonymous(event: Event) -> Event:
         "seq": 0,
         "ip": None,
         "reasons": None,
+        "rules": None,
     }
     return event._replace(**no_person, properties="{}", context="{}", config="{}")

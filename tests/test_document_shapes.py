@@ -161,6 +161,14 @@ def test_the_documents_have_something_in_every_field(everything: Everything, rea
     assert len(invalid["metadata"]["reasons"]) == 2
     [seen] = [event for event in read["event"].values() if event["metadata"]["status"] == "validated"]
     assert seen["metadata"]["reasons"] == []
+    assert seen["metadata"]["rules"] == [
+        {
+            "id": "everything",
+            "changed": [
+                "pii.email", "traits.public.city", "traits.private.spent", "interests.shoes", "stats.counters.spent"
+            ],
+        }
+    ]  # fmt: skip
     assert (seen["properties"], seen["context"]) == (PAGE_VIEW["properties"], PAGE_VIEW["context"])
     assert (seen["config"], seen["tags"]) == ({"saveEvent": True}, ["seen", "é"])
 

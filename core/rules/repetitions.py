@@ -32,6 +32,8 @@ class Repetition(Struct, frozen=True):
     """The name of the rule of each step that withdraws, with its consents. Their arrival is kept each time."""
     since: str = ""
     """An earlier event is no repetition: a consent that it grants was withdrawn after it happened."""
+    trace: str | None = None
+    """See `trace_of`."""
 
 
 Repeated = tuple[Repetition, ...]
@@ -65,7 +67,15 @@ class Repetitions(Struct, eq=False):
             work.charge(DRAFT_ITEM * len(self.draft.doc["metadata"]["consents"]), "the rule", rule)
         return True
 
-    def add(self, event: TrackedEvent, plan: Plan, runs: tuple[RuleRun, ...], roots: Roots, limits: Limits) -> None:
+    def add(
+        self,
+        event: TrackedEvent,
+        plan: Plan,
+        runs: tuple[RuleRun, ...],
+        trace: str | None,
+        roots: Roots,
+        limits: Limits,
+    ) -> None:
         """Add a valid event whose rules changed nothing and skipped nothing."""
         if len(event.properties_json) > MAX_PROPERTIES:
             return
@@ -79,7 +89,7 @@ class Repetitions(Struct, eq=False):
                         withdrawals.append((rule.name, withdrawn))
         content = event.type, event.properties_json
         units = plan.schema.units(event) if plan.schema else 0
-        self.new[content] = self.draft.clock, Repetition(*content, runs, units, tuple(withdrawals), since)
+        self.new[content] = self.draft.clock, Repetition(*content, runs, units, tuple(withdrawals), since, trace)
 
     def after_call(self) -> Repeated:
         """The repetitions that hold for the next call, once the draft is final."""

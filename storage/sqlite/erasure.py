@@ -12,7 +12,7 @@ DELETE_EVENTS = "DELETE FROM event WHERE number IN (SELECT value FROM json_each(
 # Properties and context go too: they may hold anything, an e-mail address as well as a price.
 ANONYMISE_EVENTS = """
 UPDATE event SET id = lower(hex(randomblob(16))), profile_id = '', session_id = '', seq = 0, ip = NULL, previous = NULL,
-    properties = '{}', context = '{}', config = '{}', reasons = NULL
+    properties = '{}', context = '{}', config = '{}', reasons = NULL, rules = NULL
 WHERE number IN (SELECT value FROM json_each(?))
 """
 DELETE_PROFILE = (

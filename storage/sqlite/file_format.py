@@ -24,6 +24,7 @@ MIGRATIONS = frozenset(
         "logins_of_the_live_page",
         "refusals",
         "positions_of_erasures_and_histories",
+        "rules_that_ran_for_events",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

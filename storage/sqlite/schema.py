@@ -244,3 +244,12 @@ INSERT INTO feed_history (id, begins_after) VALUES (lower(hex(randomblob(8))), 0
 def positions_of_erasures_and_histories(db: Database) -> None:
     for statement in FEED.strip().split(";\n"):
         db.execute(statement)
+
+
+# See `trace_of`. Events that were stored before have none.
+RULES_OF_EVENTS = "ALTER TABLE event ADD COLUMN rules TEXT"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def rules_that_ran_for_events(db: Database) -> None:
+    db.execute(RULES_OF_EVENTS)

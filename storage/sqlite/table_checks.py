@@ -12,7 +12,7 @@ TABLES = {
     "merged": "id, into_id",
     "session": "id, profile_id, inserted, updated, context, properties",
     "event": "number, id, profile_id, seq, session_id, source_id, type, created, inserted, status, ip, properties, "
-    "context, config, tags, reasons, previous",
+    "context, config, tags, reasons, rules, previous",
     "event_id": "profile_id, id, seq",
     "erased": "hash, erased, number",
     "event_numbers": "id, used_up_to, deleted_up_to",

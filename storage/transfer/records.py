@@ -140,7 +140,7 @@ class EventRecord(Record, frozen=True, tag="event"):
     changed: ClassVar = "inserted"
     links: ClassVar = frozenset({"previous"})
     times: ClassVar = frozenset({"created", "inserted"})
-    json: ClassVar = frozenset({"properties", "context", "config", "tags", "reasons"})
+    json: ClassVar = frozenset({"properties", "context", "config", "tags", "reasons", "rules"})
 
     number: Number
     previous: Number | None

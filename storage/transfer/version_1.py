@@ -7,7 +7,7 @@ In version 1 an event had `reasons` beside its `metadata`, null when it was vali
 import msgspec
 from msgspec import Raw, Struct
 
-from trackd.core.document_shapes import NO_TEXTS
+from trackd.core.document_shapes import EMPTY_LIST
 
 VERSION = 1
 NULL = Raw(b"null")
@@ -72,7 +72,7 @@ def _session(line: bytes) -> bytes:
 
 def _event(line: bytes) -> bytes:
     event = _event_line(line).document
-    metadata = event.metadata | {"reasons": NO_TEXTS if event.reasons == NULL else event.reasons}
+    metadata = event.metadata | {"reasons": EMPTY_LIST if event.reasons == NULL else event.reasons}
     record = _parts(line)
     document = _parts(record["document"]) | {"metadata": Raw(_encode(metadata))}
     del document["reasons"]

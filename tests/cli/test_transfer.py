@@ -31,7 +31,7 @@ Sentence = Callable[[Result, int], str]
 MANY_EVENTS = """
 WITH RECURSIVE n (i) AS (VALUES (6) UNION ALL SELECT i + 1 FROM n LIMIT 20000)
 INSERT INTO event SELECT i, event.id, '', 0, '', source_id, type, created, inserted, status, ip, properties, context,
-    config, tags, reasons, NULL FROM n JOIN event ON number = 1
+    config, tags, reasons, NULL, NULL FROM n JOIN event ON number = 1
 """
 MANY_PROFILES = """
 WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 20000)

@@ -12,6 +12,7 @@ from trackd.core.profile_document import new_profile, shareable
 
 NOW, LATER = "2026-01-31T12:00:00.000000Z", "2026-01-31T12:01:30.250400Z"
 EVENT = Event("e", "A", 1, "S", "source", "t", NOW, LATER, "invalid", None, '{"a": 1.50}', "{}", "{}", "[]", '["no"]')
+RUNS = '[{"id":"r","changed":["traits.public.a"]}]'
 
 
 def as_raw(text: str, kind: type) -> Raw:
@@ -42,14 +43,23 @@ def test_only_an_invalid_event_has_reasons() -> None:
     assert bytes(EventDocument.of_row(EVENT._replace(reasons=None), as_raw).metadata.reasons) == b"[]"
 
 
+def test_an_event_has_the_rules_that_ran_and_none_without_a_trace() -> None:
+    traced = EventDocument.of_row(EVENT._replace(rules=RUNS), as_raw)
+    assert bytes(traced.metadata.rules) == RUNS.encode()
+    assert traced.row(lambda raw, _: bytes(raw).decode()).rules == RUNS
+    without = EventDocument.of_row(EVENT, as_raw)
+    assert bytes(without.metadata.rules) == b"[]"
+    assert without.row(lambda raw, _: bytes(raw).decode()).rules is None
+
+
 def test_a_struct_reads_the_json_that_it_wrote() -> None:
-    document = EventDocument.of_row(EVENT, as_raw)
+    document = EventDocument.of_row(EVENT._replace(rules=RUNS), as_raw)
     assert msgspec.json.decode(msgspec.json.encode(document), type=EventDocument) == document
 
 
 def test_rows_have_the_fields_of_the_stored_documents_in_their_order() -> None:
     assert Session.__struct_fields__ == ("id", "profile_id", "inserted", "updated", "context_json", "properties_json")
-    assert len(Event._fields) == 15
+    assert len(Event._fields) == 16
 
 
 def test_a_new_profile_is_a_profile_document() -> None:

@@ -36,13 +36,17 @@ FIRST_PROFILES = [
 ORPHAN_SESSION = Session(ORPHAN, GONE, BEGIN, BEGIN, json_raw({}), json_raw({}))
 
 
+EventKey = tuple[str, str, int, str | None]
+"""The id of an event, which is empty without a profile, that of its profile, its `seq` and its trace."""
+
+
 class Contents(NamedTuple):
     """Everything that is stored."""
 
     profiles: dict[str, Profile]
     sessions: dict[str, Session]
     event_ids: dict[tuple[str, str], int | None]
-    events: list[tuple[str, str, int]]
+    events: list[EventKey]
 
 
 class Disk(Protocol):
@@ -137,8 +141,8 @@ class FileDisk:
         shutil.rmtree(self._folder)
 
 
-def _key(event: Event) -> tuple[str, str, int]:
-    return (event.id, event.profile_id, event.seq) if event.profile_id else ("", "", 0)
+def _key(event: Event) -> EventKey:
+    return (event.id, event.profile_id, event.seq, event.rules) if event.profile_id else ("", "", 0, event.rules)
 
 
 @cache

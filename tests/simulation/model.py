@@ -47,13 +47,14 @@ class ModelSession(NamedTuple):
 
 
 class ModelEvent(NamedTuple):
-    """A stored event. Id and profile id are empty when it was made anonymous."""
+    """A stored event. Id and profile id are empty when it was made anonymous. `rules`: its trace, as JSON."""
 
     id: str
     profile_id: str
     seq: int
     inserted: str
     type: str = ""
+    rules: str | None = None
 
 
 class Effect(NamedTuple):
@@ -170,18 +171,18 @@ class Model:
                 continue
             if rules == 2 and event.type == "u":
                 continue  # unwanted
-            processed = True
+            processed, trace = True, None
             counters[event.type] = counters.get(event.type, 0) + 1
             if rules and event.type == "t":
                 trait, by = ("a", 1) if rules == 1 else ("b", 2)
                 traits[trait] = traits.get(trait, 0) + by
-                ruled = True
+                ruled, trace = True, f'[{{"id":"{trait}","changed":["traits.public.{trait}"]}}]'
             if (now := segments_of(rules, counters, traits)) != segments:
                 segments, ruled = now, True
             number = None
             if event.store:
                 number = seq = seq + 1
-                stored.append(ModelEvent(event.id, profile_id, seq, call.received, event.type))
+                stored.append(ModelEvent(event.id, profile_id, seq, call.received, event.type, trace))
                 types[event.id] = event.type
                 listed.append((event.id, seq, True))
             if event.own_id:

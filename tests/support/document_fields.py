@@ -17,7 +17,8 @@ FIELDS = {
     },
     "event": {
         "id", "seq", "type", "profile.id", "session.id", "source.id", "metadata.time.create", "metadata.time.insert",
-        "metadata.status", "metadata.ip", "metadata.reasons", "properties", "context", "config", "tags",
+        "metadata.status", "metadata.ip", "metadata.reasons", "metadata.rules", "properties", "context", "config",
+        "tags",
     },
     "source": {
         "id", "name", "description", "enabled", "consent", "returns_profile", "permanent_profile_id", "origins",
@@ -26,6 +27,7 @@ FIELDS = {
 }  # fmt: skip
 OPEN = {"stats.counters", "traits.public", "traits.private", "pii", "consents", "interests"}
 OPEN |= {"context", "properties", "config"}  # objects whose keys users choose
+OPEN |= {"metadata.rules"}  # a list, empty for many events
 SCHEMAS = {"profile": "ProfileDocument", "session": "SessionDocument", "event": "EventDocument", "source": "Source"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from trackd.storage.transfer.exporting import Export
 from trackd.storage.transfer.importing import import_export
+from trackd.storage.transfer.records import EventRecord
 
 
 def exported(path: Path) -> list[bytes]:
@@ -22,7 +23,7 @@ def import_lines(path: Path, lines: list[bytes]) -> dict[str, int]:
 def contents(db: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row that an export carries, without the columns that only the server itself can read."""
     tables = {"profile": "rowid", "merged": 1, "session": "rowid", "event_id": 1, "erased": 1, "event": "number"}
-    columns = {"profile": "id, seq, revision, doc, last_event"}
+    columns = {"profile": "id, seq, revision, doc, last_event", "event": ", ".join(EventRecord.columns)}
     with contextlib.closing(sqlite3.connect(db)) as connection:
         return {
             table: connection.execute(f"SELECT {columns.get(table, '*')} FROM {table} ORDER BY {order}").fetchall()

@@ -32,5 +32,7 @@ def make_older_file(path: Path) -> None:
     db.table("session").insert({"id": "S", "profile_id": "A", "context": "{}", "properties": "{}", **times})
     for number in (1, 2):
         event = Make.stored_event("A", number)._asdict()
-        db.table("event").insert({"number": number, **{key: event[key] for key in event if key != "reasons"}})
+        db.table("event").insert(
+            {"number": number, **{key: event[key] for key in event if key not in ("reasons", "rules")}}
+        )
     db.close()

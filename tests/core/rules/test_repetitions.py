@@ -58,3 +58,16 @@ def test_a_profile_has_few_repetitions_and_none_that_is_large(make: type[Make]) 
     assert len(repeated(make, many, many)) == MAX_REPETITIONS
     large = [{"x" * MAX_PROPERTIES: True}]
     assert repeated(make, large, large) == ()
+
+
+def test_a_repetition_is_stored_with_the_rules_that_would_have_run(make: type[Make]) -> None:
+    person = Person()
+    traces = []
+    for day in DAYS[:4]:
+        event = replace(make.event(event_type="consent", properties=B), created=day)
+        decision = person.send(make.call(events=[event], received=day), CONSENTS)
+        traces += [event.rules for event in decision.changes.events]
+    assert traces == [
+        '[{"id":"consents","changed":["consents.b","consents.c"]}]',
+        *['[{"id":"consents","changed":[]}]'] * 3,
+    ]

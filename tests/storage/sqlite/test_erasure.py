@@ -57,7 +57,7 @@ def test_an_erasure_built_on_another_state_is_stale_and_erases_nothing(two_peopl
 def test_kept_events_are_anonymous(two_people: Backend, make: type[Make]) -> None:
     details = {"ip": "::1", "properties": '{"email":"a@b.c"}', "context": '{"url":"/a"}', "config": '{"x":1}'}
     two_people.store.commit(
-        [make.change("A", (3, 2), events=1, event={**details, "reasons": '["a@b.c"]', "id": "own"})]
+        [make.change("A", (3, 2), events=1, event={**details, "reasons": '["a@b.c"]', "rules": '["r"]', "id": "own"})]
     )
 
     assert two_people.store.commit([Erasure(Fence("A", 4, 3), THEN, keep_events=True)]) == [STORED]
@@ -65,7 +65,7 @@ def test_kept_events_are_anonymous(two_people: Backend, make: type[Make]) -> Non
     kept = [event for event in two_people.events() if event.profile_id != "B"]
     assert len(kept) == 4
     assert {(event.profile_id, event.session_id, event.seq) for event in kept} == {("", "", 0)}
-    assert {(event.ip, event.reasons) for event in kept} == {(None, None)}
+    assert {(event.ip, event.reasons, event.rules) for event in kept} == {(None, None, None)}
     assert {(event.properties, event.context, event.config) for event in kept} == {("{}", "{}", "{}")}
     assert {(event.type, event.source_id) for event in kept} == {("t", "source")}
     assert len({event.id for event in kept} - {"own", "A-1", "A-2", "A-3"}) == 4

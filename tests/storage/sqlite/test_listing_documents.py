@@ -34,6 +34,7 @@ def test_an_event_is_a_document_of_the_contract(
             "status": "invalid",
             "ip": "::1",
             "reasons": ["no"],
+            "rules": [],
         },
         "properties": {"a": 1.5, "b": "\0é"},
         "context": {"c": []},

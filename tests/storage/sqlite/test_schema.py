@@ -52,6 +52,7 @@ def test_an_older_file_gets_an_index_of_its_late_events(tmp_path: Path, make: ty
     db = make_before(path, "index_of_late_events")
     for number, created in enumerate(["2024-03-01T00:00:00.000000Z", make.now], 1):
         event = make.stored_event("A", number, created=created)._asdict()
+        del event["rules"]
         db.table("event").insert({"number": number, **event})
     db.close()
 

@@ -51,10 +51,11 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any]:
         details = [json_text(draw(objects)) for _ in range(3)]
         status = draw(st.sampled_from(["collected", "validated", "invalid"]))
         ip, reasons = draw(st.none() | texts), draw(st.none() | reason_lists.map(json_text))
+        rules = draw(st.none() | st.just('[{"id":"r","changed":[" "]}]'))
         session_id, source_id, kind = draw(texts) if profile_id else "", draw(texts), draw(texts)
         key = f"{number}{draw(texts)}"
         columns = (key, profile_id, seq, session_id, source_id, kind, draw(times), draw(times), status, ip)
-        events.append(Event._make([*columns, *details, json_text(draw(lists)), reasons]))
+        events.append(Event._make([*columns, *details, json_text(draw(lists)), reasons, rules]))
     named = [event for event in events if event.profile_id]
     rows, last = chained(events, {}, draw(st.integers(0, 5)))
     chain = [(*row[:-1], None if row[2] == "" else row[-1]) for row in rows]  # events without a profile have no chain
@@ -122,7 +123,13 @@ def test_events_are_exported_as_the_documents_of_the_contract(stored: Path) -> N
         "profile": {"id": "A"},
         "session": {"id": "S"},
         "source": {"id": "source"},
-        "metadata": {"time": {"create": time, "insert": time}, "status": "collected", "ip": None, "reasons": []},
+        "metadata": {
+            "time": {"create": time, "insert": time},
+            "status": "collected",
+            "ip": None,
+            "reasons": [],
+            "rules": [],
+        },
         "properties": {},
         "context": {},
         "config": {},

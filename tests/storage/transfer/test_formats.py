@@ -26,7 +26,7 @@ rows = {
     SessionRecord: st.tuples(texts, texts, times, times, jsons, jsons),
     EventRecord: st.tuples(
         *(seqs, texts, texts, seqs, texts, texts, texts, times, times, texts, st.none() | texts),
-        *(jsons, jsons, jsons, jsons, st.none() | jsons, st.none() | seqs),
+        *(jsons, jsons, jsons, jsons, st.none() | jsons, st.none() | jsons, st.none() | seqs),
     ),
 }
 tables = st.sampled_from(list(rows)).flatmap(lambda record: st.tuples(st.just(record), st.lists(rows[record])))
@@ -46,7 +46,7 @@ def kind(record: type[Any], column: str) -> str:
         return "int64"
     if column in ("created", "inserted", "updated"):
         return "timestamp[us, tz=UTC]"
-    is_json = column in ("doc", "properties", "context", "config", "tags", "reasons")
+    is_json = column in ("doc", "properties", "context", "config", "tags", "reasons", "rules")
     return "extension<arrow.json>" if is_json else "string"
 
 
