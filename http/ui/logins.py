@@ -21,6 +21,7 @@ from trackd.core.login_changes import AddLogin, EndLogin, LoginChange, UseLink
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import HttpError, aborted, lacks_scope
 from trackd.http.paths import REQUESTED_PREFIX
+from trackd.http.ui.errors import explained, login_name_in_use
 from trackd.storage.store import Reads
 
 LASTS = timedelta(hours=12)
@@ -80,21 +81,21 @@ class Logins:
             change = UseLink(key_hash, secret_hash(secret), timestamp(now), timestamp(now + LASTS))
             if await self._administer(change):
                 return secret
-        raise _explained(self._authenticator.failure(request, "unknown link"), USED_LINK)
+        raise explained(self._authenticator.failure(request, "unknown link"), USED_LINK)
 
     async def by_token(self, request: Request, token_secret: str) -> str:
         """Exchange a token for the secret of a cookie; the login ends with the token. Raises HttpError."""
         try:
             token = await self._authenticator.token(request, token_secret)
         except HttpError as error:
-            raise (_explained(error, UNKNOWN_TOKEN) if error.kind in ("unknown token", "no token") else error) from None
+            raise (explained(error, UNKNOWN_TOKEN) if error.kind in ("unknown token", "no token") else error) from None
         if not token.opens(TokenScope.READ):
             raise lacks_scope(TokenScope.READ, token.name)
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._now()
         hashed, expires = secret_hash(secret), min(timestamp(now + LASTS), token.expires or "9999")
         login = Login(login_name(hashed), hashed, token.scopes, timestamp(now), expires, token.hash)
         if not await self._administer(AddLogin(login)):
-            raise HttpError(503, "login name in use", "The login could not be made: try it again.", retry_after_s=1)
+            raise login_name_in_use()
         return secret
 
     async def end(self, request: Request) -> None:
@@ -132,8 +133,3 @@ def prefix_seen(request: Request) -> str:
         return path
     requested: str = request.scope[REQUESTED_PREFIX]
     return requested
-
-
-def _explained(error: HttpError, detail: str) -> HttpError:
-    """The same error with a sentence for people, unless it is another limit."""
-    return error if error.status_code == 429 else HttpError(error.status_code, error.kind, detail)

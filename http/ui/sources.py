@@ -16,6 +16,7 @@ from trackd.actors.tracker import Tracker
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_changes import AddSource, EditSource, SourceChange
 from trackd.http.errors import aborted, unknown_path
+from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM
 from trackd.http.ui.guard import FORM, Form
 from trackd.http.ui.pages import Pages
 from trackd.http.ui.snippets import base_url, snippets
@@ -58,7 +59,7 @@ class SourcePages:
             if await self._administer(AddSource(replace(source, metadata=source_metadata(now, now)))):
                 return _to_source(source_id)
             form = replace(form, faults={"id": EXISTS})
-        return await self._page(request, "source_new.html", 422, form=form, error="")
+        return await self._page(request, "source_new.html", FAULTY_FORM, form=form, error="")
 
     async def show(self, request: Request) -> Response:
         source = self._source(request.query_params.get("id", ""))
@@ -68,9 +69,9 @@ class SourcePages:
         sent: Form = request.scope[FORM]
         source, form = self._source(sent.get("id", "")), read(sent)
         if not form.faults and sent.get("updated") != source.metadata.time.update:
-            return await self._show(request, source, form, 409, CHANGED)
+            return await self._show(request, source, form, CHANGED_MEANWHILE, CHANGED)
         if form.faults:
-            return await self._show(request, source, form, 422)
+            return await self._show(request, source, form, FAULTY_FORM)
         fields = {name: value for name, value in form.fields.items() if name != "id"}
         await self._edit(source.id, fields)
         return _to_source(source.id)

@@ -1,4 +1,7 @@
-"""Two files choose status codes, for the application and for connections. openapi/refusals.py describes them."""
+"""Three files choose status codes: for the application, its pages, and connections.
+
+openapi/refusals.py describes them.
+"""
 
 import ast
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "http"
-FILES_WITH_STATUS_CODES = {"errors.py", "server/refused_requests.py", "openapi/refusals.py"}
+FILES_WITH_STATUS_CODES = {"errors.py", "server/refused_requests.py", "ui/errors.py", "openapi/refusals.py"}
 FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py"))
 
 
