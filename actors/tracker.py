@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import uuid_utils
 
 from trackd.actors.base import RETRY_AFTER_S
+from trackd.actors.commits import Commits
 from trackd.actors.guardian import Guardian
 from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick, WriteRefusals
 from trackd.actors.pending import Pending, Queue
@@ -35,7 +36,6 @@ TICK_S = 0.5
 FAILED_START_TIMEOUT_S = 1.0
 
 MakeWriter = Callable[[Store, Committed], BatchWriter]
-
 
 A = TypeVar("A", bound=Answer)
 
@@ -86,6 +86,7 @@ class Tracker:
         kept = refusals or Refusals()
         self.refusals = RefusalQueue(kept.keep, bodies=kept.bodies)
         self.tally = Tally()
+        self.commits = Commits()
 
     @property
     def ready(self) -> bool:
@@ -192,6 +193,7 @@ class Tracker:
         """Refuse requests from now on, because trackd is stopping."""
         self.stopping = True
         self._refused_for = Reason.STOPPING
+        self.commits.end()
 
     def store_closed(self, is_closed: bool) -> None:
         """Refuse requests while the store can neither read nor write, until it is opened again."""
@@ -282,6 +284,7 @@ class Tracker:
         return is_observed
 
     def _committed(self, result: BatchResult) -> None:
+        self.commits.add()
         if self._wiring is not None and not self._ending:  # they would submit more, as the next step of a deletion
             self._system.tell(self._wiring.event_writer, BatchCommitted(result))
             self._hand_over()

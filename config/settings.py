@@ -117,6 +117,7 @@ class Limits(Group):
     )
     max_profile_bytes: int = Field(262_144, ge=4096, le=1 << 30, description="Largest document of a profile, as JSON.")
     max_profile_counters: int = Field(1_000, ge=1, le=100_000, description="Most counters of a profile.")
+    max_subscribers: int = Field(1_000, ge=1, le=100_000, description="Most feeds that are read at once; past it 503.")
     max_list_items: int = Field(
         1_000,
         ge=1,

@@ -26,6 +26,7 @@ from trackd.http.errors import (
     method_not_allowed,
     unreadable,
 )
+from trackd.http.feed.endpoint import FeedEndpoint
 from trackd.http.middleware import TRACK, CommonHeaders, RefusalHeaders
 from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
@@ -92,8 +93,9 @@ def create_app(
         clients=clients,
     )
 
-    of_api = routes(track, tracker, authenticator, reads, listings, queries, versions)
-    of_page = ui_routes(tracker, authenticator, reads, queries, errors, samples) if settings.ui.enabled else []
+    feed = FeedEndpoint(tracker, listings, queries, settings.limits.max_subscribers)
+    of_api = routes(track, tracker, authenticator, reads, listings, queries, versions, feed)
+    of_page = ui_routes(tracker, authenticator, reads, queries, errors, samples, feed) if settings.ui.enabled else []
     handlers = _exception_handlers(errors, tracker.tally)
     app = Starlette(routes=list(with_not_allowed([*of_api, *of_page])), exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it

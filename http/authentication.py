@@ -25,6 +25,7 @@ UNKNOWN_READ_EVERY_S = 0.05  # requests with unknown tokens share a reading, how
 USE_WRITTEN_EVERY = timedelta(hours=1)
 FAILURES_PER_S = 1.0
 FAILURES_BURST = 10
+IS_ALLOWED = "trackd.is_allowed"  # in the scope of a request: whether its token or its login is valid still
 UNKNOWN_ADDRESS = "unknown"  # of all clients without one, such as those of a Unix socket
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -84,6 +85,7 @@ class Authenticator:
         token = await self.token(request, secret.strip() if scheme.lower() == "bearer" else "")
         if not token.opens(scope):
             raise lacks_scope(scope, token.name)
+        request.scope[IS_ALLOWED] = lambda: self.by_hash(token.hash) is not None
         return await endpoint(request)
 
     async def token(self, request: Request, secret: str) -> Token:

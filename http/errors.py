@@ -1,4 +1,5 @@
-"""Every answer that is not 200. Only `server/refused_requests.py` chooses status codes too, for a connection's own.
+"""Every answer that is not 200. Only `server/refused_requests.py` chooses status codes too, for a connection's own,
+and `ui/errors.py`, for pages.
 
 `openapi/refusals.py` describes these answers for clients. Starlette answers unknown paths with its own 404.
 """
@@ -45,10 +46,8 @@ STATUS = {
 METHOD_NOT_ALLOWED = 405
 UNSUPPORTED = 415
 # Of /track, and of requests whose path is unknown.
-CALL_STATUSES = sorted(
-    {200, 400, METHOD_NOT_ALLOWED, 408, 413, 414, 415, 422, 431, 500, 501, 505, *STATUS.values()},
-)
-REFUSAL_STATUSES = (401, 403, 404, METHOD_NOT_ALLOWED, 409, 413, 415, 422, 429, 500, 503)  # of all other paths
+CALL_STATUSES = sorted({200, 400, METHOD_NOT_ALLOWED, 408, 413, 414, 415, 422, 431, 500, 501, 505, *STATUS.values()})
+REFUSAL_STATUSES = (401, 403, 404, METHOD_NOT_ALLOWED, 409, 410, 413, 415, 422, 429, 500, 503)  # of all other paths
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # of all paths together
 REQUEST_FAULT = "trackd.request_fault"  # in the scope of a request with a faulty head: the HttpError that answers it
 DETAIL = {
@@ -184,11 +183,6 @@ def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:
     )
 
 
-def foreign_form() -> HttpError:
-    detail = "The form is not of a page of this login: load the page again, and send the form from there."
-    return HttpError(403, "foreign form", detail)
-
-
 def unreadable(error: StoreError) -> HttpError:
     """The store cannot be read. The cause goes to the log, not to the client."""
     detail = "The store cannot be read now: send this request again later."
@@ -238,6 +232,16 @@ def unknown_segment(name: str, known: Sequence[str]) -> HttpError:
     remedy = f"the segments are {names}" if known else "these rules have none"
     detail = f"There is no segment `{name}`: {remedy}."
     return HttpError(404, "unknown segment", detail, note="the rules have no such segment")
+
+
+def lost_position(reason: str, oldest: str) -> HttpError:
+    """A feed cannot go on where its client was. `oldest` is the cursor of the oldest position."""
+    return HttpError(410, "lost position", {"reason": reason, "oldest": oldest}, note="the cursor of a feed")
+
+
+def too_many_subscribers(most: int) -> HttpError:
+    detail = f"{most} feeds are read now, which is limits.max_subscribers: ask again later."
+    return HttpError(503, "too many subscribers", detail, retry_after_s=5)
 
 
 def unknown_path() -> HTTPException:

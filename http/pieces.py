@@ -12,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 PIECE_BYTES = 131_072
 UNSENT = "trackd.unsent_bytes"  # in the state of a request: bytes of its answer that the transport does not have yet
 
+ENDLESS = "trackd.endless"  # there too: the answer goes on until its client goes away
+
 
 def pieces_of(body: bytes) -> list[bytes]:
     """At least one piece, also of an empty body."""
@@ -34,10 +36,12 @@ class PiecewiseResponse(Response):
 
 
 class PiecewiseStream(StreamingResponse):
-    """An answer of JSON whose length is unknown at first."""
+    """An answer whose length is unknown at first, by default of JSON."""
 
-    def __init__(self, parts: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
-        super().__init__(parts, media_type="application/json", headers=headers)
+    def __init__(
+        self, parts: AsyncIterator[bytes], headers: Mapping[str, str], media_type: str = "application/json"
+    ) -> None:
+        super().__init__(parts, media_type=media_type, headers=headers)
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,6 +15,7 @@ from trackd.http.api.segment_members import SegmentEndpoints
 from trackd.http.api.sources import SourceEndpoints
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import method_not_allowed
+from trackd.http.feed.endpoint import FeedEndpoint
 from trackd.http.openapi import swagger
 from trackd.http.openapi.endpoint import ApiDescription
 from trackd.http.ops.health import Readiness, healthcheck
@@ -34,6 +35,7 @@ def routes(
     listings: Listings,
     queries: QueryPool,
     versions: Mapping[str, str],
+    feed: FeedEndpoint,
 ) -> list[Route]:
     """The routes. `read(...)` and the like name the scope that an endpoint requires; the others are public.
 
@@ -42,6 +44,7 @@ def routes(
     """
     segments = SegmentEndpoints(tracker, queries)
     stored = DocumentEndpoints(tracker, listings, queries, segments.id_of)
+    metrics = Metrics(tracker, reads.sizes, versions, lambda: queries.pid, feed.subscribers)
     read = authenticator.read
     return [
         Route("/track", track, methods=["POST"]),
@@ -51,7 +54,7 @@ def routes(
         Route("/openapi.json", ApiDescription(versions, reads.sources).get),
         Route("/docs", swagger.page),
         Route("/docs/{name}", swagger.file),
-        Route("/metrics", authenticator.metrics(Metrics(tracker, reads.sizes, versions, lambda: queries.pid).get)),
+        Route("/metrics", authenticator.metrics(metrics.get)),
         Route("/info/version", read(Info(versions).version)),
         Route("/segments", read(segments.list)),
         *_profile_routes(authenticator, stored, ErasureEndpoint(tracker)),
@@ -59,6 +62,7 @@ def routes(
         Route("/session", read(stored.session)),
         Route("/session/{id:path}", read(stored.session)),
         Route("/refusals", read(stored.refusals)),
+        Route("/feed", read(feed.get)),
         Route("/events", read(stored.events)),
         Route("/events/session", read(stored.list("session_events"))),
         Route("/events/session/{id:path}", read(stored.list("session_events"))),

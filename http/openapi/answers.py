@@ -150,6 +150,15 @@ class ErrorAnswer(Struct, frozen=True):
     detail: Annotated[str, Meta(description="The fault, and how to avoid it.")]
 
 
+class Position(Struct, frozen=True):
+    reason: str
+    oldest: Annotated[str, Meta(description="The oldest cursor that is kept.")]
+
+
+class LostPosition(Struct, frozen=True):
+    detail: Position
+
+
 class Fault(Struct, frozen=True):
     loc: Annotated[
         list[str | int], Meta(description="The place: `body`, `query`, `path` or `header`, and the keys from there.")

@@ -22,6 +22,7 @@ from trackd.http.api.parameters import (
     SourcesQuery,
 )
 from trackd.http.api.sources import SourceBody, SourceChanges, SourceReplacement
+from trackd.http.feed.query import FeedQuery
 from trackd.http.openapi import answers, examples, refusals
 from trackd.http.track.payload import TrackerPayload
 
@@ -172,6 +173,17 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/session/{id}"): Operation("session", "sessions", "A session", SessionDocument, query=Query, absent=True),
     ("GET", "/events"): Operation(
         "events", "events", "Search events", answers.Events, SEARCH, query=EventsQuery, links={"event": ID_OF_FIRST}
+    ),
+    ("GET", "/feed"): Operation(
+        "feed",
+        "events",
+        "What is stored, and what comes next",
+        description="Records in the order of their commits, after a cursor: lines of JSON, or with "
+        "`Accept: text/event-stream` server-sent events, which do not end. Each is the document of an event, or an "
+        "erasure, with `kind` and `cursor`.",
+        query=FeedQuery,
+        answer_types=("application/x-ndjson", "text/event-stream"),
+        refuses=("PositionLost",),
     ),
     ("GET", "/refusals"): Operation(
         "refusals",

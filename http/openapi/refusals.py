@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from trackd.http.openapi.answers import ErrorAnswer, Faults
+from trackd.http.openapi.answers import ErrorAnswer, Faults, LostPosition
 
 
 class Refusal(Struct, frozen=True):
@@ -27,6 +27,7 @@ REFUSALS = {
     "PathUnknown": Refusal(404, "The path does not exist."),
     "Conflict": Refusal(409, "A source with that id exists already."),
     "TooSlow": Refusal(408, "The request was incomplete after `limits.request_timeout_s`, or arrived too slowly."),
+    "PositionLost": Refusal(410, "What followed the cursor is not kept; `detail` has the oldest cursor.", LostPosition),
     "TooLarge": Refusal(413, "Body, number of events, nesting, work or ids are over the limit that `detail` names."),
     "TargetTooLong": Refusal(414, "The target of the request is too long for the limit of a head, 64 KiB."),
     "Unsupported": Refusal(

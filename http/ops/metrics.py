@@ -20,6 +20,8 @@ from starlette.responses import Response
 from trackd.actors.tracker import Tracker
 from trackd.core.refused_events import UNAPPLIED
 from trackd.http.errors import CALL_STATUSES, REFUSAL_STATUSES
+from trackd.http.feed.subscribers import Subscribers
+from trackd.http.ops.feed_metrics import FeedsCollector
 from trackd.http.ops.process_metrics import ProcessesCollector
 from trackd.telemetry.histogram import Histogram
 from trackd.telemetry.tally import LIMITS, NO_SOURCE, RETENTION_TABLES
@@ -37,9 +39,11 @@ class Metrics:
         sizes: Callable[[], Mapping[str, int]],
         versions: Mapping[str, str],
         reader_pid: Callable[[], int | None],
+        subscribers: Subscribers,
     ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(TrackdCollector(tracker, sizes, versions))
+        self._registry.register(FeedsCollector(subscribers))
         processes = {"server": os.getpid, "writer": lambda: tracker.writer_pid, "reader": reader_pid}
         self._registry.register(ProcessesCollector(processes))
         ProcessCollector(registry=self._registry)

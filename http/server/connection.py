@@ -99,7 +99,7 @@ class Connection(LingeringConnection):
             if not self._in_head:
                 self._abandon(self.cycle)
             self._update_budget()
-        is_answering = self._running is not None and not self._running.response_complete
+        is_answering = self._running is not None and not self._running.response_complete and not self.is_endless
         return is_answering or self._is_bypassing or self._has_waiting()
 
     def _parse_piece(self, piece: bytes) -> None:

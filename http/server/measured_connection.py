@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from trackd.http.pieces import UNSENT
+from trackd.http.pieces import ENDLESS, UNSENT
 from trackd.http.server.body_progress import BodyProgress
 from trackd.http.server.inbound_budget import InboundBudget
 from trackd.http.server.pipelined_connection import PipelinedConnection
@@ -139,3 +139,8 @@ class MeasuredConnection(PipelinedConnection):
         self._hold(0)
         self.connections.discard(self)
         self.transport.abort()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the running answer goes on until its client goes away."""
+        return self._running is not None and ENDLESS in self._running.scope["state"]

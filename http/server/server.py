@@ -188,6 +188,8 @@ class Server(uvicorn.Server):
         for connection in self._unanswered():
             if connection.cycle.more_body:
                 connection.transport.close()
+            elif connection.is_endless:  # its client does not read: it does not have the end of its answer
+                connection.transport.abort()
 
     async def _close_idle(self) -> None:
         """Close the idle connections, after reading the bytes that the kernel has received for them.

@@ -11,19 +11,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from trackd.core.documents import TokenScope
-from trackd.http.authentication import Endpoint
+from trackd.http.authentication import IS_ALLOWED, Endpoint
 from trackd.http.body import headers_of, receive_body
 from trackd.http.content_types import URLENCODED, media_type
 from trackd.http.errors import (
     ErrorAnswers,
     HttpError,
-    foreign_form,
     lacks_scope,
     unauthenticated,
     unreadable,
     unsupported,
 )
 from trackd.http.paths import ENDS_WITH_SLASH
+from trackd.http.ui.errors import foreign_form, too_many_fields
 from trackd.http.ui.logins import Logins
 from trackd.http.ui.pages import LOGIN, Pages
 from trackd.storage.errors import StoreError
@@ -105,6 +105,7 @@ class Guard:
         request.scope[LOGIN] = login
         if not login.opens(scope):
             raise lacks_scope(scope, login.name)
+        request.scope[IS_ALLOWED] = lambda: self._logins.of(request) is not None
         if request.method not in ("GET", "HEAD"):
             await self._check_form(request)
         return await endpoint(request)
@@ -164,7 +165,7 @@ async def read_form(request: Request) -> Form:
     try:
         return dict(parse_qsl(body, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS))
     except ValueError:
-        raise HttpError(422, "too many fields", f"A form has at most {MAX_FIELDS} fields.") from None
+        raise too_many_fields(MAX_FIELDS) from None
 
 
 def destination(request: Request) -> str:

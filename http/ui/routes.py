@@ -5,6 +5,7 @@ from starlette.routing import Route
 from trackd.actors.tracker import Tracker
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import METHODS, ErrorAnswers
+from trackd.http.feed.endpoint import FeedEndpoint
 from trackd.http.ui import static
 from trackd.http.ui.entry import Entry, root
 from trackd.http.ui.guard import Guard
@@ -27,6 +28,7 @@ def ui_routes(
     queries: QueryPool,
     errors: ErrorAnswers,
     samples: Samples,
+    feed: FeedEndpoint,
 ) -> list[Route]:
     """All pages are directly below `/ui/`, so that relative addresses in them work behind any path.
 
@@ -46,6 +48,7 @@ def ui_routes(
         Route("/ui/logout", entry.leave),
         Route("/ui/logout", read(entry.log_out), methods=["POST"]),
         Route("/ui/static/{name}", static.file),
+        Route("/ui/feed", read(feed.get)),
         Route("/ui/sources", read(sources.list)),
         Route("/ui/source-new", admin(sources.new)),
         Route("/ui/source-new", admin(sources.add), methods=["POST"]),

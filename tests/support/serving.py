@@ -17,6 +17,7 @@ from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import ErrorAnswers
+from trackd.http.feed.endpoint import FeedEndpoint
 from trackd.http.routes import routes
 from trackd.http.rules_loading import load_rules
 from trackd.http.server.listening import listen
@@ -96,4 +97,5 @@ def application_routes() -> list[Route]:
         cast(Listings, None),
         cast(QueryPool, None),
         {"version": "1.2.3"},
+        FeedEndpoint(tracker, cast(Listings, None), cast(QueryPool, None), 1),
     )

@@ -1,0 +1,81 @@
+"""The clients that read a feed: how many there are, how far behind, and how fast all together may be served."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from trackd.core.feed_cursor import Cursor
+from trackd.http.errors import too_many_subscribers
+
+PAGE_COST_S = 60e-6  # of the event loop's time for a page
+BYTE_COST_S = 1e-9
+PAUSES, PAUSES_WHEN_BUSY = 4, 24  # for each second that feeds take of the event loop's time
+
+
+class Subscriber:
+    """One client."""
+
+    def __init__(self, now: float) -> None:
+        self.position: Cursor | None = None
+        self.current_at = now
+        """The last time at which nothing followed its position."""
+
+    def read(self, position: Cursor, now: float, *, is_last: bool) -> None:
+        """It has got all up to the position. `is_last`: nothing follows."""
+        self.position = position
+        if is_last:
+            self.current_at = now
+
+
+class Subscribers:
+    """All clients of feeds. They take turns: calls must not wait because many feeds are read."""
+
+    def __init__(
+        self,
+        most: int,
+        head: Callable[[], Cursor],
+        is_busy: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`head` is the cursor after the last record. `is_busy`: many calls wait."""
+        self._most = most
+        self._head = head
+        self._is_busy = is_busy
+        self._now = now
+        self._subscribers: set[Subscriber] = set()
+        self._next_turn = 0.0
+        self.records = 0
+        """Sent since the start."""
+
+    def add(self) -> Subscriber:
+        """Raises HttpError when there are too many."""
+        if len(self._subscribers) >= self._most:
+            raise too_many_subscribers(self._most)
+        subscriber = Subscriber(self._now())
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def remove(self, subscriber: Subscriber) -> None:
+        self._subscribers.discard(subscriber)
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    async def turn(self, size: int) -> None:
+        """Wait until a page of so many bytes may be sent."""
+        now = self._now()
+        begin = max(self._next_turn, now)
+        pauses = PAUSES_WHEN_BUSY if self._is_busy() else PAUSES
+        self._next_turn = begin + pauses * (PAGE_COST_S + BYTE_COST_S * size)
+        if begin > now:
+            await asyncio.sleep(begin - now)
+
+    def lag(self) -> tuple[int, float]:
+        """How many numbers of records the slowest one is behind, and how many seconds. Raises StoreError."""
+        behind = [each for each in self._subscribers if each.position is not None]
+        if not behind:
+            return 0, 0.0
+        head, now = self._head().events, self._now()
+        numbers = [head - each.position.events for each in behind if each.position is not None]
+        seconds = [now - each.current_at for each, number in zip(behind, numbers, strict=True) if number > 0]
+        return max(0, *numbers), max(seconds, default=0.0)

@@ -1,0 +1,224 @@
+"""GET /feed over a real socket, from a real file."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.payloads import SOURCE_ID, payload
+from tests.support.polling import eventually
+from tests.support.serving import serving
+from trackd.config.settings import Limits, Server, Settings
+from trackd.core.documents import Source
+from trackd.http.feed import stream
+from trackd.storage.sqlite.sources import Sources
+from trackd.storage.sqlite.store import SqliteStore
+
+EVENTS = {"accept": "text/event-stream"}
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    path = tmp_path / "trackd.db"
+    with Sources(path, create=True) as sources:
+        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
+    return path
+
+
+def client_of(db: Path, **limits: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0), limits=Limits(**limits)), admin=True)
+
+
+async def track(client: httpx.AsyncClient, *types: str, session: str = "s") -> str:
+    """The id of the profile."""
+    answer = await client.post("/track", json=payload(session, *types))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["profile"]["id"])
+
+
+async def lines(client: httpx.AsyncClient, **parameters: Any) -> list[dict[str, Any]]:
+    answer = await client.get("/feed", params=parameters)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def messages(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
+    """The id and the data of each server-sent event; comments as data without an id."""
+    found = {"id": "", "data": ""}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name == "":
+            if line:
+                yield "", value
+            elif any(found.values()):
+                yield found["id"], found["data"]
+                found = {"id": "", "data": ""}
+        elif name in found:
+            found[name] = value
+
+
+async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(db: Path) -> None:
+    async with client_of(db) as client:
+        await track(client, "a", "b")
+        await track(client, "c", session="t")
+
+        records = await lines(client, after=0)
+
+        assert [(each["kind"], each["type"]) for each in records] == [("event", "a"), ("event", "b"), ("event", "c")]
+        document = (await client.get(f"/event/{records[2]['id']}")).json()
+        assert records[2] == {"kind": "event", "cursor": records[2]["cursor"], **document}
+        assert await lines(client, after=records[1]["cursor"]) == records[2:]
+        assert await lines(client, after=0, limit=2) == records[:2]
+        assert await lines(client, after=records[2]["cursor"]) == []
+
+
+async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
+    async with client_of(db) as client:
+        profile = await track(client, "a", "b")
+        await track(client, "a", session="t")
+        erased = await track(client, "c", session="u")
+        assert (await client.delete(f"/profile/{erased}")).status_code == 200
+
+        async def types(**parameters: Any) -> list[str]:
+            return [each.get("type", each["kind"]) for each in await lines(client, after=0, **parameters)]
+
+        assert await types() == ["a", "b", "a", "erased"]
+        assert await types(kinds="event") == ["a", "b", "a"]
+        assert await types(kinds="erased") == ["erased"]
+        assert await types(kinds="event", type="a", profile=profile) == ["a"]
+        assert await types(kinds="event", session="t") == ["a"]
+        assert await types(kinds="event", source="another") == await types(kinds="event", status="invalid") == []
+        assert await types(profile=erased) == ["erased"]
+
+
+async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_header_and_on_request_in_a_line(
+    db: Path,
+) -> None:
+    async with client_of(db) as client:
+        await track(client, "before")
+        empty = await client.get("/feed")
+        asked = await lines(client, kinds="event,position")
+        head = await client.head("/feed")
+        await track(client, "after")
+
+        assert empty.text == ""
+        assert asked == [{"kind": "position", "cursor": empty.headers["x-cursor"]}]
+        assert head.headers["x-cursor"] == empty.headers["x-cursor"]
+        assert [each["type"] for each in await lines(client, after=empty.headers["x-cursor"])] == ["after"]
+
+
+async def test_lines_wait_for_records_and_end_at_the_limit(db: Path) -> None:
+    async with client_of(db) as client:
+        following = asyncio.create_task(lines(client, after=0, limit=3, wait=60))
+        await track(client, "a")
+        await track(client, "b", "c", "d")
+
+        assert [each["type"] for each in await following] == ["a", "b", "c"]
+        assert [each["type"] for each in await lines(client, after=0, wait=0.01)] == ["a", "b", "c", "d"]
+
+
+async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id(db: Path) -> None:
+    async with client_of(db) as client:
+        await track(client, "a")
+        async with client.stream("GET", "/feed", params={"after": "0"}, headers=EVENTS) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert (answer.headers["x-accel-buffering"], answer.headers["cache-control"]) == ("no", "no-store")
+            found = messages(answer)
+            await anext(found)  # the position
+            cursor, data = await anext(found)
+            assert (json.loads(data)["type"], json.loads(data)["cursor"]) == ("a", cursor)
+            await track(client, "b")
+            assert json.loads((await anext(found))[1])["type"] == "b"
+
+        async with client.stream("GET", "/feed?after=0", headers={**EVENTS, "last-event-id": cursor}) as answer:
+            found = messages(answer)
+            await anext(found)
+            assert json.loads((await anext(found))[1])["type"] == "b"
+
+
+async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+    async with (
+        client_of(db) as client,
+        client.stream("GET", "/feed", params={"type": "never"}, headers=EVENTS) as answer,
+    ):
+        found = messages(answer)
+        first, _ = await anext(found)
+        await track(client, "a")
+        cursor, data = await anext(found)
+        while cursor == first:
+            cursor, data = await anext(found)
+
+        assert (cursor, data) == ((await client.get("/feed")).headers["x-cursor"], "")
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("after=1", "after"),
+        ("after=1.0123456789abcdef.e01", "after"),
+        ("after=1.0123456789abcdef.e-1", "after"),
+        ("after=", "after"),
+        ("kinds=event,unknown", "kinds"),
+        ("kinds=", "kinds"),
+        ("limit=0", "limit"),
+        ("wait=-1", "wait"),
+        ("wait=1e9", "wait"),
+        ("status=unknown", "status"),
+        ("profile=", "profile"),
+        ("other=1", "other"),
+    ],
+)
+async def test_a_faulty_parameter_is_named(db: Path, query: str, place: str) -> None:
+    async with client_of(db) as client:
+        answer = await client.get(f"/feed?{query}")
+
+    assert answer.status_code == 422
+    assert [fault["loc"] for fault in answer.json()["detail"]] == [["query", place]]
+
+
+async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refused(db: Path) -> None:
+    async with client_of(db) as client:
+        faulty = await client.get("/feed", headers={**EVENTS, "last-event-id": "7"})
+        limited = await client.get("/feed?limit=5", headers=EVENTS)
+
+    assert (faulty.status_code, faulty.json()["detail"][0]["loc"]) == (422, ["header", "Last-Event-ID"])
+    assert (limited.status_code, "do not end" in limited.text) == (422, True)
+
+
+async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_one(db: Path) -> None:
+    async with client_of(db) as client:
+        await track(client, "a")
+        answer = await client.get("/feed?after=1.0123456789abcdef.e1")
+        detail = answer.json()["detail"]
+
+        assert (answer.status_code, "another database" in detail["reason"]) == (410, True)
+        assert [each["type"] for each in await lines(client, after=detail["oldest"])] == ["a"]
+
+
+async def test_more_feeds_than_allowed_are_refused_and_those_whose_clients_go_away_are_not_counted(db: Path) -> None:
+    async with client_of(db, max_subscribers=1) as client:
+        for _ in range(3):
+            async with client.stream("GET", "/feed", headers=EVENTS) as answer:
+                assert answer.status_code == 200
+                refused = await client.get("/feed")
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            await eventually(lambda: _is_free(client))
+
+
+async def _is_free(client: httpx.AsyncClient) -> bool:
+    return "trackd_feed_subscribers 0.0" in (await client.get("/metrics")).text
+
+
+async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHECK_S", 0.01)
+    async with client_of(db) as client:
+        monkeypatch.setattr("trackd.http.authentication.Authenticator.by_hash", lambda *_: None)
+        async with client.stream("GET", "/feed", headers=EVENTS) as answer:
+            assert [data async for _, data in messages(answer)][1].startswith("the token")

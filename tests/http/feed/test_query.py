@@ -1,0 +1,48 @@
+"""The parameters of the feed, without a server."""
+
+import pytest
+from starlette.requests import Request
+
+from trackd.core.feed_cursor import Cursor
+from trackd.http.errors import HttpError
+from trackd.http.feed.query import feed_query
+from trackd.storage.feed import ERASED, EVENT, FeedFilter, Form, Start
+
+HISTORY = "0123456789abcdef"
+CURSOR = Cursor(HISTORY, 7)
+
+
+def request(query: str = "", **headers: str) -> Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "GET", "path": "/feed", "query_string": query.encode(), "headers": raw})
+
+
+@pytest.mark.parametrize(
+    ("query", "start"),
+    [("", Start.NOW), ("after=0", Start.OLDEST), (f"after={CURSOR.text}", CURSOR)],
+)
+def test_the_start_is_now_the_oldest_record_or_a_cursor(query: str, start: Cursor | Start) -> None:
+    parameters, form = feed_query(request(query))
+
+    assert (parameters.start(), form) == (start, Form.LINES)
+
+
+def test_the_last_event_id_of_a_browser_wins_over_after_and_is_ignored_for_lines() -> None:
+    events, form = feed_query(request("after=0", accept="text/event-stream", last_event_id=CURSOR.text))
+    lines, _ = feed_query(request("after=0", last_event_id=CURSOR.text))
+
+    assert (events.start(), form, lines.start()) == (CURSOR, Form.EVENTS, Start.OLDEST)
+
+
+def test_kinds_are_those_that_are_named() -> None:
+    assert feed_query(request("kinds=erased&profile=A"))[0].matching() == FeedFilter((ERASED,), profile="A")
+    assert feed_query(request("kinds=event,position"))[0].matching() == FeedFilter((EVENT,))
+    assert feed_query(request())[0].matching() == FeedFilter((EVENT, ERASED))
+
+
+@pytest.mark.parametrize("query", ["limit=1", "wait=0", "limit=1&wait=2"])
+def test_server_sent_events_have_no_end(query: str) -> None:
+    with pytest.raises(HttpError) as refused:
+        feed_query(request(query, accept="text/event-stream"))
+
+    assert refused.value.status_code == 422

@@ -1,0 +1,65 @@
+"""How many clients read feeds, how far behind they are, and how they take turns."""
+
+import pytest
+
+from trackd.core.feed_cursor import Cursor
+from trackd.http.errors import HttpError
+from trackd.http.feed.subscribers import Subscribers
+
+HISTORY = "0123456789abcdef"
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_lag_is_that_of_the_slowest_one() -> None:
+    clock = Clock()
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), lambda: False, clock)
+    fast, slow, new = subscribers.add(), subscribers.add(), subscribers.add()
+    assert subscribers.lag() == (0, 0.0)
+
+    fast.read(Cursor(HISTORY, 30), clock.now, is_last=True)
+    slow.read(Cursor(HISTORY, 10), clock.now, is_last=True)
+    clock.now += 5
+    slow.read(Cursor(HISTORY, 20), clock.now, is_last=False)
+
+    assert subscribers.lag() == (10, 5.0)
+    subscribers.remove(slow)
+    assert (subscribers.lag(), len(subscribers)) == ((0, 0.0), 2)
+    assert new.position is None
+
+
+def test_one_more_than_the_most_is_refused() -> None:
+    subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0), lambda: False)
+    subscriber = subscribers.add()
+    with pytest.raises(HttpError) as refused:
+        subscribers.add()
+    subscribers.remove(subscriber)
+    subscribers.add()
+
+    assert (refused.value.status_code, "limits.max_subscribers" in refused.value.detail) == (503, True)
+
+
+async def test_turns_of_many_are_longer_apart_while_calls_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    clock, busy = Clock(), [False]
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 0), lambda: busy[0], clock)
+    await subscribers.turn(0)
+    assert pauses == []  # nobody has been served before
+    await subscribers.turn(0)
+    busy[0] = True
+    await subscribers.turn(0)
+    await subscribers.turn(0)
+
+    idle, idle_twice, busy_pause = pauses
+    assert idle_twice == pytest.approx(2 * idle)
+    assert busy_pause - idle_twice > 2 * idle
