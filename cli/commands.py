@@ -34,6 +34,7 @@ COMMANDS = (
     LazyCommand("serve", "serve:serve", "Run the server."),
     LazyCommand("source", "source:app", "Manage the sources that may send events."),
     LazyCommand("ui", "ui:ui", "Print a link that opens the live page."),
+    LazyCommand("tail", "tail:tail", "Print events and erasures as they are stored."),
     LazyCommand("token", "token:app", "Manage the tokens for reading and administration."),
     LazyCommand("profile", "profile:app", "Show, export or erase one person's data."),
     LazyCommand("rules", "rules:app", "Check a rules file, try it on an event, apply it to profiles."),

@@ -42,6 +42,14 @@ def print_line(console: "Console", line: object) -> None:
     console.print(plain(line), soft_wrap=True)
 
 
+def print_styled(console: "Console", parts: Iterable[tuple[str, str]]) -> None:
+    """Print texts, each with its style, as one line that is cut where the terminal ends."""
+    from rich.text import Text
+
+    line = Text("  ").join(Text(plain(text), style) for text, style in parts)
+    console.print(line, no_wrap=True, overflow="ellipsis")
+
+
 def print_table(console: "Console", columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     from rich.table import Table
 

@@ -49,6 +49,7 @@ export -o ?
 export --table event --format csv -o ?
 export --follow ?
 export --follow folder --db ?
+tail --db ?
 import export.jsonl --db ?
 import ?
 backup copy.db --db ?

@@ -69,6 +69,7 @@ LINES: list[tuple[list[str], int, bool]] = [
     (["source", "enable", NAME], 0, False),
     (["source", "disable", NAME + "?"], 1, True),
     (["source", "remove", NAME + "?"], 1, True),
+    (["tail", "--after", NAME], 2, False),
     (["token", "new", NAME], 2, False),
     (["token", "list"], 0, True),
     (["token", "list", "--quiet"], 0, True),

@@ -74,6 +74,7 @@ def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them
         "serve",
         "source",
         "ui",
+        "tail",
         "token",
         "profile",
         "rules",

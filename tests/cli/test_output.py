@@ -43,6 +43,7 @@ PRINTED_AS_IT_IS = {
     "cli/output.py": "escapes what it prints",
     "cli/profile.py": "JSON, with JSON's own escapes",
     "cli/source.py": "JSON in ASCII",
+    "cli/tail.py": "JSON, with JSON's own escapes",
     "cli/token.py": "a secret that it made",
 }
 

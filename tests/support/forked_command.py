@@ -29,6 +29,7 @@ COMMAND_MODULES = (
     "rules",
     "serve",
     "source",
+    "tail",
     "token",
     "transfer",
     "verify",

@@ -1,0 +1,97 @@
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from trackd.cli.tail_lines import MAX_TEXT, Part, local_time, parts, properties
+
+PROFILE = "c0ffee00-1111-2222-3333-444455556666"
+
+
+@pytest.fixture(autouse=True)
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def event(**fields: Any) -> bytes:
+    document: dict[str, Any] = {
+        "kind": "event",
+        "cursor": "1.0123456789abcdef.e1",
+        "type": "page-view",
+        "profile": {"id": PROFILE},
+        "source": {"id": "shop"},
+        "metadata": {"time": {"insert": "2026-01-31T12:00:00.000000Z"}, "status": "collected", "reasons": []},
+        "properties": {"url": "/shoes"},
+    }
+    return msgspec.json.encode({**document, **fields})
+
+
+def metadata(insert: str = "2026-07-31T12:00:00Z", status: str = "invalid", *reasons: str) -> dict[str, Any]:
+    return {"time": {"insert": insert}, "status": status, "reasons": reasons}
+
+
+def texts(record: bytes, columns: int | None = None) -> list[str]:
+    return [part.text.rstrip() for part in parts(record, columns)]
+
+
+def test_an_event_is_a_line_with_what_is_in_it() -> None:
+    assert texts(event()) == ["2026-01-31 13:00:00", "shop", "page-view", PROFILE, "url=/shoes"]
+
+
+def test_short_ids_are_columns_and_long_ones_are_cut_on_a_narrow_terminal() -> None:
+    assert [len(part.text) for part in parts(event())[1:4]] == [12, 12, 36]
+    assert texts(event(), columns=100)[3] == "c0ffee00-11…"
+    assert texts(event(), columns=140)[3] == PROFILE
+    assert len(texts(event(source={"id": "s" * 300}))[1]) == 40
+
+
+def test_an_invalid_event_has_its_reasons() -> None:
+    record = event(metadata=metadata("2026-07-31T12:00:00Z", "invalid", "price: is missing", "too old"))
+    assert parts(record)[0].text == "2026-07-31 14:00:00"
+    assert Part("invalid: price: is missing; too old", "red") in parts(record)
+    assert "invalid" in texts(event(metadata=metadata()))
+    assert "invalid" in texts(event(metadata={**metadata(), "reasons": None}))
+
+
+def test_an_event_that_was_kept_at_an_erasure_has_no_profile_and_an_empty_one_no_properties() -> None:
+    assert texts(event(profile={"id": ""}, properties={}))[3:] == ["-"]
+
+
+def test_an_erasure_is_a_line_with_the_hash_of_the_id() -> None:
+    record = b'{"kind":"erased","cursor":"1.0123456789abcdef.e1","id_hash":"ab12","time":"2026-01-31T12:00:00Z"}'
+    assert texts(record) == ["2026-01-31 13:00:00", "erased", "the profile whose id has the SHA-256 ab12"]
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ("{}", ""),
+        ('{"a": 1, "b": null, "c": {"d": [1, 2]}}', 'a=1 b=null c={"d": [1, 2]}'),
+        (
+            '{"a": "Red shoes", "b": "", "c": "x=y", "d": "\\"", "e": "B\\u00fccher"}',
+            r'a="Red shoes" b="" c="x=y" d="\"" e=Bücher',
+        ),
+        ('{"a": "alte B\\u00fccher"}', 'a="alte Bücher"'),
+        ("null", "null"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_properties_are_shown_as_names_and_values(document: str, shown: str) -> None:
+    assert properties(document.encode()) == shown
+
+
+@pytest.mark.parametrize("document", [b'{"a":"%b"}' % (b"x" * 1_000), b'{"a":%b1%b}' % (b"[" * 5_000, b"]" * 5_000)])
+def test_long_and_deep_properties_are_cut(document: bytes) -> None:
+    shown = properties(document)
+    assert len(shown) == MAX_TEXT
+    assert shown.endswith("…")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "9999-12-31T23:59:59Z"])
+def test_a_time_that_another_tool_has_written_is_shown_as_it_is(text: str) -> None:
+    assert local_time(text) == text
