@@ -59,7 +59,7 @@ def ui(
     if not DatabaseLock(path).is_held():
         echo("No server runs on this file: start `trackd serve` first.", err=True)
     echo("This link opens the live page, once and within 30 minutes:", err=True)
-    typer.echo(link)
+    echo(link)
     if open_browser:
         webbrowser.open(link)
 

@@ -71,6 +71,8 @@ LINES: list[tuple[list[str], int, bool]] = [
     (["source", "remove", NAME + "?"], 1, True),
     (["tail", "--after", NAME], 2, False),
     (["token", "new", NAME], 2, False),
+    (["ui", "--url", f"http://{NAME}"], 2, False),
+    (["ui"], 0, False),
     (["token", "list"], 0, True),
     (["token", "list", "--quiet"], 0, True),
     (["token", "revoke", NAME + "?"], 1, True),
