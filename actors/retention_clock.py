@@ -38,13 +38,14 @@ class RetentionClock:
                 self._confirmed = self._reads.retention_stop().confirmed
                 self._stored = self._trusted
                 self.change = PutRetentionStop(None, self._confirmed, timestamp(self._trusted))
-        elif not self._is_stopped:
-            self._stop(now)
         else:
             confirmed = self._reads.retention_stop().confirmed
-            if confirmed != self._confirmed:
+            if self._is_stopped is not False and confirmed != self._confirmed:
                 self._confirmed, self._trusted = confirmed, now
                 self._go_on("the clock was confirmed")
+            elif not self._is_stopped:
+                self._confirmed = confirmed  # before this stop: it was not of this clock
+                self._stop(now)
         return not self._is_stopped
 
     def written(self, change: PutRetentionStop) -> None:
@@ -53,7 +54,6 @@ class RetentionClock:
             self.change = None
 
     def _stop(self, now: datetime) -> None:
-        self._confirmed = self._reads.retention_stop().confirmed  # an earlier one was not of this clock
         self._is_stopped = self._tally.retention_stopped = True
         self.change = PutRetentionStop(timestamp(self._trusted), self._confirmed)
         log.warning(

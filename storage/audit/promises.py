@@ -127,8 +127,9 @@ PROMISES = (
         UNION ALL SELECT id, printf('this history of the feed begins after %d, which is not given yet', begins_after)
         FROM feed_history WHERE begins_after > ({LAST_NUMBER})
         UNION ALL SELECT '', 'the feed has no history' WHERE NOT EXISTS (SELECT 1 FROM feed_history)
-        UNION ALL SELECT event.id, printf('event %d is stored, and all up to %d are deleted', number, deleted_up_to)
-        FROM event JOIN event_numbers ON number <= deleted_up_to
+        UNION ALL SELECT event.id, printf('event %d is stored, and all up to %d are deleted', event.number,
+               event_numbers.deleted_up_to)
+        FROM event JOIN event_numbers ON event.number <= event_numbers.deleted_up_to
         """,
     ),
 )

@@ -85,6 +85,17 @@ def test_a_confirmation_before_the_start_counts(start_actors: StartActors) -> No
     assert tick(start_actors(store, retention=EVENTS, ahead=YEARS)) == [DeleteEvents]
 
 
+def test_a_confirmation_between_the_start_and_the_first_tick_counts_for_the_stop_of_the_server_before(
+    start_actors: StartActors,
+) -> None:
+    store = with_event()
+    assert tick(start_actors(store, retention=EVENTS, ahead=YEARS)) == [PutRetentionStop]
+    actors = start_actors(store, retention=EVENTS, ahead=YEARS)
+    store.confirm_clock(IN_YEARS)
+
+    assert tick(actors) == [PutRetentionStop, DeleteEvents]
+
+
 def test_a_confirmation_that_meets_the_stop_on_its_way_wins(start_actors: StartActors) -> None:
     store = with_event()
     actors = start_actors(store, retention=EVENTS, ahead=YEARS)

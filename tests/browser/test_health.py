@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from tests.support.accessibility import accessibility_faults
 from tests.support.browser import NewContext
 from tests.support.live_page import live_page, new_key
+from tests.support.polling import eventually
 from trackd.http.ui.plots import PLOTS
 
 
@@ -30,7 +31,7 @@ async def test_the_plots_are_drawn_and_the_page_is_accessible(
     await page.get_by_role("link", name="Health").click()
     await expect(page.get_by_role("img")).to_have_count(len(PLOTS))
     drawn = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
-    await page.wait_for_function(drawn)
+    await eventually(lambda: page.evaluate(drawn), "the plots are drawn")
     assert await accessibility_faults(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 

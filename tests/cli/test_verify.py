@@ -34,7 +34,7 @@ def test_faults_are_listed_and_end_with_exit_code_1(
     run = trackd("verify", "--db", file, COLUMNS="1000")
 
     assert run.returncode == 1
-    assert "Input data was truncated" in run.stdout
+    assert "EOF while parsing an object at line 1 column 9" in run.stdout
     assert "rows of profile: mend the row with an SQLite tool" in run.stdout
     assert "`trackd export`" in run.stdout
     assert "Traceback" not in run.stdout + run.stderr

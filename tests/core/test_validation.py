@@ -102,12 +102,16 @@ def test_a_call_with_invalid_events_is_rejected_with_all_of_their_faults(make: t
     ]
     call = make.call("S", events)
 
-    assert person.decide(call, rules(**content)) == Rejected(
+    rejected = person.decide(call, rules(**content))
+
+    assert isinstance(rejected, Rejected)
+    assert rejected == Rejected(
         call.number,
         (
             InvalidEvent(1, (Fault((), '"price" is a required property'),)),
             InvalidEvent(3, (Fault(("price",), '"much" is not of type "number"'),)),
         ),
+        work=rejected.work,
     )
 
 

@@ -283,7 +283,7 @@ def below_a_path(name: str, *, strips: bool) -> str:
         location = code[0] if strips else code[0].replace("8686/;", "8686;")
         return snippet.replace("location = /track { proxy_pass http://trackd; }", location)
     if name == "haproxy":
-        published = snippet.replace("{ path /track /ready }", "{ path_beg /trackd/ }")
+        published = snippet.replace("{ path /track /tracker.js /ready }", "{ path_beg /trackd/ }")
         return published.replace("    server", f"    {code[0]}\n    server") if strips else published
     return snippet.replace("handle @public", code[0] if strips else code[2])
 

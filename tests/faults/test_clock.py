@@ -55,6 +55,7 @@ def test_retention_deletes_nothing_too_early_when_the_clock_jumps_back(start: St
 def test_a_clock_far_ahead_of_the_newest_row_stops_the_retention_until_it_is_confirmed(start: Start) -> None:
     """To the server the rows look like this when it starts with a clock that is years ahead."""
     server = start()
+    token = server.process.token
     server.call("old", "old")
     assert server.process.stop() == 0
     execute(server.db, "UPDATE event SET inserted = '2020-01-01T00:00:00.000000Z'")
@@ -68,6 +69,10 @@ def test_a_clock_far_ahead_of_the_newest_row_stops_the_retention_until_it_is_con
     server.call("new", session="other")
     assert [event["type"] for event in server.events()] == ["old", "old", "new", "new"]
 
+    def is_stopped() -> bool:
+        return "trackd_retention_stopped 1.0" in httpx.get(f"{server.url}/metrics", headers=bearer(token)).text
+
+    wait_until(is_stopped, "the server has stopped the retention")
     confirmed = run_command(["retention", "confirm", "--db", server.db], server.db.parent, {})
 
     assert confirmed.returncode == 0

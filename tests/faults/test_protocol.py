@@ -24,7 +24,7 @@ EXCHANGES = {
         [200, 200, 200],
     ),
     "connect": (GOOD + b"CONNECT a:443 HTTP/1.1\r\n\r\n" + GOOD, [200, 405, 200]),
-    "no path": (GOOD + b"GET http://host HTTP/1.1\r\n" + HOST + b"\r\n" + GOOD, [200, 404, 200]),
+    "no path": (GOOD + b"GET http://host HTTP/1.1\r\n" + HOST + b"\r\n" + GOOD, [200, 307, 200]),
     "a port that is none": (GOOD + b"GET http://a:99999/ HTTP/1.1\r\n" + HOST + b"\r\n" + GOOD, [200, 400, 200]),
     "no Host": (GOOD + b"GET /ready HTTP/1.1\r\n\r\n" + GOOD, [200, 400, 200]),
     "a long target": (GOOD + b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 70_000), [200, 414]),

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from typing import Any
 
 import schemathesis
@@ -9,6 +10,8 @@ from hypothesis import strategies
 
 from tests.support.payloads import SOURCE_ID
 from trackd.config.settings import Limits
+from trackd.core.feed_cursor import PATTERN
+from trackd.http.feed.query import MAX_WAIT_S
 from trackd.http.track.blocked_ids import BlockedIds
 
 Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
@@ -16,6 +19,7 @@ Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
 SESSION_ID = "an existing session"
 BLOCKED = BlockedIds(Limits().blocked_ids)
 OF_THE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"}
+CURSOR = re.compile(PATTERN)
 addresses = itertools.count()
 
 schemathesis.openapi.format(
@@ -54,6 +58,11 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
         and _is_id(body.get("id"))
     ):
         del body["id"]  # otherwise it must equal the id in the address
+    if operation == "GET /feed" and isinstance(case.query, dict):
+        if _is_long(case.query.get("wait")):
+            case.query["wait"] = 0  # it would wait for longer than schemathesis does
+        if CURSOR.fullmatch(str(case.query.get("after"))):
+            case.query["after"] = "0"  # no cursor of this database
     if operation == "GET /events/session" and number % 2 and isinstance(case.query, dict) and case.query.get("id"):
         case.query["id"] = SESSION_ID
     if (
@@ -71,3 +80,10 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool) and 0 < len(str(value).strip()) <= 255
+
+
+def _is_long(wait: object) -> bool:
+    try:
+        return 1 < float(str(wait)) <= MAX_WAIT_S
+    except ValueError:
+        return False
