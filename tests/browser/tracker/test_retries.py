@@ -63,6 +63,7 @@ async def test_an_event_whose_answer_is_lost_is_sent_again_and_stored_once(
     await eventually(lambda: len(collector.calls) >= 3)
     await nothing_queued(page)
     await stored.exactly("page-view")
+    await page.close()  # it writes nothing more
     faults.clear()
 
 
@@ -86,6 +87,7 @@ async def test_a_503_is_sent_again_after_the_time_that_it_names(
     await track(page, "one")
     await stored.exactly("page-view", "one")
     assert [json.loads(call.body)["sentAt"] >= until for call in collector.calls[:2]] == [False, True]
+    await page.close()  # it writes nothing more
     faults.clear()
 
 
@@ -107,6 +109,7 @@ async def test_events_wait_while_the_server_is_away_and_are_stored_once_with_the
     assert [event["seq"] for event in events] == list(range(1, 8))
     assert len({event["session_id"] for event in events}) == 1
     assert [event["context"]["page"]["path"] for event in events[::2]] == ["/0", "/1", "/2", "/back"]
+    await page.close()  # it writes nothing more
     faults.clear()
 
 
@@ -128,4 +131,5 @@ async def test_the_queue_is_bounded_and_keeps_the_newest_events(
         return types[-1:] == ["big-79"] and len(types) < 30
 
     await eventually(is_bounded)
+    await page.close()  # it writes nothing more
     faults.clear()
