@@ -53,9 +53,9 @@ class FeedStream:
         return await self._pages.read(self._matching, FeedRequest(after, self._form, limit))
 
     async def parts(self, page: FeedPage) -> AsyncIterator[bytes]:
-        """`page` is the first one."""
+        """`page` is the first one. A position is sent after the records up to it: its client goes on behind it."""
         if self._form is Form.EVENTS:
-            yield RETRY + self._position(page.cursor)
+            yield RETRY if page.number else RETRY + self._position(page.cursor)
         end = None
         while end is None:
             if page.number:

@@ -28,6 +28,7 @@ from trackd.http.server.connection import Connection
 from trackd.http.server.proxy_headers import ForwardedClients
 from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, UsualRequests
 from trackd.http.track.endpoint import TrackEndpoint
+from trackd.http.track.outcome import body_of
 from trackd.http.track.pending_call import PendingCall
 from trackd.http.track.turns import LARGE_BYTES
 
@@ -194,7 +195,7 @@ class TrackConnection(Connection):
         if call is None or call.pending is None or call.pending.answer is None:  # the client has gone
             return
         try:
-            body = self._track.body_of(call.pending)
+            body = body_of(call.pending)
         except Exception as error:
             self._refuse_call(error)
             return

@@ -1,6 +1,6 @@
 """POST /track: decode the body, submit the call to the actors, build the answer.
 
-A usual call takes the fast path (http/server/fast_path.py), which bypasses ASGI and calls `submit` and `body_of`;
+A usual call takes the fast path (http/server/fast_path.py), which bypasses ASGI and calls `submit`;
 all others take `TrackEndpoint.__call__`.
 """
 
@@ -64,7 +64,6 @@ class TrackEndpoint:
         self.refused_calls = RefusedCalls(tracker.refusals, tracker.tally, self._now)
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)
-        self.body_of = body_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -72,7 +71,7 @@ class TrackEndpoint:
         try:
             pending = await self._receive(client, scope, receive)
             await pending.wait()
-            body = self.body_of(pending)
+            body = body_of(pending)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:  # at a stop, when the commit takes longer than `stop_timeout_s`

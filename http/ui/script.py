@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trackd.http.ui.etags import has_current
 from trackd.ui.tracker_script import tracker_script
 
 HEADERS = {
@@ -20,8 +21,7 @@ async def script(request: Request) -> Response:
     compressed = accepts_gzip(request.headers.get("accept-encoding", ""))
     tag = f'"{found.version}-gzip"' if compressed else f'"{found.version}"'
     headers = {**HEADERS, "etag": tag, **({"content-encoding": "gzip"} if compressed else {})}
-    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
-    if known & {tag, "*"}:
+    if has_current(request, tag):
         return Response(status_code=304, headers={**HEADERS, "etag": tag})
     return Response(found.compressed if compressed else found.plain, headers=headers, media_type="text/javascript")
 

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from trackd.http.errors import unknown_path
 from trackd.http.pieces import PIECE_BYTES
+from trackd.http.ui.etags import has_current
 from trackd.ui.assets import asset
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"  # pages request them with their version in the query
@@ -22,6 +23,6 @@ async def file(request: Request) -> Response:
         "cache-control": FOR_A_YEAR if request.url.query == found.version else FRESH,
         "cross-origin-resource-policy": "same-origin",
     }
-    if tag in [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]:
+    if has_current(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(found.content, media_type=found.media_type, headers=headers)

@@ -35,8 +35,10 @@ def session_document(row: Sequence[Any]) -> SessionDocument:
 
 
 def refusal_document(row: Sequence[Any]) -> RefusalDocument:
-    """`row` has the fields of `Refusal` and the number."""
-    return RefusalDocument.of_row(row, _raw)
+    """`row` has the fields of `Refusal` and the number. A body that looks like a document may be UTF-8."""
+    *others, body, left_out, number = row
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    return RefusalDocument.of_row((*others, text, left_out, number), _raw)
 
 
 def array(texts: Iterable[str | bytes]) -> bytes:

@@ -142,6 +142,17 @@ def test_a_list_has_those_that_match_the_newest_first(sqlite_backend: SqliteBack
     assert found(listings, reason="unknown") == []
 
 
+def test_a_long_body_that_is_not_ascii_is_listed_as_text(
+    sqlite_backend: SqliteBackend, listings: SqliteListings
+) -> None:
+    body = json.dumps({"name": "ü" * 1_100}, ensure_ascii=False)
+    put(sqlite_backend, replace(FULL, body=body))
+
+    [document] = json.loads(listings.refusals(RefusalFilter(), PageRequest()).documents)
+
+    assert document["body"] == body
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(sqlite_backend: SqliteBackend, listings: SqliteListings) -> None:
     put(sqlite_backend, *[FULL, PLAIN] * 10)
     cursor, numbers = None, []
