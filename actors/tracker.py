@@ -73,7 +73,7 @@ class Tracker:
         self._numbers = itertools.count(1)
         self._pending: dict[int, Pending[Any]] = {}  # by number, the oldest first
         self._answered: list[Pending[Any]] = []  # to be handed over
-        self._queued_bytes = 0
+        self.queued_bytes = 0  # of `queue`
         self._wiring: Wiring | None = None
         self.stopping = False
         self._ending = False
@@ -100,7 +100,7 @@ class Tracker:
 
     @property
     def queue(self) -> Queue:
-        return Queue(len(self._pending), self._queued_bytes, self._max_calls, self._max_bytes)
+        return Queue(len(self._pending), self.queued_bytes, self._max_calls, self._max_bytes)
 
     @property
     def writer_pid(self) -> int | None:
@@ -173,12 +173,12 @@ class Tracker:
         request, size = pending.request, pending.size
         if self._refused_for is not None or self._wiring is None:
             self._answer(pending, Refused(request.number, self._refused_for or Reason.STOPPING, RETRY_AFTER_S))
-        elif len(self._pending) >= self._max_calls or self._queued_bytes + size > self._max_bytes:
+        elif len(self._pending) >= self._max_calls or self.queued_bytes + size > self._max_bytes:
             self._answer(pending, Refused(request.number, Reason.OVERLOADED, RETRY_AFTER_S))
         else:
             pending.deadline = self._loop.time() + self._timeout_s
             self._pending[request.number] = pending
-            self._queued_bytes += size
+            self.queued_bytes += size
             self._system.tell(self._wiring.routes[type(request)], request)
         if self._answered:
             asyncio.get_running_loop().call_soon(self._hand_over)
@@ -238,7 +238,7 @@ class Tracker:
         for answer in answers:
             pending = self._pending.pop(answer.number)
             request: Any = pending.request
-            self._queued_bytes -= pending.size
+            self.queued_bytes -= pending.size
             if isinstance(answer, Tracked) and answer.outcomes is None:
                 self.tally.events[request.source_id, "stored"] += len(request.events)
             elif isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long

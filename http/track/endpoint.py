@@ -36,6 +36,8 @@ from trackd.http.track.times import Clock
 from trackd.http.track.turns import Turn, Turns
 from trackd.telemetry.tally import NO_SOURCE
 
+TURNS_SHARE = 16  # of `max_queued_bytes`: as long as less is queued, large calls are decoded
+
 
 class TrackEndpoint:
     """An ASGI application for this one route. It answers errors itself, without Starlette's middleware."""
@@ -60,7 +62,7 @@ class TrackEndpoint:
         self._kept_headers = kept_headers
         self.clients = clients or Clients()
         self.limited_clients = LimitedClients(limits, tracker.tally)
-        self.turns = Turns(tracker.tally)
+        self.turns = Turns(tracker.tally, lambda: tracker.queued_bytes, limits.max_queued_bytes // TURNS_SHARE)
         self.refused_calls = RefusedCalls(tracker.refusals, tracker.tally, self._now)
         self.max_body_bytes = limits.max_body_bytes
         self.paths = paths_of("/track", root_path)

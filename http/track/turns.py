@@ -2,11 +2,13 @@
 
 A call of a thousand events takes the event loop for tens of milliseconds, and a small one may take as long, by the
 conditions of the rules. If a hundred of them arrived together, and all were handled at once, everything else would wait
-for seconds.
+for seconds. Until it is committed, a decoded call takes about five times the memory of its body, and it lengthens the
+commits that small calls wait for: when many bytes wait for theirs, the next large call waits as it came.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from trackd.http.body import Body
 from trackd.http.clients import Client, Peer
@@ -20,6 +22,7 @@ LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed
 BUSY_S = 0.05  # of large calls without a pause
 PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
+FULL_S = 0.005  # until the next look at the queue when it has `max_queued` bytes
 COSTLY_EVERY = 4  # each fourth turn is for a connection whose calls took much work, while others wait
 
 
@@ -29,8 +32,10 @@ class Turns:
     Clients take turns, the smallest calls of each first. Connections that are known to be costly come after the others.
     """
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, queued: Callable[[], int] = lambda: 0, max_queued: int = 1) -> None:
+        """`queued`: the bytes of the calls that wait for their commit. From `max_queued` on no turn is given."""
         self.costly = CostlyClients(tally)
+        self._queued, self._max_queued = queued, max_queued
         self._spent_s = 0.0
         self._waiting, self._of_costly = FairQueue[asyncio.Future[None]](), FairQueue[asyncio.Future[None]]()
         self._given = 0
@@ -39,7 +44,8 @@ class Turns:
 
     def is_free(self) -> bool:
         """Whether a large call may be handled at once, without a turn. `spend` has to follow."""
-        return self._spent_s < BUSY_S and not (self._waiting or self._of_costly or self._is_given)
+        is_busy = self._spent_s >= BUSY_S or self._waiting or self._of_costly or self._is_given
+        return not is_busy and self._queued() < self._max_queued
 
     def are_for(self, size: int, client: Client) -> bool:
         """Whether a call of the client with so large a body takes a turn."""
@@ -58,6 +64,8 @@ class Turns:
             dropped = (self._of_costly or self._waiting).drop_last()
             if not dropped.done():
                 dropped.set_exception(too_many_large_calls())
+        if not self._is_resting:
+            self._next()
         try:
             await turn
         except asyncio.CancelledError:
@@ -84,7 +92,7 @@ class Turns:
         loop = asyncio.get_running_loop()
         if self._spent_s >= BUSY_S:
             loop.call_later(self._spent_s * PAUSE, self._begin_anew)
-        elif self._waiting or self._of_costly or self._is_given:
+        elif self._is_given:
             loop.call_soon(self._rest)
         else:
             self._begin_anew()
@@ -95,12 +103,20 @@ class Turns:
 
     def _next(self) -> None:
         while not self._is_given and (self._waiting or self._of_costly):
+            if self._queued() >= self._max_queued:
+                self._look_again()
+                return
             self._given += 1
             is_costly = self._of_costly and (not self._waiting or self._given % COSTLY_EVERY == 0)
             turn = (self._of_costly if is_costly else self._waiting).pop()
             if not turn.done():
                 turn.set_result(None)
                 self._is_given = True
+
+    def _look_again(self) -> None:
+        if not self._is_resting:
+            self._is_resting = True
+            asyncio.get_running_loop().call_later(FULL_S, self._begin_anew)
 
 
 class Turn:

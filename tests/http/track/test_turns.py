@@ -6,6 +6,7 @@ import gzip
 import pytest
 
 from tests.http.server.track_requests import call, new_store, post, running, status_and_session
+from tests.support.polling import eventually
 from tests.support.raw_http import connect, connected
 from trackd.core.calls import Track
 from trackd.http.clients import Client, Peer
@@ -43,6 +44,39 @@ async def test_all_that_wait_have_their_turns_one_at_a_time_in_their_order(secon
 
     await asyncio.wait_for(asyncio.gather(*map(work, range(8))), 5)
     assert order == list(range(8))
+
+
+@pytest.mark.parametrize("spent", [0.0, turns.BUSY_S])
+async def test_no_turn_is_given_while_many_bytes_wait_for_their_commit(spent: float) -> None:
+    queued, looks, order = 100, 0, list[int]()
+
+    def look() -> int:
+        nonlocal looks
+        looks += 1
+        return queued
+
+    async def work(number: int) -> None:
+        nonlocal queued
+        await each.take(CLIENT)
+        order.append(number)
+        queued += 60
+        each.spend(0.0)
+
+    async def looked_again() -> list[int]:
+        before = looks
+        await eventually(lambda: looks > before + 2)
+        return order
+
+    each = Turns(Tally(), look, max_queued=100)
+    assert not each.is_free()
+    each.add(spent)
+    waiting = [asyncio.create_task(work(number)) for number in range(3)]
+    assert await looked_again() == []
+    queued = 99
+    assert await looked_again() == [0]
+    queued = 0
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert order == [0, 1, 2]
 
 
 async def test_a_call_that_is_given_up_passes_its_turn_on() -> None:
