@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trackd.core.document_shapes import DocumentReference, Owner
+from trackd.core.short_texts import MAX_TEXT, properties, shortened
 from trackd.storage.feed import ERASED
 
 MAX_ID, SHORT_ID = 40, 12  # characters
-MAX_TEXT = 200
 WIDE = 140  # columns of a terminal that have room for whole ids
 INVALID = "invalid"
 
@@ -52,8 +52,6 @@ class _Kind(Struct):
 _kind = msgspec.json.Decoder(_Kind).decode
 _event = msgspec.json.Decoder(_Event).decode
 _erased = msgspec.json.Decoder(_Erased).decode
-_members = msgspec.json.Decoder(dict[str, Raw]).decode
-_text = msgspec.json.Decoder(str).decode
 
 
 def parts(record: bytes, columns: int | None = None) -> list[Part]:
@@ -83,32 +81,9 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
     return [part for part in found if part.text]
 
 
-def properties(document: bytes) -> str:
-    """The members of a JSON object, such as `price=12 name="Red shoes"`, shortened."""
-    try:
-        members = _members(document)
-    except (msgspec.DecodeError, RecursionError):  # of another tool
-        return shortened(document.decode(errors="replace"), MAX_TEXT)
-    return shortened(" ".join(f"{name}={_value(bytes(value))}" for name, value in members.items()), MAX_TEXT)
-
-
-def shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
 def local_time(text: str) -> str:
     """A time in the zone of this machine; a text that is none is shown as it is."""
     try:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):
         return shortened(text, MAX_ID)
-
-
-def _value(encoded: bytes) -> str:
-    """A text is shown without quotes where it is one word."""
-    if encoded.startswith(b'"'):
-        text = _text(encoded)
-        if text and not any(character.isspace() or character in "\"'=" for character in text):
-            return text
-        return msgspec.json.encode(text).decode()
-    return encoded.decode(errors="replace")

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from trackd.cli.tail_lines import MAX_TEXT, Part, local_time, parts, properties
+from trackd.cli.tail_lines import Part, local_time, parts
 
 PROFILE = "c0ffee00-1111-2222-3333-444455556666"
 
@@ -65,31 +65,6 @@ def test_an_event_that_was_kept_at_an_erasure_has_no_profile_and_an_empty_one_no
 def test_an_erasure_is_a_line_with_the_hash_of_the_id() -> None:
     record = b'{"kind":"erased","cursor":"1.0123456789abcdef.e1","id_hash":"ab12","time":"2026-01-31T12:00:00Z"}'
     assert texts(record) == ["2026-01-31 13:00:00", "erased", "the profile whose id has the SHA-256 ab12"]
-
-
-@pytest.mark.parametrize(
-    ("document", "shown"),
-    [
-        ("{}", ""),
-        ('{"a": 1, "b": null, "c": {"d": [1, 2]}}', 'a=1 b=null c={"d": [1, 2]}'),
-        (
-            '{"a": "Red shoes", "b": "", "c": "x=y", "d": "\\"", "e": "B\\u00fccher"}',
-            r'a="Red shoes" b="" c="x=y" d="\"" e=Bücher',
-        ),
-        ('{"a": "alte B\\u00fccher"}', 'a="alte Bücher"'),
-        ("null", "null"),
-        ("[1]", "[1]"),
-    ],
-)
-def test_properties_are_shown_as_names_and_values(document: str, shown: str) -> None:
-    assert properties(document.encode()) == shown
-
-
-@pytest.mark.parametrize("document", [b'{"a":"%b"}' % (b"x" * 1_000), b'{"a":%b1%b}' % (b"[" * 5_000, b"]" * 5_000)])
-def test_long_and_deep_properties_are_cut(document: bytes) -> None:
-    shown = properties(document)
-    assert len(shown) == MAX_TEXT
-    assert shown.endswith("…")
 
 
 @pytest.mark.parametrize("text", ["yesterday", "", "9999-12-31T23:59:59Z"])
