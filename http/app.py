@@ -32,6 +32,7 @@ from trackd.http.paths import RoutePaths
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.kept_headers import KeptHeaders
+from trackd.http.ui.dependencies import PageDependencies
 from trackd.http.ui.routes import ui_routes
 from trackd.http.ui.samples import Samples
 from trackd.storage.errors import StoreError
@@ -67,21 +68,7 @@ def create_app(
     `listings` reads single documents by key, in the event loop; `queries` reads lists outside of it.
     `versions` is the answer of `/info/version`. Raises SettingsError for origins that are none.
     """
-
     samples = Samples(tracker, reads.sizes)
-
-    @contextlib.asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        await tracker.start()
-        try:
-            async with samples.running() if settings.ui.enabled else contextlib.nullcontext():
-                yield
-        finally:
-            try:
-                await tracker.stop(settings.server.stop_timeout_s)
-            finally:
-                await queries.close()
-
     clients = Clients(settings.privacy, settings.limits)
     errors = ErrorAnswers(clients)
     track = TrackEndpoint(
@@ -95,14 +82,36 @@ def create_app(
 
     feed = FeedEndpoint(tracker, listings, queries, settings.limits.max_subscribers)
     of_api = routes(track, tracker, authenticator, reads, listings, queries, versions, feed)
-    of_page = ui_routes(tracker, authenticator, reads, queries, errors, samples, feed) if settings.ui.enabled else []
+    page = PageDependencies(settings, tracker, authenticator, reads, listings, queries, errors, samples, feed)
+    of_page = ui_routes(page) if settings.ui.enabled else []
     handlers = _exception_handlers(errors, tracker.tally)
     app = Starlette(routes=list(with_not_allowed([*of_api, *of_page])), exception_handlers=handlers)
     app.router.redirect_slashes = False  # a redirect is not JSON, and a POST loses its body by it
     # CommonHeaders stands outside of Starlette's error handling, so that a 500 has these headers too.
     prefix, origins = settings.server.root_path, named_origins(settings.server.cors_origins)
     asgi = CommonHeaders(TrackDispatch(track, errors, RoutePaths(app, prefix)), prefix, origins)
+    lifespan = _lifespan(tracker, queries, samples if settings.ui.enabled else None, settings.server.stop_timeout_s)
     return Application(asgi, lifespan, track, errors, RefusalHeaders(prefix, origins))
+
+
+def _lifespan(
+    tracker: Tracker, queries: QueryPool, samples: Samples | None, stop_timeout_s: float
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    """The life of the application. `samples` are those of the live page."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await tracker.start()
+        try:
+            async with samples.running() if samples is not None else contextlib.nullcontext():
+                yield
+        finally:
+            try:
+                await tracker.stop(stop_timeout_s)
+            finally:
+                await queries.close()
+
+    return lifespan
 
 
 def _exception_handlers(errors: ErrorAnswers, tally: Tally) -> dict[Any, ExceptionHandler]:

@@ -2,43 +2,33 @@
 
 from starlette.routing import Route
 
-from trackd.actors.tracker import Tracker
-from trackd.http.authentication import Authenticator
-from trackd.http.errors import METHODS, ErrorAnswers
-from trackd.http.feed.endpoint import FeedEndpoint
+from trackd.http.errors import METHODS
 from trackd.http.ui import static
+from trackd.http.ui.dependencies import PageDependencies
 from trackd.http.ui.entry import Entry, root
 from trackd.http.ui.guard import Guard
 from trackd.http.ui.health import HealthPages
+from trackd.http.ui.live import LivePages
 from trackd.http.ui.logins import Logins
 from trackd.http.ui.pages import Pages, View
-from trackd.http.ui.samples import Samples
 from trackd.http.ui.sources import SourcePages
-from trackd.storage.listings import QueryPool
-from trackd.storage.store import Reads
 
-VIEWS = (View("sources", "Sources"), View("health", "Health"))
+VIEWS = (View("live", "Live"), View("sources", "Sources"), View("health", "Health"))
 """The entries of the navigation, in their order."""
 
 
-def ui_routes(
-    tracker: Tracker,
-    authenticator: Authenticator,
-    reads: Reads,
-    queries: QueryPool,
-    errors: ErrorAnswers,
-    samples: Samples,
-    feed: FeedEndpoint,
-) -> list[Route]:
+def ui_routes(needs: PageDependencies) -> list[Route]:
     """All pages are directly below `/ui/`, so that relative addresses in them work behind any path.
 
     `read(...)` and the like require a login, and for other methods than GET the hidden field of a form.
     """
-    logins = Logins(tracker, reads, authenticator)
+    tracker, reads, queries = needs.tracker, needs.reads, needs.queries
+    logins = Logins(tracker, reads, needs.authenticator)
     pages = Pages(logins, VIEWS)
-    guard = Guard(logins, pages, errors, tracker.tally)
+    guard = Guard(logins, pages, needs.errors, tracker.tally)
     entry, sources = Entry(logins, guard, pages), SourcePages(pages, tracker, reads, queries)
-    health = HealthPages(pages, tracker, samples)
+    live = LivePages(pages, tracker, reads, needs.listings, queries, needs.settings.refusals.keep)
+    health = HealthPages(pages, tracker, needs.samples)
     read, admin = guard.read, guard.admin
     routes = [
         Route("/", root, methods=METHODS),
@@ -48,7 +38,9 @@ def ui_routes(
         Route("/ui/logout", entry.leave),
         Route("/ui/logout", read(entry.log_out), methods=["POST"]),
         Route("/ui/static/{name}", static.file),
-        Route("/ui/feed", read(feed.get)),
+        Route("/ui/feed", read(needs.feed.get)),
+        Route("/ui/live", read(live.show)),
+        Route("/ui/event", read(live.event)),
         Route("/ui/sources", read(sources.list)),
         Route("/ui/source-new", admin(sources.new)),
         Route("/ui/source-new", admin(sources.add), methods=["POST"]),

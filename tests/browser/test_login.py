@@ -19,18 +19,19 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def url(db: Path) -> AsyncIterator[str]:
+    """The address of a server. A test names it before its pages, so that they are closed before the server stops."""
     async with live_page(db) as client:
         client.headers.clear()
         yield str(client.base_url).rstrip("/")
 
 
 async def test_a_link_opens_the_page_once(
-    page: Page, new_context: NewContext, url: str, db: Path, faults: list[str]
+    url: str, page: Page, new_context: NewContext, db: Path, faults: list[str]
 ) -> None:
     link = f"{url}/ui/#k={new_key(db)}"
     await page.goto(link)
-    await page.wait_for_url(f"{url}/ui/sources")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Sources")
+    await page.wait_for_url(f"{url}/ui/live")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Live")
     await page.go_back()
     assert "#k=" not in page.url
 
@@ -41,9 +42,9 @@ async def test_a_link_opens_the_page_once(
     faults[:] = [fault for fault in faults if "401" not in fault]
 
 
-async def test_a_visit_from_another_site_finds_its_login(page: Page, url: str, db: Path) -> None:
+async def test_a_visit_from_another_site_finds_its_login(url: str, page: Page, db: Path) -> None:
     await page.goto(f"{url}/ui/#k={new_key(db)}")
-    await page.wait_for_url(f"{url}/ui/sources")
+    await page.wait_for_url(f"{url}/ui/live")
     await page.route(
         "http://elsewhere.example/",
         lambda route: route.fulfill(content_type="text/html", body=f"<a href='{url}/ui/sources?x=1'>to trackd</a>"),
@@ -54,7 +55,7 @@ async def test_a_visit_from_another_site_finds_its_login(page: Page, url: str, d
     await expect(page.get_by_role("heading", level=1)).to_have_text("Sources")
 
 
-async def test_a_link_on_another_site_opens_the_page(page: Page, url: str, db: Path) -> None:
+async def test_a_link_on_another_site_opens_the_page(url: str, page: Page, db: Path) -> None:
     await page.route(
         "http://elsewhere.example/",
         lambda route: route.fulfill(
@@ -63,7 +64,7 @@ async def test_a_link_on_another_site_opens_the_page(page: Page, url: str, db: P
     )
     await page.goto("http://elsewhere.example/")
     await page.get_by_role("link").click()
-    await page.wait_for_url(f"{url}/ui/sources")
+    await page.wait_for_url(f"{url}/ui/live")
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -84,7 +85,7 @@ async def test_a_token_opens_the_page_with_and_without_javascript(
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1280, 360])
-async def test_the_first_pages_are_accessible(new_context: NewContext, url: str, scheme: str, width: int) -> None:
+async def test_the_first_pages_are_accessible(url: str, new_context: NewContext, scheme: str, width: int) -> None:
     context: BrowserContext = await new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = await context.new_page()
     await page.goto(f"{url}/ui/")

@@ -7,7 +7,12 @@ async function renew(element) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = answer.ok ? page.getElementById(element.id) : null;
   if (found !== null && found.innerHTML !== element.innerHTML) {
+    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+    const open = [...element.querySelectorAll("details[open]")].map((each) => each.id);
     element.replaceChildren(...document.adoptNode(found).childNodes);
+    // What has an id keeps the focus, and stays open.
+    for (const each of element.querySelectorAll("details")) each.open ||= open.includes(each.id);
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
   if (found === null || found.dataset.refresh) later(element);
 }

@@ -1,0 +1,236 @@
+"""The view Live over a real socket: what is stored, what is not, and the page of an event."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.datastructures import QueryParams
+
+from tests.support.live_page import form_token, live_page, log_in, new_key
+from tests.support.payloads import SOURCE_ID, bearer, payload
+from tests.support.polling import eventually
+from tests.support.serving import ADMIN_SECRET
+from trackd.core.documents import TokenScope
+from trackd.http.ui.live import EVENTS, LiveFilter
+
+HOSTILE = "<script>alert('&')</script>"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "trackd.db"
+
+
+@pytest.fixture
+async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with live_page(db) as client:
+        await log_in(client, key=new_key(db, TokenScope.READ))
+        yield client
+
+
+async def track(client: httpx.AsyncClient, *types: str, **properties: Any) -> str:
+    """The id of the profile."""
+    call = payload("s", *types)
+    for event in call["events"]:
+        event["properties"] = properties
+    answer = await client.post("/track", json=call)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["profile"]["id"])
+
+
+async def live(client: httpx.AsyncClient, query: str = "") -> str:
+    answer = await client.get(f"/ui/live{query}")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def types(page: str) -> list[str]:
+    """The types of the events in the table, in their order."""
+    return [unescape(found) for found in re.findall(r'class="type" href="[^"]+">([^<]+)<', page)]
+
+
+async def event_page(client: httpx.AsyncClient) -> str:
+    """The page of the newest event, as its row links to it."""
+    [link, *_] = re.findall(r'class="type" href="([^"]+)">[^<]', await live(client))
+    answer = await client.get(f"/ui/{unescape(link)}")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def test_it_is_the_first_view(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/ui/", follow_redirects=True)
+    assert answer.url.path == "/ui/live"
+    assert re.findall(r'<li><a href="([a-z]+)"', answer.text)[0] == "live"
+
+
+async def test_the_newest_events_are_shown_and_a_link_leads_to_older_ones(client: httpx.AsyncClient) -> None:
+    names = [f"type-{number}" for number in range(EVENTS + 5)]
+    await track(client, *names)
+    newest = await live(client)
+    assert types(newest) == names[:4:-1]
+    [link] = re.findall(r'id="older" href="([^"]+)"', newest)
+    older = (await client.get(f"/ui/{unescape(link)}")).text
+    assert types(older) == names[4::-1]
+    assert "These are older events" in older
+    assert "data-cursor" not in older
+    assert "live.js" not in older
+    assert 'id="older" href="live?" hidden' in older
+
+
+async def test_a_row_has_the_source_the_profile_and_the_properties_all_as_text(client: httpx.AsyncClient) -> None:
+    profile = await track(client, HOSTILE, name=HOSTILE, price=12)
+    page = await live(client)
+    assert types(page) == [HOSTILE]
+    assert HOSTILE not in page
+    assert "a &lt;b&gt;shop&lt;/b&gt;" in page
+    assert f'href="profile?id={profile}"' in page
+    assert f"name={json.dumps(HOSTILE)} price=12" in unescape(page)
+    assert '<span class="badge">stored</span>' in page
+
+
+async def test_an_invalid_event_has_its_reasons(client: httpx.AsyncClient) -> None:
+    await track(client, "purchase-order", total=[])
+    for page in (await live(client), await event_page(client)):
+        assert '<span class="badge bad">invalid</span>' in page
+        assert "total" in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?type=b&source=&status=", ["b"]),
+        (f"?source={SOURCE_ID}", ["purchase-order", "b", "a"]),
+        ("?source=other", []),
+        ("?status=invalid", ["purchase-order"]),
+        ("?status=collected&type=a", ["a"]),
+        ("?status=nonsense&cursor=nonsense&more=1", ["purchase-order", "b", "a"]),
+    ],
+)
+async def test_the_form_selects_events_and_shows_what_is_selected(
+    client: httpx.AsyncClient, query: str, found: list[str]
+) -> None:
+    await track(client, "a", "b", "purchase-order", total=[])
+    page = await live(client, query)
+    assert types(page) == found
+    selected = [value for value in ("other", "invalid", "collected") if f"={value}" in query]
+    for value in selected:
+        assert re.search(rf'<option value="{value}"[^>]* selected>', page)
+    assert ('id="empty" hidden' in page) == bool(found)
+    assert "No event matches" in page or "nonsense" in query
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", LiveFilter("", "", "", None)),
+        ("type=t&source=s&status=validated&cursor=7", LiveFilter("t", "s", "validated", 7)),
+        ("type=" + "t" * 300, LiveFilter("t" * 255, "", "", None)),
+        *((f"cursor={text}", LiveFilter("", "", "", None)) for text in ("-1", "1.5", "%C2%B2", "9" * 30, "")),
+    ],
+)
+def test_values_that_the_form_does_not_have_select_nothing(query: str, expected: LiveFilter) -> None:
+    assert LiveFilter.read(QueryParams(query)) == expected
+
+
+async def test_the_feed_goes_on_after_the_events_of_the_page(client: httpx.AsyncClient) -> None:
+    await track(client, "a")
+    page = await live(client, "?type=b")
+    [(cursor, query)] = re.findall(r'data-cursor="([^"]+)" data-query="([^"]+)"', page)
+    await track(client, "a", "b")
+    answer = await client.get(f"/ui/feed?{unescape(query)}&after={cursor}")
+    assert [json.loads(line)["type"] for line in answer.text.splitlines()] == ["b"]
+    head = await client.head(f"/ui/feed?after={cursor}", headers={"accept": "text/event-stream"})
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_without_an_event_there_is_one_to_paste(client: httpx.AsyncClient) -> None:
+    page = unescape(await live(client))
+    assert f"curl {str(client.base_url).rstrip('/')}/track" in page
+    assert f'tracker.js" data-source="{SOURCE_ID}"></script>' in page
+    assert 'role="region" aria-label="Table of events" hidden' in page
+    await track(client, "a")
+    assert "curl" not in await live(client)
+
+
+async def test_without_a_source_that_takes_events_the_page_leads_to_the_sources(db: Path) -> None:
+    async with live_page(db) as client:
+        await log_in(client)
+        form = {"form_token": await form_token(client), "id": SOURCE_ID, "enabled": "no"}
+        assert (await client.post("/ui/source-state", data=form)).status_code == 303
+        page = await live(client)
+        assert 'and no source takes any: <a href="sources">' in page
+        assert "curl" not in page
+
+
+async def test_a_call_that_was_refused_and_an_event_that_was_dropped_have_their_reason(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/track", json=payload("s", HOSTILE, source="nobody"))
+    await client.post("/track", json={"source": {"id": SOURCE_ID}, "session": {"id": "s"}, "events": [{"a": HOSTILE}]})
+    await track(client, "purchase-order", total=[])
+
+    async def has_all() -> str:
+        page = await live(client)
+        return page if len(reasons(page)) == 3 else ""
+
+    page = await eventually(has_all, "three refusals")
+    assert reasons(page) == ["invalid", "invalid", "unknown source"]
+    assert re.findall(r"<li>body\.events\.0\.type: ([^<]+)</li>", page) == ["Field required"]
+    assert re.findall(r'<span class="badge (\w+)">([^<]+)</span> <span class="muted">(\d+)<', page) == [
+        ("warn", "stored as invalid", "200"),
+        ("bad", "refused", "422"),
+        ("bad", "refused", "401"),
+    ]
+    assert "<td>nobody</td>" in page
+    assert HOSTILE not in page
+    assert reasons(await live(client, f"?source={SOURCE_ID}")) == ["invalid", "invalid"]
+
+
+def reasons(page: str) -> list[str]:
+    return re.findall(r"<strong>([^<]+)</strong>", page)
+
+
+async def test_an_event_has_the_rules_that_ran_its_document_and_its_profile(client: httpx.AsyncClient) -> None:
+    profile = await track(client, "profile-update", email="ann@shop.example", note=HOSTILE)
+    page = await event_page(client)
+    assert re.search(r'<th scope="row">contact data</th>\s*<td><code>pii\.email</code>', page)
+    event, now = (json.loads(unescape(found)) for found in re.findall(r"<code>(\{.*?)</code>", page, re.DOTALL))
+    assert (event["type"], event["properties"]["note"]) == ("profile-update", HOSTILE)
+    assert (now["id"], now["pii"]["email"]) == (profile, "ann@shop.example")
+    assert HOSTILE not in page
+    assert f'href="profile?id={profile}"' in page
+    assert f'href="source?id={SOURCE_ID}"' in page
+
+
+async def test_an_event_without_rules_and_one_without_its_profile(client: httpx.AsyncClient) -> None:
+    profile = await track(client, "a")
+    assert "None is recorded for this event" in await event_page(client)
+    erased = await client.delete(f"/profile/{profile}?keep=events", headers=bearer(ADMIN_SECRET))
+    assert erased.status_code == 200
+    page = await event_page(client)
+    assert "There is none: it was erased" in page
+    assert profile not in page
+
+
+async def test_numbers_are_shown_as_they_are_stored(client: httpx.AsyncClient) -> None:
+    await track(client, "a", number=9007199254740993)
+    assert "number=9007199254740993" in await live(client)
+    assert "9007199254740993" in await event_page(client)
+
+
+@pytest.mark.parametrize("query", ["", "?id=", "?id=nothing", "?id=%00"])
+async def test_an_event_that_is_not_stored_is_a_page_that_does_not_exist(client: httpx.AsyncClient, query: str) -> None:
+    assert (await client.get(f"/ui/event{query}")).status_code == 404
+
+
+async def test_the_views_need_a_login(client: httpx.AsyncClient) -> None:
+    await track(client, "a-type")
+    client.cookies.clear()
+    for name in ("live", "event?id=x"):
+        assert "a-type" not in (await client.get(f"/ui/{name}")).text
+        assert (await client.get(f"/ui/{name}", headers={"accept": "application/json"})).status_code == 401
