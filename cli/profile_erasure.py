@@ -46,9 +46,10 @@ def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bo
 def _erase_alone(path: Path, arguments: JsonObject, number: int | None) -> None:
     """Raises DatabaseInUseError. `number` is that of a job that a server left: it ends with the erasure."""
     profile_id, now = arguments["profile_id"], timestamp(datetime.now(UTC))
-    with DatabaseLock(path), naming(path):
+    with DatabaseLock(path) as lock, naming(path):
         changes: list[Change] = []
         store = SqliteStore(path)
+        lock.note_log("FULL")
         try:
             store.renew_log()
             stored = store.profile(profile_id)

@@ -8,21 +8,21 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NamedTuple
 
 import apsw
 
-from trackd.storage.sqlite.connection import connect
+from trackd.storage.sqlite.checks_in_parts import ChecksInParts
+from trackd.storage.sqlite.connection import Connection, connect
 from trackd.storage.sqlite.index_damage import OF_INDEX, OF_PAGES, is_of_indexes
-from trackd.storage.sqlite.soundness import KEYED_TABLES, STEPS, UnsoundError, unsound
+from trackd.storage.sqlite.soundness import KEYED_TABLES, STEPS, UnsoundError, tables_in_order, unsound
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
-PAUSE_FACTOR = 10  # a check of a large file takes minutes, and the log cannot be truncated meanwhile
-FAULTS = "SELECT CAST(integrity_check AS BLOB) FROM pragma_integrity_check"
+PAUSE_FACTOR = 10  # a check of a large file takes minutes
+FAULTS = "SELECT CAST(integrity_check AS BLOB) FROM pragma_integrity_check(?)"
 
 
 class DamageCheck:
@@ -33,6 +33,7 @@ class DamageCheck:
         self._monotonic = monotonic
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._parts = ChecksInParts(path, check_pages, self._stop)
         self._due_at = 0.0
         self.fault: UnsoundError | None = None
         """Once pages are found to be damaged."""
@@ -62,42 +63,49 @@ class DamageCheck:
 
     def _find(self) -> None:
         try:
-            found = damage_of_pages(self._path, self._stop.is_set)
-        except apsw.InterruptError:
-            return
+            left = self._parts.run(None)
+        except UnsoundError as error:
+            self.fault = error
         except apsw.Error as error:
             log.warning("something in %s cannot be read, and the file cannot be checked: %s", self._path, error)
-            return
-        if found is None:
-            log.error(
-                "a row of %s cannot be read: `trackd verify` names it. The pages of the file are sound", self._path
-            )
         else:
-            self.fault = unsound(self._path, found.fault, of_index=found.of_index)
+            if not left:
+                log.error(
+                    "a row of %s cannot be read: `trackd verify` names it. The pages of the file are sound", self._path
+                )
+            elif not self._stop.is_set():
+                log.error(
+                    "something in %s cannot be read, and its check was not finished, it would have kept the log from "
+                    "starting over: `trackd verify` checks the tables that are left (%s)",
+                    self._path,
+                    ", ".join(left),
+                )
 
 
-class Damage(NamedTuple):
-    fault: str
-    of_index: bool
-    """Whether it concerns indexes alone."""
+def check_pages(path: Path, tables: Collection[str] | None, is_over: Callable[[], bool]) -> list[str]:
+    """Check the structure of these tables, by default all, with their indexes; return those that are left then.
 
-
-def damage_of_pages(path: Path, is_over: Callable[[], bool] = lambda: False) -> Damage | None:
-    """What is wrong with the structure of a file, None if it is sound.
-
-    Raises errors of SQLite if it cannot be read, and InterruptError when it is over.
+    Raises UnsoundError, and errors of SQLite if the file cannot be read.
     """
     try:
         with contextlib.closing(connect(path, mode="ro")) as connection:
+            left = tables_in_order(connection) if tables is None else list(tables)
             connection.set_progress_handler(is_over, STEPS)
-            faults = [found.decode(errors="replace") for (found,) in connection.execute(FAULTS)]
-            of_pages = [fault for fault in faults if fault.startswith(OF_PAGES) or OF_INDEX in fault]
-            if of_pages:
-                fault = of_pages[0]
-                text = " ".join(fault.split("\n")[1:2]) if fault.startswith(OF_PAGES) else fault
-                return Damage(text, is_of_indexes(connection, of_pages))
-            for table, column in KEYED_TABLES.items():  # a damaged row there lies between the keys of others
-                connection.execute(f"SELECT sum(length({column})) FROM {table}").fetchall()
+            with contextlib.suppress(apsw.InterruptError):
+                while left and not is_over():
+                    _check_table(connection, path, left[0])
+                    del left[0]
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        return Damage(str(error), of_index=False)
-    return None
+        raise unsound(path, str(error)) from error
+    return left
+
+
+def _check_table(connection: Connection, path: Path, table: str) -> None:
+    faults = [found.decode(errors="replace") for (found,) in connection.execute(FAULTS, (table,))]
+    of_pages = [fault for fault in faults if fault.startswith(OF_PAGES) or OF_INDEX in fault]
+    if of_pages:
+        fault = of_pages[0]
+        text = " ".join(fault.split("\n")[1:2]) if fault.startswith(OF_PAGES) else fault
+        raise unsound(path, text, of_index=is_of_indexes(connection, of_pages))
+    if column := KEYED_TABLES.get(table):  # a damaged row there lies between the keys of others
+        connection.execute(f"SELECT sum(length({column})) FROM {table}").fetchall()

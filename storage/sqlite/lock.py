@@ -94,7 +94,14 @@ class DatabaseLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._forget_log()
         self._release()
+
+    def _forget_log(self) -> None:
+        """Drop the note of a log that is gone: the next one may be that of a command, which makes no note."""
+        if self._descriptors and not os.path.lexists(side_file(self._real, "-wal")):
+            with contextlib.suppress(OSError):
+                write_lines(self._descriptors[0], str(os.getpid()), "")
 
     def _release(self) -> None:
         """First the lock of the file: with that alone it would look like a file that is in use under another name."""

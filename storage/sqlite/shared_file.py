@@ -41,8 +41,9 @@ class SharedFile:
 
 def _migrate(path: Path) -> None:
     try:
-        with DatabaseLock(path):
+        with DatabaseLock(path) as lock:
             connection = open_for_writing(path, create=False)
+            lock.note_log("FULL")
             try:
                 with database_errors(path):
                     renew_log(connection, path)

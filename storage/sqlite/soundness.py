@@ -7,7 +7,6 @@ takes as long as the disk does: what is not done in time is left for later.
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -15,28 +14,18 @@ from pathlib import Path
 
 import apsw
 
-from trackd.storage.sqlite.connection import (
-    LONG_LOG_PAGES,
-    PAGE_BYTES,
-    Connection,
-    DatabaseError,
-    connect,
-    database_errors,
-)
+from trackd.storage.sqlite.checks_in_parts import ChecksInParts
+from trackd.storage.sqlite.connection import Connection, DatabaseError, connect, database_errors
 from trackd.storage.sqlite.index_damage import OF_PAGES, is_of_indexes
 from trackd.storage.sqlite.log_frames import log_of
 
 log = logging.getLogger(__name__)
 
 WITHIN_S = 1.0
-NICENESS = 10
 STEPS = 1_000  # of SQLite's machine, or pages, between two looks at the clock
 LARGE = ("profile", "session", "event_id", "event")  # the largest one last
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
 FAULTS = "SELECT CAST(quick_check AS BLOB) FROM pragma_quick_check(?) WHERE quick_check <> 'ok'"
-MAX_LOG_BYTES = 2 * LONG_LOG_PAGES * PAGE_BYTES  # the log cannot start over while a table is checked
-PAUSE_S = 10.0  # for the log to start over, before a table is checked again
-MOST_CUTS = 5
 KEYED_TABLES = {"event_id": "seq", "merged": "into_id", "pii": "profile_id", "erased": "number"}  # with the last column
 
 
@@ -53,21 +42,19 @@ def check_after_unclean_end(path: Path) -> list[str]:
     if not log_of(path).exists():
         return []
     ends = time.monotonic() + WITHIN_S
-    return _check(path, None, lambda: time.monotonic() > ends)
+    return check_tables_of(path, None, lambda: time.monotonic() > ends)
 
 
 class BackgroundCheck:
     """Checks the tables that are left, on a thread of its own with low priority, while a server runs.
 
-    While it reads a table, the log grows and cannot start over: it leaves a table when the log has become long, and
-    tries it again later, a few times. `fault` is None until it finds one.
+    `fault` is None until it finds one.
     """
 
     def __init__(self, path: Path, tables: Collection[str]) -> None:
-        self._path = path
-        self._log = log_of(path)
         self._tables = tables
         self._stop = threading.Event()
+        self._parts = ChecksInParts(path, check_tables_of, self._stop)
         self._thread = threading.Thread(target=self._run, name="trackd-check", daemon=True)
         self.fault: UnsoundError | None = None
         if tables:
@@ -84,10 +71,8 @@ class BackgroundCheck:
             self._thread.join()
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # Linux: the priority of this thread alone
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
-            left = self._check_all()
+            left = self._parts.run(self._tables)
         except UnsoundError as error:
             self.fault = error
         except DatabaseError as error:
@@ -102,27 +87,11 @@ class BackgroundCheck:
                     ", ".join(left),
                 )
 
-    def _check_all(self) -> Collection[str]:
-        left = self._tables
-        for _ in range(MOST_CUTS):
-            while self._is_log_long() and not self._stop.wait(PAUSE_S):
-                pass
-            left = _check(self._path, left, lambda: self._stop.is_set() or self._is_log_long())
-            if not left or self._stop.is_set():
-                break
-        return left
 
-    def _is_log_long(self) -> bool:
-        try:
-            return self._log.stat().st_size > MAX_LOG_BYTES
-        except OSError:
-            return False
-
-
-def _check(path: Path, tables: Collection[str] | None, is_over: Callable[[], bool]) -> list[str]:
+def check_tables_of(path: Path, tables: Collection[str] | None, is_over: Callable[[], bool]) -> list[str]:
     """Check these tables, by default all, with their indexes; return those that were not done when it was over."""
     with _errors(path), contextlib.closing(connect(path, mode="ro")) as connection:
-        left = _in_order(connection) if tables is None else list(tables)
+        left = tables_in_order(connection) if tables is None else list(tables)
         connection.set_progress_handler(is_over, STEPS, id="check")
         with contextlib.suppress(apsw.InterruptError):
             while left and not is_over():
@@ -147,8 +116,9 @@ def _errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _in_order(connection: Connection) -> list[str]:
-    names = [name for (name,) in connection.execute(TABLES)]
+def tables_in_order(connection: Connection) -> list[str]:
+    """The first one stands for the list of free pages too."""
+    names = ["sqlite_schema"] + [name for (name,) in connection.execute(TABLES)]
     return sorted(names, key=lambda name: LARGE.index(name) if name in LARGE else -1)
 
 

@@ -75,9 +75,10 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
     `name` is the file's name in errors. `on_bytes` is called now and then with the number of bytes that are read.
     Raises NotImportedError and DatabaseError; then the database is as before, and a file that did not exist is removed.
     """
-    with DatabaseLock(path), _writing(path):
+    with DatabaseLock(path) as lock, _writing(path):
         if path.exists() and path.stat().st_size > 0:
             db = open_for_writing(path)
+            lock.note_log("FULL")
             try:
                 with database_errors(path):
                     renew_log(db, path)

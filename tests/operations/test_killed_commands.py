@@ -11,6 +11,9 @@ from tests.support.exports import contents, exported, import_lines
 from tests.support.interrupted import interrupt
 from tests.support.polling import wait_until
 from tests.support.process import TRACKD
+from trackd.core.documents import Source
+from trackd.storage.sqlite.lock_content import NotedLog, noted_log
+from trackd.storage.sqlite.sources import Sources
 from trackd.storage.transfer.backup import back_up
 
 
@@ -53,6 +56,25 @@ def test_an_import_that_is_ended_leaves_nothing_that_a_later_file_would_take_for
     assert contents(folder / "new.db") == contents(stored)
     back_up(folder / "new.db", folder / "copy.db", replace=False, on_bytes=lambda done, total: None)
     assert unfinished(folder) == []
+
+
+def test_an_import_into_an_existing_file_that_is_killed_leaves_the_file_and_a_log_that_is_known(
+    tmp_path: Path, stored: Path
+) -> None:
+    database, log, lock = (tmp_path / f"new.db{suffix}" for suffix in ("", "-wal", "-lock"))
+    with Sources(database, create=True) as sources:
+        sources.add(Source("shop", "Shop"))
+    lock.write_text("1\n1 NORMAL\n")  # as a server that was killed long ago has left it
+    process = subprocess.Popen([TRACKD, "import", "-", "--db", database], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: lock.read_text().startswith(f"{process.pid}\n") and log.exists(), "the import has begun")
+    wait_until(lambda: lock.read_text() == f"{process.pid}\n{log.stat().st_ino} FULL\n", "its log is noted")
+    process.kill()
+    process.communicate(timeout=30)
+
+    assert noted_log(database) == NotedLog(is_copied=False, synchronous="FULL")
+    import_lines(database, exported(stored))
+    assert [name for name in names(tmp_path) if name.startswith("new.db")] == ["new.db"]
+    assert contents(database)["event"] == contents(stored)["event"]
 
 
 def test_an_import_on_a_full_disk_leaves_no_file(tmp_path: Path, stored: Path) -> None:

@@ -1,13 +1,19 @@
 """Damaged pages and damaged rows are the same error for SQLite: the check finds out which."""
 
-import apsw
+import itertools
+
 import pytest
 
+from tests.support.database import open_database
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
 from trackd.core.changes import Outcome
 from trackd.storage.errors import StoreError
-from trackd.storage.sqlite.damage_check import EVERY_S, DamageCheck, damage_of_pages
+from trackd.storage.sqlite import checks_in_parts
+from trackd.storage.sqlite.checks_in_parts import ChecksInParts
+from trackd.storage.sqlite.damage_check import EVERY_S, DamageCheck, check_pages
+from trackd.storage.sqlite.log_frames import log_of
+from trackd.storage.sqlite.soundness import UnsoundError, check_after_unclean_end
 from trackd.storage.sqlite.store import SqliteStore
 
 PAGE = 4096
@@ -59,7 +65,7 @@ def reopened(backend: SqliteBackend) -> SqliteStore:
 
 
 def test_a_sound_file_has_no_damage(filled: SqliteBackend) -> None:
-    assert damage_of_pages(filled.path) is None
+    assert check_pages(filled.path, None, lambda: False) == []
 
 
 def test_a_damaged_row_fails_its_own_changes_alone(
@@ -113,7 +119,8 @@ def test_a_damaged_key_of_a_table_without_row_numbers_is_damage_of_pages(filled:
     page = filled.path.read_bytes()[root_of(filled, "event_id") :][:PAGE]
     write(filled, root_of(filled, "event_id") + page.index(b"AA-1") - 2, b"\x7f")
 
-    assert damage_of_pages(filled.path) is not None
+    with pytest.raises(UnsoundError):
+        check_pages(filled.path, None, lambda: False)
 
 
 def test_a_file_is_checked_at_most_once_a_minute(filled: SqliteBackend) -> None:
@@ -137,11 +144,12 @@ def test_a_file_is_checked_at_most_once_a_minute(filled: SqliteBackend) -> None:
 def test_a_long_check_is_made_a_tenth_of_the_time(filled: SqliteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     now, checks = 0.0, 0
 
-    def take_long(*_: object) -> None:
+    def take_long(*_: object) -> list[str]:
         nonlocal now, checks
         now, checks = now + 300, checks + 1
+        return []
 
-    monkeypatch.setattr("trackd.storage.sqlite.damage_check.damage_of_pages", take_long)
+    monkeypatch.setattr("trackd.storage.sqlite.damage_check.ChecksInParts.run", take_long)
     check = DamageCheck(filled.path, lambda: now)
     for later, expected in ((0, 1), (2_900, 1), (200, 2)):
         now += later
@@ -155,10 +163,43 @@ def test_a_check_can_be_ended(filled: SqliteBackend, make: type[Make]) -> None:
     for number in range(20):
         store.commit([make.change(f"P-{number}-{each}", events=5) for each in range(20)])
 
-    with pytest.raises(apsw.InterruptError):
-        damage_of_pages(filled.path, lambda: True)
+    assert "event" in check_pages(filled.path, None, lambda: True)
 
     check = DamageCheck(filled.path)
     check.request()
     check.stop()
     assert check.fault is None
+
+
+def test_a_check_that_keeps_the_log_from_starting_over_ends_with_the_tables_that_are_left(
+    filled: SqliteBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reopened(filled)
+    monkeypatch.setattr(checks_in_parts, "PAUSE_S", 0.0)
+    states = itertools.cycle([False, True])  # short, and long once it reads
+    monkeypatch.setattr(ChecksInParts, "_is_log_long", lambda self: next(states))
+
+    check = DamageCheck(filled.path)
+    check.request()
+    check.wait()
+
+    assert check.fault is None
+    assert "`trackd verify` checks the tables that are left (sqlite_schema, " in caplog.text
+
+
+def test_damage_of_the_list_of_free_pages_is_found(filled: SqliteBackend) -> None:
+    """Each row can be read, but whatever needs another page fails."""
+    store = reopened(filled)
+    with open_database(filled.path) as db:
+        db.execute("CREATE TABLE large (content)")
+        db.execute("INSERT INTO large VALUES (zeroblob(100000))")
+        db.execute("DROP TABLE large")
+    store.close()
+    trunk = int.from_bytes(filled.path.read_bytes()[32:36])
+    write(filled, (trunk - 1) * PAGE + 8, b"\xff\xff\xff\xff")
+
+    with pytest.raises(UnsoundError, match="Freelist"):
+        check_pages(filled.path, None, lambda: False)
+    log_of(filled.path).touch()  # as after a kill
+    with pytest.raises(UnsoundError, match="Freelist"):
+        check_after_unclean_end(filled.path)

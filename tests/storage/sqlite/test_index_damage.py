@@ -8,7 +8,7 @@ import pytest
 from tests.support.database import open_database
 from tests.support.making import Make
 from trackd.storage.sqlite.connection import Connection
-from trackd.storage.sqlite.damage_check import damage_of_pages
+from trackd.storage.sqlite.damage_check import check_pages
 from trackd.storage.sqlite.index_damage import is_of_indexes
 from trackd.storage.sqlite.soundness import UnsoundError, check_after_unclean_end
 from trackd.storage.sqlite.store import SqliteStore
@@ -54,12 +54,11 @@ def test_the_message_names_reindex_when_only_an_index_is_damaged_and_that_mends_
     empty(file, "session_by_profile")
     with pytest.raises(UnsoundError, match=r"an index of .* is damaged, and no row .*: stop the server, .* REINDEX`; "):
         check_after_unclean_end(file)
-    found = damage_of_pages(file)
-    assert found is not None
-    assert found.of_index
+    with pytest.raises(UnsoundError, match=r"an index of .* is damaged"):
+        check_pages(file, None, lambda: False)
     with contextlib.closing(apsw.Connection(str(file))) as connection:
         connection.execute("REINDEX")
-    assert damage_of_pages(file) is None
+    assert check_pages(file, None, lambda: False) == []
 
 
 @pytest.mark.parametrize("table", ["profile", "session"])
@@ -67,9 +66,8 @@ def test_damage_of_a_table_is_not_of_an_index(file: Path, table: str) -> None:
     empty(file, table)
     with pytest.raises(UnsoundError, match=r"is damaged .*: put a backup in its place"):
         check_after_unclean_end(file)
-    found = damage_of_pages(file)
-    assert found is not None
-    assert not found.of_index
+    with pytest.raises(UnsoundError, match=r"is damaged .*: put a backup in its place"):
+        check_pages(file, None, lambda: False)
 
 
 def test_each_line_of_all_faults_must_be_of_an_index(file: Path, connection: Connection) -> None:

@@ -27,6 +27,15 @@ def test_what_a_server_notes_of_its_log_stays_when_others_take_the_lock(database
     assert noted_log(database) == NotedLog(is_copied=True, synchronous="NORMAL")
 
 
+def test_a_stop_that_leaves_no_log_leaves_no_note(database: Path) -> None:
+    """The log of a later command, which makes no note, would look like a copy."""
+    with DatabaseLock(database) as lock:
+        lock.note_log("NORMAL")
+        Path(f"{database}-wal").unlink()
+    Path(f"{database}-wal").touch()
+    assert noted_log(database) == NotedLog()
+
+
 def test_without_a_lock_or_a_log_nothing_is_noted(database: Path) -> None:
     assert noted_log(database) == NotedLog()
     database.with_name("t.db-lock").symlink_to(database)

@@ -1,4 +1,3 @@
-import itertools
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from tests.support.making import Make
 from tests.support.polling import wait_until
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite import soundness
+from trackd.storage.sqlite.checks_in_parts import ChecksInParts
 from trackd.storage.sqlite.soundness import BackgroundCheck, UnsoundError, check_after_unclean_end
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -116,30 +116,13 @@ def test_a_check_can_be_stopped(killed: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_time")
-def test_a_check_that_would_keep_the_log_from_starting_over_pauses_and_ends_after_some_attempts(
+def test_the_tables_that_a_check_left_are_named(
     killed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    left = check_after_unclean_end(killed)
-    monkeypatch.setattr(soundness, "PAUSE_S", 0.0)
-    states = itertools.chain([True, True], itertools.cycle([False, True]))  # long, long, short, and long once it reads
-    monkeypatch.setattr(BackgroundCheck, "_is_log_long", lambda self: next(states))
-    monkeypatch.setattr(soundness, "STEPS", 1)
-    check = BackgroundCheck(killed, left)
+    monkeypatch.setattr(ChecksInParts, "run", lambda self, tables: ["event"])
+    check = BackgroundCheck(killed, ["event"])
     check._thread.join()
-    assert check.fault is None
-    assert [message for message in caplog.messages if "was not finished, it would have kept the log" in message]
-
-
-@pytest.mark.usefixtures("no_time")
-def test_a_check_waits_until_the_log_has_started_over(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = check_after_unclean_end(killed)
-    monkeypatch.setattr(soundness, "PAUSE_S", 0.0)
-    monkeypatch.setattr(soundness, "MAX_LOG_BYTES", 0)
-    check = BackgroundCheck(killed, left)
-    assert check._thread.is_alive()
-    Path(f"{killed}-wal").write_bytes(b"")
-    check._thread.join()
-    check.stop()
+    assert "`trackd verify` checks the tables that are left (event)" in caplog.text
 
 
 def test_a_file_that_was_closed_properly_is_not_read(killed: Path) -> None:
