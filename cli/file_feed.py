@@ -7,11 +7,12 @@ from pathlib import Path
 
 from trackd.cli.errors import CommandError, naming
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Lost, Start
+from trackd.storage.feed import REFUSAL, FeedFilter, FeedPage, FeedRequest, Lost, Start
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.read_only_file import FileChangedError, ReadOnlyFile
 
 EXAMINED = (100, 1_000, 10_000)  # the newest numbers that are searched for records, one after the other
+REFUSAL_BEGIN = b'{"kind":"%b"' % REFUSAL.encode()
 LOST = {
     Lost.DELETED: "the retention has deleted events that followed this position",
     Lost.REPLACED: "a backup was restored that lacks the records up to this position",
@@ -50,23 +51,22 @@ class FileFeed:
         self._after = page.cursor
         return page.records.splitlines(), page.is_last
 
-    def _newest(self, listings: SqliteListings, number: int) -> tuple[list[bytes], Cursor | Start]:
-        head = listings.feed_head()
+    def _newest(self, listings: SqliteListings, number: int) -> tuple[list[bytes], Cursor]:
+        head = after = self._page(listings, Start.NOW).cursor
         found: deque[bytes] = deque(maxlen=number)
-        after: Cursor | Start = head
         for examined in EXAMINED if number else ():
             found.clear()
             begin = head.events - max(examined, number)
-            after = Cursor(head.history, begin) if begin > 0 else Start.OLDEST
-            page = listings.feed(self._matching, FeedRequest(after))
+            start = Cursor(head.history, begin) if begin > 0 else Start.OLDEST
+            page = listings.feed(self._matching, FeedRequest(start))
             if page.lost is Lost.DELETED:
                 begin, page = 0, self._page(listings, Start.OLDEST)
-            found.extend(page.records.splitlines())
+            of_events = _extend(found, page)
             while not page.is_last:
                 page = self._page(listings, page.cursor)
-                found.extend(page.records.splitlines())
+                of_events += _extend(found, page)
             after = page.cursor
-            if len(found) == number or begin <= 0:
+            if of_events >= number or begin <= 0:  # all refusals are read each time
                 break
         return list(found), after
 
@@ -75,6 +75,13 @@ class FileFeed:
         if page.lost is not None:
             raise CommandError(f"Cannot go on in {self._path}: {LOST[page.lost]}; --after 0 begins with the oldest.")
         return page
+
+
+def _extend(found: deque[bytes], page: FeedPage) -> int:
+    """Add the records of a page; return how many of them are no refusals."""
+    records = page.records.splitlines()
+    found.extend(records)
+    return sum(not record.startswith(REFUSAL_BEGIN) for record in records)
 
 
 @contextlib.contextmanager

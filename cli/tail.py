@@ -15,7 +15,7 @@ from trackd.cli.output import echo, plain_console, print_styled
 from trackd.cli.tail_lines import parts
 from trackd.cli.transfer import set_on_signal
 from trackd.core.feed_cursor import OLDEST, Cursor
-from trackd.storage.feed import ERASED, EVENT, FeedFilter, Start
+from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Start
 from trackd.telemetry.plain_text import plain_json
 from trackd.telemetry.standard_streams import StdoutError
 
@@ -36,8 +36,8 @@ def _checked_cursor(value: str | None) -> str | None:
 
 
 def _checked_kinds(value: str) -> str:
-    if set(value.split(",")) - {EVENT, ERASED}:
-        raise typer.BadParameter(f"must be {EVENT}, {ERASED}, or both with a comma between them.")
+    if set(value.split(",")) - {*KINDS}:
+        raise typer.BadParameter(f"must be of {', '.join(KINDS)}, with commas between them.")
     return value
 
 
@@ -51,17 +51,21 @@ def _filter(metavar: str, text: str) -> typer.models.OptionInfo:
 
 
 def tail(
-    type: Annotated[str | None, _filter("TYPE", "Only events of this type.")] = None,  # noqa: A002
-    source: Annotated[str | None, _filter("ID", "Only events of this source.")] = None,
-    profile: Annotated[str | None, _filter("ID", "Only events of this profile, and its erasure.")] = None,
-    session: Annotated[str | None, _filter("ID", "Only events of this session.")] = None,
+    type: Annotated[str | None, _filter("TYPE", "Only events and refusals of this type.")] = None,  # noqa: A002
+    source: Annotated[str | None, _filter("ID", "Only events and refusals of this source.")] = None,
+    profile: Annotated[str | None, _filter("ID", "Only events and refusals of this profile, and its erasure.")] = None,
+    session: Annotated[str | None, _filter("ID", "Only events and refusals of this session.")] = None,
     status: Annotated[
         Literal["collected", "validated", "invalid"] | None,
-        typer.Option(metavar="STATUS", help="Only events that are collected, validated or invalid."),
+        typer.Option(metavar="STATUS", help="Of the events only the collected, validated or invalid ones."),
     ] = None,
     kinds: Annotated[
         str,
-        typer.Option(metavar="KINDS", help="The kinds of records, with commas between them.", callback=_checked_kinds),
+        typer.Option(
+            metavar="KINDS",
+            help="The kinds of records, with commas between them; refusal: what was not stored.",
+            callback=_checked_kinds,
+        ),
     ] = f"{EVENT},{ERASED}",
     lines: Annotated[
         int,

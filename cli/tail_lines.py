@@ -8,11 +8,12 @@ from msgspec import Raw, Struct
 
 from trackd.core.document_shapes import DocumentReference, Owner
 from trackd.core.short_texts import MAX_TEXT, properties, shortened
-from trackd.storage.feed import ERASED
+from trackd.storage.feed import ERASED, REFUSAL
 
 MAX_ID, SHORT_ID = 40, 12  # characters
 WIDE = 140  # columns of a terminal that have room for whole ids
 INVALID = "invalid"
+ACCEPTED = 200
 
 
 class Part(NamedTuple):
@@ -45,6 +46,26 @@ class _Erased(Struct):
     time: str
 
 
+class _RefusedEvent(Struct):
+    type: str | None
+
+
+class _Refusal(Struct):
+    time: str
+    status: int
+    reason: str
+    source: DocumentReference | None
+    profile: DocumentReference | None
+    event: _RefusedEvent
+    faults: Raw
+    left_out: int
+
+
+class _Fault(Struct):
+    loc: list[str | int]
+    msg: str
+
+
 class _Kind(Struct):
     kind: str
 
@@ -52,6 +73,8 @@ class _Kind(Struct):
 _kind = msgspec.json.Decoder(_Kind).decode
 _event = msgspec.json.Decoder(_Event).decode
 _erased = msgspec.json.Decoder(_Erased).decode
+_refusal = msgspec.json.Decoder(_Refusal).decode
+_faults = msgspec.json.Decoder(list[_Fault]).decode
 
 
 def parts(record: bytes, columns: int | None = None) -> list[Part]:
@@ -59,15 +82,18 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
 
     Its texts are from outside: the output has to show them as plain text.
     """
-    if _kind(record).kind == ERASED:
+    kind = _kind(record).kind
+    if kind == ERASED:
         erased = _erased(record)
         return [
             Part(local_time(erased.time), "dim"),
             Part("erased", "yellow"),
             Part(f"the profile whose id has the SHA-256 {erased.id_hash}"),
         ]
-    event = _event(record)
     most = MAX_ID if columns is None or columns >= WIDE else SHORT_ID
+    if kind == REFUSAL:
+        return _refusal_parts(_refusal(record), most)
+    event = _event(record)
     found = [
         Part(local_time(event.metadata.time.insert), "dim"),
         Part(shortened(event.source.id, most).ljust(SHORT_ID), "cyan"),
@@ -79,6 +105,29 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
         found.append(Part(shortened(f"{INVALID}: {reasons}" if reasons else INVALID, MAX_TEXT), "red"))
     found.append(Part(properties(bytes(event.properties))))
     return [part for part in found if part.text]
+
+
+def _refusal_parts(refusal: _Refusal, most: int) -> list[Part]:
+    style = "yellow" if refusal.status == ACCEPTED else "red"
+    found = [
+        Part(local_time(refusal.time), "dim"),
+        Part(shortened(refusal.source.id if refusal.source else "-", most).ljust(SHORT_ID), "cyan"),
+        Part(shortened(refusal.event.type or "-", MAX_ID).ljust(SHORT_ID), "bold"),
+        Part(shortened(refusal.profile.id if refusal.profile else "-", most), "green"),
+        Part(f"not stored: {refusal.status} {shortened(refusal.reason, MAX_ID)}", style),
+        Part(shortened(_faults_text(bytes(refusal.faults)), MAX_TEXT)),
+    ]
+    if refusal.left_out:
+        found.append(Part(f"{refusal.left_out:,} more before it", "dim"))
+    return [part for part in found if part.text]
+
+
+def _faults_text(faults: bytes) -> str:
+    try:
+        found = _faults(faults)
+    except (msgspec.DecodeError, RecursionError):  # of another tool
+        return ""
+    return "; ".join(f"{'.'.join(map(str, fault.loc))}: {fault.msg}" if fault.loc else fault.msg for fault in found)
 
 
 def local_time(text: str) -> str:

@@ -4,18 +4,22 @@ A page is read from what is stored, never from memory, so it shows nothing that 
 already, ready to send.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from trackd.core.document_shapes import EventDocument
 from trackd.core.feed_cursor import Cursor
+from trackd.core.refusal_document import RefusalDocument
 
 PAGE_BYTES = 65_536
 PAGE_RECORDS = 500
-EVENT, ERASED = "event", "erased"
+EVENT, ERASED, REFUSAL = "event", "erased", "refusal"
+KINDS = (EVENT, ERASED, REFUSAL)
 
 
 class Form(StrEnum):
@@ -35,7 +39,7 @@ class Start(StrEnum):
 class FeedFilter(Struct, frozen=True):
     """The records that a feed shows: those of `kinds`, and of the events those that match all other fields.
 
-    `profile` is matched by erasures too. None matches any event.
+    Refusals match them too, but for `status`, and erasures `profile`. None matches any.
     """
 
     kinds: tuple[str, ...] = (EVENT, ERASED)
@@ -47,7 +51,10 @@ class FeedFilter(Struct, frozen=True):
 
 
 class FeedRequest(Struct, frozen=True):
-    """The page after a position, with at most `limit` records. It ends with the one that exceeds `max_bytes`."""
+    """The page after a position, with at most `limit` records.
+
+    It ends with the one that exceeds `max_bytes`; refusals have as many bytes of their own.
+    """
 
     after: Cursor | Start
     form: Form = Form.LINES
@@ -89,17 +96,43 @@ class ErasedDocument(Struct, frozen=True):
     time: str
 
 
+Document = EventDocument | ErasedDocument | RefusalDocument
+
+
+class Stretch(Struct, frozen=True):
+    """The records of one order of numbers, with their numbers, that match up to the number `end`.
+
+    `last` is the last number of the order.
+    """
+
+    records: Sequence[tuple[int, Document]]
+    end: int
+    last: int
+
+    @property
+    def is_cut(self) -> bool:
+        return self.end < self.last
+
+
+class History(NamedTuple):
+    """A history of a store, and the last numbers of events and of refusals before it began."""
+
+    id: str
+    events: int = 0
+    refusals: int = 0
+
+
+KIND_OF: dict[type[Document], str] = {EventDocument: EVENT, ErasedDocument: ERASED, RefusalDocument: REFUSAL}
 _encoded = msgspec.json.Encoder().encode
 
 
-def record(cursor: Cursor, document: EventDocument | ErasedDocument, form: Form) -> bytes:
+def record(cursor: Cursor, document: Document, form: Form) -> bytes:
     """A document as a record with its kind and its cursor, in its frame."""
-    kind = EVENT if isinstance(document, EventDocument) else ERASED
     encoded = _encoded(document)
     if b"\n" in encoded or b"\r" in encoded:  # between values, in JSON that another tool has written
         encoded = encoded.replace(b"\n", b" ").replace(b"\r", b" ")
     text = cursor.text.encode()
-    line = b'{"kind":"%b","cursor":"%b",%b' % (kind.encode(), text, encoded[1:])
+    line = b'{"kind":"%b","cursor":"%b",%b' % (KIND_OF[type(document)].encode(), text, encoded[1:])
     return line + b"\n" if form is Form.LINES else b"id: %b\ndata: %b\n\n" % (text, line)
 
 
@@ -108,21 +141,95 @@ def page(records: Iterable[bytes], cursor: Cursor, *, is_last: bool) -> FeedPage
     return FeedPage(b"".join(found), len(found), cursor, is_last)
 
 
+def merged_page(begin: Cursor, events: Stretch, refusals: Stretch | None, request: FeedRequest) -> FeedPage:
+    """The page after the position `begin`. Refusals are merged by time; each order stays as it is.
+
+    Where one order is cut, the other one waits: what follows the cut may be earlier.
+    """
+    event, refusal = begin.events, begin.refusals
+    events_left = deque(events.records)
+    refusals_left: deque[tuple[int, Document]] = deque(() if refusals is None else refusals.records)
+    frames: list[bytes] = []
+    while len(frames) < request.limit:
+        if not events_left and events.is_cut:
+            break
+        if not refusals_left and refusals is not None and refusals.is_cut:
+            break
+        if events_left and not (refusals_left and time_of(refusals_left[0][1]) < time_of(events_left[0][1])):
+            event, document = events_left.popleft()
+        elif refusals_left:
+            refusal, document = refusals_left.popleft()
+        else:
+            break
+        frames.append(record(Cursor(begin.history, event, refusal), document, request.form))
+    if not events_left:
+        event = events.end
+    if refusals is not None and not refusals_left:
+        refusal = refusals.end
+    is_last = event >= events.last and (refusals is None or (refusal or 0) >= refusals.last)
+    return page(frames, Cursor(begin.history, event, refusal), is_last=is_last)
+
+
+def time_of(document: Document) -> str:
+    """When a call arrived, or a profile was erased."""
+    return str(document.metadata.time.insert if isinstance(document, EventDocument) else document.time)
+
+
 def lost_page(reason: Lost, oldest: Cursor) -> FeedPage:
     return FeedPage(b"", 0, oldest, is_last=False, lost=reason)
 
 
-def fault_of(cursor: Cursor, histories: Iterable[tuple[str, int]], last: int) -> Lost | None:
+def begin_of(
+    after: Cursor | Start, histories: Sequence[History], last: Cursor, oldest: int
+) -> tuple[Cursor, Lost | None]:
+    """The position at which a page begins; when the one of the client is lost the oldest one, and why.
+
+    `last` is the position after all records, without refusals when they are not shown. A cursor keeps its part for them
+    then. Those of a cursor without that part begin with the oldest.
+    """
+    fault: Lost | None = None
+    refusals: int | None = None
+    events = oldest
+    if isinstance(after, Cursor):
+        fault = fault_of(after, histories, last)
+        if fault is None:
+            events = after.events
+        if fault is not Lost.AHEAD:
+            refusals = refusals_read(after, histories)
+    if refusals is None and last.refusals is not None:
+        refusals = 0
+    return Cursor(last.history, events, refusals), fault
+
+
+def fault_of(cursor: Cursor, histories: Sequence[History], last: Cursor) -> Lost | None:
     """Why the store is not the one that the cursor comes from, None when it is.
 
-    `histories` are the ids of the store's histories in their order, each with the number after which it began.
-    `last` is the last number of all.
+    `histories` are those of the store in their order, `last` is the position after all records. Lost refusals are no
+    reason.
     """
-    known = list(histories)
-    ids = [history for history, _ in known]
-    if cursor.history not in ids:
+    later = _later(cursor, histories)
+    if later is None:
         return Lost.FOREIGN
-    later = known[ids.index(cursor.history) + 1 :]
-    if any(begins_after < cursor.events for _, begins_after in later):
+    if any(history.events < cursor.events for history in later):
         return Lost.REPLACED
-    return Lost.AHEAD if cursor.events > last else None
+    is_ahead = cursor.events > last.events
+    if last.refusals is not None and (refusals := refusals_read(cursor, histories)) is not None:
+        is_ahead |= refusals > last.refusals
+    return Lost.AHEAD if is_ahead else None
+
+
+def refusals_read(cursor: Cursor, histories: Sequence[History]) -> int | None:
+    """The number up to which refusals are read in the last history: those after it that a restore lost are others now.
+
+    None when it is not known: none are read, or the cursor is of another store.
+    """
+    later = _later(cursor, histories)
+    if cursor.refusals is None or later is None:
+        return None
+    return min([cursor.refusals, *(history.refusals for history in later)])
+
+
+def _later(cursor: Cursor, histories: Sequence[History]) -> Sequence[History] | None:
+    """The histories after that of the cursor, None when it is of none of them."""
+    ids = [history.id for history in histories]
+    return histories[ids.index(cursor.history) + 1 :] if cursor.history in ids else None

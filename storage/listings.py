@@ -124,7 +124,7 @@ class Listings(Protocol):
         """What was committed after a position. It shows a commit as a whole, but for what is deleted since."""
 
     def feed_head(self) -> Cursor:
-        """The cursor after the last record."""
+        """The cursor after the last record, with refusals."""
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         """The ids of profiles in their order, those that follow `after`; with `descending` the last ones first."""

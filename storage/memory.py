@@ -9,7 +9,7 @@ from trackd.core.changes import Administration, Change, Changes, Erasure, Outcom
 from trackd.core.documents import Event, FirstCopy, Login, Profile, Session, Source, Token, tombstone
 from trackd.core.jobs import FINISHED_JOBS_KEPT, AddJob, Job, JobState, PutJob
 from trackd.core.login_changes import AddLogin, EndLogin, LoginChange, UseLink
-from trackd.core.refusals import PutRefusals, Refusal, stored_after
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.core.retention_changes import (
     DeleteEvents,
     DeleteSessions,
@@ -46,7 +46,10 @@ class MemoryStore:
         self._sessions_ahead: list[str] = []  # their times
         self._retention_stop = RetentionStop()
         self.swept: Swept | None = None
-        self.refusals: list[Refusal] = []
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        return list(self.journal.refusals.values())
 
     def profile(self, profile_id: str) -> Profile | None:
         return self.profiles.get(profile_id) or self.profiles.get(self.merged.get(profile_id, ""))
@@ -169,7 +172,7 @@ class MemoryStore:
             case PutRetentionStop():
                 return self._put_retention_stop(change)
             case PutRefusals():
-                self.refusals = stored_after(self.refusals, change)
+                self.journal.put_refusals(change)
                 return Outcome.STORED
             case AddSource() | EditSource() | RemoveSource():
                 return self._change_source(change)
@@ -241,7 +244,7 @@ class MemoryStore:
         erased = [profile_id, *(key for key, into_id in self.merged.items() if into_id == profile_id)]
         self.erased |= {*erased}
         sessions = {key for key, session in self.sessions.items() if session.profile_id == profile_id}
-        self.refusals = [each.anonymous() if each.concerns({*erased}, sessions) else each for each in self.refusals]
+        self.journal.clear_refusals({*erased}, sessions)
         self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into_id for key, into_id in self.merged.items() if into_id != profile_id}
         self.event_ids = {key: seq for key, seq in self.event_ids.items() if key[0] != profile_id}
@@ -268,7 +271,7 @@ class MemoryStore:
         self.swept = Swept(len(expired), end - len(expired), len(ahead), max(ahead, default=""))
         for event in expired:
             self.event_ids.pop((event.profile_id, event.id), None)
-        self.refusals = [refusal for refusal in self.refusals if refusal.time >= step.before]
+        self.journal.delete_refusals(step.before)
         return Outcome.STORED if len(expired) == step.limit else Outcome.DONE
 
     def _delete_sessions(self, step: DeleteSessions) -> Outcome:
@@ -276,7 +279,7 @@ class MemoryStore:
         examined = list(self.sessions.values())[begin : begin + step.limit]
         expired = {session.id for session in examined if session.updated < step.before}
         self.sessions = {key: session for key, session in self.sessions.items() if key not in expired}
-        self.refusals = [refusal for refusal in self.refusals if refusal.time >= step.before]
+        self.journal.delete_refusals(step.before)
         is_end = len(examined) < step.limit
         self._sessions_examined = 0 if is_end else begin + len(examined) - len(expired)
         ahead = self._sessions_ahead + [session.updated for session in examined if session.updated > step.latest]

@@ -14,7 +14,7 @@ from trackd.http.feed.query import EVENT_STREAM, LINES, feed_query
 from trackd.http.feed.stream import FeedStream
 from trackd.http.feed.subscribers import Subscriber, Subscribers
 from trackd.http.pieces import ENDLESS, PiecewiseStream
-from trackd.storage.feed import Form, Lost
+from trackd.storage.feed import REFUSAL, Form, Lost
 from trackd.storage.listings import Listings, QueryPool
 
 LONG_QUEUE = 32  # calls that wait: feeds leave the time to them
@@ -42,7 +42,7 @@ class FeedEndpoint:
         parameters, form = feed_query(request)
         if self._commits.has_ended:
             raise stopping()
-        subscriber = self.subscribers.add()
+        subscriber = self.subscribers.add(refusals=REFUSAL in parameters.matching().kinds)
         answer = None
         try:
             feed = FeedStream(

@@ -10,13 +10,13 @@ from trackd.core.feed_cursor import OLDEST, PATTERN, Cursor
 from trackd.http.api.parameters import Query, Text, query
 from trackd.http.errors import invalid
 from trackd.http.track.payload import Id
-from trackd.storage.feed import ERASED, EVENT, FeedFilter, Form, Start
+from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Form, Start
 
 LAST_EVENT_ID = "last-event-id"
 EVENT_STREAM, LINES = "text/event-stream", "application/x-ndjson"
 MAX_WAIT_S = 3_600
 POSITION = "position"
-KINDS = (EVENT, ERASED, POSITION)
+KINDS_AND_POSITION = (*KINDS, POSITION)
 DEFAULT_KINDS = f"{EVENT},{ERASED}"
 
 
@@ -27,9 +27,9 @@ def _checked_cursor(text: str) -> str:
 
 
 def _checked_kinds(text: str) -> str:
-    unknown = [kind for kind in text.split(",") if kind not in KINDS]
+    unknown = [kind for kind in text.split(",") if kind not in KINDS_AND_POSITION]
     if unknown:
-        raise ValueError(f"should be kinds with commas between them, of {', '.join(KINDS)}")
+        raise ValueError(f"should be kinds with commas between them, of {', '.join(KINDS_AND_POSITION)}")
     return text
 
 
@@ -40,7 +40,7 @@ After = Annotated[
 ]
 Kinds = Annotated[
     str,
-    Field(json_schema_extra={"pattern": "^({0})(,({0}))*$".format("|".join(KINDS))}),
+    Field(json_schema_extra={"pattern": "^({0})(,({0}))*$".format("|".join(KINDS_AND_POSITION))}),
     AfterValidator(_checked_kinds),
 ]
 
@@ -51,21 +51,24 @@ class FeedQuery(Query):
     )
     kinds: Kinds = Field(
         DEFAULT_KINDS,
-        description="The kinds of records, with commas between them. `position`: lines with the position alone, every "
-        "15 seconds without a record and at the end; they do not count for `limit`.",
+        description="The kinds of records, with commas between them. `refusal`: what was not stored, as "
+        "`GET /refusals` has it. `position`: lines with the position alone, every 15 seconds without a record and at "
+        "the end; they do not count for `limit`.",
     )
-    type: Text | None = Field(None, description="Only events of this type.")
-    source: Text | None = Field(None, description="Only events of this source.")
-    profile: Id | None = Field(None, description="Only events of this profile, and its erasure.")
-    session: Id | None = Field(None, description="Only events of this session.")
-    status: Literal["collected", "validated", "invalid"] | None = Field(None, description="Only events of this status.")
+    type: Text | None = Field(None, description="Only events and refusals of this type.")
+    source: Text | None = Field(None, description="Only events and refusals of this source.")
+    profile: Id | None = Field(None, description="Only events and refusals of this profile, and its erasure.")
+    session: Id | None = Field(None, description="Only events and refusals of this session.")
+    status: Literal["collected", "validated", "invalid"] | None = Field(
+        None, description="Of the events only those of this status."
+    )
     limit: int | None = Field(None, ge=1, le=1_000_000, description="Lines: the most records; without it, all.")
     wait: float = Field(
         0, ge=0, le=MAX_WAIT_S, description="Lines: seconds without a record after which the answer ends."
     )
 
     def matching(self) -> FeedFilter:
-        kinds = tuple(kind for kind in (EVENT, ERASED) if kind in self.kinds.split(","))
+        kinds = tuple(kind for kind in KINDS if kind in self.kinds.split(","))
         return FeedFilter(kinds, self.type, self.source, self.profile, self.session, self.status)
 
     @property

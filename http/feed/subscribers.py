@@ -13,10 +13,11 @@ PAUSES, PAUSES_WHEN_BUSY = 4, 24  # for each second that feeds take of the event
 
 
 class Subscriber:
-    """One client."""
+    """One client. `refusals`: it reads them too."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, refusals: bool = False) -> None:
         self.position: Cursor | None = None
+        self._refusals = refusals
         self.current_at = now
         """The last time at which nothing followed its position."""
 
@@ -25,6 +26,15 @@ class Subscriber:
         self.position = position
         if is_last:
             self.current_at = now
+
+    def behind(self, head: Cursor) -> int:
+        """How many numbers of records follow its position up to `head`."""
+        if self.position is None:
+            return 0
+        events = max(head.events - self.position.events, 0)
+        if not self._refusals:
+            return events
+        return events + max((head.refusals or 0) - (self.position.refusals or 0), 0)
 
 
 class Subscribers:
@@ -37,7 +47,7 @@ class Subscribers:
         is_busy: Callable[[], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`head` is the cursor after the last record. `is_busy`: many calls wait."""
+        """`head` is the cursor after the last record, with refusals. `is_busy`: many calls wait."""
         self._most = most
         self._head = head
         self._is_busy = is_busy
@@ -47,11 +57,11 @@ class Subscribers:
         self.records = 0
         """Sent since the start."""
 
-    def add(self) -> Subscriber:
-        """Raises HttpError when there are too many."""
+    def add(self, *, refusals: bool = False) -> Subscriber:
+        """`refusals`: it reads them too. Raises HttpError when there are too many."""
         if len(self._subscribers) >= self._most:
             raise too_many_subscribers(self._most)
-        subscriber = Subscriber(self._now())
+        subscriber = Subscriber(self._now(), refusals=refusals)
         self._subscribers.add(subscriber)
         return subscriber
 
@@ -72,10 +82,9 @@ class Subscribers:
 
     def lag(self) -> tuple[int, float]:
         """How many numbers of records the slowest one is behind, and how many seconds. Raises StoreError."""
-        behind = [each for each in self._subscribers if each.position is not None]
-        if not behind:
+        if all(each.position is None for each in self._subscribers):
             return 0, 0.0
-        head, now = self._head().events, self._now()
-        numbers = [head - each.position.events for each in behind if each.position is not None]
-        seconds = [now - each.current_at for each, number in zip(behind, numbers, strict=True) if number > 0]
-        return max(0, *numbers), max(seconds, default=0.0)
+        head, now = self._head(), self._now()
+        numbers = [(each.behind(head), each) for each in self._subscribers]
+        seconds = [now - each.current_at for number, each in numbers if number > 0]
+        return max(number for number, _ in numbers), max(seconds, default=0.0)

@@ -179,8 +179,9 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
         "events",
         "What is stored, and what comes next",
         description="Records in the order of their commits, after a cursor: lines of JSON, or with "
-        "`Accept: text/event-stream` server-sent events, which do not end. Each is the document of an event, or an "
-        "erasure, with `kind` and `cursor`.",
+        "`Accept: text/event-stream` server-sent events, which do not end. Each is the document of an event, an "
+        "erasure, or on request a refusal (`kinds=event,erased,refusal`), with `kind` and `cursor`. Refusals are in "
+        "the order of their commits too, and among the events by time.",
         query=FeedQuery,
         answer_types=("application/x-ndjson", "text/event-stream"),
         refuses=("PositionLost",),

@@ -72,6 +72,7 @@ class HistoryRow(Struct, frozen=True):
     number: Count
     id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
     begins_after: Count
+    refusals_after: Count
 
 
 class PiiRow(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The feed of an SQLite file, and its histories.
 
 The number of an event or erasure is its place in the order of commits: one connection commits, and no number is given
-twice. Retention deletes the oldest events, and keeps the number of the last one; erasures leave gaps.
+twice. Retention deletes the oldest events, and keeps the number of the last one; erasures leave gaps. Refusals have
+numbers of their own.
 """
 
 import secrets
@@ -16,28 +17,34 @@ from trackd.core.feed_cursor import Cursor
 from trackd.storage.feed import (
     ERASED,
     EVENT,
+    REFUSAL,
     ErasedDocument,
     FeedFilter,
     FeedPage,
     FeedRequest,
+    History,
     Lost,
     Start,
-    fault_of,
+    Stretch,
+    begin_of,
     lost_page,
+    merged_page,
     page,
-    record,
 )
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
-from trackd.storage.sqlite.row_documents import EVENT_COLUMNS, event_document
+from trackd.storage.sqlite.refusals import LAST_REFUSAL, refusals_after
+from trackd.storage.sqlite.row_documents import EVENT_COLUMNS, event_document, refusal_document
 from trackd.storage.sqlite.searching import bounded
 from trackd.storage.sqlite.tolerant_reads import sound
 
 MAX_EXAMINED = 10_000  # events for one page: bounds the time that it takes
-STATE = f"SELECT ({LAST_NUMBER}), deleted_up_to FROM event_numbers"
+STATE = f"SELECT ({LAST_NUMBER}), deleted_up_to, ({LAST_REFUSAL}) FROM event_numbers"
 DELETED_UP_TO = "SELECT deleted_up_to FROM event_numbers"
-HISTORIES = "SELECT id, begins_after FROM feed_history ORDER BY number"
+HISTORIES = "SELECT id, begins_after, refusals_after FROM feed_history ORDER BY number"
 BEGIN_HISTORY = f"INSERT INTO feed_history (id, begins_after) SELECT ?, ({LAST_NUMBER})"
+NOTE_REFUSALS = f"UPDATE feed_history SET refusals_after = ({LAST_REFUSAL}) WHERE id = ?"
+NOTES_REFUSALS = "SELECT 1 FROM pragma_table_info('feed_history') WHERE name = 'refusals_after'"
 FIRST_AFTER = "SELECT min(number) FROM event WHERE number > ?"
 EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM event WHERE number > :after AND number <= :end
@@ -55,36 +62,46 @@ number_of = itemgetter(-1)
 
 
 def begin_history(db: Connection) -> None:
-    """Begin another history after the last number: what followed it in a lost file had the numbers from there on."""
-    db.execute(BEGIN_HISTORY, (secrets.token_hex(8),))
+    """Begin another history after the last numbers: what followed them in a lost file had the numbers from there on.
+
+    The file may be that of an older version, without the column for refusals.
+    """
+    history = secrets.token_hex(8)
+    db.execute(BEGIN_HISTORY, (history,))
+    if db.execute(NOTES_REFUSALS).fetchone() is not None:
+        db.execute(NOTE_REFUSALS, (history,))
 
 
 def head(db: Any) -> Cursor:
-    """The cursor after the last record."""
-    *_, (history, _) = db.execute(HISTORIES)
-    return Cursor(history, db.execute(LAST_NUMBER).fetchone()[0])
+    """The cursor after the last record, with refusals."""
+    *_, (history, *_) = db.execute(HISTORIES)
+    last, _, last_refusal = db.execute(STATE).fetchone()
+    return Cursor(history, last, last_refusal)
 
 
 def read_feed(db: Any, matching: FeedFilter, request: FeedRequest) -> FeedPage:
     """The page after a position."""
-    last, deleted_up_to = next(db.execute(STATE))
-    histories = list(db.execute(HISTORIES))
-    history = histories[-1][0]
+    last_number, deleted_up_to, last_refusal = next(db.execute(STATE))
+    histories = [History(*row) for row in db.execute(HISTORIES)]
+    last = Cursor(histories[-1].id, last_number, last_refusal if REFUSAL in matching.kinds else None)
     if request.after is Start.NOW:
-        return page((), Cursor(history, last), is_last=True)
-    oldest = deleted_up_to if EVENT in matching.kinds else 0
-    if isinstance(request.after, Cursor):
-        begin = request.after.events
-        fault = fault_of(request.after, histories, last)
-        if fault is not None:
-            return lost_page(fault, Cursor(history, oldest))
-    else:
-        begin = oldest
-    rows, end = _rows(db, matching, request, begin, last)
-    if EVENT in matching.kinds and begin < (deleted_up_to := db.execute(DELETED_UP_TO).get):  # perhaps meanwhile
-        return lost_page(Lost.DELETED, Cursor(history, deleted_up_to))
-    records = (record(Cursor(history, row[-1]), _document(row), request.form) for row in sound(rows, "event"))
-    return page(records, Cursor(history, end), is_last=end >= last)
+        return page((), last, is_last=True)
+    begin, fault = begin_of(request.after, histories, last, deleted_up_to if EVENT in matching.kinds else 0)
+    if fault is not None:
+        return lost_page(fault, begin)
+    rows, end = _rows(db, matching, request, begin.events, last_number)
+    refusals = None if last.refusals is None else _refusals(db, matching, request, begin.refusals or 0, last.refusals)
+    if EVENT in matching.kinds and begin.events < (deleted_up_to := db.execute(DELETED_UP_TO).get):  # perhaps meanwhile
+        return lost_page(Lost.DELETED, Cursor(begin.history, deleted_up_to, begin.refusals))
+    events = Stretch([(row[-1], _document(row)) for row in sound(rows, "event")], end, last_number)
+    return merged_page(begin, events, refusals, request)
+
+
+def _refusals(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> Stretch:
+    rows, following = bounded(refusals_after(db, matching, begin, last, request.limit), request.max_bytes)
+    is_whole = following is None and len(rows) < request.limit
+    records = [(row[-1], refusal_document(row)) for row in sound(rows, "refusal")]
+    return Stretch(records, last if is_whole else rows[-1][-1], last)
 
 
 def _rows(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> tuple[list[Row], int]:

@@ -25,6 +25,7 @@ MIGRATIONS = frozenset(
         "refusals",
         "positions_of_erasures_and_histories",
         "rules_that_ran_for_events",
+        "refusals_before_histories",
     }
 )
 MIGRATIONS_TABLE = "_sqlite_migrations"

@@ -5,6 +5,7 @@ from typing import Any
 
 from trackd.core.encoding import reencode
 from trackd.core.refusals import PutRefusals, Refusal
+from trackd.storage.feed import FeedFilter
 from trackd.storage.listings import PageRequest, RefusalFilter
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
@@ -30,6 +31,19 @@ AND (:reason IS NULL OR reason = :reason) AND (:type IS NULL OR event_type = :ty
 AND (:profile IS NULL OR profile_id = :profile) AND (:session IS NULL OR session_id = :session)
 AND (:after IS NULL OR time >= :after) AND (:before IS NULL OR time < :before)
 ORDER BY number DESC LIMIT :limit + 1
+"""
+# The highest number that a refusal has or had.
+LAST_REFUSAL = """
+SELECT max(
+    coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'refusal'), 0),
+    coalesce((SELECT max(number) FROM refusal), 0)
+)
+"""
+AFTER = f"""
+SELECT {COLUMNS}, number FROM refusal WHERE number > :begin AND number <= :last
+AND (:type IS NULL OR event_type = :type) AND (:source IS NULL OR source_id = :source)
+AND (:profile IS NULL OR profile_id = :profile) AND (:session IS NULL OR session_id = :session)
+ORDER BY number LIMIT :limit
 """
 
 
@@ -57,3 +71,9 @@ def search_refusals(db: Any, matching: RefusalFilter, request: PageRequest) -> A
     """The rows of a page, the newest first, and one more."""
     filters = {name: getattr(matching, name) for name in matching.__struct_fields__}
     return db.execute(SEARCH, {**filters, "start": first_number(request), "limit": request.limit})
+
+
+def refusals_after(db: Any, matching: FeedFilter, begin: int, last: int, limit: int) -> Any:
+    """The rows with the numbers after `begin` up to `last`, the oldest first."""
+    filters = {name: getattr(matching, name) for name in ("type", "source", "profile", "session")}
+    return db.execute(AFTER, {**filters, "begin": begin, "last": last, "limit": limit})

@@ -253,3 +253,12 @@ RULES_OF_EVENTS = "ALTER TABLE event ADD COLUMN rules TEXT"
 @migrations()  # type: ignore[untyped-decorator]
 def rules_that_ran_for_events(db: Database) -> None:
     db.execute(RULES_OF_EVENTS)
+
+
+# Where each history begins among the refusals.
+REFUSALS_OF_HISTORIES = "ALTER TABLE feed_history ADD COLUMN refusals_after INTEGER NOT NULL DEFAULT 0"
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def refusals_before_histories(db: Database) -> None:
+    db.execute(REFUSALS_OF_HISTORIES)

@@ -16,7 +16,7 @@ TABLES = {
     "event_id": "profile_id, id, seq",
     "erased": "hash, erased, number",
     "event_numbers": "id, used_up_to, deleted_up_to",
-    "feed_history": "number, id, begins_after",
+    "feed_history": "number, id, begins_after, refusals_after",
     "token": "name, hash, scopes, inserted, expires, used",
     "login": "name, hash, scopes, inserted, expires, token_hash, is_link",
     "installation": "id, number, page",

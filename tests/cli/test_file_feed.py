@@ -11,7 +11,8 @@ from trackd.cli.errors import CommandError
 from trackd.cli.file_feed import FileFeed
 from trackd.core.changes import Erasure, Fence
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import FeedFilter, Start
+from trackd.core.refusals import PutRefusals, Refusal
+from trackd.storage.feed import KINDS, FeedFilter, Start
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -31,7 +32,7 @@ def store(path: Path) -> Iterator[SqliteStore]:
 
 
 def ids(records: list[bytes]) -> list[str]:
-    return [json.loads(record).get("id", "erased") for record in records]
+    return [json.loads(record).get("id", json.loads(record)["kind"]) for record in records]
 
 
 def read_all(feed: FileFeed) -> list[str]:
@@ -86,6 +87,35 @@ def test_an_erasure_is_a_record(store: SqliteStore, path: Path) -> None:
     feed.newest(1)
     store.commit([Erasure(Fence("A", 3, 1), Make.now)])
     assert read_all(feed) == ["erased"]
+
+
+def put_refusals(store: SqliteStore, number: int, time: str = Make.later) -> None:
+    store.commit([PutRefusals(tuple(Refusal(time, 401, "unknown_source") for _ in range(number)), 100)])
+
+
+@pytest.mark.parametrize(
+    ("number", "time", "newest"),
+    [
+        (1, Make.later, ["refusal"]),
+        (3, Make.later, ["B-3", "refusal", "refusal"]),
+        (3, "2026-01-31T11:00:00.000000Z", ["B-1", "B-2", "B-3"]),
+        (9, Make.later, ["A-1", "A-2", "A-3", "B-1", "B-2", "B-3", "refusal", "refusal"]),
+    ],
+)
+def test_the_newest_refusals_are_among_the_newest_records_on_request(
+    store: SqliteStore, path: Path, number: int, time: str, newest: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_feed, "EXAMINED", (1, 10))
+    put_refusals(store, 2, time)
+    feed = FileFeed(path, FeedFilter(KINDS), Start.NOW)
+
+    assert ids(feed.newest(number)) == newest
+    assert feed.read() == ([], True)
+    put_refusals(store, 1)
+    store.commit([Make.change("C", events=1)])
+    assert read_all(feed) == ["C-1", "refusal"]
+    without = FileFeed(path, FeedFilter(), Start.NOW)
+    assert ids(without.newest(1)) == ["C-1"]
 
 
 def test_all_is_read_from_the_oldest_on_or_after_a_cursor_page_after_page(store: SqliteStore, path: Path) -> None:

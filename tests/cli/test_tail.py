@@ -15,6 +15,7 @@ import pytest
 from tests.support.making import Make
 from tests.support.polling import wait_until
 from tests.support.process import TRACKD
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.storage.sqlite.store import SqliteStore
 
 Result = subprocess.CompletedProcess[str]
@@ -105,6 +106,18 @@ def test_json_is_the_records_in_lines_without_control_characters(tail: Callable[
     assert [json.loads(line)["id"] for line in following.lines(2)] == ["A-3", "B-1"]
 
 
+def test_what_was_not_stored_is_printed_on_request(tail: Callable[..., Tail], store: SqliteStore) -> None:
+    faults = '[{"loc":[],"msg":"no \\u001b[1m source","type":"t"}]'
+    refusal = Refusal(Make.later, 401, "unknown_source", "nope", faults=faults)
+    running = tail("--kinds", "event,refusal", "--lines", "1")
+    running.lines(1)
+    store.commit([PutRefusals((refusal,), 10)])
+
+    assert re.split("  +", running.lines(2)[1])[1:] == [
+        "nope", "-", "-", "not stored: 401 unknown_source", r"no \x1b[1m source"
+    ]  # fmt: skip
+
+
 @pytest.mark.usefixtures("store")
 def test_a_reader_that_goes_away_ends_the_command_without_another_event(tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -153,8 +166,8 @@ def test_on_a_terminal_a_line_has_colours_and_is_cut_at_its_end(
     ("options", "named"),
     [
         (["--after", "1"], "should be the `cursor` of a record, or 0 for the oldest one."),
-        (["--kinds", "event,refusals"], "must be event, erased, or both with a comma between them."),
-        (["--kinds", ""], "must be event, erased, or both"),
+        (["--kinds", "event,refusals"], "must be of event, erased, refusal, with commas between them."),
+        (["--kinds", ""], "must be of event, erased, refusal"),
         (["--status", "ok"], "'ok' is not one of"),
         (["--lines", "-1"], "should be greater than or equal to 0"),
         (["--type", b"\xff"], "must be text in UTF-8."),

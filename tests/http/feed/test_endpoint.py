@@ -97,6 +97,37 @@ async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
         assert await types(profile=erased) == ["erased"]
 
 
+async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Path) -> None:
+    async with client_of(db) as client:
+        profile = await track(client, "a")
+        assert (await client.post("/track", json=payload("S", "t", source="nope", profile="P"))).status_code == 401
+
+        async def refusals(**parameters: Any) -> list[dict[str, Any]]:
+            return [each for each in await lines(client, **parameters) if each["kind"] == "refusal"]
+
+        await eventually(lambda: refusals(after=0, kinds="refusal"))
+        records = await lines(client, after=0, kinds="event,erased,refusal")
+        [refusal] = await refusals(after=0, kinds="refusal")
+        [listed] = (await client.get("/refusals")).json()["result"]
+
+        assert refusal == {"kind": "refusal", "cursor": refusal["cursor"], **listed}
+        assert (refusal["status"], refusal["reason"]) == (401, "unknown_source")
+        assert [each["kind"] for each in records] == ["event", "refusal"]
+        assert await lines(client, after=records[-1]["cursor"], kinds="event,refusal") == []
+        assert await lines(client, after=0) == [{**records[0], "cursor": records[0]["cursor"].split(".r")[0]}]
+        assert await refusals(after=0, kinds="refusal", profile="P") == [refusal]
+        assert await refusals(after=0, kinds="refusal", profile=profile) == []
+
+
+async def test_a_refusal_wakes_a_feed_that_waits(db: Path) -> None:
+    async with client_of(db) as client:
+        following = asyncio.create_task(lines(client, after=0, kinds="refusal", limit=1, wait=60))
+        await eventually(lambda: _has_subscriber(client))
+        assert (await client.post("/track", json=payload("S", "t", source="nope"))).status_code == 401
+
+        assert [each["reason"] for each in await following] == ["unknown_source"]
+
+
 async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_header_and_on_request_in_a_line(
     db: Path,
 ) -> None:
@@ -164,6 +195,7 @@ async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, mon
         ("after=1.0123456789abcdef.e01", "after"),
         ("after=1.0123456789abcdef.e-1", "after"),
         ("after=", "after"),
+        ("after=1.0123456789abcdef.e1.r", "after"),
         ("kinds=event,unknown", "kinds"),
         ("kinds=", "kinds"),
         ("limit=0", "limit"),
@@ -209,6 +241,10 @@ async def test_more_feeds_than_allowed_are_refused_and_those_whose_clients_go_aw
                 refused = await client.get("/feed")
                 assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             await eventually(lambda: _is_free(client))
+
+
+async def _has_subscriber(client: httpx.AsyncClient) -> bool:
+    return "trackd_feed_subscribers 1.0" in (await client.get("/metrics")).text
 
 
 async def _is_free(client: httpx.AsyncClient) -> bool:

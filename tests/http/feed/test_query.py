@@ -6,7 +6,7 @@ from starlette.requests import Request
 from trackd.core.feed_cursor import Cursor
 from trackd.http.errors import HttpError
 from trackd.http.feed.query import feed_query
-from trackd.storage.feed import ERASED, EVENT, FeedFilter, Form, Start
+from trackd.storage.feed import ERASED, EVENT, REFUSAL, FeedFilter, Form, Start
 
 HISTORY = "0123456789abcdef"
 CURSOR = Cursor(HISTORY, 7)
@@ -19,7 +19,12 @@ def request(query: str = "", **headers: str) -> Request:
 
 @pytest.mark.parametrize(
     ("query", "start"),
-    [("", Start.NOW), ("after=0", Start.OLDEST), (f"after={CURSOR.text}", CURSOR)],
+    [
+        ("", Start.NOW),
+        ("after=0", Start.OLDEST),
+        (f"after={CURSOR.text}", CURSOR),
+        (f"after={CURSOR.text}.r9", Cursor(HISTORY, 7, 9)),
+    ],
 )
 def test_the_start_is_now_the_oldest_record_or_a_cursor(query: str, start: Cursor | Start) -> None:
     parameters, form = feed_query(request(query))
@@ -36,6 +41,7 @@ def test_the_last_event_id_of_a_browser_wins_over_after_and_is_ignored_for_lines
 
 def test_kinds_are_those_that_are_named() -> None:
     assert feed_query(request("kinds=erased&profile=A"))[0].matching() == FeedFilter((ERASED,), profile="A")
+    assert feed_query(request("kinds=refusal,event"))[0].matching() == FeedFilter((EVENT, REFUSAL))
     assert feed_query(request("kinds=event,position"))[0].matching() == FeedFilter((EVENT,))
     assert feed_query(request())[0].matching() == FeedFilter((EVENT, ERASED))
 

@@ -33,6 +33,16 @@ def test_the_lag_is_that_of_the_slowest_one() -> None:
     assert new.position is None
 
 
+def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), lambda: False, Clock())
+    reads_events, reads_both = subscribers.add(), subscribers.add(refusals=True)
+    reads_events.read(Cursor(HISTORY, 30, 1), 100.0, is_last=True)  # once it read refusals too
+    assert subscribers.lag() == (0, 0.0)
+
+    reads_both.read(Cursor(HISTORY, 29, 5), 98.0, is_last=True)
+    assert subscribers.lag() == (3, 2.0)
+
+
 def test_one_more_than_the_most_is_refused() -> None:
     subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0), lambda: False)
     subscriber = subscribers.add()

@@ -13,6 +13,7 @@ from trackd.core.retention_changes import PutRetentionStop, RetentionStop
 from trackd.storage.listings import EventFilter, PageRequest
 from trackd.storage.sqlite.connection import connect
 from trackd.storage.sqlite.database import open_for_writing
+from trackd.storage.sqlite.feed import begin_history
 from trackd.storage.sqlite.jobs import Jobs
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.sources import Sources
@@ -80,6 +81,21 @@ def test_a_file_without_jobs_gets_them_and_keeps_its_profiles(tmp_path: Path) ->
     assert row == {
         "id": "A", "seq": 1, "revision": 2, "doc": "{}", "last_event": 1, "remembered": 7, "reevaluated": None
     }  # fmt: skip
+
+
+def test_histories_of_an_older_file_have_no_refusals_before_them_also_when_it_is_restored(tmp_path: Path) -> None:
+    path = tmp_path / "trackd.db"
+    db = make_before(path, "refusals_before_histories")
+    db.execute("INSERT INTO refusal (time, status, reason, faults, left_out) VALUES ('', 401, '', '[]', 0)")
+    db.close()
+    with contextlib.closing(connect(path, mode="rw")) as older:
+        begin_history(older)
+    open_for_writing(path).close()
+    with contextlib.closing(connect(path, mode="rw")) as migrated:
+        begin_history(migrated)
+
+    found = rows(path, "SELECT begins_after, refusals_after FROM feed_history ORDER BY number")
+    assert [row["refusals_after"] for row in found] == [0, 0, 1]
 
 
 def test_tokens_of_an_older_file_never_expire_and_were_never_used(tmp_path: Path) -> None:
