@@ -30,7 +30,7 @@ def differences(stored: Contents, model: Model) -> list[str]:
     _compare(found, "session", {key: content(session) for key, session in stored.sessions.items()}, model.sessions)
     ids = {(profile_id, key): seq for profile_id, ids in model.ids.items() for key, seq in ids.items()}
     _compare(found, "event id", stored.event_ids, ids)
-    events = [(event.id, event.profile_id, event.seq, event.rules) for event in model.events]
+    events = [(event.id, event.profile_id, event.seq, event.rules) for event in model.feed.events]
     if stored.events != events:
         missing = [event for event in events if event not in stored.events]
         too_many = [event for event in stored.events if event not in events]

@@ -19,7 +19,9 @@ from trackd.storage.audit.audit import audit
 from trackd.storage.audit.documents import document_checks
 from trackd.storage.audit.pages import PAGES
 from trackd.storage.audit.promises import PROMISES
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.memory import MemoryStore
+from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
@@ -55,6 +57,9 @@ class Disk(Protocol):
 
     def contents(self) -> Contents: ...
 
+    def feed(self, request: FeedRequest) -> FeedPage:
+        """A page of the feed, with all events and erasures."""
+
     def note_commit(self) -> None:
         """Look at the numbers of the events after a commit."""
 
@@ -78,6 +83,9 @@ class MemoryDisk:
         store = self._store
         return Contents(store.profiles, store.sessions, store.event_ids, [_key(event) for event in store.events])
 
+    def feed(self, request: FeedRequest) -> FeedPage:
+        return self._store.journal.feed(FeedFilter(), request)
+
     def note_commit(self) -> None:
         pass  # its events have no numbers
 
@@ -96,6 +104,7 @@ class FileDisk:
         self._path = self._folder / "trackd.db"
         self._path.write_bytes(_first_file())
         self._db = open_database(self._path)
+        self._listings = SqliteListings(self._path)
         self._numbers: dict[int, str] = {}  # the ids of all events that were seen, by their numbers
         self._number_faults: list[str] = []
 
@@ -118,6 +127,9 @@ class FileDisk:
             [_key(Event(*row)) for row in events],
         )
 
+    def feed(self, request: FeedRequest) -> FeedPage:
+        return self._listings.feed(FeedFilter(), request)
+
     def faults(self) -> list[str]:
         """Leaves out the session that is an orphan from the beginning."""
         return self._number_faults + [
@@ -137,6 +149,7 @@ class FileDisk:
             self._numbers[number] = event_id
 
     def remove(self) -> None:
+        self._listings.close()
         self._db.close()
         shutil.rmtree(self._folder)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from tests.simulation.model_feed import ModelEvent, ModelFeed
 from trackd.core.calls import Track
 from trackd.core.documents import timestamp
 from trackd.core.retention_changes import DeleteEvents
@@ -44,17 +45,6 @@ class ModelSession(NamedTuple):
     inserted: str
     updated: str
     context: dict[str, int]
-
-
-class ModelEvent(NamedTuple):
-    """A stored event. Id and profile id are empty when it was made anonymous. `rules`: its trace, as JSON."""
-
-    id: str
-    profile_id: str
-    seq: int
-    inserted: str
-    type: str = ""
-    rules: str | None = None
 
 
 class Effect(NamedTuple):
@@ -98,7 +88,7 @@ class Model:
         self.merged: dict[str, str] = {}
         self.sessions: dict[str, ModelSession] = {}
         self.types: dict[tuple[str, str], str] = {}  # by profile id and own id, of stored events
-        self.events: list[ModelEvent] = []
+        self.feed = ModelFeed()
         self.ids_ever: set[str] = set()  # of profiles
         self.erased_by: dict[str, int] = {}  # profile id to node
         self.tombstones: set[str] = set()  # ids of profiles
@@ -248,7 +238,7 @@ class Model:
         if effect.ids:
             self.ids.setdefault(profile_id, {}).update(effect.ids)
             self.types |= {(profile_id, event.id): event.type for event in effect.stored}
-        self.events += effect.stored
+        self.feed.add(effect.stored)
         if effect.session is not None:
             self.sessions[call.session_id] = effect.session
             self.earlier.setdefault(call.session_id, set()).add(profile_id)
@@ -263,31 +253,24 @@ class Model:
     def erase(self, profile_id: str, node: int, *, keep_events: bool) -> None:
         del self.profiles[profile_id]
         self.ids.pop(profile_id, None)
-        self.tombstones |= {profile_id, *(key for key, into in self.merged.items() if into == profile_id)}
+        erased = [profile_id, *(key for key, into in self.merged.items() if into == profile_id)]
+        self.tombstones |= {*erased}
         self.erased_by[profile_id] = node
         self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
         self.merged = {key: into for key, into in self.merged.items() if into != profile_id}
-        of_others = [event for event in self.events if event.profile_id != profile_id]
-        if keep_events:
-            self.events = [
-                ModelEvent("", "", 0, event.inserted) if event.profile_id == profile_id else event
-                for event in self.events
-            ]
-        else:
-            self.events = of_others
+        self.feed.erase(profile_id, erased, keep_events=keep_events)
 
     def delete_events(self, step: DeleteEvents) -> list[ModelEvent]:
         """Returns the deleted ones."""
         end = 0
-        for number, event in enumerate(self.events, 1):
+        for number, event in enumerate(self.feed.events, 1):
             if event.inserted < step.before:
                 end = number
             elif event.inserted <= step.latest:
                 break
-        end = min(end, step.limit)
-        for event in self.events[:end]:
+        deleted = self.feed.delete_oldest(min(end, step.limit))
+        for event in deleted:
             self.ids.get(event.profile_id, {}).pop(event.id, None)
-        deleted, self.events = self.events[:end], self.events[end:]
         return deleted
 
     def retire(self, session_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tests.simulation.comparing import content, differences
 from tests.simulation.disk import Contents
 from tests.simulation.model import NEW, Effect, Model, ModelProfile
+from tests.simulation.model_feed import FeedFollower, Read
 from tests.simulation.node import Node
 from tests.simulation.observed import Observed
 from tests.simulation.steps import MERGED, ORPHAN
@@ -26,6 +27,7 @@ class Referee:
         """`stored` are the contents of the disk when the first node starts."""
         self._nodes = nodes
         self._model = Model(end_after_s)
+        self._follower = FeedFollower(self._model.feed)
         self._observed: dict[int, Observed] = {}
         self._waiting: dict[int, Observed] = {}
         self._by_time: dict[str, Observed] = {}
@@ -285,8 +287,8 @@ class Referee:
             shown = content(answer.profile.doc) if answer.profile else None
             check(shown == (profile and profile.content()), f"{profile_id} is shown as {shown}, and is {profile}")
 
-    def compare(self, stored: Contents) -> None:
-        found = differences(stored, self._model)
+    def compare(self, stored: Contents, read_feed: Read) -> None:
+        found = differences(stored, self._model) or self._follower.faults(read_feed)
         check(not found, f"the store differs from the model: {found}")
 
 

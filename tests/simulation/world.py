@@ -244,7 +244,7 @@ class World:
         check(not found, f"the audit finds {found}")
 
     def compare(self) -> None:
-        self._referee.compare(self._disk.contents())
+        self._referee.compare(self._disk.contents(), self._disk.feed)
 
 
 def _with_small_steps(change: Change) -> Change:
