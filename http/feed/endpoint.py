@@ -57,6 +57,7 @@ class FeedEndpoint:
             page = await feed.page(parameters.start())
             if page.lost is not None:
                 raise lost_position(LOST[page.lost], page.cursor.text)
+            subscriber.begin(page.cursor, page.number)
             media_type = EVENT_STREAM if form is Form.EVENTS else LINES
             headers = HEADERS if page.number else {**HEADERS, "x-cursor": page.cursor.text}
             if request.method == "HEAD":

@@ -16,25 +16,30 @@ class Subscriber:
     """One client. `refusals`: it reads them too."""
 
     def __init__(self, now: float, *, refusals: bool = False) -> None:
-        self.position: Cursor | None = None
+        self._position: Cursor | None = None
+        self._unsent = 0
         self._refusals = refusals
         self.current_at = now
         """The last time at which nothing followed its position."""
 
+    def begin(self, position: Cursor, records: int) -> None:
+        """Its first page has so many records up to the position, and nothing of it is sent yet."""
+        self._position, self._unsent = position, records
+
     def read(self, position: Cursor, now: float, *, is_last: bool) -> None:
         """It has got all up to the position. `is_last`: nothing follows."""
-        self.position = position
+        self._position, self._unsent = position, 0
         if is_last:
             self.current_at = now
 
     def behind(self, head: Cursor) -> int:
-        """How many numbers of records follow its position up to `head`."""
-        if self.position is None:
+        """How many numbers of records follow its position up to `head`; 0 until it has one."""
+        if self._position is None:
             return 0
-        events = max(head.events - self.position.events, 0)
-        if not self._refusals:
-            return events
-        return events + max((head.refusals or 0) - (self.position.refusals or 0), 0)
+        behind = self._unsent + max(head.events - self._position.events, 0)
+        if self._refusals:
+            behind += max((head.refusals or 0) - (self._position.refusals or 0), 0)
+        return behind
 
 
 class Subscribers:
@@ -82,7 +87,7 @@ class Subscribers:
 
     def lag(self) -> tuple[int, float]:
         """How many numbers of records the slowest one is behind, and how many seconds. Raises StoreError."""
-        if all(each.position is None for each in self._subscribers):
+        if not self._subscribers:
             return 0, 0.0
         head, now = self._head(), self._now()
         numbers = [(each.behind(head), each) for each in self._subscribers]

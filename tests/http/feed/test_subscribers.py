@@ -19,7 +19,8 @@ class Clock:
 def test_the_lag_is_that_of_the_slowest_one() -> None:
     clock = Clock()
     subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), lambda: False, clock)
-    fast, slow, new = subscribers.add(), subscribers.add(), subscribers.add()
+    fast, slow = subscribers.add(), subscribers.add()
+    subscribers.add()
     assert subscribers.lag() == (0, 0.0)
 
     fast.read(Cursor(HISTORY, 30), clock.now, is_last=True)
@@ -30,7 +31,20 @@ def test_the_lag_is_that_of_the_slowest_one() -> None:
     assert subscribers.lag() == (10, 5.0)
     subscribers.remove(slow)
     assert (subscribers.lag(), len(subscribers)) == ((0, 0.0), 2)
-    assert new.position is None
+
+
+def test_one_that_has_read_nothing_yet_is_behind_by_its_first_page_and_all_that_follows() -> None:
+    clock = Clock()
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), lambda: False, clock)
+    new = subscribers.add()
+    new.begin(Cursor(HISTORY, 20), 20)
+    clock.now += 7
+
+    assert subscribers.lag() == (30, 7.0)
+    new.read(Cursor(HISTORY, 20), clock.now, is_last=False)
+    assert subscribers.lag() == (10, 7.0)
+    new.read(Cursor(HISTORY, 30), clock.now, is_last=True)
+    assert subscribers.lag() == (0, 0.0)
 
 
 def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
