@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from trackd.core.document_shapes import DocumentReference, Owner
 from trackd.core.short_texts import MAX_TEXT, properties, shortened
-from trackd.storage.feed import ERASED, REFUSAL
+from trackd.storage.feed import ERASED, MISSED, REFUSAL
 
 MAX_ID, SHORT_ID = 40, 12  # characters
 WIDE = 140  # columns of a terminal that have room for whole ids
@@ -66,6 +66,10 @@ class _Fault(Struct):
     msg: str
 
 
+class _Missed(Struct):
+    refusals: int
+
+
 class _Kind(Struct):
     kind: str
 
@@ -74,6 +78,7 @@ _kind = msgspec.json.Decoder(_Kind).decode
 _event = msgspec.json.Decoder(_Event).decode
 _erased = msgspec.json.Decoder(_Erased).decode
 _refusal = msgspec.json.Decoder(_Refusal).decode
+_missed = msgspec.json.Decoder(_Missed).decode
 _faults = msgspec.json.Decoder(list[_Fault]).decode
 
 
@@ -93,6 +98,8 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
     most = MAX_ID if columns is None or columns >= WIDE else SHORT_ID
     if kind == REFUSAL:
         return _refusal_parts(_refusal(record), most)
+    if kind == MISSED:
+        return [Part(f"{_missed(record).refusals:,} refusals are missing here: they are not kept any more", "dim")]
     event = _event(record)
     found = [
         Part(local_time(event.metadata.time.insert), "dim"),
@@ -108,13 +115,15 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
 
 
 def _refusal_parts(refusal: _Refusal, most: int) -> list[Part]:
-    style = "yellow" if refusal.status == ACCEPTED else "red"
+    effect = f"not stored: {refusal.status} {shortened(refusal.reason, MAX_ID)}"
+    if (refusal.status, refusal.reason) == (ACCEPTED, INVALID):
+        effect = "stored as invalid"
     found = [
         Part(local_time(refusal.time), "dim"),
         Part(shortened(refusal.source.id if refusal.source else "-", most).ljust(SHORT_ID), "cyan"),
         Part(shortened(refusal.event.type or "-", MAX_ID).ljust(SHORT_ID), "bold"),
         Part(shortened(refusal.profile.id if refusal.profile else "-", most), "green"),
-        Part(f"not stored: {refusal.status} {shortened(refusal.reason, MAX_ID)}", style),
+        Part(effect, "yellow" if refusal.status == ACCEPTED else "red"),
         Part(shortened(_faults_text(bytes(refusal.faults)), MAX_TEXT)),
     ]
     if refusal.left_out:

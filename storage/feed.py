@@ -20,6 +20,8 @@ PAGE_BYTES = 65_536
 PAGE_RECORDS = 500
 EVENT, ERASED, REFUSAL = "event", "erased", "refusal"
 KINDS = (EVENT, ERASED, REFUSAL)
+MISSED = "missed"
+"""The kind of a record that is shown with refusals: some are gone before they were shown."""
 
 
 class Form(StrEnum):
@@ -102,16 +104,23 @@ Document = EventDocument | ErasedDocument | RefusalDocument
 class Stretch(Struct, frozen=True):
     """The records of one order of numbers, with their numbers, that match up to the number `end`.
 
-    `last` is the last number of the order.
+    `last` is the last number of the order. No record up to the number `gone` is left.
     """
 
     records: Sequence[tuple[int, Document]]
     end: int
     last: int
+    gone: int = 0
 
     @property
     def is_cut(self) -> bool:
         return self.end < self.last
+
+
+class MissedDocument(Struct, frozen=True):
+    """How many refusals are gone that followed the position of a client."""
+
+    refusals: int
 
 
 class History(NamedTuple):
@@ -122,11 +131,16 @@ class History(NamedTuple):
     refusals: int = 0
 
 
-KIND_OF: dict[type[Document], str] = {EventDocument: EVENT, ErasedDocument: ERASED, RefusalDocument: REFUSAL}
+KIND_OF: dict[type[Document | MissedDocument], str] = {
+    EventDocument: EVENT,
+    ErasedDocument: ERASED,
+    RefusalDocument: REFUSAL,
+    MissedDocument: MISSED,
+}
 _encoded = msgspec.json.Encoder().encode
 
 
-def record(cursor: Cursor, document: Document, form: Form) -> bytes:
+def record(cursor: Cursor, document: Document | MissedDocument, form: Form) -> bytes:
     """A document as a record with its kind and its cursor, in its frame."""
     encoded = _encoded(document)
     if b"\n" in encoded or b"\r" in encoded:  # between values, in JSON that another tool has written
@@ -150,6 +164,10 @@ def merged_page(begin: Cursor, events: Stretch, refusals: Stretch | None, reques
     events_left = deque(events.records)
     refusals_left: deque[tuple[int, Document]] = deque(() if refusals is None else refusals.records)
     frames: list[bytes] = []
+    if refusals is not None:
+        refusal = max(refusals.gone, begin.refusals or 0)
+        if begin.refusals is not None and (missed := refusal - begin.refusals):
+            frames.append(record(Cursor(begin.history, event, refusal), MissedDocument(missed), request.form))
     while len(frames) < request.limit:
         if not events_left and events.is_cut:
             break
@@ -184,49 +202,42 @@ def begin_of(
 ) -> tuple[Cursor, Lost | None]:
     """The position at which a page begins; when the one of the client is lost the oldest one, and why.
 
-    `last` is the position after all records, without refusals when they are not shown. A cursor keeps its part for them
-    then. Those of a cursor without that part begin with the oldest.
+    `last` is the position after all records, `oldest` the number before the oldest event. Refusals are never a reason:
+    the part of the cursor for them is None when all that are kept follow.
     """
-    fault: Lost | None = None
-    refusals: int | None = None
-    events = oldest
-    if isinstance(after, Cursor):
-        fault = fault_of(after, histories, last)
-        if fault is None:
-            events = after.events
-        if fault is not Lost.AHEAD:
-            refusals = refusals_read(after, histories)
-    if refusals is None and last.refusals is not None:
-        refusals = 0
-    return Cursor(last.history, events, refusals), fault
+    if not isinstance(after, Cursor):
+        return Cursor(last.history, oldest), None
+    fault = fault_of(after, histories, last)
+    return Cursor(
+        last.history, after.events if fault is None else oldest, _refusals_read(after, histories, last)
+    ), fault
 
 
 def fault_of(cursor: Cursor, histories: Sequence[History], last: Cursor) -> Lost | None:
     """Why the store is not the one that the cursor comes from, None when it is.
 
-    `histories` are those of the store in their order, `last` is the position after all records. Lost refusals are no
-    reason.
+    `histories` are those of the store in their order, `last` is the position after all records.
     """
     later = _later(cursor, histories)
     if later is None:
         return Lost.FOREIGN
     if any(history.events < cursor.events for history in later):
         return Lost.REPLACED
-    is_ahead = cursor.events > last.events
-    if last.refusals is not None and (refusals := refusals_read(cursor, histories)) is not None:
-        is_ahead |= refusals > last.refusals
-    return Lost.AHEAD if is_ahead else None
+    return Lost.AHEAD if cursor.events > last.events else None
 
 
-def refusals_read(cursor: Cursor, histories: Sequence[History]) -> int | None:
-    """The number up to which refusals are read in the last history: those after it that a restore lost are others now.
+def _refusals_read(cursor: Cursor, histories: Sequence[History], last: Cursor) -> int | None:
+    """The number up to which refusals are read in the last history: those that a restore lost have others behind it.
 
     None when it is not known: none are read, or the cursor is of another store.
     """
     later = _later(cursor, histories)
     if cursor.refusals is None or later is None:
         return None
-    return min([cursor.refusals, *(history.refusals for history in later)])
+    ends = [cursor.refusals, *(history.refusals for history in later)]
+    if last.refusals is not None:
+        ends.append(last.refusals)
+    return min(ends)
 
 
 def _later(cursor: Cursor, histories: Sequence[History]) -> Sequence[History] | None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, structs
 from msgspec.structs import astuple
 
 from trackd.core.document_shapes import EventDocument
@@ -99,8 +99,11 @@ class MemoryJournal:
         if fault is not None:
             return lost_page(fault, begin)
         events = _stretch(self._records, begin.events, self._last, matching, request)
-        refusals = _stretch(self.refusals, begin.refusals or 0, self._last_refusal, matching, request)
-        return merged_page(begin, events, refusals if shows_refusals else None, request)
+        refusals = None
+        if shows_refusals:
+            refusals = _stretch(self.refusals, begin.refusals or 0, self._last_refusal, matching, request)
+            refusals = structs.replace(refusals, gone=min(self.refusals, default=self._last_refusal + 1) - 1)
+        return merged_page(begin, events, refusals, request)
 
     def feed_head(self) -> Cursor:
         return Cursor(HISTORY, self._last, self._last_refusal)

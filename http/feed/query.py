@@ -52,8 +52,8 @@ class FeedQuery(Query):
     kinds: Kinds = Field(
         DEFAULT_KINDS,
         description="The kinds of records, with commas between them. `refusal`: what was not stored, as "
-        "`GET /refusals` has it. `position`: lines with the position alone, every 15 seconds without a record and at "
-        "the end; they do not count for `limit`.",
+        "`GET /refusals` has it, and records `missed` that count those which are gone. `position`: lines with the "
+        "position alone, every 15 seconds without a record and at the end; they do not count for `limit`.",
     )
     type: Text | None = Field(None, description="Only events and refusals of this type.")
     source: Text | None = Field(None, description="Only events and refusals of this source.")

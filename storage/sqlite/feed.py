@@ -33,7 +33,7 @@ from trackd.storage.feed import (
 )
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
-from trackd.storage.sqlite.refusals import LAST_REFUSAL, refusals_after
+from trackd.storage.sqlite.refusals import FIRST_REFUSAL, LAST_REFUSAL, refusals_after
 from trackd.storage.sqlite.row_documents import EVENT_COLUMNS, event_document, refusal_document
 from trackd.storage.sqlite.searching import bounded
 from trackd.storage.sqlite.tolerant_reads import sound
@@ -99,9 +99,11 @@ def read_feed(db: Any, matching: FeedFilter, request: FeedRequest) -> FeedPage:
 
 def _refusals(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> Stretch:
     rows, following = bounded(refusals_after(db, matching, begin, last, request.limit), request.max_bytes)
+    first = db.execute(FIRST_REFUSAL).get or last + 1  # read later: what goes meanwhile may be shown already
+    gone = min(first, last + 1, *(row[-1] for row in rows[:1])) - 1
     is_whole = following is None and len(rows) < request.limit
     records = [(row[-1], refusal_document(row)) for row in sound(rows, "refusal")]
-    return Stretch(records, last if is_whole else rows[-1][-1], last)
+    return Stretch(records, last if is_whole else rows[-1][-1], last, gone)
 
 
 def _rows(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> tuple[list[Row], int]:

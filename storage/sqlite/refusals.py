@@ -39,6 +39,7 @@ SELECT max(
     coalesce((SELECT max(number) FROM refusal), 0)
 )
 """
+FIRST_REFUSAL = "SELECT min(number) FROM refusal"
 AFTER = f"""
 SELECT {COLUMNS}, number FROM refusal WHERE number > :begin AND number <= :last
 AND (:type IS NULL OR event_type = :type) AND (:source IS NULL OR source_id = :source)

@@ -201,7 +201,7 @@ def logins_of_the_live_page(db: Database) -> None:
         db.execute(statement)
 
 
-# See `Refusal`. A number is not used again: a reader that continues after it would not see the new one.
+# See `Refusal`. A number is not used again in one history: a reader that continues after it would not see the new one.
 REFUSALS = """
 CREATE TABLE refusal (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -102,6 +102,16 @@ def test_a_refusal_is_a_line_with_its_reason_and_its_faults() -> None:
     assert Part("not stored: 200 unwanted", "yellow") in parts(refusal(status=200, reason="unwanted"))
 
 
+def test_an_event_that_is_stored_as_invalid_is_not_called_lost() -> None:
+    assert Part("stored as invalid", "yellow") in parts(refusal(status=200))
+
+
+def test_missed_refusals_are_a_line() -> None:
+    assert texts(b'{"kind":"missed","cursor":"1.0123456789abcdef.e0.r7","refusals":1234}') == [
+        "1,234 refusals are missing here: they are not kept any more"
+    ]
+
+
 def test_a_refusal_of_which_nothing_is_known_has_dashes_and_the_number_of_those_before_it() -> None:
     nothing = refusal(source=None, profile=None, event={"id": None, "type": None}, faults=[], left_out=1_234)
     assert texts(nothing)[1:] == ["-", "-", "-", "not stored: 422 invalid", "1,234 more before it"]

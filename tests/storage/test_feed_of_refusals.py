@@ -14,7 +14,7 @@ from trackd.core.changes import Erasure, Fence
 from trackd.core.documents import tombstone
 from trackd.core.feed_cursor import Cursor
 from trackd.core.retention_changes import DeleteEvents
-from trackd.storage.feed import ERASED, KINDS, PAGE_BYTES, REFUSAL, FeedFilter, FeedRequest, Lost, Start
+from trackd.storage.feed import ERASED, KINDS, MISSED, PAGE_BYTES, REFUSAL, FeedFilter, FeedRequest, Lost, Start
 
 
 def test_refusals_are_shown_on_request_among_the_events_by_time(backend: Backend, make: type[Make]) -> None:
@@ -157,17 +157,38 @@ def test_a_feed_without_refusals_keeps_the_position_among_them(backend: Backend,
     assert shown(backend, page.cursor) == ["r2"]
 
 
-def test_refusals_that_were_not_read_before_newer_ones_displaced_them_are_a_gap(backend: Backend) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_refusals_that_newer_ones_displaced_before_they_were_read_are_counted(
+    backend: Backend, make: type[Make], limit: int
+) -> None:
     put(backend, "r1", "r2")
     cursor = now(backend)
+    add(backend, make, "A", second=1)
     put(backend, *(f"r{number}" for number in range(3, 10)), keep=3)
 
-    assert shown(backend, cursor) == shown(backend) == ["r7", "r8", "r9"]
+    assert shown(backend, limit=limit) == ["r7", "r8", "r9", "A-1"]  # one that begins has missed none
+    found = records(backend, cursor, limit=limit)
+    assert [name(record) for record in found] == ["4 missed", "r7", "r8", "r9", "A-1"]
+    assert found[0] == {"kind": MISSED, "cursor": f"1.{cursor.history}.e0.r6", "refusals": 4}
+    for place, record in enumerate(found):
+        following = shown(backend, Cursor.read(record["cursor"]), limit=limit)
+        assert following == [name(each) for each in found[place + 1 :]]
+
+
+def test_missed_refusals_are_counted_when_none_is_left_and_when_none_matches(backend: Backend) -> None:
+    put(backend, "r1")
+    cursor = now(backend)
+    put(backend, "r2", "r3", keep=1)
+    assert shown(backend, cursor, FeedFilter(KINDS, type="none")) == ["1 missed"]
+    assert shown(backend, cursor, EVENTS) == []
+
     put(backend, keep=0)
-    assert (shown(backend, cursor), shown(backend)) == ([], [])
-    assert now(backend).refusals == 9
-    put(backend, "r10")
-    assert shown(backend, cursor) == ["r10"]
+
+    assert (shown(backend, cursor), shown(backend)) == (["2 missed"], [])
+    assert now(backend).refusals == 3
+    put(backend, "r4")
+    assert shown(backend, cursor) == ["2 missed", "r4"]
+    assert shown(backend) == ["r4"]
 
 
 def test_an_erasure_clears_refusals_that_are_not_read_yet(backend: Backend, make: type[Make]) -> None:
@@ -196,20 +217,32 @@ def test_retention_leaves_a_gap_among_refusals_and_keeps_the_position_at_that_of
     backend.store.commit([DeleteEvents(time(3), 10)])
 
     assert shown(backend, read, REFUSALS) == shown(backend, Start.OLDEST, REFUSALS) == ["r2"]
+    assert shown(backend, Cursor(first.history, first.events, 0), REFUSALS) == ["1 missed", "r2"]
     page = backend.feed(ALL, FeedRequest(read))
     assert (page.lost, page.cursor) == (Lost.DELETED, Cursor(first.history, 2, 1))
 
 
-def test_a_position_ahead_of_all_refusals_is_lost_where_they_are_shown(backend: Backend, make: type[Make]) -> None:
+def test_a_position_ahead_of_all_refusals_goes_on_with_those_that_come(backend: Backend, make: type[Make]) -> None:
     add(backend, make, "A")
     put(backend, "r1")
     ahead = Cursor(now(backend).history, 0, 7)
 
-    page = backend.feed(ALL, FeedRequest(ahead))
+    [page] = pages(backend, ahead)
 
-    assert (page.lost, page.cursor) == (Lost.AHEAD, Cursor(ahead.history, 0, 0))
-    assert shown(backend, page.cursor) == ["A-1", "r1"]
-    assert shown(backend, ahead, EVENTS) == ["A-1"]
+    assert (page.number, page.cursor) == (1, now(backend))
+    put(backend, "r2")
+    assert shown(backend, page.cursor) == ["r2"]
+    assert shown(backend, Cursor(ahead.history, 1, 7), EVENTS) == []
+
+
+def test_a_lost_position_keeps_the_part_for_refusals(backend: Backend, make: type[Make]) -> None:
+    add(backend, make, "A")
+    put(backend, "r1", "r2")
+
+    page = backend.feed(ALL, FeedRequest(Cursor(now(backend).history, 7, 1)))
+
+    assert (page.lost, page.cursor.events, page.cursor.refusals) == (Lost.AHEAD, 0, 1)
+    assert shown(backend, page.cursor) == ["A-1", "r2"]
 
 
 def test_many_refusals_do_not_wait_for_events_that_no_filter_matches_for_ever(

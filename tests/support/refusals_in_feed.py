@@ -47,12 +47,14 @@ def records(backend: Backend, *arguments: Any, **bounds: Any) -> list[dict[str, 
 
 
 def name(record: dict[str, Any]) -> str:
-    """The id of an event, the hash of an erasure, or the session of a refusal."""
+    """The id of an event, the hash of an erasure, the session of a refusal, or a number that is missed."""
     match record["kind"]:
         case "event":
             return str(record["id"])
         case "erased":
             return str(record["id_hash"])
+        case "missed":
+            return f"{record['refusals']} missed"
     return str(record["session"] and record["session"]["id"])
 
 

@@ -64,4 +64,4 @@ def test_refusals_up_to_the_first_restore_behind_a_cursor_are_read(
     begin, fault = begin_of(Cursor(HISTORY, events, refusals), histories, last, 0)
 
     assert fault is None
-    assert begin == Cursor(last.history, events, 0 if refusals is None else min(refusals, *begins))
+    assert begin == Cursor(last.history, events, None if refusals is None else min(refusals, *begins))
