@@ -36,14 +36,8 @@ class DocumentEndpoints:
 
     async def profile(self, request: Request) -> Response:
         profile_id, _ = id_and_query(request, Query)
-        profile = await self._profile(profile_id)
-        return not_found() if profile is None else json_answer(_text(profile))
-
-    async def _profile(self, profile_id: str) -> Profile | None:
-        answer = await self._tracker.ask(Fetch(self._tracker.next_number(), profile_id))
-        if isinstance(answer, Fetched):
-            return answer.profile
-        raise aborted(answer)
+        profile = await committed_profile(self._tracker, profile_id)
+        return not_found() if profile is None else json_answer(document_text(profile))
 
     def list(self, name: str) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint that lists the documents of another one: "profile_events", "profile_sessions" and the like."""
@@ -93,15 +87,25 @@ class DocumentEndpoints:
     async def export(self, request: Request) -> Response:
         """A profile with all its sessions and events, streamed as one JSON document."""
         profile_id, _ = id_and_query(request, Query)
-        profile = await self._profile(profile_id)
-        if profile is None:
-            return not_found()
-        content = profile_export(profile.id, _text(profile), self._lists, EXPORT_PAGE)
-        headers = {"content-disposition": 'attachment; filename="profile.json"'}
-        return PiecewiseStream(content, headers)
+        profile = await committed_profile(self._tracker, profile_id)
+        return not_found() if profile is None else export_answer(profile, self._lists)
 
 
-def _text(profile: Profile) -> bytes:
+async def committed_profile(tracker: Tracker, profile_id: str) -> Profile | None:
+    """The profile that an id leads to, as it is committed. Raises HttpError."""
+    answer = await tracker.ask(Fetch(tracker.next_number(), profile_id))
+    if isinstance(answer, Fetched):
+        return answer.profile
+    raise aborted(answer)
+
+
+def export_answer(profile: Profile, lists: QueryPool) -> Response:
+    """The profile with all its sessions and events, to be saved as a file. Raises HttpError."""
+    content = profile_export(profile.id, document_text(profile), lists, EXPORT_PAGE)
+    return PiecewiseStream(content, {"content-disposition": 'attachment; filename="profile.json"'})
+
+
+def document_text(profile: Profile) -> bytes:
     """The document as it is stored. Raises HttpError unless it is a JSON object: another tool may have written it."""
     try:
         json_members(profile.doc_json)

@@ -22,8 +22,13 @@ class ErasureEndpoint:
         """Answers when profile, sessions and events are deleted from the disk. `keep=events` keeps anonymous events."""
         profile_id, parameters = id_and_query(request, ErasureQuery)
         keep_events = parameters.keep == "events"
-        erase = Erase(self._tracker.next_number(), profile_id, timestamp(self._now()), keep_events)
-        answer = await self._tracker.ask(erase)
-        if not isinstance(answer, Erased):
-            raise aborted(answer)
-        return not_found() if answer.profile_id is None else JSONResponse({"id": answer.profile_id})
+        erased_id = await erase_profile(self._tracker, profile_id, self._now(), keep_events)
+        return not_found() if erased_id is None else JSONResponse({"id": erased_id})
+
+
+async def erase_profile(tracker: Tracker, profile_id: str, now: datetime, keep_events: bool) -> str | None:
+    """Erase the profile that an id leads to, on disk. Returns its id, None if there is none. Raises HttpError."""
+    answer = await tracker.ask(Erase(tracker.next_number(), profile_id, timestamp(now), keep_events))
+    if not isinstance(answer, Erased):
+        raise aborted(answer)
+    return answer.profile_id
