@@ -3,6 +3,7 @@
 import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -49,6 +50,7 @@ class Pages:
         context = {
             "login": login,
             "may_change": login is not None and login.opens(TokenScope.ADMIN),
+            "may_erase": login is not None and login.opens(TokenScope.ERASE),
             "form_token": self._logins.form_token(request) if login else "",
             "views": self.views,
             "view": "",
@@ -72,6 +74,11 @@ class Pages:
         )
         environment.globals["address"] = _address
         return Jinja2Templates(env=environment)
+
+
+def link(name: str, **parameters: str) -> str:
+    """The address of a page with a query, relative as all addresses of pages are."""
+    return f"{name}?{urlencode(parameters)}"
 
 
 def _address(name: str) -> str:

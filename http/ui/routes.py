@@ -11,9 +11,10 @@ from trackd.http.ui.health import HealthPages
 from trackd.http.ui.live import LivePages
 from trackd.http.ui.logins import Logins
 from trackd.http.ui.pages import Pages, View
+from trackd.http.ui.profile import ProfilePages
 from trackd.http.ui.sources import SourcePages
 
-VIEWS = (View("live", "Live"), View("sources", "Sources"), View("health", "Health"))
+VIEWS = (View("live", "Live"), View("profile", "Profile"), View("sources", "Sources"), View("health", "Health"))
 """The entries of the navigation, in their order."""
 
 
@@ -48,6 +49,7 @@ def ui_routes(needs: PageDependencies) -> list[Route]:
         Route("/ui/source", admin(sources.change), methods=["POST"]),
         Route("/ui/source-state", entry.leave),
         Route("/ui/source-state", admin(sources.set_state), methods=["POST"]),
+        *_profile_routes(guard, ProfilePages(pages, tracker, reads, queries)),
         Route("/ui/health", read(health.show)),
         Route("/ui/plot", read(health.plot)),
         Route("/ui/{path:path}", read(entry.unknown)),
@@ -55,3 +57,13 @@ def ui_routes(needs: PageDependencies) -> list[Route]:
     for route in routes:
         route.include_in_schema = False
     return routes
+
+
+def _profile_routes(guard: Guard, profile: ProfilePages) -> list[Route]:
+    read, may_erase = guard.read, guard.erase
+    return [
+        Route("/ui/profile", read(profile.show)),
+        Route("/ui/profile-export", read(profile.export)),
+        Route("/ui/profile-erase", may_erase(profile.ask)),
+        Route("/ui/profile-erase", may_erase(profile.erase), methods=["POST"]),
+    ]

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from trackd.core.documents import Source
 from trackd.http.api.parameters import faults
 from trackd.http.api.sources import SourceBody
+from trackd.http.ui.errors import fault_text
 from trackd.http.ui.guard import Form
 
 FLAGS = ("consent", "returns_profile", "permanent_profile_id")
@@ -49,7 +50,6 @@ def read(form: Form) -> SourceForm:
         body = SourceBody.model_validate(fields)
     except ValidationError as error:
         for fault in reversed(faults(error)):
-            text = fault["msg"].removeprefix("Value error, ").rstrip(".")
-            found[str(fault["loc"][0])] = f"{text[:1].lower()}{text[1:]}"
+            found[str(fault["loc"][0])] = fault_text(fault)
         return SourceForm(values, found)
     return SourceForm(values, found, {**body.fields(), "id": body.id})

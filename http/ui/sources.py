@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -18,7 +17,7 @@ from trackd.core.source_changes import AddSource, EditSource, SourceChange
 from trackd.http.errors import aborted, unknown_path
 from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM
 from trackd.http.ui.guard import FORM, Form
-from trackd.http.ui.pages import Pages
+from trackd.http.ui.pages import Pages, link
 from trackd.http.ui.snippets import base_url, snippets
 from trackd.http.ui.source_forms import SourceForm, form_of, read
 from trackd.storage.listings import EventFilter, PageRequest, QueryPool
@@ -133,4 +132,4 @@ class SourcePages:
 
 
 def _to_source(source_id: str) -> Response:
-    return RedirectResponse(str(URL("source").include_query_params(id=source_id)), 303)
+    return RedirectResponse(link("source", id=source_id), 303)

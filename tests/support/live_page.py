@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.sqlite.tokens import Tokens
 
+SHOP = Source(SOURCE_ID, "a <b>shop</b>")
+
 
 @contextlib.asynccontextmanager
-async def live_page(path: Path, **server: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A server with a source on a new file, and a client without a token. Arguments are settings of the server."""
+async def live_page(path: Path, source: Source = SHOP, **server: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A server with a source on a new file, and a client without a token. Others are settings of the server."""
     with Sources(path, create=True) as sources:
-        sources.add(Source(SOURCE_ID, "a <b>shop</b>"))
+        sources.add(source)
     settings = Settings(server=Server(drain_ms=0, **server))
     async with serving(SqliteStore(path), settings, admin=True) as client:
         del client.headers["authorization"]
@@ -45,3 +48,16 @@ async def form_token(client: httpx.AsyncClient, page: str = "/ui/sources") -> st
     answer = await client.get(page)
     [found, *_] = re.findall(r'name="form_token" value="([0-9a-f]+)"', answer.text)
     return str(found)
+
+
+def address_in(page: httpx.Response, attribute: str, name: str) -> str:
+    """The first address of a page in an attribute that begins with `name`."""
+    found = re.search(rf'{attribute}="({re.escape(name)}[^"]*)"', page.text)
+    assert found is not None, f"no {name} in {page.text}"
+    return f"/ui/{unescape(found[1])}"
+
+
+async def send_form(client: httpx.AsyncClient, page: httpx.Response, name: str, **fields: str) -> httpx.Response:
+    """Send the form of a page whose address begins with `name`: its hidden fields as they are, and other fields."""
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+    return await client.post(address_in(page, "action", name), data={**hidden, **fields})
