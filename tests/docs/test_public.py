@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pytest
 
 from tests.docs.pages import block, page
 from tests.support.database import rows
+from tests.support.nginx import COMMAND, free_port, nginx_file
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import wait_until
 from tests.support.process import TRACKD, Process
@@ -31,22 +31,6 @@ TLS = {"sni_hostname": HOST}
 CLIENT = "127.0.0.2"  # an address of this machine too
 ORIGIN = "https://shop.example"
 LIMITED = "limited"  # a source with one call a second
-NGINX = """\
-daemon off;
-error_log stderr;
-pid nginx.pid;
-%s
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-%s
-}
-"""
 CADDY = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
 
 
@@ -59,11 +43,6 @@ class Proxy(NamedTuple):
     command: list[str]
 
 
-def nginx_file(snippet: str) -> str:
-    user = "user root;" if os.geteuid() == 0 else ""  # its workers read the folder of the test
-    return NGINX % (user, snippet)
-
-
 def caddy_file(snippet: str) -> str:
     return CADDY + snippet.replace(
         "{\n", "{\n\ttls /etc/ssl/events.example.com.pem /etc/ssl/events.example.com.key\n", 1
@@ -71,9 +50,7 @@ def caddy_file(snippet: str) -> str:
 
 
 PROXIES = {
-    "nginx": Proxy(
-        block(PUBLIC, "nginx", "upstream"), "nginx.conf", nginx_file, ["nginx", "-p", ".", "-c", "nginx.conf"]
-    ),
+    "nginx": Proxy(block(PUBLIC, "nginx", "upstream"), "nginx.conf", nginx_file, COMMAND),
     "haproxy": Proxy(block(PUBLIC, "haproxy", "frontend"), "haproxy.cfg", str, ["haproxy", "-db", "-f", "haproxy.cfg"]),
     "caddy": Proxy(
         block(PUBLIC, "caddy", "reverse_proxy"),
@@ -82,12 +59,6 @@ PROXIES = {
         ["caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile"],
     ),
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 class Server:

@@ -1,43 +1,19 @@
 """The tracker script in pages without storage, in a sandbox, below strict policies, and behind a proxy."""
 
-import contextlib
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.async_api import Page
 
 from tests.browser.tracker.stored import Stored, nothing_queued, track
 from tests.browser.tracker.web import Collector, Site
-from tests.docs.test_public import free_port
+from tests.support.nginx import nginx
 from tests.support.polling import eventually
 from tests.support.process import Process
 
 FORBIDDEN = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})"
 ABSENT = "Object.defineProperty(window, 'localStorage', {value: null})"
 FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }"
-NGINX = """\
-daemon off;
-error_log stderr;
-pid nginx.pid;
-%s
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    server {
-        listen 127.0.0.1:%d;
-        location /trackd/ { proxy_pass %s/; }
-    }
-}
-"""
 
 
 @pytest.mark.parametrize("storage", [FORBIDDEN, ABSENT, FULL], ids=["forbidden", "absent", "full"])
@@ -98,25 +74,9 @@ async def test_a_page_whose_policy_forbids_the_script_works_on(page: Page, site:
 async def test_the_script_works_below_a_path_behind_the_defaults_of_nginx(
     page: Page, site: Site, server: Process, stored: Stored, tmp_path: Path
 ) -> None:
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed")
-    port = free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
-    (tmp_path / "nginx.conf").write_text(NGINX % (user, port, server.url))
-    proxy = subprocess.Popen(["nginx", "-p", ".", "-c", "nginx.conf"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    try:
-        site.collector = f"http://127.0.0.1:{port}/trackd"
-
-        async def answers() -> bool:
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{site.collector}/tracker.js").status_code == 200
-            return False
-
-        await eventually(answers)
+    with nginx(tmp_path, f"location /trackd/ {{ proxy_pass {server.url}/; }}") as front:
+        site.collector = f"{front}/trackd"
         await page.goto(site.url)
         await track(page, "one")
         await stored.exactly("page-view", "one")
         await nothing_queued(page)
-    finally:
-        proxy.terminate()
-        proxy.wait(timeout=30)
