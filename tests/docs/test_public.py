@@ -30,7 +30,7 @@ HOST, TRACKD_ADDRESS = "events.example.com", "127.0.0.1:8686"
 TLS = {"sni_hostname": HOST}
 CLIENT = "127.0.0.2"  # an address of this machine too
 ORIGIN = "https://shop.example"
-LIMITED = "limited"  # a source with one call a second
+LIMITED = "limited"  # a source with one call in some minutes
 CADDY = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
 
 
@@ -69,7 +69,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         with Sources(self.db, create=True) as sources:
             sources.add(Source(SOURCE_ID, "test"))
-            sources.add(Source(LIMITED, "limited", rate_limit=1))
+            sources.add(Source(LIMITED, "limited", rate_limit=0.005))
         self.start()
         self.token = self.process.token
 
