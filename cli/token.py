@@ -16,6 +16,7 @@ from trackd.cli.output import echo
 from trackd.core.documents import Login, Token, TokenScope, timestamp
 from trackd.core.times import read_time
 from trackd.storage.files.private_file import create as create_file
+from trackd.storage.files.syncing import sync
 from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.telemetry.standard_streams import StdoutError
@@ -121,7 +122,7 @@ def _new_file(path: Path) -> Iterator[int]:
 def _write_secret(secret: str, descriptor: int) -> None:
     try:
         os.write(descriptor, f"{secret}\n".encode())
-        os.fsync(descriptor)
+        sync(descriptor)
     except OSError as error:
         raise CommandError(f"The token cannot be written ({error.strerror}), and was not made.") from None
 

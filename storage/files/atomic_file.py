@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from trackd.storage.errors import StoreError
 from trackd.storage.files.private_file import PRIVATE, set_mode
+from trackd.storage.files.syncing import sync
 from trackd.storage.files.temporary import temporary_file, temporary_folder
 
 PERMISSIONS, GROUP = 0o777, 0o070
@@ -54,7 +55,7 @@ def atomic_path(path: Path, mode: int = PRIVATE) -> Iterator[Path]:
 
 def _replace(made: Path, descriptor: int, target: Path, mode: int) -> None:
     take_mode(descriptor, target, mode)
-    os.fsync(descriptor)
+    sync(descriptor)
     made.replace(target)
     sync_folder(target.parent)
 
@@ -101,6 +102,6 @@ def sync_folder(folder: Path) -> None:
     """Renamed and removed files of the folder stay so after a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)

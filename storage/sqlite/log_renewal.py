@@ -85,7 +85,7 @@ def _write_again(path: Path, size: int, allow: Allow) -> None:
                 allow(_patience_s(SYNCED_BYTES))
             file.xWrite(file.xRead(min(PIECE_BYTES, size - offset), offset), offset)
             if (end := offset + PIECE_BYTES) % SYNCED_BYTES == 0 or end >= size:
-                file.xSync(apsw.SQLITE_SYNC_NORMAL)
+                file.xSync(apsw.SQLITE_SYNC_FULL)
                 if time.monotonic() > logged + PROGRESS_S:
                     logged = time.monotonic()
                     log.info("%d of %d MB of the write-ahead log are written again", end // MB, size // MB)

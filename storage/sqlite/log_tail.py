@@ -20,6 +20,7 @@ from typing import BinaryIO
 import apsw
 from msgspec import Struct
 
+from trackd.storage.files.syncing import sync
 from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.lock_content import noted_log
@@ -120,7 +121,7 @@ def _drop(path: Path, tail: LogTail) -> None:
 
 def _cut(file: BinaryIO, tail: LogTail) -> None:
     file.truncate(tail.bytes_before)
-    os.fsync(file.fileno())
+    sync(file.fileno())
 
 
 def _tail(frames: LogFrames, header: LogHeader, end: int) -> LogTail:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from trackd.storage.files.atomic_file import atomic_file, followed, sync_folder, take_mode
 from trackd.storage.files.private_file import create
+from trackd.storage.files.syncing import sync
 from trackd.storage.files.system_errors import reason_and_remedy
 from trackd.storage.files.temporary import temporary_folder
 from trackd.storage.sqlite.connection import DatabaseError, connect, database_errors
@@ -142,7 +143,7 @@ def _sync(made: Path, target: Path, mode: int) -> None:
     descriptor = os.open(made, os.O_RDWR | os.O_CLOEXEC)
     try:
         take_mode(descriptor, target, mode)
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

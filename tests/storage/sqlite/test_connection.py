@@ -56,6 +56,13 @@ def test_the_journal_with_which_a_log_begins_does_not_come_back_after_a_power_lo
         files.unregister()
 
 
+def test_connections_that_write_sync_to_the_medium_on_macos_too(tmp_path: Path) -> None:
+    with contextlib.closing(connect_for_writing(tmp_path / "trackd.db", mode="rwc")) as connection:
+        assert (connection.pragma("fullfsync"), connection.pragma("checkpoint_fullfsync")) == (1, 1)
+    with contextlib.closing(connect(tmp_path / "trackd.db", mode="rw")) as connection:
+        assert (connection.pragma("fullfsync"), connection.pragma("checkpoint_fullfsync")) == (1, 1)
+
+
 def test_a_limit_of_open_files_is_named(tmp_path: Path) -> None:
     path = tmp_path / "trackd.db"
     connect(path, mode="rwc").close()
