@@ -10,27 +10,13 @@ from urllib.parse import urlsplit
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_path, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, database_path, load_settings
 from trackd.cli.output import echo
+from trackd.cli.server_url import checked_url, local_url
 from trackd.config.settings import Settings
 from trackd.core.documents import TokenScope
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.tokens import Tokens
-
-ANY_HOST = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  as a URL has them
-
-
-def _checked_url(value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(checked_text(value.strip()))
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-    except ValueError:
-        is_url = False
-    if not is_url or not value.strip().isprintable():
-        raise typer.BadParameter("must be the address of trackd, such as https://collect.example.")
-    return value.strip().rstrip("/")
 
 
 def ui(
@@ -41,7 +27,7 @@ def ui(
             metavar="URL",
             help="The address of trackd, such as https://collect.example.  [default: that of its last start]",
             show_default=False,
-            callback=_checked_url,
+            callback=checked_url,
         ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the link in a browser too.")] = False,
@@ -54,7 +40,7 @@ def ui(
     if not settings.ui.enabled:
         raise CommandError("There is no live page: the setting ui.enabled is false.")
     with Tokens(path) as tokens:
-        page = f"{url}/ui/" if url else tokens.page() or page_url(_urls(settings), settings.server.root_path)
+        page = f"{url}/ui/" if url else tokens.page() or _page_of(settings)
         link = f"{page}#k={tokens.add_link(TokenScope(scope))}"
     if not DatabaseLock(path).is_held():
         echo("No server runs on this file: start `trackd serve` first.", err=True)
@@ -66,9 +52,8 @@ def ui(
 
 def page_url(urls: Sequence[str], root_path: str) -> str:
     """The URL of the live page on this machine, for a server that listens at these URLs."""
-    parts = urlsplit(urls[0])
-    host, _, port = parts.netloc.rpartition(":")
-    return f"{parts.scheme}://{ANY_HOST.get(host, host)}:{port}{root_path}/ui/"
+    host, _, port = urlsplit(urls[0]).netloc.rpartition(":")
+    return f"{local_url([host.strip('[]')], int(port))}{root_path}/ui/"
 
 
 def open_in_background(link: str) -> None:
@@ -76,9 +61,9 @@ def open_in_background(link: str) -> None:
     threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
 
-def _urls(settings: Settings) -> list[str]:
+def _page_of(settings: Settings) -> str:
     server = settings.server
-    return [f"http://{f'[{host}]' if ':' in host else host}:{server.port}" for host in server.hosts]
+    return f"{local_url(server.hosts, server.port)}{server.root_path}/ui/"
 
 
 def make_link(path: Path, page: str) -> str:

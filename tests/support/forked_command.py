@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "config",
     "load",
     "profile",
+    "ready",
     "retention",
     "rules",
     "serve",

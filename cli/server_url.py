@@ -1,0 +1,30 @@
+"""The address of a running server, as an option and from the settings."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import typer
+
+ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  as a setting names them
+
+
+def checked_url(value: str | None) -> str | None:
+    """The URL without a slash at its end. Raises BadParameter."""
+    if value is None:
+        return None
+    url = value.strip()
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
+        is_url = is_url and url.isprintable() and parts.port != 0 and parts.username is None
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise typer.BadParameter("must be the address of trackd, such as https://collect.example.")
+    return url.rstrip("/")
+
+
+def local_url(hosts: Sequence[str], port: int) -> str:
+    """The URL on this machine of a server that listens on these hosts."""
+    host = ANY_HOST.get(hosts[0], hosts[0])
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
