@@ -11,6 +11,8 @@ run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
 
 # `auto`: see tests/conftest.py. worksteal evens out what long tests leave uneven.
+# Tests are compiled once, and not in each worker again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes flags

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ hypothesis.settings.register_profile("repeatable", max_examples=50, derandomize=
 hypothesis.settings.register_profile("thorough", max_examples=300, derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=1_000, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
+
+# No test speaks TLS, but each client of httpx reads all certificates of a file, which takes longer than most tests.
+# Those of a folder are read when a server shows one.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_capath)
 
 
 def pytest_xdist_auto_num_workers() -> int:

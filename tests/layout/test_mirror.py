@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.layout.source import PACKAGES, ROOT, name, python_files
 
 BEHAVIOURS = {ROOT / "tests/core/test_answers.py", ROOT / "tests/actors/test_tally.py"}  # not named after a module
@@ -12,15 +10,20 @@ TEST_MODULES = [
 ]
 
 
-@pytest.mark.parametrize("path", TEST_MODULES, ids=name)
-def test_a_test_module_is_in_a_folder_that_the_product_has_too(path: Path) -> None:
-    folder = path.parent.relative_to(ROOT / "tests")
-    assert (ROOT / folder).is_dir()
+def test_each_test_module_is_in_a_folder_that_the_product_has_too() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in TEST_MODULES}
+    assert [str(folder) for folder in folders if not (ROOT / folder).is_dir()] == []
 
 
-@pytest.mark.parametrize("path", TEST_MODULES, ids=name)
-def test_a_test_module_named_after_a_module_is_in_the_same_folder(path: Path) -> None:
+def test_each_test_module_named_after_a_module_is_in_the_same_folder() -> None:
     """`test_fence.py` belongs to `fence.py`. A test module may also be named after a behaviour of several modules."""
-    folder = path.parent.relative_to(ROOT / "tests")
-    subjects = {found.parent.relative_to(ROOT) for found in python_files(*PACKAGES) if found.stem == path.stem[5:]}
-    assert len(subjects) != 1 or folder in subjects or path in BEHAVIOURS
+    folders: dict[str, set[Path]] = {}
+    for path in python_files(*PACKAGES):
+        folders.setdefault(f"test_{path.stem}", set()).add(path.parent.relative_to(ROOT))
+    elsewhere = {
+        name(path): str(*folders[path.stem])
+        for path in TEST_MODULES
+        if len(folders.get(path.stem, ())) == 1 and path not in BEHAVIOURS
+        if path.parent.relative_to(ROOT / "tests") not in folders[path.stem]
+    }
+    assert elsewhere == {}
