@@ -28,10 +28,10 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     """
 
     wiring: Wiring
-    _handlers: ClassVar[Mapping[type, Handler]]  # of the class: there are as many actors as active profiles
+    handlers_by_type: ClassVar[Mapping[type, Handler]]  # of the class: there are as many actors as active profiles
 
     def __init_subclass__(cls) -> None:
-        cls._handlers = {Wiring: cls._wire, **cls.handlers()}
+        cls.handlers_by_type = {Wiring: cls._wire, **cls.handlers()}
 
     @classmethod
     def handlers(cls) -> Mapping[type, Handler]:
@@ -44,15 +44,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     def _wire(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._post = self._myRef._system._systemBase.post
-        self._handled = wiring.dependencies.tally.handled[type(self)]
         self.wired()
-
-    def receiveMessage(self, message: Any, sender: ActorAddress) -> None:  # noqa: N802  Thespian's name
-        try:
-            self._handlers[type(message)](self, message)
-            self._handled[0] += 1
-        except Exception as error:
-            self._handle_fault(message, error)
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:  # noqa: N803  Thespian's name
         """As Thespian's, without its checks of the address, which cost time in each of a call's messages."""
@@ -66,7 +58,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """How a fault goes on in the log that is explained by damaged data, "" for one of the code."""
         return ""
 
-    def _handle_fault(self, message: Any, error: Exception) -> None:
+    def handle_fault(self, message: Any, error: Exception) -> None:
         """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""
         if isinstance(message, ActorSystemMessage):
             return

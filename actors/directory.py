@@ -191,8 +191,8 @@ class ProfileDirectory(BaseActor):
         if admitted := self._in_flight.resumed(others_passed=message is None):
             self.send(self.myAddress, admitted)
 
-    def _handle_fault(self, message: Any, error: Exception) -> None:
-        super()._handle_fault(message, error)
+    def handle_fault(self, message: Any, error: Exception) -> None:
+        super().handle_fault(message, error)
         if isinstance(message, Admitted):
             self.send(self.myAddress, Resume())  # the next one that waits has its turn
 

@@ -130,7 +130,7 @@ class Tracker:
         self._ticking = self._loop.call_later(TICK_S, self._tick)
 
     def _start_actors(self) -> None:
-        self._system = actor_system()
+        self._system = actor_system(self.tally.handled)
         dependencies = Dependencies(
             reads=self._store,
             submit=self._writer.submit,

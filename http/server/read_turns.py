@@ -22,24 +22,24 @@ class ReadTurns:
     """
 
     def __init__(self) -> None:
-        self._begun = 0  # at once, since the last turns
+        self._begun = 0  # in this round, at once
         self._worked = 0  # in this round, in turns
         self._is_turn_of_new = False  # a long call ended the round before
         self._old = FairQueue[Callable[[], None]]()
         self._new = FairQueue[Callable[[], None]]()
-        self._is_scheduled = self._has_ended = False
+        self._has_waiting = self._is_scheduled = self._has_ended = False
 
     def is_free(self) -> bool:
-        """Whether a connection may handle at once what has arrived. Otherwise it has to wait for its turn.
-
-        After so many one waits for the next round, also when all before it came one by one: nothing counts the rounds.
-        """
+        """Whether a connection may handle at once what has arrived. Otherwise it has to wait for its turn."""
         self._begun += 1
-        return (self._begun <= MAX_TOGETHER and not self._is_scheduled) or self._has_ended
+        if not self._is_scheduled:
+            self._schedule()  # the end of this round
+        return (self._begun <= MAX_TOGETHER and not self._has_waiting) or self._has_ended
 
     def add(self, handle: Callable[[], None], client: Peer | None, *, is_new: bool = False) -> None:
         """Let a connection wait for its turn. `handle` handles what has arrived, if it is still open by then."""
         (self._new if is_new else self._old).add(client[0] if client else "", handle)
+        self._has_waiting = True
         self._schedule()
 
     def end(self) -> None:
@@ -59,6 +59,7 @@ class ReadTurns:
         self._worked += units // UNITS
 
     def _begin(self) -> None:
+        """Begin a round: those that wait have their turns."""
         new = min(len(self._new), max(MIN_NEW, MAX_TOGETHER - len(self._old)))
         old = min(len(self._old), MAX_TOGETHER - new)
         is_turn_of_new, self._is_turn_of_new = self._is_turn_of_new, False
@@ -67,11 +68,13 @@ class ReadTurns:
             turns = turns[old:] + turns[:old]
         self._is_scheduled = False
         self._begun = self._worked = 0
-        if len(self._old) + len(self._new) > len(turns):
+        self._has_waiting = len(self._old) + len(self._new) > len(turns)
+        if self._has_waiting:
             self._schedule()
         for queue in turns:
             if self._worked >= MAX_TOGETHER:
                 self._is_turn_of_new = not is_turn_of_new
+                self._has_waiting = True
                 self._schedule()
                 break
             queue.pop()()

@@ -53,7 +53,7 @@ class BareActors:
         self.observed = False
         self.tally = Tally()
         self._ids: Iterator[int] = itertools.count(1)
-        self._system = actor_system()
+        self._system = actor_system(self.tally.handled)
         dependencies = Dependencies(
             reads=reads,
             submit=self._submit,
