@@ -1,4 +1,4 @@
-"""The base class of all actors. It catches exceptions around every handler."""
+"""The base class of all actors: their handlers, and what follows when one raises."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -24,7 +24,8 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     """An actor whose handlers may raise: the caller gets an answer, and the message is handled once.
 
     Thespian itself runs a handler that raised again, three times in all, and half of its work would be done each time.
-    So that nothing is half done here, a handler changes its actor's state only after everything that can fail.
+    So that nothing is half done here, a handler changes its actor's state only after everything that can fail. The
+    adapter calls the handlers, and `handle_fault` when one has raised (thespian_adapter.py).
     """
 
     wiring: Wiring

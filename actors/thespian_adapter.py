@@ -8,7 +8,6 @@ from thespian.system.simpleSystemBase import ActorSystemBase
 
 from trackd.actors.base import BaseActor
 
-
 Handled = defaultdict[type, list[int]]
 """By class of actor, a list with the number of messages handled."""
 
