@@ -56,7 +56,7 @@ class TrackEndpoint:
         self.tally = tracker.tally
         self._max_nesting = limits.max_nesting
         self._errors = errors
-        self._now = now or Clock()
+        self._now = now or Clock().now
         self._blocked_ids = BlockedIds(limits.blocked_ids)
         self._parser = PayloadParser(limits.max_events, self._blocked_ids)
         self._kept_headers = kept_headers

@@ -75,7 +75,7 @@ class RefusedCalls:
     ) -> None:
         self._queue = queue
         self._tally = tally
-        self._now = now or Clock()
+        self._now = now or Clock().now
         self._monotonic = monotonic
 
     def add(self, error: Exception, client: Client) -> None:

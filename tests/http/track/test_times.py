@@ -213,14 +213,14 @@ def test_a_corrected_time_may_still_be_later_than_its_arrival_or_be_none() -> No
 
 @given(st.lists(st.integers(0, 10**16) | st.integers(0, 3_000_000), min_size=1))
 def test_a_clock_gives_the_timestamp_of_each_moment_also_when_it_is_set_back(moments: list[int]) -> None:
-    clock = Clock(iter(moments).__next__)
+    clock = Clock(iter(moments).__next__).now
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert [clock() for _ in moments] == [timestamp(epoch + timedelta(microseconds=moment)) for moment in moments]
 
 
 def test_the_default_clock_gives_the_present_time() -> None:
     before = timestamp(datetime.now(UTC))
-    assert before <= Clock()() <= timestamp(datetime.now(UTC))
+    assert before <= Clock().now() <= timestamp(datetime.now(UTC))
 
 
 @pytest.mark.parametrize("general", [False, True])
