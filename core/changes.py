@@ -37,7 +37,7 @@ class Outcome(Enum):
     """As FAILED, because something that is stored cannot be read: one row, or more (`Reads.check_damage`)."""
 
 
-class Fence(Struct, frozen=True):
+class Fence(Struct, frozen=True, gc=False):
     """The stored state that a change was decided on. The change is STALE if the store has another one."""
 
     profile_id: str
@@ -47,7 +47,7 @@ class Fence(Struct, frozen=True):
     """The profile's number of writes; 0 for a profile that is not stored."""
 
 
-class Changes(Struct, frozen=True, tag=True, omit_defaults=True):
+class Changes(Struct, frozen=True, gc=False, tag=True, omit_defaults=True):
     """The writes of one call or re-evaluation, stored whole or not at all."""
 
     fence: Fence

@@ -167,7 +167,7 @@ def tombstone(profile_id: str) -> str:
     return hashlib.sha256(profile_id.encode()).hexdigest()
 
 
-class Profile(Struct, frozen=True):
+class Profile(Struct, frozen=True, gc=False):
     """A person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
 
     `doc_json` is the whole document (`ProfileDocument`) as JSON text, the form in the file: it takes less memory than
@@ -191,7 +191,7 @@ class Profile(Struct, frozen=True):
         return size_of(self.doc_json)
 
 
-class Session(Struct, frozen=True):
+class Session(Struct, frozen=True, gc=False):
     """A visit of a profile. `updated` is the time of its last call; clients get it as `SessionDocument`."""
 
     id: str

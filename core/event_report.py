@@ -10,7 +10,7 @@ from trackd.core.rules.rule import RuleRun, SegmentChange
 NO_CONSENT = "no consent"
 
 
-class EventReport(Struct, frozen=True):
+class EventReport(Struct, frozen=True, gc=False):
     """The result of one event. An event without one was stored and had no other effect than its counter."""
 
     event: TrackedEvent
