@@ -18,7 +18,7 @@ MAX_LENGTH_DIGITS = 7
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++): ++([ -~]*+)")
 NO_NAME = b""
 NO_HEADER = NO_NAME, b""
-MAX_LINES, MAX_LINE_BYTES = 1_024, 256
+MAX_LINES, MAX_LINE_BYTES = 2_048, 256
 HEAD_END = b"\r\n\r\n"
 UNUSUAL_HEADERS = {b"content-encoding", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
@@ -49,7 +49,7 @@ class HeaderLines(dict[bytes, tuple[bytes, bytes]]):
         return header
 
 
-LINES = HeaderLines()
+HEADER_OF = HeaderLines().__getitem__
 
 
 class UsualRequest(Struct, frozen=True):
@@ -80,7 +80,7 @@ class UsualRequests:
         first, *lines = data[:end].split(b"\r\n")
         if (line := self._lines.get(first)) is None or len(lines) > MAX_HEADERS:
             return None
-        headers = dict(map(LINES.__getitem__, lines))
+        headers = dict(map(HEADER_OF, lines))
         if len(headers) != len(lines) or NO_NAME in headers:
             return None
         is_call, keeps_alive = line
