@@ -48,15 +48,15 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Starts `trackd serve` on a free port; `environment` holds settings as TRACKD_* variables."""
+    """Starts `trackd serve` on a free port, or on `port`; `environment` holds settings as TRACKD_* variables."""
     running: list[Process] = []
 
-    def start(db: Path = tmp_path / "trackd.db", source: bool = True, **environment: str) -> Process:
+    def start(db: Path = tmp_path / "trackd.db", source: bool = True, port: int = 0, **environment: str) -> Process:
         if source and not db.exists():
             with Sources(db, create=True) as sources:
                 sources.add(Source(SOURCE_ID, "test"))
         process = subprocess.Popen(
-            [TRACKD, "serve", "--port", "0", "--db", db],
+            [TRACKD, "serve", "--port", str(port), "--db", db],
             env=os.environ | environment,
             cwd=tmp_path,
             stdout=subprocess.PIPE,

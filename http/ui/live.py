@@ -1,116 +1,48 @@
-"""The view Live: the newest events, which a module of the page follows, and what was not stored."""
+"""The view Live: the newest events and refusals, which a module of the page follows, and the page of an event."""
 
+import heapq
 from collections.abc import Mapping
-from typing import Any, Self
+from datetime import UTC, datetime
+from operator import attrgetter
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Raw, Struct
-from starlette.datastructures import QueryParams
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
-from trackd.core.document_shapes import Owner
-from trackd.core.documents import Source
-from trackd.core.short_texts import MAX_TEXT, properties, shortened
+from trackd.core.documents import Source, timestamp
+from trackd.core.short_texts import shortened
 from trackd.http.errors import aborted, unknown_path
+from trackd.http.ui.event_rows import EVENT_PATTERN, EventRow, event_rows, shown_event
+from trackd.http.ui.live_filter import NOT_STORED, STATES, LiveFilter
 from trackd.http.ui.pages import Pages
-from trackd.http.ui.refusal_rows import refusal_rows
+from trackd.http.ui.refusal_rows import REFUSAL_PATTERN, RefusalRow, refusal_rows
 from trackd.http.ui.snippets import Snippet, base_url, snippets
-from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, QueryPool, RefusalFilter
+from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 from trackd.storage.store import Reads
 
-EVENTS, REFUSALS = 50, 20  # rows
+EVENTS = 50  # rows
+REFUSALS = 200  # that are read for a page; those of events that are stored as invalid are not shown
 PAGE_BYTES = 1_048_576  # of documents that a page is made from
 MAX_DOCUMENT = 262_144  # characters of a document that are shown
-MAX_FILTER = 255  # characters, as of the parameters of the feed
-EXAMPLES = ("curl", "script")
-STATES = {"collected": ("stored", ""), "validated": ("validated", "good"), "invalid": ("invalid", "bad")}
-"""What pages call the status of an event, and the style of that word."""
+EXAMPLES = ("script", "curl")
+NOTHING = Page(b"[]", None)
+Row = EventRow | RefusalRow
 
 
-class _Times(Struct):
-    create: str
-    insert: str
+class LiveRows(Struct, frozen=True):
+    """The rows of a page, the newest first.
 
+    `older` are the parameters of the page with those before them, None when there are none. `has_more_refusals`: there
+    are more than those shown in the time of this page.
+    """
 
-class _Rule(Struct):
-    id: str
-    changed: list[str]
-    more: int = 0
-
-
-class _Metadata(Struct):
-    time: _Times
-    status: str
-    reasons: list[Any] | None = None
-    rules: list[_Rule] | None = None
-
-
-class _Event(Struct):
-    """An event as far as the page shows it field by field."""
-
-    id: str
-    type: str
-    profile: Owner
-    session: Owner
-    source: Owner
-    metadata: _Metadata
-    properties: Raw
-
-
-class EventRow(Struct, frozen=True):
-    """An event as a row of the table. `source` is a name, `profile` an id, which is empty after an erasure."""
-
-    id: str
-    type: str
-    profile: str
-    source: str
-    inserted: str
-    status: str
-    reasons: str
-    properties: str
-
-
-_event = msgspec.json.Decoder(_Event).decode
-_events = msgspec.json.Decoder(list[_Event]).decode
-PATTERN = EventRow("-", "", "-", "", "", "collected", "", "")  # the module fills copies of its row
-
-
-class LiveFilter(Struct, frozen=True):
-    """What the page shows: the events that match, from a cursor on; None: the newest ones."""
-
-    type: str
-    source: str
-    status: str
-    cursor: int | None
-
-    @classmethod
-    def read(cls, query: QueryParams) -> Self:
-        """Without faults: values that the form does not have are left out, and the form shows what is in force."""
-        status, cursor = query.get("status", ""), query.get("cursor", "")
-        return cls(
-            query.get("type", "")[:MAX_FILTER],
-            query.get("source", "")[:MAX_FILTER],
-            status if status in STATES else "",
-            int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else None,
-        )
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The parameters, without the cursor."""
-        found = {"type": self.type, "source": self.source, "status": self.status}
-        return {name: value for name, value in found.items() if value}
-
-    @property
-    def events(self) -> EventFilter:
-        return EventFilter(self.type or None, self.source or None, self.status or None)
-
-    @property
-    def refusals(self) -> RefusalFilter:
-        return RefusalFilter(source=self.source or None, type=self.type or None)
+    rows: list[Row]
+    older: dict[str, str | int | None] | None
+    has_more_refusals: bool
 
 
 class LivePages:
@@ -138,14 +70,8 @@ class LivePages:
         # Read before the list: an event that is stored between both is in the list and in the feed, and the module
         # leaves out what the list has. The other way round it would be in neither.
         head = self._listings.feed_head()
-        events: Page = await self._queries.read(
-            "events", matching.events, PageRequest(matching.cursor, EVENTS, PAGE_BYTES)
-        )
-        refusals: Page = await self._queries.read(
-            "refusals", matching.refusals, PageRequest(None, REFUSALS, PAGE_BYTES)
-        )
-        rows = [_row(event, names) for event in _events(events.documents)]
-        has_none = not rows and not matching.query and matching.cursor is None
+        found = await self._rows(matching, names)
+        is_first_visit = not found.rows and not matching.query and matching.is_newest
         base = base_url(request)
         return await self._pages.page(
             request,
@@ -153,16 +79,42 @@ class LivePages:
             view="live",
             matching=matching,
             query=urlencode(matching.query),
-            head=head.text if matching.cursor is None else "",
-            rows=rows,
-            pattern=PATTERN,
-            older="" if events.next is None else urlencode({**matching.query, "cursor": events.next}),
-            refusals=refusal_rows(refusals.documents, names),
-            kept_refusals=self._kept_refusals,
+            feed_query=urlencode(matching.feed_query),
+            head=head.text if matching.is_newest else "",
+            rows=found.rows,
+            patterns=(EVENT_PATTERN, REFUSAL_PATTERN),
+            older="" if found.older is None else urlencode(found.older),
+            not_stored=urlencode({**matching.query, "status": NOT_STORED}) if found.has_more_refusals else "",
+            keeps_refusals=self._kept_refusals > 0,
+            today=timestamp(datetime.now(UTC))[:10],
             names=names | ({} if matching.source in {"", *names} else {matching.source: matching.source}),
             states=STATES,
             base=base,
-            snippets=_examples(sources, base) if has_none else [],
+            snippets=_examples(sources, base) if is_first_visit else [],
+        )
+
+    async def _rows(self, matching: LiveFilter, names: Mapping[str, str]) -> LiveRows:
+        events = refused = NOTHING
+        if matching.has_events:
+            events = await self._queries.read(
+                "events", matching.events, PageRequest(matching.cursor, EVENTS, PAGE_BYTES)
+            )
+        stored: list[Row] = [*event_rows(events.documents, names)]
+        begin = stored[-1].time if stored and events.next is not None else None
+        if matching.has_refusals:
+            cursor = None if matching.has_events else matching.cursor
+            refused = await self._queries.read(
+                "refusals", matching.refusals(begin), PageRequest(cursor, REFUSALS, PAGE_BYTES)
+            )
+        refusals: list[Row] = [*refusal_rows(refused.documents, names)]
+        rows = list(heapq.merge(stored, refusals, key=attrgetter("time"), reverse=True))
+        following = events.next if matching.has_events else refused.next
+        before = rows[-1].time if rows else matching.before
+        older = {"cursor": following, **({"before": before} if before else {})}
+        return LiveRows(
+            rows,
+            older={**matching.query, **older} if following is not None else None,
+            has_more_refusals=matching.has_events and refused.next is not None,
         )
 
     async def event(self, request: Request) -> Response:
@@ -170,7 +122,7 @@ class LivePages:
         document = self._listings.event(request.query_params.get("id", ""))
         if document is None:
             raise unknown_path()
-        event = _event(document)
+        event = shown_event(document)
         profile = await self._profile(event.profile.id) if event.profile.id else None
         return await self._pages.page(
             request,
@@ -189,20 +141,6 @@ class LivePages:
         if not isinstance(answer, Fetched):
             raise aborted(answer)
         return None if answer.profile is None else bytes(answer.profile.doc_json).decode(errors="replace")
-
-
-def _row(event: _Event, names: Mapping[str, str]) -> EventRow:
-    metadata = event.metadata
-    return EventRow(
-        event.id,
-        event.type,
-        event.profile.id,
-        names.get(event.source.id, event.source.id),
-        metadata.time.insert,
-        metadata.status,
-        shortened("; ".join(map(str, metadata.reasons or ())), MAX_TEXT),
-        properties(bytes(event.properties)),
-    )
 
 
 def _examples(sources: list[Source], base: str) -> list[Snippet]:

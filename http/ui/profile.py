@@ -17,7 +17,7 @@ from trackd.http.api.parameters import PageQuery, ProfilesQuery, faults
 from trackd.http.errors import HttpError
 from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM, UNKNOWN, explained, fault_text, faulty_cursor
 from trackd.http.ui.guard import FORM, Form
-from trackd.http.ui.live import STATES
+from trackd.http.ui.live_filter import STATES
 from trackd.http.ui.pages import HEADERS, Pages, link
 from trackd.http.ui.profile_parts import found_profiles, shown_events, shown_profile, shown_sessions
 from trackd.storage.listings import Page, PageRequest, ProfileFilter, QueryPool

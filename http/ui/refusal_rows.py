@@ -1,18 +1,17 @@
-"""Calls and events that were not stored, as rows of a table."""
+"""Calls and events that were not stored, as rows of a list."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from trackd.core.document_shapes import Owner
+from trackd.core.document_shapes import DocumentReference
 from trackd.core.refusal_document import RefusedEvent
 from trackd.core.short_texts import MAX_TEXT, shortened
 
-EFFECTS = {"invalid": "stored as invalid", "duplicate": "left out", "unwanted": "dropped", "without_consent": "dropped"}
-"""By the reason, what happened to an event of a call that was accepted."""
 ACCEPTED = 200
+INVALID = "invalid"
 
 
 class _Refusal(Struct):
@@ -22,7 +21,8 @@ class _Refusal(Struct):
     time: str
     status: int
     reason: str
-    source: Owner | None
+    source: DocumentReference | None
+    profile: DocumentReference | None
     event: RefusedEvent
     faults: list[Any]
     body: str | None
@@ -30,39 +30,52 @@ class _Refusal(Struct):
 
 
 class RefusalRow(Struct, frozen=True):
-    """`effect` is what happened instead, `source` a name, or the id that the call named."""
+    """A refused call, or a dropped event of an accepted one. `source` is a name, or the id that the call named."""
+
+    kind: ClassVar[str] = "refusal"
 
     number: int
     time: str
     status: int
-    effect: str
     reason: str
     source: str
+    profile: str
     type: str
-    faults: list[str]
+    faults: str
     body: str
     left_out: int
 
+    @property
+    def is_refused(self) -> bool:
+        return self.status != ACCEPTED
+
 
 _refusals = msgspec.json.Decoder(list[_Refusal]).decode
+REFUSAL_PATTERN = RefusalRow(0, "", ACCEPTED, "", "", "-", "", "", "-", 1)
+"""The row that the module of the page fills copies of."""
 
 
 def refusal_rows(documents: bytes, names: Mapping[str, str]) -> list[RefusalRow]:
-    """`documents` is a JSON list, `names` the names of the sources by their ids."""
-    return [_row(refusal, names) for refusal in _refusals(documents)]
+    """`documents` is a JSON list, `names` the names of the sources by their ids.
+
+    Events that were stored as invalid are left out: they have rows of their own.
+    """
+    found = _refusals(documents)
+    return [_row(each, names) for each in found if (each.status, each.reason) != (ACCEPTED, INVALID)]
 
 
 def _row(refusal: _Refusal, names: Mapping[str, str]) -> RefusalRow:
     source = "" if refusal.source is None else refusal.source.id
+    faults = (_text(fault) for fault in refusal.faults if isinstance(fault, dict))
     return RefusalRow(
         refusal.number,
         refusal.time,
         refusal.status,
-        EFFECTS.get(refusal.reason, "left out") if refusal.status == ACCEPTED else "refused",
         refusal.reason.replace("_", " "),
         names.get(source, source),
+        "" if refusal.profile is None else refusal.profile.id,
         refusal.event.type or "",
-        [shortened(_text(fault), MAX_TEXT) for fault in refusal.faults if isinstance(fault, dict)],
+        shortened("; ".join(faults), MAX_TEXT),
         refusal.body or "",
         refusal.left_out,
     )

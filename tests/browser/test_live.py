@@ -1,25 +1,20 @@
 """The view Live in a browser: events come by themselves, once, as text, and as many as a person can read."""
 
-import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.support.accessibility import accessibility_faults
 from tests.support.browser import NewContext
-from tests.support.live_page import live_page, new_key
+from tests.support.live_list import follows, log_in, shows, track
+from tests.support.live_page import live_page
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.serving import ADMIN_SECRET
-from trackd.storage.sqlite.tokens import Tokens
 
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=\"document.title='run'\">"
-FOREIGN = "1.0000000000000000.e5"  # a cursor of another database
-CURSOR = re.compile(r'(?<=data-cursor=")[^"]+')
-FOLLOWS = "New events appear here by themselves."
 
 
 @pytest.fixture
@@ -34,164 +29,53 @@ async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **properties: Any) -> str:
-    """The id of the profile."""
-    call = payload(session, *types)
-    for event in call["events"]:
-        event["properties"] = properties
-    answer = await client.post("/track", json=call)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["profile"]["id"])
-
-
-async def log_in(page: Page, client: httpx.AsyncClient, db: Path) -> None:
-    """Open the page by a link, and wait until it follows."""
-    await page.goto(f"{client.base_url}/ui/#k={new_key(db)}")
-    await follows(page)
-
-
-async def follows(page: Page) -> None:
-    await expect(page.locator("#state")).to_have_text(FOLLOWS)
-
-
-async def shows(page: Page, *types: str) -> None:
-    """Wait until the table has these events and no others."""
-    await expect(page.locator("#events .type")).to_have_text(list(types))
-
-
-async def change_next(page: Page, change: Callable[[str], str]) -> None:
-    """Change the text of the page when it is loaded the next time."""
-
-    async def changed(route: Route) -> None:
-        answer = await route.fetch()
-        await route.fulfill(response=answer, body=change(await answer.text()))
-
-    await page.route("**/ui/live", changed, times=1)
-
-
 async def test_events_come_as_text_and_lead_to_their_page(client: httpx.AsyncClient, page: Page, db: Path) -> None:
     await log_in(page, client, db)
-    await expect(page.get_by_text("No event is stored yet")).to_be_visible()
-    await track(client, HOSTILE, **{HOSTILE: HOSTILE})
-    await shows(page, HOSTILE)
-    await expect(page.get_by_text("No event is stored yet")).to_be_hidden()
+    await expect(page.get_by_text("Nothing has arrived yet")).to_be_visible()
+    await track(client, "first")
+    await shows(page, "first")
+    await expect(page.get_by_text("Nothing has arrived yet")).to_be_hidden()
     profile = await track(client, "purchase-order", "a", number=9007199254740993, total=[])
-    await shows(page, "a", "purchase-order", HOSTILE)
-    row = page.locator("#events tbody tr").filter(has_text="purchase-order")
+    await shows(page, "a", "purchase-order", "first")
+    row = page.locator("#rows > li").filter(has_text="purchase-order")
     await expect(row).to_contain_text("a <b>shop</b>")
     await expect(row).to_contain_text("number=9007199254740993 total=[]")
     await expect(row.locator(".badge")).to_have_text("invalid")
     await expect(row.locator(".reasons")).not_to_be_empty()
     assert await row.locator(".profile a").get_attribute("href") == f"profile?id={profile}"
-    of_feed = await page.locator("#events tbody tr").all_inner_texts()
+    of_feed = await page.locator("#rows > li").all_inner_texts()
 
     await page.reload()
     await follows(page)
-    assert [text.split() for text in await page.locator("#events tbody tr").all_inner_texts()] == [
+    assert [text.split() for text in await page.locator("#rows > li").all_inner_texts()] == [
         text.split() for text in of_feed
     ]
-    await page.get_by_role("link", name=HOSTILE).click()
+    await page.get_by_role("link", name="first").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("first")
+    await page.get_by_role("link", name=profile).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Profile")
+    await expect(page.locator("main")).to_contain_text(profile)
+
+
+async def test_script_tags_in_every_field_are_text(client: httpx.AsyncClient, page: Page, db: Path) -> None:
+    await log_in(page, client, db)
+    hostile = {HOSTILE: HOSTILE}
+    event = {"id": HOSTILE, "type": HOSTILE, "properties": hostile, "context": hostile, "options": hostile}
+    call = {"source": {"id": SOURCE_ID}, "session": {"id": HOSTILE}, "context": hostile, "events": [event]}
+    for refused in (call | {"source": {"id": HOSTILE}}, call | {"events": [{HOSTILE: HOSTILE}]}, call):
+        await client.post("/track", json=refused)
+    await expect(page.locator("#rows > li")).to_have_count(3)
+    for _ in range(2):  # from the feed, and from the page
+        await expect(page.locator("#rows > li")).to_have_count(3)
+        await expect(page.locator("#rows").get_by_text(HOSTILE, exact=True)).to_have_count(2)
+        await expect(page.locator("main img, main script")).to_have_count(0)
+        await page.reload()
+        await follows(page)
+    await page.locator("#rows a.type").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    await expect(page.locator("code").filter(has_text='"properties"')).to_contain_text("<img src=x")
     assert "run" not in (await page.title()).split()
-
-
-async def test_an_event_between_the_page_and_its_feed_is_shown_once(
-    client: httpx.AsyncClient, page: Page, db: Path
-) -> None:
-    before = await cursor_of_new_page(page, client, db)
-    await track(client, "in both")
-    await change_next(page, lambda text: CURSOR.sub(before, text))
-    await page.reload()
-    await follows(page)
-    await track(client, "later")
-    await shows(page, "later", "in both")
-
-    async def loaded_slowly(route: Route) -> None:
-        answer = await route.fetch()
-        await track(client, "in neither")
-        await route.fulfill(response=answer)
-
-    await page.route("**/ui/live", loaded_slowly, times=1)
-    await page.reload()
-    await shows(page, "in neither", "later", "in both")
-
-
-async def cursor_of_new_page(page: Page, client: httpx.AsyncClient, db: Path) -> str:
-    await log_in(page, client, db)
-    return str(await page.locator("#live").get_attribute("data-cursor"))
-
-
-async def test_a_feed_that_fails_is_opened_again_where_it_was(
-    client: httpx.AsyncClient, page: Page, db: Path, faults: list[str]
-) -> None:
-    await log_in(page, client, db)
-    await page.route("**/ui/feed?*", lambda route: route.fulfill(status=503, body="{}"), times=1)
-    await page.reload()
-    await expect(page.locator("#state")).to_have_text("Not connected: trying again.")
-    await track(client, "meanwhile")
-    await shows(page, "meanwhile")
-    await follows(page)
-    faults[:] = [fault for fault in faults if "503" not in fault]
-
-
-async def test_a_list_whose_position_is_lost_is_loaded_again(
-    client: httpx.AsyncClient, page: Page, db: Path, faults: list[str]
-) -> None:
-    await log_in(page, client, db)
-    await change_next(page, lambda text: CURSOR.sub(FOREIGN, text))
-    await page.reload()
-    await follows(page)
-    await track(client, "after")
-    await shows(page, "after")
-    faults[:] = [fault for fault in faults if "410" not in fault]
-
-
-async def test_a_login_that_has_ended_leads_to_the_page_that_asks_for_a_token(
-    client: httpx.AsyncClient, page: Page, db: Path, faults: list[str]
-) -> None:
-    await log_in(page, client, db)
-    with Tokens(db) as tokens:
-        [login] = tokens.logins()
-        tokens.revoke(login.name)
-    await expect(page.get_by_label("Token")).to_be_visible(timeout=20_000)
-    faults[:] = [fault for fault in faults if "401" not in fault]
-
-
-async def test_the_button_stops_the_rows_and_brings_them_in_later(
-    client: httpx.AsyncClient, page: Page, db: Path
-) -> None:
-    await log_in(page, client, db)
-    await page.get_by_role("button", name="Pause").click()
-    await expect(page.locator("#state")).to_have_text("Paused.")
-    await track(client, "a", "b")
-    await expect(page.locator("#number")).to_have_text("2 new")
-    await shows(page)
-    await page.get_by_role("button", name="Continue").click()
-    await shows(page, "b", "a")
-    await follows(page)
-
-
-async def test_after_a_long_pause_the_list_is_loaded_again(client: httpx.AsyncClient, page: Page, db: Path) -> None:
-    await log_in(page, client, db)
-    await page.get_by_role("button", name="Pause").click()
-    await track(client, *(f"type-{number}" for number in range(310)))
-    await expect(page.locator("#number")).to_have_text("more than 300 new ones")
-    await page.get_by_role("button", name="Continue").click()
-    await shows(page, *(f"type-{number}" for number in range(309, 259, -1)))
-    await track(client, "later")
-    await expect(page.locator("#events .type").first).to_have_text("later")
-
-
-async def test_many_events_at_once_are_sampled_and_the_page_shows_how_many(
-    client: httpx.AsyncClient, page: Page, db: Path
-) -> None:
-    await log_in(page, client, db)
-    await track(client, *(f"type-{number}" for number in range(400)))
-    await expect(page.locator("#number")).to_have_text(re.compile("^showing 1 of [0-9]+$"))
-    await expect(page.locator("#events .type").first).to_have_text("type-399")
-    assert await page.locator("#events .type").count() < 300
-    await expect(page.locator("#number")).to_be_empty(timeout=20_000)
-    await follows(page)
+    await expect(page.locator("main img, main script")).to_have_count(0)
 
 
 async def test_the_row_with_the_focus_stays_when_the_oldest_ones_are_removed(
@@ -202,7 +86,7 @@ async def test_the_row_with_the_focus_stays_when_the_oldest_ones_are_removed(
     await page.get_by_role("link", name="oldest").focus()
     await page.evaluate(
         """() => {
-            const row = document.querySelector("#events tbody tr");
+            const row = document.querySelector("#rows > li");
             for (let number = 0; number < 310; number += 1) {
                 const copy = row.cloneNode(true);
                 copy.querySelector(".type").textContent = "copy";
@@ -211,8 +95,8 @@ async def test_the_row_with_the_focus_stays_when_the_oldest_ones_are_removed(
         }"""
     )
     await track(client, "newest")
-    await expect(page.locator("#events .type").first).to_have_text("newest")
-    await expect(page.locator("#events tbody tr")).to_have_count(300)
+    await expect(page.locator("#rows .type").first).to_have_text("newest")
+    await expect(page.locator("#rows > li")).to_have_count(300)
     await expect(page.get_by_role("link", name="oldest")).to_be_focused()
     await expect(page.get_by_role("link", name="Load the list again")).to_be_visible()
 
@@ -226,23 +110,40 @@ async def test_an_erasure_is_a_row_and_removes_those_of_the_profile(
     await shows(page, "of another", "theirs")
     assert (await client.delete(f"/profile/{profile}", headers=bearer(ADMIN_SECRET))).status_code == 200
     await shows(page, "of another")
-    await expect(page.locator("#events tbody tr").first).to_contain_text("A profile was erased")
+    await expect(page.locator("#rows > li").first).to_contain_text("A profile was erased")
 
 
-async def test_what_is_not_stored_appears_by_itself_and_what_is_open_stays_open(
+async def test_what_is_not_stored_comes_with_its_reason_and_what_was_sent(
     client: httpx.AsyncClient, page: Page, db: Path
 ) -> None:
     await log_in(page, client, db)
-    await change_next(page, lambda text: text.replace('data-refresh="5"', 'data-refresh="0.1"'))
-    await page.reload()
+    await track(client, "purchase-order", total=[])
     await client.post("/track", json=payload("s", HOSTILE, source="nobody"))
-    await expect(page.locator("#refusals")).to_contain_text("unknown source", timeout=20_000)
-    await page.get_by_text("What was sent").click()
-    await expect(page.locator("#refusals details")).to_contain_text(HOSTILE.split("=")[0])
     await client.post("/track", json={"source": {"id": SOURCE_ID}, "session": {"id": "s"}, "events": [{}]})
-    await expect(page.locator("#refusals tbody tr")).to_have_count(2, timeout=20_000)
-    await expect(page.locator("#refusals details[open]")).to_have_count(1)
-    await expect(page.locator("#refusals summary").last).to_be_focused()
+    badges = page.locator("#rows .badge")
+    await expect(badges).to_have_text(["refused 422", "refused 401", "invalid"])
+    refused = page.locator("#rows > li").nth(1)
+    await expect(refused).to_contain_text("unknown source Invalid event source `nobody`.")
+    await refused.get_by_text("What was sent").click()
+    await expect(refused.locator("code")).to_contain_text(HOSTILE.split("=")[0])
+    await track(client, "a")
+    await expect(badges).to_have_text(["stored", "refused 422", "refused 401", "invalid"])
+    await expect(refused.locator("code")).to_be_hidden()
+    await expect(page.locator("#rows > li").nth(2).locator("code")).to_be_visible()
+    of_feed = await page.locator("#rows > li").all_inner_texts()
+    await page.reload()
+    await follows(page)
+    await page.locator("#rows summary").last.click()
+    assert [text.split() for text in await page.locator("#rows > li").all_inner_texts()] == [
+        text.split() for text in of_feed
+    ]
+    await page.get_by_label("Status").select_option("not stored")
+    await page.get_by_role("button", name="Show").click()
+    await expect(badges).to_have_text(["refused 422", "refused 401"])
+    await follows(page)
+    await track(client, "b")
+    await client.post("/track", json=payload("s", "c", source="nobody"))
+    await expect(badges).to_have_text(["refused 401", "refused 422", "refused 401"])
 
 
 async def test_the_page_works_without_javascript(client: httpx.AsyncClient, new_context: NewContext, db: Path) -> None:
@@ -277,7 +178,8 @@ async def test_the_list_and_an_event_are_accessible(
     await track(client, "x" * 200)
     await shows(page, "x" * 200, "profile-update", "purchase-order")
     await client.post("/track", json=payload("s", "t", source="nobody"))
-    await expect(page.locator("#refusals tbody tr")).to_have_count(2, timeout=20_000)
+    await expect(page.locator("#rows > li")).to_have_count(4)
+    await page.get_by_text("What was sent").click()
     for name in ("profile-update", "purchase-order"):
         assert await accessibility_faults(page) == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= width

@@ -3,7 +3,7 @@
 const MOST_ROWS = 300;
 const AT_ONCE = 20; // rows: when more come in a quarter of a second, only some of them are shown
 const A_SECOND = 80;
-const EVERY_MS = 100; // between two changes of the table
+const EVERY_MS = 100; // between two changes of the list
 const NUMBER_MS = 1_000; // between two changes of the number of those that are shown
 const CALM_MS = 2_000; // without a choice, all are shown again
 const HIDDEN_MS = 30_000; // a page that is hidden for longer leaves its connection to others
@@ -11,11 +11,14 @@ const RETRY_MS = 1_000;
 const MOST_RETRY_MS = 15_000;
 const MOST_TEXT = 200; // characters
 const MOST_ID = 12;
-const ERASED = '{"kind":"erased"'; // how the record of an erasure begins
+const NEW = 5; // rows: so few are marked as new
+const EVENT = '{"kind":"event"'; // how the record of an event begins
+const ACCEPTED = "200";
+const INVALID = "invalid";
 
-const list = document.getElementById("live");
-const region = document.getElementById("events");
-const table = region.querySelector("tbody");
+const live = document.getElementById("live");
+const list = document.getElementById("rows");
+const columns = live.querySelector(".columns");
 const empty = document.getElementById("empty");
 const older = document.getElementById("older");
 const state = document.getElementById("state");
@@ -23,7 +26,7 @@ const number = document.getElementById("number");
 const pause = document.getElementById("pause");
 const filter = document.getElementById("filter").elements;
 
-let cursor = list.dataset.cursor; // of the last record that came
+let cursor = live.dataset.cursor; // of the last record that came
 let feed = null;
 let waiting = []; // records that came and are not shown yet, the oldest first
 let isPaused = false;
@@ -37,11 +40,12 @@ let allowance = AT_ONCE; // rows that may be added now
 let came = 0; // since the last change of the number
 let added = 0;
 let numberAt = 0;
-let known = new Set(); // the events of the page that the feed may bring once more
+let known = new Set(); // the rows of the page that the feed may bring once more
+let day = ""; // of the times that are shown without their date
 
 const isHeld = () => isPaused || document.hidden;
-const keyOf = (profile, event) => JSON.stringify([profile, event]);
-const rememberRows = () => (known = new Set([...table.rows].map((row) => keyOf(row.dataset.profile, row.dataset.id))));
+const keyOf = (row) => JSON.stringify([row.dataset.profile, row.dataset.key]);
+const rememberRows = () => (known = new Set([...list.children].map(keyOf)));
 
 // Numbers keep their text where the browser can: others would be rounded.
 const parse = JSON.rawJSON
@@ -49,7 +53,7 @@ const parse = JSON.rawJSON
   : (text) => JSON.parse(text);
 
 function address() {
-  const query = new URLSearchParams(list.dataset.query);
+  const query = new URLSearchParams(live.dataset.query);
   query.set("after", cursor);
   return `feed?${query}`;
 }
@@ -125,11 +129,11 @@ async function loadAgain() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = answer.ok ? page.getElementById("live") : null;
   if (found === null) throw new Error(`the page answers ${answer.status}`);
-  const hadFocus = table.contains(document.activeElement);
-  table.replaceChildren(...document.adoptNode(found.querySelector("tbody")).children);
+  const hadFocus = list.contains(document.activeElement);
+  list.replaceChildren(...document.adoptNode(found.querySelector("#rows")).children);
   empty.replaceChildren(...document.adoptNode(found.querySelector("#empty")).childNodes);
-  showTable();
-  if (hadFocus) region.focus({ preventScroll: true });
+  showList();
+  if (hadFocus) list.focus({ preventScroll: true });
   const link = found.querySelector("#older");
   older.hidden = link.hidden;
   older.textContent = link.textContent;
@@ -141,9 +145,10 @@ async function loadAgain() {
   follow();
 }
 
-// The login has ended, for example: the page asks for another one.
+// The page that asks for a token shows why, by what is behind the `#`.
 function hasEnded(answer) {
   const ended = answer.status === 401 || answer.status === 404;
+  if (answer.status === 401) history.replaceState(null, "", "#ended");
   if (ended) location.reload();
   return ended;
 }
@@ -169,46 +174,62 @@ function show(most = AT_ONCE) {
   shownAt = now;
   const records = waiting;
   waiting = [];
-  const step = Math.ceil(records.length / Math.max(1, Math.floor(allowance)));
-  const last = records.length - 1;
-  const chosen = step > 1 ? records.filter((each, at) => (last - at) % step === 0 || each.startsWith(ERASED)) : records;
+  const chosen = sample(records, Math.max(1, Math.floor(allowance)));
   allowance = Math.max(0, allowance - chosen.length);
   const rows = chosen.map(rowOf).filter((row) => row !== null);
-  table.prepend(...rows.reverse());
+  if (rows.length <= NEW) for (const row of rows) row.className = "new";
+  list.prepend(...rows.reverse());
   rows.filter((row) => row.dataset.hash).forEach(removeErased);
   trim();
-  showTable();
+  showDates();
+  showList();
   count(records.length, chosen.length);
+}
+
+// One event of several, the last one among them, and all other records: these are rarer, and people look for them.
+function sample(records, most) {
+  const step = Math.ceil(records.length / most);
+  if (step === 1) return records;
+  const last = records.length - 1;
+  return records.filter((each, at) => (last - at) % step === 0 || !each.startsWith(EVENT)).slice(-MOST_ROWS);
 }
 
 function rowOf(record) {
   const found = parse(record);
-  if (found.kind === "erased") {
-    known.clear();
-    return erasedRow(found);
-  }
-  return known.delete(keyOf(found.profile.id, found.id)) ? null : eventRow(found);
+  if (found.kind === "erased") known.clear();
+  const row = MAKERS[found.kind]?.(found) ?? null;
+  return row === null || known.delete(keyOf(row)) ? null : row;
 }
 
 function eventRow(event) {
   const row = copyOf("event-row");
-  const part = (name) => row.querySelector(name);
-  row.dataset.id = event.id;
-  row.dataset.profile = event.profile.id;
-  setTime(row, event.metadata.time.insert);
-  part(".type").textContent = event.type;
-  part(".type").href = `event?id=${encodeURIComponent(event.id)}`;
-  part(".source").textContent = optionOf("source", event.source.id)?.text ?? event.source.id;
-  const profile = part(".profile a");
-  profile.textContent = cut(event.profile.id, MOST_ID, MOST_ID);
-  profile.href = `profile?id=${encodeURIComponent(event.profile.id)}`;
-  if (event.profile.id === "") profile.replaceWith("none");
+  setKey(row, event.id, event.profile.id, event.metadata.time.insert);
+  setOwner(row, event.source.id, event.profile.id);
+  fill(row, ".type", event.type);
+  row.querySelector(".type").href = `event?id=${encodeURIComponent(event.id)}`;
   const status = optionOf("status", event.metadata.status);
-  part(".badge").textContent = status?.text ?? event.metadata.status;
-  part(".badge").className = `badge ${status?.dataset.badge ?? ""}`;
-  part(".reasons").textContent = cut((event.metadata.reasons ?? []).map(text).join("; "));
+  setBadge(row, status?.text ?? event.metadata.status, status?.dataset.badge);
+  fill(row, ".reasons", cut((event.metadata.reasons ?? []).map(text).join("; ")));
   const members = Object.entries(event.properties ?? {});
-  part(".properties").textContent = cut(members.map(([name, value]) => `${name}=${word(value)}`).join(" "));
+  fill(row, ".properties", cut(members.map(([name, value]) => `${name}=${word(value)}`).join(" ")));
+  return row;
+}
+
+function refusalRow(refusal) {
+  const isRefused = text(refusal.status) !== ACCEPTED;
+  if (!isRefused && refusal.reason === INVALID) return null; // the event is stored, and has a row
+  const row = copyOf("refusal-row");
+  setKey(row, text(refusal.number), refusal.profile?.id ?? "", refusal.time);
+  setOwner(row, refusal.source?.id ?? "", refusal.profile?.id ?? "");
+  fill(row, ".type", refusal.event.type || "unknown");
+  row.querySelector(".type").classList.toggle("unknown", !refusal.event.type);
+  setBadge(row, isRefused ? `refused ${text(refusal.status)}` : "dropped", isRefused ? "bad" : "warn");
+  fill(row, ".reason", refusal.reason.replaceAll("_", " "));
+  fill(row, ".faults", cut(refusal.faults.map(fault).join("; ")));
+  const before = text(refusal.left_out);
+  fill(row, ".more", before === "0" ? "" : `and ${before} before it for the same reason`);
+  if (refusal.body) fill(row, "code", refusal.body);
+  else row.querySelector("details").remove();
   return row;
 }
 
@@ -216,17 +237,48 @@ function erasedRow(erasure) {
   const row = copyOf("erased-row");
   row.dataset.hash = erasure.id_hash;
   setTime(row, erasure.time);
-  row.querySelector("code").textContent = erasure.id_hash;
+  fill(row, "code", erasure.id_hash);
   return row;
 }
 
-const copyOf = (id) => document.getElementById(id).content.querySelector("tr").cloneNode(true);
+const MAKERS = { event: eventRow, refusal: refusalRow, erased: erasedRow };
+const copyOf = (id) => document.getElementById(id).content.querySelector("li").cloneNode(true);
 const optionOf = (name, value) => (value === "" ? undefined : [...filter[name].options].find((each) => each.value === value));
+const fill = (row, part, content) => (row.querySelector(part).textContent = content);
+const fault = ({ loc, msg }) => (loc?.length ? `${loc.map(text).join(".")}: ${msg}` : msg);
+
+function setKey(row, key, profile, time) {
+  row.dataset.key = key;
+  row.dataset.profile = profile;
+  setTime(row, time);
+}
+
+function setOwner(row, source, profile) {
+  fill(row, ".source .name", source === "" ? "unknown" : (optionOf("source", source)?.text ?? source));
+  const link = row.querySelector(".profile a");
+  if (profile === "") return link.replaceWith("none");
+  link.textContent = profile.length <= MOST_ID ? profile : `${profile.slice(0, 4)}…${profile.slice(-7)}`;
+  link.title = profile;
+  link.href = `profile?id=${encodeURIComponent(profile)}`;
+}
+
+function setBadge(row, word, style) {
+  fill(row, ".badge", word);
+  row.querySelector(".badge").className = `badge ${style ?? ""}`;
+}
 
 function setTime(row, time) {
   const element = row.querySelector("time");
   element.dateTime = time;
-  element.textContent = time.slice(0, 19).replace("T", " ");
+  element.textContent = time.slice(0, 10) === day ? time.slice(11, 19) : time.slice(0, 19).replace("T", " ");
+}
+
+// The times of another day than the newest one are shown with their date.
+function showDates() {
+  const newest = list.querySelector("time")?.dateTime.slice(0, 10);
+  if (newest === undefined || newest === day) return;
+  day = newest;
+  for (const row of list.children) setTime(row, row.querySelector("time").dateTime);
 }
 
 const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
@@ -236,45 +288,45 @@ function word(value) {
   return typeof value === "string" && value !== "" && !/[\s"'=]/.test(value) ? value : JSON.stringify(value);
 }
 
-function cut(whole, most = MOST_TEXT, kept = most - 1) {
-  const characters = [...whole.slice(0, 2 * most + 2)];
-  return characters.length > most ? `${characters.slice(0, kept).join("")}…` : whole;
+function cut(whole) {
+  const characters = [...whole.slice(0, 2 * MOST_TEXT + 2)];
+  return characters.length > MOST_TEXT ? `${characters.slice(0, MOST_TEXT - 1).join("")}…` : whole;
 }
 
 // The oldest rows are removed, but not the one that has the focus.
 function trim() {
-  let extra = table.rows.length - MOST_ROWS;
+  let extra = list.children.length - MOST_ROWS;
   if (extra <= 0) return;
-  for (const row of [...table.rows].reverse()) {
+  for (const row of [...list.children].reverse()) {
     if (extra === 0) break;
     if (row.contains(document.activeElement)) continue;
     row.remove();
     extra -= 1;
   }
   older.hidden = false; // its address would leave out the rows that were removed
-  older.textContent = "Load the list again, with older events";
-  older.setAttribute("href", `live?${list.dataset.query}`);
+  older.textContent = "Load the list again, to get to older ones";
+  older.setAttribute("href", `live${location.search}`);
 }
 
 // Removes the rows of an erased profile: those below the row of the erasure, for a profile with the same id may follow.
 // The hash can be compared over https and on this machine; over plain http browsers have no SHA-256.
 async function removeErased(erasure) {
   if (!crypto.subtle) return;
-  for (const id of new Set([...table.rows].map((row) => row.dataset.profile))) {
+  for (const id of new Set([...list.children].map((row) => row.dataset.profile))) {
     if (!id) continue;
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(id)));
     if ([...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("") !== erasure.dataset.hash) continue;
-    const rows = [...table.rows];
+    const rows = [...list.children];
     for (const row of rows.slice(rows.indexOf(erasure) + 1).filter((each) => each.dataset.profile === id)) {
-      if (row.contains(document.activeElement)) region.focus({ preventScroll: true });
+      if (row.contains(document.activeElement)) list.focus({ preventScroll: true });
       row.remove();
     }
   }
 }
 
-function showTable() {
-  region.hidden = table.rows.length === 0;
-  empty.hidden = !region.hidden;
+function showList() {
+  list.hidden = columns.hidden = list.children.length === 0;
+  empty.hidden = !list.hidden;
 }
 
 // What the page shows about itself
@@ -302,7 +354,7 @@ function calm() {
 
 // A screen reader reads it aloud: it changes seldom.
 function report() {
-  let now = "New events appear here by themselves.";
+  let now = "New ones appear by themselves.";
   if (calmTimer !== undefined) now = "Many events come: only some are shown.";
   if (!isConnected) now = "Not connected: trying again.";
   if (isPaused) now = "Paused.";
@@ -339,5 +391,6 @@ addEventListener("pagehide", standStill);
 addEventListener("pageshow", (event) => event.persisted && resume());
 
 rememberRows();
+showDates();
 follow();
 if (document.hidden) seen();

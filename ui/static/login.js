@@ -9,4 +9,7 @@ if (key) {
   form.submit();
 } else if (reload) {
   location.replace(reload.href);
+} else if (location.hash === "#ended") {
+  history.replaceState(null, "", location.pathname + location.search);
+  document.getElementById("ended").hidden = false;
 }

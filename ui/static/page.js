@@ -3,16 +3,12 @@
 // An element with data-refresh="SECONDS" and an id is replaced by that of the same page, loaded again.
 async function renew(element) {
   const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
-  if (answer.status === 401 || answer.status === 404) return location.reload(); // the login has ended, for example
+  if (answer.status === 401) history.replaceState(null, "", "#ended"); // the page that asks for a token shows it
+  if (answer.status === 401 || answer.status === 404) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = answer.ok ? page.getElementById(element.id) : null;
   if (found !== null && found.innerHTML !== element.innerHTML) {
-    const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
-    const open = [...element.querySelectorAll("details[open]")].map((each) => each.id);
     element.replaceChildren(...document.adoptNode(found).childNodes);
-    // What has an id keeps the focus, and stays open.
-    for (const each of element.querySelectorAll("details")) each.open ||= open.includes(each.id);
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
   if (found === null || found.dataset.refresh) later(element);
 }

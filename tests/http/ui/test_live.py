@@ -9,14 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.datastructures import QueryParams
 
 from tests.support.live_page import form_token, live_page, log_in, new_key
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually
 from tests.support.serving import ADMIN_SECRET
 from trackd.core.documents import TokenScope
-from trackd.http.ui.live import EVENTS, LiveFilter
+from trackd.http.ui.live import EVENTS
 
 HOSTILE = "<script>alert('&')</script>"
 
@@ -76,7 +75,7 @@ async def test_the_newest_events_are_shown_and_a_link_leads_to_older_ones(client
     [link] = re.findall(r'id="older" href="([^"]+)"', newest)
     older = (await client.get(f"/ui/{unescape(link)}")).text
     assert types(older) == names[4::-1]
-    assert "These are older events" in older
+    assert "These are older ones" in older
     assert "data-cursor" not in older
     assert "live.js" not in older
     assert 'id="older" href="live?" hidden' in older
@@ -108,6 +107,7 @@ async def test_an_invalid_event_has_its_reasons(client: httpx.AsyncClient) -> No
         ("?source=other", []),
         ("?status=invalid", ["purchase-order"]),
         ("?status=collected&type=a", ["a"]),
+        ("?status=not-stored", []),
         ("?status=nonsense&cursor=nonsense&more=1", ["purchase-order", "b", "a"]),
     ],
 )
@@ -117,24 +117,11 @@ async def test_the_form_selects_events_and_shows_what_is_selected(
     await track(client, "a", "b", "purchase-order", total=[])
     page = await live(client, query)
     assert types(page) == found
-    selected = [value for value in ("other", "invalid", "collected") if f"={value}" in query]
+    selected = [value for value in ("other", "invalid", "collected", "not-stored") if f"={value}" in query]
     for value in selected:
         assert re.search(rf'<option value="{value}"[^>]* selected>', page)
     assert ('id="empty" hidden' in page) == bool(found)
-    assert "No event matches" in page or "nonsense" in query
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("", LiveFilter("", "", "", None)),
-        ("type=t&source=s&status=validated&cursor=7", LiveFilter("t", "s", "validated", 7)),
-        ("type=" + "t" * 300, LiveFilter("t" * 255, "", "", None)),
-        *((f"cursor={text}", LiveFilter("", "", "", None)) for text in ("-1", "1.5", "%C2%B2", "9" * 30, "")),
-    ],
-)
-def test_values_that_the_form_does_not_have_select_nothing(query: str, expected: LiveFilter) -> None:
-    assert LiveFilter.read(QueryParams(query)) == expected
+    assert "Nothing matches" in page or "nonsense" in query
 
 
 async def test_the_feed_goes_on_after_the_events_of_the_page(client: httpx.AsyncClient) -> None:
@@ -152,7 +139,7 @@ async def test_without_an_event_there_is_one_to_paste(client: httpx.AsyncClient)
     page = unescape(await live(client))
     assert f"curl {str(client.base_url).rstrip('/')}/track" in page
     assert f'tracker.js" data-source="{SOURCE_ID}"></script>' in page
-    assert 'role="region" aria-label="Table of events" hidden' in page
+    assert 'aria-label="Events, the newest first" hidden' in page
     await track(client, "a")
     assert "curl" not in await live(client)
 
@@ -163,36 +150,85 @@ async def test_without_a_source_that_takes_events_the_page_leads_to_the_sources(
         form = {"form_token": await form_token(client), "id": SOURCE_ID, "enabled": "no"}
         assert (await client.post("/ui/source-state", data=form)).status_code == 303
         page = await live(client)
-        assert 'and no source takes any: <a href="sources">' in page
+        assert 'and no source takes any event: <a href="sources">' in page
         assert "curl" not in page
 
 
-async def test_a_call_that_was_refused_and_an_event_that_was_dropped_have_their_reason(
-    client: httpx.AsyncClient,
-) -> None:
+async def refuse(client: httpx.AsyncClient) -> None:
+    """Calls that are refused, in this order."""
     await client.post("/track", json=payload("s", HOSTILE, source="nobody"))
     await client.post("/track", json={"source": {"id": SOURCE_ID}, "session": {"id": "s"}, "events": [{"a": HOSTILE}]})
+
+
+async def with_refusals(client: httpx.AsyncClient, number: int, query: str = "") -> str:
+    """The page, once it has so many refusals."""
+
+    async def found() -> str:
+        page = await live(client, query)
+        return page if len(reasons(page)) == number else ""
+
+    return await eventually(found, f"{number} refusals")
+
+
+async def test_what_was_not_stored_is_in_the_list_with_its_reason(client: httpx.AsyncClient) -> None:
+    await track(client, "before")
+    await refuse(client)
     await track(client, "purchase-order", total=[])
-
-    async def has_all() -> str:
-        page = await live(client)
-        return page if len(reasons(page)) == 3 else ""
-
-    page = await eventually(has_all, "three refusals")
-    assert reasons(page) == ["invalid", "invalid", "unknown source"]
-    assert re.findall(r"<li>body\.events\.0\.type: ([^<]+)</li>", page) == ["Field required"]
-    assert re.findall(r'<span class="badge (\w+)">([^<]+)</span> <span class="muted">(\d+)<', page) == [
-        ("warn", "stored as invalid", "200"),
-        ("bad", "refused", "422"),
-        ("bad", "refused", "401"),
-    ]
-    assert "<td>nobody</td>" in page
+    page = await with_refusals(client, 2)
+    assert badges(page) == ["invalid", "refused 422", "refused 401", "stored"]
+    assert reasons(page) == ["invalid", "unknown source"]
+    assert '<span class="faults">body.events.0.type: Field required</span>' in page
+    assert '<span class="name">nobody</span>' in page
     assert HOSTILE not in page
-    assert reasons(await live(client, f"?source={SOURCE_ID}")) == ["invalid", "invalid"]
+    for query, expected in (
+        ("?status=not-stored", ["refused 422", "refused 401"]),
+        (f"?source={SOURCE_ID}", ["invalid", "refused 422", "stored"]),
+        ("?status=collected", ["stored"]),
+    ):
+        assert badges(await live(client, query)) == expected
+
+
+async def test_events_are_dropped_with_a_reason(client: httpx.AsyncClient) -> None:
+    call = payload("s", "a")
+    call["events"][0]["id"] = "an-id"
+    for _ in range(2):
+        assert (await client.post("/track", json=call)).status_code == 200
+    page = await with_refusals(client, 1)
+    assert badges(page) == ["dropped", "stored"]
+    assert reasons(page) == ["duplicate"]
+
+
+async def test_refusals_are_on_the_page_with_the_events_of_their_time(client: httpx.AsyncClient) -> None:
+    await refuse(client)
+    await track(client, *(f"type-{number}" for number in range(EVENTS + 5)))
+    await with_refusals(client, 2, "?status=not-stored")
+    newest = await live(client)
+    assert reasons(newest) == []
+    [link] = re.findall(r'id="older" href="([^"]+)"', newest)
+    assert badges((await client.get(f"/ui/{unescape(link)}")).text) == ["stored"] * 5 + ["refused 422", "refused 401"]
+
+
+async def test_more_refusals_than_a_page_has_are_a_list_of_their_own(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trackd.http.ui.live.REFUSALS", 1)
+    await track(client, "a")
+    await refuse(client)
+    page = await with_refusals(client, 1)
+    [link] = re.findall(r'href="([^"]+)">Show only what was not stored', page)
+    first = (await client.get(f"/ui/{unescape(link)}")).text
+    [link] = re.findall(r'id="older" href="([^"]+)"', first)
+    second = (await client.get(f"/ui/{unescape(link)}")).text
+    assert [reasons(first), reasons(second)] == [["invalid"], ["unknown source"]]
+    assert "These are older ones" in second
 
 
 def reasons(page: str) -> list[str]:
-    return re.findall(r"<strong>([^<]+)</strong>", page)
+    return re.findall(r'<strong class="reason">([^<]+)</strong>', page)
+
+
+def badges(page: str) -> list[str]:
+    return re.findall(r'<span class="badge[^"]*">([^<]+)<', page.partition("<template")[0].partition('id="live"')[2])
 
 
 async def test_an_event_has_the_rules_that_ran_its_document_and_its_profile(client: httpx.AsyncClient) -> None:

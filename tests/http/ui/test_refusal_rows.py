@@ -28,33 +28,25 @@ def row(**fields: Any) -> RefusalRow:
 
 
 def test_a_row_has_the_name_of_the_source_or_the_id_that_the_call_named() -> None:
-    assert row() == RefusalRow(7, REFUSAL["time"], 200, "dropped", "without consent", "The shop", "", [], "", 0)
-    assert row(source={"id": "other"}).source == "other"
-    assert row(source=None).source == ""
+    assert row() == RefusalRow(7, REFUSAL["time"], 200, "without consent", "The shop", "", "", "", "", 0)
+    assert row(source={"id": "other"}, profile={"id": "ann"}).source == "other"
+    assert row(source=None, profile={"id": "ann"}).profile == "ann"
 
 
-@pytest.mark.parametrize(
-    ("status", "reason", "effect"),
-    [
-        (200, "unwanted", "dropped"),
-        (200, "duplicate", "left out"),
-        (200, "invalid", "stored as invalid"),
-        (200, "a later one", "left out"),
-        (422, "invalid", "refused"),
-        (401, "unknown_source", "refused"),
-    ],
-)
-def test_the_effect_follows_from_the_status_and_the_reason(status: int, reason: str, effect: str) -> None:
-    assert row(status=status, reason=reason).effect == effect
+@pytest.mark.parametrize(("status", "reason", "is_refused"), [(200, "unwanted", False), (422, "invalid", True)])
+def test_the_status_decides_whether_the_call_was_refused(status: int, reason: str, is_refused: bool) -> None:
+    assert row(status=status, reason=reason).is_refused == is_refused
 
 
-def test_faults_are_texts_with_their_places() -> None:
+def test_events_that_are_stored_as_invalid_have_no_row_here() -> None:
+    assert refusal_rows(json.dumps([{**REFUSAL, "reason": "invalid"}]).encode(), {}) == []
+
+
+def test_faults_are_one_text_of_a_bounded_length_with_their_places() -> None:
     faults = [
         {"loc": ["body", "events", 0, "type"], "msg": "Field required", "type": "missing"},
         {"loc": [], "msg": "Invalid event source `nope`.", "type": "unknown_source"},
-        {"msg": "x" * 1_000},
         "of another tool",
     ]
-    shown = row(faults=faults).faults
-    assert shown[:2] == ["body.events.0.type: Field required", "Invalid event source `nope`."]
-    assert [len(fault) for fault in shown[2:]] == [MAX_TEXT]
+    assert row(faults=faults).faults == "body.events.0.type: Field required; Invalid event source `nope`."
+    assert len(row(faults=[{"msg": "x" * 1_000}]).faults) == MAX_TEXT
