@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trackd.core.document_shapes import DocumentReference, Owner
-from trackd.core.short_texts import MAX_TEXT, properties, shortened
+from trackd.core.short_texts import MAX_TEXT, contents, shortened
 from trackd.storage.feed import ERASED, MISSED, REFUSAL
 
 MAX_ID, SHORT_ID = 40, 12  # characters
@@ -39,6 +39,7 @@ class _Event(Struct):
     source: DocumentReference
     metadata: _Metadata
     properties: Raw
+    context: Raw = Raw(b"{}")
 
 
 class _Erased(Struct):
@@ -110,7 +111,7 @@ def parts(record: bytes, columns: int | None = None) -> list[Part]:
     if event.metadata.status == INVALID:
         reasons = "; ".join(event.metadata.reasons or ())
         found.append(Part(shortened(f"{INVALID}: {reasons}" if reasons else INVALID, MAX_TEXT), "red"))
-    found.append(Part(properties(bytes(event.properties))))
+    found.append(Part(contents(bytes(event.properties), bytes(event.context))))
     return [part for part in found if part.text]
 
 

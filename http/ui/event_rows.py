@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from trackd.core.document_shapes import Owner
-from trackd.core.short_texts import MAX_TEXT, properties, shortened
+from trackd.core.short_texts import MAX_TEXT, contents, shortened
 
 
 class _Times(Struct):
@@ -38,6 +38,7 @@ class ShownEvent(Struct):
     source: Owner
     metadata: _Metadata
     properties: Raw
+    context: Raw = Raw(b"{}")
 
 
 class EventRow(Struct, frozen=True):
@@ -52,7 +53,7 @@ class EventRow(Struct, frozen=True):
     time: str
     status: str
     reasons: str
-    properties: str
+    contents: str
 
 
 shown_event = msgspec.json.Decoder(ShownEvent).decode
@@ -76,5 +77,5 @@ def _row(event: ShownEvent, names: Mapping[str, str]) -> EventRow:
         metadata.time.insert,
         metadata.status,
         shortened("; ".join(map(str, metadata.reasons or ())), MAX_TEXT),
-        properties(bytes(event.properties)),
+        contents(bytes(event.properties), bytes(event.context)),
     )

@@ -146,7 +146,8 @@ class LivePages:
 def _examples(sources: list[Source], base: str) -> list[Snippet]:
     """Examples that send a first event: of any source that takes events."""
     source = next((source for source in sources if source.enabled), None)
-    return [] if source is None else [each for each in snippets(source.id, base) if each.name in EXAMPLES]
+    found = {} if source is None else {each.name: each for each in snippets(source.id, base)}
+    return [found[name] for name in EXAMPLES if name in found]
 
 
 def _indented(document: str) -> str:

@@ -210,8 +210,10 @@ function eventRow(event) {
   const status = optionOf("status", event.metadata.status);
   setBadge(row, status?.text ?? event.metadata.status, status?.dataset.badge);
   fill(row, ".reasons", cut((event.metadata.reasons ?? []).map(text).join("; ")));
+  const page = event.context?.page?.url;
   const members = Object.entries(event.properties ?? {});
-  fill(row, ".properties", cut(members.map(([name, value]) => `${name}=${word(value)}`).join(" ")));
+  if (typeof page === "string" && page !== "") members.unshift(["page", page]);
+  fill(row, ".contents", cut(members.map(([name, value]) => `${name}=${word(value)}`).join(" ")));
   return row;
 }
 
@@ -359,6 +361,7 @@ function report() {
   if (!isConnected) now = "Not connected: trying again.";
   if (isPaused) now = "Paused.";
   if (state.textContent !== now) state.textContent = now;
+  state.toggleAttribute("data-on", isConnected && !isPaused);
 }
 
 function resume() {
