@@ -86,7 +86,7 @@ class LivePages:
             older="" if found.older is None else urlencode(found.older),
             not_stored=urlencode({**matching.query, "status": NOT_STORED}) if found.has_more_refusals else "",
             keeps_refusals=self._kept_refusals > 0,
-            today=timestamp(datetime.now(UTC))[:10],
+            now=timestamp(datetime.now(UTC)),
             names=names | ({} if matching.source in {"", *names} else {matching.source: matching.source}),
             states=STATES,
             base=base,

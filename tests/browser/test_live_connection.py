@@ -130,3 +130,16 @@ async def test_many_events_at_once_are_sampled_and_the_page_shows_how_many(
     assert await page.locator("#rows .type").count() < 300
     await expect(page.locator("#number")).to_be_empty(timeout=20_000)
     await follows(page)
+
+
+async def test_a_list_that_is_far_behind_and_cannot_show_all_goes_on_at_the_newest_events(
+    client: httpx.AsyncClient, page: Page, db: Path
+) -> None:
+    await log_in(page, client, db)
+    await change_next(page, lambda text: re.sub('(?<=data-now=")[^-]+', "9999", text))
+    await page.reload()
+    await follows(page)
+    await track(client, *(f"type-{number}" for number in range(400)))
+    await shows(page, *(f"type-{number}" for number in range(399, 349, -1)))
+    await track(client, "later")
+    await expect(page.locator("#rows .type").first).to_have_text("later")

@@ -7,6 +7,7 @@ const EVERY_MS = 100; // between two changes of the list
 const NUMBER_MS = 1_000; // between two changes of the number of those that are shown
 const CALM_MS = 2_000; // without a choice, all are shown again
 const HIDDEN_MS = 30_000; // a page that is hidden for longer leaves its connection to others
+const LATE_MS = 10_000; // a list that is so far behind, and cannot show all, goes on at the newest events
 const RETRY_MS = 1_000;
 const MOST_RETRY_MS = 15_000;
 const MOST_TEXT = 200; // characters
@@ -41,6 +42,8 @@ let came = 0; // since the last change of the number
 let added = 0;
 let numberAt = 0;
 let known = new Set(); // the rows of the page that the feed may bring once more
+let aheadMs = Date.now() - Date.parse(live.dataset.now); // this browser's clock, of the server's
+let wentOnAt = -LATE_MS;
 let day = ""; // of the times that are shown without their date
 
 const isHeld = () => isPaused || document.hidden;
@@ -139,6 +142,7 @@ async function loadAgain() {
   older.textContent = link.textContent;
   older.setAttribute("href", link.getAttribute("href"));
   cursor = found.dataset.cursor;
+  aheadMs = Date.now() - Date.parse(found.dataset.now);
   rememberRows();
   waiting = [];
   isStale = false;
@@ -175,6 +179,7 @@ function show(most = AT_ONCE) {
   const records = waiting;
   waiting = [];
   const chosen = sample(records, Math.max(1, Math.floor(allowance)));
+  if (chosen.length < records.length && isLate(records.at(-1))) return goOn();
   allowance = Math.max(0, allowance - chosen.length);
   const rows = chosen.map(rowOf).filter((row) => row !== null);
   if (rows.length <= NEW) for (const row of rows) row.className = "new";
@@ -192,6 +197,19 @@ function sample(records, most) {
   if (step === 1) return records;
   const last = records.length - 1;
   return records.filter((each, at) => (last - at) % step === 0 || !each.startsWith(EVENT)).slice(-MOST_ROWS);
+}
+
+// Behind a slow connection the records are of a time that has passed: what comes then is no live list.
+function isLate(record) {
+  const found = parse(record);
+  const time = found.metadata?.time.insert ?? found.time;
+  return Date.now() - aheadMs - Date.parse(time) > LATE_MS && performance.now() - wentOnAt > LATE_MS;
+}
+
+function goOn() {
+  wentOnAt = performance.now();
+  standStill();
+  recover();
 }
 
 function rowOf(record) {
