@@ -271,16 +271,19 @@ class MemoryStore:
         self.swept = Swept(len(expired), end - len(expired), len(ahead), max(ahead, default=""))
         for event in expired:
             self.event_ids.pop((event.profile_id, event.id), None)
+        if len(expired) == step.limit:
+            return Outcome.STORED
         self.journal.delete_refusals(step.before)
-        return Outcome.STORED if len(expired) == step.limit else Outcome.DONE
+        return Outcome.DONE
 
     def _delete_sessions(self, step: DeleteSessions) -> Outcome:
         begin = self._sessions_examined
         examined = list(self.sessions.values())[begin : begin + step.limit]
         expired = {session.id for session in examined if session.updated < step.before}
         self.sessions = {key: session for key, session in self.sessions.items() if key not in expired}
-        self.journal.delete_refusals(step.before)
         is_end = len(examined) < step.limit
+        if is_end:
+            self.journal.delete_refusals(step.before)
         self._sessions_examined = 0 if is_end else begin + len(examined) - len(expired)
         ahead = self._sessions_ahead + [session.updated for session in examined if session.updated > step.latest]
         self._sessions_ahead = [] if is_end else ahead

@@ -10,9 +10,9 @@ import time
 from contextlib import nullcontext
 
 from tests.mutants import MUTANTS
+from tests.simulation.histories import history
 from tests.simulation.playing import play_many
 from tests.simulation.shrinking import shrunk, violation_of
-from tests.simulation.steps import history
 
 REPORT_EVERY_S = 10.0
 

@@ -19,7 +19,7 @@ from trackd.storage.audit.audit import audit
 from trackd.storage.audit.documents import document_checks
 from trackd.storage.audit.pages import PAGES
 from trackd.storage.audit.promises import PROMISES
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import KINDS, FeedFilter, FeedPage, FeedRequest
 from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.sources import Sources
@@ -58,7 +58,7 @@ class Disk(Protocol):
     def contents(self) -> Contents: ...
 
     def feed(self, request: FeedRequest) -> FeedPage:
-        """A page of the feed, with all events and erasures."""
+        """A page of the feed, with records of all kinds."""
 
     def note_commit(self) -> None:
         """Look at the numbers of the events after a commit."""
@@ -84,7 +84,7 @@ class MemoryDisk:
         return Contents(store.profiles, store.sessions, store.event_ids, [_key(event) for event in store.events])
 
     def feed(self, request: FeedRequest) -> FeedPage:
-        return self._store.journal.feed(FeedFilter(), request)
+        return self._store.journal.feed(FeedFilter(KINDS), request)
 
     def note_commit(self) -> None:
         pass  # its events have no numbers
@@ -128,7 +128,7 @@ class FileDisk:
         )
 
     def feed(self, request: FeedRequest) -> FeedPage:
-        return self._listings.feed(FeedFilter(), request)
+        return self._listings.feed(FeedFilter(KINDS), request)
 
     def faults(self) -> list[str]:
         """Leaves out the session that is an orphan from the beginning."""

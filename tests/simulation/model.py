@@ -256,7 +256,9 @@ class Model:
         erased = [profile_id, *(key for key, into in self.merged.items() if into == profile_id)]
         self.tombstones |= {*erased}
         self.erased_by[profile_id] = node
-        self.sessions = {key: session for key, session in self.sessions.items() if session.profile_id != profile_id}
+        sessions = {key for key, session in self.sessions.items() if session.profile_id == profile_id}
+        self.feed.clear_refusals({*erased}, sessions)
+        self.sessions = {key: session for key, session in self.sessions.items() if key not in sessions}
         self.merged = {key: into for key, into in self.merged.items() if into != profile_id}
         self.feed.erase(profile_id, erased, keep_events=keep_events)
 

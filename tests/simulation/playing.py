@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from tests.mutants import MUTANTS
-from tests.simulation.steps import history
+from tests.simulation.histories import history
 from tests.simulation.violation import Violation
 from tests.simulation.world import play
 

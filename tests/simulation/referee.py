@@ -19,6 +19,7 @@ from trackd.actors.messages import Erased, Fetched, Reason, Refused
 from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
 from trackd.core.changes import Change, Changes, Erasure, Outcome
 from trackd.core.documents import Session
+from trackd.core.refusals import PutRefusals
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 
 
@@ -104,12 +105,16 @@ class Referee:
                 check(profile_id in self._model.profiles, f"{profile_id} is erased, and did not exist")
                 self._model.erase(profile_id, node.number, keep_events=change.keep_events)
                 observed.erased, observed.may_be_refused = profile_id, may_be_refused
+            case PutRefusals() if outcome is Outcome.STORED:
+                self._model.feed.put_refusals(change)
             case DeleteEvents():
                 for event in self._model.delete_events(change):
                     for observed in self._waiting.values():
                         observed.deleted.setdefault(event.profile_id, {})[event.id] = event.seq
             case DeleteSessions():
                 self._sessions_deleted(node, change)
+        if isinstance(change, DeleteEvents | DeleteSessions) and outcome is Outcome.DONE:
+            self._model.feed.delete_refusals(change.before)
 
     def _sessions_deleted(self, node: Node, step: DeleteSessions) -> None:
         """The store decides which of the old sessions a step reaches."""
@@ -244,10 +249,7 @@ class Referee:
         number, done = answer.number, observed.effect or observed.erased or observed.segments
         check(done is None or observed.may_be_refused, f"{number} is refused, and is on disk: {done}")
         if answer.reason is Reason.STORE_FAILED:
-            check(
-                node.failures > observed.failures,
-                f"{number} is refused, and the store had not failed",
-            )
+            check(node.failures > observed.failures, f"{number} is refused, and the store had not failed")
         else:
             check(answer.reason is Reason.CONTENDED, f"{number} is refused: {answer.reason}")
             contended = self._foreign_writes[observed.node] > observed.foreign_writes

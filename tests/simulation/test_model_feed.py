@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from tests.simulation.model_feed import FeedFollower, ModelEvent, ModelFeed
 from tests.support.making import NOW, Make
 from trackd.core.changes import Erasure, Fence
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.core.retention_changes import DeleteEvents
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import KINDS, FeedFilter, FeedPage, FeedRequest
 from trackd.storage.memory import MemoryStore
 
 Lines = list[bytes]
@@ -24,7 +25,7 @@ class Followed:
         self.follower = FeedFollower(self.model)
 
     def read(self, request: FeedRequest) -> FeedPage:
-        return self.store.journal.feed(FeedFilter(), request)
+        return self.store.journal.feed(FeedFilter(KINDS), request)
 
     def add(self, profile_id: str, events: int) -> None:
         self.store.commit([Make.change(profile_id, events=events)])
@@ -33,6 +34,12 @@ class Followed:
     def erase(self, profile_id: str, seq: int, *, keep_events: bool) -> None:
         self.store.commit([Erasure(Fence(profile_id, seq, 1), NOW, keep_events)])
         self.model.erase(profile_id, [profile_id], keep_events=keep_events)
+        self.model.clear_refusals({profile_id}, set())
+
+    def refuse(self, *reasons: str, keep: int = 100) -> None:
+        change = PutRefusals(tuple(Refusal(NOW, 422, reason, profile_id="B") for reason in reasons), keep)
+        self.store.commit([change])
+        self.model.put_refusals(change)
 
     def delete(self, number: int) -> None:
         self.store.commit([DeleteEvents("9999", number)])
@@ -44,10 +51,13 @@ def test_a_feed_that_shows_each_record_once_has_no_faults() -> None:
     steps: list[Callable[[], None]] = [
         lambda: followed.add("A", 10),
         lambda: followed.add("B", 3),
+        lambda: followed.refuse("r1", "r2", "r3"),
         lambda: followed.erase("A", 10, keep_events=True),
         lambda: followed.erase("B", 3, keep_events=False),
         lambda: followed.add("A", 2),
+        lambda: followed.refuse("r4", keep=2),
         lambda: followed.delete(4),
+        lambda: followed.refuse("r5", keep=0),
         lambda: followed.erase("A", 2, keep_events=False),
     ]
     for step in steps:
@@ -60,9 +70,13 @@ def test_a_feed_that_shows_each_record_once_has_no_faults() -> None:
     [lambda lines: lines[1:], lambda lines: lines + lines[-1:], lambda lines: lines[::-1]],
     ids=["loses", "repeats", "reorders"],
 )
-def test_a_faulty_feed_is_found(fault: Callable[[Lines], Lines]) -> None:
+@pytest.mark.parametrize("refusals", [False, True])
+def test_a_faulty_feed_is_found(fault: Callable[[Lines], Lines], refusals: bool) -> None:
     followed = Followed()
-    followed.add("A", 10)
+    if refusals:
+        followed.refuse(*map(str, range(10)))
+    else:
+        followed.add("A", 10)
 
     def read(request: FeedRequest) -> FeedPage:
         page = followed.read(request)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.mutants import MUTANTS
+from tests.simulation.histories import history
 from tests.simulation.playing import play_seeds
 from tests.simulation.shrinking import shrunk, violation_of
-from tests.simulation.steps import Commit, history
+from tests.simulation.steps import Commit
 from tests.simulation.violation import Violation
 from tests.simulation.world import play
 

@@ -27,6 +27,7 @@ from tests.simulation.steps import (
     History,
     ProfileRef,
     Reevaluate,
+    Refuse,
     Retry,
     Rules,
     Step,
@@ -37,6 +38,7 @@ from trackd.actors import messages
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
 from trackd.core.changes import Change, Changes, Erasure, Outcome
 from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource
 from trackd.storage.errors import StoreError
@@ -101,6 +103,8 @@ class World:
                 times = source_metadata(timestamp(BEGAN), timestamp(BEGAN))
                 source = Source(f"other-{step.label}", "other", metadata=times)
                 self._ask(node, messages.Administer(step.label, AddSource(source)))
+            case Refuse():
+                self._refuse(node, step)
             case Commit():
                 if not node.batches:
                     return False
@@ -119,6 +123,14 @@ class World:
             case BreakWriter():
                 node.takes_batches = step.takes
         return True
+
+    def _refuse(self, node: Node, step: Refuse) -> None:
+        profile_id = self._profile_id(step.profile)
+        refusals = tuple(
+            Refusal(self._unique_time(), 422, f"{step.label}.{place}", profile_id=profile_id, session_id=step.session)
+            for place in range(step.refusals)
+        )
+        node.tell(node.wiring.event_writer, messages.WriteRefusals(PutRefusals(refusals, step.keep)))
 
     def _unique_time(self) -> str:
         """A time for one request alone."""
