@@ -21,12 +21,12 @@ def open_loop(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
         top = []
         for number in range(plan.rounds):
             progress(f"as fast as it can: round {number + 1} of {plan.rounds}")
-            top.append(_load(server, None, plan, folder, number))
+            top.append(load(server, None, plan, folder, number))
         rate = medians({"top": top}, "top")[0].per_second / 2
         rounds = []
         for number in range(plan.rounds):
             progress(f"{rate:,.0f} calls a second: round {number + 1} of {plan.rounds}")
-            rounds.append(_load(server, rate, plan, folder, number))
+            rounds.append(load(server, rate, plan, folder, number))
     name = f"{rate:,.0f} calls/s"
     taken = {name: rounds}
     found = medians(taken, name)[0]
@@ -38,7 +38,7 @@ def open_loop(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     return [result("open-loop", question, taken, name, targets)]
 
 
-def _load(server: Server, rate: float | None, plan: Plan, folder: Path, seed: int) -> Round:
+def load(server: Server, rate: float | None, plan: Plan, folder: Path, seed: int) -> Round:
     """With `trackd load`, whose calls have event ids of their own. No rate: as fast as it can."""
     file = folder / "load.json"
     options = {

@@ -13,6 +13,7 @@ from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, Clients, bare
 from tests.bench.code_lines import code_lines
 from tests.bench.contest import Contestant, Progress, compete, result
 from tests.bench.faults import BenchError
+from tests.bench.feeds import feeds
 from tests.bench.figures import Result, Round, Target, ratio
 from tests.bench.filled_file import Filling, fill
 from tests.bench.machine import has_hyperthreads
@@ -204,9 +205,10 @@ SCENARIOS: dict[str, Scenario] = {
     "big-file": big_file,
     "events-per-call": events_per_call,
     "open-loop": open_loop,
+    "feeds": feeds,
     "memory": memory,
     "start": start,
     "lines": code_lines,
 }
 
-COMPARED = tuple(name for name in SCENARIOS if name not in ("big-file", "open-loop"))  # with another commit
+COMPARED = tuple(name for name in SCENARIOS if name not in ("big-file", "open-loop", "feeds"))  # with another commit
