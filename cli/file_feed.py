@@ -1,18 +1,16 @@
 """The feed of a database file, read as it grows, also while no server runs on it."""
 
 import contextlib
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from trackd.cli.errors import CommandError, naming
+from trackd.cli.newest_records import LostPositionError, newest_records
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import REFUSAL, FeedFilter, FeedPage, FeedRequest, Lost, Start
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Lost, Start
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.read_only_file import FileChangedError, ReadOnlyFile
 
-EXAMINED = (100, 1_000, 10_000)  # the newest numbers that are searched for records, one after the other
-REFUSAL_BEGIN = b'{"kind":"%b"' % REFUSAL.encode()
 LOST = {
     Lost.DELETED: "the retention has deleted events that followed this position",
     Lost.REPLACED: "a backup was restored that lacks the records up to this position",
@@ -52,36 +50,26 @@ class FileFeed:
         return page.records.splitlines(), page.is_last
 
     def _newest(self, listings: SqliteListings, number: int) -> tuple[list[bytes], Cursor]:
-        head = after = self._page(listings, Start.NOW).cursor
-        found: deque[bytes] = deque(maxlen=number)
-        for examined in EXAMINED if number else ():
-            found.clear()
-            begin = head.events - max(examined, number)
-            start = Cursor(head.history, begin) if begin > 0 else Start.OLDEST
-            page = listings.feed(self._matching, FeedRequest(start))
-            if page.lost is Lost.DELETED:
-                begin, page = 0, self._page(listings, Start.OLDEST)
-            of_events = _extend(found, page)
+        after = head = self._page(listings, Start.NOW).cursor
+
+        def read(start: Cursor | Start) -> Iterator[bytes]:
+            nonlocal after
+            page = self._page(listings, start)
+            yield from page.records.splitlines()
             while not page.is_last:
                 page = self._page(listings, page.cursor)
-                of_events += _extend(found, page)
+                yield from page.records.splitlines()
             after = page.cursor
-            if of_events >= number or begin <= 0:  # all refusals are read each time
-                break
-        return list(found), after
+
+        return newest_records(head, number, read), after
 
     def _page(self, listings: SqliteListings, after: Cursor | Start) -> FeedPage:
         page = listings.feed(self._matching, FeedRequest(after))
         if page.lost is not None:
-            raise CommandError(f"Cannot go on in {self._path}: {LOST[page.lost]}; --after 0 begins with the oldest.")
+            raise LostPositionError(
+                f"Cannot go on in {self._path}: {LOST[page.lost]}; --after 0 begins with the oldest."
+            )
         return page
-
-
-def _extend(found: deque[bytes], page: FeedPage) -> int:
-    """Add the records of a page; return how many of them are no refusals."""
-    records = page.records.splitlines()
-    found.extend(records)
-    return sum(not record.startswith(REFUSAL_BEGIN) for record in records)
 
 
 @contextlib.contextmanager

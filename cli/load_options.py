@@ -5,18 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
+from trackd.cli.options import checked_token
 from trackd.config.environment import TOKEN_VARIABLE
 
 
 def _percent(text: str) -> Any:
     return typer.Option(metavar="N", min=0, max=100, help=text)
-
-
-def _checked_token(value: str | None) -> str | None:
-    """The token, None when it is empty. Raises BadParameter for a text that no header can carry."""
-    if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
-        raise typer.BadParameter("a token has no spaces, control or other characters than ASCII.")
-    return value or None
 
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The server, such as http://127.0.0.1:8686.")]
@@ -55,7 +49,7 @@ Token = Annotated[
         envvar=TOKEN_VARIABLE,
         help="A token with scope read: all answered events are read back and compared.",
         show_default=False,
-        callback=_checked_token,
+        callback=checked_token,
     ),
 ]
 JsonFile = Annotated[

@@ -98,3 +98,10 @@ def checked_text(value: str) -> str:
     except UnicodeEncodeError:
         raise typer.BadParameter("must be text in UTF-8.") from None
     return value
+
+
+def checked_token(value: str | None) -> str | None:
+    """The token, None when it is empty. Raises BadParameter for a text that no header can carry."""
+    if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+        raise typer.BadParameter("a token has no spaces, control or other characters than ASCII.")
+    return value or None

@@ -5,103 +5,71 @@ import select
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import Annotated, Literal
 
 import typer
 
+from trackd.cli.feed_requests import FeedRequests
 from trackd.cli.file_feed import FileFeed
-from trackd.cli.options import ConfigFile, DatabaseFile, checked_text, database_path
+from trackd.cli.options import ConfigFile, DatabaseFile, database_path
 from trackd.cli.output import echo, plain_console, print_styled
+from trackd.cli.server_feed import ServerFeed
 from trackd.cli.tail_lines import parts
+from trackd.cli.tail_options import After, AsJson, Kinds, Lines, Profile, Session, Source, Status, Token, Type, Url
 from trackd.cli.transfer import set_on_signal
 from trackd.core.feed_cursor import OLDEST, Cursor
-from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Start
+from trackd.load.target import Target
+from trackd.storage.feed import ERASED, EVENT, FeedFilter, Start
 from trackd.telemetry.plain_text import plain_json
 from trackd.telemetry.standard_streams import StdoutError
 
 POLL_S = 0.25
 NEWEST = 10
-MAX_NEWEST = 1_000
 GONE = select.POLLERR | select.POLLHUP
 Print = Callable[[Iterable[bytes]], None]
 
 
-def _checked_cursor(value: str | None) -> str | None:
-    try:
-        if value not in (None, OLDEST):
-            Cursor.read(value)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.") from None
-    return value
-
-
-def _checked_kinds(value: str) -> str:
-    if set(value.split(",")) - {*KINDS}:
-        raise typer.BadParameter(f"must be of {', '.join(KINDS)}, with commas between them.")
-    return value
-
-
-def _checked_filter(value: str | None) -> str | None:
-    return None if value is None else checked_text(value)
-
-
-def _filter(metavar: str, text: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(metavar=metavar, help=text, callback=_checked_filter)
-    return option
-
-
 def tail(
-    type: Annotated[str | None, _filter("TYPE", "Only events and refusals of this type.")] = None,  # noqa: A002
-    source: Annotated[str | None, _filter("ID", "Only events and refusals of this source.")] = None,
-    profile: Annotated[str | None, _filter("ID", "Only events and refusals of this profile, and its erasure.")] = None,
-    session: Annotated[str | None, _filter("ID", "Only events and refusals of this session.")] = None,
-    status: Annotated[
-        Literal["collected", "validated", "invalid"] | None,
-        typer.Option(metavar="STATUS", help="Of the events only the collected, validated or invalid ones."),
-    ] = None,
-    kinds: Annotated[
-        str,
-        typer.Option(
-            metavar="KINDS",
-            help="The kinds of records, with commas between them; refusal: what was not stored.",
-            callback=_checked_kinds,
-        ),
-    ] = f"{EVENT},{ERASED}",
-    lines: Annotated[
-        int,
-        typer.Option(
-            "--lines", "-n", min=0, max=MAX_NEWEST, help="Without --after: begin with so many of the newest records."
-        ),
-    ] = NEWEST,
-    after: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CURSOR",
-            help="Begin after this `cursor` of a record; 0: with the oldest.  [default: with the newest]",
-            callback=_checked_cursor,
-        ),
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the records as lines of JSON, each with its cursor.")
-    ] = False,
+    type: Type = None,  # noqa: A002
+    source: Source = None,
+    profile: Profile = None,
+    session: Session = None,
+    status: Status = None,
+    kinds: Kinds = f"{EVENT},{ERASED}",
+    lines: Lines = NEWEST,
+    after: After = None,
+    json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
     db: DatabaseFile = None,
     config: ConfigFile = None,
 ) -> None:
     """Print events and erasures as they are stored, until a signal, also while no server runs."""
+    if url is not None and db is not None:
+        raise typer.BadParameter("takes no --db: the server has its file.", param_hint="'--url'")
     start = Start.NOW if after is None else Start.OLDEST if after == OLDEST else Cursor.read(after)
     matching = FeedFilter(tuple(kinds.split(",")), type, source, profile, session, status)
-    feed = FileFeed(database_path(db, config), matching, start)
     stop = threading.Event()
+    print_records = _print_json if json else _print_for_people()
+    if url is not None:
+        target = Target.at(url)
+        set_on_signal(stop)
+        feed = ServerFeed(FeedRequests(target, token, matching), start, lines)
+        _follow(feed.read, print_records, stop)
+        return
+    file = FileFeed(database_path(db, config), matching, start)
     set_on_signal(stop)
-    _follow(feed, lines if after is None else None, _print_json if json else _print_for_people(), stop)
+    if after is None:
+        print_records(file.newest(lines))
+    _follow(file.read, print_records, stop)
 
 
-def _follow(feed: FileFeed, newest: int | None, print_records: Print, stop: threading.Event) -> None:
-    """Print the records until `stop`. Raises StdoutError when nothing reads them any more."""
-    if newest is not None:
-        print_records(feed.newest(newest))
+def _follow(read: Callable[[], tuple[list[bytes], bool]], print_records: Print, stop: threading.Event) -> None:
+    """Print the records until `stop`. Raises StdoutError when nothing reads them any more.
+
+    `read` has the next ones, and whether to wait a moment before it is called again.
+    """
     while not stop.is_set():
-        records, is_last = feed.read()
+        records, is_last = read()
         print_records(records)
         _check_reader()
         if is_last:

@@ -4,7 +4,7 @@ import re
 
 PREFIX = "TRACKD_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG"
-TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # the token of `trackd load`
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"  # the token of `trackd load` and `trackd tail`
 
 # For a Service named trackd, or trackd- and anything, Kubernetes sets these in every container of its namespace:
 # TRACKD_SERVICE_HOST, TRACKD_SERVICE_PORT, TRACKD_SERVICE_PORT_HTTP, TRACKD_PORT=tcp://10.0.0.1:80,

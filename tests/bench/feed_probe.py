@@ -57,7 +57,7 @@ class Running:
         return list(map(float, json.loads(output)))
 
 
-class _Arrivals:
+class _Feed:
     """When the event of each call came."""
 
     def __init__(self, probe: Probe) -> None:
@@ -76,8 +76,13 @@ class _Arrivals:
 
 
 def _measure(probe: Probe) -> list[float]:
-    arrivals, has_ended = _Arrivals(probe), threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), has_ended.set()), daemon=True).start()
+    feed, has_ended = _Feed(probe), threading.Event()
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        has_ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     parts = urlsplit(probe.url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port)
     answered: dict[int, float] = {}
@@ -92,10 +97,10 @@ def _measure(probe: Probe) -> list[float]:
             raise BenchError(f"A call is answered {answer.status}.")
         answered[number] = time.perf_counter()
     deadline = time.perf_counter() + MISSING_S
-    while len(arrivals.times) < len(answered) and time.perf_counter() < deadline:
+    while len(feed.times) < len(answered) and time.perf_counter() < deadline:
         time.sleep(PAUSE_S)
     last = time.perf_counter()  # of those that have not come
-    return [1e3 * max(0.0, arrivals.times.get(number, last) - time_of) for number, time_of in answered.items()]
+    return [1e3 * max(0.0, feed.times.get(number, last) - time_of) for number, time_of in answered.items()]
 
 
 if __name__ == "__main__":

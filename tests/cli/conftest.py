@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.feed_answers import Answers
 from tests.support.forked_command import run_command
 
 Result = subprocess.CompletedProcess[str]
@@ -50,3 +51,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[Answers]:
+    answers = Answers()
+    yield answers
+    answers.ended.set()
+    answers.shutdown()
+    answers.server_close()

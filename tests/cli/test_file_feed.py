@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.database import execute
 from tests.support.making import Make
-from trackd.cli import file_feed
+from trackd.cli import newest_records
 from trackd.cli.errors import CommandError
 from trackd.cli.file_feed import FileFeed
 from trackd.core.changes import Erasure, Fence
@@ -68,9 +68,9 @@ def test_the_newest_records_are_followed_by_those_that_are_committed_later(
 def test_more_is_searched_for_the_newest_records_when_few_match(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_feed, "EXAMINED", (1, 2, 4))
+    monkeypatch.setattr(newest_records, "EXAMINED", (1, 2, 4))
     assert ids(FileFeed(path, FeedFilter(type="t"), Start.NOW).newest(1)) == ["A-3"]
-    monkeypatch.setattr(file_feed, "EXAMINED", (1, 2))
+    monkeypatch.setattr(newest_records, "EXAMINED", (1, 2))
     assert FileFeed(path, FeedFilter(type="t"), Start.NOW).newest(1) == []
 
 
@@ -105,7 +105,7 @@ def put_refusals(store: SqliteStore, number: int, time: str = Make.later) -> Non
 def test_the_newest_refusals_are_among_the_newest_records_on_request(
     store: SqliteStore, path: Path, number: int, time: str, newest: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_feed, "EXAMINED", (1, 10))
+    monkeypatch.setattr(newest_records, "EXAMINED", (1, 10))
     put_refusals(store, 2, time)
     feed = FileFeed(path, FeedFilter(KINDS), Start.NOW)
 

@@ -2,9 +2,14 @@
 
 import contextlib
 import json
+import os
 import signal
+import socket
+import socketserver
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +18,8 @@ from tests.faults.real_server import RealServer
 from tests.support.database import rows
 from tests.support.payloads import bearer, payload
 from tests.support.polling import wait_until
-from tests.support.process import Process
+from tests.support.process import TRACKD, Process
+from tests.support.raw_http import address
 
 Serve = Callable[..., Process]
 CLIENTS, FEEDS = 4, 10
@@ -112,6 +118,60 @@ def test_each_event_is_shown_once_and_in_order_through_kills(serve: Serve, round
         for follower in followers:
             follower.end()
     assert [follower.ids == expected for follower in followers] == [True] * FEEDS
+
+
+class Relay(socketserver.ThreadingTCPServer):
+    """An address that stays the same while servers come and go behind it."""
+
+    daemon_threads = True
+
+    def __init__(self, target: Callable[[], tuple[str, int]]) -> None:
+        super().__init__(("127.0.0.1", 0), RelayHandler)
+        self.target = target
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+class RelayHandler(socketserver.BaseRequestHandler):
+    server: Relay
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(self.server.target()) as server:
+            server.sendall(self.request.recv(65_536))
+            while received := server.recv(65_536):
+                self.request.sendall(received)
+
+
+def test_a_command_on_another_machine_follows_the_server_through_a_restart(serve: Serve, tmp_path: Path) -> None:
+    servers = [serve()]
+    token, relay = servers[0].token, Relay(lambda: address(servers[-1].url))
+    out, log = tmp_path / "out", tmp_path / "log"
+    options = ["--url", relay.url, "--json", "--lines", "1", "--kinds", "event,refusal"]
+    RealServer(servers[0]).call("a", "b")
+    with out.open("wb") as stdout, log.open("wb") as stderr:
+        environment = {**os.environ, "TRACKD_TOKEN": token}
+        tail = subprocess.Popen([TRACKD, "tail", *options], stdout=stdout, stderr=stderr, env=environment)
+    try:
+        _wait_for_lines(out, 1)
+        servers[0].stop()
+        wait_until(lambda: b"asking again" in log.read_bytes(), "the command has noticed")
+        servers.append(serve())
+        RealServer(servers[-1]).call("c")
+        RealServer(servers[-1]).call("d", source="nope")
+        _wait_for_lines(out, 3)
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(60) == 0
+    finally:
+        tail.kill()
+        tail.wait()
+        relay.shutdown()
+        relay.server_close()
+    records = [json.loads(line) for line in out.read_bytes().splitlines()]
+    assert [record.get("type", record["kind"]) for record in records] == ["b", "c", "refusal"]
+
+
+def _wait_for_lines(out: Path, number: int) -> None:
+    wait_until(lambda: out.read_bytes().count(b"\n") >= number, f"{number} lines are printed")
 
 
 def _call_until_killed(server: Process, number: int) -> None:
