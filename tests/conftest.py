@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support.forked_server import start_server
 from tests.support.payloads import SOURCE_ID
-from tests.support.process import TRACKD, Process
+from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
 
@@ -55,14 +55,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         if source and not db.exists():
             with Sources(db, create=True) as sources:
                 sources.add(Source(SOURCE_ID, "test"))
-        process = subprocess.Popen(
-            [TRACKD, "serve", "--port", str(port), "--db", db],
-            env=os.environ | environment,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = start_server(["serve", "--port", str(port), "--db", db], tmp_path, environment)
         try:
             running.append(Process(db, process))
         except BaseException:

@@ -5,7 +5,7 @@ a command is forked from it. It is the command that a shell would start: `main()
 stdin, stdout and stderr of its own, and the exit code is that of its process. What differs is that the modules of all
 commands are there, and that stdout and stderr are files.
 
-Tests whose subject is the process (signals, pipes that are closed, terminals, imports, `serve`) start `TRACKD` itself.
+Tests whose subject is the process (signals, pipes that are closed, terminals, imports) start `TRACKD` itself.
 """
 
 import multiprocessing
@@ -35,8 +35,8 @@ COMMAND_MODULES = (
     "transfer",
     "verify",
 )
-_FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
     [
         __name__,
         "trackd.cli.main",
@@ -62,7 +62,7 @@ def run_command(
         out, err = Path(outputs, "stdout"), Path(outputs, "stderr")
         out.touch()
         err.touch()
-        process = _FORKED.Process(
+        process = FORKED.Process(
             target=_main, args=(words, folder, dict(environment), out, err, streams or {}), daemon=True
         )
         process.start()
@@ -82,7 +82,7 @@ def run_commands(
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run many short commands one after the other, each in a process of its own."""
     with tempfile.TemporaryDirectory() as outputs:
-        process = _FORKED.Process(target=_each, args=(commands, folder, dict(environment), Path(outputs)), daemon=True)
+        process = FORKED.Process(target=_each, args=(commands, folder, dict(environment), Path(outputs)), daemon=True)
         process.start()
         process.join(60)
         assert process.exitcode == 0, f"{len(commands)} commands did not end"
@@ -121,12 +121,7 @@ def _each(commands: Sequence[Sequence[str]], folder: Path, environment: dict[str
 def _main(
     words: list[str], folder: Path, environment: dict[str, str], out: Path, err: Path, streams: Mapping[int, str | None]
 ) -> None:
-    """The forked process: what the operating system and Python do before a command begins."""
-    from trackd.cli.main import main  # the test process needs no command
-
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
     for number, standard in enumerate((os.devnull, str(out), str(err))):
         path = streams.get(number, standard)
         if path is None:
@@ -135,6 +130,16 @@ def _main(
         descriptor = os.open(path, os.O_RDWR)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    run_main(words, folder, environment)
+
+
+def run_main(words: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """In the forked process: what the operating system and Python do before a command begins, and the command."""
+    from trackd.cli.main import main  # the test process needs no command
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
     sys.stdin = _opened(0, "r", -1, "surrogateescape")
     sys.stdout = _opened(1, "w", -1, "surrogateescape")
     sys.stderr = _opened(2, "w", 1, "backslashreplace")

@@ -2,10 +2,9 @@
 
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 TRACKD = Path(sys.executable).with_name("trackd")
 
@@ -31,10 +30,29 @@ def catches(pid: int, number: int) -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
+class Running(Protocol):
+    """What tests use of a process: `subprocess.Popen` has it, and a server that is forked."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[str] | None: ...
+    @property
+    def stderr(self) -> IO[str] | None: ...
+    @property
+    def returncode(self) -> int | Any: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def communicate(self, *, timeout: float | None = None) -> tuple[str, str]: ...
+
+
 class Process:
     """A running `trackd serve`. `token` is the secret that it made, empty when it made none."""
 
-    def __init__(self, db: Path, process: subprocess.Popen[str]) -> None:
+    def __init__(self, db: Path, process: Running) -> None:
         self.db = db
         self.process = process
         self.greeting: list[str] = []
