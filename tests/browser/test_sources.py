@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.accessibility import accessibility_faults
+from tests.support.accessibility import faults_in_all_looks
 from tests.support.browser import NewContext
 from tests.support.live_page import live_page
 from tests.support.payloads import SOURCE_ID, payload
@@ -68,20 +68,13 @@ async def test_the_snippets_name_the_address_of_the_browser(page: Page, client: 
     await expect(page.get_by_role("button", name="Copy")).to_have_count(await page.locator("pre code").count())
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-@pytest.mark.parametrize("width", [1280, 360])
-async def test_the_pages_of_sources_are_accessible(
-    new_context: NewContext, client: httpx.AsyncClient, faults: list[str], scheme: str, width: int
-) -> None:
-    context = await new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = await context.new_page()
+async def test_the_pages_of_sources_are_accessible(client: httpx.AsyncClient, page: Page, faults: list[str]) -> None:
     await log_in(page, client)
     for name in ("sources", f"source?id={SOURCE_ID}", "source-new"):
         await page.goto(f"{client.base_url}/ui/{name}")
-        assert await accessibility_faults(page) == []
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await faults_in_all_looks(page) == [], name
     await page.get_by_label("Name", exact=True).fill(" ")
     await page.get_by_role("button", name="Add").click()
     await expect(page.get_by_role("alert")).to_be_visible()
-    assert await accessibility_faults(page) == []
+    assert await faults_in_all_looks(page) == []
     faults[:] = [fault for fault in faults if "422" not in fault]

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Page
 
-from tests.support.accessibility import accessibility_faults
+from tests.support.accessibility import accessibility_faults, faults_in_all_looks
 from tests.support.polling import eventually
 
 SOUND = "<!doctype html><html lang='en'><title>A page</title><main><h1>A page</h1></main>"
@@ -34,6 +34,14 @@ async def test_axe_names_the_rule_and_the_element_of_a_fault(page: Page) -> None
     await page.set_content(f"{SOUND}<input type='text'>")
     [fault] = [fault for fault in await accessibility_faults(page) if fault.startswith("label")]
     assert fault == 'label: Form elements must have labels: <input type="text">'
+
+
+async def test_faults_in_the_dark_and_on_a_narrow_screen_are_found(page: Page) -> None:
+    dark = "@media (prefers-color-scheme: dark) { h1 { color: #ddd; background: white } }"
+    await page.set_content(f"{SOUND}<style>{dark} main {{ min-width: 50rem }}</style>")
+    contrast, wide = await faults_in_all_looks(page)
+    assert contrast.startswith("dark, 360: color-contrast: ")
+    assert wide.startswith("dark, 360: the page is 8")
 
 
 async def test_contexts_of_different_tests_share_no_storage(page: Page) -> None:
