@@ -18,6 +18,7 @@ from trackd.storage.sqlite.opening import side_file
 
 LAST_BATCH_TIMEOUT_S = 10.0
 OTHER_NAME_TIMEOUT_S = 0.2  # the two locks of a process that ends are not released at the same moment
+LOOK_TIMEOUT_S = 0.2  # a command that asks whether the lock is held takes it for a moment
 POLL_S = 0.02
 
 
@@ -111,15 +112,15 @@ class DatabaseLock:
     def _lock_beside(self) -> None:
         descriptor = self._open()
         self._descriptors.append(descriptor)
-        deadline = time.monotonic() + LAST_BATCH_TIMEOUT_S
+        began = time.monotonic()
         while not self._acquire(descriptor):
             holder = read_lines(descriptor)[0] or "unknown"
-            if _is_running(holder):
+            if _is_running(holder) and time.monotonic() > began + LOOK_TIMEOUT_S:
                 raise DatabaseInUseError(
                     f"{self._database} is in use by another trackd (pid {holder}): stop it, or name another file with "
                     "--db."
                 )
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + LAST_BATCH_TIMEOUT_S:
                 raise DatabaseInUseError(
                     f"{self._database} is in use by a trackd in another container, or by a process of one that has "
                     f"ended (pid {holder}): stop it, `fuser {self._path}` shows its own pid, or name another file with "
