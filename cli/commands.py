@@ -45,6 +45,7 @@ COMMANDS = (
     LazyCommand("backup", "backup:backup", "Copy the database to one file."),
     LazyCommand("restore", "backup:restore", "Put a backup in the place of the database file."),
     LazyCommand("retention", "retention:app", "Confirm the clock by which old data is deleted."),
+    LazyCommand("doctor", "doctor:doctor", "Examine what threatens data or speed on this machine."),
     LazyCommand("ready", "ready:ready", "Find out whether a server takes calls, for health checks."),
     LazyCommand("config", "config:config", "Print each setting and its origin."),
 )

@@ -39,7 +39,7 @@ def ready(
         typer.Option(metavar="FILE", envvar=CONFIG_FILE_VARIABLE, help="As for serve.", show_default=False),
     ] = None,
 ) -> None:
-    """Ask /ready of a server. Exit code 0: it takes calls. 1: it does not, one line on stderr has the reason."""
+    """Find out whether a server takes calls, for health checks. Exit code 1 if not, with a line that has the reason."""
     url = url or _configured_url(config)
     status, body = _answer(url, timeout)
     detail = _detail(body)

@@ -36,6 +36,15 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Overridden:
+    """A setting that two origins set: that of `winner` has the effect."""
+
+    name: str
+    loser: Origin
+    winner: Origin
+
+
+@dataclass(frozen=True)
 class Loaded:
     """`warnings` are sentences about environment variables that are ignored."""
 
@@ -43,6 +52,7 @@ class Loaded:
     origins: Mapping[str, Origin]
     file: Path | None
     warnings: Sequence[str] = ()
+    overridden: Sequence[Overridden] = ()
 
     def each(self) -> Iterator[Setting]:
         for name, group, key in names():
@@ -78,14 +88,19 @@ def load(flags: Groups | None = None, file: Path | None = None) -> Loaded:
     ]
     merged: dict[str, Any] = {}
     origins: dict[str, Origin] = {name: "default" for name, _, _ in names()}
+    overridden: list[Overridden] = []
     for origin, layer in reversed(layers):
         for group, values in layer.items():
             if group not in Settings.model_fields or not isinstance(values, Mapping):
                 raise SettingsError(_unknown(group, values, path))
-            merged[group] = {**merged.get(group, {}), **values}
+            before = merged.get(group, {})
+            overridden += [
+                Overridden(f"{group}.{key}", origins[f"{group}.{key}"], origin) for key in values if key in before
+            ]
+            merged[group] = {**before, **values}
             origins.update({f"{group}.{key}": origin for key in values})
     try:
-        return Loaded(Settings.model_validate(merged), origins, path, warnings)
+        return Loaded(Settings.model_validate(merged), origins, path, warnings, overridden)
     except ValidationError as error:
         raise SettingsError(_sentence(error, origins, path)) from None
 

@@ -45,6 +45,34 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
     return sockets
 
 
+def unavailable(hosts: Sequence[str], port: int) -> ListenError | None:
+    """Why no server could listen, None when it could. A server that starts meanwhile is not disturbed."""
+    try:
+        for host, addresses in _addresses(hosts, port):
+            missing = [error for address in addresses if (error := _bind(host, address)) is not None]
+            if len(missing) == len(addresses):
+                return missing[0]
+    except ListenError as error:
+        return error
+    return None
+
+
+def _bind(host: str, address: Address) -> ListenError | None:
+    """Raises ListenError, unless the machine only lacks the address. Without `listen` the socket disturbs no other."""
+    family, name = address
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            sock.bind(name)
+        except OSError as error:
+            if error.errno not in NOT_HERE:
+                raise ListenError(host, error) from None
+            return ListenError(host, error)
+    return None
+
+
 def _addresses(hosts: Sequence[str], port: int) -> list[tuple[str, list[Address]]]:
     """The addresses of each host, without those of hosts before it and those that `0.0.0.0` or `::` includes."""
     found: dict[Address, str] = {}

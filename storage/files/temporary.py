@@ -42,9 +42,10 @@ def temporary_file(target: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def temporary_folder(target: Path) -> Iterator[Path]:
+def temporary_folder(target: Path, *, removes_leftovers: bool = True) -> Iterator[Path]:
     """A new folder beside `target`. Afterwards it is removed with its contents. As `temporary_file` otherwise."""
-    remove_leftovers(target.parent)
+    if removes_leftovers:
+        remove_leftovers(target.parent)
     with contextlib.ExitStack() as ends:
         is_made = False
         while not is_made:
@@ -83,21 +84,42 @@ def _locked(descriptor: int, path: Path) -> bool:
         return False
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """The temporary files and folders in `folder` that no running program holds, of any user. Raises OSError."""
+    names = filter(TEMPORARY.fullmatch, os.listdir(folder))  # noqa: PTH208  a folder may have many files
+    return [folder / name for name in names if not _is_held(folder / name)]
+
+
+def _is_held(path: Path) -> bool:
+    with contextlib.suppress(OSError), _opened(path) as descriptor:
+        return not _is_unlocked(descriptor, fcntl.LOCK_SH)
+    return False  # a file of another user, or a link: no program of this user holds it
+
+
 def _remove_unlocked(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
+    with contextlib.suppress(OSError), _opened(path) as descriptor:
         found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid():
+        if found.st_uid != os.geteuid() or not _is_unlocked(descriptor, fcntl.LOCK_EX):
             return
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stat.S_ISDIR(found.st_mode):
             shutil.rmtree(path, ignore_errors=True)
         elif stat.S_ISREG(found.st_mode):
             path.unlink(missing_ok=True)
-    except OSError:  # it is in use
-        return
+
+
+def _is_unlocked(descriptor: int, kind: int) -> bool:
+    """Take the lock for as long as the file is open. Raises OSError where there are none."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)

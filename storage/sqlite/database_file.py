@@ -46,7 +46,7 @@ def check_one_name(path: Path) -> None:
     """
     real = path.resolve()
     try:
-        found, is_mounted = real.stat(), _mount(real) != _mount(real.parent)
+        found, is_mounted = real.stat(), mount_number(real) != mount_number(real.parent)
     except OSError:
         return
     if not stat.S_ISREG(found.st_mode):
@@ -63,7 +63,7 @@ def check_one_name(path: Path) -> None:
         )
 
 
-def _mount(path: Path) -> int:
+def mount_number(path: Path) -> int:
     """The number of the mount that the path belongs to, 0 when Linux does not name it; elsewhere that of its device.
 
     On Linux devices do not show it: in an overlay, as containers have it, a file may have another than its folder. Some

@@ -22,19 +22,31 @@ class NotedLog(NamedTuple):
     """The setting of the server, "" if it is unknown."""
 
 
+def noted_pid(database: Path) -> int:
+    """The pid in the lock beside a database file, 0 without one: it is that of the holder if the lock is held."""
+    pid = _noted(database)[0]
+    return int(pid) if pid.isdecimal() else 0
+
+
 def noted_log(database: Path) -> NotedLog:
     """What the lock beside a database file has of its log; nothing without a lock."""
-    real = database.resolve()
+    inode, _, synchronous = _noted(database)[1].partition(" ")
     with contextlib.suppress(OSError):  # for example without a log
+        return NotedLog(inode not in ("", str(side_file(database, "-wal").stat().st_ino)), synchronous)
+    return NotedLog()
+
+
+def _noted(database: Path) -> tuple[str, str]:
+    real = database.resolve()
+    with contextlib.suppress(OSError):
         descriptor = os.open(
             real.with_name(f"{real.name}-lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         )
         try:
-            inode, _, synchronous = read_lines(descriptor)[1].partition(" ")
+            return read_lines(descriptor)
         finally:
             os.close(descriptor)
-        return NotedLog(inode not in ("", str(side_file(real, "-wal").stat().st_ino)), synchronous)
-    return NotedLog()
+    return "", ""
 
 
 def read_lines(descriptor: int) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def roll_back(path: Path) -> None:
     Another process may do this at the same moment, and a transaction that is going on is not rolled back: SQLite's own
     locks see to both. Raises DatabaseError when the file cannot be written.
     """
-    if not _is_interrupted(path):
+    if not is_interrupted(path):
         return
     try:
         with contextlib.closing(connect(path, mode="rw")) as connection:
@@ -37,7 +37,7 @@ def roll_back(path: Path) -> None:
         ) from error
 
 
-def _is_interrupted(path: Path) -> bool:
+def is_interrupted(path: Path) -> bool:
     """Whether there is a journal that SQLite would use, and the file is of trackd."""
     try:
         with side_file(path, "-journal").open("rb") as journal:

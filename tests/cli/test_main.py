@@ -85,6 +85,8 @@ def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them
         "backup",
         "restore",
         "retention",
+        "doctor",
+        "ready",
         "config",
     ]
     assert "..." not in result.stdout.partition("Commands:")[2]

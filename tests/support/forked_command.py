@@ -23,6 +23,7 @@ from tests.support.process import TRACKD
 COMMAND_MODULES = (
     "backup",
     "config",
+    "doctor",
     "load",
     "profile",
     "ready",

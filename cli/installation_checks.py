@@ -1,0 +1,105 @@
+"""What `trackd doctor` examines beside the file: settings, SQLite, limits of the process, and the port."""
+
+import resource
+from pathlib import Path
+
+import apsw
+
+from trackd.cli.listeners import listener_of
+from trackd.cli.process import LEAST_FILES
+from trackd.config.load import DEFAULT_FILE, Loaded
+from trackd.config.settings import Server
+from trackd.http.server.listening import unavailable
+from trackd.storage.doctor.finding import Finding, Findings, State, size
+from trackd.storage.doctor.holders import name_of
+from trackd.storage.sqlite.connection import LONG_LOG_PAGES, PAGE_BYTES
+
+CONFIGURATION, SQLITE, FILES, PORT = "configuration", "SQLite", "open files", "port"
+FIRST_SOUND_SQLITE = 3_051_003  # before it two connections can corrupt a file with a write-ahead log
+FEW_FILES = 1_024
+KEPT_FILES = 64  # `server.max_connections`: what the server leaves for itself
+FEWEST_FILE_BYTES = 4 * LONG_LOG_PAGES * PAGE_BYTES
+
+
+def check_configuration(loaded: Loaded) -> Findings:
+    """Which file is read, what else is set, and which settings of the file have no effect."""
+    read = f"{loaded.file} is read" if loaded.file else f"no file is read, there is no {DEFAULT_FILE} in this folder"
+    variables = [setting.name for setting in loaded.each() if setting.origin == "environment"]
+    also = f"; from the environment: {', '.join(variables)}" if variables else ""
+    yield Finding(CONFIGURATION, State.OK, read + also)
+    if loaded.file not in (None, DEFAULT_FILE) and DEFAULT_FILE.is_file() and not DEFAULT_FILE.samefile(loaded.file):
+        found = f"{DEFAULT_FILE.absolute()} is not read: --config or TRACKD_CONFIG names {loaded.file}"
+        yield Finding(CONFIGURATION, State.NOTE, found, "remove one of the two, or name the other one")
+    for each in loaded.overridden:
+        found = f"{each.name} of the {each.loser} has no effect: the {_named(each.winner)} sets it too"
+        yield Finding(CONFIGURATION, State.NOTE, found, "set it in one place, `trackd config` shows the value")
+    for warning in loaded.warnings:
+        yield Finding(CONFIGURATION, State.WARNING, warning.rstrip("."), "see the page on settings")
+    if loaded.settings.database.synchronous != "FULL":
+        found = "database.synchronous is NORMAL: a power failure may undo the last answered calls"
+        yield Finding(CONFIGURATION, State.WARNING, found, "leave it at FULL")
+
+
+def _named(origin: str) -> str:
+    return "command line" if origin == "flag" else origin
+
+
+def check_sqlite(number: int = apsw.SQLITE_VERSION_NUMBER, version: str = "") -> Findings:
+    version = version or apsw.sqlite_lib_version()
+    if number < FIRST_SOUND_SQLITE:
+        found = f"{version} can corrupt a file with a write-ahead log when two connections use it"
+        yield Finding(SQLITE, State.FAULT, found, "install apsw 3.54 or later")
+    else:
+        yield Finding(SQLITE, State.OK, version)
+
+
+def check_limits(settings: Server, database_bytes: int) -> Findings:
+    """The limits of this process, which a server has too if the same shell or service starts it."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    remedy = "allow more (`ulimit -Hn`, LimitNOFILE of the service)"
+    if files == resource.RLIM_INFINITY or files >= max(FEW_FILES, settings.max_connections + KEPT_FILES):
+        allowed = "as many as the system has" if files == resource.RLIM_INFINITY else str(files)
+        yield Finding(FILES, State.OK, allowed)
+    elif files < LEAST_FILES:
+        found = f"a server may open {files}, and needs {LEAST_FILES} to start"
+        yield Finding(FILES, State.FAULT, found, remedy)
+    else:
+        found = f"a server may open {files}: that allows {max(files - KEPT_FILES, 1)} connections"
+        wanted = f", and server.max_connections is {settings.max_connections}" if settings.max_connections else ""
+        yield Finding(FILES, State.WARNING, found + wanted, remedy)
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if largest != resource.RLIM_INFINITY:
+        state = State.FAULT if largest < database_bytes + FEWEST_FILE_BYTES else State.WARNING
+        found = f"no file may become larger than {size(largest)}, the database has {size(database_bytes)}"
+        yield Finding("file size", state, found, "allow larger files (`ulimit -f unlimited`)")
+
+
+def check_port(settings: Server, holder: int | None) -> Findings:
+    """Whether a server could listen. `holder` is the pid of the server that runs on the file, if any."""
+    where = f"{settings.host}, port {settings.port}"
+    if settings.port == 0:
+        yield Finding(PORT, State.OK, "any free one is used (server.port is 0)")
+        return
+    error = unavailable(settings.hosts, settings.port)
+    if error is None:
+        yield Finding(PORT, State.OK, f"{where} is free")
+        return
+    if not error.is_in_use:
+        remedy = "choose an address of this machine and a port that this user may use, with --host and --port"
+        yield Finding(PORT, State.FAULT, f"a server cannot listen on {where} ({error.host}: {error.reason})", remedy)
+        return
+    pid = listener_of(settings.port)
+    if holder is not None and pid in (None, holder):
+        by = "the server that runs on the file" if pid else "a program of another user, or the server that runs"
+        yield Finding(PORT, State.OK if pid else State.NOTE, f"{where} is used by {by}")
+        return
+    by = f"{name_of(pid)} (pid {pid})" if pid else "another program"
+    remedy = "stop that program, or choose another port with --port or server.port"
+    yield Finding(PORT, State.FAULT, f"{where} is used by {by}", remedy)
+
+
+def database_bytes(database: Path) -> int:
+    try:
+        return database.stat().st_size
+    except OSError:
+        return 0

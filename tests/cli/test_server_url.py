@@ -1,0 +1,32 @@
+"""The address of a server as an option, and on this machine."""
+
+import pytest
+import typer
+
+from trackd.cli.server_url import checked_url, local_url
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8686", "https://collect.example/trackd", "http://[::1]:1"])
+def test_an_address_is_taken_without_its_last_slash(url: str) -> None:
+    assert checked_url(f" {url}/ ") == url
+    assert checked_url(None) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x:1", "http://x:0", "http://x:a", "http://u:p@x", "http://x/?a", "http://x/\udcff"]
+)
+def test_another_text_is_refused(url: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        checked_url(url)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url"),
+    [
+        (["0.0.0.0"], "http://127.0.0.1:1"),
+        (["::", "10.0.0.1"], "http://[::1]:1"),
+        (["a.example"], "http://a.example:1"),
+    ],
+)
+def test_a_server_on_this_machine_is_reached_at_its_first_host(hosts: list[str], url: str) -> None:
+    assert local_url(hosts, 1) == url
