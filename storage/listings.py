@@ -99,8 +99,11 @@ class Listings(Protocol):
     def session(self, session_id: str) -> str | None:
         """The document of a session, as JSON text."""
 
-    def event(self, event_id: str) -> str | None:
-        """The document of an event, as JSON text; the newest one if several profiles have an event with this id."""
+    def event(self, event_id: str, profile_id: str | None = None) -> str | None:
+        """The document of an event, as JSON text.
+
+        If several profiles have an event with this id, it is the one of `profile_id`, or else the newest one.
+        """
 
     def profile_events(self, profile_id: str, request: PageRequest) -> Page | None:
         """The events of a profile. The id of a merged profile stands for the profile that it was merged into."""

@@ -1,13 +1,12 @@
 """The view Live: the newest events and refusals, which a module of the page follows, and the page of an event."""
 
 import heapq
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +15,10 @@ from trackd.actors.tracker import Tracker
 from trackd.core.documents import Source, timestamp
 from trackd.core.short_texts import shortened
 from trackd.http.errors import aborted, unknown_path
-from trackd.http.ui.event_rows import EVENT_PATTERN, EventRow, event_rows, shown_event
 from trackd.http.ui.live_filter import NOT_STORED, STATES, LiveFilter
 from trackd.http.ui.pages import Pages
 from trackd.http.ui.refusal_rows import REFUSAL_PATTERN, RefusalRow, refusal_rows
+from trackd.http.ui.shown_events import EVENT_PATTERN, ShownEvent, shown_event, shown_events
 from trackd.http.ui.snippets import Snippet, base_url, snippets
 from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 from trackd.storage.store import Reads
@@ -30,7 +29,7 @@ PAGE_BYTES = 1_048_576  # of documents that a page is made from
 MAX_DOCUMENT = 262_144  # characters of a document that are shown
 EXAMPLES = ("script", "curl")
 NOTHING = Page(b"[]", None)
-Row = EventRow | RefusalRow
+Row = ShownEvent | RefusalRow
 
 
 class LiveRows(Struct, frozen=True):
@@ -70,7 +69,7 @@ class LivePages:
         # Read before the list: an event that is stored between both is in the list and in the feed, and the module
         # leaves out what the list has. The other way round it would be in neither.
         head = self._listings.feed_head()
-        found = await self._rows(matching, names)
+        found = await self._rows(matching)
         is_first_visit = not found.rows and not matching.query and matching.is_newest
         base = base_url(request)
         return await self._pages.page(
@@ -93,20 +92,20 @@ class LivePages:
             snippets=_examples(sources, base) if is_first_visit else [],
         )
 
-    async def _rows(self, matching: LiveFilter, names: Mapping[str, str]) -> LiveRows:
+    async def _rows(self, matching: LiveFilter) -> LiveRows:
         events = refused = NOTHING
         if matching.has_events:
             events = await self._queries.read(
                 "events", matching.events, PageRequest(matching.cursor, EVENTS, PAGE_BYTES)
             )
-        stored: list[Row] = [*event_rows(events.documents, names)]
+        stored: list[Row] = [*shown_events(events.documents)]
         begin = stored[-1].time if stored and events.next is not None else None
         if matching.has_refusals:
             cursor = None if matching.has_events else matching.cursor
             refused = await self._queries.read(
                 "refusals", matching.refusals(begin), PageRequest(cursor, REFUSALS, PAGE_BYTES)
             )
-        refusals: list[Row] = [*refusal_rows(refused.documents, names)]
+        refusals: list[Row] = [*refusal_rows(refused.documents)]
         rows = list(heapq.merge(stored, refusals, key=attrgetter("time"), reverse=True))
         following = events.next if matching.has_events else refused.next
         before = rows[-1].time if rows else matching.before
@@ -119,17 +118,18 @@ class LivePages:
 
     async def event(self, request: Request) -> Response:
         """An event: its document, the rules that ran for it, and its profile as it is now."""
-        document = self._listings.event(request.query_params.get("id", ""))
+        query = request.query_params
+        document = self._listings.event(query.get("id", ""), query.get("profile"))
         if document is None:
             raise unknown_path()
-        event = shown_event(document)
-        profile = await self._profile(event.profile.id) if event.profile.id else None
+        event = shown_event(Raw(document))
+        profile = await self._profile(event.profile) if event.profile else None
         return await self._pages.page(
             request,
             "event.html",
             view="live",
             event=event,
-            source=next((source for source in self._reads.sources() if source.id == event.source.id), None),
+            source=next((source for source in self._reads.sources() if source.id == event.source), None),
             document=_indented(document),
             profile=None if profile is None else _indented(profile),
             states=STATES,

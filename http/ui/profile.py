@@ -19,7 +19,8 @@ from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM, UNKNOWN, expla
 from trackd.http.ui.guard import FORM, Form
 from trackd.http.ui.live_filter import STATES
 from trackd.http.ui.pages import HEADERS, Pages, link
-from trackd.http.ui.profile_parts import found_profiles, shown_events, shown_profile, shown_sessions
+from trackd.http.ui.profile_parts import found_profiles, shown_profile, shown_sessions
+from trackd.http.ui.shown_events import shown_events
 from trackd.storage.listings import Page, PageRequest, ProfileFilter, QueryPool
 from trackd.storage.store import Reads
 

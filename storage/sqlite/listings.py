@@ -94,6 +94,12 @@ SELECT segment.value, count(*) FROM profile, json_each(iif(json_valid(doc), doc,
 WHERE segment.type = 'text' GROUP BY segment.value
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
+EVENT = f"SELECT {EVENT_COLUMNS} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1"
+MAX_SAME_ID = 1_000  # events with the same id among which that of a profile is sought
+EVENT_OF_PROFILE = f"""
+SELECT {EVENT_COLUMNS} FROM (SELECT * FROM event WHERE id = ? ORDER BY number DESC LIMIT {MAX_SAME_ID}) AS event
+WHERE profile_id = ? LIMIT 1
+"""
 
 
 class SqliteListings:
@@ -145,13 +151,14 @@ class SqliteListings:
         row = self._row(f"SELECT {SESSION_COLUMNS} FROM session WHERE id = ?", session_id)
         return None if row is None else encoded(session_document(row)).decode()
 
-    def event(self, event_id: str) -> str | None:
-        row = self._row(f"SELECT {EVENT_COLUMNS} FROM event WHERE id = ? ORDER BY number DESC LIMIT 1", event_id)
+    def event(self, event_id: str, profile_id: str | None = None) -> str | None:
+        row = None if profile_id is None else self._row(EVENT_OF_PROFILE, event_id, profile_id)
+        row = row or self._row(EVENT, event_id)
         return None if row is None else encoded(event_document(row)).decode()
 
-    def _row(self, sql: str, key: str) -> Any:
+    def _row(self, sql: str, *keys: str) -> Any:
         try:
-            return self._by_key.execute(sql, (key,)).fetchone()
+            return self._by_key.execute(sql, keys).fetchone()
         except SQLITE_ERRORS as error:
             raise StoreError(f"cannot read: {error}") from error
 

@@ -221,13 +221,13 @@ function rowOf(record) {
 
 function eventRow(event) {
   const row = copyOf("event-row");
-  setKey(row, event.id, event.profile.id, event.metadata.time.insert);
+  setKey(row, event.id, event.profile.id, text(event.metadata.time.insert));
   setOwner(row, event.source.id, event.profile.id);
-  fill(row, ".type", event.type);
-  row.querySelector(".type").href = `event?id=${encodeURIComponent(event.id)}`;
+  fill(row, ".type", text(event.type));
+  row.querySelector(".type").href = `event?${new URLSearchParams({ id: event.id, profile: event.profile.id })}`;
   const status = optionOf("status", event.metadata.status);
   setBadge(row, status?.text ?? event.metadata.status, status?.dataset.badge);
-  fill(row, ".reasons", cut((event.metadata.reasons ?? []).map(text).join("; ")));
+  fill(row, ".reasons", cut(items(event.metadata.reasons).map(text).join("; ")));
   const page = event.context?.page?.url;
   const members = Object.entries(event.properties ?? {});
   if (typeof page === "string" && page !== "") members.unshift(["page", page]);
@@ -239,13 +239,13 @@ function refusalRow(refusal) {
   const isRefused = text(refusal.status) !== ACCEPTED;
   if (!isRefused && refusal.reason === INVALID) return null; // the event is stored, and has a row
   const row = copyOf("refusal-row");
-  setKey(row, text(refusal.number), refusal.profile?.id ?? "", refusal.time);
+  setKey(row, text(refusal.number), refusal.profile?.id ?? "", text(refusal.time));
   setOwner(row, refusal.source?.id ?? "", refusal.profile?.id ?? "");
   fill(row, ".type", refusal.event.type || "unknown");
   row.querySelector(".type").classList.toggle("unknown", !refusal.event.type);
   setBadge(row, isRefused ? `refused ${text(refusal.status)}` : "dropped", isRefused ? "bad" : "warn");
-  fill(row, ".reason", refusal.reason.replaceAll("_", " "));
-  fill(row, ".faults", cut(refusal.faults.map(fault).join("; ")));
+  fill(row, ".reason", text(refusal.reason).replaceAll("_", " "));
+  fill(row, ".faults", cut(items(refusal.faults).map(fault).join("; ")));
   const before = text(refusal.left_out);
   fill(row, ".more", before === "0" ? "" : `and ${before} before it for the same reason`);
   if (refusal.body) fill(row, "code", refusal.body);
@@ -265,7 +265,8 @@ const MAKERS = { event: eventRow, refusal: refusalRow, erased: erasedRow };
 const copyOf = (id) => document.getElementById(id).content.querySelector("li").cloneNode(true);
 const optionOf = (name, value) => (value === "" ? undefined : [...filter[name].options].find((each) => each.value === value));
 const fill = (row, part, content) => (row.querySelector(part).textContent = content);
-const fault = ({ loc, msg }) => (loc?.length ? `${loc.map(text).join(".")}: ${msg}` : msg);
+const items = (value) => (Array.isArray(value) ? value : []);
+const fault = ({ loc, msg }) => (items(loc).length ? `${loc.map(text).join(".")}: ${msg}` : (msg ?? ""));
 
 function setKey(row, key, profile, time) {
   row.dataset.key = key;

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.database import execute
 from tests.support.live_page import form_token, live_page, log_in, new_key
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually
@@ -270,3 +271,25 @@ async def test_the_views_need_a_login(client: httpx.AsyncClient) -> None:
     for name in ("live", "event?id=x"):
         assert "a-type" not in (await client.get(f"/ui/{name}")).text
         assert (await client.get(f"/ui/{name}", headers={"accept": "application/json"})).status_code == 401
+
+
+async def test_of_events_with_one_id_the_page_shows_the_one_of_the_row(client: httpx.AsyncClient) -> None:
+    for session in ("one", "other"):
+        call = payload(session, session)
+        call["events"][0]["id"] = "same"
+        assert (await client.post("/track", json=call)).status_code == 200
+    links = re.findall(r'class="type" href="([^"]+)">[^<]', await live(client))
+    pages = [(await client.get(f"/ui/{unescape(link)}")).text for link in links]
+    assert [re.findall("<h1>([^<]+)</h1>", page) for page in pages] == [["other"], ["one"]]
+
+
+async def test_rows_that_another_tool_has_changed_are_shown(client: httpx.AsyncClient, db: Path) -> None:
+    await track(client, "a", "b", "c")
+    execute(db, "UPDATE event SET properties = '{', inserted = 'x', type = x'ff' WHERE seq = 1")
+    execute(db, "UPDATE event SET context = '7', reasons = '{}', rules = '[7]', status = 7 WHERE seq = 2")
+    await refuse(client)
+    await with_refusals(client, 2)
+    execute(db, "UPDATE refusal SET faults = '{}', body = x'ff', time = 7")
+    assert len(types(await live(client))) == 3
+    for link in re.findall(r'class="type" href="([^"]+)">[^<]', await live(client)):
+        assert (await client.get(f"/ui/{unescape(link)}")).status_code == 200

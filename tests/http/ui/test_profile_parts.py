@@ -11,14 +11,13 @@ from trackd.core.profile_document import new_profile
 from trackd.http.ui.profile_parts import (
     MAX_DOCUMENT,
     MAX_FORMATTED,
-    MAX_ROWS,
-    MAX_TEXT,
     PARTS,
     found_profiles,
-    shown_events,
     shown_profile,
     shown_sessions,
 )
+from trackd.http.ui.shown_events import shown_events
+from trackd.http.ui.values import MAX_ROWS, MAX_TEXT
 
 NOW = "2026-01-31T12:00:00.123456Z"
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -96,22 +95,6 @@ def test_lists_of_other_documents_are_shown_too(documents: list[Any]) -> None:
     assert len(shown_events(text)) == number
     assert len(shown_sessions(text)) == number
     assert len(found_profiles(text)) == number
-
-
-def test_an_event_has_its_reasons_and_the_rules_that_ran() -> None:
-    rules = [{"id": "r", "changed": ["traits.public.a"], "more": 3}, {"id": "s", "changed": []}, 5]
-    metadata = {"time": {"create": NOW, "insert": NOW}, "status": "invalid", "reasons": ["why"], "rules": rules}
-    event = {"seq": 7, "type": "t", "metadata": metadata, "properties": {}, "source": {"id": "web"}}
-
-    [shown] = shown_events(encoded([event]))
-
-    assert (shown.seq, shown.type, shown.status, shown.source, shown.session) == ("7", "t", "invalid", "web", "")
-    assert (shown.properties, shown.reasons) == ("", ["why"])
-    assert [(rule.name, rule.changed, rule.more) for rule in shown.rules] == [
-        ("r", ["traits.public.a"], "3"),
-        ("s", [], ""),
-        ("", [], ""),
-    ]
 
 
 @pytest.mark.parametrize(

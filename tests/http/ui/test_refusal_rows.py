@@ -23,14 +23,15 @@ REFUSAL: dict[str, Any] = {
 
 
 def row(**fields: Any) -> RefusalRow:
-    [found] = refusal_rows(json.dumps([{**REFUSAL, **fields}]).encode(), {"shop": "The shop"})
+    [found] = refusal_rows(json.dumps([{**REFUSAL, **fields}]).encode())
     return found
 
 
-def test_a_row_has_the_name_of_the_source_or_the_id_that_the_call_named() -> None:
-    assert row() == RefusalRow(7, REFUSAL["time"], 200, "without consent", "The shop", "", "", "", "", 0)
-    assert row(source={"id": "other"}, profile={"id": "ann"}).source == "other"
-    assert row(source=None, profile={"id": "ann"}).profile == "ann"
+def test_a_row_has_texts_alone() -> None:
+    nothing = RefusalRow("7", REFUSAL["time"], "200", "without consent", "shop", "", "", "", "", "0")
+    assert row() == nothing
+    known = row(source=None, profile={"id": "ann"}, event={"id": None, "type": "t"}, body="{", left_out=3)
+    assert (known.source, known.profile, known.type, known.body, known.left_out) == ("", "ann", "t", "{", "3")
 
 
 @pytest.mark.parametrize(("status", "reason", "is_refused"), [(200, "unwanted", False), (422, "invalid", True)])
@@ -39,14 +40,18 @@ def test_the_status_decides_whether_the_call_was_refused(status: int, reason: st
 
 
 def test_events_that_are_stored_as_invalid_have_no_row_here() -> None:
-    assert refusal_rows(json.dumps([{**REFUSAL, "reason": "invalid"}]).encode(), {}) == []
+    assert refusal_rows(json.dumps([{**REFUSAL, "reason": "invalid"}]).encode()) == []
 
 
 def test_faults_are_one_text_of_a_bounded_length_with_their_places() -> None:
     faults = [
         {"loc": ["body", "events", 0, "type"], "msg": "Field required", "type": "missing"},
         {"loc": [], "msg": "Invalid event source `nope`.", "type": "unknown_source"},
-        "of another tool",
     ]
     assert row(faults=faults).faults == "body.events.0.type: Field required; Invalid event source `nope`."
-    assert len(row(faults=[{"msg": "x" * 1_000}]).faults) == MAX_TEXT
+    assert len(row(faults=[{"msg": "x" * 250}] * 2).faults) == MAX_TEXT
+
+
+@pytest.mark.parametrize("faults", [None, {}, "x"])
+def test_faults_that_another_tool_has_written_are_left_out(faults: Any) -> None:
+    assert row(faults=faults).faults == ""

@@ -43,6 +43,16 @@ def test_an_event_is_a_document_of_the_contract(
     }
 
 
+def test_of_events_with_one_id_that_of_the_profile_is_found_or_the_newest(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    for profile_id in ("A", "B"):
+        sqlite_backend.store.commit([make.change(profile_id, session=profile_id, events=1, event={"id": "e"})])
+    asked = ("A", "B", "C", None)
+    found = [json.loads(existing(listings.event("e", profile_id)))["profile"]["id"] for profile_id in asked]
+    assert found == ["A", "B", "B", "B"]
+
+
 def test_text_of_every_kind_of_character_stays_unchanged(
     sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
 ) -> None:
