@@ -7,6 +7,7 @@ Documents are bytes or text of JSON in the shapes of the HTTP API, ready to send
 `2026-01-31T12:00:00.000000Z`, so that they compare as text.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -125,6 +126,9 @@ class Listings(Protocol):
 
     def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
         """What was committed after a position. It shows a commit as a whole, but for what is deleted since."""
+
+    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> list[FeedPage | None]:
+        """A page of `feed` for each request, at least the first; None for those that would take too long now."""
 
     def feed_head(self) -> Cursor:
         """The cursor after the last record, with refusals."""

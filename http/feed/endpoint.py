@@ -33,10 +33,10 @@ class FeedEndpoint:
     def __init__(self, tracker: Tracker, listings: Listings, queries: QueryPool, max_subscribers: int) -> None:
         """`queries` reads the pages, `listings` the position of the last record."""
         self._commits = tracker.commits
-        self._pages = FeedPages(queries, tracker.commits)
         self.subscribers = Subscribers(
             max_subscribers, lambda: listings.feed_head(), lambda: tracker.queue.calls >= LONG_QUEUE
         )
+        self._pages = FeedPages(queries, self.subscribers.pause)
 
     async def get(self, request: Request) -> Response:
         parameters, form = feed_query(request)

@@ -1,36 +1,59 @@
-"""Pages of feeds, read once for all clients that ask for the same one."""
+"""Pages of feeds, read together for all clients that wait for one."""
 
 import asyncio
-from typing import cast
+from collections.abc import Callable, Mapping
 
-from trackd.actors.commits import Commits
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import QueryPool
 
-Key = tuple[int, FeedFilter, FeedRequest]
+Key = tuple[FeedFilter, FeedRequest]
 
 
 class FeedPages:
-    """Reads pages by the reader process. Clients that wait for the same commit share one reading."""
+    """Reads pages by the reader process, one group after the other. Equal requests of a group share a page."""
 
-    def __init__(self, queries: QueryPool, commits: Commits) -> None:
+    def __init__(self, queries: QueryPool, pause: Callable[[int], float]) -> None:
+        """`pause` is how many seconds to wait after so many pages, so that calls are not held up."""
         self._queries = queries
-        self._commits = commits
-        self._reading: dict[Key, asyncio.Task[FeedPage]] = {}
+        self._pause = pause
+        self._waiting: dict[Key, asyncio.Future[FeedPage]] = {}
+        self._reading: asyncio.Task[None] | None = None
 
     async def read(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
         """The page, with all commits in it that have ended by now. Raises StoreError."""
-        key = (self._commits.number, matching, request)
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.create_task(self._read(matching, request))
-            reading.add_done_callback(lambda done: self._end(key, done))
-        return await asyncio.shield(reading)  # others wait for it, when this client goes away
+        key = (matching, request)
+        page = self._waiting.get(key)
+        if page is None:
+            page = self._waiting[key] = asyncio.get_running_loop().create_future()
+            page.add_done_callback(_notice_error)
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_all())
+        return await asyncio.shield(page)  # others wait for it, when this client goes away
 
-    async def _read(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
-        return cast(FeedPage, await self._queries.read("feed", matching, request))
+    async def _read_all(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, {}
+                await self._read(group)
+        finally:
+            self._reading = None
 
-    def _end(self, key: Key, done: asyncio.Task[FeedPage]) -> None:
-        del self._reading[key]
-        if not done.cancelled():
-            done.exception()  # it may be that all clients have gone
+    async def _read(self, group: Mapping[Key, asyncio.Future[FeedPage]]) -> None:
+        while group:
+            try:
+                pages = await self._queries.read("feeds", list(group))
+            except Exception as error:  # of the store, or a bug: none may wait for ever
+                for each in group.values():
+                    each.set_exception(error)
+                return
+            for each, page in zip(group.values(), pages, strict=True):
+                if page is not None:
+                    each.set_result(page)
+            await asyncio.sleep(self._pause(sum(page is not None for page in pages)))
+            group = {key: each for key, each in group.items() if not each.done()}
+
+
+def _notice_error(page: asyncio.Future[FeedPage]) -> None:
+    """It may be that all clients have gone."""
+    if not page.cancelled():
+        page.exception()

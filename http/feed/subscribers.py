@@ -7,9 +7,10 @@ from collections.abc import Callable
 from trackd.core.feed_cursor import Cursor
 from trackd.http.errors import too_many_subscribers
 
-PAGE_COST_S = 60e-6  # of the event loop's time for a page
-BYTE_COST_S = 1e-9
-PAUSES, PAUSES_WHEN_BUSY = 4, 24  # for each second that feeds take of the event loop's time
+PAGE_COST_S = 60e-6  # of the event loop's time to read a page, and again to send it
+BYTE_COST_S = 3e-9
+PAUSES, PAUSES_WHEN_BUSY = 4, 32  # for each second that feeds take of the event loop's time
+BUSY_S = 0.05  # a commit takes all calls that wait: between two of them the server is as busy
 
 
 class Subscriber:
@@ -58,7 +59,7 @@ class Subscribers:
         self._is_busy = is_busy
         self._now = now
         self._subscribers: set[Subscriber] = set()
-        self._next_turn = 0.0
+        self._next_turn = self._busy_until = 0.0
         self.records = 0
         """Sent since the start."""
 
@@ -76,12 +77,22 @@ class Subscribers:
     def __len__(self) -> int:
         return len(self._subscribers)
 
+    def pause(self, pages: int) -> float:
+        """How many seconds to read no pages after so many."""
+        return self._pauses * PAGE_COST_S * pages
+
+    @property
+    def _pauses(self) -> int:
+        now = self._now()
+        if self._is_busy():
+            self._busy_until = now + BUSY_S
+        return PAUSES_WHEN_BUSY if now < self._busy_until else PAUSES
+
     async def turn(self, size: int) -> None:
         """Wait until a page of so many bytes may be sent."""
         now = self._now()
         begin = max(self._next_turn, now)
-        pauses = PAUSES_WHEN_BUSY if self._is_busy() else PAUSES
-        self._next_turn = begin + pauses * (PAGE_COST_S + BYTE_COST_S * size)
+        self._next_turn = begin + self._pauses * (PAGE_COST_S + BYTE_COST_S * size)
         if begin > now:
             await asyncio.sleep(begin - now)
 

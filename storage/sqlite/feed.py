@@ -6,11 +6,11 @@ numbers of their own.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from trackd.core.documents import Event, tombstone
 from trackd.core.feed_cursor import Cursor
@@ -58,6 +58,7 @@ SELECT hash, erased, number FROM erased WHERE number > :after AND number <= :end
 AND (:hash IS NULL OR hash = :hash) ORDER BY number LIMIT :limit
 """
 Row = Sequence[Any]
+HasNone = Callable[[FeedFilter, Cursor, Cursor], bool]
 number_of = itemgetter(-1)
 
 
@@ -72,28 +73,52 @@ def begin_history(db: Connection) -> None:
         db.execute(NOTE_REFUSALS, (history,))
 
 
+class State(NamedTuple):
+    """What is stored now. `deleted_up_to` is the number of the last event that the retention has deleted."""
+
+    last: int
+    deleted_up_to: int
+    last_refusal: int
+    histories: Sequence[History]
+
+
+def state_of(db: Any) -> State:
+    last, deleted_up_to, last_refusal = next(db.execute(STATE))
+    return State(last, deleted_up_to, last_refusal, [History(*row) for row in db.execute(HISTORIES)])
+
+
 def head(db: Any) -> Cursor:
     """The cursor after the last record, with refusals."""
-    *_, (history, *_) = db.execute(HISTORIES)
-    last, _, last_refusal = db.execute(STATE).fetchone()
-    return Cursor(history, last, last_refusal)
+    state = state_of(db)
+    return Cursor(state.histories[-1].id, state.last, state.last_refusal)
 
 
 def read_feed(db: Any, matching: FeedFilter, request: FeedRequest) -> FeedPage:
     """The page after a position."""
-    last_number, deleted_up_to, last_refusal = next(db.execute(STATE))
-    histories = [History(*row) for row in db.execute(HISTORIES)]
-    last = Cursor(histories[-1].id, last_number, last_refusal if REFUSAL in matching.kinds else None)
+    return page_of(db, matching, request, state_of(db))
+
+
+def page_of(
+    db: Any, matching: FeedFilter, request: FeedRequest, state: State, has_none: HasNone = lambda *_: False
+) -> FeedPage:
+    """The page after a position in what was stored in this state.
+
+    `has_none`: whether it is known already that no record matches between two positions.
+    """
+    last = Cursor(state.histories[-1].id, state.last, state.last_refusal if REFUSAL in matching.kinds else None)
     if request.after is Start.NOW:
         return page((), last, is_last=True)
-    begin, fault = begin_of(request.after, histories, last, deleted_up_to if EVENT in matching.kinds else 0)
+    deleted_up_to = state.deleted_up_to if EVENT in matching.kinds else 0
+    begin, fault = begin_of(request.after, state.histories, last, deleted_up_to)
     if fault is not None:
         return lost_page(fault, begin)
-    rows, end = _rows(db, matching, request, begin.events, last_number)
+    if has_none(matching, begin, last):
+        return page((), Cursor(last.history, last.events, begin.refusals), is_last=True)
+    rows, end = _rows(db, matching, request, begin.events, state.last)
     refusals = None if last.refusals is None else _refusals(db, matching, request, begin.refusals or 0, last.refusals)
     if EVENT in matching.kinds and begin.events < (deleted_up_to := db.execute(DELETED_UP_TO).get):  # perhaps meanwhile
         return lost_page(Lost.DELETED, Cursor(begin.history, deleted_up_to, begin.refusals))
-    events = Stretch([(row[-1], _document(row)) for row in sound(rows, "event")], end, last_number)
+    events = Stretch([(row[-1], _document(row)) for row in sound(rows, "event")], end, state.last)
     return merged_page(begin, events, refusals, request)
 
 

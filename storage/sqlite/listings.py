@@ -4,7 +4,7 @@ A cursor is the number of the first event, or the rowid of the first session or 
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilte
 from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.feed import head, read_feed
+from trackd.storage.sqlite.feed_group import read_feeds
 from trackd.storage.sqlite.refusals import search_refusals
 from trackd.storage.sqlite.row_documents import (
     EVENT_COLUMNS,
@@ -231,6 +232,10 @@ class SqliteListings:
     def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
         with self._reading() as db:
             return read_feed(db, matching, request)
+
+    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> list[FeedPage | None]:
+        with self._reading() as db:
+            return read_feeds(db, asked)
 
     def feed_head(self) -> Cursor:
         try:

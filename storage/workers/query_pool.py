@@ -9,13 +9,12 @@ from typing import Any
 from trackd.storage.errors import StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.workers.child_process import ChildProcess
-from trackd.storage.workers.query_protocol import FEED, SHORT_QUERIES, Answer, decode_answer, encode_query
+from trackd.storage.workers.query_protocol import FEEDS, SHORT_QUERIES, Answer, decode_answer, encode_query
 from trackd.storage.workers.query_turns import QueryTurns
 
 THREADS = 4
 MAX_SHORT = 2  # queries that the reader process has at once: it runs one of them, and has the next one
-MAX_FEEDS = 2  # pages of feeds: beside lists, which take longer
-MAX_FEEDS_WAITING = 100_000  # `feed.max_subscribers` bounds them
+MAX_FEEDS = 1  # groups of pages of feeds: beside lists, which take longer
 MAX_WAITING = 1_000  # queries; a request takes about 20 KB of memory
 END_TIMEOUT_S = 1.0
 
@@ -53,7 +52,7 @@ class QueryProcess:
         self._pending: dict[int, tuple[asyncio.Future[Answer], QueryTurns]] = {}  # those that the process has
         self._short = QueryTurns(MAX_SHORT, MAX_WAITING)
         self._others = QueryTurns(THREADS, MAX_WAITING)
-        self._feeds = QueryTurns(MAX_FEEDS, MAX_FEEDS_WAITING)
+        self._feeds = QueryTurns(MAX_FEEDS, MAX_WAITING)
         self.resume()
 
     def resume(self) -> None:
@@ -88,12 +87,12 @@ class QueryProcess:
             raise StoreError(f"the reader process gave no answer within {self._timeout_s:g} s") from None
         if answer.error is not None:
             raise StoreError(answer.error)
-        results = (answer.page, answer.count, answer.keys, answer.counts, answer.feed)
+        results = (answer.page, answer.count, answer.keys, answer.counts, answer.feeds)
         return next((result for result in results if result is not None), None)
 
     async def _ask(self, name: str, arguments: tuple[Any, ...]) -> Answer:
         """The answer to a query. Its turn ends when the process answers, also when the caller was cancelled before."""
-        turns = self._feeds if name == FEED else self._short if name in SHORT_QUERIES else self._others
+        turns = self._feeds if name == FEEDS else self._short if name in SHORT_QUERIES else self._others
         await turns.begin()
         number = next(self._numbers)
         pending: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

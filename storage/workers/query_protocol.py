@@ -16,19 +16,19 @@ from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
 
-ARGUMENT_TYPES: dict[str, tuple[type, ...]] = {
+ARGUMENT_TYPES: dict[str, tuple[Any, ...]] = {
     "profile_events": (str, PageRequest),
     "profile_sessions": (str, PageRequest),
     "session_events": (str, PageRequest),
     "events": (EventFilter, PageRequest),
     "profiles": (ProfileFilter, PageRequest),
     "refusals": (RefusalFilter, PageRequest),
-    "feed": (FeedFilter, FeedRequest),
+    "feeds": (list[tuple[FeedFilter, FeedRequest]],),
     "profile_ids": (str, int, bool),
     "segment_members": (),
     "count": (str,),
 }
-FEED = "feed"
+FEEDS = "feeds"
 SHORT_QUERIES = frozenset({"profile_events", "profile_sessions"})  # they read no more rows than a page has
 
 
@@ -49,7 +49,7 @@ class Answer(Struct, frozen=True, array_like=True):
     error: str | None = None
     keys: list[str] | None = None
     counts: dict[str, int] | None = None
-    feed: FeedPage | None = None
+    feeds: list[FeedPage | None] | None = None
 
 
 ENCODER = msgpack.Encoder()
@@ -77,12 +77,12 @@ def run_query(listings: Listings, query: Query) -> bytes:
     match result:
         case int():
             return ENCODER.encode(Answer(query.number, count=result))
+        case list() if query.method == FEEDS:
+            return ENCODER.encode(Answer(query.number, feeds=result))
         case list():
             return ENCODER.encode(Answer(query.number, keys=result))
         case dict():
             return ENCODER.encode(Answer(query.number, counts=result))
-        case FeedPage():
-            return ENCODER.encode(Answer(query.number, feed=result))
     return ENCODER.encode(Answer(query.number, page=result))
 
 

@@ -15,7 +15,7 @@ from trackd.storage.workers.framing import read_frame, send
 from trackd.storage.workers.query_protocol import QUERIES, SHORT_QUERIES, Query, run_query
 
 NICENESS = 10  # a tenth of a normal process's share
-THREADS = 6  # for four lists and two pages of feeds
+THREADS = 5  # for four lists and the pages of feeds
 
 
 def run_reader(path: Path, identity: str, queries: BinaryIO, answers: BinaryIO) -> None:

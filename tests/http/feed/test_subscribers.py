@@ -87,3 +87,18 @@ async def test_turns_of_many_are_longer_apart_while_calls_wait(monkeypatch: pyte
     idle, idle_twice, busy_pause = pauses
     assert idle_twice == pytest.approx(2 * idle)
     assert busy_pause - idle_twice > 2 * idle
+
+
+def test_a_pause_after_pages_is_longer_while_calls_wait_and_for_a_moment_after() -> None:
+    clock, busy = Clock(), [False]
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 0), lambda: busy[0], clock)
+    idle = subscribers.pause(10)
+    busy[0] = True
+    long = subscribers.pause(10)
+    busy[0] = False
+
+    assert subscribers.pause(0) == 0
+    assert long > 2 * idle > 0
+    assert subscribers.pause(20) == pytest.approx(2 * long)
+    clock.now += 1
+    assert subscribers.pause(10) == idle
