@@ -98,7 +98,7 @@ class TrackEndpoint:
                 return turn.noted(self.submit(client, headers, body, size, no_callback))
         except HttpError as error:
             self.limited_clients.note_refused(client, error)
-            add_body(error, headers, received, receive)
+            await add_body(error, headers, received, receive)
             raise
 
     def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ import psutil
 from tests.bench.builds import HERE, ROOT, Build
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
+from tests.support.polling import wait_until
 from tests.support.process import Process
 
 NODE_PEER = Path(__file__).parent / "node" / "peer.js"
 NODE_MODULES = Path(sys.prefix) / "node-peer" / "node_modules"  # `make bench` installs them
 READY_S = 30.0
 STOP_S = 30.0
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,12 +107,20 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     request = urllib.request.Request(
         f"{url}/track", body().replace("SESSION", "s-0").encode(), {"Content-Type": "application/json"}
     )
-    deadline = time.monotonic() + READY_S
-    while process.poll() is None and time.monotonic() < deadline:
+
+    silent = BenchError(f"The peer at {url} did not answer: what it wrote stands above.")
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise silent
         with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
-            return
-        time.sleep(POLL_S)
-    raise BenchError(f"The peer at {url} did not answer: what it wrote stands above.")
+            return True
+        return False
+
+    try:
+        wait_until(answers, within_s=READY_S)
+    except AssertionError:
+        raise silent from None
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Target, ratio_by_turns
 from tests.bench.plan import Plan
 from tests.bench.servers import READY_S, free_port
+from tests.support.polling import wait_until
 
-POLL_S = 0.002
 SERVE_S, VERSION_S = 0.7, 0.3
 AS_SLOW = 1.03  # to another commit
 
@@ -58,18 +58,22 @@ def _serve(build: Build, db: Path) -> float:
         stderr=subprocess.DEVNULL,
         env=os.environ | {"TRACKD_SERVER_DRAIN_MS": "0"},
     )
+    not_ready = BenchError("trackd serve did not become ready: `make run` shows why.")
+
+    def taken() -> float | None:
+        if process.poll() is not None:
+            raise not_ready
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=READY_S):
+            return time.perf_counter() - began
+        return None
+
     try:
-        while time.perf_counter() - began < READY_S and process.poll() is None:
-            with (
-                contextlib.suppress(OSError),
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=READY_S),
-            ):
-                return time.perf_counter() - began
-            time.sleep(POLL_S)
+        return wait_until(taken, within_s=READY_S)
+    except AssertionError:
+        raise not_ready from None
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-    raise BenchError("trackd serve did not become ready: `make run` shows why.")
 
 
 def _version(build: Build) -> float:

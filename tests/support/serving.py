@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
-from typing import cast
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
 from starlette.routing import Route
@@ -12,6 +14,7 @@ from starlette.routing import Route
 from tests.support.payloads import bearer
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits, Settings
+from trackd.config.settings import Server as ServerSettings
 from trackd.core.documents import Token, TokenScope, secret_hash
 from trackd.core.rules.ruleset import RuleSet
 from trackd.http.app import create_app
@@ -83,6 +86,11 @@ async def serving(
         if listings is not None:
             listings.close()
         store.close()
+
+
+def serving_file(db: Path, *, admin: bool = True, **limits: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """`serving` on a file of SQLite, with these limits, that answers each call as soon as it is committed."""
+    return serving(SqliteStore(db), Settings(server=ServerSettings(drain_ms=0), limits=Limits(**limits)), admin=admin)
 
 
 def application_routes() -> list[Route]:

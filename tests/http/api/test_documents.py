@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,8 @@ import pytest
 
 from tests.support.database import execute, rows
 from tests.support.payloads import SOURCE_ID, payload
-from tests.support.serving import serving
-from trackd.config.settings import Server, Settings
-from trackd.core.documents import Source
+from tests.support.serving import serving_file
 from trackd.http.api import documents
-from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.store import SqliteStore
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    path = tmp_path / "trackd.db"
-    with Sources(path, create=True) as sources:
-        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
-    return path
-
-
-def client_of(db: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True)
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> dict[str, Any]:
@@ -46,7 +29,7 @@ async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
 
 
 async def test_a_read_after_an_answered_call_includes_it(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         for number in range(1, 30):
             answer = await track(client, "page-view", context={"n": number})
             profile_id = answer["profile"]["id"]
@@ -66,7 +49,7 @@ async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_a
     db: Path,
 ) -> None:
 
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile_id = (await track(client, "t"))["profile"]["id"]
         seen: list[int] = []
 
@@ -87,7 +70,7 @@ async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_a
 
 
 async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile_id = (await track(client, *["t"] * 7))["profile"]["id"]
         await track(client, "u", session="other")
         for path, expected in [
@@ -106,7 +89,7 @@ async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
 
 
 async def test_filters_choose_events_and_profiles(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         first = await track(client, "page-view", "purchase-order")
         bad = {"type": "purchase-order", "properties": {"total": -1}, "time": "2024-02-29T12:00:00Z"}
         await track(client, session="z", events=[bad])
@@ -141,7 +124,7 @@ async def test_filters_choose_events_and_profiles(db: Path) -> None:
 
 async def test_a_trait_is_found_by_any_key_and_by_equal_json(db: Path) -> None:
     traits = {"utm.source": "google", 'the "new" one': {"a.b": 5.0}, "n": 10**30}
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile_id = (await track(client, events=[{"type": "sign-up", "properties": {"traits": traits}}]))["profile"][
             "id"
         ]
@@ -158,7 +141,7 @@ async def test_a_trait_is_found_by_any_key_and_by_equal_json(db: Path) -> None:
 
 
 async def test_counts_are_those_of_stored_documents(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [0, 0, 0]
         known = (await track(client, "t", "t"))["profile"]["id"]
         await track(client, session="other", profile=known)
@@ -166,7 +149,7 @@ async def test_counts_are_those_of_stored_documents(db: Path) -> None:
 
 
 async def test_a_document_that_does_not_exist_is_404_with_null(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         paths = ["/profile/x", "/profile/x/events", "/profile/x/sessions", "/profile/x/export"]
         for path in [*paths, "/session/x", "/events/session/x", "/event/x", "/event-source/x"]:
             answer = await client.get(path)
@@ -175,7 +158,7 @@ async def test_a_document_that_does_not_exist_is_404_with_null(db: Path) -> None
 
 @pytest.mark.parametrize("odd", ["a/b", "a b", "é🙂", "a%2Fb", "count/1", "x?y", "a\tb"])
 async def test_an_id_may_have_any_characters(db: Path, odd: str) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         answer = await track(client, session=odd, profile=odd, events=[{"type": "t", "id": odd}])
         assert answer["profile"]["id"] == odd
         quoted = "".join(f"%{byte:02X}" for byte in odd.encode())
@@ -212,7 +195,7 @@ FAULTY = {
 
 
 async def test_422_names_the_fault_in_path_or_query(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         answers = {path: await client.get(path) for path in FAULTY}
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(FAULTY, 422)
         named = {path: [fault["loc"] for fault in answer.json()["detail"]] for path, answer in answers.items()}
@@ -224,7 +207,7 @@ async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
 ) -> None:
     monkeypatch.setattr(documents, "EXPORT_PAGE", 3)
 
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         known = (await track(client, *["t"] * 8))["profile"]["id"]
         for number in range(6):
             await track(client, session=f"s{number}", profile=known)
@@ -241,7 +224,7 @@ async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
 
 
 async def test_a_merged_id_finds_the_profile_that_it_was_merged_into(db: Path, tmp_path: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         known = (await track(client, "t"))["profile"]["id"]
         assert (await client.get("/profile/old")).status_code == 404
         execute(tmp_path / "trackd.db", "INSERT INTO merged VALUES ('old', ?)", known)
@@ -250,7 +233,7 @@ async def test_a_merged_id_finds_the_profile_that_it_was_merged_into(db: Path, t
 
 
 async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         known = (await track(client, "t", "u"))["profile"]["id"]
         assert (await get(client, "/profiles"))["result"] == [await get(client, f"/profile/{known}")]
         listed = (await get(client, f"/profile/{known}/sessions"))["result"]
@@ -264,10 +247,10 @@ async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
 async def test_a_profile_whose_stored_document_is_damaged_is_a_500_that_names_the_remedy(
     db: Path, doc: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile_id = (await track(client, "t"))["profile"]["id"]
     execute(db, "UPDATE profile SET doc = ?", doc)
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         for path in (f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
             answer = await client.get(path)
             assert answer.status_code == 500

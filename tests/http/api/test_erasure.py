@@ -2,7 +2,6 @@
 
 import asyncio
 import collections
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,18 @@ import pytest
 
 from tests.support.database import rows
 from tests.support.payloads import SOURCE_ID, payload
-from tests.support.serving import serving
-from trackd.config.settings import Server, Settings
+from tests.support.serving import serving_file
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.store import SqliteStore
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
+    """A file with a source whose clients may not choose the ids of their profiles: an erased one comes not back."""
     path = tmp_path / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
     return path
-
-
-def client_of(db: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=True)
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **more: Any) -> str:
@@ -39,7 +33,7 @@ async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **mo
 
 async def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(db: Path) -> None:
     found: list[str] = []
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         known = await track(client, "t", "t", events=[{"type": "t", "id": "own"}])
         answer = await client.delete(f"/profile/{known}")
         assert (answer.status_code, answer.json()) == (200, {"id": known})
@@ -59,7 +53,7 @@ async def test_an_erased_profile_leaves_a_hash_and_the_next_call_gets_a_new_one(
 
 
 async def test_kept_events_identify_no_person(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         event = {"type": "sign-up", "id": "own", "properties": {"email": "a@b.example"}, "context": {"url": "/me"}}
         known = await track(client, events=[event, {"type": "t"}])
         assert (await client.delete(f"/profile/{known}?keep=events")).status_code == 200
@@ -73,7 +67,7 @@ async def test_kept_events_identify_no_person(db: Path) -> None:
 
 
 async def test_only_events_can_be_kept(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         known = await track(client, "t")
         answer = await client.delete(f"/profile/{known}?keep=sessions")
         assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "keep"])
@@ -94,7 +88,7 @@ async def test_fifty_clients_track_one_profile_while_it_is_erased(db: Path, keep
     erasures: collections.Counter[int] = collections.Counter()
     answered: list[tuple[str, int]] = []
 
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         over, progress = asyncio.Event(), asyncio.Event()
         current = [await track(client, "t")]
 

@@ -1,32 +1,15 @@
 """GET /refusals over a real socket, from a real file."""
 
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually
-from tests.support.serving import serving
-from trackd.config.settings import Server, Settings
-from trackd.core.documents import Source, TokenScope
-from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.store import SqliteStore
+from tests.support.serving import serving_file
+from trackd.core.documents import TokenScope
 from trackd.storage.sqlite.tokens import Tokens
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    path = tmp_path / "trackd.db"
-    with Sources(path, create=True) as sources:
-        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
-    return path
-
-
-def client_of(db: Path, admin: bool = True) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0)), admin=admin)
 
 
 async def refusals(client: httpx.AsyncClient, number: int, **query: Any) -> list[dict[str, Any]]:
@@ -42,7 +25,7 @@ async def refusals(client: httpx.AsyncClient, number: int, **query: Any) -> list
 
 
 async def test_refusals_are_listed_with_filters_in_pages(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         await client.post("/track", json=payload("S", "t", source="nope", profile="P"))
         await client.post("/track", json=payload("T", "t") | {"events": [{}]})
         both = await refusals(client, 2)
@@ -76,14 +59,14 @@ async def test_refusals_are_listed_with_filters_in_pages(db: Path) -> None:
 async def test_refusals_need_a_token_that_may_read(db: Path) -> None:
     with Tokens(db) as tokens:
         may, may_not = (tokens.add(scope, [TokenScope(scope)]) for scope in ("read", "metrics"))
-    async with client_of(db, admin=False) as client:
+    async with serving_file(db, admin=False) as client:
         codes = [(await client.get("/refusals", headers=bearer(each))).status_code for each in (may, may_not, "a")]
 
     assert codes == [200, 403, 401]
 
 
 async def test_an_erasure_clears_those_that_are_stored_and_those_that_wait(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile = (await client.post("/track", json=payload("S", "t"))).json()["profile"]["id"]
         await client.post("/track", json=payload("other", "t"))
         await client.post("/track", json=payload("S", "t") | {"events": [{"a": "mine"}]})

@@ -3,35 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.payloads import SOURCE_ID, payload
+from tests.support.payloads import payload
 from tests.support.polling import eventually
-from tests.support.serving import serving
-from trackd.config.settings import Limits, Server, Settings
-from trackd.core.documents import Source
+from tests.support.serving import serving_file
 from trackd.http.feed import stream
-from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.store import SqliteStore
 
 EVENTS = {"accept": "text/event-stream"}
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    path = tmp_path / "trackd.db"
-    with Sources(path, create=True) as sources:
-        sources.add(Source(SOURCE_ID, "test", permanent_profile_id=True))
-    return path
-
-
-def client_of(db: Path, **limits: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    return serving(SqliteStore(db), Settings(server=Server(drain_ms=0), limits=Limits(**limits)), admin=True)
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s") -> str:
@@ -64,7 +47,7 @@ async def messages(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
 
 
 async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         await track(client, "a", "b")
         await track(client, "c", session="t")
 
@@ -79,7 +62,7 @@ async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(
 
 
 async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile = await track(client, "a", "b")
         await track(client, "a", session="t")
         erased = await track(client, "c", session="u")
@@ -98,7 +81,7 @@ async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
 
 
 async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         profile = await track(client, "a")
         assert (await client.post("/track", json=payload("S", "t", source="nope", profile="P"))).status_code == 401
 
@@ -120,7 +103,7 @@ async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Pa
 
 
 async def test_a_refusal_wakes_a_feed_that_waits(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         following = asyncio.create_task(lines(client, after=0, kinds="refusal", limit=1, wait=60))
         await eventually(lambda: _has_subscriber(client))
         assert (await client.post("/track", json=payload("S", "t", source="nope"))).status_code == 401
@@ -131,7 +114,7 @@ async def test_a_refusal_wakes_a_feed_that_waits(db: Path) -> None:
 async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_header_and_on_request_in_a_line(
     db: Path,
 ) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         await track(client, "before")
         empty = await client.get("/feed")
         asked = await lines(client, kinds="event,position")
@@ -145,7 +128,7 @@ async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_heade
 
 
 async def test_lines_wait_for_records_and_end_at_the_limit(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         following = asyncio.create_task(lines(client, after=0, limit=3, wait=60))
         await track(client, "a")
         await track(client, "b", "c", "d")
@@ -155,7 +138,7 @@ async def test_lines_wait_for_records_and_end_at_the_limit(db: Path) -> None:
 
 
 async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         await track(client, "a")
         async with client.stream("GET", "/feed", params={"after": "0"}, headers=EVENTS) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
@@ -175,7 +158,7 @@ async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id
 async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
     async with (
-        client_of(db) as client,
+        serving_file(db) as client,
         client.stream("GET", "/feed", params={"type": "never"}, headers=EVENTS) as answer,
     ):
         found = messages(answer)
@@ -207,7 +190,7 @@ async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, mon
     ],
 )
 async def test_a_faulty_parameter_is_named(db: Path, query: str, place: str) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         answer = await client.get(f"/feed?{query}")
 
     assert answer.status_code == 422
@@ -215,7 +198,7 @@ async def test_a_faulty_parameter_is_named(db: Path, query: str, place: str) -> 
 
 
 async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refused(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         faulty = await client.get("/feed", headers={**EVENTS, "last-event-id": "7"})
         limited = await client.get("/feed?limit=5", headers=EVENTS)
 
@@ -224,7 +207,7 @@ async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refus
 
 
 async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_one(db: Path) -> None:
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         await track(client, "a")
         answer = await client.get("/feed?after=1.0123456789abcdef.e1")
         detail = answer.json()["detail"]
@@ -234,7 +217,7 @@ async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_on
 
 
 async def test_more_feeds_than_allowed_are_refused_and_those_whose_clients_go_away_are_not_counted(db: Path) -> None:
-    async with client_of(db, max_subscribers=1) as client:
+    async with serving_file(db, max_subscribers=1) as client:
         for _ in range(3):
             async with client.stream("GET", "/feed", headers=EVENTS) as answer:
                 assert answer.status_code == 200
@@ -253,7 +236,7 @@ async def _is_free(client: httpx.AsyncClient) -> bool:
 
 async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CHECK_S", 0.01)
-    async with client_of(db) as client:
+    async with serving_file(db) as client:
         monkeypatch.setattr("trackd.http.authentication.Authenticator.by_hash", lambda *_: None)
         async with client.stream("GET", "/feed", headers=EVENTS) as answer:
             assert [data async for _, data in messages(answer)][1].startswith("the token")
