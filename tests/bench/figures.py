@@ -1,5 +1,6 @@
 """The arithmetic of a comparison: rounds, medians, ratios, and whether a target is met. Pure."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -72,8 +73,10 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def ratio(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
-    """The ratio of calls per second, by turns."""
+    """The ratio of calls per second, by turns; no number where the reference got no answer in any of them."""
     pairs = [(one, other) for one, other in zip(rounds, reference, strict=True) if other.calls]
+    if not pairs:
+        return math.nan
     return ratio_by_turns([one.per_second for one, _ in pairs], [other.per_second for _, other in pairs])
 
 

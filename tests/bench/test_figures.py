@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from tests.bench.figures import Round, Target, in_turns, medians, ratio
@@ -10,6 +12,12 @@ def taken(*calls: int, errors: int = 0) -> list[Round]:
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios_so_that_drift_falls_out() -> None:
     assert ratio(taken(50, 100, 400), taken(100, 200, 100)) == 0.5
+
+
+def test_a_reference_without_an_answer_gives_no_ratio_and_meets_no_target() -> None:
+    found = ratio(taken(50, 100), taken(0, 0))
+    assert math.isnan(found)
+    assert not Target("ratio", found, 0.5).met
 
 
 def test_medians_are_those_of_all_rounds_and_errors_are_summed() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies
 
-from tests.support.payloads import SOURCE_ID
+from tests.support.payloads import SESSION_ID, SOURCE_ID
 from trackd.config.settings import Limits
 from trackd.core.feed_cursor import PATTERN
 from trackd.http.feed.query import MAX_WAIT_S
@@ -16,7 +16,6 @@ from trackd.http.track.blocked_ids import BlockedIds
 
 Case = schemathesis.Case[schemathesis.APIOperation[Any, Any, Any, Any]]
 
-SESSION_ID = "an existing session"
 BLOCKED = BlockedIds(Limits().blocked_ids)
 OF_THE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"}
 CURSOR = re.compile(PATTERN)

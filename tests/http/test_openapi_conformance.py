@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.schemathesis_hooks import SESSION_ID
-from tests.support.payloads import SOURCE_ID
+from tests.support.payloads import SESSION_ID, SOURCE_ID
 from tests.support.process import Process
 
 HERE = Path(__file__).parent

@@ -3,6 +3,7 @@
 from typing import Any
 
 SOURCE_ID = "test-source"
+SESSION_ID = "an existing session"
 
 
 def bearer(secret: str) -> dict[str, str]:
