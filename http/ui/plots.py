@@ -12,6 +12,7 @@ from trackd.http.ui.samples import Point
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 MB = 1_000_000
 WIDTH, HEIGHT = 400, 180
+LABELS = 5  # below a plot
 COLORS = ("#1a8f8a", "#c77d0a")  # can be seen on light and on dark
 CSS = """
 svg text { fill: #56636b !important; }
@@ -104,7 +105,6 @@ def draw(plot: Plot, points: Sequence[Point]) -> str:
         dots_size=1.5,
         show_dots=len(points) <= 2,
         range=(0, _top(plot, points)),
-        show_minor_x_labels=False,
         truncate_label=-1,
         y_labels_major_count=3,
         show_minor_y_labels=False,
@@ -112,8 +112,7 @@ def draw(plot: Plot, points: Sequence[Point]) -> str:
         value_formatter=shown,
         disable_xml_declaration=True,
     )
-    chart.x_labels = [_ago(points[-1].ended - point.ended) for point in points]
-    chart.x_labels_major_count = min(5, len(points)) or None
+    chart.x_labels = _labels(points)
     for series in plot.series:
         chart.add(series.name, [series.value(point) for point in points])
     drawn = re.sub("<script.*?</script>", "", chart.render(is_unicode=True), flags=re.DOTALL)
@@ -124,6 +123,15 @@ def _top(plot: Plot, points: Sequence[Point]) -> float:
     """The top of the scale: a line at zero is drawn at its bottom."""
     values = [series.value(point) or 0 for series in plot.series for point in points]
     return max(values, default=0) * 1.05 or 1
+
+
+def _labels(points: Sequence[Point]) -> list[str]:
+    """A text for some points, evenly spread, each text once. Those of the others are empty."""
+    last = len(points) - 1
+    chosen = [last * part // (LABELS - 1) for part in range(LABELS)] if points else []
+    ages = {_ago(points[last].ended - points[at].ended): at for at in chosen}
+    texts = {at: text for text, at in ages.items()}
+    return [texts.get(at, "") for at in range(len(points))]
 
 
 def _ago(seconds: float) -> str:

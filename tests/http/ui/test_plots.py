@@ -33,6 +33,22 @@ def test_a_plot_is_sound_and_names_nothing_outside_of_it(name: str, number: int)
     assert not re.search(r"url\(|@import", drawn)
 
 
+@pytest.mark.parametrize(
+    ("number", "texts"),
+    [
+        (1, ["now"]),
+        (3, ["10 s ago", "5 s ago", "now"]),
+        (29, ["2 min ago", "70 s ago", "35 s ago", "now"]),
+        (50, ["4 min ago", "3 min ago", "2 min ago", "65 s ago", "now"]),
+        (POINTS, ["10 min ago", "8 min ago", "5 min ago", "2 min ago", "now"]),
+    ],
+)
+def test_a_plot_has_a_few_texts_below_it_each_of_them_once(number: int, texts: list[str]) -> None:
+    drawn = ElementTree.fromstring(draw(PLOTS["queue"], points(number)))
+    shown = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in shown if text is not None and re.search("ago$|now", text)] == texts
+
+
 def test_a_plot_in_words_has_its_newest_and_its_highest_values() -> None:
     text = PLOTS["rate"].text(points(9))
     assert text == "Calls and events, a second: calls now 1, at most 6; events now 3, at most 18."
