@@ -44,7 +44,7 @@ class SourcePages:
 
     async def list(self, request: Request) -> Response:
         sources = sorted(self._reads.sources(), key=lambda source: (source.metadata.time.insert, source.id))
-        stored = self._events_since_start()
+        stored = self._stored_since_start()
         return await self._page(request, "sources.html", sources=sources, stored=stored)
 
     async def new(self, request: Request) -> Response:
@@ -105,11 +105,12 @@ class SourcePages:
         page = await self._queries.read("events", EventFilter(source=source_id), PageRequest(limit=1))
         return next(iter(msgspec.json.decode(page.documents)), None)
 
-    def _events_since_start(self) -> dict[str, int]:
-        """The events of answered calls by source."""
+    def _stored_since_start(self) -> dict[str, int]:
+        """The events that were stored, by source."""
         numbers: dict[str, int] = {}
-        for (source_id, _), number in self._tracker.tally.events.items():
-            numbers[source_id] = numbers.get(source_id, 0) + number
+        for (source_id, outcome), number in self._tracker.tally.events.items():
+            if outcome in ("stored", "invalid"):
+                numbers[source_id] = numbers.get(source_id, 0) + number
         return numbers
 
     def _source(self, source_id: str) -> Source:

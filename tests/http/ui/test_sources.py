@@ -74,6 +74,15 @@ async def test_a_source_without_an_id_gets_one_and_shows_its_first_event(client:
     assert re.search(r'<td class="number">1</td>', (await client.get("/ui/sources")).text)
 
 
+async def test_the_events_that_a_source_stored_are_counted_invalid_ones_too_and_no_others(
+    client: httpx.AsyncClient,
+) -> None:
+    left_out, invalid = {"options": {"saveEvent": False}}, {"type": "purchase-order", "properties": {"total": -1}}
+    events = [{"type": "t"}, {"type": "t", **left_out}, invalid]
+    assert (await client.post("/track", json=payload("s", events=events))).status_code == 200
+    assert '<td class="number">2</td>' in (await client.get("/ui/sources")).text
+
+
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
