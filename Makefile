@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: run test test-all fuzz simulate bench profile check format clean
+.PHONY: run test test-all fuzz simulate pictures bench profile check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
@@ -26,6 +26,9 @@ fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--m
 
 simulate: $(DEV)  ## play random histories against a model; ARGS="--seconds 600 --seed 1" passes flags
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+pictures: $(DEV)  ## take the pictures of the live page for the documents anew; ARGS="--minutes 10" passes flags
+	$(BIN)/python -m tests.browser.pictures $(ARGS)
 
 bench: $(VENV)/.bench $(VENV)/.node-peer  ## compare the speed with other servers; ARGS="--only throughput --against REV" passes flags
 	$(BIN)/python -m tests.bench $(ARGS)
