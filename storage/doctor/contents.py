@@ -16,7 +16,7 @@ from trackd.storage.sqlite.log_tail import check_tail, read_tail
 from trackd.storage.sqlite.opening import side_file
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.rollback_journal import is_interrupted
-from trackd.storage.sqlite.upgrade_room import room_for_upgrade
+from trackd.storage.sqlite.upgrading import room_for_upgrade
 
 LOG, TABLES, CLOCK = "log", "tables", "clock"
 FAR, NEAR = timedelta(minutes=1), timedelta(seconds=2)
@@ -74,7 +74,10 @@ def _tables(lacking: frozenset[str], database: Path) -> Finding:
     if not lacking:
         return Finding(TABLES, State.OK, "of this version")
     found = f"of an older trackd: they lack {len(lacking)} changes, the next start makes them"
-    remedy = f"run `trackd backup` before; the start needs up to {size(room_for_upgrade(database))} of free disk"
+    room, disk = room_for_upgrade(database, lacking), os.statvfs(database.parent)
+    remedy = f"run `trackd backup` before; the start needs up to {size(room)} of free disk"
+    if (free := disk.f_bavail * disk.f_frsize) < room:
+        return Finding(TABLES, State.WARNING, found, f"{remedy}, and {size(free)} are free: make room")
     return Finding(TABLES, State.NOTE, found, remedy)
 
 

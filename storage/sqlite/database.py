@@ -24,6 +24,7 @@ from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import CREATED_WITHIN_S, REMEDY, FileState, check_format, once_unchanged
 from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.table_checks import check_tables
+from trackd.storage.sqlite.upgrading import Upgrade
 
 
 def open_for_writing(path: Path, *, create: bool = True, synchronous: str = "FULL") -> Connection:
@@ -84,7 +85,7 @@ def _open(path: Path, synchronous: str, *, create: bool) -> Connection:
     lacking_migrations(path, new=create)
     connection = connect_for_writing(path, synchronous=synchronous)
     try:
-        create_tables(connection)
+        create_tables(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -105,14 +106,16 @@ def lacking_migrations(path: Path, *, new: bool) -> frozenset[str]:
     return once_unchanged(path, read) if path.is_file() else frozenset()
 
 
-def create_tables(connection: Connection) -> None:
-    """Create the tables of a new file, or apply the pending migrations.
+def create_tables(connection: Connection, path: Path) -> None:
+    """Create the tables of a new file, or apply the pending migrations to the file at `path`, which may take minutes.
 
     The transaction shows, even when there are none, that the file can be written.
     """
     with transaction(connection):  # two processes may start at the same moment
-        if applied_migrations(connection) != MIGRATIONS:
+        applied = applied_migrations(connection)
+        if applied != MIGRATIONS:
             from trackd.storage.sqlite.schema import migrate  # loads sqlite-utils
 
-            migrate(connection)
+            with Upgrade(path, MIGRATIONS - applied) if applied else contextlib.nullcontext() as upgrade:
+                migrate(connection, upgrade.begin if upgrade else None)
         check_tables(connection)

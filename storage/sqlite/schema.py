@@ -6,6 +6,7 @@ name to file_format.py.
 
 import contextlib
 import json
+from collections.abc import Callable
 
 from apsw import Cursor
 from sqlite_utils import Database
@@ -19,9 +20,17 @@ from trackd.storage.sqlite.pii_index import put_pii_of_documents
 __all__ = ["migrate", "migrations"]
 
 
-def migrate(connection: Connection) -> None:
-    """Apply the pending migrations, within the transaction of the caller."""
-    migrations.apply(sqlite_utils_database(connection))
+def migrate(connection: Connection, on_begin: Callable[[str], None] | None = None) -> None:
+    """Apply the pending migrations, within the transaction of the caller. `on_begin` is called before each.
+
+    It gets the name of the migration.
+    """
+    db = sqlite_utils_database(connection)
+    names = [migration.name for migration in migrations.pending(db)]
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        if on_begin is not None:
+            on_begin(name)
+        migrations.apply(db, stop_before=following)
     connection.cursor_factory = Cursor
 
 

@@ -91,7 +91,7 @@ def import_export(path: Path, file: BinaryIO, name: str, on_bytes: Callable[[int
             with contextlib.closing(connect(made, mode="rw")) as db:
                 for setting in NEW_FILE:
                     db.execute(setting)
-                create_tables(db)
+                create_tables(db, made)
                 counts = _Import(db, file, name, on_bytes).run()
             remove_side_files(path)
         return counts

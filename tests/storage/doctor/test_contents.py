@@ -45,6 +45,13 @@ def test_a_file_of_an_older_version_is_named_with_the_disk_that_it_needs(older: 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_disk_without_the_room_for_the_upgrade_is_a_warning(older: Path) -> None:
+    with older.open("rb+") as file:
+        file.truncate(1 << 42)  # which takes no room itself, and SQLite ignores
+    tables = findings(older)["tables"]
+    assert (tables.state, tables.remedy.endswith("are free: make room")) == (State.WARNING, True)
+
+
 def test_a_file_of_a_newer_version_and_of_another_program_are_faults(older: Path, tmp_path: Path) -> None:
     open_for_writing(older).close()
     assert findings(older)["tables"].state == State.OK
