@@ -33,7 +33,7 @@ from thespian.actors import ActorAddress
 from trackd.actors.actor_pool import ActorPool
 from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
 from trackd.actors.document_budget import DocumentBudget
-from trackd.actors.in_flight import InFlight, RequestsInFlight, Resume
+from trackd.actors.in_flight import InFlight, RequestsInFlight, Resume, with_full_allowance
 from trackd.actors.look_up import LookUp
 from trackd.actors.messages import (
     Activate,
@@ -129,7 +129,7 @@ class ProfileDirectory(BaseActor):
         """Whether one of the profiles is being erased; the request is then queued until the erasure has ended."""
         for profile_id in profile_ids:
             if profile_id in self._queued:
-                self._queued[profile_id].append(request)
+                self._queued[profile_id].append(with_full_allowance(request))
                 return True
         return False
 
@@ -170,7 +170,7 @@ class ProfileDirectory(BaseActor):
             return [Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
         if attempt > MAX_RETRIES:
             return [Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S)]
-        self.send(self.myAddress, replace(entry.request, attempt=attempt))
+        self.send(self.myAddress, replace(with_full_allowance(entry.request), attempt=attempt))
         return []
 
     def _abort(self, answered: Answered) -> None:

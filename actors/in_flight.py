@@ -1,21 +1,33 @@
 """The requests in flight, and the calls that wait because those have too many bytes of documents."""
 
 from collections import deque
+from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trackd.actors.actor_pool import ActiveProfile
 from trackd.actors.messages import Admitted, Erase, Reevaluate
 from trackd.actors.session_owners import SessionOwner
+from trackd.core.work import FULL
 from trackd.telemetry.tally import Tally
 
 LARGE = 1 / 2048  # of the limit, 16 KiB by default: calls for smaller documents do not wait for those in flight
 LONG = 1 / 8192  # of the limit, 4 KiB by default: calls for smaller documents never wait
 BUSY_S = 0.05  # of decisions between two commits
 
+R = TypeVar("R", bound=Admitted | Erase | Reevaluate)
+
 
 class Resume(Struct, frozen=True):
     """Hand over the call for a large profile that waits longest: a message of the directory to itself."""
+
+
+def with_full_allowance(request: R) -> R:
+    """The request, which is handed over later: a call is postponed at once or never."""
+    if not isinstance(request, Admitted) or request.call.allowance is FULL:
+        return request
+    return replace(request, call=replace(request.call, allowance=FULL))
 
 
 class InFlight(Struct, frozen=True):
@@ -73,7 +85,7 @@ class RequestsInFlight:
         """Whether the call has to wait, because it is for a large profile: it is then among the waiting ones."""
         if size < (self._long if self._decisions.total > self._busy_from else self._large) or not self._is_full():
             return False
-        self.waiting.append(admitted)
+        self.waiting.append(with_full_allowance(admitted))
         return True
 
     def _is_full(self) -> bool:

@@ -25,7 +25,7 @@ from trackd.core.documents import FirstCopy, Session
 from trackd.core.encoding import size_of
 from trackd.core.reevaluation import reevaluate
 from trackd.core.snapshot import Snapshot
-from trackd.core.work import COSTLY_CALL
+from trackd.core.work import LONG_CALL
 
 
 class ProfileActor(BaseActor):
@@ -80,8 +80,8 @@ class ProfileActor(BaseActor):
             snapshot, call, admitted.source, admitted.rules, dependencies.limits, dependencies.end_after_s
         )
         tally.decisions.observe(dependencies.monotonic() - began, call.source_id, len(call.events))
-        if decision.work > COSTLY_CALL:
-            tally.costly_call, tally.costly_work = call.number, decision.work
+        if decision.work > LONG_CALL:
+            tally.long_call, tally.long_call_work = call.number, min(decision.work, call.allowance.units)
         if isinstance(decision, Rejected):
             self.answer(decision)
             return

@@ -46,7 +46,7 @@ class SourceAuth(BaseActor):
             self.answer(Refused(call.number, Reason.DISABLED_SOURCE))
         elif source.origins and call.origin is not None and not self._origins[source.id].allow(call.origin):
             self.answer(Refused(call.number, Reason.FOREIGN_ORIGIN))
-        elif source.rate_limit is not None and (wait_s := self._take(source.id, source.rate_limit, call.client)):
+        elif source.rate_limit is not None and (wait_s := self._take(call, source.rate_limit)):
             self._tally.limited_calls["source"] += 1
             self.answer(Refused(call.number, Reason.RATE_LIMITED, wait_s))
         else:
@@ -58,11 +58,13 @@ class SourceAuth(BaseActor):
             return Refused(call.number, Reason.STORE_FAILED, RETRY_AFTER_S)
         return Refused(call.number, Reason.UNKNOWN_SOURCE)
 
-    def _take(self, source_id: str, rate: float, client: str | None) -> float:
-        """Take one call from the source's rate limit; returns the seconds to wait, 0 if the call may pass."""
+    def _take(self, call: Track, rate: float) -> float:
+        """Take the call from its source's rate limit; returns the seconds to wait, 0 if it may pass."""
+        if call.allowance.is_repeated:
+            return 0.0
         if rate <= 0:  # `trackd source` does not write that, another tool may
             return RETRY_AFTER_S
-        return self._source_limits.take(source_id, rate, client, self._monotonic())
+        return self._source_limits.take(call.source_id, rate, call.client, self._monotonic())
 
     def _change_rules(self, changed: RulesChanged) -> None:
         self._rules = changed.rules

@@ -85,8 +85,7 @@ class Tracker:
         self.dropped_events = DroppedEvents()
         kept = refusals or Refusals()
         self.refusals = RefusalQueue(kept.keep, bodies=kept.bodies)
-        self.tally = Tally()
-        self.commits = Commits()
+        self.tally, self.commits = Tally(), Commits()
 
     @property
     def ready(self) -> bool:
@@ -267,8 +266,9 @@ class Tracker:
     def _count_events(self, call: Track, answer: Tracked | Rejected) -> None:
         """By source: all sources here exist, calls of others are refused."""
         if isinstance(answer, Rejected):
-            self.tally.events[call.source_id, "rejected"] += len(call.events)
-            self.tally.calls_with_too_much_work += answer.too_much is not None
+            if not answer.is_postponed:
+                self.tally.events[call.source_id, "rejected"] += len(call.events)
+                self.tally.calls_with_too_much_work += answer.too_much is not None
         else:
             for outcome, number in (answer.outcomes or {}).items():
                 self.tally.events[call.source_id, outcome] += number

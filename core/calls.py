@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from trackd.core.documents import JsonObject
 from trackd.core.rules.faults import Fault
+from trackd.core.work import FULL, Allowance
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -153,7 +154,7 @@ class Rejected(Answer, frozen=True):
     """A call of which nothing is stored.
 
     It has invalid events, and invalid events of its source are refused. Or it takes too much work, or its ids are too
-    long for so many events.
+    long for so many events, or it is postponed.
     """
 
     events: tuple[InvalidEvent, ...] = ()
@@ -163,6 +164,8 @@ class Rejected(Answer, frozen=True):
     """The units of work until then, see core/work.py."""
     too_long_ids: str | None = None
     """How its ids are too long to be stored with each of its events."""
+    is_postponed: bool = False
+    """Whether it takes more than its allowance of work, which is known before `Tracker.submit` returns."""
 
 
 class Track(Request[Tracked | Rejected], frozen=True):
@@ -204,3 +207,5 @@ class Track(Request[Tracked | Rejected], frozen=True):
     """Whether the answer has log entries of the call itself."""
     notes: tuple[str, ...] = ()
     """Sentences for the log of the answer, on the call itself."""
+    allowance: Allowance = FULL
+    """The work that it may take at once."""

@@ -9,7 +9,7 @@ from trackd.core.rules.memo import Memo
 from trackd.core.rules.repetitions import CONSENT_PARTS, Repetitions
 from trackd.core.rules.rule import Rule, Segment, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
-from trackd.core.work import CALL, DOCUMENT_BYTE, Work
+from trackd.core.work import CALL, DOCUMENT_BYTE, FULL, Allowance, Work
 
 BY_MEMO = 0  # in place of the draft's clock
 FIRST_EVALUATIONS_SHARE = 4  # a quarter of the work
@@ -35,7 +35,9 @@ class Evaluation:
         *("_memo", "_rules", "repetitions", "under_rules", "work"),
     )
 
-    def __init__(self, draft: Draft, limits: Limits, rules: RuleSet, memo: Memo | None) -> None:
+    def __init__(
+        self, draft: Draft, limits: Limits, rules: RuleSet, memo: Memo | None, allowance: Allowance = FULL
+    ) -> None:
         """`memo`: that of the call before; one that other rules made is ignored."""
         if memo is not None and memo.rules != rules.fingerprint:
             memo = None
@@ -46,7 +48,7 @@ class Evaluation:
         self._rules = rules
         self._draft = draft
         self._evaluated = dict.fromkeys(memo.evaluated, BY_MEMO) if memo else {}  # segment id: the draft's clock
-        self.work = Work(limits.max_call_work, CALL + DOCUMENT_BYTE * draft.size)
+        self.work = Work(limits.max_call_work, CALL + DOCUMENT_BYTE * draft.size, allowance.units)
         self._first_units = 0
         self._first_evaluations: dict[str, bool] = {}  # segment id: whether the profile's share allowed it
         # By their names, with the draft's clock: those of the profile only, and those of the event too.
@@ -145,7 +147,7 @@ class Evaluation:
         self._first_evaluations[segment.id] = allowed
         if allowed:
             self._first_units += units
-            self.work.spent += units
+            self.work.add(units)
         return allowed
 
     def memo(self) -> Memo | None:

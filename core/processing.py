@@ -20,7 +20,7 @@ from trackd.core.rules.rule import Rule, RuleRun, SegmentChange
 from trackd.core.rules.ruleset import Plan, RuleSet
 from trackd.core.rules.traces import trace_of
 from trackd.core.snapshot import Snapshot
-from trackd.core.work import TooMuchWorkError
+from trackd.core.work import PostponedError, TooMuchWorkError
 
 WITHOUT_CONSENT = Unmet("without consent only rules that change consents run")
 
@@ -75,24 +75,22 @@ class Processing:
         self.source = source
         self.rules = rules
         self.limits = limits
-        self.draft = draft
-        self.session = session
-        self.evaluation = Evaluation(draft, limits, rules, snapshot.memo)
+        self.draft, self.session = draft, session
+        self.evaluation = Evaluation(draft, limits, rules, snapshot.memo, call.allowance)
         self.event_roots: EventRoots | None = None
         self.seq = snapshot.profile.seq if snapshot.profile else 0
         self.stored, self.listed, self.invalid, self.reports = [], [], [], []
-        self.new_ids = {}
-        self.applied = False
-        self.plain = {}
+        self.new_ids, self.plain, self.applied = {}, {}, False
 
     def run(self) -> Rejected | None:
         """Process each event step by step, until a step returns a report, unless the call is rejected."""
         rules, work, plain = self.rules, self.evaluation.work, self.plain
+        most = min(work.limit, work.at_once)
         try:
             for position, event in enumerate(self.call.events):
                 self.plan = plan = rules.plan(event.type)
                 work.spent += plan.work + plan.character_work * len(event.properties_json)
-                if work.spent > work.limit:
+                if work.spent > most:
                     work.charge(0, "its size and its rules")
                 more = None if event.own_id or event.notes else plain.get(event.type)
                 if more is not None and (more or can_count_on(self.draft, event.type)):
@@ -105,6 +103,8 @@ class Processing:
                         self.invalid.append(InvalidEvent(position, report.faults))
         except TooMuchWorkError as error:
             return Rejected(self.call.number, (), f"events.{position} ({event.type}), {error}", work.spent)
+        except PostponedError:
+            return Rejected(self.call.number, work=work.spent, is_postponed=True)
         self._count_plain()
         if self.invalid and self.rules.refuses_invalid(self.source.id):
             return Rejected(self.call.number, tuple(self.invalid), work=work.spent)

@@ -30,6 +30,7 @@ DECIMAL_SUM = 10_000
 FAULT = 12_000
 UNWANTED = 3_000  # an entry that drops events
 
+LONG_CALL = 1_000_000  # what more takes counts in the round of connections
 COSTLY_CALL = 5_000_000  # a call of more makes the next ones of its client wait for turns
 
 
@@ -37,14 +38,46 @@ class TooMuchWorkError(Exception):
     """The call takes more work than it may. The text names what went over the limit."""
 
 
+class PostponedError(Exception):
+    """The call takes more work than it may take at once."""
+
+
+class Allowance(Struct, frozen=True):
+    """The work that a call may take at once. One that takes more is postponed: it has no effect and comes again."""
+
+    units: int = 1 << 62
+    is_repeated: bool = False
+    """Whether the call was postponed: rate limits have counted it."""
+
+
+FULL = Allowance()
+
+
 class Work(Struct):
-    """The count of one call."""
+    """The count of one call. `at_once`: the units of its allowance."""
 
     limit: int
     spent: int = 0
+    at_once: int = FULL.units
 
     def charge(self, units: int, kind: str, name: str = "") -> None:
-        """Count units, for the rule of a name or the like. Raises TooMuchWorkError when they are over the limit."""
+        """Count units, for the rule of a name or the like.
+
+        Raises TooMuchWorkError when they are over the limit, PostponedError when they are over the allowance.
+        """
         self.spent += units
         if self.spent > self.limit:
             raise TooMuchWorkError(f"{kind} `{name}`" if name else kind)
+        if self.spent > self.at_once:
+            raise PostponedError
+
+    def add(self, units: int) -> None:
+        """Count units that the next charge compares with the limit. Raises PostponedError."""
+        self.spent += units
+        if self.spent > self.at_once:
+            raise PostponedError
+
+    def foresee(self, units: int) -> None:
+        """Raises PostponedError if so many units, of which most may not be needed, are over the allowance."""
+        if self.spent + units > self.at_once:
+            raise PostponedError

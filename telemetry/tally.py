@@ -52,8 +52,10 @@ class Tally:
         self.decisions = DecisionTimes()
         self.calls_with_too_much_work = 0
         """Calls that `limits.max_call_work` refused."""
-        self.costly_call = self.costly_work = 0
-        """The number and the units of work of the last call that took more than `COSTLY_CALL`, until it is taken."""
+        self.postponed_calls = 0
+        """Calls that took more than their allowance of work, and came again in a turn."""
+        self.long_call = self.long_call_work = 0
+        """The number and the units of work of the last call that took more than `LONG_CALL`, until it is taken."""
         self.active_profiles = 0
         """Active profiles at the directory's last tick."""
         self.cached_sessions = 0

@@ -38,12 +38,15 @@ def find_faults(
     validator: Any, schema: SchemaWork, parts: SchemaParts, properties: JsonObject, work: Work
 ) -> tuple[Fault, ...]:
     """The faults of properties that are not valid, at most `MAX_FAULTS`."""
-    if most_units(schema.most.faults, schema.loops, properties, MAX_LISTING) <= MAX_LISTING:
+    if (most := most_units(schema.most.faults, schema.loops, properties, MAX_LISTING)) <= MAX_LISTING:
+        work.foresee(most)
         errors = [*validator.iter_errors(properties)]
         work.charge(listing_units(errors), "its faults")
         return tuple(faults_of(errors, properties))
     if schema.loops == 1:
-        search = _Search(parts, min(MAX_SEARCH, work.limit - work.spent))
+        most = min(MAX_SEARCH, work.limit - work.spent)
+        work.foresee(most)
+        search = _Search(parts, most)
         search.divide(_Member("#", parts.schema, properties, NOWHERE))
         work.spent += search.spent
         if search.faults:
@@ -55,6 +58,7 @@ def _first_fault(validator: Any, schema: SchemaWork, properties: JsonObject, wor
     """The first fault of undivided properties, if the search for it cannot take long."""
     if schema.branches or schema.loops > 1 or copying(properties) > MAX_ONE_FAULT:
         return (NOT_LOCATED,)
+    work.foresee(FAULT + copying(properties))
     error = _first_error(validator, properties)
     work.charge(FAULT + copying(error.instance), "its faults")
     return tuple(faults_of([error], properties))

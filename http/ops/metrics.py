@@ -111,6 +111,11 @@ class TrackdCollector(Collector):
             "Calls that limits.max_call_work refused.",
             value=tally.calls_with_too_much_work,
         )
+        yield CounterMetricFamily(
+            "trackd_postponed_calls",
+            "Calls that took much work at a moment with much of it, and waited for turns.",
+            value=tally.postponed_calls,
+        )
         events = CounterMetricFamily(
             "trackd_events", "Events of answered calls, by source and outcome.", labels=["source", "outcome"]
         )

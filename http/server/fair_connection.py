@@ -35,8 +35,8 @@ class FairConnection(TrackConnection):
         if len(self._late) > MAX_UNCOUNTED_BYTES:
             self._hold(self._measure())
 
-    def _note_costly(self, pending: PendingCall, client: Client) -> int:
-        work = super()._note_costly(pending, client)
+    def _note_long(self, pending: PendingCall, client: Client, *, had_turn: bool) -> int:
+        work = super()._note_long(pending, client, had_turn=had_turn)
         self._read_turns.add_work(work)
         self._pipeline_turns.add_work(work)
         return work

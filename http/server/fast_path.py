@@ -17,6 +17,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from trackd.core.work import FULL
 from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
 from trackd.http.clients import Client
 from trackd.http.content_types import USUAL_TYPES
@@ -29,8 +30,8 @@ from trackd.http.server.proxy_headers import ForwardedClients
 from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, UsualRequests
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.outcome import body_of
-from trackd.http.track.pending_call import PendingCall
-from trackd.http.track.turns import LARGE_BYTES
+from trackd.http.track.pending_call import PendingCall, no_callback
+from trackd.http.track.turns import LARGE_BYTES, POSTPONED
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
 CLOSE = (b"connection", b"close")
@@ -55,6 +56,7 @@ class TrackConnection(Connection):
 
     _awaiting_body: tuple[Headers, Any] | None = None  # headers and application of the running request
     _call: RunningCall | None = None
+    _is_postponed = False  # the request that is parsed next, or was just now
 
     def __init__(
         self,
@@ -93,7 +95,7 @@ class TrackConnection(Connection):
             return True
         if request.headers.get(b"content-type", b"") not in USUAL_TYPES or len(request.body) > self._max_body:
             return False
-        return self._begin(request.headers, request.body, size, keeps_alive=request.keeps_alive)
+        return self._begin(request.headers, request.body, size, request.keeps_alive)
 
     def _answer_preflight(self, request: UsualRequest) -> None:
         self._note_request()
@@ -137,7 +139,9 @@ class TrackConnection(Connection):
         cycle, self._awaiting_body = self._running, None
         assert cycle is not None
         size = len(cycle.body) + head_bytes(_scope(cycle)["headers"])
-        if not self._begin(headers, bytes(cycle.body), size, keeps_alive=cycle.keep_alive, cycle=cycle):
+        if self._is_postponed or not self._begin(headers, bytes(cycle.body), size, cycle.keep_alive, cycle):
+            if self._is_postponed:
+                _scope(cycle)["state"][POSTPONED], self._is_postponed = True, False
             super()._start_asgi_task(cycle, app)
 
     def _begin(
@@ -145,17 +149,18 @@ class TrackConnection(Connection):
         headers: Headers,
         body: bytes,
         size: int,
-        *,
         keeps_alive: bool,
         cycle: RequestResponseCycle | None = None,
     ) -> bool:
         """Submit a call; `size`: head and body. Returns False when the slow path has to take it.
 
-        It takes those that have to wait for a turn, and faulty ones that the parser has read: an answer within
-        its callbacks could end the connection.
+        It takes those that have to wait for a turn or are postponed, and faulty ones that the parser has read: an
+        answer within its callbacks could end the connection.
         """
         client, turns = self._client_of(headers), self._track.turns
-        takes_turn = len(body) > LARGE_BYTES or (turns.costly.until and turns.are_for(len(body), client))
+        takes_turn, allowance = len(body) > LARGE_BYTES, FULL
+        if turns.costly.until and not takes_turn:
+            takes_turn, allowance = turns.of_small_call(client)
         if takes_turn and not turns.is_free():
             return False
         began = time.perf_counter()
@@ -164,7 +169,7 @@ class TrackConnection(Connection):
             self._is_bypassing = True
             self._note_request()
         try:
-            call.pending = self._track.submit(client, headers, body, size, self._on_answer)
+            call.pending = self._track.submit(client, headers, body, size, self._on_answer, allowance)
         except Exception as error:
             if cycle is not None:
                 self._call = None
@@ -173,16 +178,24 @@ class TrackConnection(Connection):
             if isinstance(error, HttpError):
                 error.body = body
             self._refuse_call(error)
-        if self._track.tally.costly_call and call.pending is not None:
-            self._note_costly(call.pending, client)
         if takes_turn:
             turns.spend(time.perf_counter() - began)
+        if self._track.tally.long_call and (pending := call.pending) is not None:
+            self._note_long(pending, client, had_turn=takes_turn)
+            if pending.is_postponed:
+                self._postpone(pending)
+                return False
         return True
 
-    def _note_costly(self, pending: PendingCall, client: Client) -> int:
-        """Returns the units of work if the call took much."""
+    def _note_long(self, pending: PendingCall, client: Client, *, had_turn: bool) -> int:
+        """Count a call that may have taken long. Returns the units of work if it did."""
         peer = self.client if client is self._peer else None
-        return self._track.turns.costly.note(pending.request, client, peer)
+        return self._track.turns.note(pending, client, peer, had_turn=had_turn)
+
+    def _postpone(self, pending: PendingCall) -> None:
+        """Leave the running call to the slow path."""
+        pending.answered = no_callback
+        self._call, self._is_bypassing, self._is_postponed = None, False, True
 
     def _client_of(self, headers: Headers) -> Client:
         forwarded = headers.get(b"x-forwarded-for")

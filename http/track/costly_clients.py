@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 
 from trackd.core.calls import Track
 from trackd.core.rate_limit import MAX_KEYS
+from trackd.core.work import COSTLY_CALL
 from trackd.http.clients import Client, Peer
 from trackd.telemetry.tally import Tally
 
@@ -31,19 +32,24 @@ class CostlyClients:
         return False
 
     def note(self, call: Track, client: Client, peer: Peer | None) -> int:
-        """Remember the client if the call, which was decided just now, took much work. Returns the units, 0 for few.
+        """Remember the client if the call, which was decided just now, took much work.
+
+        Returns the units of a call that took more than `LONG_CALL`, 0 for others.
 
         `peer`: the address and port of its connection, if no other client has that.
         """
         tally = self._tally
-        number, tally.costly_call = tally.costly_call, 0
+        number, tally.long_call = tally.long_call, 0
         if number != call.number:
             return 0
+        work = tally.long_call_work
+        if work < COSTLY_CALL:
+            return work
         now = self._monotonic()
         for key in {client.group, peer} - {None}:
             if len(self.until) >= MAX_KEYS:
                 latest = sorted(self.until.items(), key=lambda item: item[1])[MAX_KEYS // 2 :]
                 self.until = {key: until for key, until in latest if until > now}
-            until = max(self.until.get(key, now), now) + tally.costly_work / UNITS_PER_S
+            until = max(self.until.get(key, now), now) + work / UNITS_PER_S
             self.until[key] = min(until, now + MAX_S)
-        return tally.costly_work
+        return work

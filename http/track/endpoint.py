@@ -8,32 +8,30 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from trackd.actors.tracker import Tracker
 from trackd.config.settings import Limits
-from trackd.core.calls import Track
 from trackd.core.refusals import BODY_BYTES
-from trackd.http.body import Headers, check_nesting, head_bytes, headers_of, receive_body
+from trackd.core.work import FULL, Allowance
+from trackd.http.body import Headers, head_bytes, headers_of, receive_body
 from trackd.http.clients import Client, Clients
 from trackd.http.content_types import check_content_type
 from trackd.http.errors import ErrorAnswers, HttpError, stopping
 from trackd.http.paths import paths_of
-from trackd.http.track.blocked_ids import BlockedIds
-from trackd.http.track.decoding import decode
+from trackd.http.track.call_decoder import CallDecoder
 from trackd.http.track.form import json_of_call
-from trackd.http.track.idempotency_key import idempotency_key
 from trackd.http.track.kept_headers import NO_HEADERS, KeptHeaders
 from trackd.http.track.limited_clients import LimitedClients
 from trackd.http.track.outcome import body_of, send_ok
-from trackd.http.track.payload import PayloadParser
 from trackd.http.track.pending_call import Answered, PendingCall, no_callback
 from trackd.http.track.refused_bodies import add_body
 from trackd.http.track.refused_calls import RefusedCalls
 from trackd.http.track.times import Clock
-from trackd.http.track.turns import Turn, Turns
+from trackd.http.track.turns import Turns, in_turn
 from trackd.telemetry.tally import NO_SOURCE
 
 TURNS_SHARE = 16  # of `max_queued_bytes`: as long as less is queued, large calls are decoded
@@ -54,12 +52,9 @@ class TrackEndpoint:
     ) -> None:
         self._tracker = tracker
         self.tally = tracker.tally
-        self._max_nesting = limits.max_nesting
         self._errors = errors
         self._now = now or Clock().now
-        self._blocked_ids = BlockedIds(limits.blocked_ids)
-        self._parser = PayloadParser(limits.max_events, self._blocked_ids)
-        self._kept_headers = kept_headers
+        self._decode = CallDecoder(limits, tracker.next_number, self._now, kept_headers).decode
         self.clients = clients or Clients()
         self.limited_clients = LimitedClients(limits, tracker.tally)
         self.turns = Turns(tracker.tally, lambda: tracker.queued_bytes, limits.max_queued_bytes // TURNS_SHARE)
@@ -92,20 +87,32 @@ class TrackEndpoint:
             self.limited_clients.check(client)
             check_content_type(headers, forms=True)
             received = await receive_body(headers, receive, self.max_body_bytes)
-            async with Turn(self.turns, client, scope.get("client"), received) as turn:
+
+            def submit(allowance: Allowance) -> PendingCall:
                 body = json_of_call(headers, received.decoded())
                 size = len(body) + head_bytes(scope["headers"])
-                return turn.noted(self.submit(client, headers, body, size, no_callback))
+                return self.submit(client, headers, body, size, no_callback, allowance)
+
+            return await in_turn(self.turns, client, scope, received, submit)
         except HttpError as error:
             self.limited_clients.note_refused(client, error)
             await add_body(error, headers, received, receive)
             raise
 
-    def submit(self, client: Client, headers: Headers, body: bytes, size: int, answered: Answered) -> PendingCall:
+    def submit(
+        self,
+        client: Client,
+        headers: Headers,
+        body: bytes,
+        size: int,
+        answered: Answered,
+        allowance: Allowance = FULL,
+    ) -> PendingCall:
         """Decode the body of a call and hand the call to the actors. `size`: head and body. Raises HttpError."""
         self.limited_clients.check(client)
-        check_nesting(body, self._max_nesting)
         call = self._decode(client, headers, body)
+        if allowance is not FULL:
+            call = replace(call, allowance=allowance)
         self.limited_clients.take(client, call)
         kept = body if len(body) <= BODY_BYTES else body[: BODY_BYTES + 1]
         pending = PendingCall(request=call, size=size, answered=answered, body=kept)
@@ -120,21 +127,3 @@ class TrackEndpoint:
         self.refused_calls.add(error, client)
         self.tally.call_answered(answer.status_code, time.perf_counter() - began, source)
         return answer
-
-    def _decode(self, client: Client, headers: Headers, body: bytes) -> Track:
-        origin, user_agent = headers.get(b"origin"), headers.get(b"user-agent")
-        sent = headers.get(b"x-timestamp")
-        key, notes = idempotency_key(headers, self._blocked_ids)
-        call = decode(
-            self._parser.parse(body),
-            number=self._tracker.next_number(),
-            received=self._now(),
-            idempotency_key=key,
-            origin=origin.decode(errors="replace") if origin is not None else None,
-            ip=client.ip,
-            client=client.key,
-            user_agent=user_agent.decode("latin-1") if user_agent is not None else None,
-            sent=sent.decode("latin-1") if sent is not None else None,
-            notes=notes,
-        )
-        return self._kept_headers.added_to(call, headers)

@@ -25,8 +25,8 @@ class LimitedClients:
             raise ClientLimitedError(wait)
 
     def take(self, client: Client, call: Track) -> None:
-        """Count a decoded call."""
-        if client.key is not None:
+        """Count a decoded call, unless it was postponed."""
+        if client.key is not None and not call.allowance.is_repeated:
             self._limits.take(client.key, len(call.events), self._monotonic(), call.source_id)
 
     def note_refused(self, client: Client, error: Exception) -> None:

@@ -22,6 +22,11 @@ class PendingCall(Pending[Tracked | Rejected], kw_only=True):
     body: bytes = b""
     """Its beginning, for a refusal."""
 
+    @property
+    def is_postponed(self) -> bool:
+        """Whether it took more than its allowance."""
+        return isinstance(self.answer, Rejected) and self.answer.is_postponed
+
     async def wait(self) -> Tracked | Rejected | Aborted:
         """Wait for the answer, in place of `answered`."""
         if self.answer is None:

@@ -3,18 +3,23 @@
 A call of a thousand events takes the event loop for tens of milliseconds, and a small one may take as long, by the
 conditions of the rules. If a hundred of them arrived together, and all were handled at once, everything else would wait
 for seconds. Until it is committed, a decoded call takes about five times the memory of its body, and it lengthens the
-commits that small calls wait for: when many bytes wait for theirs, the next large call waits as it came.
+commits that small calls wait for: when many bytes wait for theirs, the next large call waits as it came. A call that
+takes more than its allowance of work is postponed: it comes again, among the costly ones.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 
+from starlette.types import Scope
+
+from trackd.core.work import COSTLY_CALL, FULL, Allowance
 from trackd.http.body import Body
 from trackd.http.clients import Client, Peer
 from trackd.http.errors import too_many_large_calls
 from trackd.http.fair_queue import FairQueue
 from trackd.http.track.costly_clients import CostlyClients
+from trackd.http.track.costly_work import CostlyWork, allowance_of
 from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.tally import Tally
 
@@ -24,6 +29,8 @@ PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
 FULL_S = 0.005  # until the next look at the queue when it has `max_queued` bytes
 COSTLY_EVERY = 4  # each fourth turn is for a connection whose calls took much work, while others wait
+REPEATED = Allowance(is_repeated=True)
+POSTPONED = "trackd.postponed"  # in the state of a request: the fast path has tried it
 
 
 class Turns:
@@ -34,8 +41,9 @@ class Turns:
 
     def __init__(self, tally: Tally, queued: Callable[[], int] = lambda: 0, max_queued: int = 1) -> None:
         """`queued`: the bytes of the calls that wait for their commit. From `max_queued` on no turn is given."""
-        self.costly = CostlyClients(tally)
+        self._tally, self.costly = tally, CostlyClients(tally)
         self._queued, self._max_queued = queued, max_queued
+        self._work = CostlyWork()
         self._spent_s = 0.0
         self._waiting, self._of_costly = FairQueue[asyncio.Future[None]](), FairQueue[asyncio.Future[None]]()
         self._given = 0
@@ -47,19 +55,36 @@ class Turns:
         is_busy = self._spent_s >= BUSY_S or self._waiting or self._of_costly or self._is_given
         return not is_busy and self._queued() < self._max_queued
 
-    def are_for(self, size: int, client: Client) -> bool:
-        """Whether a call of the client with so large a body takes a turn."""
-        return size > LARGE_BYTES or (bool(self.costly.until) and self.costly.has(client.group))
+    def of_small_call(self, client: Client) -> tuple[bool, Allowance]:
+        """Whether a small call of the client takes a turn, and its allowance if it takes none."""
+        if not self.costly.until:
+            return False, FULL
+        return self.costly.has(client.group), self._work.allowance()
 
-    async def take(self, client: Client, peer: Peer | None = None, size: int = 0) -> None:
+    def note(self, call: PendingCall, client: Client, peer: Peer | None, *, had_turn: bool) -> int:
+        """Count a call that was submitted just now. `peer` and result: see `CostlyClients.note`."""
+        work = self.costly.note(call.request, client, peer)
+        self._tally.postponed_calls += call.is_postponed
+        if not had_turn and (work >= COSTLY_CALL or (work and call.is_postponed)):
+            self._work.add(work)
+        return work
+
+    async def take(
+        self, client: Client, peer: Peer | None = None, size: int = 0, *, is_costly: bool = False
+    ) -> Allowance:
         """Wait for a turn; `spend` has to follow. `peer`: see `CostlyClients.note`, `size` is that of the body.
 
-        Raises HttpError when too many wait, and this is the last one of the client that has most.
+        Returns the allowance of the call. Raises HttpError when too many wait, and this is the last one of the client
+        that has most.
         """
-        if self.is_free():
-            return
+        is_costly = is_costly or self.costly.has(peer)
+        if not self.is_free():
+            await self._wait(client, size, self._of_costly if is_costly else self._waiting)
+        return FULL if is_costly or not (self._waiting or self._of_costly) else allowance_of(size)
+
+    async def _wait(self, client: Client, size: int, queue: FairQueue[asyncio.Future[None]]) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._of_costly if self.costly.has(peer) else self._waiting).add(client.group, turn, size)
+        queue.add(client.group, turn, size)
         if len(self._waiting) + len(self._of_costly) > MAX_WAITING:
             dropped = (self._of_costly or self._waiting).drop_last()
             if not dropped.done():
@@ -119,19 +144,43 @@ class Turns:
             asyncio.get_running_loop().call_later(FULL_S, self._begin_anew)
 
 
+async def in_turn(
+    turns: Turns,
+    client: Client,
+    scope: Scope,
+    received: Body,
+    submit: Callable[[Allowance], PendingCall],
+) -> PendingCall:
+    """Submit a call, in a turn if it takes one, and again in another one if it is postponed."""
+    peer, is_postponed = scope.get("client"), POSTPONED in scope.get("state", ())
+    while True:
+        async with Turn(turns, client, peer, received, is_postponed) as turn:
+            call = submit(turn.allowance)
+            turn.note(call)
+        if not call.is_postponed:
+            return call
+        is_postponed = True
+
+
 class Turn:
     """A turn for the block of an `async with`, if the call takes one. `client` and `peer`: see `CostlyClients.note`."""
 
-    def __init__(self, turns: Turns, client: Client, peer: Peer | None, received: Body) -> None:
+    def __init__(self, turns: Turns, client: Client, peer: Peer | None, received: Body, is_postponed: bool) -> None:
         self._turns = turns
         self._client = client
         self._peer = peer
         self._size = received.size
-        self._takes_turn = received.is_over(LARGE_BYTES) or turns.are_for(received.size, client)
+        self._is_postponed = is_postponed
+        self._takes_turn, self.allowance = True, FULL
+        if not is_postponed and not received.is_over(LARGE_BYTES):
+            self._takes_turn, self.allowance = turns.of_small_call(client)
 
     async def __aenter__(self) -> "Turn":
         if self._takes_turn:
-            await self._turns.take(self._client, self._peer, self._size)
+            take = self._turns.take(self._client, self._peer, self._size, is_costly=self._is_postponed)
+            self.allowance = await take
+        if self._is_postponed:
+            self.allowance = REPEATED
         self._began = time.perf_counter()
         return self
 
@@ -139,7 +188,6 @@ class Turn:
         if self._takes_turn:
             self._turns.spend(time.perf_counter() - self._began)
 
-    def noted(self, call: PendingCall) -> PendingCall:
-        """The call, which was submitted just now."""
-        self._turns.costly.note(call.request, self._client, self._peer)
-        return call
+    def note(self, call: PendingCall) -> None:
+        """Count the call, which was submitted just now."""
+        self._turns.note(call, self._client, self._peer, had_turn=self._takes_turn)

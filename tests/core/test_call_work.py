@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from tests.core.person import CHECKED, REVENUE, Person, adds_price, rules, without_memo
+from tests.core.person import CHECKED, NUMBER, REVENUE, Person, adds_price, rules, without_memo
 from tests.support.making import Make
 from trackd.config.settings import Limits
 from trackd.core.calls import Rejected
 from trackd.core.decision import Decision
 from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.ruleset import RuleSet
+from trackd.core.work import Allowance
 
 MANY = {"type": "object", "properties": {"skus": {"type": "array", "items": {"type": "string"}}}}
 LOOP = "event.properties.l.exists(a, event.properties.l.exists(b, a == b + 1))"
@@ -224,3 +226,51 @@ def test_a_decision_has_its_work(make: type[Make]) -> None:
     decision = Person().decide(make.call("S", 0), REVENUE)
     assert isinstance(decision, Decision)
     assert decision.work > 0
+
+
+SLOW = rules(
+    rule=[adds_price(), {**adds_price(event="pair"), "name": "pairs", "when": LOOP}],
+    segment=[{"name": "rich", "when": "profile.traits.private.exists(k, profile.traits.private[k] == 7)"}],
+    event={"buy": {"schema": NUMBER}, "pair": {"schema": MANY}},
+)
+EVENTS = st.one_of(
+    st.tuples(st.just("buy"), st.fixed_dictionaries({"price": st.sampled_from([1, 7, "no number"])})),
+    st.tuples(st.just("pair"), st.fixed_dictionaries({"l": st.lists(st.integers(0, 3), max_size=9)})),
+    st.tuples(st.just("pair"), st.fixed_dictionaries({"skus": st.lists(st.sampled_from([1, "a"]), max_size=9)})),
+)
+
+
+@given(calls=st.lists(st.lists(EVENTS, max_size=4), min_size=1, max_size=3), share=st.floats(0, 1.5))
+def test_with_an_allowance_a_call_has_the_same_decision_or_is_postponed(
+    calls: list[list[tuple[str, dict[str, Any]]]], share: float
+) -> None:
+    person = Person()
+    for number, events in enumerate(calls):
+        made = [
+            Make.event(f"e{number}-{n}", kind, properties=properties) for n, (kind, properties) in enumerate(events)
+        ]
+        call = Make.call("S", made)
+        before, full = person.stored, person.decide(call, SLOW)
+        allowance = Allowance(int(full.work * share))
+        found = person.decide(replace(call, allowance=allowance), SLOW)
+        if isinstance(found, Rejected):
+            assert found.is_postponed
+            assert found.too_much is None
+            assert found.number == call.number
+            assert person.stored is before
+            assert isinstance(full, Decision)
+            has_faults = any(report.faults for report in full.reports)  # more work is foreseen for them
+            assert full.work > allowance.units or has_faults
+        else:
+            assert isinstance(full, Decision)
+            assert without_memo(replace(found, work=full.work)) == without_memo(full)
+        person.send(call, SLOW)
+
+
+def test_a_call_over_the_limit_is_refused_also_when_it_has_an_allowance() -> None:
+    person = Person(limits=Limits(max_call_work=200_000))
+    call = Make.call("S", [Make.event("e", "buy", properties={"price": 1, "text": "x" * 60_000})])
+    [one, other] = [person.decide(replace(call, allowance=Allowance(units)), CHECKED) for units in (1_000, 150_000)]
+    assert isinstance(one, Rejected)
+    assert one.too_much is not None
+    assert one == other == person.decide(call, CHECKED)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-import tests.hostile.storms  # noqa: F401  registers its kinds
+import tests.hostile.costly
+import tests.hostile.storms  # noqa: F401  they register their kinds
 from tests.faults.real_server import RealServer
 from tests.hostile.bystander import observe
-from tests.hostile.clients import KINDS, Target, attack
+from tests.hostile.clients import KINDS, RULES, Target, attack
 
 Start = Callable[..., RealServer]
 BYTES_PER_S = 1_900_000
@@ -24,7 +25,7 @@ SECONDS = 8
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 async def test_a_set_of_hostile_clients_takes_little_memory_and_refuses_nobody(start: Start, name: str) -> None:
-    server = start()
+    server = start(TRACKD_RULES_PATH=str(RULES))
     await asyncio.to_thread(observe, server.address, 0.5)
     before = most = server.memory_kb()
     attacking = asyncio.create_task(attack(Target(server.address, BYTES_PER_S), [KINDS[name]]))

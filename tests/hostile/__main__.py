@@ -8,6 +8,7 @@ than 300 MB or did not become level, or when that client waited for more than a 
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,11 @@ from pathlib import Path
 
 import uvloop
 
-import tests.hostile.storms  # noqa: F401  registers its kinds
+import tests.hostile.costly
+import tests.hostile.storms  # noqa: F401  they register their kinds
 from tests.faults.real_server import RealServer
 from tests.hostile.bystander import Observed
-from tests.hostile.clients import KINDS, Kind, Target, attack
+from tests.hostile.clients import KINDS, RULES, Kind, Target, attack
 from tests.support.payloads import SOURCE_ID
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
@@ -38,7 +40,9 @@ def start(db: Path) -> RealServer:
         sources.add(Source(SOURCE_ID, "hostile"))
     command: list[str | Path] = [TRACKD, "serve", "--port", "0", "--db", db]
     log = db.with_suffix(".log").open("w")
-    return RealServer(Process(db, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)))
+    environment = {**os.environ, "TRACKD_RULES_PATH": str(RULES)}
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    return RealServer(Process(db, started))
 
 
 async def play(server: RealServer, kinds: Sequence[Kind], seconds: float, lines: "Lines") -> None:

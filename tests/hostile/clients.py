@@ -10,6 +10,7 @@ import gzip
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.payloads import SOURCE_ID
@@ -28,11 +29,13 @@ class Target:
         self._next = 0.0
         self.sent_bytes = 0
 
-    async def open(self) -> "Client":
+    async def open(self, host: str) -> "Client":
+        """Connect from one of the addresses of this machine."""
         connection = socket.socket()
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE)
         try:
+            connection.bind((host, 0))
             await asyncio.get_running_loop().sock_connect(connection, self._address)
         except BaseException:
             connection.close()
@@ -44,9 +47,9 @@ class Target:
         now = asyncio.get_running_loop().time()
         begin = max(now, self._next)
         self._next = begin + size / self._bytes_per_s
-        self.sent_bytes += size
         if begin > now:
             await asyncio.sleep(begin - now)
+        self.sent_bytes += size
 
 
 class Client:
@@ -88,17 +91,20 @@ class Kind(NamedTuple):
     name: str
     connections: int
     life: Life
+    addresses: int
 
 
 KINDS: dict[str, Kind] = {}
+RULES = Path(__file__).with_name("rules.toml")
+"""The rules of the server: some kinds send events that take much work under them."""
 
 
-def kind(connections: int) -> Callable[[Life], Life]:
-    """Register the life of a connection. So many are open at once when the kind is played alone."""
+def kind(connections: int, addresses: int = 1) -> Callable[[Life], Life]:
+    """Register the life of a connection. So many are open at once, from so many addresses, when it is played alone."""
 
     def register(life: Life) -> Life:
         name = getattr(life, "__name__", "").replace("_", " ")
-        KINDS[name] = Kind(name, connections, life)
+        KINDS[name] = Kind(name, connections, life, addresses)
         return life
 
     return register
@@ -106,14 +112,22 @@ def kind(connections: int) -> Callable[[Life], Life]:
 
 async def attack(target: Target, kinds: Iterable[Kind], share: float = 1.0) -> None:
     """Play these kinds, each with a share of its connections, until it is cancelled."""
-    lives = [each.life for each in kinds for _ in range(max(1, int(each.connections * share)))]
-    await asyncio.gather(*(_again_and_again(target, life) for life in lives))
+    lives = [
+        (each.life, _host(number % each.addresses))
+        for each in kinds
+        for number in range(max(1, int(each.connections * share)))
+    ]
+    await asyncio.gather(*(_again_and_again(target, life, host) for life, host in lives))
 
 
-async def _again_and_again(target: Target, life: Life) -> None:
+def _host(number: int) -> str:
+    return f"127.0.{number // 250}.{number % 250 + 1}"
+
+
+async def _again_and_again(target: Target, life: Life, host: str) -> None:
     while True:
         with contextlib.suppress(OSError):
-            client = await target.open()
+            client = await target.open(host)
             try:
                 await life(client)
             finally:
@@ -121,8 +135,8 @@ async def _again_and_again(target: Target, life: Life) -> None:
         await asyncio.sleep(0.1)  # after a refusal at once
 
 
-def call(events: int, session: str = "hostile", **properties: object) -> bytes:
-    event = {"type": "t", "properties": properties} if properties else {"type": "t"}
+def call(events: int, session: str = "hostile", event_type: str = "t", **properties: object) -> bytes:
+    event = {"type": event_type, "properties": properties} if properties else {"type": event_type}
     body = {"source": {"id": SOURCE_ID}, "session": {"id": session}, "events": [event] * events}
     return json.dumps(body, separators=(",", ":")).encode()
 

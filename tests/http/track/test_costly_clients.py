@@ -3,6 +3,7 @@
 import pytest
 
 from trackd.core.calls import Track
+from trackd.core.work import COSTLY_CALL
 from trackd.http.clients import Client
 from trackd.http.track import costly_clients
 from trackd.http.track.costly_clients import MAX_S, CostlyClients
@@ -17,7 +18,7 @@ class Clock:
 
 
 def note(costly: CostlyClients, tally: Tally, work: int, number: int = 1, group: str = "a", port: int = 1) -> int:
-    tally.costly_call, tally.costly_work = 1, work
+    tally.long_call, tally.long_call_work = 1, work
     return costly.note(Track(number, "source", "session", "now"), Client(group=group), (group, port))
 
 
@@ -44,7 +45,7 @@ def test_the_work_of_another_call_is_not_that_of_the_client() -> None:
     tally = Tally()
     costly = CostlyClients(tally)
     assert note(costly, tally, 50_000_000, number=2) == 0
-    assert tally.costly_call == 0
+    assert tally.long_call == 0
     assert not costly.until
 
 
@@ -57,3 +58,12 @@ def test_clients_without_number_take_bounded_memory(monkeypatch: pytest.MonkeyPa
         note(costly, tally, 50_000_000, group=f"10.0.0.{number}")
     assert len(costly.until) <= 11
     assert costly.has("worst")
+
+
+def test_a_client_whose_call_took_long_but_not_much_work_is_not_remembered() -> None:
+    tally = Tally()
+    costly = CostlyClients(tally)
+    assert note(costly, tally, COSTLY_CALL - 1) == COSTLY_CALL - 1
+    assert not costly.until
+    note(costly, tally, COSTLY_CALL)
+    assert costly.has("a")

@@ -8,15 +8,30 @@ import pytest
 from tests.http.server.track_requests import call, new_store, post, running, status_and_session
 from tests.support.polling import eventually
 from tests.support.raw_http import connect, connected
-from trackd.core.calls import Track
+from trackd.core.calls import Rejected, Track
+from trackd.core.work import FULL, Allowance
+from trackd.http.body import Body
 from trackd.http.clients import Client, Peer
 from trackd.http.errors import HttpError
 from trackd.http.track import turns
-from trackd.http.track.turns import Turns
+from trackd.http.track.costly_work import LITTLE, VERY_LITTLE, allowance_of
+from trackd.http.track.pending_call import PendingCall, no_callback
+from trackd.http.track.turns import POSTPONED, REPEATED, Turns, in_turn
 from trackd.telemetry.tally import Tally
 
 LARGE = 30
-CLIENT = Client(group="10.0.0.1")
+CLIENT, OTHER = Client(group="10.0.0.1"), Client(group="10.0.0.2")
+CALL = Track(7, "source", "session", "now")
+
+
+def take_long(tally: Tally, units: int) -> None:
+    """As the actor that decided on `CALL`."""
+    tally.long_call, tally.long_call_work = CALL.number, units
+
+
+def pending(*, is_postponed: bool = False) -> PendingCall:
+    answer = Rejected(CALL.number, is_postponed=is_postponed)
+    return PendingCall(request=CALL, size=0, answered=no_callback, answer=answer)
 
 
 async def test_a_turn_is_free_until_large_calls_have_taken_their_time() -> None:
@@ -111,8 +126,8 @@ async def test_clients_take_turns_and_connections_that_are_known_to_be_costly_co
     tally, order = Tally(), list[str]()
     each = Turns(tally)
     costly = ("10.0.0.1", 1)
-    tally.costly_call, tally.costly_work = 1, 100_000_000
-    each.costly.note(Track(1, "source", "session", "now"), CLIENT, costly)
+    take_long(tally, 100_000_000)
+    each.costly.note(CALL, CLIENT, costly)
     each.spend(turns.BUSY_S)
 
     async def work(name: str, client: Client, peer: Peer | None, size: int) -> None:
@@ -136,12 +151,59 @@ async def test_clients_take_turns_and_connections_that_are_known_to_be_costly_co
 async def test_a_small_call_of_a_costly_client_waits_for_a_turn_and_those_of_others_do_not() -> None:
     tally = Tally()
     each = Turns(tally)
-    assert not each.are_for(10, CLIENT)
-    tally.costly_call, tally.costly_work = 7, 100_000_000
-    assert each.costly.note(Track(7, "source", "session", "now"), CLIENT, None) == 100_000_000
-    assert each.are_for(10, CLIENT)
-    assert not each.are_for(10, Client(group="10.0.0.2"))
-    assert each.are_for(turns.LARGE_BYTES + 1, Client(group="10.0.0.2"))
+    assert each.of_small_call(CLIENT) == (False, FULL)
+    take_long(tally, 50_000_000)
+    assert each.note(pending(), CLIENT, None, had_turn=False) == 50_000_000
+    assert each.of_small_call(CLIENT) == (True, FULL)
+    assert each.of_small_call(OTHER) == (False, FULL)
+
+
+async def test_after_much_work_without_turns_the_small_calls_of_all_clients_have_an_allowance() -> None:
+    tally = Tally()
+    each = Turns(tally)
+    for had_turn in (True, False):
+        take_long(tally, 240_000_000)
+        assert each.of_small_call(OTHER) == (False, FULL)
+        each.note(pending(), CLIENT, None, had_turn=had_turn)
+    assert each.of_small_call(OTHER) == (False, LITTLE)
+    take_long(tally, 4_000_000)
+    assert each.note(pending(), OTHER, None, had_turn=False) == 4_000_000
+    assert each.of_small_call(OTHER) == (False, LITTLE)  # it is not costly
+    take_long(tally, LITTLE.units)
+    each.note(pending(is_postponed=True), Client(group="10.0.0.3"), None, had_turn=False)
+    take_long(tally, 100_000_000)
+    each.note(pending(), Client(group="10.0.0.4"), None, had_turn=False)
+    assert each.of_small_call(OTHER) == (False, VERY_LITTLE)
+    assert tally.postponed_calls == 1
+
+
+async def test_a_call_with_a_turn_has_an_allowance_while_others_wait_unless_it_is_costly() -> None:
+    each, given = Turns(Tally()), list[Allowance]()
+    assert await each.take(CLIENT, size=2_000) is FULL
+    each.spend(turns.BUSY_S)
+
+    async def work(is_costly: bool) -> None:
+        given.append(await each.take(CLIENT, size=2_000, is_costly=is_costly))
+        each.spend(0.0)
+
+    waiting = [asyncio.create_task(work(is_costly)) for is_costly in (True, False, False, True)]
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert given == [allowance_of(2_000), allowance_of(2_000), FULL, FULL]
+
+
+async def test_a_postponed_call_comes_again_with_the_full_allowance_and_has_a_turn() -> None:
+    each, scope, body = Turns(Tally()), {"client": ("10.0.0.1", 1), "state": {}}, Body(1_000)
+    given, answers = list[Allowance](), [True, False]
+
+    def submit(allowance: Allowance) -> PendingCall:
+        given.append(allowance)
+        return pending(is_postponed=answers.pop(0))
+
+    assert not (await in_turn(each, CLIENT, scope, body, submit)).is_postponed
+    assert given == [FULL, REPEATED]
+    answers, scope["state"] = [False], {POSTPONED: True}
+    await in_turn(each, CLIENT, scope, body, submit)
+    assert given[2] is REPEATED
 
 
 @pytest.mark.parametrize("compressed", [True, False])
