@@ -19,12 +19,13 @@ from starlette.responses import Response
 
 from trackd.actors.tracker import Tracker
 from trackd.core.refused_events import UNAPPLIED
-from trackd.http.errors import CALL_STATUSES, REFUSAL_STATUSES
+from trackd.http.errors import REFUSAL_STATUSES
 from trackd.http.feed.subscribers import Subscribers
+from trackd.http.ops.counters_by_source import counters_by_source
 from trackd.http.ops.feed_metrics import FeedsCollector
 from trackd.http.ops.process_metrics import ProcessesCollector
 from trackd.telemetry.histogram import Histogram
-from trackd.telemetry.tally import LIMITS, NO_SOURCE, RETENTION_TABLES
+from trackd.telemetry.tally import LIMITS, RETENTION_TABLES
 
 
 class Metrics:
@@ -41,6 +42,7 @@ class Metrics:
         reader_pid: Callable[[], int | None],
         subscribers: Subscribers,
     ) -> None:
+        self._tally = tracker.tally
         self._registry = CollectorRegistry()
         self._registry.register(TrackdCollector(tracker, sizes, versions))
         self._registry.register(FeedsCollector(subscribers))
@@ -49,7 +51,8 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     async def get(self, request: Request) -> Response:
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        by_source = counters_by_source(self._tally).encode()
+        return Response(generate_latest(self._registry) + by_source, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class TrackdCollector(Collector):
@@ -75,15 +78,6 @@ class TrackdCollector(Collector):
 
     def _calls(self) -> Iterator[Metric]:
         tally = self._tracker.tally
-        calls = CounterMetricFamily(
-            "trackd_calls",
-            "Answered calls of /track, and requests that were refused before they were complete.",
-            labels=["source", "status"],
-        )
-        none = {(NO_SOURCE, status): 0 for status in CALL_STATUSES}
-        for (source, status), number in sorted({**none, **tally.calls}.items()):
-            calls.add_metric([source, str(status)], number)
-        yield calls
         refused = CounterMetricFamily(
             "trackd_refused_requests",
             "Requests of other endpoints, and of paths that do not exist, that were answered with an error.",
@@ -116,12 +110,6 @@ class TrackdCollector(Collector):
             "Calls that took much work at a moment with much of it, and waited for turns.",
             value=tally.postponed_calls,
         )
-        events = CounterMetricFamily(
-            "trackd_events", "Events of answered calls, by source and outcome.", labels=["source", "outcome"]
-        )
-        for (source, outcome), number in tally.events.items():
-            events.add_metric([source, outcome], number)
-        yield events
 
     def _refusals(self) -> Iterator[Metric]:
         refusals = CounterMetricFamily(

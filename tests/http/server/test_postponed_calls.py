@@ -1,7 +1,7 @@
 """Calls that are postponed on the fast path or on the slow one: answered once, in their order, as all others are."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ RULES = compile_rules(
 )
 
 
-def costly(client: int, session: str = "s", *, encode: Any = post) -> bytes:
+def costly(client: int, session: str = "s", *, encode: Callable[..., bytes] = post) -> bytes:
     """A call of so many milliseconds, from an address behind a proxy."""
     event = {"type": "pairs", "properties": {"l": [2] * 160}}
     return encode(json.dumps(payload(session) | {"events": [event]}).encode(), f"X-Forwarded-For: 203.0.113.{client}")
@@ -68,7 +68,7 @@ def saved(answer: Any) -> tuple[int, list[int]]:
 @pytest.mark.parametrize("encode", [post, chunked])
 @pytest.mark.parametrize("pieces", [1, 2])
 async def test_a_postponed_call_is_answered_once(
-    url: str, allowances: list[Allowance], encode: Any, pieces: int
+    url: str, allowances: list[Allowance], encode: Callable[..., bytes], pieces: int
 ) -> None:
     request = costly(2, encode=encode)
     async with connected(url) as connection:
