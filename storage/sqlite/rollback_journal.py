@@ -45,5 +45,7 @@ def is_interrupted(path: Path) -> bool:
                 return False
         with path.open("rb") as file:
             return int.from_bytes(file.read(HEADER_BYTES)[APPLICATION_ID_AT]) == APPLICATION_ID
+    except PermissionError:  # SQLite cannot read the file without it
+        return True
     except OSError:  # also when there is none
         return False

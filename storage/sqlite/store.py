@@ -100,11 +100,12 @@ class SqliteStore:
     def _open(self, connection: Connection, identity: str = "") -> None:
         keep_log_at_close(connection)  # until it is copied
         self._connection = connection
-        self.files = OpenedFiles(self.path, identity)
-        self._writer = SqliteWriter(connection, self.files, self._synchronous)
+        files = OpenedFiles(self.path, identity, connection)
+        self._writer = SqliteWriter(connection, files, self._synchronous)
         with database_errors(self.path):
             self._reader = connect(self.path, mode="ro")
             self._reader.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # else new values may prepare a statement again
+        self.files = OpenedFiles(self.path, files.identity, self._reader)
 
     def reopen(self) -> None:
         """Open the file again after `close_and_keep_log`. Raises DatabaseError, also when another file is there."""
@@ -188,6 +189,10 @@ class SqliteStore:
 
     def check(self) -> None:
         self.files.check()
+        self.check_sound()
+
+    def check_sound(self) -> None:
+        """Raises UnsoundError once the file is found to be damaged, also when it is closed."""
         for check in (self._background_check, self._damage_check):
             if check.fault is not None:
                 raise check.fault

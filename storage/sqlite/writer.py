@@ -95,6 +95,8 @@ class SqliteWriter:
 
         Raises DiskFailureError when an fsync failed: no other commit may follow.
         """
+        if self._files.is_overwritten():  # its log would belong to the other file
+            self._files.check()
         outcomes = self._commit(batch)
         try:
             self._files.check()
@@ -251,14 +253,15 @@ class SqliteWriter:
         StoreError when the committed changes are not in the file at its path then.
         """
         try:
-            is_copied = self._copy_log()
+            where = self._files.where_changes_are() if self._files.is_overwritten() else None
+            is_copied = where is None and self._copy_log()
             has_file, has_log = self._files.has_own_database(), self._files.has_own_log()
             # SQLite deletes what is at the path of the log, perhaps that of another file.
-            keep_log_at_close(self._db, self._disk_failed or not has_log)
+            keep_log_at_close(self._db, self._disk_failed or not has_log or where is not None)
         finally:
             self._db.close()
-        if not has_file or not (is_copied or has_log):
-            raise StoreError(self._files.where_changes_are())
+        if where is not None or not has_file or not (is_copied or has_log):
+            raise StoreError(where or self._files.where_changes_are())
         return not self._disk_failed
 
     def _copy_log(self, mode: int = apsw.SQLITE_CHECKPOINT_TRUNCATE) -> bool:

@@ -74,7 +74,7 @@ class FileConnections:
         """Close them for good. The log is copied into the file, unless `keep_log`, and unless the disk has failed.
 
         A long one is kept too: a writer process that ended in order has copied it, and one that was stopped while it
-        started would take as long here.
+        started would take as long here. Raises StoreError, also when the file is known to be damaged.
         """
         if self._are_closed:
             log.warning("the write-ahead log stays beside the file and belongs to it")
@@ -84,3 +84,4 @@ class FileConnections:
             self._store.close_and_keep_log()
         else:
             self._store.close()
+        self._store.check_sound()

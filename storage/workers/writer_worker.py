@@ -48,7 +48,7 @@ def run_writer(path: Path, identity: str, synchronous: str, batches: BinaryIO, r
         connection, second = (connect_for_writing(path, synchronous=synchronous) for _ in range(2))
         keep_log_at_close(connection)
         keep_log_at_close(second)
-        files = OpenedFiles(path, identity)
+        files = OpenedFiles(path, identity, connection)
         files.check()
         try:
             renew_log(connection, path, lambda seconds: send(results, starting(seconds)))

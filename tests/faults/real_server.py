@@ -71,9 +71,9 @@ class RealServer:
             wait_until(lambda: self.open_files() <= files + 1, "the number of open files is as before")
         wait_until(lambda: self.memory_kb() <= memory + slack_kb, f"memory is below {memory + slack_kb} kB again")
 
-    def log(self) -> str:
-        """Stop the server; returns its whole log."""
+    def log(self, code: int = 0) -> str:
+        """Stop the server, which exits with `code`; returns its whole log."""
         self.process.process.terminate()
         _, log = self.process.process.communicate(timeout=30)
-        assert self.process.process.returncode == 0, log
+        assert self.process.process.returncode == code, log
         return log

@@ -33,8 +33,10 @@ def test_a_server_that_meets_damaged_pages_is_not_ready_and_reports_them_once(st
         refused = server.call("t", session=f"s-{number}")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert httpx.get(f"{server.url}/healthcheck").status_code == 200
-    log = server.log()
+    log = server.log(code=1)
     assert log.count("calls are answered 503") == 1
     assert "is damaged" in log
     assert "`trackd restore BACKUP" in log
     assert "Traceback" not in log
+    assert log.splitlines()[-1].startswith(f"trackd: {server.db} is damaged")
+    assert "every call that was answered is on disk" not in log

@@ -10,6 +10,7 @@ import httpx
 from tests.faults.real_server import RealServer
 from tests.support.database import rows
 from tests.support.polling import wait_until
+from trackd.storage.transfer.backup import back_up
 
 Start = Callable[..., RealServer]
 
@@ -73,6 +74,25 @@ def test_a_server_without_calls_notices_that_its_file_was_replaced_and_leaves_th
     assert server.db.with_name("trackd.db-wal").stat().st_size == 0
     assert events(tmp_path / "old.db")[:1] == [1]
     assert "was replaced by another file" in log[1]
+
+
+def test_a_backup_that_is_copied_over_the_file_of_a_running_server_stops_calls_and_is_not_changed(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start()
+    assert server.call("t").status_code == 200
+    back_up(server.db, tmp_path / "backup.db", replace=False, on_bytes=lambda done, total: None)
+    assert server.call("t").status_code == 200
+    backup = (tmp_path / "backup.db").read_bytes()
+    server.db.write_bytes(backup)  # it stays the same file
+
+    assert server.call("t").status_code == 503
+    wait_until_not_ready(server)
+    code, log = end(server)
+
+    assert (code, server.db.read_bytes()) == (1, backup)
+    assert any("was overwritten in its place: stop the server, and restore a backup" in line for line in log)
+    assert log[-1].startswith(f"trackd: {server.db} was overwritten while the server ran: restore a backup with ")
 
 
 def test_a_folder_that_is_moved_away_and_back_stops_calls_meanwhile(start: Start, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.support.database import rows
@@ -12,6 +13,7 @@ from trackd.core.changes import Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.opened_files import MisplacedError, OpenedFiles
 from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.transfer.backup import back_up
 
 FILES = ("trackd.db", "trackd.db-wal", "trackd.db-shm")
 
@@ -138,6 +140,46 @@ def test_a_file_that_took_the_place_of_another_gets_nothing_of_its_log(folder: P
 
     assert (folder / "trackd.db").read_bytes() == other
     assert (folder / "trackd.db-wal").stat().st_size == 0
+
+
+def copy_over(path: Path, content: bytes) -> None:
+    """As `cp` does: the file stays the same, with other content."""
+    with path.open("r+b") as file:
+        file.truncate(0)
+        file.write(content)
+
+
+@pytest.mark.parametrize("kind", ["backup", "older", "empty", "text"])
+def test_a_file_that_is_overwritten_in_its_place_takes_no_commit_and_gets_nothing_of_its_log(
+    folder: Path, kind: str
+) -> None:
+    path, log = folder / "trackd.db", folder / "trackd.db-wal"
+    store = SqliteStore(path)
+    older = path.read_bytes()
+    store.commit([Make.change(f"P{number}", events=3) for number in range(100)])  # the file grows
+    back_up(path, folder / "backup.db", replace=False, on_bytes=lambda done, total: None)
+    store._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    store.commit([])
+    store.check()
+    other = {"backup": (folder / "backup.db").read_bytes(), "older": older, "empty": b"", "text": b"x" * 9000}[kind]
+    before = log.read_bytes()
+
+    copy_over(path, other)
+
+    with pytest.raises(MisplacedError, match="was overwritten in its place: stop the server, and restore a backup"):
+        store.check()
+    with pytest.raises(StoreError, match="was overwritten in its place"):
+        store.commit([Make.change("B", events=1)])
+    with pytest.raises(StoreError, match=rf"{path} was overwritten while the server ran: restore a backup"):
+        store.close()
+    assert (path.read_bytes(), log.read_bytes()) == (other, before)
+
+
+def test_a_file_that_is_checkpointed_all_the_time_is_never_taken_for_an_overwritten_one(store: SqliteStore) -> None:
+    for number in range(30):
+        store.commit([Make.change(f"P{number}", events=1)])
+        store._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE if number % 3 else 0)
+        store.check()
 
 
 def test_a_log_that_was_removed_is_copied_at_the_next_commit(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A file in the middle of a change is rolled back by every command that opens it, or refused with a remedy."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from tests.support.exports import contents, exported
 from tests.support.interrupted import interrupt
 from tests.support.making import Make
+from tests.support.unprivileged import folder_for_all, without_privileges
 from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.connection import DatabaseError, connect
 from trackd.storage.sqlite.rollback_journal import roll_back
@@ -135,8 +135,15 @@ def test_the_file_of_another_program_is_not_touched(tmp_path: Path) -> None:
     assert [path.read_bytes(), Path(f"{path}-journal").read_bytes()] == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
-def test_a_file_that_may_not_be_written_is_refused_with_the_remedy(interrupted: Path) -> None:
-    interrupted.chmod(0o400)
-    with pytest.raises(DatabaseError, match=r"A power loss or a kill has interrupted a change of .*: run the command"):
-        roll_back(interrupted)
+@pytest.mark.parametrize("mode", [0o444, 0o000])
+def test_a_file_that_may_not_be_written_is_refused_with_the_remedy(interrupted: Path, mode: int) -> None:
+    with folder_for_all() as folder:
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{interrupted}{suffix}", folder / f"t.db{suffix}")
+        (folder / "t.db").chmod(0o444)
+        (folder / "t.db-journal").chmod(mode)
+        with (
+            without_privileges(),
+            pytest.raises(DatabaseError, match=r"A power loss or a kill has interrupted .*: run the command"),
+        ):
+            roll_back(folder / "t.db")
