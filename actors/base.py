@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
-from trackd.actors.messages import Failed, Reason, Refused
+from trackd.actors.damage import DAMAGE
+from trackd.actors.messages import Aborted, Failed, Reason, Refused
 from trackd.actors.wiring import Wiring
 from trackd.core.calls import Answer, Request
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,13 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""
         if isinstance(message, ActorSystemMessage):
             return
-        store_failed = isinstance(error, StoreError)
-        if store_failed:
+        aborted: Aborted
+        number = message.number if isinstance(message, Request) else 0
+        if isinstance(error, StoreError) and not isinstance(error, DamagedRowError):
             log.error("the store failed while %s handled a call: %s", type(self).__name__, error)
+            aborted = Refused(number, Reason.STORE_FAILED, RETRY_AFTER_S)
         else:
-            damage = self.damage(message)
+            damage = DAMAGE if isinstance(error, StoreError) else self.damage(message)
             log.error(
                 "%s raised on %s%s",
                 type(self).__name__,
@@ -76,6 +79,6 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
                 exc_info=without_values(error) if not damage else None,
             )
             self.wiring.dependencies.tally.faults[type(self)] += 1
+            aborted = Failed(number, is_damage=bool(damage))
         if isinstance(message, Request):
-            number = message.number
-            self.answer(Refused(number, Reason.STORE_FAILED, RETRY_AFTER_S) if store_failed else Failed(number))
+            self.answer(aborted)

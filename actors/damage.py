@@ -8,6 +8,8 @@ from trackd.core.session_document import check_stored_session
 from trackd.storage.errors import StoreError
 from trackd.storage.transfer.stored_profile import stored_profile
 
+DAMAGE = ", a stored row that it needs is damaged: `trackd verify` names it"
+
 
 def damage_of(profile: Profile | None, read_session: Callable[[], Session | None]) -> str:
     """How the line on the fault goes on when a row explains it, "" otherwise."""
@@ -18,4 +20,4 @@ def damage_of(profile: Profile | None, read_session: Callable[[], Session | None
             check_stored_session(session)
         if profile is None or (isinstance(profile.seq, int) and isinstance(profile.revision, int)):
             return ""
-    return ", a stored row that it needs is damaged: `trackd verify` names it"
+    return DAMAGE

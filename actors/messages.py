@@ -69,6 +69,9 @@ class Refused(Answer, frozen=True):
 class Failed(Answer, frozen=True):
     """A handler raised on the request: a fault of trackd. Nothing of the request is stored."""
 
+    is_damage: bool = False
+    """Whether it needs a stored row that is damaged: no fault of the code."""
+
 
 Aborted = Refused | Failed
 """The answers that any request can have, in place of its own."""

@@ -11,7 +11,7 @@ from trackd.cli.progress import progress_bar
 from trackd.http.rules_loading import load_rules
 from trackd.storage.audit.audit import Findings, audit, checks
 from trackd.storage.sqlite.lock import DatabaseLock
-from trackd.storage.sqlite.log_tail import read_tail
+from trackd.storage.sqlite.log_tail import tail_for_reader
 
 
 def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
@@ -33,7 +33,7 @@ def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile 
     print_table(console, ("check", "promise", "found"), summary)
     if change_counters:
         print_line(console, "counters are not checked: these rules change them")
-    tail = read_tail(path)
+    tail = tail_for_reader(path)
     if tail.commits and not (tail.is_damage and synchronous == "FULL"):
         print_line(console, f"{tail.commits} commits at the end of the log are incomplete, as after a power loss")
     number = sum(findings.number for findings in found)

@@ -63,8 +63,7 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
         try:
             store.check_writable()
             application = create_app(settings, tracker, guard, store, listings, queries, versions())
-            jobs = job_runner(settings, tracker, store, queries)
-            yield Assembly(with_jobs(application, jobs), tracker, store)
+            yield Assembly(with_jobs(application, job_runner(settings, tracker, store, queries)), tracker, store)
         finally:
             connections.end(keep_log=not tracker.writer_ended)
     if not tracker.writer_ended:

@@ -21,7 +21,7 @@ from trackd.core.documents import TokenScope
 from trackd.core.rules.faults import Fault
 from trackd.http.clients import Client, Clients, Peer
 from trackd.http.log_notes import places, shown_id
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.telemetry.plain_text import plain
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
@@ -133,8 +133,10 @@ def stopping() -> HttpError:
     return HttpError(STATUS[Reason.STOPPING], Reason.STOPPING.value, DETAIL[Reason.STOPPING], retry_after_s=1)
 
 
-def failed(_: Failed, call: Track | None = None) -> HttpError:
+def failed(failure: Failed, call: Track | None = None) -> HttpError:
     detail = "The server failed on this call; nothing of it was stored."
+    if failure.is_damage:
+        detail = "A stored row that this call needs is damaged; nothing of it was stored."
     return HttpError(500, "fault", detail, source=call.source_id if call else None)
 
 
@@ -143,11 +145,6 @@ def aborted(answer: Aborted) -> HttpError:
     if isinstance(answer, Failed):
         return failed(answer)
     return HttpError(STATUS[answer.reason], answer.reason.value, DETAIL[answer.reason], answer.retry_after_s)
-
-
-def damaged_profile() -> HttpError:
-    """Another tool or a disk has changed the stored document: it is no JSON object any more."""
-    return HttpError(500, "damaged row", "The stored row of this profile is damaged: `trackd verify` names it.")
 
 
 def conflict(detail: str) -> HttpError:
@@ -185,6 +182,9 @@ def lacks_scope(scope: TokenScope, token_name: str) -> HttpError:
 
 def unreadable(error: StoreError) -> HttpError:
     """The store cannot be read. The cause goes to the log, not to the client."""
+    if isinstance(error, DamagedRowError):
+        detail = "A stored row that this needs is damaged: `trackd verify` names it."
+        return HttpError(500, "damaged row", detail, note=str(error))
     detail = "The store cannot be read now: send this request again later."
     return HttpError(503, "store unreadable", detail, retry_after_s=1, note=str(error))
 

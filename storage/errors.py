@@ -11,3 +11,7 @@ class TokenError(Exception):
 
 class StoreError(Exception):
     """The store cannot read or write now. The message is for the log, not for clients."""
+
+
+class DamagedRowError(StoreError):
+    """A row cannot be read, and will not be later: a disk or another tool has damaged it."""

@@ -6,14 +6,15 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from trackd.actors.messages import Fetch, Fetched
+from trackd.actors.messages import Aborted, Failed, Fetch, Fetched, Reason, Refused
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Profile
 from trackd.core.encoding import json_members
 from trackd.http.api.parameters import EventsQuery, PageQuery, ProfilesQuery, Query, RefusalsQuery, id_and_query, query
 from trackd.http.api.profile_export import profile_export
-from trackd.http.errors import aborted, damaged_profile, not_found
+from trackd.http.errors import HttpError, aborted, not_found, unreadable
 from trackd.http.pieces import PIECE_BYTES, PiecewiseResponse, PiecewiseStream, pieces_of
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.listings import Listings, Page, QueryPool
 
 EXPORT_PAGE = 500  # documents that an export reads at a time
@@ -96,7 +97,20 @@ async def committed_profile(tracker: Tracker, profile_id: str) -> Profile | None
     answer = await tracker.ask(Fetch(tracker.next_number(), profile_id))
     if isinstance(answer, Fetched):
         return answer.profile
-    raise aborted(answer)
+    raise _unreadable(answer)
+
+
+def _unreadable(answer: Aborted) -> HttpError:
+    if isinstance(answer, Failed) and answer.is_damage:
+        return _damaged()
+    if isinstance(answer, Refused) and answer.reason is Reason.STORE_FAILED:
+        return unreadable(StoreError("a profile, see the line before"))
+    return aborted(answer)
+
+
+def _damaged() -> HttpError:
+    """Another tool or a disk has changed the stored document: it is no JSON object any more."""
+    return unreadable(DamagedRowError("the document of a profile is damaged, `trackd verify` names it"))
 
 
 def export_answer(profile: Profile, lists: QueryPool) -> Response:
@@ -110,7 +124,7 @@ def document_text(profile: Profile) -> bytes:
     try:
         json_members(profile.doc_json)
     except (ValueError, RecursionError):
-        raise damaged_profile() from None
+        raise _damaged() from None
     return bytes(profile.doc_json)
 
 

@@ -10,11 +10,11 @@ from msgspec import Raw, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trackd.actors.messages import Fetch, Fetched
 from trackd.actors.tracker import Tracker
 from trackd.core.documents import Source, timestamp
 from trackd.core.short_texts import shortened
-from trackd.http.errors import aborted, unknown_path
+from trackd.http.api.documents import committed_profile
+from trackd.http.errors import unknown_path
 from trackd.http.ui.live_filter import NOT_STORED, STATES, LiveFilter
 from trackd.http.ui.pages import Pages
 from trackd.http.ui.refusal_rows import REFUSAL_PATTERN, RefusalRow, refusal_rows
@@ -137,10 +137,8 @@ class LivePages:
 
     async def _profile(self, profile_id: str) -> str | None:
         """The document of a profile, as it is committed. Raises HttpError."""
-        answer = await self._tracker.ask(Fetch(self._tracker.next_number(), profile_id))
-        if not isinstance(answer, Fetched):
-            raise aborted(answer)
-        return None if answer.profile is None else bytes(answer.profile.doc_json).decode(errors="replace")
+        profile = await committed_profile(self._tracker, profile_id)
+        return None if profile is None else bytes(profile.doc_json).decode(errors="replace")
 
 
 def _examples(sources: list[Source], base: str) -> list[Snippet]:

@@ -35,7 +35,7 @@ def checks(*, rules_change_counters: bool, synchronous: str = "FULL") -> tuple[C
 
 def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
     """Run the checks on a file, and yield the findings of each. Raises DatabaseError when it cannot be opened."""
-    with ReadOnlyFile(path) as opened, opened.errors():
+    with ReadOnlyFile(path, damaged_log=True) as opened, opened.errors():
         file = AuditedFile(path, opened.connection)
         add_functions(file)
         file.db.execute("BEGIN")

@@ -6,7 +6,7 @@ from itertools import islice
 
 from trackd.storage.audit.check import AuditedFile, Check, Finding
 from trackd.storage.sqlite.log_frames import LogFrames, log_of
-from trackd.storage.sqlite.log_tail import read_tail
+from trackd.storage.sqlite.log_tail import tail_for_reader
 
 INTEGRITY = "SELECT '', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'"
 RESTORE = (
@@ -27,7 +27,7 @@ def log_check(synchronous: str) -> Check:
     """With `synchronous` NORMAL a power loss leaves any number of commits that cannot be read: it is no fault then."""
 
     def find(file: AuditedFile) -> Iterator[Finding]:
-        tail, log = read_tail(file.path), str(log_of(file.path))
+        tail, log = tail_for_reader(file.path), str(log_of(file.path))
         with contextlib.suppress(EOFError):  # a server has begun the log anew meanwhile
             yield from ((log, fault) for fault in _damaged_frames(file, tail.end))
         if tail.is_damage and synchronous == "FULL":

@@ -14,6 +14,7 @@ from trackd.storage.errors import StoreError
 __all__ = ["Connection"]
 
 SQLITE_ERRORS = (apsw.Error, UnicodeDecodeError)  # the latter for a text of another tool that is not UTF-8
+NOT_UTF_8 = "cannot read: a row has a text that is not UTF-8, `trackd verify` names it"
 BUSY_TIMEOUT_MS = 10_000
 SHARED_MEMORY_BYTES = 32 * 1024
 FILES_OF_CONNECTION = 4  # the database, its log, its shared memory, a folder

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from trackd.core.documents import Event, tombstone
 from trackd.core.feed_cursor import Cursor
+from trackd.storage.errors import DamagedRowError
 from trackd.storage.feed import (
     ERASED,
     EVENT,
@@ -83,8 +84,14 @@ class State(NamedTuple):
 
 
 def state_of(db: Any) -> State:
-    last, deleted_up_to, last_refusal = next(db.execute(STATE))
-    return State(last, deleted_up_to, last_refusal, [History(*row) for row in db.execute(HISTORIES)])
+    row = db.execute(STATE).fetchone()
+    if row is None or any(type(value) is not int for value in row):
+        raise DamagedRowError("cannot read: the row of event_numbers is damaged, `trackd verify` names it")
+    histories = [History(*row) for row in db.execute(HISTORIES)]
+    if not histories:
+        raise DamagedRowError("cannot read: feed_history has no row, `trackd verify` names it")
+    last, deleted_up_to, last_refusal = row
+    return State(last, deleted_up_to, last_refusal, histories)
 
 
 def head(db: Any) -> Cursor:

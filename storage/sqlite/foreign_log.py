@@ -62,7 +62,7 @@ def check_log(path: Path) -> None:
         committed = _committed(log, len(log))
         reason = _mismatch(path, log, committed) if committed.frames else None
         # Behind the end of the log frames may have its salts. To find the end takes a second for 20 MB.
-        if reason and (committed := _committed(log, _end(log))).frames:
+        if reason and (committed := _committed(log, log.end())).frames:
             reason = _mismatch(path, log, committed)
             if reason and _written(path) == before:
                 raise _foreign(path, reason)
@@ -105,18 +105,6 @@ def _committed(log: LogFrames, end: int) -> _Committed:
             found.pages = frame.database_pages
             pending = {}
     return found
-
-
-def _end(log: LogFrames) -> int:
-    """The number of the last frame that SQLite would read."""
-    assert log.header
-    checksum, end = log.header.checksum, 0
-    for frame in log.frames():
-        checksum = log.checksum(frame.number, checksum)
-        if frame.salts != log.header.salts or frame.checksum != checksum:
-            break
-        end = frame.number
-    return end
 
 
 def _mismatch(path: Path, log: LogFrames, committed: _Committed) -> str | None:

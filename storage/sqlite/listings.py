@@ -10,14 +10,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from trackd.core.documents import Event
 from trackd.core.encoding import reencode
 from trackd.core.feed_cursor import Cursor
 from trackd.core.pii_values import pii_name, searched_values
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection, connect, database_errors
+from trackd.storage.sqlite.connection import NOT_UTF_8, SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
 from trackd.storage.sqlite.feed import head, read_feed
 from trackd.storage.sqlite.feed_group import read_feeds
@@ -33,7 +35,7 @@ from trackd.storage.sqlite.row_documents import (
     session_document,
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, Row, bounded, first_number, search, search_events
-from trackd.storage.sqlite.tolerant_reads import DamagedText, TolerantReads, sound
+from trackd.storage.sqlite.tolerant_reads import DamagedText, TolerantReads, sound, with_documents
 from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
@@ -73,18 +75,23 @@ SESSION_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, (SELECT count(*) FROM walk), number FROM walk CROSS JOIN event USING (number)
 WHERE event.session_id = :session OR number = (SELECT min(number) FROM walk)
 """
-# `instr` skips most profiles without the segment or the trait without parsing their documents.
+# `instr` skips most profiles without the segment or the trait without parsing their documents. Documents that are not
+# JSON are found too, and left out with a line in the log.
 PROFILE_FILTERS = """
 profile.rowid <= :start AND profile.rowid > :floor
 AND (:segment IS NULL OR instr(doc, json_quote(:segment))) AND (:trait_text IS NULL OR instr(doc, :trait_text))
-AND json_valid(doc) AND (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
-AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
-AND (:trait IS NULL OR has_trait(CAST(doc AS BLOB), :trait, :value))
+AND (
+    NOT json_valid(doc)
+    OR (:segment IS NULL OR :segment IN (SELECT value FROM json_each(doc, '$.segments')))
+    AND (:seen_after IS NULL OR doc ->> '$.metadata.time.update' >= :seen_after)
+    AND (:trait IS NULL OR has_trait(CAST(doc AS BLOB), :trait, :value))
+)
 ORDER BY profile.rowid DESC LIMIT :limit
 """
-SEARCH_PROFILES = f"SELECT doc, rowid FROM profile WHERE {PROFILE_FILTERS}"
+SOUND_DOCUMENT = "iif(typeof(doc) = 'text' AND json_valid(doc), doc, NULL)"
+SEARCH_PROFILES = f"SELECT {SOUND_DOCUMENT}, rowid FROM profile WHERE {PROFILE_FILTERS}"
 SEARCH_PII = f"""
-SELECT profile.doc, profile.rowid FROM (
+SELECT {SOUND_DOCUMENT}, profile.rowid FROM (
     SELECT DISTINCT profile_id FROM pii WHERE name = :pii AND value IN (SELECT value FROM json_each(:pii_values))
 ) AS found CROSS JOIN profile ON profile.id = found.profile_id WHERE {PROFILE_FILTERS}
 """
@@ -133,7 +140,7 @@ class SqliteListings:
             finally:
                 self._idle.append(connection)
         except SQLITE_ERRORS as error:
-            raise StoreError(f"cannot read: {error}") from error
+            raise _failure(error) from error
 
     def _connection(self) -> Connection:
         try:
@@ -161,7 +168,7 @@ class SqliteListings:
         try:
             return self._by_key.execute(sql, keys).fetchone()
         except SQLITE_ERRORS as error:
-            raise StoreError(f"cannot read: {error}") from error
+            raise _failure(error) from error
 
     def profile_events(self, profile_id: str, request: PageRequest) -> Page | None:
         with self._reading() as db:
@@ -223,7 +230,7 @@ class SqliteListings:
                 path, value = matching.pii
                 filters |= {"pii": pii_name(path), "pii_values": reencode(searched_values(value))}
                 rows, next_cursor = search(db, SEARCH_PII, filters, numbers, request, most_examined=2**62)
-            return Page(array(doc for doc, _ in sound(rows, "profile")), next_cursor)
+            return Page(array(doc for doc, _ in sound(with_documents(rows), "profile")), next_cursor)
 
     def refusals(self, matching: RefusalFilter, request: PageRequest) -> Page:
         with self._reading() as db:
@@ -241,7 +248,7 @@ class SqliteListings:
         try:
             return head(self._by_key)
         except SQLITE_ERRORS as error:
-            raise StoreError(f"cannot read: {error}") from error
+            raise _failure(error) from error
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:
@@ -257,6 +264,15 @@ class SqliteListings:
         with self._reading() as db:
             number: int = db.execute(COUNTS[kind]).get
             return number
+
+
+def _failure(error: Exception) -> StoreError:
+    """What is damaged, a row or pages of the file, stays so."""
+    if isinstance(error, UnicodeDecodeError):
+        return DamagedRowError(NOT_UTF_8)
+    if isinstance(error, apsw.CorruptError):
+        return DamagedRowError(f"cannot read: {error}, `trackd verify` names what is damaged")
+    return StoreError(f"cannot read: {error}")
 
 
 def _page(found: Iterable[Row], document: Callable[[Row], Document], request: PageRequest, table: str) -> Page:

@@ -110,6 +110,17 @@ class LogFrames:
         head = self._read(CHECKED_OF_FRAME, self.offset(number))
         return _checksum(head + self.page(number), before, self.header.big_endian)
 
+    def end(self) -> int:
+        """The number of the last frame that SQLite reads, by the checksums. Raises EOFError."""
+        assert self.header
+        checksum, end = self.header.checksum, 0
+        for frame in self.frames():
+            checksum = self.checksum(frame.number, checksum)
+            if frame.salts != self.header.salts or frame.checksum != checksum:
+                break
+            end = frame.number
+        return end
+
     def offset(self, number: int) -> int:
         """Where a frame begins in the file, in bytes."""
         return HEADER.size + (number - 1) * self._frame_size

@@ -49,31 +49,56 @@ class LogTail(Struct, frozen=True):
 NO_TAIL = LogTail()
 
 
-def read_tail(path: Path) -> LogTail:
+def read_tail(path: Path, *, by_checksums: bool = False) -> LogTail:
     """The tail of the log of a database file, also while a server runs on it. Raises DatabaseError."""
     for _ in range(TRIES):
         with contextlib.suppress(EOFError), _log_errors(path), _frames(path) as frames:
             header = frames.header
             if header is None or len(frames) == 0:
                 break
-            end = _end(path) if header.is_sound else 0
+            end = _end(path, by_checksums) if header.is_sound else 0
             tail = _tail(frames, header, end)
-            if not tail.commits or not header.is_sound or _is_unchanged(path, header, end):
+            if not tail.commits or not header.is_sound or _is_unchanged(path, header, end, by_checksums):
                 return tail
     return NO_TAIL  # a server writes it at this moment
 
 
-def check_tail(path: Path) -> None:
+def tail_for_reader(path: Path) -> LogTail:
+    """As `read_tail`, also for a user who has no right to write: then it takes a second for 20 MB."""
+    try:
+        return read_tail(path)
+    except DatabaseError as error:
+        if not isinstance(error.__cause__, apsw.ReadOnlyError):
+            raise
+        return read_tail(path, by_checksums=True)
+
+
+def check_tail(path: Path, *, only_reads: bool = False) -> None:
     """Raises DatabaseError when commits in the log are damaged, and no server uses the file.
 
-    After a server with `synchronous` NORMAL they are as a power loss leaves them, and are dropped as at its start.
+    After a server with `synchronous` NORMAL they are as a power loss leaves them, and are dropped as at its start. With
+    `only_reads` the user may have no right to the lock: then a server may use the file.
     """
-    tail = read_tail(path)
-    if not tail.is_damage or DatabaseLock(path).is_held():
+    try:
+        tail = read_tail(path)
+    except DatabaseError as error:
+        if only_reads and isinstance(error.__cause__, apsw.ReadOnlyError):
+            return  # the index of the log cannot be used: without it the end takes too long to find
+        raise
+    if not tail.is_damage or _is_served(path, only_reads):
         return
     if noted_log(path).synchronous != "NORMAL" or not tail.bytes_before:
         raise _damaged(path, tail)
     log.warning(UNREADABLE_END, _commits(tail))
+
+
+def _is_served(path: Path, only_reads: bool) -> bool:
+    try:
+        return DatabaseLock(path).is_held()
+    except DatabaseError:
+        if only_reads:
+            return True
+        raise
 
 
 def settle_tail(path: Path, synchronous: str) -> None:
@@ -161,17 +186,20 @@ def _salts_of_frames(frames: LogFrames, header: LogHeader) -> Numbers:
     return header.salts if is_older else salts
 
 
-def _end(path: Path) -> int:
+def _end(path: Path, by_checksums: bool) -> int:
     """The last frame that SQLite reads. The connection cannot write, so it leaves the log as it is when it closes."""
+    if by_checksums:
+        with LogFrames(path) as frames:
+            return frames.end() if frames.header else 0
     with database_errors(path), contextlib.closing(connect(path, mode="ro")) as connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         end, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
     return max(end, 0)
 
 
-def _is_unchanged(path: Path, header: LogHeader, end: int) -> bool:
+def _is_unchanged(path: Path, header: LogHeader, end: int, by_checksums: bool) -> bool:
     with LogFrames(path) as again:
-        return again.header == header and _end(path) == end
+        return again.header == header and _end(path, by_checksums) == end
 
 
 def _frames(path: Path) -> LogFrames:

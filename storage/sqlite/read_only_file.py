@@ -23,6 +23,7 @@ from trackd.storage.sqlite.connection import (
 )
 from trackd.storage.sqlite.database import check_exists
 from trackd.storage.sqlite.file_format import MIGRATIONS_TABLE, table_names
+from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import (
     WITHOUT_LOCKS,
     FileState,
@@ -50,7 +51,8 @@ class ReadOnlyFile:
     """A context manager that closes the file. Raises DatabaseError.
 
     `lacking` are the migrations that the file lacks. `older` is the treatment of a file that lacks any: `copy` its
-    `tables`, by default all, `keep` it as it is, or `refuse` it.
+    `tables`, by default all, `keep` it as it is, or `refuse` it. A damaged log is refused, because what follows the
+    damage is left out; with `damaged_log` it is read up to there.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ReadOnlyFile:
         tables: Collection[str] | None = None,
         *,
         older: Literal["copy", "keep", "refuse"] = "copy",
+        damaged_log: bool = False,
     ) -> None:
         prepare(path)
         check_exists(path)
@@ -69,6 +72,8 @@ class ReadOnlyFile:
         try:
             with self.errors():
                 self.lacking = once_unchanged(path, self._open)
+            if self._before is None and not damaged_log:
+                check_tail(path, only_reads=True)
             if self.lacking and older == "refuse":
                 raise DatabaseError(
                     f"{path} was written by an older trackd (it lacks {', '.join(sorted(self.lacking))}): "

@@ -13,9 +13,10 @@ from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, To
 from trackd.core.encoding import json_text
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.sqlite.checkpointer import checkpoint, log_pages
 from trackd.storage.sqlite.connection import (
+    NOT_UTF_8,
     SQLITE_ERRORS,
     USUAL_LOG_PAGES,
     Connection,
@@ -208,7 +209,9 @@ class SqliteStore:
     def _read(self, sql: str, parameters: Parameters = ()) -> list[Any]:
         try:
             return self._reader.execute(sql, parameters).fetchall()
-        except SQLITE_ERRORS as error:
+        except UnicodeDecodeError as error:
+            raise DamagedRowError(NOT_UTF_8) from error
+        except apsw.Error as error:
             if isinstance(error, apsw.CorruptError):
                 self.check_damage()
             raise StoreError(f"cannot read: {error}") from error
@@ -278,8 +281,8 @@ def _session(found_id: str, profile_id: str, inserted: str, updated: str, contex
         raise _damaged("session") from error
 
 
-def _damaged(table: str) -> StoreError:
-    return StoreError(f"cannot read: a row of {table} has a document that is no text, `trackd verify` names it")
+def _damaged(table: str) -> DamagedRowError:
+    return DamagedRowError(f"cannot read: a row of {table} has a document that is no text, `trackd verify` names it")
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,9 @@ from itertools import islice
 from typing import Any
 
 from apsw import Cursor
+from msgspec import Raw
 
+from trackd.core.encoding import json_members
 from trackd.storage.sqlite.connection import Connection
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
@@ -21,6 +23,16 @@ limited_log = RateLimitedLog()
 
 class DamagedText(str):
     """A text that is not UTF-8, with other characters in the place of what cannot be read."""
+
+
+class DamagedDocument(str):
+    """What is in the place of a document that is no JSON object."""
+
+
+FAULTS: dict[type, str] = {
+    DamagedDocument: "document that is no JSON object",
+    DamagedText: "text that is not UTF-8",
+}
 
 
 class TolerantReads:
@@ -58,16 +70,31 @@ class TolerantRows:
 def sound(rows: Iterable[Sequence[Any]], table: str) -> Iterator[Sequence[Any]]:
     """The rows without those with a damaged text, which are logged. Each row ends with its number."""
     for row in rows:
-        if not any(isinstance(value, DamagedText) for value in row):
+        damaged = {type(value) for value in row} & FAULTS.keys()
+        if not damaged:
             yield row
         elif (number := limited_log.due(table)) is not None:
             log.error(
-                "row %s of %s is left out of a list, it has a text that is not UTF-8: `trackd verify` names all such "
-                "rows (%d since the last such line)",
+                "row %s of %s is left out of a list, it has a %s: `trackd verify` names all such rows (%d since the "
+                "last such line)",
                 row[-1],
                 table,
+                FAULTS[min(damaged, key=lambda kind: kind.__name__)],
                 number,
             )
+
+
+def with_documents(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """The rows, of which each begins with a document, with `DamagedDocument` for those that are no JSON objects."""
+    for row in rows:
+        document, *others = row
+        try:
+            if type(document) is not DamagedText:
+                json_members(Raw(document) if isinstance(document, bytes) else document)
+        except (ValueError, RecursionError, TypeError):
+            yield [DamagedDocument(), *others]
+        else:
+            yield row
 
 
 def _read(connection: Connection, cursor: Cursor, sql: str, parameters: Any) -> Iterator[Sequence[Any]]:

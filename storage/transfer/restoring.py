@@ -25,6 +25,7 @@ from trackd.storage.sqlite.feed import begin_history
 from trackd.storage.sqlite.file_format import table_names
 from trackd.storage.sqlite.foreign_log import check_log
 from trackd.storage.sqlite.lock import DatabaseLock
+from trackd.storage.sqlite.log_tail import check_tail
 from trackd.storage.sqlite.opening import Suffix, side_file
 from trackd.storage.transfer.copies import Contents, DamagedError, checked_contents, damage
 
@@ -87,6 +88,7 @@ def _check_source(copy: Path, path: Path) -> None:
         if file.read(len(EXPORT)) == EXPORT:
             raise DatabaseError(f"{copy} is an export: read it with `trackd import`.")
     check_log(copy)
+    check_tail(copy)
 
 
 def _copy(copy: Path, made: Path, on_bytes: Callable[[int, int], None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.listings import Listings
 from trackd.storage.workers.child_process import ChildProcess
 from trackd.storage.workers.query_protocol import FEEDS, SHORT_QUERIES, Answer, decode_answer, encode_query
@@ -86,7 +86,7 @@ class QueryProcess:
         except TimeoutError:
             raise StoreError(f"the reader process gave no answer within {self._timeout_s:g} s") from None
         if answer.error is not None:
-            raise StoreError(answer.error)
+            raise DamagedRowError(answer.error) if answer.is_damage else StoreError(answer.error)
         results = (answer.page, answer.count, answer.keys, answer.counts, answer.feeds)
         return next((result for result in results if result is not None), None)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.telemetry.faults import without_values
@@ -50,6 +50,8 @@ class Answer(Struct, frozen=True, array_like=True):
     keys: list[str] | None = None
     counts: dict[str, int] | None = None
     feeds: list[FeedPage | None] | None = None
+    is_damage: bool = False
+    """Whether the error is a damaged row."""
 
 
 ENCODER = msgpack.Encoder()
@@ -70,7 +72,8 @@ def run_query(listings: Listings, query: Query) -> bytes:
         ]
         result = getattr(listings, query.method)(*arguments)
     except StoreError as error:
-        return ENCODER.encode(Answer(query.number, error=str(error)))
+        is_damage = isinstance(error, DamagedRowError)
+        return ENCODER.encode(Answer(query.number, error=str(error), is_damage=is_damage))
     except Exception as error:  # a bug must not leave the query without an answer
         log.error("the query %s failed", query.method, exc_info=without_values(error))
         return ENCODER.encode(Answer(query.number, error=f"{query.method} raised {type(error).__name__}"))

@@ -9,7 +9,7 @@ from tests.support.making import Make
 from trackd.actors.base import BaseActor
 from trackd.actors.messages import Answered, Failed, Reason, Refused, Tick
 from trackd.core.calls import Track
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 
 
 class Fragile(BaseActor):
@@ -27,6 +27,8 @@ class Fragile(BaseActor):
             raise ZeroDivisionError("ours")
         if call.session_id == "store":
             raise StoreError("the disk's")
+        if call.session_id == "damaged":
+            raise DamagedRowError("the disk's")
         self.answer(Refused(call.number, Reason.OVERLOADED))
 
     def tick(self, message: Answered | Tick) -> None:
@@ -67,6 +69,19 @@ def test_a_store_that_fails_is_not_reported_as_a_fault(
     assert actors.answers == {call.number: Refused(call.number, Reason.STORE_FAILED, 1.0)}
     assert seen == [call.number]
     assert "the disk's" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_damaged_row_is_no_failure_of_the_store_and_no_fault_of_the_code(
+    start_actors: StartActors, caplog: pytest.LogCaptureFixture
+) -> None:
+    actors, address, _ = fragile(start_actors)
+    call = Make.call("damaged")
+
+    actors.tell(address, call)
+
+    assert actors.answers == {call.number: Failed(call.number, is_damage=True)}
+    assert "Fragile raised on Track, a stored row that it needs is damaged: `trackd verify` names it" in caplog.text
     assert "Traceback" not in caplog.text
 
 

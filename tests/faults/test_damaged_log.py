@@ -52,16 +52,27 @@ def trackd(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TRACKD, *arguments], capture_output=True, text=True, timeout=60, env=environment)
 
 
-def test_a_damaged_log_refuses_each_command_that_writes_until_a_decision_is_made(
+def test_a_damaged_log_refuses_each_command_but_verify_until_a_decision_is_made(
     damaged: Path, serve: Callable[..., Process]
 ) -> None:
     before = log_of(damaged).read_bytes()
-    for arguments in (("serve", "--port", "0"), ("source", "add", "--name", "x"), ("token", "new", "x")):
-        refused = trackd(*arguments, "--db", damaged)
+    copy, export = damaged.parent / "copy.db", damaged.parent / "all.jsonl"
+    for arguments in (
+        ("serve", "--port", "0"),
+        ("source", "add", "--name", "x"),
+        ("token", "new", "x"),
+        ("backup", copy),
+        ("export", "--output", export),
+        ("tail",),
+        ("restore", damaged, "--db", copy),
+    ):
+        refused = trackd(*arguments) if "--db" in arguments else trackd(*arguments, "--db", damaged)
         assert refused.returncode == 1
         assert "commits behind its frame" in refused.stderr
         assert "--accept-damaged-log" in refused.stderr
         assert "Traceback" not in refused.stderr
+    assert not copy.exists()
+    assert not export.exists()
     assert log_of(damaged).read_bytes() == before
 
     audited = trackd("verify", "--db", damaged)

@@ -243,6 +243,19 @@ async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
     assert json.loads(rows(db, "SELECT doc FROM profile")[0]["doc"])["seq"] == 2
 
 
+async def test_rows_with_a_text_that_is_not_utf_8_are_a_500_that_names_the_remedy(db: Path) -> None:
+    async with serving_file(db) as client:
+        profile_id = (await track(client, "t"))["profile"]["id"]
+        event_id = (await get(client, "/events"))["result"][0]["id"]
+    for table, column in (("session", "context"), ("event", "properties"), ("profile", "doc")):
+        execute(db, f"UPDATE {table} SET {column} = CAST(x'7b22ff' AS TEXT)")
+    async with serving_file(db) as client:
+        for path in ("/session/s", f"/event/{event_id}", f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (500, None)
+            assert answer.json() == {"detail": "A stored row that this needs is damaged: `trackd verify` names it."}
+
+
 @pytest.mark.parametrize("doc", ["{", "[]", "none", '{"a":' + "[" * 9_999 + "]" * 9_999 + "}"])
 async def test_a_profile_whose_stored_document_is_damaged_is_a_500_that_names_the_remedy(
     db: Path, doc: str, caplog: pytest.LogCaptureFixture
@@ -254,5 +267,5 @@ async def test_a_profile_whose_stored_document_is_damaged_is_a_500_that_names_th
         for path in (f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
             answer = await client.get(path)
             assert answer.status_code == 500
-            assert answer.json() == {"detail": "The stored row of this profile is damaged: `trackd verify` names it."}
+            assert answer.json() == {"detail": "A stored row that this needs is damaged: `trackd verify` names it."}
     assert not [record for record in caplog.records if record.exc_info]

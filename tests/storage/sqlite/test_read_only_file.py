@@ -12,6 +12,7 @@ from tests.support.making import Make
 from tests.support.older_file import make_before, make_older_file
 from tests.support.unprivileged import folder_for_all, without_privileges
 from trackd.core.documents import Source
+from trackd.storage.audit.audit import audit, checks
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.read_only_file import FileChangedError, ReadOnlyFile
 from trackd.storage.sqlite.sources import Sources
@@ -102,6 +103,7 @@ def test_the_log_of_a_running_server_is_read_in_a_folder_that_is_not_writable(pa
     folder.chmod(0o555)
     with without_privileges():
         assert profiles(path) == ["A", "B"]
+        assert sum(found.number for found in audit(path, checks(rules_change_counters=False))) == 0
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.storage.sqlite.test_retention import arrived
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend, existing
+from trackd.storage.errors import DamagedRowError
+from trackd.storage.feed import FeedFilter, FeedRequest, Start
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter
 from trackd.storage.sqlite import tolerant_reads
 from trackd.storage.sqlite.listings import SqliteListings
@@ -75,6 +78,29 @@ def test_a_list_has_all_rows_but_the_damaged_ones(
     assert f"of {table} is left out of a list, it has a text that is not UTF-8: `trackd verify` names" in line
 
 
+@pytest.mark.parametrize("which", [{}, {"segment": "s"}, {"trait": ("k",)}, {"seen_after": "2000"}])
+@pytest.mark.parametrize("document", ["doc || ']'", "json_array(doc, 's', 'k')", "CAST(doc AS BLOB)"])
+def test_profiles_whose_document_is_no_json_object_are_left_out_and_named(
+    filled: SqliteBackend,
+    listings: SqliteListings,
+    which: dict[str, Any],
+    document: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    filled.db.execute("UPDATE profile SET doc = json_set(doc, '$.segments', json_array('s'))")
+    before = pages(listings, lambda lists, request: lists.profiles(ProfileFilter(**which), request), 100)
+    assert len(before) >= 9
+    damaged = before[4]["id"]
+    filled.db.execute(f"UPDATE profile SET doc = {document} WHERE id = ?", (damaged,))
+
+    for limit in (1, 100):
+        found = pages(listings, lambda lists, request: lists.profiles(ProfileFilter(**which), request), limit)
+        assert found == [each for each in before if each["id"] != damaged]
+    if document != "json_array(doc, 's', 'k')" or not which:  # sound JSON that no filter finds is left out
+        [line] = [record.message for record in caplog.records]
+        assert "of profile is left out of a list, it has a document that is no JSON object: `trackd verify` n" in line
+
+
 def test_damaged_ids_and_segments_are_left_out(filled: SqliteBackend, listings: SqliteListings) -> None:
     ids = listings.profile_ids("", 100, False)
     filled.db.execute(f"UPDATE profile SET id = {NOT_UTF_8} WHERE id = ?", (ids[3],))
@@ -87,6 +113,45 @@ def test_damaged_ids_and_segments_are_left_out(filled: SqliteBackend, listings: 
     filled.db.execute(f"UPDATE profile SET doc = {in_segment.format(NOT_UTF_8)} WHERE id = ?", (ids[0],))
     filled.db.execute(f"UPDATE profile SET doc = {in_segment.format('1')} WHERE id = ?", (ids[1],))
     assert listings.segment_members() == {"a1b": 1}
+
+
+def test_a_row_with_a_text_that_is_not_utf_8_is_damaged_for_reads_by_key(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    sqlite_backend.store.commit([make.change("A", session="S", events=1, event={"id": "e"})])
+    for sql in ("UPDATE session SET context = {}", "UPDATE event SET properties = {}", "UPDATE profile SET doc = {}"):
+        sqlite_backend.db.execute(sql.format("CAST(x'ff' AS TEXT)"))
+    for read, key in ((listings.session, "S"), (listings.event, "e"), (sqlite_backend.store.profile, "A")):
+        with pytest.raises(DamagedRowError, match="a row has a text that is not UTF-8, `trackd verify` names it"):
+            read(key)
+
+
+def test_a_row_that_sqlite_cannot_read_is_damaged_for_reads_by_key_and_for_lists(
+    sqlite_backend: SqliteBackend, listings: SqliteListings, make: type[Make]
+) -> None:
+    sqlite_backend.store.commit([make.change("A", session="S", events=1, event={"id": "e"})])
+    sqlite_backend.store.close()
+    content = sqlite_backend.path.read_bytes()
+    document = content.index(b'{"id":"A"')
+    sqlite_backend.path.write_bytes(content[: document - 6] + b"\x8f" + content[document - 5 :])
+    with closing(SqliteListings(sqlite_backend.path)) as lists:
+        with pytest.raises(DamagedRowError, match="malformed, `trackd verify` names what is damaged"):
+            lists.profiles(ProfileFilter(), PageRequest())
+        assert lists.session("S") is not None
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM feed_history", "UPDATE event_numbers SET deleted_up_to = 'x'"])
+def test_the_feed_of_a_file_whose_own_rows_are_damaged_is_an_error_that_names_the_remedy(
+    filled: SqliteBackend, listings: SqliteListings, sql: str
+) -> None:
+    filled.db.execute(sql)
+    reads: list[Callable[[], object]] = [
+        listings.feed_head,
+        lambda: listings.feed(FeedFilter(), FeedRequest(Start.OLDEST)),
+    ]
+    for read in reads:
+        with pytest.raises(DamagedRowError, match="`trackd verify` names it"):
+            read()
 
 
 def test_rows_that_arrive_while_a_query_begins_anew_are_not_seen(filled: SqliteBackend, make: type[Make]) -> None:
