@@ -1,7 +1,7 @@
 """`python -m tests.bit_flips [NUMBER]`: one flipped bit in a database file or in its log, again and again.
 
 Each trial flips one bit of a copy. `verify` and `export` read it, and a server in this process takes calls for all
-sessions of the file and for a new one. It must hold:
+sessions of the file and for a new one, and reads its lists and its feed. It must hold:
 
 - every refusal is a sentence, never another exception;
 - `verify` finds something in each file that `export` refuses;
@@ -15,8 +15,9 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,27 @@ from tests.support.polling import eventually
 from tests.support.stores import FramedStore
 from trackd.actors.tracker import Tracker
 from trackd.core.calls import Tracked
+from trackd.core.changes import Erasure, Fence
 from trackd.core.documents import TokenScope, source_metadata
 from trackd.core.jobs import AddJob
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.core.source_changes import AddSource
 from trackd.storage.audit.audit import audit, checks
 from trackd.storage.errors import StoreError
+from trackd.storage.feed import ERASED, EVENT, REFUSAL, FeedFilter, FeedRequest, Start
+from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter, RefusalFilter
+from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.log_frames import log_of
 from trackd.storage.transfer.exporting import Export
 
 PEOPLE, EVENTS = 24, 4
+KINDS = (EVENT, ERASED, REFUSAL)
+REFUSALS = tuple(
+    Refusal(Make.now, 422, "invalid", "source", "203.0.113.0/24", "page-view", faults="[]", body='{"events": []}')
+    for _ in range(5)
+)
 NEW = "a new session"
+MEMORY = Path("/dev/shm")  # each trial syncs some hundred times
 DATABASE, LOG = "file", "log"
 
 
@@ -56,6 +68,7 @@ class Trial:
     bit: int
     refused: str | None = None
     ready: bool = True
+    unreadable: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     found: int = 0
     verify_refused: str | None = None
@@ -87,6 +100,8 @@ def make_originals(folder: Path) -> Original:
         "INSERT INTO token (name, hash, scopes, inserted) VALUES (?, ?, ?, ?)",
         ("reader", "0" * 64, TokenScope.READ, Make.now),
     )
+    store.commit([Make.change("erased", session="of the erased"), PutRefusals(REFUSALS, keep=1_000, bodies=True)])
+    store.commit([Erasure(Fence("erased", 0, 1), Make.now, keep_events=False)])
     store._writer._db.wal_checkpoint(mode=3)
     asyncio.run(_fill(store))
     killed = folder / "killed.db"
@@ -146,9 +161,36 @@ def run_trial(original: Original, folder: Path, of: str, place: int, bit: int) -
         return trial
     try:
         asyncio.run(_take_calls(store, trial))
+        _read(store, trial)
     finally:
         store.close()
     return trial
+
+
+def _read(store: FramedStore, trial: Trial) -> None:
+    """Read all lists and the feed, to its end."""
+    with contextlib.closing(store.listings()) as listings:
+        reads: list[Callable[[], object]] = [
+            lambda: _read_feed(listings),
+            lambda: listings.events(EventFilter(), PageRequest()),
+            lambda: listings.profiles(ProfileFilter(), PageRequest()),
+            lambda: listings.refusals(RefusalFilter(), PageRequest()),
+            lambda: listings.profile_ids("", 100, False),
+            listings.segment_members,
+            *(partial(listings.session, f"session-{number}") for number in range(PEOPLE)),
+        ]
+        for read in reads:
+            try:
+                read()
+            except StoreError as error:
+                trial.unreadable.append(str(error))
+
+
+def _read_feed(listings: SqliteListings) -> None:
+    page = listings.feed(FeedFilter(KINDS), FeedRequest(Start.OLDEST))
+    while not page.is_last and page.lost is None:
+        page = listings.feed(FeedFilter(KINDS), FeedRequest(page.cursor))
+    listings.feed_head()
 
 
 def _flipped(original: Original, folder: Path, trial: Trial) -> Path:
@@ -197,7 +239,7 @@ def trials(original: Original, folder: Path, number: int, seed: int = 0) -> Iter
 def main(number: int) -> int:
     faults = 0
     outcomes: Counter[tuple[str, str]] = Counter()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         folder = Path(name)
         for trial in trials(make_originals(folder), folder, number):
             outcomes[trial.of, trial.outcome] += 1
@@ -211,4 +253,4 @@ def main(number: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 500))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000))
