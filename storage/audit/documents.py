@@ -75,6 +75,19 @@ class HistoryRow(Struct, frozen=True):
     refusals_after: Count
 
 
+class RetentionRow(Struct, frozen=True):
+    id: Count
+    stopped_after: Time | None
+    confirmed: Time | None
+    trusted: Time | None
+
+
+class InstallationRow(Struct, frozen=True):
+    id: Count
+    number: int
+    page: str
+
+
 class PiiRow(Struct, frozen=True):
     name: str
     value: str
@@ -105,6 +118,8 @@ OTHER_TABLES = (
     ("login", LoginRow, ROWID, ("name",)),
     ("job", JobRow, ROWID, ("number",)),
     ("feed_history", HistoryRow, ROWID, ("number",)),
+    ("retention", RetentionRow, ROWID, ("id",)),
+    ("installation", InstallationRow, ROWID, ("id",)),
     ("pii", PiiRow, "name, value, profile_id", ("profile_id", "name")),
     ("refusal", RefusalRow, ROWID, ("number",)),
 )

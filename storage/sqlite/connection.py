@@ -59,6 +59,8 @@ def database_errors(path: Path, *, reading: bool = False) -> Iterator[None]:
 def _sentence(path: Path, error: Exception, *, reading: bool) -> str:
     reason = str(error).rstrip(".")
     match error:
+        case UnicodeDecodeError():
+            return f"{path} has a text that is not UTF-8: `trackd verify --db {path}` names it."
         case apsw.NotADBError() | apsw.CorruptError():
             return f"{path} is not a sound SQLite database ({reason}): name another file."
         case apsw.CantOpenError() if (limit := exhausted_limit()) is not None:

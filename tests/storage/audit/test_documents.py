@@ -9,6 +9,7 @@ from tests.support.stores import SqliteBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.core.documents import Token, TokenScope
 from trackd.core.jobs import AddJob
+from trackd.core.refusals import PutRefusals, Refusal
 from trackd.storage.audit.audit import audit, checks
 from trackd.storage.audit.documents import document_checks
 from trackd.storage.sqlite.connection import DatabaseError
@@ -27,6 +28,11 @@ def full(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
     sqlite_backend.put_token(Token("t", "0" * 64, (TokenScope.READ,), make.now))
     sqlite_backend.merge("M", "A")
     sqlite_backend.db.execute("INSERT INTO pii VALUES ('email', 'x', 'A')")
+    sqlite_backend.db.execute(
+        "INSERT INTO login (name, hash, scopes, inserted, expires, is_link) VALUES ('l', ?, 'admin', ?, ?, 1)",
+        ("1" * 64, make.now, make.later),
+    )
+    sqlite_backend.store.commit([PutRefusals((Refusal(make.now, 422, "invalid", body="{}"),), keep=9)])
     return sqlite_backend
 
 
@@ -106,6 +112,14 @@ OTHERS = [
     ("UPDATE job SET arguments = '['", "rows of job", "1"),
     ("UPDATE job SET state = 'x'", "rows of job", "1"),
     ("UPDATE job SET done = 'x'", "rows of job", "1"),
+    ("UPDATE refusal SET faults = 'x'", "rows of refusal", "1"),
+    (f"UPDATE refusal SET body = {NOT_UTF_8}", "rows of refusal", "1"),
+    ("UPDATE refusal SET time = 'x'", "rows of refusal", "1"),
+    ("UPDATE feed_history SET begins_after = 'x'", "rows of feed_history", "1"),
+    ("UPDATE login SET expires = '5'", "rows of login", "l"),
+    ("UPDATE retention SET stopped_after = '7'", "rows of retention", "1"),
+    ("UPDATE retention SET trusted = 'x'", "rows of retention", "1"),
+    (f"UPDATE installation SET page = {NOT_UTF_8}", "rows of installation", "1"),
     (f"UPDATE pii SET value = {NOT_UTF_8}", "rows of pii", "A email"),
 ]
 
