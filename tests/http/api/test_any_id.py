@@ -92,11 +92,11 @@ async def test_without_an_id_in_the_query_a_path_means_what_it_did(client: httpx
     assert (await client.head("/profile/export", params={"id": "count"})).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/profile", "/session", "/event", "/events/session"])
-@pytest.mark.parametrize("query", ["", "?id=", "?id=a&id=b", "?ids=a", "?ID=a"])
-async def test_an_id_has_to_be_given_once(client: httpx.AsyncClient, path: str, query: str) -> None:
-    answer = await client.get(path + query)
-    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "id"])
+async def test_an_id_has_to_be_given_once(client: httpx.AsyncClient) -> None:
+    for path in ("/profile", "/session", "/event", "/events/session"):
+        for query in ("", "?id=", "?id=a&id=b", "?ids=a", "?ID=a"):
+            answer = await client.get(path + query)
+            assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "id"]), path + query
 
 
 async def test_other_parameters_are_checked_as_ever_and_no_other_endpoint_takes_an_id(
