@@ -6,22 +6,32 @@ to install.
 """
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
-from tests.support.browser import PROGRAMS, NewContext, launch, watch
+from tests.support.browser import PROGRAMS, WHOLE, NewContext, launch, watch
 
 
 @pytest.fixture(scope="package")
 def chromium() -> str:
     """The program of the browser."""
-    for program in PROGRAMS:
+    return _first_of(PROGRAMS)
+
+
+@pytest.fixture(scope="package")
+def whole_chromium() -> str:
+    """The program of a browser that also keeps pages for the way back."""
+    return _first_of(WHOLE)
+
+
+def _first_of(programs: Sequence[str]) -> str:
+    for program in programs:
         if path := shutil.which(program):
             return path
-    pytest.skip("no Chromium for the tests in a browser: apt-get install chromium")
+    pytest.skip("no Chromium for the tests in a browser: apt-get install chromium chromium-headless-shell")
 
 
 @pytest.fixture(scope="package")

@@ -73,9 +73,9 @@ async def test_a_fragment_within_a_page_is_no_view(page: Page, site: Site, store
 
 
 async def test_a_page_that_comes_back_from_the_back_forward_cache_is_one_view(
-    playwright: Playwright, chromium: str, site: Site, stored: Stored, faults: list[str]
+    playwright: Playwright, whole_chromium: str, site: Site, stored: Stored, faults: list[str]
 ) -> None:
-    browser = await launch(playwright, chromium, ignore_default_args=["--disable-back-forward-cache"])
+    browser = await launch(playwright, whole_chromium, ignore_default_args=["--disable-back-forward-cache"])
     context = await browser.new_context()
     watch(context, faults)
     page = await context.new_page()
