@@ -26,6 +26,8 @@ CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 LAYER_OF_CONTAINER = re.compile(
     r"upperdir=.*(docker|containers?|containerd|kubelet|crio|buildkit|lxc|podman|snapshots)"
 )
+POD_VOLUME = re.compile(r".*/kubernetes\.io~empty-dir/.*")
+NAMELESS_VOLUME = re.compile(r".*/volumes/[0-9a-f]{64}/_data(/.*)?")  # of Docker and Podman
 LOCAL_DISK = "move the database to a local disk, and name the file there with --db"
 LEAST_ROOM = LONG_LOG_PAGES * PAGE_BYTES
 """The log alone takes so much at times."""
@@ -69,6 +71,14 @@ def _kind(mount: Mount, in_container: bool) -> tuple[State, str, str]:
             found = "the layer of a container: all data is gone when the container is removed"
             return State.FAULT, found, "mount a volume, and name a file in it with --db"
         return State.WARNING, "a layer over another file system: is it kept at a restart?", LOCAL_DISK
+    if POD_VOLUME.fullmatch(mount.root):
+        found = "an emptyDir: all data is gone when the pod is removed from its node"
+        return State.FAULT, found, "mount a persistent volume, and name a file in it with --db"
+    if NAMELESS_VOLUME.fullmatch(mount.root):
+        found = (
+            "a volume without a name: it is removed with a container of `--rm`, and a new container gets another one"
+        )
+        return State.WARNING, found, "mount a volume with a name, such as `-v trackd:/data`"
     if FROM_A_HOST.fullmatch(mount.kind):
         found = "a folder of the host of this machine: its locks and its fsync are those of a program between them"
         return State.WARNING, found, "use a disk or a volume of this machine"

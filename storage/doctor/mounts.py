@@ -25,6 +25,8 @@ class Mount(Struct, frozen=True):
     """As the system names it, such as `ext4`, `nfs4` or `fuse.sshfs`."""
     source: str
     options: frozenset[str]
+    root: str = "/"
+    """The folder of the file system that is mounted, on Linux."""
 
 
 def mount_of(path: Path) -> Mount | None:
@@ -64,7 +66,12 @@ def of_linux(mountinfo: str) -> Iterator[Mount]:
         if {"ro", "rw"} <= options:  # one of them is of the file system, the other one of this mount of it
             options.discard("rw")
         yield Mount(
-            int(fields[0]), _unescaped(fields[4]), described[0], _unescaped(described[1]), frozenset(options - {""})
+            int(fields[0]),
+            _unescaped(fields[4]),
+            described[0],
+            _unescaped(described[1]),
+            frozenset(options - {""}),
+            _unescaped(fields[3]),
         )
 
 

@@ -13,6 +13,7 @@ from trackd.storage.sqlite.database_file import check_one_name
 FOLDER, FILE = "folder", "permissions"
 SIDE_FILES = ("-wal", "-shm", "-journal", "-lock")
 OTHERS = stat.S_IRWXO
+EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def check_permissions(database: Path) -> Findings:
@@ -53,7 +54,7 @@ def _folder(folder: Path) -> Findings:
     mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
     if not stat.S_ISDIR(found.st_mode):
         yield Finding(FOLDER, State.FAULT, f"{folder} is no folder", "name a file in a folder with --db")
-    elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+    elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=EFFECTIVE):
         found_text = f"{user()} may not write to {folder}, of {name_of(found.st_uid)}, {mode}"
         yield Finding(FOLDER, State.FAULT, found_text, _remedy(folder, found.st_uid))
     elif not found.st_mode & stat.S_IWUSR:
@@ -77,7 +78,7 @@ def _file(path: Path, found: os.stat_result, owner: int | None) -> Finding:
     if owner is not None and owner != found.st_uid and not found.st_mode & stat.S_IWOTH:
         remedy = f"chown {name_of(owner)} {path}, and run servers and commands as one user"
         return Finding(FILE, State.FAULT, f"{described}, is not of the owner of the database, {name_of(owner)}", remedy)
-    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=EFFECTIVE):
         found_text = f"{user()} may not read and write {described}"
         return Finding(FILE, State.FAULT, found_text, _remedy(path, found.st_uid))
     if found.st_uid != os.geteuid():

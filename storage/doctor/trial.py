@@ -64,9 +64,13 @@ def _locks(path: Path) -> Finding:
 
 def _lock_range(handle: int) -> None:
     if LOCK_OF_HANDLE is not None and struct.calcsize("P") == 8:
-        fcntl.fcntl(handle, LOCK_OF_HANDLE, EXCLUSIVE)
-    else:  # on macOS they are of the same kind
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.fcntl(handle, LOCK_OF_HANDLE, EXCLUSIVE)
+            return
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a kernel without this kind
+                raise
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # on macOS they are of the same kind
 
 
 def _excludes(lock: Callable[[int], None], first: int, second: int) -> bool:

@@ -50,6 +50,20 @@ def test_a_layer_in_a_container_is_gone_with_it() -> None:
     assert "mount a volume" in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("root", "state", "word"),
+    [
+        ("/var/lib/kubelet/pods/1-2/volumes/kubernetes.io~empty-dir/data", FAULT, "an emptyDir"),
+        (f"/var/lib/docker/volumes/{'0a' * 32}/_data", WARNING, "a volume without a name"),
+        ("/var/lib/docker/volumes/trackd/_data", OK, ""),
+        ("/var/lib/kubelet/pods/1-2/volumes/kubernetes.io~csi/pvc-1/mount", OK, ""),
+    ],
+)
+def test_volumes_that_end_with_their_container_are_named(root: str, state: State, word: str) -> None:
+    [finding] = judge(Mount(1, "/data", "ext4", "/dev/sda1", frozenset({"rw"}), root), in_container=True)
+    assert (finding.state, word in finding.found) == (state, True)
+
+
 @pytest.mark.parametrize("option", ["nobarrier", "barrier=0", "volatile"])
 def test_an_option_that_makes_syncs_void_is_a_fault(option: str) -> None:
     findings = list(judge(Mount(1, "/", "ext4", "/dev/sda1", frozenset({"rw", option})), in_container=False))

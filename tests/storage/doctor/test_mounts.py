@@ -10,7 +10,7 @@ LINUX = r"""
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
 31 27 0:31 / /mnt/my\040disk ro,nosuid shared:7 master:2 - nfs4 files:/export\134x rw,vers=4.2
 32 27 0:32 / /mnt rw - tmpfs none rw,size=64k
-33 27 0:33 / /mnt rw - overlay overlay rw,lowerdir=/a,upperdir=/var/lib/docker/overlay2/x/diff,workdir=/w
+33 27 0:33 /a /mnt rw - overlay overlay rw,lowerdir=/a,upperdir=/var/lib/docker/overlay2/x/diff,workdir=/w
 broken line
 """
 MACOS = """\
@@ -25,8 +25,8 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
 def test_the_mounts_of_linux_are_read_with_their_escapes_and_both_kinds_of_options() -> None:
     root, nfs, tmpfs, overlay = of_linux(LINUX)
     assert root == Mount(27, "/", "ext4", "/dev/vda", frozenset({"rw", "relatime", "discard"}))
-    assert nfs == Mount(31, "/mnt/my disk", "nfs4", r"files:/export\x", frozenset({"ro", "nosuid", "vers=4.2"}))
-    assert (tmpfs.kind, overlay.kind) == ("tmpfs", "overlay")
+    assert nfs == Mount(31, "/mnt/my disk", "nfs4", r"files:/export\x", frozenset({"ro", "nosuid", "vers=4.2"}), "/")
+    assert (tmpfs.kind, overlay.kind, overlay.root) == ("tmpfs", "overlay", "/a")
     assert "upperdir=/var/lib/docker/overlay2/x/diff" in overlay.options
 
 
