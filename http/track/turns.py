@@ -28,7 +28,8 @@ BUSY_S = 0.05  # of large calls without a pause
 PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
 FULL_S = 0.005  # until the next look at the queue when it has `max_queued` bytes
-COSTLY_EVERY = 4  # each fourth turn is for a connection whose calls took much work, while others wait
+OTHERS = 3  # times as long as the turns of costly connections took, others have theirs, while they wait
+MAX_OTHERS_S = 1.0
 REPEATED = Allowance(is_repeated=True)
 POSTPONED = "trackd.postponed"  # in the state of a request: the fast path has tried it
 
@@ -46,8 +47,8 @@ class Turns:
         self._work = CostlyWork()
         self._spent_s = 0.0
         self._waiting, self._of_costly = FairQueue[asyncio.Future[None]](), FairQueue[asyncio.Future[None]]()
-        self._given = 0
-        self._is_given = False  # to one that waited
+        self._others_s = BUSY_S  # of turns, before the next one of a costly connection
+        self._is_given = self._is_costly = False  # to one that waited, of these
         self._is_resting = False
 
     def is_free(self) -> bool:
@@ -100,6 +101,10 @@ class Turns:
 
     def spend(self, seconds: float) -> None:
         """Add the time of a large call. The next one follows at once or after a pause."""
+        if self._is_given and self._is_costly:
+            self._others_s = min(max(self._others_s, 0.0) + seconds * OTHERS, MAX_OTHERS_S)
+        elif self._is_given:
+            self._others_s -= seconds
         self._is_given = False
         self.add(seconds)
         if self._spent_s < BUSY_S:
@@ -131,9 +136,8 @@ class Turns:
             if self._queued() >= self._max_queued:
                 self._look_again()
                 return
-            self._given += 1
-            is_costly = self._of_costly and (not self._waiting or self._given % COSTLY_EVERY == 0)
-            turn = (self._of_costly if is_costly else self._waiting).pop()
+            self._is_costly = bool(self._of_costly) and (not self._waiting or self._others_s <= 0)
+            turn = (self._of_costly if self._is_costly else self._waiting).pop()
             if not turn.done():
                 turn.set_result(None)
                 self._is_given = True

@@ -1,5 +1,7 @@
 """Hostile clients whose small calls take much work, under the rules of `rules.toml`."""
 
+import gzip
+
 from tests.hostile.clients import Client, call, kind, post
 
 PAIRS = [2] * 300  # 90,000 pairs for each of two conditions
@@ -35,4 +37,35 @@ async def waves_of_costly_calls(client: Client) -> None:
     """They all come at once, again and again."""
     for number in range(1_000):
         await client.send(pairs(client, number))
+        await client.read()
+
+
+def growing(client: Client, number: int) -> bytes:
+    """A call of some KB that makes the client's profile larger, until it has as many bytes as it may."""
+    properties = {f"{number}-{member}": "x" * 20 for member in range(200)}
+    return post(call(1, f"{id(client)}", "grow", **properties))
+
+
+@kind(50, addresses=50)
+async def events_under_conditions_over_a_large_profile(client: Client) -> None:
+    for number in range(4):
+        await client.send(growing(client, number))
+        await client.read()
+    for events in (1, 10, 300) * 1_000:
+        await client.send(post(call(events, f"{id(client)}", "counted")))
+        await client.read()
+
+
+@kind(100, addresses=50)
+async def profiles_that_grow(client: Client) -> None:
+    for number in range(100_000):
+        await client.send(growing(client, number))
+        await client.read()
+
+
+@kind(100, addresses=50)
+async def compressed_calls_that_are_costly(client: Client) -> None:
+    for number in range(100_000):
+        body = gzip.compress(call(15, f"{id(client)}-{number}", "pairs", l=[2] * 150))
+        await client.send(post(body, "Content-Encoding: gzip"))
         await client.read()

@@ -148,6 +148,25 @@ async def test_clients_take_turns_and_connections_that_are_known_to_be_costly_co
     assert order == ["small", "other", "large", "costly"]
 
 
+async def test_costly_connections_have_a_quarter_of_the_time_while_others_wait() -> None:
+    each, order = Turns(Tally()), list[str]()
+    each.spend(turns.BUSY_S)
+
+    async def work(name: str, seconds: float) -> None:
+        await each.take(CLIENT, is_costly=name == "costly")
+        order.append(name)
+        each.spend(seconds)
+
+    short = turns.BUSY_S / 10
+    waiting = [asyncio.create_task(work("costly", short * 10)) for _ in range(3)]
+    waiting += [asyncio.create_task(work("other", short)) for _ in range(50)]
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    costly = [position for position, name in enumerate(order) if name == "costly"]
+    assert costly[0] in (10, 11)
+    assert costly[1] - costly[0] in (31, 32)
+    assert (costly[2], len(order)) == (52, 53)
+
+
 async def test_a_small_call_of_a_costly_client_waits_for_a_turn_and_those_of_others_do_not() -> None:
     tally = Tally()
     each = Turns(tally)
