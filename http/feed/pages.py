@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+from trackd.storage.errors import DamagedRowError
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import QueryPool
 
@@ -42,6 +43,9 @@ class FeedPages:
         while group:
             try:
                 pages = await self._queries.read("feeds", list(group))
+            except DamagedRowError as error:
+                await self._read_alone(group, error)
+                return
             except Exception as error:  # of the store, or a bug: none may wait for ever
                 for each in group.values():
                     each.set_exception(error)
@@ -51,6 +55,15 @@ class FeedPages:
                     each.set_result(page)
             await asyncio.sleep(self._pause(sum(page is not None for page in pages)))
             group = {key: each for key, each in group.items() if not each.done()}
+
+    async def _read_alone(self, group: Mapping[Key, asyncio.Future[FeedPage]], error: Exception) -> None:
+        """A damaged row ends the feeds that it belongs to, not those that were read together with them."""
+        if len(group) == 1:
+            [page] = group.values()
+            page.set_exception(error)
+            return
+        for key, page in group.items():
+            await self._read({key: page})
 
 
 def _notice_error(page: asyncio.Future[FeedPage]) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Page, Route, expect
 from tests.support.live_page import new_key
 from tests.support.payloads import payload
 
-FOLLOWS = "New ones appear by themselves."
+FOLLOWS = "New events appear by themselves."
 
 
 async def track(client: httpx.AsyncClient, *types: str, session: str = "s", **properties: Any) -> str:

@@ -375,7 +375,7 @@ function calm() {
 
 // A screen reader reads it aloud: it changes seldom.
 function report() {
-  let now = "New ones appear by themselves.";
+  let now = "New events appear by themselves.";
   if (calmTimer !== undefined) now = "Many events come: only some are shown.";
   if (!isConnected) now = "Not connected: trying again.";
   if (isPaused) now = "Paused.";

@@ -7,7 +7,7 @@ import pytest
 
 from trackd.core.feed_cursor import Cursor
 from trackd.http.feed.pages import FeedPages
-from trackd.storage.errors import StoreError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Start
 
 PAGE, OTHER_PAGE = (FeedPage(b"", 0, Cursor("0123456789abcdef", number), is_last=True) for number in (1, 2))
@@ -70,6 +70,21 @@ async def test_requests_that_wait_at_the_same_time_are_read_together_and_equal_o
     reading.queries.readings[1].set_result([OTHER_PAGE])
     assert await later == OTHER_PAGE
     assert reading.pauses == [2, 1]
+
+
+async def test_a_damaged_row_ends_only_the_feeds_that_it_belongs_to() -> None:
+    reading, damage = Reading(), DamagedRowError("a row is damaged")
+    asking = [reading.ask(), reading.ask(OF_A)]
+    for outcome in (damage, damage, [PAGE]):
+        await turns()
+        if outcome is damage:
+            reading.queries.readings[-1].set_exception(damage)
+        else:
+            reading.queries.readings[-1].set_result(outcome)
+    with pytest.raises(DamagedRowError):
+        await asking[0]
+    assert await asking[1] == PAGE
+    assert reading.queries.asked == [[ALL, OF_A], [ALL], [OF_A]]
 
 
 async def test_pages_for_which_there_was_no_time_are_read_next() -> None:
