@@ -38,6 +38,7 @@ def test_other_errors_are_unchanged() -> None:
 
 # Each with the reason why its text needs no escapes.
 PRINTED_AS_IT_IS = {
+    "cli/doctor.py": "JSON, with JSON's own escapes",
     "cli/first_start.py": "its own texts; the path is escaped",
     "cli/main.py": "its own texts",
     "cli/output.py": "escapes what it prints",
