@@ -44,9 +44,6 @@ class DirectSystemBase(ActorSystemBase):  # type: ignore[misc]  # Thespian has n
             except Exception as error:
                 address.actor.handle_fault(message, error)
 
-    def actor_send(self, fromActor: ActorAddress | None, toActor: ActorAddress, msg: Any) -> None:  # noqa: N803
-        self.post((toActor, msg))
-
 
 def actor_system(handled: Handled) -> ActorSystem:
     """A system for BaseActors, which counts the messages that they handled."""
