@@ -145,9 +145,9 @@ class Referee:
         observed.effect = self._model.effect(call, profile_id, observed.rules, node.number, deleted)
         observed.may_be_refused = may_be_refused
         session = observed.effect.session
-        if self._nodes > 1 and session is not None and change.session is not None:
+        if (self._nodes > 1 or node.failed_commits) and session is not None and change.session is not None:
             updated = change.session.updated if change.writes_session else self._model.sessions[call.session_id].updated
-            # Calls of two nodes may be written in another order than they arrived: the last write decides.
+            # Calls of two nodes, or around a failed commit, may not know the time of each other: the last write wins.
             observed.effect = observed.effect._replace(session=session._replace(updated=updated))
         self._model.apply(call, observed.effect)
 
