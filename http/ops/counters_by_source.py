@@ -36,7 +36,7 @@ def _counter(
 ) -> Iterable[str]:
     yield f"# HELP {name} {documentation}\n# TYPE {name} counter\n"
     for (source, value), number in numbers:
-        yield f'{name}{{{label}="{value}",source="{_escaped(source)}"}} {number}.0\n'
+        yield f'{name}{{source="{_escaped(source)}",{label}="{value}"}} {number}.0\n'
 
 
 def _escaped(text: str) -> str:

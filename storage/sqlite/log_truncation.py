@@ -14,6 +14,7 @@ import apsw
 
 from trackd.storage.sqlite.checkpointer import checkpoint, log_pages
 from trackd.storage.sqlite.connection import BUSY_TIMEOUT_MS, LONG_LOG_PAGES, Connection
+from trackd.storage.sqlite.opened_files import OpenedFiles
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,14 @@ PAUSE_FACTOR = 10
 class LogTruncation:
     """Truncates the log to which `connection` appends. Used by the thread that commits, between its commits.
 
-    `wait_for_input` raises DiskFailureError.
+    A log is not copied into a file that was overwritten, see `OpenedFiles`. `wait_for_input` raises DiskFailureError.
     """
 
-    def __init__(self, connection: Connection, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connection: Connection, files: OpenedFiles, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._db = connection
+        self._files = files
         self._monotonic = monotonic
         self._requested_at: float | None = monotonic()  # the log may be that of a process that was killed
         self._next_attempt = self._next_idle_attempt = 0.0
@@ -88,6 +92,8 @@ class LogTruncation:
         now = self._monotonic()
         self._next_idle_attempt = now + PAUSE_S
         self._next_attempt = now + max(PAUSE_S, PAUSE_FACTOR * timeout_ms / 1000)
+        if self._files.is_overwritten():
+            return
         self._db.set_busy_timeout(min(timeout_ms, POLL_MS))
         try:
             if any(checkpoint(self._db, apsw.SQLITE_CHECKPOINT_TRUNCATE) for _ in range(0, timeout_ms, POLL_MS)):

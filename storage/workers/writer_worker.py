@@ -63,7 +63,7 @@ def run_writer(path: Path, identity: str, synchronous: str, batches: BinaryIO, r
     writer = SqliteWriter(connection, files, synchronous)
     gc.freeze()
     try:
-        commit_frames(writer, batches, frames.send, checkpointer, LogTruncation(connection))
+        commit_frames(writer, batches, frames.send, checkpointer, LogTruncation(connection, files))
     except DiskFailureError as failure:
         frames.end_process(failure)
     checkpointer.close()

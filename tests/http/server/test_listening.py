@@ -95,13 +95,14 @@ def test_a_free_port_is_free_at_all_addresses(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_address_in_use_is_named_and_the_other_sockets_are_closed() -> None:
-    with listening_on("127.0.0.2") as [taken]:
+    # Addresses of this test alone: other tests may use the port at the same moment.
+    with listening_on("127.3.0.2") as [taken]:
         port = taken.getsockname()[1]
         with pytest.raises(ListenError) as failed:
-            listen(["127.0.0.1", "127.0.0.2"], port)
-        assert (failed.value.host, failed.value.is_in_use) == ("127.0.0.2", True)
-        with listening_on("127.0.0.1", port=port) as sockets:
-            assert hosts_of(sockets) == ["127.0.0.1"]
+            listen(["127.3.0.1", "127.3.0.2"], port)
+        assert (failed.value.host, failed.value.is_in_use) == ("127.3.0.2", True)
+        with listening_on("127.3.0.1", port=port) as sockets:
+            assert hosts_of(sockets) == ["127.3.0.1"]
 
 
 def test_a_name_that_nobody_has_is_an_error_with_the_reason_of_the_lookup() -> None:

@@ -17,6 +17,7 @@ from trackd.storage.sqlite.log_truncation import (
     PAUSE_S,
     LogTruncation,
 )
+from trackd.storage.sqlite.opened_files import OpenedFiles
 
 
 class Log:
@@ -29,7 +30,7 @@ class Log:
         self.time = 100.0
         self.waits: list[float] = []
         self.arrived: list[bool] = []  # of the next waits; when there are no more, input arrives
-        self.truncation = LogTruncation(self.writer, lambda: self.time)
+        self.truncation = LogTruncation(self.writer, OpenedFiles(path, connection=self.writer), lambda: self.time)
 
     @property
     def bytes(self) -> int:
@@ -193,9 +194,22 @@ def test_a_disk_that_fails_is_no_reason_to_try_again(log: Log, tmp_path: Path) -
             db.execute("INSERT INTO t VALUES ('a secret')")
             disk.fail("database", "sync")
             with pytest.raises(DiskFailureError):
-                LogTruncation(db).wait_for_input(lambda _: False)
+                LogTruncation(db, OpenedFiles(tmp_path / "trackd.db", connection=db)).wait_for_input(lambda _: False)
     finally:
         vfs.unregister()
+
+
+def test_the_log_is_not_copied_into_a_file_that_was_overwritten(log: Log, tmp_path: Path) -> None:
+    with contextlib.closing(connect_for_writing(tmp_path / "other.db", mode="rwc", synchronous="OFF")) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("CREATE TABLE other (text TEXT)")
+    log.writer.execute("INSERT INTO t VALUES ('a secret')")
+    overwriting = (tmp_path / "other.db").read_bytes()
+    log.path.write_bytes(overwriting)  # it stays the same file
+
+    log.wait(False)
+
+    assert log.path.read_bytes() == overwriting
 
 
 def test_the_log_is_truncated_once_its_reader_has_ended(log: Log) -> None:
