@@ -7,12 +7,15 @@ to install.
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
 from tests.support.browser import PROGRAMS, WHOLE, NewContext, launch, watch
+from tests.support.live_page import live_page
 
 
 @pytest.fixture(scope="package")
@@ -81,3 +84,16 @@ async def context(new_context: NewContext) -> BrowserContext:
 @pytest.fixture
 async def page(context: BrowserContext) -> Page:
     return await context.new_page()
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Where the server makes its file."""
+    return tmp_path / "trackd.db"
+
+
+@pytest.fixture
+async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A test names it before its pages, so that they are closed before the server stops."""
+    async with live_page(db) as client:
+        yield client

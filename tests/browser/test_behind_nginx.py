@@ -24,11 +24,6 @@ FOLLOW = """() => {
 }"""
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
 @pytest.fixture(params=[True, False], ids=["strips the path", "passes it on"])
 async def front(request: pytest.FixtureRequest, db: Path) -> AsyncIterator[str]:
     """The URL of trackd as a browser sees it."""

@@ -1,32 +1,17 @@
 """The view Live in a browser: events come by themselves, once, as text, and as many as a person can read."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.support.accessibility import faults_in_all_looks
 from tests.support.browser import NewContext
 from tests.support.live_list import follows, log_in, shows, track
-from tests.support.live_page import live_page
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.serving import ADMIN_SECRET
 
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=\"document.title='run'\">"
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
-async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A test names it before its pages, so that they are closed before the server stops."""
-    async with live_page(db) as client:
-        yield client
 
 
 async def test_events_come_as_text_and_lead_to_their_page(client: httpx.AsyncClient, page: Page, db: Path) -> None:

@@ -1,32 +1,17 @@
 """The connection of the view Live: after faults and pauses nothing is lost, and nothing is shown twice."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.support.live_list import change_next, follows, log_in, shows, track
-from tests.support.live_page import live_page
 from tests.support.serving import ADMIN_SECRET
 from trackd.storage.sqlite.tokens import Tokens
 
 FOREIGN = "1.0000000000000000.e5"  # a cursor of another database
 CURSOR = re.compile(r'(?<=data-cursor=")[^"]+')
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
-async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A test names it before its pages, so that they are closed before the server stops."""
-    async with live_page(db) as client:
-        yield client
 
 
 async def test_an_event_between_the_page_and_its_feed_is_shown_once(

@@ -13,11 +13,6 @@ from tests.support.serving import ADMIN_SECRET
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
 async def url(db: Path) -> AsyncIterator[str]:
     """The address of a server. A test names it before its pages, so that they are closed before the server stops."""
     async with live_page(db) as client:

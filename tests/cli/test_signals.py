@@ -9,7 +9,7 @@ import pytest
 from trackd.cli.signals import Interrupted, Interruption, interrupted_by
 
 START = """
-import gc, os, signal, sys, time
+import gc, os, signal, sys
 from trackd.cli.signals import end_on_signals, interrupt_statements, interruption
 end_on_signals()
 interrupt_statements()
@@ -32,7 +32,7 @@ class Last:
         print("not reached")
 Last()
 os.write(1, b"goes on\\n")
-time.sleep(600)
+signal.pause()
 """
 HELD = """
 signal.raise_signal(signal.SIGHUP)

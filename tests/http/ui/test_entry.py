@@ -21,11 +21,6 @@ PREFIX = "/trackd"
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
 async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with live_page(db, root_path=PREFIX) as client:
         yield client

@@ -22,11 +22,6 @@ HOSTILE = "<script>alert('&')</script>"
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
 async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with live_page(db) as client:
         await log_in(client, key=new_key(db, TokenScope.READ))

@@ -21,11 +21,6 @@ INSERT = "INSERT INTO profile (id, seq, revision, doc) VALUES (?, 0, 1, ?)"
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
 async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with live_page(db, Source(SOURCE_ID, "shop", permanent_profile_id=True)) as client:
         await log_in(client)

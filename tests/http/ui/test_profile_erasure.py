@@ -1,29 +1,15 @@
 """The erasure of a profile on the live page: the question before it, what stays, and who may."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.database import rows
-from tests.support.live_page import address_in, form_token, live_page, log_in, new_key, send_form
+from tests.support.live_page import address_in, form_token, log_in, new_key, send_form
 from tests.support.payloads import payload
 from trackd.core.documents import TokenScope
 from trackd.storage.sqlite.tokens import Tokens
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
-async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with live_page(db) as client:
-        await log_in(client)
-        yield client
 
 
 async def track(client: httpx.AsyncClient, *types: str, **more: Any) -> str:

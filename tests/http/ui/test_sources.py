@@ -1,7 +1,6 @@
 """The view Sources over a real socket: add, change, disable, and the faults of a form."""
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
@@ -9,23 +8,11 @@ import httpx
 import pytest
 
 from tests.support.database import rows
-from tests.support.live_page import form_token, live_page, log_in, new_key
+from tests.support.live_page import form_token, log_in, new_key
 from tests.support.payloads import SOURCE_ID, payload
 from trackd.core.documents import TokenScope
 
 NEW = {"name": "shop", "description": "", "origins": "", "rate_limit": "", "tags": "", "id": ""}
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "trackd.db"
-
-
-@pytest.fixture
-async def client(db: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with live_page(db) as client:
-        await log_in(client)
-        yield client
 
 
 async def post(client: httpx.AsyncClient, page: str, **form: str) -> httpx.Response:
