@@ -5,11 +5,12 @@ from typing import Any
 
 from trackd.http.clients import Client
 from trackd.http.server.fast_path import TrackConnection
-from trackd.http.server.read_turns import ReadTurns
+from trackd.http.server.read_turns import Kind, ReadTurns
 from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.faults import without_values
 
 MAX_UNCOUNTED_BYTES = 4_096  # of a usual call: thousands that come together must not refuse each other
+FEW_PIECES, SMALL_PIECE_BYTES = 3, 1_024  # of a request; packets of slow networks are larger
 
 
 class FairConnection(TrackConnection):
@@ -30,10 +31,15 @@ class FairConnection(TrackConnection):
             return
         if not self._late:
             self.flow.pause_reading()
-            self._read_turns.add(self.handle_late, self.client, is_new=self._awaits_first_request)
+            self._read_turns.add(self.handle_late, self.client, self._kind())
         self._late += data
         if len(self._late) > MAX_UNCOUNTED_BYTES:
             self._hold(self._measure())
+
+    def _kind(self) -> Kind:
+        if self._is_receiving and self._pieces > FEW_PIECES and self._request_bytes < self._pieces * SMALL_PIECE_BYTES:
+            return Kind.SLOW
+        return Kind.NEW if self._awaits_first_request else Kind.OLD
 
     def _note_long(self, pending: PendingCall, client: Client, *, had_turn: bool) -> int:
         work = super()._note_long(pending, client, had_turn=had_turn)

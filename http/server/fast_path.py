@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from trackd.core.work import FULL
 from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
-from trackd.http.clients import Client
+from trackd.http.clients import Client, Peer
 from trackd.http.content_types import USUAL_TYPES
 from trackd.http.cors import cors_headers, public_preflight
 from trackd.http.errors import HttpError
@@ -160,7 +160,7 @@ class TrackConnection(Connection):
         client, turns = self._client_of(headers), self._track.turns
         takes_turn, allowance = len(body) > LARGE_BYTES, FULL
         if turns.costly.until and not takes_turn:
-            takes_turn, allowance = turns.of_small_call(client)
+            takes_turn, allowance = turns.of_small_call(client, self._peer_of(client))
         if takes_turn and not turns.is_free():
             return False
         began = time.perf_counter()
@@ -189,8 +189,11 @@ class TrackConnection(Connection):
 
     def _note_long(self, pending: PendingCall, client: Client, *, had_turn: bool) -> int:
         """Count a call that may have taken long. Returns the units of work if it did."""
-        peer = self.client if client is self._peer else None
-        return self._track.turns.note(pending, client, peer, had_turn=had_turn)
+        return self._track.turns.note(pending, client, self._peer_of(client), had_turn=had_turn)
+
+    def _peer_of(self, client: Client) -> Peer | None:
+        """The address and port of the connection, if no other client has it."""
+        return self.client if client is self._peer else None
 
     def _postpone(self, pending: PendingCall) -> None:
         """Leave the running call to the slow path."""

@@ -19,6 +19,7 @@ class MeasuredConnection(PipelinedConnection):
     _is_receiving = False  # the last request is incomplete
     _is_refused = False  # all that the client sends is discarded
     _request_bytes = 0  # of the incomplete request
+    _pieces = 0  # in which they arrived
     _progress: BodyProgress | None = None  # of the incomplete body, from its first examination
     _held_bytes = 0  # in the inbound budget
     _began = 0.0  # when the last request began, or the connection
@@ -43,6 +44,8 @@ class MeasuredConnection(PipelinedConnection):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._is_receiving:
+            self._pieces += 1
         self._update_budget()
 
     def _parse_piece(self, piece: bytes) -> None:
@@ -52,7 +55,7 @@ class MeasuredConnection(PipelinedConnection):
 
     def on_message_begin(self) -> None:
         self._is_receiving = self._in_head = True
-        self._request_bytes, self._progress = 0, None
+        self._request_bytes, self._pieces, self._progress = 0, 0, None
         self._began = self.loop.time()
         self._note_request()
         super().on_message_begin()

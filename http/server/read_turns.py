@@ -6,27 +6,37 @@ a round would take so many calls, and a client waits for several rounds: until i
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum, auto
 
 from trackd.http.clients import Peer
 from trackd.http.fair_queue import FairQueue
 
 MAX_TOGETHER = 32
-MIN_NEW = 8  # of them, however many old connections wait
+MIN_SLOW = 2  # besides, however many others wait
 UNITS = 1_000_000  # of work, see core/work.py: a call that takes much counts as so many more
+
+
+class Kind(Enum):
+    """The kinds of connections that wait for their turn."""
+
+    OLD = auto()  # had a request before
+    NEW = auto()
+    SLOW = auto()  # sends a request in many small pieces
 
 
 class ReadTurns:
     """One for all connections of a server, and one for their pipelines: requests that wait for the one before them.
 
-    Connections that had a request before come first: others may be thousands. The clients of each kind take turns.
+    Old connections come first, but new ones, which may be thousands, have half of the turns if they need them. Slow
+    ones have few beside others: a hundred of them would take most of the turns. The clients of each kind take turns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_together: int = MAX_TOGETHER) -> None:
+        self._max_together = max_together  # in a round
         self._begun = 0  # in this round, at once
         self._worked = 0  # in this round, in turns
         self._is_turn_of_new = False  # a long call ended the round before
-        self._old = FairQueue[Callable[[], None]]()
-        self._new = FairQueue[Callable[[], None]]()
+        self._waiting = {kind: FairQueue[Callable[[], None]]() for kind in Kind}
         self._has_waiting = self._is_scheduled = self._has_ended = False
 
     def is_free(self) -> bool:
@@ -34,18 +44,18 @@ class ReadTurns:
         self._begun += 1
         if not self._is_scheduled:
             self._schedule()  # the end of this round
-        return (self._begun <= MAX_TOGETHER and not self._has_waiting) or self._has_ended
+        return (self._begun <= self._max_together and not self._has_waiting) or self._has_ended
 
-    def add(self, handle: Callable[[], None], client: Peer | None, *, is_new: bool = False) -> None:
+    def add(self, handle: Callable[[], None], client: Peer | None, kind: Kind = Kind.OLD) -> None:
         """Let a connection wait for its turn. `handle` handles what has arrived, if it is still open by then."""
-        (self._new if is_new else self._old).add(client[0] if client else "", handle)
+        self._waiting[kind].add(client[0] if client else "", handle)
         self._has_waiting = True
         self._schedule()
 
     def end(self) -> None:
         """All that wait have their turn now, and from now on all connections are free: the server stops."""
         self._has_ended = True
-        while self._old or self._new:
+        while any(self._waiting.values()):
             self._begin()
 
     def _schedule(self) -> None:
@@ -60,21 +70,27 @@ class ReadTurns:
 
     def _begin(self) -> None:
         """Begin a round: those that wait have their turns."""
-        new = min(len(self._new), max(MIN_NEW, MAX_TOGETHER - len(self._old)))
-        old = min(len(self._old), MAX_TOGETHER - new)
-        is_turn_of_new, self._is_turn_of_new = self._is_turn_of_new, False
-        turns = [self._old] * old + [self._new] * new
-        if is_turn_of_new:
-            turns = turns[old:] + turns[:old]
+        turns = self._turns()
         self._is_scheduled = False
         self._begun = self._worked = 0
-        self._has_waiting = len(self._old) + len(self._new) > len(turns)
+        self._has_waiting = sum(map(len, self._waiting.values())) > len(turns)
         if self._has_waiting:
             self._schedule()
-        for queue in turns:
-            if self._worked >= MAX_TOGETHER:
-                self._is_turn_of_new = not is_turn_of_new
+        for kind in turns:
+            if self._worked >= self._max_together:
+                self._is_turn_of_new = not self._is_turn_of_new
                 self._has_waiting = True
                 self._schedule()
-                break
-            queue.pop()()
+                return
+            self._waiting[kind].pop()()
+        self._is_turn_of_new = False
+
+    def _turns(self) -> list[Kind]:
+        """The kinds whose turns they are, in their order."""
+        most = self._max_together
+        new, old = len(self._waiting[Kind.NEW]), len(self._waiting[Kind.OLD])
+        new = min(new, max(most // 2, most - old))
+        old = min(old, most - new)
+        slow = min(len(self._waiting[Kind.SLOW]), max(MIN_SLOW, most - new - old))
+        turns = [Kind.OLD] * old + [Kind.NEW] * new
+        return [*(turns[old:] + turns[:old] if self._is_turn_of_new else turns), *[Kind.SLOW] * slow]

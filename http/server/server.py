@@ -30,6 +30,7 @@ from trackd.http.server.usual_request import UsualRequests
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 POLL_S = 0.01
 LAST_READS = 10  # a client that sends without end must not delay the stop
+MAX_PIPELINED = 8  # requests that begin in a round of the event loop: few clients have any
 SWEEP_TICKS = 10  # of uvicorn's ticks, ten a second
 MIN_ROOM = RESERVED_FILES // 2  # also when no more may be open: each of these is refused or replaces another
 
@@ -64,7 +65,7 @@ class Server(uvicorn.Server):
             track=app.track,
             usual_requests=UsualRequests(app.track.paths),
             forwarded_clients=ForwardedClients(TrustedProxies(settings.trusted_proxies), app.track.clients),
-            pipeline_turns=ReadTurns(),
+            pipeline_turns=ReadTurns(MAX_PIPELINED),
             budget=self._budget,
             limit=self._limit,
             request_timeout_s=limits.request_timeout_s,

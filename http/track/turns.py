@@ -19,7 +19,7 @@ from trackd.http.clients import Client, Peer
 from trackd.http.errors import too_many_large_calls
 from trackd.http.fair_queue import FairQueue
 from trackd.http.track.costly_clients import CostlyClients
-from trackd.http.track.costly_work import CostlyWork, allowance_of
+from trackd.http.track.costly_work import VERY_LITTLE, CostlyWork, allowance_of
 from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.tally import Tally
 
@@ -56,11 +56,16 @@ class Turns:
         is_busy = self._spent_s >= BUSY_S or self._waiting or self._of_costly or self._is_given
         return not is_busy and self._queued() < self._max_queued
 
-    def of_small_call(self, client: Client) -> tuple[bool, Allowance]:
-        """Whether a small call of the client takes a turn, and its allowance if it takes none."""
+    def of_small_call(self, client: Client, peer: Peer | None) -> tuple[bool, Allowance]:
+        """Whether a small call of the client takes a turn, and its allowance if it takes none.
+
+        Others may have the address of a costly client: their calls are tried, unless they come on its connection.
+        """
         if not self.costly.until:
             return False, FULL
-        return self.costly.has(client.group), self._work.allowance()
+        if self.costly.has(client.group):
+            return self.costly.has(peer), VERY_LITTLE
+        return False, self._work.allowance()
 
     def note(self, call: PendingCall, client: Client, peer: Peer | None, *, had_turn: bool) -> int:
         """Count a call that was submitted just now. `peer` and result: see `CostlyClients.note`."""
@@ -177,7 +182,7 @@ class Turn:
         self._is_postponed = is_postponed
         self._takes_turn, self.allowance = True, FULL
         if not is_postponed and not received.is_over(LARGE_BYTES):
-            self._takes_turn, self.allowance = turns.of_small_call(client)
+            self._takes_turn, self.allowance = turns.of_small_call(client, peer)
 
     async def __aenter__(self) -> "Turn":
         if self._takes_turn:

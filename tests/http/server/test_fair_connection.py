@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from tests.support.raw_http import connected, statuses
 from trackd.http.clients import Peer
 from trackd.http.server import inbound_budget
 from trackd.http.server.connection import Connection
+from trackd.http.server.fair_connection import FEW_PIECES
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.inbound_budget import OVERHEAD_BYTES, Holder, InboundBudget
-from trackd.http.server.read_turns import ReadTurns
+from trackd.http.server.read_turns import Kind, ReadTurns
 
 HEALTH = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = post(call() + b" " * 300_000)
@@ -33,9 +35,9 @@ def noted_turns(monkeypatch: pytest.MonkeyPatch) -> list[ReadTurns]:
     seen = list[ReadTurns]()
     add = ReadTurns.add
 
-    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, *, is_new: bool = False) -> None:
+    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, kind: Kind = Kind.OLD) -> None:
         seen.append(turns)
-        add(turns, handle, client, is_new=is_new)
+        add(turns, handle, client, kind)
 
     monkeypatch.setattr(ReadTurns, "add", noted)
     return seen
@@ -76,9 +78,38 @@ async def test_usual_calls_that_come_together_do_not_refuse_each_other(monkeypat
         connections = [await opened.enter_async_context(connected(url)) for _ in range(5)]
         for connection in connections:
             await connection.send(post(call()))
-        await eventually(lambda: turns and len(turns[0]._new) == len(connections))
+        await eventually(lambda: turns and len(turns[0]._waiting[Kind.NEW]) == len(connections))
         turns[0]._begin()
         assert [(await connection.answer()).status for connection in connections] == [200] * len(connections)
+
+
+@pytest.mark.usefixtures("always_late")
+@pytest.mark.parametrize(("size", "many"), [(10, Kind.SLOW), (1_200, Kind.OLD)])
+async def test_a_request_in_many_small_pieces_is_slow_until_the_next_one(
+    size: int, many: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = list[Kind]()
+    add = ReadTurns.add
+
+    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, kind: Kind) -> None:
+        def handle_and_note() -> None:
+            handle()
+            kinds.append(kind)
+
+        add(turns, handle_and_note, client, kind)
+
+    def are_handled(number: int) -> bool:
+        return len(kinds) == number
+
+    monkeypatch.setattr(ReadTurns, "add", noted)
+    request = post(call() + b" " * 6 * size)
+    pieces = [request[begin : begin + size] for begin in range(0, len(request), size)]
+    async with running() as url, connected(url) as connection:
+        for number, piece in enumerate((*pieces, post(call())), 1):
+            await connection.send(piece)
+            await eventually(partial(are_handled, number))
+        assert [(await connection.answer()).status for _ in range(2)] == [200, 200]
+    assert kinds == [Kind.NEW] + [Kind.OLD] * FEW_PIECES + [many] * (len(pieces) - 1 - FEW_PIECES) + [Kind.OLD]
 
 
 @pytest.mark.parametrize("sent", [(), (post(call()),), (post(call()), post(call())[:40]), (post(call())[:-3],)])
@@ -96,7 +127,7 @@ async def test_no_limit_of_time_holds_while_bytes_wait_for_their_turn(
             assert (await connection.answer()).status == 200
         await eventually(lambda: len(handled) >= len(sent))
         monkeypatch.setattr(ReadTurns, "is_free", lambda turns: False)
-        monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, is_new: waiting.append(handle.__self__))
+        monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, kind: waiting.append(handle.__self__))
         await connection.send(rest)
         await eventually(lambda: waiting)
         now = asyncio.get_running_loop().time()
@@ -123,9 +154,9 @@ async def test_a_connection_that_fails_in_its_turn_is_closed_and_the_others_are_
     turns = noted_turns(monkeypatch)
     async with running() as url, connected(url) as bad, connected(url) as good:
         await bad.send(b"bad")
-        await eventually(lambda: turns and len(turns[0]._new) == 1)
+        await eventually(lambda: turns and len(turns[0]._waiting[Kind.NEW]) == 1)
         await good.send(post(call()))
-        await eventually(lambda: len(turns[0]._new) == 2)
+        await eventually(lambda: len(turns[0]._waiting[Kind.NEW]) == 2)
         turns[0]._begin()
         assert (await good.answer()).status == 200
         assert await bad.rest() == b""
@@ -153,7 +184,7 @@ async def test_a_pipeline_that_fails_in_its_turn_is_closed_and_the_others_are_an
 async def test_a_client_that_leaves_before_its_turn_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting: list[Any] = []
     add = ReadTurns.add
-    monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, is_new: waiting.append(handle))
+    monkeypatch.setattr(ReadTurns, "add", lambda turns, handle, client, kind: waiting.append(handle))
     async with running() as url:
         async with connected(url) as connection:
             await connection.send(HEALTH)
@@ -172,9 +203,9 @@ async def test_a_stop_answers_what_waits_for_its_turn(monkeypatch: pytest.Monkey
     waiting: list[Callable[[], None]] = []
     add = ReadTurns.add
 
-    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, *, is_new: bool) -> None:
+    def noted(turns: ReadTurns, handle: Callable[[], None], client: Peer | None, kind: Kind) -> None:
         waiting.append(handle)
-        add(turns, handle, client, is_new=is_new)
+        add(turns, handle, client, kind)
 
     monkeypatch.setattr(ReadTurns, "add", noted)
     async with contextlib.AsyncExitStack() as opened:

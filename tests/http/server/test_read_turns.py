@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from trackd.http.server.read_turns import MAX_TOGETHER, MIN_NEW, UNITS, ReadTurns
+from trackd.http.server.read_turns import MAX_TOGETHER, MIN_SLOW, UNITS, Kind, ReadTurns
 
 CLIENT = "10.0.0.1", 50_000
 
@@ -17,29 +17,29 @@ class Turns(ReadTurns):
         super().__init__()
         self.handled: list[int] = []
 
-    def add_numbers(self, numbers: Iterable[int], *, is_new: bool = False) -> None:
+    def add_numbers(self, numbers: Iterable[int], kind: Kind = Kind.OLD) -> None:
         for number in numbers:
-            self.add(partial(self.handled.append, number), CLIENT, is_new=is_new)
+            self.add(partial(self.handled.append, number), CLIENT, kind)
 
 
 async def test_a_few_are_free_in_a_round_and_none_while_others_wait() -> None:
     turns = Turns()
     assert [turns.is_free() for _ in range(MAX_TOGETHER + 1)] == [True] * MAX_TOGETHER + [False]
-    turns.add_numbers([1], is_new=True)
+    turns.add_numbers([1], Kind.NEW)
     await asyncio.sleep(0)
     assert turns.handled == [1]
     assert turns.is_free()
-    turns.add_numbers([2], is_new=True)
+    turns.add_numbers([2], Kind.NEW)
     assert not turns.is_free()
 
 
 async def test_old_connections_come_first_and_new_ones_are_not_forgotten() -> None:
     turns = Turns()
     new, old = [*range(2 * MAX_TOGETHER)], [*range(100, 100 + 2 * MAX_TOGETHER)]
-    turns.add_numbers(new, is_new=True)
+    turns.add_numbers(new, Kind.NEW)
     turns.add_numbers(old)
     await asyncio.sleep(0)
-    assert turns.handled == old[: MAX_TOGETHER - MIN_NEW] + new[:MIN_NEW]
+    assert turns.handled == old[: MAX_TOGETHER // 2] + new[: MAX_TOGETHER // 2]
     while len(turns.handled) < len(new) + len(old):
         await asyncio.sleep(0)
     assert [number for number in turns.handled if number in old] == old
@@ -48,17 +48,29 @@ async def test_old_connections_come_first_and_new_ones_are_not_forgotten() -> No
 
 async def test_new_connections_alone_have_all_turns() -> None:
     turns, numbers = Turns(), [*range(MAX_TOGETHER + 1)]
-    turns.add_numbers(numbers, is_new=True)
+    turns.add_numbers(numbers, Kind.NEW)
     await asyncio.sleep(0)
     assert turns.handled == numbers[:MAX_TOGETHER]
     await asyncio.sleep(0)
     assert turns.handled == numbers
 
 
+async def test_slow_connections_have_few_turns_beside_others_and_are_not_forgotten() -> None:
+    turns = Turns()
+    slow, others = [*range(MAX_TOGETHER)], [*range(100, 100 + 2 * MAX_TOGETHER)]
+    turns.add_numbers(slow, Kind.SLOW)
+    turns.add_numbers(others)
+    await asyncio.sleep(0)
+    assert turns.handled == others[:MAX_TOGETHER] + slow[:MIN_SLOW]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.handled[-MAX_TOGETHER + 2 * MIN_SLOW :] == slow[2 * MIN_SLOW :]
+
+
 async def test_clients_take_turns() -> None:
     turns = Turns()
-    turns.add_numbers(range(2 * MAX_TOGETHER), is_new=True)
-    turns.add(partial(turns.handled.append, -1), ("10.0.0.2", 50_000), is_new=True)
+    turns.add_numbers(range(2 * MAX_TOGETHER), Kind.NEW)
+    turns.add(partial(turns.handled.append, -1), ("10.0.0.2", 50_000), Kind.NEW)
     await asyncio.sleep(0)
     assert turns.handled[:3] == [0, -1, 1]
 
@@ -94,7 +106,7 @@ async def test_a_call_that_takes_much_work_ends_the_round_and_new_connections_ar
 
     for number in range(3):
         turns.add(costly(f"old {number}"), ("10.0.0.1", 1))
-        turns.add(costly(f"new {number}"), ("10.0.0.1", 1), is_new=True)
+        turns.add(costly(f"new {number}"), ("10.0.0.1", 1), Kind.NEW)
     rounds = []
     while len(handled) < 6:
         await asyncio.sleep(0)

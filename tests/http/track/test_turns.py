@@ -167,14 +167,17 @@ async def test_costly_connections_have_a_quarter_of_the_time_while_others_wait()
     assert (costly[2], len(order)) == (52, 53)
 
 
-async def test_a_small_call_of_a_costly_client_waits_for_a_turn_and_those_of_others_do_not() -> None:
+async def test_a_small_call_is_tried_beside_costly_ones_of_its_client_but_not_on_their_connection() -> None:
     tally = Tally()
     each = Turns(tally)
-    assert each.of_small_call(CLIENT) == (False, FULL)
+    costly, quick = ("10.0.0.1", 1), ("10.0.0.1", 2)
+    assert each.of_small_call(CLIENT, costly) == (False, FULL)
     take_long(tally, 50_000_000)
-    assert each.note(pending(), CLIENT, None, had_turn=False) == 50_000_000
-    assert each.of_small_call(CLIENT) == (True, FULL)
-    assert each.of_small_call(OTHER) == (False, FULL)
+    assert each.note(pending(), CLIENT, costly, had_turn=False) == 50_000_000
+    assert each.of_small_call(CLIENT, costly)[0]
+    assert each.of_small_call(CLIENT, quick) == (False, VERY_LITTLE)
+    assert each.of_small_call(CLIENT, None) == (False, VERY_LITTLE)
+    assert each.of_small_call(OTHER, None) == (False, FULL)
 
 
 async def test_after_much_work_without_turns_the_small_calls_of_all_clients_have_an_allowance() -> None:
@@ -182,17 +185,17 @@ async def test_after_much_work_without_turns_the_small_calls_of_all_clients_have
     each = Turns(tally)
     for had_turn in (True, False):
         take_long(tally, 240_000_000)
-        assert each.of_small_call(OTHER) == (False, FULL)
+        assert each.of_small_call(OTHER, None) == (False, FULL)
         each.note(pending(), CLIENT, None, had_turn=had_turn)
-    assert each.of_small_call(OTHER) == (False, LITTLE)
+    assert each.of_small_call(OTHER, None) == (False, LITTLE)
     take_long(tally, 4_000_000)
     assert each.note(pending(), OTHER, None, had_turn=False) == 4_000_000
-    assert each.of_small_call(OTHER) == (False, LITTLE)  # it is not costly
+    assert each.of_small_call(OTHER, None) == (False, LITTLE)  # it is not costly
     take_long(tally, LITTLE.units)
     each.note(pending(is_postponed=True), Client(group="10.0.0.3"), None, had_turn=False)
     take_long(tally, 100_000_000)
     each.note(pending(), Client(group="10.0.0.4"), None, had_turn=False)
-    assert each.of_small_call(OTHER) == (False, VERY_LITTLE)
+    assert each.of_small_call(OTHER, None) == (False, VERY_LITTLE)
     assert tally.postponed_calls == 1
 
 
