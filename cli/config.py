@@ -4,19 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, Hosts, RulesPath, flags_of_server, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, Hosts, RulesPath, UnixSocket, flags_of_server, load_settings
 from trackd.cli.output import echo
 
 
 def config(
     host: Hosts = None,
     port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
+    uds: UnixSocket = None,
     db: DatabaseFile = None,
     rules: RulesPath = None,
     config: ConfigFile = None,
 ) -> None:
     """Print each setting and its origin: the command line, the environment, the file or the default."""
-    loaded = load_settings(config, **flags_of_server(host, port, db, rules))
+    loaded = load_settings(config, **flags_of_server(host, port, db, rules, uds))
     for setting in loaded.each():
         origin = f"file {loaded.file}" if setting.origin == "file" else setting.origin
         echo(f"{setting.name:<30} {_shown(setting.value):<20} {origin}")

@@ -9,8 +9,15 @@ from typing import Annotated
 
 import typer
 
-from trackd.cli.installation_checks import check_configuration, check_limits, check_port, check_sqlite, database_bytes
-from trackd.cli.options import ConfigFile, Hosts, flags_of_server
+from trackd.cli.installation_checks import (
+    check_configuration,
+    check_limits,
+    check_port,
+    check_socket,
+    check_sqlite,
+    database_bytes,
+)
+from trackd.cli.options import ConfigFile, Hosts, UnixSocket, flags_of_server
 from trackd.cli.output import plain_console, print_line, print_table
 from trackd.cli.watchdog import Watchdog
 from trackd.config.load import Loaded, load
@@ -34,6 +41,7 @@ Check = tuple[str, Callable[[], Findings]]
 def doctor(
     host: Hosts = None,
     port: Annotated[int | None, typer.Option(help="As for serve.")] = None,
+    uds: UnixSocket = None,
     db: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +55,7 @@ def doctor(
 
     Nothing is changed in the database. A temporary folder beside it is made for a trial of the disk, and removed.
     """
-    loaded = load(flags_of_server(host, port, db, None), config)
+    loaded = load(flags_of_server(host, port, db, None, uds), config)
     path = loaded.settings.database.path
     found: list[Finding] = []
 
@@ -86,7 +94,10 @@ def _checks(path: Path, loaded: Loaded) -> Iterator[Check]:
     yield "in use", lambda: check_holder(path)
     yield "tables", lambda: check_contents(path)
     yield "open files", lambda: check_limits(server, size)
-    yield "port", lambda: check_port(server, _holder(path))
+    if server.uds:
+        yield "socket", lambda: check_socket(server, _holder(path))
+    else:
+        yield "port", lambda: check_port(server, _holder(path))
 
 
 def _findings(check: str, examine: Callable[[], Findings]) -> Iterator[Finding]:

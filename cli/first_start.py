@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from trackd.cli.server_url import curl
 from trackd.cli.ui import make_link, open_in_background, page_url
 from trackd.config.settings import Settings
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
+from trackd.http.server.listening import UNIX
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Reads
@@ -19,6 +21,8 @@ from trackd.telemetry.plain_text import plain
 from trackd.telemetry.standard_streams import StdoutError, drop_output, is_stdout_shown
 
 log = logging.getLogger(__name__)
+
+JSON = "-H 'Content-Type: application/json'"
 
 
 def first_source(path: Path, store: Reads) -> Source | None:
@@ -53,13 +57,13 @@ def announce(
         if source is not None:
             call = {"source": {"id": source.id}, "session": {"id": "my-session"}, "events": [{"type": "page-view"}]}
             print(f"Made a source, its id is {source.id}. Send it an event:\n")
-            print(f"  curl {url}/track -H 'Content-Type: application/json' -d '{json.dumps(call)}'\n", flush=True)
+            print(f"  curl {curl(url, '/track')} {JSON} -d '{json.dumps(call)}'\n", flush=True)
         if needs_token and is_stdout_shown():
             with Tokens(path) as tokens:
                 tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
                 needs_token, prints_link = False, True
         if page and prints_link:
-            _open_page(make_link(path, page), opens_page)
+            _show_page(path, page, opens_page)
         print(f"trackd {__version__} is ready at {all_urls}, database {plain(path)}, pid {os.getpid()}", flush=True)
     except StdoutError as error:
         drop_output()
@@ -71,7 +75,11 @@ def announce(
         )
 
 
-def _open_page(link: str, opens: bool) -> None:
+def _show_page(path: Path, page: str, opens: bool) -> None:
+    if page.startswith(UNIX):
+        print("Browsers open the live page through the proxy: `trackd ui --url ADDRESS` prints a link.\n", flush=True)
+        return
+    link = make_link(path, page)
     print("Open the live page. The link is good once, for 30 minutes; `trackd ui` makes another one.\n")
     print(f"  {link}\n", flush=True)
     if opens:
@@ -80,4 +88,4 @@ def _open_page(link: str, opens: bool) -> None:
 
 def _print_token(url: str, secret: str) -> None:
     print("Made an administration token. Keep it: it is shown only now; trackd stores only its hash.\n")
-    print(f"  curl {url}/info/version -H 'Authorization: Bearer {secret}'\n", flush=True)
+    print(f"  curl {curl(url, '/info/version')} -H 'Authorization: Bearer {secret}'\n", flush=True)

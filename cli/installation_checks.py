@@ -1,20 +1,23 @@
-"""What `trackd doctor` examines beside the file: settings, SQLite, limits of the process, and the port."""
+"""What `trackd doctor` examines beside the file: settings, SQLite, limits of the process, the port or the socket."""
 
+import os
 import resource
 from pathlib import Path
 
 import apsw
 
-from trackd.cli.listeners import listener_of
+from trackd.cli.listeners import listeners_of
 from trackd.cli.process import LEAST_FILES
 from trackd.config.load import DEFAULT_FILE, Loaded
 from trackd.config.settings import Server
 from trackd.http.server.listening import unavailable
+from trackd.http.server.unix_socket import Occupant, occupant
 from trackd.storage.doctor.finding import Finding, Findings, State, size
 from trackd.storage.doctor.holders import name_of
 from trackd.storage.sqlite.connection import LONG_LOG_PAGES, PAGE_BYTES
 
-CONFIGURATION, SQLITE, FILES, PORT = "configuration", "SQLite", "open files", "port"
+CONFIGURATION, SQLITE, FILES, PORT, SOCKET = "configuration", "SQLite", "open files", "port", "socket"
+SYSTEMD = "systemd"
 FIRST_SOUND_SQLITE = 3_051_003  # before it two connections can corrupt a file with a write-ahead log
 FEW_FILES = 1_024
 KEPT_FILES = 64  # `server.max_connections`: what the server leaves for itself
@@ -88,14 +91,42 @@ def check_port(settings: Server, holder: int | None) -> Findings:
         remedy = "choose an address of this machine and a port that this user may use, with --host and --port"
         yield Finding(PORT, State.FAULT, f"a server cannot listen on {where} ({error.host}: {error.reason})", remedy)
         return
-    pid = listener_of(settings.port)
-    if holder is not None and pid in (None, holder):
-        by = "the server that runs on the file" if pid else "a program of another user, or the server that runs"
-        yield Finding(PORT, State.OK if pid else State.NOTE, f"{where} is used by {by}")
+    pids = listeners_of(settings.port)
+    if holder is not None and (not pids or holder in pids):
+        by = "the server that runs on the file" if pids else "a program of another user, or the server that runs"
+        yield Finding(PORT, State.OK if pids else State.NOTE, f"{where} is used by {by}")
         return
-    by = f"{name_of(pid)} (pid {pid})" if pid else "another program"
+    if SYSTEMD in map(name_of, pids):
+        remedy = "start that service (`systemctl start`), which takes the socket, not `trackd serve`"
+        yield Finding(PORT, State.NOTE, f"{where} is used by {SYSTEMD}, which listens for a service", remedy)
+        return
+    by = f"{name_of(pids[0])} (pid {pids[0]})" if pids else "another program"
     remedy = "stop that program, or choose another port with --port or server.port"
     yield Finding(PORT, State.FAULT, f"{where} is used by {by}", remedy)
+
+
+def check_socket(settings: Server, holder: int | None) -> Findings:
+    """Whether a server could listen at `server.uds`. `holder`: see `check_port`."""
+    path = Path(settings.uds)
+    found = occupant(path)
+    if found is Occupant.OTHER:
+        yield Finding(SOCKET, State.FAULT, f"{path} is no socket", "remove it, or choose another path with --uds")
+    elif found is Occupant.LISTENING and holder is None:
+        remedy = "stop that program, or choose another path with --uds or server.uds"
+        yield Finding(SOCKET, State.FAULT, f"{path} is used by another program", remedy)
+    elif found is Occupant.LISTENING:
+        yield Finding(SOCKET, State.OK, f"{path} is used, as it seems by the server that runs on the file")
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        is_missing = not path.parent.exists()
+        fault = "does not exist" if is_missing else "is not writable for this user"
+        remedy = (
+            f"make the folder {path.parent}" if is_missing else f"let the user of the server write to {path.parent}"
+        )
+        yield Finding(SOCKET, State.FAULT, f"the folder of {path} {fault}", remedy)
+    elif found is Occupant.STALE:
+        yield Finding(SOCKET, State.OK, f"{path} was left by a server that was killed: the next one replaces it")
+    else:
+        yield Finding(SOCKET, State.OK, f"{path} is free")
 
 
 def database_bytes(database: Path) -> int:

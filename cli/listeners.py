@@ -1,4 +1,4 @@
-"""The process that listens on a port, as Linux shows it."""
+"""The processes that listen on a port, as Linux shows them."""
 
 import contextlib
 import os
@@ -8,16 +8,14 @@ PROC = Path("/proc")
 LISTENING = "0A"
 
 
-def listener_of(port: int) -> int | None:
-    """The pid of a process of this user that listens on a TCP port; as root of any. None if none can be found."""
+def listeners_of(port: int) -> list[int]:
+    """The pids of the processes of this user that listen on a TCP port; as root of any. Several may share a socket."""
     inodes = {inode for table in ("tcp", "tcp6") for inode in _listening(PROC / "net" / table, port)}
     wanted = {f"socket:[{inode}]" for inode in inodes}
     if not wanted:
-        return None
-    for process in PROC.iterdir():
-        if process.name.isdecimal() and _has_one_of(process / "fd", wanted):
-            return int(process.name)
-    return None
+        return []
+    processes = [process for process in PROC.iterdir() if process.name.isdecimal()]
+    return sorted(int(process.name) for process in processes if _has_one_of(process / "fd", wanted))
 
 
 def _listening(table: Path, port: int) -> list[str]:

@@ -51,6 +51,13 @@ Hosts = Annotated[
     ),
 ]
 
+UnixSocket = Annotated[
+    str | None,
+    typer.Option(
+        "--uds", metavar="PATH", help="A Unix socket, in place of a host and a port, for a proxy.", show_default=False
+    ),
+]
+
 Create = Annotated[bool, typer.Option("--create", help="Make the database file if there is none.")]
 
 
@@ -85,10 +92,19 @@ def database_path(db: Path | None, config: Path | None) -> Path:
 
 
 def flags_of_server(
-    host: list[str] | None, port: int | None, db: Path | None, rules: str | None
+    host: list[str] | None, port: int | None, db: Path | None, rules: str | None, uds: str | None
 ) -> dict[str, Mapping[str, Any]]:
-    """The options of `trackd serve` as groups of settings."""
-    return {"server": {"host": host or None, "port": port}, "database": {"path": db}, "rules": {"path": rules}}
+    """The options of `trackd serve` as groups of settings.
+
+    A host or a port wins over a Unix socket from the environment or the file. Raises BadParameter for both together.
+    """
+    has_address = bool(host) or port is not None
+    if has_address and uds:
+        raise typer.BadParameter(
+            "takes neither --host nor --port: a server listens on one or the other.", param_hint="'--uds'"
+        )
+    server = {"host": host or None, "port": port, "uds": "" if has_address else uds}
+    return {"server": server, "database": {"path": db}, "rules": {"path": rules}}
 
 
 def checked_text(value: str) -> str:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import queue
+import socket
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from trackd.cli.errors import CommandError
 from trackd.cli.output import echo
 from trackd.cli.server_url import checked_url, local_url
 from trackd.config.environment import CONFIG_FILE_VARIABLE
+from trackd.http.server.listening import UNIX, unix_url
 
 TIMEOUT_S = 3.0
 MAX_BYTES = 4096
@@ -26,10 +28,13 @@ def ready(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The address of trackd, such as http://127.0.0.1:8686.  [default: server.host and server.port]",
+            help="The address of trackd, such as http://127.0.0.1:8686.  [default: server.uds, or host and port]",
             show_default=False,
             callback=checked_url,
         ),
+    ] = None,
+    uds: Annotated[
+        str | None, typer.Option("--uds", metavar="PATH", help="Its Unix socket, in place of an address.")
     ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="How long the answer may take.")
@@ -40,7 +45,9 @@ def ready(
     ] = None,
 ) -> None:
     """Find out whether a server takes calls, for health checks. Exit code 1 if not, with a line that has the reason."""
-    url = url or _configured_url(config)
+    if url and uds:
+        raise typer.BadParameter("takes no --uds: name the one or the other.", param_hint="'--url'")
+    url = url or (unix_url(uds) if uds else _configured_url(config))
     status, body = _answer(url, timeout)
     detail = _detail(body)
     if status == 200 and detail == "ready":
@@ -55,6 +62,8 @@ def _configured_url(config: Path | None) -> str:
     from trackd.config.load import load  # takes a third of the time of the command
 
     server = load(file=config).settings.server
+    if server.uds:
+        return unix_url(server.uds)
     if server.port == 0:
         raise CommandError("The setting server.port is 0, any free port: name the address of the server with --url.")
     return local_url(server.hosts, server.port)
@@ -80,7 +89,8 @@ def _answer(url: str, timeout_s: float) -> tuple[int, bytes]:
     if isinstance(answer, OSError) and not isinstance(answer, http.client.HTTPException):
         reason = answer.strerror if answer.errno is None else os.strerror(answer.errno)
         raise CommandError(
-            f"{url} cannot be reached ({reason or answer}): start `trackd serve`, or name its address with --url."
+            f"{url} cannot be reached ({reason or answer}): start `trackd serve`, or name its address with --url, or "
+            "its Unix socket with --uds."
         )
     if isinstance(answer, Exception):
         raise CommandError(f"{url} answers as no trackd does ({answer or type(answer).__name__}): check the address.")
@@ -92,15 +102,33 @@ def _late(url: str, timeout_s: float) -> CommandError:
 
 
 def _request(url: str, timeout_s: float) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    path, connection = _connection(url, timeout_s)
     try:
-        connection.request("GET", f"{parts.path}/ready", headers={"Accept": "application/json"})
+        connection.request("GET", f"{path}/ready", headers={"Accept": "application/json"})
         response = connection.getresponse()
         return response.status, response.read(MAX_BYTES)
     finally:
         connection.close()
+
+
+def _connection(url: str, timeout_s: float) -> tuple[str, http.client.HTTPConnection]:
+    """The path before that of an endpoint, and the connection."""
+    if url.startswith(UNIX):
+        return "", UnixConnection(url.removeprefix(UNIX), timeout_s)
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return parts.path, kind(parts.hostname or "", parts.port, timeout=timeout_s)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 def _detail(body: bytes) -> str:

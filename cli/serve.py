@@ -10,9 +10,11 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, lacks_token
-from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, flags_of_server
+from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, UnixSocket, flags_of_server
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
+from trackd.cli.service_manager import ReportedLife
 from trackd.config.load import load
+from trackd.config.service_manager import take_handover
 from trackd.config.settings import Settings
 from trackd.core.version import __version__
 from trackd.http.assembly import assemble
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 def serve(
     host: Hosts = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
+    uds: UnixSocket = None,
     db: DatabaseFile = None,
     rules: RulesPath = None,
     config: ConfigFile = None,
@@ -37,7 +40,7 @@ def serve(
     accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
-    loaded = load(flags_of_server(host, port, db, rules), config)
+    loaded = load(flags_of_server(host, port, db, rules, uds), config)
     run(loaded.settings, loaded.warnings, accept_damaged_log, open_page)
 
 
@@ -48,7 +51,8 @@ def run(settings: Settings, warnings: Sequence[str], accept_damaged_log: bool, o
     last calls.
     """
     configure_logging(settings.log.level, settings.log.format)
-    for warning in warnings:
+    handover = take_handover()
+    for warning in (*warnings, *handover.warnings):
         log.warning(warning)
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     open_as_many_files_as_allowed()
@@ -57,16 +61,18 @@ def run(settings: Settings, warnings: Sequence[str], accept_damaged_log: bool, o
         drop_damaged_commits(path)
     with assemble(settings, load_rules_of_server(settings.rules.path, settings.limits)) as assembly:
         tracker = assembly.tracker
-        with listen(settings.server) as sockets:
+        with listen(settings.server, handover) as sockets:
             server = Server(
                 assembly.application,
                 settings.server,
                 on_stop=tracker.refuse_calls,
                 on_reload=lambda: reload_rules_of_server(settings, tracker),
                 limits=settings.limits,
+                keeps_queue=bool(handover.socket_names),
             )
             source, needs_token = first_source(path, assembly.store), lacks_token(path)
             server.on_started = lambda: announce(list(map(url, sockets)), settings, source, needs_token, opens_page)
+            ReportedLife(handover, tracker, settings.server).follow(server)
             tune_interpreter()
             try:
                 server.run(sockets=sockets)

@@ -1,9 +1,12 @@
-"""The address of a running server, as an option and from the settings."""
+"""The address of a running server, as an option, from the settings, and as options of curl."""
 
+import shlex
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import typer
+
+from trackd.http.server.listening import UNIX
 
 ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  as a setting names them
 
@@ -13,6 +16,8 @@ def checked_url(value: str | None) -> str | None:
     if value is None:
         return None
     url = value.strip()
+    if url.startswith(UNIX):
+        raise typer.BadParameter("is a Unix socket: name it with --uds (trackd ready), or the address of its proxy.")
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
@@ -28,3 +33,10 @@ def local_url(hosts: Sequence[str], port: int) -> str:
     """The URL on this machine of a server that listens on these hosts."""
     host = ANY_HOST.get(hosts[0], hosts[0])
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def curl(url: str, path: str) -> str:
+    """The options with which curl sends a request for a path to a server."""
+    if url.startswith(UNIX):
+        return f"--unix-socket {shlex.quote(url.removeprefix(UNIX))} http://localhost{path}"
+    return f"{url}{path}"

@@ -15,6 +15,7 @@ from trackd.cli.output import echo
 from trackd.cli.server_url import checked_url, local_url
 from trackd.config.settings import Settings
 from trackd.core.documents import TokenScope
+from trackd.http.server.listening import UNIX, unix_url
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.tokens import Tokens
 
@@ -41,6 +42,11 @@ def ui(
         raise CommandError("There is no live page: the setting ui.enabled is false.")
     with Tokens(path) as tokens:
         page = f"{url}/ui/" if url else tokens.page() or _page_of(settings)
+        if page.startswith(UNIX):
+            raise CommandError(
+                f"The server listens on the Unix socket {page.removeprefix(UNIX)}, which no browser can open: name the "
+                "address of the proxy in front of it with --url."
+            )
         link = f"{page}#k={tokens.add_link(TokenScope(scope))}"
     if not DatabaseLock(path).is_held():
         echo("No server runs on this file: start `trackd serve` first.", err=True)
@@ -51,8 +57,14 @@ def ui(
 
 
 def page_url(urls: Sequence[str], root_path: str) -> str:
-    """The URL of the live page on this machine, for a server that listens at these URLs."""
-    host, _, port = urlsplit(urls[0]).netloc.rpartition(":")
+    """The URL of the live page on this machine, for a server that listens at these URLs.
+
+    That of the Unix socket if it has no other: only its proxy has an address for browsers.
+    """
+    url = next((each for each in urls if not each.startswith(UNIX)), None)
+    if url is None:
+        return urls[0]
+    host, _, port = urlsplit(url).netloc.rpartition(":")
     return f"{local_url([host.strip('[]')], int(port))}{root_path}/ui/"
 
 
@@ -63,6 +75,8 @@ def open_in_background(link: str) -> None:
 
 def _page_of(settings: Settings) -> str:
     server = settings.server
+    if server.uds:
+        return unix_url(server.uds)
     return f"{local_url(server.hosts, server.port)}{server.root_path}/ui/"
 
 

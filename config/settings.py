@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from trackd.config.networks import ANY, networks
+from trackd.config.unix_sockets import SocketMode, SocketPath
 
 PLACEHOLDERS = "undefined, null, none, nan, true, false, [object Object], anonymous, guest, 0, -1"
 
@@ -43,6 +44,8 @@ class Server(Group):
         description="Addresses to listen on, comma-separated; 0.0.0.0 for all of IPv4, :: for all of IPv6.",
     )
     port: int = Field(8686, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    uds: SocketPath = Field("", description="Path of a Unix socket to listen on in place of host and port.")
+    uds_mode: SocketMode = Field("0666", description="Who may connect to it, as the mode of its file.")
     trusted_proxies: Words = Field(
         "127.0.0.1, ::1",
         description="Addresses and networks of proxies whose X-Forwarded-For is used, comma-separated; * for any.",

@@ -19,6 +19,8 @@ class Target:
     @classmethod
     def at(cls, url: str) -> "Target":
         """Raises LoadError."""
+        if url.startswith("unix:"):
+            raise LoadError(f"{url!r} is a Unix socket: write the address of the proxy in front of it.")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port

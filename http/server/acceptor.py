@@ -29,6 +29,12 @@ class Acceptor:
         for listening in self._listening:
             listening.setblocking(False)
 
+    def leave_queue(self) -> None:
+        """Accept no more. The connections in the queue of the kernel stay there, for another process."""
+        for listening in self._listening:
+            listening.close()
+        self._listening = []
+
     async def close(self) -> None:
         """Serve all that wait, accepted or not, then accept no more: the kernel resets those that are still queued."""
         queued: list[socket.socket] = []
@@ -66,7 +72,7 @@ class Acceptor:
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(min(MAX_ACCEPTED, self._room() - len(self._waiting))):
             accepted, address = listening.accept()
-            self._waiting.add(accepted, address[0])
+            self._waiting.add(accepted, address[0] if isinstance(address, tuple) else "")  # text for a Unix socket
 
     async def _connect(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)

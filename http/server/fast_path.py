@@ -26,7 +26,7 @@ from trackd.http.errors import HttpError
 from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
 from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
-from trackd.http.server.proxy_headers import ForwardedClients
+from trackd.http.server.proxy_headers import ForwardedClients, is_unix_socket
 from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, UsualRequests
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.outcome import body_of
@@ -74,7 +74,7 @@ class TrackConnection(Connection):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._peer = self._track.clients.of(self.client)
-        self._is_proxy = self._forwarded_clients.proxies.has(self.client)
+        self._is_proxy = is_unix_socket(self.server) or self._forwarded_clients.proxies.has(self.client)
 
     def data_received(self, data: bytes) -> None:
         is_idle = self._idle_since is not None or self._awaits_first_request

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 BACKLOG = 65_535  # connections that wait to be accepted; the kernel allows fewer. Past it a client waits for a second
@@ -11,6 +12,7 @@ ATTEMPTS = 20  # a port that is free at one address may be in use at another
 NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})  # such as IPv6 on a machine without it
 ALL_ADDRESSES = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104  as a setting names them
 
+UNIX = "unix:"  # before the path of a Unix socket, as in nginx
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
@@ -109,7 +111,14 @@ def _listen_on(host: str, addresses: Sequence[Address], sockets: list[socket.soc
 
 
 def url(listening: socket.socket) -> str:
-    """The URL of a socket, such as http://[::1]:8686."""
+    """The URL of a socket, such as http://[::1]:8686, or unix:/run/trackd.sock."""
+    if listening.family == socket.AF_UNIX:
+        return unix_url(os.fsdecode(listening.getsockname()))
     host, port = listening.getsockname()[:2]
     shown = "[{}]".format(host.replace("%", "%25")) if ":" in host else host
     return f"http://{shown}:{port}"
+
+
+def unix_url(path: str) -> str:
+    """The address of a Unix socket with its absolute path; a name that begins with a NUL character has no file."""
+    return f"{UNIX}@{path[1:]}" if path.startswith("\0") else f"{UNIX}{Path(path).absolute()}"

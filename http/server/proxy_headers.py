@@ -52,6 +52,14 @@ class TrustedProxies:
         return self._trusts_any or (address is not None and any(address in network for network in self._trusted))
 
 
+def is_unix_socket(server: tuple[str, int | None] | None) -> bool:
+    """Whether a connection came through a Unix socket, by the server's own address as ASGI has it: it has no port.
+
+    Its peer has no address, and is a trusted proxy. Some peers of TCP have none either: they have disconnected.
+    """
+    return server is None or server[1] is None
+
+
 class ForwardedClients:
     """The clients that trusted proxies report, by the header. Each visitor has one, whatever else the requests have."""
 
@@ -77,7 +85,7 @@ class ProxyHeaders:
         self._proxies = TrustedProxies(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._proxies.has(scope.get("client")):
+        if scope["type"] == "http" and (is_unix_socket(scope["server"]) or self._proxies.has(scope["client"])):
             self._apply(scope)
         await self._app(scope, receive, send)
 

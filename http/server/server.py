@@ -40,6 +40,9 @@ class Server(uvicorn.Server):
 
     To stop, it calls `on_stop`, closes the listening sockets, drains and closes the connections, and ends the
     application's lifespan. SIGHUP calls `on_reload`; `on_started` is called once it listens.
+
+    With `keeps_queue` the connections that are not accepted at the stop are left to the next server, because another
+    process keeps the listening sockets open.
     """
 
     _is_reload_due = False
@@ -52,6 +55,7 @@ class Server(uvicorn.Server):
         on_stop: Callable[[], None],
         on_reload: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
+        keeps_queue: bool = False,
     ) -> None:
         limits = limits or Limits()
         self._tally, self._budget = app.track.tally, InboundBudget(limits.max_arriving_bytes)
@@ -77,8 +81,10 @@ class Server(uvicorn.Server):
         self._enter_lifespan = app.lifespan
         self._running = contextlib.AsyncExitStack()
         self._drain_s = settings.drain_ms / 1000
-        self._on_stop, self._on_reload = on_stop, on_reload
+        self._keeps_queue = keeps_queue
+        self.on_stop, self.on_reload = on_stop, on_reload
         self.on_started: Callable[[], None] = lambda: None
+        self.servers = []
         # uvicorn logs a warning for each request that is not HTTP: any client could fill the log with them.
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
@@ -105,11 +111,13 @@ class Server(uvicorn.Server):
 
     def _reload(self) -> None:
         self._is_reload_due = False
-        self._on_reload()
+        self.on_reload()
 
     def _stop(self) -> None:
         self.should_exit = True
-        self._on_stop()
+        self.on_stop()
+        if self._keeps_queue:
+            self._stop_listening()
         if self._starting is not None:
             self._starting.cancel()
 
@@ -148,8 +156,7 @@ class Server(uvicorn.Server):
         tally.arriving_bytes, tally.max_arriving_bytes = self._budget.size, self._budget.max_size
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        self._stop_listening()
         for listening in sockets or ():
             listening.close()
         await self._acceptor.close()
@@ -158,6 +165,12 @@ class Server(uvicorn.Server):
         for connection in self._connections():
             connection.refuse_running(stopping())
         await self._running.aclose()
+
+    def _stop_listening(self) -> None:
+        for server in self.servers:
+            server.close()
+        if self._keeps_queue:
+            self._acceptor.leave_queue()
 
     def _room(self) -> int:
         """How many connections may wait to be served."""
@@ -219,7 +232,7 @@ class Server(uvicorn.Server):
 
 def _config(app: Application, settings: ServerSettings, make_protocol: Callable[..., object]) -> uvicorn.Config:
     return uvicorn.Config(
-        ProxyHeaders(app.asgi, settings.trusted_proxies) if settings.trusted_proxies else app.asgi,
+        ProxyHeaders(app.asgi, settings.trusted_proxies),
         loop="uvloop",
         http=cast(type[asyncio.Protocol], make_protocol),
         ws="none",

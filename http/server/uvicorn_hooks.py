@@ -45,6 +45,7 @@ USED: Hooks = {
         "parser",
         "pipeline",
         "scope",
+        "server",
         "server_state",
         "timeout_keep_alive",
         "transport",

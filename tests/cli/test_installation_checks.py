@@ -1,12 +1,15 @@
 """The checks of SQLite, of limits and of the port."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support.polling import wait_until
 from trackd.cli.installation_checks import check_limits, check_port, check_sqlite
 from trackd.config.settings import Server
 from trackd.storage.doctor.finding import State
@@ -68,3 +71,18 @@ def test_the_program_on_the_port_is_named_and_that_of_this_file_is_no_fault() ->
         assert (other.state, f"(pid {os.getpid()})" in other.found) == (State.FAULT, True)
         [own] = check_port(settings, os.getpid())
         assert (own.state, own.found.endswith("by the server that runs on the file")) == (State.OK, True)
+
+
+@on_linux
+def test_a_port_on_which_systemd_listens_is_no_fault(tmp_path: Path) -> None:
+    program = tmp_path / "systemd"
+    shutil.copy(shutil.which("sleep") or "", program)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings, number = Server(port=listening.getsockname()[1]), listening.fileno()
+        holding = subprocess.Popen([program, "60"], pass_fds=[number])
+    try:
+        [found] = wait_until(lambda: [each for each in check_port(settings, None) if "systemd" in each.found])
+        assert (found.state, "`systemctl start`" in found.remedy) == (State.NOTE, True)
+    finally:
+        holding.kill()
+        holding.wait()

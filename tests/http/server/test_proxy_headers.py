@@ -18,7 +18,11 @@ PEER = "127.0.0.1"
 HOSTILE = ["unknown", '"203.0.113.7"', "<script>alert(1)</script>", "A" * 60_000, "1.2.3.4.5", "203.0.113.7/24", "; ,"]
 
 
-async def client_of(forwarded: list[str], trusted: str = PEER, peer: Any = (PEER, 4711)) -> Any:
+SERVER = (PEER, 8686)
+UNIX = ("/run/trackd.sock", None)  # as ASGI has it
+
+
+async def client_of(forwarded: list[str], trusted: str = PEER, peer: Any = (PEER, 4711), server: Any = SERVER) -> Any:
     """The client that the application sees; `forwarded` are the lines of X-Forwarded-For."""
     seen: list[Any] = []
 
@@ -26,7 +30,8 @@ async def client_of(forwarded: list[str], trusted: str = PEER, peer: Any = (PEER
         seen.append(scope["client"])
 
     lines = [(b"x-forwarded-for", line.encode("latin-1")) for line in forwarded]
-    scope = {"type": "http", "scheme": "http", "client": peer, "headers": [(b"host", b"x"), *lines]}
+    headers = [(b"host", b"x"), *lines]
+    scope = {"type": "http", "scheme": "http", "client": peer, "server": server, "headers": headers}
     await ProxyHeaders(app, trusted)(scope, None, None)  # type: ignore[arg-type]
     return seen[0] and seen[0][0]
 
@@ -96,6 +101,17 @@ async def test_if_any_proxy_is_trusted_the_client_is_the_first_address(forwarded
     assert await client_of([forwarded], "*") == client
 
 
+@pytest.mark.parametrize("trusted", [PEER, "", "10.0.0.0/8"])
+@pytest.mark.parametrize("server", [UNIX, None], ids=["file", "without a file"])
+async def test_the_peer_of_a_unix_socket_is_a_trusted_proxy(trusted: str, server: Any) -> None:
+    assert await client_of(["6.6.6.6, 203.0.113.7"], trusted, None, server) == "203.0.113.7"
+    assert await client_of([], trusted, None, server) is None
+
+
+async def test_a_peer_of_tcp_that_has_disconnected_and_so_has_no_address_is_not_trusted() -> None:
+    assert await client_of(["203.0.113.7"], peer=None) is None
+
+
 @pytest.mark.parametrize(
     ("proto", "scheme"),
     [("https", "https"), (" HTTPS ", "https"), ("http", "http"), ("wss", "http"), ("x" * 99, "http")],
@@ -105,7 +121,7 @@ async def test_a_trusted_proxy_reports_the_scheme(proto: str, scheme: str) -> No
         assert scope["scheme"] == scheme
 
     headers = [(b"x-forwarded-proto", proto.encode())]
-    scope = {"type": "http", "scheme": "http", "client": (PEER, 1), "headers": headers}
+    scope = {"type": "http", "scheme": "http", "client": (PEER, 1), "server": SERVER, "headers": headers}
     await ProxyHeaders(app, PEER)(scope, None, None)  # type: ignore[arg-type]
 
 
