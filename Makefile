@@ -39,7 +39,7 @@ profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tab
 check: $(DEV) build/typing/trackd  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd tests
+	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd tests $(wildcard packaging/*.py)
 
 format: $(DEV)  ## let ruff format the code and mend what it can
 	$(BIN)/ruff format .

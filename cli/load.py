@@ -110,14 +110,18 @@ def _print(result: Result) -> None:
 
 
 def _write(result: Result, opened: dict[str, IO[bytes]]) -> None:
-    write: dict[str, Callable[[IO[bytes]], object]] = {
-        "--json": lambda file: file.write(json.dumps(summary(result), indent=2).encode() + b"\n"),
-        "--report": lambda file: file.write(report(result).encode()),
-        "--history": lambda file: write_history(file, result),
-    }
     for option, file in opened.items():
+        write = _writer(option, result)
         try:
-            write[option](file)
+            write(file)
             file.flush()
         except OSError as error:
             raise CommandError(f"{file.name} cannot be written {reason_and_remedy(error)}.") from None
+
+
+def _writer(option: str, result: Result) -> Callable[[IO[bytes]], object]:
+    """Writes an output. What is made of the result is made here: its errors are none of the file that is written."""
+    if option == "--history":
+        return lambda file: write_history(file, result)
+    content = report(result) if option == "--report" else json.dumps(summary(result), indent=2) + "\n"
+    return lambda file: file.write(content.encode())

@@ -3,10 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hdrh.histogram import HdrHistogram
+from ddsketch import DDSketch
 
-HIGHEST_US = 3_600_000_000
-DIGITS = 3
+RELATIVE_ACCURACY = 0.0005  # of percentiles: three digits
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
 
 
@@ -39,7 +38,7 @@ class Measures:
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)  # of calls answered since the interval began
     intervals: list[Interval] = field(default_factory=list)
-    histogram: HdrHistogram = field(default_factory=lambda: HdrHistogram(1, HIGHEST_US, DIGITS))
+    sketch: DDSketch = field(default_factory=lambda: DDSketch(RELATIVE_ACCURACY))
     _interval_began: float = 0.0
     _answers: int = 0
     _errors: int = 0
@@ -52,7 +51,7 @@ class Measures:
     def record_latency(self, latency_s: float) -> None:
         """Record the latency of an answered call. Each at once: many together would delay the clients."""
         self.latencies_s.append(latency_s)
-        self.histogram.record_value(max(1, int(latency_s * 1e6)))
+        self.sketch.add(latency_s)
 
     def close_interval(self, now: float) -> Interval:
         """End the current interval and return it; `now` counts from the start of the run."""
@@ -70,7 +69,7 @@ class Measures:
         return interval
 
     def percentile_ms(self, percentile: float) -> float:
-        return float(self.histogram.get_value_at_percentile(percentile)) / 1e3
+        return 1e3 * (self.sketch.get_quantile_value(percentile / 100) or 0.0)
 
     @property
     def duration_s(self) -> float:

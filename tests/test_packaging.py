@@ -1,16 +1,21 @@
-"""Folder X/ is the package trackd.X: in the repository, in pyproject.toml and in the wheel."""
+"""Folder X/ is the package trackd.X: in the repository, in pyproject.toml, in the sdist and in the wheel."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
 from tests.layout.source import PACKAGES, ROOT, python_files
+
+EPOCH = os.environ | {"SOURCE_DATE_EPOCH": "1800000000"}
 
 
 def test_http_has_no_init_so_that_pythons_own_http_can_be_imported_in_the_root() -> None:
@@ -43,12 +48,89 @@ def typed_packages(wheel: Path) -> set[str]:
         return {name.removesuffix("/py.typed") for name in archive.namelist() if name.endswith("/py.typed")}
 
 
+def test_the_folder_packaging_hides_no_module_of_that_name() -> None:
+    found = [sys.executable, "-c", "import packaging.version; print(packaging.__file__)"]
+    assert str(ROOT / "packaging") not in subprocess.check_output(found, cwd=ROOT, text=True)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of what is built: builds write beside it."""
+    for name in (*PACKAGES, "packaging"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (*ROOT.glob("*.md"), ROOT / "LICENSE", ROOT / "MANIFEST.in", ROOT / "pyproject.toml"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def built(source: Path) -> dict[str, bytes]:
+    """Name to content of the sdist, and of the wheel that is built from it, in `dist`."""
+    build = [sys.executable, "-m", "build", "--no-isolation", str(source)]
+    subprocess.run(build, check=True, capture_output=True, env=EPOCH)
+    return {path.name: path.read_bytes() for path in (source / "dist").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an sdist and a wheel."""
+    source = copied(tmp_path_factory.mktemp("source"))
+    built(source)
+    return source / "dist"
+
+
+@pytest.fixture
+def wheel(dist: Path) -> Path:
+    [wheel] = dist.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+def test_a_second_build_has_the_same_bytes(dist: Path, tmp_path: Path) -> None:
+    assert built(copied(tmp_path)) == {path.name: path.read_bytes() for path in dist.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_wheel_that_is_built_without_an_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    leftover = copied(tmp_path) / "build" / "lib" / "trackd" / "leftover.py"  # of a module that is gone
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "."]
+    subprocess.run(pip, check=True, cwd=tmp_path, env=EPOCH)
+    assert contents(tmp_path / wheel.name) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.slow
+def test_the_sdist_has_what_builds_it_and_names_no_owner(dist: Path) -> None:
+    [sdist] = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    names = {member.name.partition("/")[2] for member in members}
+    assert {"packaging/backend.py", "pyproject.toml", "LICENSE", "CHANGELOG.md", "ui/tracker.js"} <= names
+    assert {(member.uid, member.uname, member.mtime) for member in members} == {(0, "", 1_800_000_000)}
+
+
+@pytest.mark.slow
+def test_the_metadata_of_the_wheel_are_complete(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        metadata = Parser().parsestr(archive.read(name).decode())
+    for field in ("Summary", "Author", "License-Expression", "License-File", "Keywords", "Requires-Python"):
+        assert metadata[field], field
+    classifiers = metadata.get_all("Classifier") or []
+    assert {"Development Status", "Operating System", "Topic", "Typing"} <= {
+        classifier.split(" :: ")[0] for classifier in classifiers
+    }
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_wheel_installed_elsewhere_runs_the_server(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
+def test_the_wheel_installed_elsewhere_runs_the_server(wheel: Path, tmp_path: Path) -> None:
     assert typed_packages(wheel) == {f"trackd/{package}" for package in PACKAGES}
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")

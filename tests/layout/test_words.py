@@ -43,6 +43,7 @@ NEWLINE = "\n"  # no backslash may stand within an f-string before Python 3.12
 THIS = Path(__file__)
 FILES = [
     *python_files(*PACKAGES, "tests"),
+    *(path for path in ROOT.glob("packaging/**/*") if path.is_file() and path.suffix != ".pyc"),
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("docs/*.json"),

@@ -25,3 +25,11 @@ def test_percentiles_are_of_the_whole_run_to_three_digits() -> None:
     assert abs(measures.percentile_ms(50) - 5) < 0.01
     assert abs(measures.percentile_ms(99.9) - 9.99) < 0.01
     assert Measures().percentile_ms(50) == 0
+
+
+def test_percentiles_of_very_short_and_very_long_latencies_have_three_digits_too() -> None:
+    measures = Measures()
+    for latency_s in (0.000_02, 0.000_02, 3_000.0):
+        measures.record_latency(latency_s)
+    assert abs(measures.percentile_ms(50) - 0.02) < 0.000_02
+    assert abs(measures.percentile_ms(100) - 3_000_000) < 3_000
