@@ -58,6 +58,7 @@ def test_it_prints_the_socket_serves_there_and_removes_it_at_the_stop(
     server = serve_uds()
     shown = f"unix:{tmp_path / 'trackd.sock'}"
     assert server.url == shown
+    assert (tmp_path / "trackd.sock").stat().st_mode & 0o777 == 0o666
     [example] = [line for line in server.greeting if "/info/version" in line]
     assert f"curl --unix-socket {tmp_path}/trackd.sock http://localhost/info/version" in example
     assert "through the proxy: `trackd ui --url" in "".join(server.greeting)
@@ -119,16 +120,11 @@ def test_a_port_and_a_socket_exclude_each_other(
     assert server.url.startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize("mode", ["", "0660"])
-def test_the_setting_decides_who_may_connect(serve_uds: Serve, tmp_path: Path, mode: str) -> None:
-    serve_uds(**({"TRACKD_SERVER_UDS_MODE": mode} if mode else {}))
-    assert (tmp_path / "trackd.sock").stat().st_mode & 0o777 == (int(mode, 8) if mode else 0o666)
-
-
-def test_commands_that_need_the_address_of_the_proxy_ask_for_it(
-    serve_uds: Serve, trackd: Callable[..., Any], sentence: Callable[..., str]
+def test_commands_that_need_the_address_of_the_proxy_ask_for_it_and_the_setting_decides_who_may_connect(
+    serve_uds: Serve, trackd: Callable[..., Any], sentence: Callable[..., str], tmp_path: Path
 ) -> None:
-    server = serve_uds()
+    server = serve_uds(TRACKD_SERVER_UDS_MODE="0660")
+    assert (tmp_path / "trackd.sock").stat().st_mode & 0o777 == 0o660
     assert "in front of it with --url" in sentence(trackd("ui", "--db", "trackd.db"), 1)
     assert trackd("ui", "--db", "trackd.db", "--url", "https://collect.example").stdout.startswith("https://collect.")
     for command in (["load", server.url, "--source", SOURCE_ID], ["tail", "--url", server.url]):
