@@ -38,5 +38,7 @@ def local_url(hosts: Sequence[str], port: int) -> str:
 def curl(url: str, path: str) -> str:
     """The options with which curl sends a request for a path to a server."""
     if url.startswith(UNIX):
-        return f"--unix-socket {shlex.quote(url.removeprefix(UNIX))} http://localhost{path}"
+        name = url.removeprefix(UNIX)
+        option = f"--abstract-unix-socket {name[1:]}" if name.startswith("@") else f"--unix-socket {shlex.quote(name)}"
+        return f"{option} http://localhost{path}"
     return f"{url}{path}"
