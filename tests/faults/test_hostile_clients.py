@@ -19,7 +19,7 @@ from tests.hostile.clients import KINDS, RULES, Target, attack
 Start = Callable[..., RealServer]
 BYTES_PER_S = 1_900_000
 MAX_GROWTH_KB = 300_000
-SECONDS = 8
+SECONDS = 5
 
 
 @pytest.mark.slow
