@@ -1,14 +1,15 @@
 """The seam between the actors, which decide, and a backend, which stores.
 
-A backend is a class with the methods of `Store`. There are two: `SqliteStore` (sqlite/store.py), and `MemoryStore`
-(memory.py) for tests and measurements. The contract tests in tests/storage/test_store.py run on both. Nothing outside
-of `storage/`, `http/assembly.py` and the commands may depend on which one is in use.
+A backend is a class with the methods of `Store`. There are three: `SqliteStore` (sqlite/store.py), `PostgresStore`
+(postgres/store.py), and `MemoryStore` (memory.py) for tests and measurements. The contract tests in
+tests/storage/test_store.py run on all. Nothing outside of `storage/`, `http/assembly.py` and the commands may depend on
+which one is in use.
 
 A backend may allow several servers to share a store (SqliteStore does not: it locks its file). So a commit is a
 compare-and-swap for each change: the change names the state that it was built on, its fence, and is written only if
 that state is still stored. fence.py has the rules, ready to use.
 
-Threads: the methods of `Reads` are called on the event loop's thread and must return at once. `commit` is called from
+Threads: the methods of `Reads` are called on the event loop's thread and must return soon. `commit` is called from
 one thread at a time, usually another one or another process; it must not disturb reads.
 """
 

@@ -16,6 +16,7 @@ from trackd.core.documents import Event
 from trackd.core.encoding import reencode
 from trackd.core.feed_cursor import Cursor
 from trackd.core.pii_values import pii_name, searched_values
+from trackd.core.trait_values import has_trait, trait_text
 from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
@@ -36,7 +37,6 @@ from trackd.storage.sqlite.row_documents import (
 )
 from trackd.storage.sqlite.searching import MAX_EXAMINED, Row, bounded, first_number, search, search_events
 from trackd.storage.sqlite.tolerant_reads import DamagedText, TolerantReads, sound, with_documents
-from trackd.storage.sqlite.trait_search import add_has_trait, trait_text
 
 SESSION_ID, INSERTED = Event._fields.index("session_id"), Event._fields.index("inserted")
 
@@ -147,7 +147,8 @@ class SqliteListings:
             return self._idle.pop()
         except IndexError:
             connection = self._open()
-            add_has_trait(connection)
+            # SQLite's own paths into JSON have no escapes for quotes, and its comparison has 5 and 5.0 as two values.
+            connection.create_scalar_function("has_trait", has_trait, 3, deterministic=True)  # type: ignore[arg-type]
             return connection
 
     def profile(self, profile_id: str) -> str | None:

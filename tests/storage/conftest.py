@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.making import Make
-from tests.support.stores import Backend, FramedStore, MemoryBackend, SqliteBackend
+from tests.support.postgres import emptied, server, with_database
+from tests.support.stores import Backend, FramedStore, ListedBackend, MemoryBackend, PostgresBackend, SqliteBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.store import SqliteStore
@@ -32,11 +33,32 @@ def framed_backend(tmp_path: Path) -> Iterator[SqliteBackend]:
     backend.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "framed"])
+@pytest.fixture(scope="session")
+def postgres_database(worker_id: str) -> Iterator[str]:
+    """The URL of a database for the tests of this process."""
+    with server() as url:
+        yield with_database(url, f"trackd_{worker_id}")
+
+
+@pytest.fixture
+def postgres_backend(postgres_database: str) -> Iterator[PostgresBackend]:
+    emptied(postgres_database)
+    backend = PostgresBackend(postgres_database)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "framed", "postgres"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "memory":
         return MemoryBackend()
     backend: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return backend
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lists(request: pytest.FixtureRequest) -> ListedBackend:
+    backend: ListedBackend = request.getfixturevalue(f"{request.param}_backend")
     return backend
 
 

@@ -15,6 +15,7 @@ from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.feed import EVENT, FeedFilter, FeedPage, FeedRequest, Form, Lost, Start
 
 THEN = "2026-02-01T00:00:00.000000Z"
+FAR = "9999-01-01T00:00:00.000000Z"
 ALL = FeedFilter()
 
 
@@ -165,15 +166,15 @@ def test_a_cursor_older_than_the_retention_is_lost_and_the_oldest_one_is_named(
 ) -> None:
     backend.store.commit([make.change("A", events=4)])
     second = cursor_of(backend, 1)
-    backend.store.commit([DeleteEvents("9999", 2)])
+    backend.store.commit([DeleteEvents(FAR, 2)])
     assert shown(backend, second) == ["A-3", "A-4"]
-    backend.store.commit([DeleteEvents("9999", 1)])
+    backend.store.commit([DeleteEvents(FAR, 1)])
 
     page = backend.feed(ALL, FeedRequest(second))
 
     assert (page.lost, page.records) == (Lost.DELETED, b"")
     assert shown(backend, page.cursor) == shown(backend) == ["A-4"]
-    backend.store.commit([DeleteEvents("9999", 100)])
+    backend.store.commit([DeleteEvents(FAR, 100)])
     assert shown(backend) == []
     assert backend.feed(ALL, FeedRequest(page.cursor)).lost is Lost.DELETED
 
@@ -183,7 +184,7 @@ def test_erasures_are_kept_when_the_retention_deletes_events(backend: Backend, m
     first = cursor_of(backend, 0)
     backend.store.commit([Erasure(Fence("A", 1, 1), THEN)])
     backend.store.commit([make.change("C", events=1)])
-    backend.store.commit([DeleteEvents("9999", 100)])
+    backend.store.commit([DeleteEvents(FAR, 100)])
 
     assert backend.feed(ALL, FeedRequest(first)).lost is Lost.DELETED
     assert shown(backend, first, FeedFilter(("erased",))) == [tombstone("A")]

@@ -122,7 +122,8 @@ def test_filters_select_refusals_and_the_position_moves_on_all_the_same(
     for limit in (1, 100):
         assert shown(backend, Start.OLDEST, matching, limit=limit) == expected
     *_, last = pages(backend, Start.OLDEST, matching)
-    assert last.cursor == now(backend) == Cursor(last.cursor.history, 3, 4)
+    assert last.cursor == now(backend)
+    assert last.cursor.refusals == 4
 
 
 def test_from_now_on_shows_only_refusals_that_are_committed_later(backend: Backend) -> None:
@@ -214,12 +215,13 @@ def test_retention_leaves_a_gap_among_refusals_and_keeps_the_position_at_that_of
     put(backend, "r2", second=5)
     first = Cursor.read(records(backend)[0]["cursor"])
     read = Cursor(first.history, first.events, 1)
+    last_event = now(backend).events
     backend.store.commit([DeleteEvents(time(3), 10)])
 
     assert shown(backend, read, REFUSALS) == shown(backend, Start.OLDEST, REFUSALS) == ["r2"]
     assert shown(backend, Cursor(first.history, first.events, 0), REFUSALS) == ["1 missed", "r2"]
     page = backend.feed(ALL, FeedRequest(read))
-    assert (page.lost, page.cursor) == (Lost.DELETED, Cursor(first.history, 2, 1))
+    assert (page.lost, page.cursor) == (Lost.DELETED, Cursor(first.history, last_event, 1))
 
 
 def test_a_position_ahead_of_all_refusals_goes_on_with_those_that_come(backend: Backend, make: type[Make]) -> None:
@@ -232,14 +234,15 @@ def test_a_position_ahead_of_all_refusals_goes_on_with_those_that_come(backend: 
     assert (page.number, page.cursor) == (1, now(backend))
     put(backend, "r2")
     assert shown(backend, page.cursor) == ["r2"]
-    assert shown(backend, Cursor(ahead.history, 1, 7), EVENTS) == []
+    assert shown(backend, Cursor(ahead.history, now(backend).events, 7), EVENTS) == []
 
 
 def test_a_lost_position_keeps_the_part_for_refusals(backend: Backend, make: type[Make]) -> None:
     add(backend, make, "A")
     put(backend, "r1", "r2")
 
-    page = backend.feed(ALL, FeedRequest(Cursor(now(backend).history, 7, 1)))
+    last = now(backend)
+    page = backend.feed(ALL, FeedRequest(Cursor(last.history, last.events + 1, 1)))
 
     assert (page.lost, page.cursor.events, page.cursor.refusals) == (Lost.AHEAD, 0, 1)
     assert shown(backend, page.cursor) == ["A-1", "r2"]

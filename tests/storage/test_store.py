@@ -66,8 +66,8 @@ def test_a_session_keeps_its_context_and_properties(backend: Backend, make: type
     session = Session(
         "S",
         "A",
-        "inserted",
-        "updated",
+        NOW,
+        "2026-01-31T12:00:01.000001Z",
         json_raw({"browser": {"name": "links"}}),
         json_raw({"a": [1, {"b": "\u2028\x00"}]}),
     )
@@ -91,7 +91,9 @@ def test_a_profile_has_the_number_that_was_written_with_it_last(backend: Backend
 
 def test_events_keep_every_field_and_the_order_of_their_commits(backend: Backend, make: type[Make]) -> None:
     first = make.change("A", events=2, event={"ip": "::1", "properties": '{"a": "é"}', "type": "x" * 255})
-    second = make.change("B", events=1, event={"context": '{"c":1}', "config": '{"d":2}', "created": "earlier"})
+    second = make.change(
+        "B", events=1, event={"context": '{"c":1}', "config": '{"d":2}', "created": "0001-01-01T00:00:00.000000Z"}
+    )
     third = make.change("A", (2, 1), events=1)
 
     backend.store.commit([first, second])

@@ -112,7 +112,9 @@ def test_a_session_moves_from_another_profile_only_if_it_was_not_updated_meanwhi
     assert backend.store.commit([msgspec.structs.replace(over, previous_updated=seen)]) == [STORED]
 
 
-@pytest.mark.parametrize("between", [AddSource(Source("other", "other")), DeleteSessions("2020"), None])
+@pytest.mark.parametrize(
+    "between", [AddSource(Source("other", "other")), DeleteSessions("2020-01-01T00:00:00.000000Z"), None]
+)
 def test_a_change_built_on_a_stale_one_is_stale_whatever_stands_between_them(
     backend: Backend, make: type[Make], between: DeleteSessions | AddSource | None
 ) -> None:

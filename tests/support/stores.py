@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -13,7 +14,13 @@ from trackd.core.changes import Change, Outcome
 from trackd.core.documents import Event, Source, Token
 from trackd.core.refusals import Refusal
 from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.listings import Listings
 from trackd.storage.memory import MemoryStore
+from trackd.storage.postgres.administration import add_source
+from trackd.storage.postgres.connection import Connection
+from trackd.storage.postgres.events import EVENT_COLUMNS
+from trackd.storage.postgres.refusals import COLUMNS as REFUSAL_COLUMNS
+from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.refusals import COLUMNS
 from trackd.storage.sqlite.sources import Sources
@@ -63,6 +70,16 @@ class Backend(Protocol):
         """Delete a profile; its id leads to another one from now on."""
 
 
+class ListedBackend(Backend, Protocol):
+    """A backend with lists."""
+
+    @property
+    def listings(self) -> Listings: ...
+
+    def execute(self, sql: str) -> None:
+        """Change its tables with a statement, as other tools do."""
+
+
 class MemoryBackend:
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -88,6 +105,50 @@ class MemoryBackend:
     def merge(self, profile_id: str, into_id: str) -> None:
         self.store.profiles.pop(profile_id, None)
         self.store.merged[profile_id] = into_id
+
+
+class PostgresBackend:
+    """`db` is another connection to the database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.store = PostgresStore(url)
+        self.listings = self.store.listings()
+        self.db = Connection(url)
+
+    def events(self) -> list[Event]:
+        return [Event(*row) for row in self.db.rows(f"SELECT {EVENT_COLUMNS} FROM event ORDER BY number")]
+
+    def refusals(self) -> list[Refusal]:
+        return [Refusal(*row) for row in self.db.rows(f"SELECT {REFUSAL_COLUMNS} FROM refusal ORDER BY number")]
+
+    def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
+        return self.listings.feed(matching, request)
+
+    def put_source(self, source: Source) -> None:
+        assert add_source(self.db, source)
+
+    def put_token(self, token: Token) -> None:
+        row = {**asdict(token), "scopes": " ".join(token.scopes)}
+        names = ", ".join(row)
+        times = ("inserted", "expires", "used")
+        values = ", ".join(f"%({name})s{'::timestamptz' if name in times else ''}" for name in row)
+        self.db.run(f"INSERT INTO token ({names}) VALUES ({values})", row)
+
+    def revoke_token(self, name: str) -> None:
+        self.db.run("DELETE FROM token WHERE name = %s", [name])
+
+    def merge(self, profile_id: str, into_id: str) -> None:
+        self.db.run("DELETE FROM profile WHERE id = %s", [profile_id])
+        self.db.run("INSERT INTO merged VALUES (%s, %s)", [profile_id, into_id])
+
+    def execute(self, sql: str) -> None:
+        self.db.run(sql)
+
+    def close(self) -> None:
+        self.db.close()
+        self.listings.close()
+        self.store.close()
 
 
 class FramedStore(SqliteStore):
@@ -140,6 +201,13 @@ class SqliteBackend:
             self.db.execute("DELETE FROM profile WHERE id = ?", [profile_id])
             self.db.execute("INSERT INTO merged VALUES (?, ?)", [profile_id, into_id])
 
+    @cached_property
+    def listings(self) -> SqliteListings:
+        return SqliteListings(self.path)
+
+    def execute(self, sql: str) -> None:
+        self.db.execute(sql)
+
     def reopen(self) -> None:
         self.store.close()
         self.store = SqliteStore(self.path)
@@ -152,5 +220,7 @@ class SqliteBackend:
         self.store._writer._db.execute("PRAGMA max_page_count = 1000000")
 
     def close(self) -> None:
+        if "listings" in vars(self):
+            self.listings.close()
         self.db.close()
         self.store.close()

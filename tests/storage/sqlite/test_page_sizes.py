@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.sqlite.test_listings import day, store_days, through
+from tests.storage.test_listings import day, store_days, through
 from tests.support.making import Make
 from tests.support.stores import SqliteBackend
 from trackd.storage.listings import EventFilter, PageRequest, ProfileFilter

@@ -147,7 +147,10 @@ def test_after_its_end_the_walk_through_the_sessions_begins_again(backend: Backe
     step = DeleteSessions(LIMIT, limit=2)
     assert [backend.store.commit([step])[0] for _ in range(2)] == [STORED, DONE]
 
-    assert [backend.store.commit([DeleteSessions("2027", limit=2)])[0] for _ in range(2)] == [STORED, DONE]
+    assert [backend.store.commit([DeleteSessions("2027-01-01T00:00:00.000000Z", limit=2)])[0] for _ in range(2)] == [
+        STORED,
+        DONE,
+    ]
 
     assert left(backend.store, "abc") == ""
 

@@ -29,7 +29,7 @@ def test_the_newest_time_is_that_of_an_event_or_a_session_and_not_ahead_of_the_c
     put_sessions(store, make, a=THIRD, b=AHEAD)
     assert store.newest_time(THIRD) == THIRD
     assert store.newest_time(SECOND) == SECOND
-    assert store.newest_time("2100") == AHEAD
+    assert store.newest_time("2100-01-01T00:00:00.000000Z") == AHEAD
 
 
 def test_a_bounded_number_of_the_newest_rows_is_examined(sqlite_backend: SqliteBackend, make: type[Make]) -> None:

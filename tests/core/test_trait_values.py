@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from trackd.storage.sqlite.trait_search import has_trait, trait_text
+from trackd.core.trait_values import has_trait, trait_text
 
 
 def found(trait: Any, *values: str) -> list[bool]:

@@ -1,7 +1,4 @@
-"""The search for profiles by a trait, as a function of SQL.
-
-SQLite's own paths into JSON have no escapes for quotes, and its comparison has 5 and 5.0 as two values.
-"""
+"""The search for profiles by a trait: whether the document of a profile has it, with a value."""
 
 import re
 from functools import lru_cache
@@ -12,7 +9,6 @@ from msgspec import Struct
 
 from trackd.core.encoding import finite
 from trackd.core.json_values import equal
-from trackd.storage.sqlite.connection import Connection
 
 
 class _Traits(Struct, frozen=True):
@@ -29,11 +25,6 @@ PLAIN_KEY = re.compile(r"[A-Za-z0-9 _.:-]+")
 _document = msgspec.json.Decoder(_Document, float_hook=finite).decode
 _value = msgspec.json.Decoder(float_hook=finite).decode
 _ABSENT = object()
-
-
-def add_has_trait(connection: Connection) -> None:
-    """Add the function `has_trait(doc, keys, value)` to a connection."""
-    connection.create_scalar_function("has_trait", has_trait, 3, deterministic=True)  # type: ignore[arg-type]
 
 
 def trait_text(path: tuple[str, ...] | None) -> str | None:

@@ -1,0 +1,180 @@
+"""Connections to a PostgreSQL server: how they are opened, their values, and what their errors mean.
+
+Text of PostgreSQL cannot hold U+0000. It is stored as U+0001 U+0001, and U+0001 as U+0001 U+0002: nothing is lost, and
+texts keep their order. JSON is stored as it is; there the character is an escape.
+"""
+
+import contextlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrBinaryDumper
+
+from trackd.storage.errors import StoreError
+
+OLDEST_SERVER = 150_000  # version 15
+CONNECT_TIMEOUT_S = 3
+SETTINGS = {
+    "application_name": "trackd",
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 10_000,  # ms until a server that is cut off is given up
+    "client_encoding": "utf8",
+}
+SET_UP = """
+SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET TimeZone = 'UTC';
+SET DateStyle = 'ISO'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'
+"""
+CORRUPTED = ("XX001", "XX002")
+OF_ONE_CHANGE = ("22", "23", "54", *CORRUPTED)  # classes of errors: data, constraints, limits of a row
+RUN_AGAIN = ("40001", "40P01", "23505")  # another node has written the same rows at the same time
+READ_ONLY = "25006"
+Row = tuple[Any, ...]
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Connection:
+    """A connection, opened for the first statement and once more after it was lost. Used by one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[Row] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    def open(self) -> psycopg.Connection[Row]:
+        """The open connection. Raises StoreError."""
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url)
+        return self._connection
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """The rows of a statement. Raises errors of psycopg, and StoreError when there is no connection."""
+        found = self.open().execute(sql.encode(), packed(parameters)).fetchall()
+        return [unpacked(row) for row in found]
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement, and return the number of rows that it has changed. Raises as `rows`."""
+        return self.open().execute(sql.encode(), packed(parameters)).rowcount
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows of a statement one by one; an iteration that ends early cancels it. Raises as `rows`."""
+        with self.open().cursor() as cursor:
+            found = cast(Generator[Row, None, None], cursor.stream(sql.encode(), packed(parameters)))
+            with contextlib.closing(found):
+                for row in found:
+                    yield unpacked(row)
+
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """The rows of a statement that only reads, after a lost connection by another one. Raises StoreError."""
+        is_new = not self.is_open
+        try:
+            return self.rows(sql, parameters)
+        except psycopg.Error as error:
+            if is_new or self.is_open:
+                raise StoreError(f"cannot read: {reason_of(error)}") from error
+        return self.read(sql, parameters)
+
+    def roll_back(self) -> None:
+        """End a transaction that failed; a connection that cannot is closed."""
+        if self._connection is None or self._connection.closed:
+            return
+        try:
+            if self._connection.info.transaction_status is not TransactionStatus.IDLE:
+                self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._connection.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def connect(url: str) -> psycopg.Connection[Row]:
+    """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
+    try:
+        connection = psycopg.connect(url, autocommit=True, **_missing(url))
+    except psycopg.Error as error:
+        raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
+    try:
+        version = connection.info.server_version
+        if version < OLDEST_SERVER:
+            raise StoreError(f"{masked(url)} is PostgreSQL {version // 10_000}: 15 is the oldest that can be used")
+        if connection.info.parameter_status("server_encoding") != "UTF8":
+            raise StoreError(f"the database of {masked(url)} has another encoding than UTF8: create one that has it")
+        connection.execute(SET_UP)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, psycopg.Error):
+            raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
+        raise
+    connection.adapters.register_dumper(str, StrBinaryDumper)  # the others take three times as long
+    return connection
+
+
+def _missing(url: str) -> dict[str, Any]:
+    """The settings that the URL does not have."""
+    try:
+        own = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise StoreError(f"{masked(url)} is no URL of PostgreSQL: {reason_of(error)}") from error
+    return {name: value for name, value in SETTINGS.items() if name not in own}
+
+
+def masked(url: str) -> str:
+    """A URL without its password and its parameters, which may have one too."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return urlunsplit(parts._replace(netloc=f"{name}{colon and ':***'}{at}{hosts}", query="", fragment=""))
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error: its details may have values of a row."""
+    diagnostic = getattr(error, "diag", None)
+    message = diagnostic.message_primary if diagnostic is not None else None
+    return str(message or str(error).split("\n")[0] or type(error).__name__)
+
+
+def code_of(error: BaseException) -> str:
+    """The code of an error of the server, empty for every other one."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+def is_of_one_change(error: Exception) -> bool:
+    """Whether the other changes of a batch can be committed without the one that raised this."""
+    if isinstance(error, psycopg.Error):
+        return code_of(error).startswith(OF_ONE_CHANGE) or (isinstance(error, psycopg.DataError) and not code_of(error))
+    return isinstance(error, TypeError | ValueError | OverflowError | AttributeError | LookupError)
+
+
+def packed(value: Any) -> Any:
+    """A value, or parameters, with texts that PostgreSQL can hold."""
+    if type(value) is str:
+        if "\0" in value or "\1" in value:
+            return value.replace("\1", "\1\2").replace("\0", "\1\1")
+        return value
+    if isinstance(value, Mapping):
+        return {name: packed(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [packed(each) for each in value]
+    return value
+
+
+def unpacked(row: Row) -> Row:
+    """The reverse of `packed`, for a row."""
+    return tuple([_unpacked(value) if type(value) is str and "\1" in value else value for value in row])
+
+
+def _unpacked(text: str) -> str:
+    return text.replace("\1\1", "\0").replace("\1\2", "\1")
+
+
+def text_of(time: str) -> str:
+    """SQL: the text of a time, as documents have it, from an expression."""
+    return f"""to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""

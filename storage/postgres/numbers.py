@@ -1,0 +1,20 @@
+"""The numbers of events and erasures: their places in the order of commits, though several nodes commit.
+
+A number is the id of its transaction and a place in it. Transactions do not end in the order of their ids, so the order
+is complete only below the oldest transaction that is under way. The events of one profile are in the order of their
+`seq`: the fence lets a transaction write a profile only if its state was read before the transaction began, so that the
+one which wrote that state had begun, and ended, earlier.
+
+Ids of transactions are those of the server. A database that is moved to another server goes on after its last number:
+`xid_offset` is the difference.
+"""
+
+from trackd.storage.postgres.schema import NUMBER_BITS
+
+MAX_PLACES = 2**NUMBER_BITS
+# The number before the first one of this transaction.
+BASE = f"(SELECT (pg_current_xact_id()::text::bigint + xid_offset) << {NUMBER_BITS} FROM event_numbers)"
+# No transaction that commits later has a number up to this one.
+COMPLETE_UP_TO = f"""
+((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (SELECT xid_offset FROM event_numbers)) << {NUMBER_BITS}) - 1
+"""

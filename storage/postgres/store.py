@@ -1,0 +1,172 @@
+"""The backend for a PostgreSQL database: a connection for reads by key, and the writer of writer.py."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from msgspec import Raw
+
+from trackd.core.changes import Change, Outcome
+from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token, tombstone
+from trackd.core.jobs import Job
+from trackd.core.retention_changes import RetentionStop, Swept
+from trackd.storage.errors import DamagedRowError
+from trackd.storage.postgres.administration import (
+    SELECT_JOBS,
+    SELECT_LOGIN,
+    SELECT_SOURCES,
+    SELECT_STOP,
+    SELECT_TOKENS,
+    job_of,
+    login_of,
+    source_of,
+    token_of,
+)
+from trackd.storage.postgres.connection import Connection, Parameters, Row, text_of
+from trackd.storage.postgres.listings import PostgresListings
+from trackd.storage.postgres.schema import migrate
+from trackd.storage.postgres.writer import PostgresWriter
+
+NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
+PROFILE = "profile.id, seq, revision, doc::text, remembered"
+SESSION = (
+    f"session.id, profile_id, {text_of('session.inserted')}, {text_of('updated')}, context::text, properties::text"
+)
+SELECT_PROFILE = f"""
+SELECT {PROFILE} FROM profile WHERE id = %(id)s
+UNION ALL SELECT {PROFILE} FROM merged JOIN profile ON profile.id = into_id WHERE merged.id = %(id)s
+"""
+SELECT_TOMBSTONE = "SELECT 1 FROM erased WHERE hash = %s"
+SELECT_SESSION = f"SELECT {SESSION} FROM session WHERE id = %s"
+SELECT_SESSION_AND_PROFILE = f"""
+SELECT {SESSION}, {PROFILE} FROM session LEFT JOIN profile ON profile.id = profile_id WHERE session.id = %s
+"""
+SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = %s AND id = ANY(%s)"
+SELECT_FIRST_COPIES = """
+SELECT DISTINCT ON (id) id, type, source_id, status FROM event WHERE profile_id = %s AND id = ANY(%s)
+ORDER BY id, number
+"""
+NEWEST_TIME = f"""
+SELECT {text_of("max(time)")} FROM (
+    (SELECT inserted AS time FROM event ORDER BY number DESC LIMIT {NEWEST_ROWS})
+    UNION ALL (SELECT updated FROM session ORDER BY number DESC LIMIT {NEWEST_ROWS})
+) AS newest WHERE time <= %s::timestamptz
+"""
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """See `Store`. Connects to the database of a URL, and makes its tables. Raises StoreError.
+
+    Reads by key wait for the server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._reader = Connection(url)
+        try:
+            migrate(self._reader.open(), url)
+        except BaseException:
+            self._reader.close()
+            raise
+        self._writer = PostgresWriter(Connection(url))
+
+    def listings(self) -> PostgresListings:
+        """Listings of the same database, with connections of their own."""
+        return PostgresListings(self.url)
+
+    def profile(self, profile_id: str) -> Profile | None:
+        return next((_profile(row) for row in self._reader.read(SELECT_PROFILE, {"id": profile_id})), None)
+
+    def is_erased(self, profile_id: str) -> bool:
+        return bool(self._reader.read(SELECT_TOMBSTONE, [tombstone(profile_id)]))
+
+    def session(self, session_id: str) -> Session | None:
+        return next((_session(row) for row in self._reader.read(SELECT_SESSION, [session_id])), None)
+
+    def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
+        for row in self._reader.read(SELECT_SESSION_AND_PROFILE, [session_id]):
+            return _session(row[:6]), None if row[6] is None else _profile(row[6:])
+        return None
+
+    def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
+        wanted = list(event_ids)
+        return dict(self._reader.read(SELECT_KNOWN_EVENTS, [profile_id, wanted])) if wanted else {}
+
+    def first_copies(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
+        wanted = list(event_ids)
+        rows = self._reader.read(SELECT_FIRST_COPIES, [profile_id, wanted]) if wanted else []
+        return {event_id: FirstCopy(*fields) for event_id, *fields in rows}
+
+    def sources_version(self) -> int:
+        return self._number("SELECT version FROM sources_version")
+
+    def sources(self) -> list[Source]:
+        return self._documents(SELECT_SOURCES, source_of)
+
+    def is_damaged_source(self, source_id: str) -> bool:
+        return False
+
+    def jobs(self) -> list[Job]:
+        return self._documents(f"{SELECT_JOBS} ORDER BY number", job_of)
+
+    def newest_time(self, latest: str) -> str | None:
+        [(time,)] = self._reader.read(NEWEST_TIME, [latest])
+        return time if isinstance(time, str) else None
+
+    def retention_stop(self) -> RetentionStop:
+        return next((RetentionStop(*row) for row in self._reader.read(SELECT_STOP)), RetentionStop())
+
+    def tokens(self) -> list[Token]:
+        return self._documents(SELECT_TOKENS, token_of)
+
+    def login(self, secret_hash: str) -> Login | None:
+        return next(iter(self._documents(SELECT_LOGIN, login_of, [secret_hash])), None)
+
+    def installation(self) -> int:
+        return self._number("SELECT number FROM installation")
+
+    def check_damage(self) -> None:
+        """PostgreSQL checks its own pages, and its log names what is damaged."""
+
+    def sizes(self) -> dict[str, int]:
+        return {"database": self._number("SELECT pg_database_size(current_database())")}
+
+    def check(self) -> None:
+        """Nothing: a commit that the server does not take fails."""
+
+    def _number(self, sql: str) -> int:
+        [(number,)] = self._reader.read(sql)
+        return int(number)
+
+    def _documents(self, sql: str, document: Callable[[Row], T], parameters: Parameters = ()) -> list[T]:
+        rows = self._reader.read(sql, parameters)
+        try:
+            return [document(row) for row in rows]
+        except (TypeError, ValueError, AttributeError, LookupError) as error:  # another tool wrote one
+            raise DamagedRowError(f"cannot read: a row has another form ({type(error).__name__})") from error
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        """See `Store.commit`, and `PostgresWriter.commit` for a lost connection."""
+        return self._writer.commit(batch)
+
+    @property
+    def swept(self) -> Swept | None:
+        return self._writer.swept
+
+    def check_writable(self) -> None:
+        """Commit a heartbeat. Raises StoreError."""
+        self._writer.commit([])
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+def _profile(row: Row) -> Profile:
+    found_id, seq, revision, doc, memo = row
+    return Profile(found_id, seq, revision, Raw(doc.encode()), memo)
+
+
+def _session(row: Row) -> Session:
+    found_id, profile_id, inserted, updated, context, properties = row
+    return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))

@@ -1,0 +1,242 @@
+"""Commits batches of changes to a PostgreSQL database: one connection, one transaction for each batch, fixed SQL.
+
+Other nodes commit at the same time. The rows of profiles and sessions are locked in the order of their ids before they
+are compared with the fences. What does not exist yet cannot be locked: of two nodes that insert it, one gets an error,
+and runs its batch again.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence, Set
+
+import psycopg
+
+from trackd.core.changes import Administration, Change, Changes, Erasure, Outcome
+from trackd.core.documents import PiiValues
+from trackd.core.encoding import reencode
+from trackd.core.jobs import AddJob, PutJob
+from trackd.core.login_changes import AddLogin, EndLogin, UseLink
+from trackd.core.refusals import PutRefusals
+from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion, PutRetentionStop, Swept
+from trackd.core.source_changes import AddSource, EditSource, RemoveSource
+from trackd.core.token_changes import PutTokenUse
+from trackd.storage.errors import StoreError
+from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
+from trackd.storage.postgres.administration import (
+    add_job,
+    add_source,
+    edit_source,
+    put_job,
+    put_login,
+    put_stop,
+    put_token_use,
+    remove_source,
+)
+from trackd.storage.postgres.bulk import Rows, insert
+from trackd.storage.postgres.connection import (
+    CORRUPTED,
+    READ_ONLY,
+    RUN_AGAIN,
+    Connection,
+    code_of,
+    is_of_one_change,
+    reason_of,
+    text_of,
+)
+from trackd.storage.postgres.erasure import erase
+from trackd.storage.postgres.events import put_events
+from trackd.storage.postgres.numbers import MAX_PLACES
+from trackd.storage.postgres.refusals import put_refusals
+from trackd.storage.postgres.retention import Retention
+from trackd.telemetry.rate_limited_log import RateLimitedLog
+
+log = logging.getLogger(__name__)
+
+RUNS = 10  # of a batch whose rows other nodes write at the same time
+LOCK_PROFILES = "SELECT id, seq, revision FROM profile WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+LOCK_SESSIONS = f"SELECT id, profile_id, {text_of('updated')} FROM session WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+PROFILE = (("id", "text"), ("seq", "bigint"), ("revision", "bigint"), ("doc", "json"), ("remembered", "bigint"))
+INSERT_PROFILES = insert("profile", PROFILE)
+UPDATE_PROFILES = Rows(
+    PROFILE,
+    "UPDATE profile SET seq = given.seq, revision = given.revision, doc = given.doc, remembered = given.remembered"
+    " FROM {given} WHERE profile.id = given.id",
+)
+SESSION = (
+    ("id", "text"),
+    ("profile_id", "text"),
+    ("inserted", "timestamptz"),
+    ("updated", "timestamptz"),
+    ("context", "json"),
+    ("properties", "json"),
+)
+INSERT_SESSIONS = insert("session", SESSION)
+UPDATE_SESSIONS = Rows(
+    SESSION,
+    "UPDATE session SET profile_id = given.profile_id, updated = given.updated, context = given.context,"
+    " properties = given.properties FROM {given} WHERE session.id = given.id",
+)
+PUT_EVENT_IDS = insert("event_id", (("profile_id", "text"), ("id", "text"), ("seq", "bigint")))
+SET_REEVALUATED = Rows(
+    (("id", "text"), ("time", "timestamptz")),
+    "UPDATE profile SET reevaluated = given.time FROM {given} WHERE profile.id = given.id",
+)
+DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%s)"
+PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "text")))
+HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
+
+
+class PostgresWriter:
+    """The committing half of `PostgresStore`. Used by one thread at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._retention = Retention()
+        self._limited_log = RateLimitedLog()
+        self._places = 0  # of numbers that the transaction has used
+        self.swept: Swept | None = None
+        """See `Store.swept`."""
+
+    def commit(self, batch: Sequence[Change]) -> list[Outcome]:
+        """See `Store.commit`.
+
+        When the answer to the COMMIT itself is lost, StoreError is raised though the batch may be written. Callers
+        read the stored state again; what they commit on an older one is stale.
+        """
+        try:
+            return self._commit_again(batch)
+        except StoreError:
+            raise
+        except Exception as error:
+            if not is_of_one_change(error):
+                raise StoreError(f"cannot commit: {reason_of(error)}") from error
+            if len(batch) > 1:
+                return self._commit_one_by_one(batch)
+            if not batch:
+                raise StoreError(f"cannot write: {reason_of(error)}") from error
+            if (number := self._limited_log.due(type(error).__name__)) is not None:
+                fault = f"code {code_of(error)}" if isinstance(error, psycopg.Error) else type(error).__name__
+                log.error("a change cannot be stored: %s (%d since the last such line)", fault, number)
+            return [Outcome.UNREADABLE if code_of(error) in CORRUPTED else Outcome.FAILED]
+
+    def _commit_again(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Run a batch until no other node writes the same rows, and once more after a connection was lost before."""
+        lost = 0
+        for run in range(RUNS):
+            was_open = self._db.is_open
+            try:
+                return self._commit_together(batch)
+            except psycopg.Error as error:
+                lost += not self._db.is_open
+                is_stale_connection = was_open and not self._db.is_open and lost == 1 and not self._committing
+                if not is_stale_connection and (code_of(error) not in RUN_AGAIN or run == RUNS - 1):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
+        progress, self.swept = self._retention.progress, None
+        self._places, self._committing = 0, False
+        try:
+            self._db.run("BEGIN")
+            outcomes = write_in_order(batch, self._write_calls, self._write_other)
+            if not batch:
+                self._db.run(HEARTBEAT)
+            self._committing = True
+            self._db.run("COMMIT")
+        except BaseException as error:
+            self._retention.progress = progress
+            self._db.roll_back()
+            if code_of(error) == READ_ONLY:  # after a failover another one of the URL's hosts takes commits
+                self._db.close()
+            raise
+        return outcomes
+
+    def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
+        """Commit each change in a transaction of its own. Those that build on one that is not written are stale."""
+        outcomes = []
+        not_written: set[str] = set()  # ids of profiles
+        for change in batch:
+            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
+            previous_owner = change.previous_owner if isinstance(change, Changes) else None
+            is_stale = profile_id in not_written or previous_owner in not_written
+            outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
+            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
+                not_written.add(profile_id)
+        return outcomes
+
+    def _commit_alone(self, change: Change) -> Outcome:
+        try:
+            return self.commit([change])[0]
+        except StoreError as error:
+            log.error("a change was not stored: %s", error)
+            return Outcome.FAILED
+
+    def _write_other(self, change: Administration | Deletion) -> Outcome:
+        db = self._db
+        match change:
+            case Erasure():
+                outcome, places = erase(db, change, self._places)
+                self._use(places)
+                return outcome
+            case DeleteEvents() | DeleteSessions():
+                outcome, self.swept = self._retention.delete(db, change)
+                return outcome
+            case AddJob():
+                is_written = add_job(db, change) > 0
+            case PutJob():
+                is_written = put_job(db, change)
+            case PutTokenUse():
+                is_written = put_token_use(db, change)
+            case AddLogin() | UseLink() | EndLogin():
+                is_written = put_login(db, change)
+            case AddSource():
+                is_written = add_source(db, change.source)
+            case EditSource():
+                is_written = edit_source(db, change) is not None
+            case RemoveSource():
+                is_written = remove_source(db, change.source_id)
+            case PutRetentionStop():
+                is_written = put_stop(db, change)
+            case PutRefusals():
+                is_written = put_refusals(db, change)
+        return Outcome.STORED if is_written else Outcome.STALE
+
+    def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
+        session_ids = {changes.session.id for changes in calls if changes.session}
+        profiles = self._db.rows(LOCK_PROFILES, [sorted(profile_ids(calls))])
+        sessions = self._db.rows(LOCK_SESSIONS, [sorted(session_ids)]) if session_ids else []
+        stored_profiles = {key: (seq, revision) for key, seq, revision in profiles}
+        stored_sessions = {key: (profile_id, updated) for key, profile_id, updated in sessions}
+        verdict = judge(calls, stored_profiles, stored_sessions, stale)
+        self._put(verdict, stored_profiles.keys(), stored_sessions.keys())
+        return verdict.outcomes
+
+    def _put(self, verdict: Verdict, profile_ids: Set[str], session_ids: Set[str]) -> None:
+        """Write the rows of a verdict. The ids are those of the rows that exist."""
+        db = self._db
+        put_events(db, verdict.events, self._places)
+        self._use(len(verdict.events))
+        PUT_EVENT_IDS.run(db, verdict.event_ids)
+        profiles = [(p.id, p.seq, p.revision, reencode(p.doc_json), p.memo) for p in verdict.profiles.values()]
+        INSERT_PROFILES.run(db, [row for row in profiles if row[0] not in profile_ids])
+        UPDATE_PROFILES.run(db, [row for row in profiles if row[0] in profile_ids])
+        SET_REEVALUATED.run(db, [*verdict.reevaluated.items()])
+        self._put_pii(verdict.pii)
+        sessions = [
+            (s.id, s.profile_id, s.inserted, s.updated, reencode(s.context_json), reencode(s.properties_json))
+            for s in verdict.sessions.values()
+        ]
+        INSERT_SESSIONS.run(db, [row for row in sessions if row[0] not in session_ids])
+        UPDATE_SESSIONS.run(db, [row for row in sessions if row[0] in session_ids])
+
+    def _put_pii(self, values: Mapping[str, PiiValues]) -> None:
+        if values:
+            self._db.run(DELETE_PII, [[*values]])
+        PUT_PII.run(self._db, [(name, value, key) for key, pairs in values.items() for name, value in pairs])
+
+    def _use(self, places: int) -> None:
+        self._places += places
+        if self._places >= MAX_PLACES:
+            raise StoreError(f"a batch has more than {MAX_PLACES:,} events")
+
+    def close(self) -> None:
+        self._db.close()

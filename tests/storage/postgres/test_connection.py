@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL: texts with characters that it cannot hold, URLs without passwords, errors."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.nginx import free_port
+from tests.support.stores import PostgresBackend
+from trackd.storage.errors import StoreError
+from trackd.storage.postgres.connection import Connection, connect, masked, packed, unpacked
+
+texts = st.text(st.sampled_from("\0\1\2aé"))
+
+
+@given(texts, texts)
+def test_packed_texts_have_no_nul_and_keep_their_content_and_order(one: str, other: str) -> None:
+    assert "\0" not in packed(one)
+    assert unpacked((packed(one), packed(other))) == (one, other)
+    assert (packed(one) < packed(other)) is (one < other)
+
+
+def test_parameters_of_any_form_are_packed() -> None:
+    assert packed({"a": ["x\0", 1, None], "b": "\1"}) == {"a": ["x\1\1", 1, None], "b": "\1\2"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db.example:5433/trackd", "postgresql://me:***@db.example:5433/trackd"),
+        ("postgresql://me@db.example/trackd?password=secret", "postgresql://me@db.example/trackd"),
+        (
+            "postgresql://me:sec%40ret@a,b:5433/trackd?target_session_attrs=read-write",
+            "postgresql://me:***@a,b:5433/trackd",
+        ),
+        ("postgresql://db.example", "postgresql://db.example"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_a_server_that_does_not_answer_is_an_error_without_the_password() -> None:
+    with pytest.raises(StoreError, match=r"no connection to postgresql://me:\*\*\*@127.0.0.1") as raised:
+        connect(f"postgresql://me:secret@127.0.0.1:{free_port()}/trackd")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_url_that_cannot_be_read_is_an_error() -> None:
+    with pytest.raises(StoreError, match="is no URL of PostgreSQL"):
+        connect("postgresql://me:secret@host/?unknown=1")
+
+
+def test_a_read_after_the_connection_was_lost_opens_another(postgres_backend: PostgresBackend) -> None:
+    connection = Connection(postgres_backend.url)
+    [(pid,)] = connection.read("SELECT pg_backend_pid()")
+    postgres_backend.db.rows("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    assert connection.read("SELECT 1") == [(1,)]
+    connection.close()
+
+
+def test_a_stream_that_ends_early_leaves_the_connection_usable(postgres_backend: PostgresBackend) -> None:
+    for row in postgres_backend.db.stream("SELECT generate_series(1, 1000000)"):
+        assert row == (1,)
+        break
+    assert postgres_backend.db.rows("SELECT 2") == [(2,)]

@@ -1,0 +1,142 @@
+"""Commits of several nodes to one database, and what becomes of them when the connection is lost."""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.support.cut_connection import cutting_proxy
+from tests.support.making import Make
+from tests.support.polling import wait_until
+from tests.support.stores import PostgresBackend, existing
+from trackd.core.changes import Change, Outcome
+from trackd.storage.errors import StoreError
+from trackd.storage.feed import FeedFilter, FeedRequest, Start
+from trackd.storage.postgres.store import PostgresStore
+
+STORED, STALE = Outcome.STORED, Outcome.STALE
+NODES = 3
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def nodes(postgres_backend: PostgresBackend) -> Iterator[list[PostgresStore]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(PostgresStore(postgres_backend.url))) for _ in range(NODES)]
+
+
+@contextlib.contextmanager
+def held(backend: PostgresBackend, sql: str, waiting: int) -> Iterator[None]:
+    """Another transaction has run a statement; it is rolled back once so many others wait for it."""
+    with psycopg.connect(backend.url) as other:
+        other.execute(sql.encode())
+        yield
+        wait_until(lambda: backend.db.rows(WAITING) == [(waiting,)])
+        other.rollback()
+
+
+def test_of_nodes_that_write_a_new_profile_and_session_together_one_wins(
+    postgres_backend: PostgresBackend, nodes: list[PostgresStore], make: type[Make]
+) -> None:
+    batches = [
+        [make.change("A", events=1, session="S", by=number), make.change(f"{number}")] for number in range(NODES)
+    ]
+    insert = "INSERT INTO profile (id, seq, revision, doc) VALUES ('A', 0, 1, '{}')"
+    with ThreadPoolExecutor(NODES) as threads:
+        with held(postgres_backend, insert, NODES):
+            committed = [threads.submit(node.commit, batch) for node, batch in zip(nodes, batches, strict=True)]
+        outcomes = [each.result() for each in committed]
+
+    assert sorted(outcome.value for outcome, _ in outcomes) == ["stale", "stale", "stored"]
+    assert [outcome for _, outcome in outcomes] == [STORED] * NODES
+    winner = [outcome for outcome, _ in outcomes].index(STORED)
+    assert existing(nodes[0].profile("A")).doc["by"] == winner
+    assert len(postgres_backend.events()) == 1
+
+
+def test_nodes_that_write_the_same_profiles_in_other_orders_do_not_block_each_other(
+    postgres_backend: PostgresBackend, nodes: list[PostgresStore], make: type[Make]
+) -> None:
+    keys = [f"P{number}" for number in range(20)]
+    nodes[0].commit([make.change(key) for key in keys])
+    up: list[Change] = [make.change(key, (0, 1), events=1) for key in keys]
+    with ThreadPoolExecutor(NODES) as threads:
+        with held(postgres_backend, "SELECT 1 FROM profile WHERE id = 'P5' FOR UPDATE", NODES):
+            batches = (up, up[::-1], up[10:] + up[:10])
+            committed = [threads.submit(node.commit, batch) for node, batch in zip(nodes, batches, strict=True)]
+        outcomes = [each.result() for each in committed]
+
+    assert sorted(outcomes, key=lambda each: each[0].value)[-1] == [STORED] * 20
+    assert len(postgres_backend.events()) == 20
+
+
+def test_the_feed_waits_for_a_transaction_that_began_earlier_and_shows_its_events_first(
+    postgres_backend: PostgresBackend, nodes: list[PostgresStore], make: type[Make]
+) -> None:
+    backend = postgres_backend
+    nodes[0].commit([make.change("A", events=1), make.change("B", events=1)])
+    with ThreadPoolExecutor(1) as threads:
+        with held(backend, "SELECT 1 FROM profile WHERE id = 'B' FOR UPDATE", 1):
+            batch = [make.change("A", (1, 1), events=1), make.change("B", (1, 1), events=1)]
+            early = threads.submit(nodes[0].commit, batch)
+            wait_until(lambda: backend.db.rows(WAITING) == [(1,)])
+            nodes[1].commit([make.change("C", events=1)])
+            assert backend.feed(FeedFilter(), FeedRequest(Start.OLDEST)).number == 2
+        assert early.result() == [STORED, STORED]
+
+    assert backend.feed(FeedFilter(), FeedRequest(Start.OLDEST)).number == 5
+    assert [event.id for event in backend.events()] == ["A-1", "B-1", "A-2", "B-2", "C-1"]
+
+
+def test_a_batch_after_a_lost_connection_is_written_on_another_one(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    store = postgres_backend.store
+    store.commit([make.change("A", events=1)])
+    end_all = (
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+    )
+    postgres_backend.db.rows(f"{end_all} current_database()")
+
+    assert store.commit([make.change("A", (1, 1), events=1)]) == [STORED]
+    assert existing(store.profile("A")).seq == 2
+
+
+@pytest.mark.parametrize(("cut", "is_stored"), [("before", False), ("after", True)])
+def test_after_a_lost_answer_to_a_commit_the_fence_shows_what_became_of_it(
+    postgres_backend: PostgresBackend, make: type[Make], cut: str, is_stored: bool
+) -> None:
+    with cutting_proxy(postgres_backend.url) as proxy, contextlib.closing(PostgresStore(proxy.url)) as store:
+        store.commit([make.change("A", events=1)])
+        proxy.cut = cut
+
+        with pytest.raises(StoreError, match="cannot commit"):
+            store.commit([make.change("A", (1, 1), events=1)])
+
+        assert proxy.cuts == 1
+        if is_stored:
+            wait_until(lambda: existing(postgres_backend.store.profile("A")).seq == 2)
+        assert store.commit([make.change("A", (1, 1), events=1)]) == [STALE if is_stored else STORED]
+        assert [event.seq for event in postgres_backend.events()] == [1, 2]
+
+
+def test_a_server_that_only_reads_refuses_commits_until_it_writes_again(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    store = postgres_backend.store
+    [(name,)] = postgres_backend.db.rows("SELECT current_database()")
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    end_all = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}"
+    postgres_backend.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        postgres_backend.db.rows(end_all)
+        for batch in ([make.change("A", events=1)], []):
+            with pytest.raises(StoreError, match="read-only"):
+                store.commit(batch)
+    finally:
+        postgres_backend.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+    assert store.commit([make.change("A", events=1)]) == [STORED]
+    assert existing(store.profile("A")).seq == 1

@@ -1,0 +1,71 @@
+"""A proxy of a PostgreSQL server that cuts a connection before or after the server gets a COMMIT."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+COMMIT = b"COMMIT"
+
+
+class CuttingProxy:
+    """Passes bytes on in both directions, on a thread for each."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._server = (parts.hostname or "", parts.port or 5432)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        port = self._listening.getsockname()[1]
+        self.url = urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+        self.cut: str | None = None
+        """Whether the next COMMIT is cut off `before` or `after` the server has it, once."""
+        self.cuts = 0
+        self._sockets = [self._listening]
+        self._threads: list[threading.Thread] = []
+        self._run(self._accept)
+
+    def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def close(self) -> None:
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in self._sockets:
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(self._server)
+                self._sockets += [client, server]
+                self._run(self._pass_on, client, server, client)
+                self._run(self._pass_on, server, client, client)
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                cut = self.cut if source is client and COMMIT in data else None
+                if cut is not None:
+                    self.cut, self.cuts = None, self.cuts + 1
+                    client.shutdown(socket.SHUT_RDWR)  # the answer finds it closed
+                if cut != "before":
+                    target.sendall(data)
+                if cut is not None:
+                    break
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def cutting_proxy(url: str) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(url)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
