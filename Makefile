@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: run test test-all fuzz simulate pictures bench profile check format clean
+.PHONY: run test test-all fuzz simulate pictures bench profile binary check format clean
 
 run: $(READY)  ## start the server; ARGS="--port 9000" passes flags
 	$(BIN)/trackd serve $(ARGS)
@@ -36,10 +36,13 @@ bench: $(VENV)/.bench $(VENV)/.node-peer  ## compare the speed with other server
 profile: $(VENV)/.bench  ## where the time goes under load: flame graphs and tables
 	$(BIN)/python -m tests.bench profile $(ARGS)
 
+binary: $(DEV)  ## build dist/trackd-VERSION-linux-ARCH: one file that runs without Python; and its folder form
+	$(BIN)/python packaging/binary/build.py
+
 check: $(DEV) build/typing/trackd  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd tests $(wildcard packaging/*.py)
+	MYPYPATH=build/typing $(BIN)/mypy build/typing/trackd tests $(wildcard packaging/*.py packaging/binary/build.py)
 
 format: $(DEV)  ## let ruff format the code and mend what it can
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ the logical type JSON.
 import csv
 import importlib.util
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, BinaryIO
@@ -42,9 +43,10 @@ def write_csv(record: type[Record], rows: Iterable[Row], output: BinaryIO) -> No
 def check_parquet() -> None:
     """Raises FormatError when pyarrow, an extra of trackd, is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
+        binary = getattr(sys, "frozen", False)
+        missing = "the binary has no pyarrow: install trackd" if binary else "pyarrow is not installed: install it"
         raise FormatError(
-            "Parquet needs pyarrow, which is not installed: install it with `pip install 'trackd[parquet]'`, "
-            "or choose --format csv or jsonl."
+            f"For Parquet {missing} with `pip install 'trackd[parquet]'`, or choose --format csv or jsonl."
         )
 
 

@@ -1,6 +1,7 @@
 """The program of the processes that `trackd serve` starts, one to commit and one to read lists, on an SQLite file.
 
-It is run as `python -m trackd.storage.workers.main`, with the arguments that `command` gives.
+It is run as `python -m trackd.storage.workers.main`, in the binary as `trackd-worker`, with the arguments that
+`command` gives.
 """
 
 import os
@@ -12,11 +13,18 @@ WRITER, READER = "writer", "reader"
 
 
 def command(kind: str, path: Path, synchronous: str, log_level: str, log_format: str, identity: str = "") -> list[str]:
-    """The command line of a process; `kind` is WRITER or READER. -P keeps modules of the working folder out.
+    """The command line of a process; `kind` is WRITER or READER.
 
     With `identity`, that of `OpenedFiles`, the process uses no other file at `path`.
     """
-    return [sys.executable, "-P", "-m", __name__, kind, str(path), synchronous, log_level, log_format, identity]
+    return [*_program(), kind, str(path), synchronous, log_level, log_format, identity]
+
+
+def _program() -> list[str]:
+    """In the binary sys.executable is trackd, and beside it is a program for this. -P keeps the working folder out."""
+    if getattr(sys, "frozen", False):
+        return [str(Path(sys.executable).with_name("trackd-worker"))]
+    return [sys.executable, "-P", "-m", __name__]
 
 
 def main() -> None:
