@@ -17,7 +17,7 @@ from trackd.cli.installation_checks import (
     check_sqlite,
     database_bytes,
 )
-from trackd.cli.options import ConfigFile, Hosts, UnixSocket, flags_of_server
+from trackd.cli.options import ConfigFile, Hosts, UnixSocket, file_of, flags_of_server
 from trackd.cli.output import plain_console, print_line, print_table
 from trackd.cli.watchdog import Watchdog
 from trackd.config.load import Loaded, load
@@ -56,7 +56,7 @@ def doctor(
     Nothing is changed in the database. A temporary folder beside it is made for a trial of the disk, and removed.
     """
     loaded = load(flags_of_server(host, port, db, None, uds), config)
-    path = loaded.settings.database.path
+    path = file_of(loaded.settings)
     found: list[Finding] = []
 
     def show() -> None:

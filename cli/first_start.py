@@ -1,4 +1,4 @@
-"""The first start on a database file: it makes a source and a token, and prints them once."""
+"""The first start on a store: it makes a source and a token, and prints them once."""
 
 import json
 import logging
@@ -6,16 +6,15 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
+from trackd.cli.administration import sources_of, tokens_of
 from trackd.cli.server_url import curl
 from trackd.cli.ui import make_link, open_in_background, page_url
 from trackd.config.settings import Settings
+from trackd.config.store_url import masked
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
 from trackd.http.server.listening import UNIX
-from trackd.storage.sqlite.sources import Sources
-from trackd.storage.sqlite.tokens import Tokens
 from trackd.storage.store import Reads
 from trackd.telemetry.plain_text import plain
 from trackd.telemetry.standard_streams import StdoutError, drop_output, is_stdout_shown
@@ -25,17 +24,17 @@ log = logging.getLogger(__name__)
 JSON = "-H 'Content-Type: application/json'"
 
 
-def first_source(path: Path, store: Reads) -> Source | None:
-    """Make a source, if this file never had one."""
+def first_source(settings: Settings, store: Reads) -> Source | None:
+    """Make a source, if this store never had one."""
     if store.sources_version() != 0:
         return None
-    with Sources(path) as sources:
+    with sources_of(settings) as sources:
         return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
 
 
-def lacks_token(path: Path) -> bool:
-    """Whether this file never had a token."""
-    with Tokens(path) as tokens:
+def lacks_token(settings: Settings) -> bool:
+    """Whether this store never had a token."""
+    with tokens_of(settings) as tokens:
         return not tokens.ever_made()
 
 
@@ -47,11 +46,12 @@ def announce(
     `opens_page`: whether to open the live page in a browser, on a terminal. A token is printed before it is made: its
     secret cannot be read again. What cannot be printed is logged.
     """
-    url, all_urls, path = urls[0], ", ".join(urls), settings.database.path
+    url, all_urls = urls[0], ", ".join(urls)
+    stored = masked(settings.store.url) or plain(settings.database.path)
     page = page_url(urls, settings.server.root_path) if settings.ui.enabled else ""
     prints_link = opens_page = opens_page and sys.stdout.isatty()
     if page:
-        with Tokens(path) as tokens:
+        with tokens_of(settings) as tokens:
             tokens.put_page(page)
     try:
         if source is not None:
@@ -59,12 +59,12 @@ def announce(
             print(f"Made a source, its id is {source.id}. Send it an event:\n")
             print(f"  curl {curl(url, '/track')} {JSON} -d '{json.dumps(call)}'\n", flush=True)
         if needs_token and is_stdout_shown():
-            with Tokens(path) as tokens:
+            with tokens_of(settings) as tokens:
                 tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
                 needs_token, prints_link = False, True
         if page and prints_link:
-            _show_page(path, page, opens_page)
-        print(f"trackd {__version__} is ready at {all_urls}, database {plain(path)}, pid {os.getpid()}", flush=True)
+            _show_page(settings, page, opens_page)
+        print(f"trackd {__version__} is ready at {all_urls}, database {stored}, pid {os.getpid()}", flush=True)
     except StdoutError as error:
         drop_output()
         log.warning("%s; trackd is ready at %s", error, all_urls)
@@ -75,11 +75,11 @@ def announce(
         )
 
 
-def _show_page(path: Path, page: str, opens: bool) -> None:
+def _show_page(settings: Settings, page: str, opens: bool) -> None:
     if page.startswith(UNIX):
         print("Browsers open the live page through the proxy: `trackd ui --url ADDRESS` prints a link.\n", flush=True)
         return
-    link = make_link(path, page)
+    link = make_link(settings, page)
     print("Open the live page. The link is good once, for 30 minutes; `trackd ui` makes another one.\n")
     print(f"  {link}\n", flush=True)
     if opens:

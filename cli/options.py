@@ -11,12 +11,23 @@ from trackd.cli.errors import CommandError
 from trackd.cli.output import echo
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.config.load import Loaded, load
+from trackd.config.settings import Settings
+from trackd.config.store_url import masked
 from trackd.storage.sqlite.connection import NoDatabaseError
 from trackd.storage.sqlite.lock import DatabaseLock
 
 DatabaseFile = Annotated[
     Path | None,
     typer.Option("--db", metavar="FILE", help="The database file.  [default: trackd.db]", show_default=False),
+]
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="A PostgreSQL database in place of a file, as postgresql://USER@HOST/NAME: an experiment so far.",
+        show_default=False,
+    ),
 ]
 RulesPath = Annotated[
     str | None,
@@ -86,13 +97,43 @@ def database_path(db: Path | None, config: Path | None) -> Path:
 
     Raises SettingsError, and DatabaseError when a server has the file open under another name.
     """
-    path: Path = load_settings(config, database={"path": db}).settings.database.path
+    return free_file(load_settings(config, **store_flags(db, None)).settings)
+
+
+def free_file(settings: Settings) -> Path:
+    """The database file of the settings. Raises as `database_path`."""
+    path = file_of(settings)
     DatabaseLock(path).check_free_elsewhere()
     return path
 
 
+def store_flags(db: Path | None, store: str | None) -> dict[str, Mapping[str, Any]]:
+    """The options for a store as groups of settings. Raises BadParameter for both together.
+
+    A file wins over a database from the environment or from the file of settings.
+    """
+    if db is not None and store:
+        raise typer.BadParameter("takes no --db: the store is a file or a database.", param_hint="'--store'")
+    return {"database": {"path": db}, "store": {"url": "" if db is not None else store}}
+
+
+def file_of(settings: Settings) -> Path:
+    """The database file of a command that works on files alone. Raises CommandError for a PostgreSQL database."""
+    if settings.store.url:
+        raise CommandError(
+            f"The store is {masked(settings.store.url)}, and this command works on database files so far: "
+            "name a file with --db."
+        )
+    return settings.database.path
+
+
 def flags_of_server(
-    host: list[str] | None, port: int | None, db: Path | None, rules: str | None, uds: str | None
+    host: list[str] | None,
+    port: int | None,
+    db: Path | None,
+    rules: str | None,
+    uds: str | None,
+    store: str | None = None,
 ) -> dict[str, Mapping[str, Any]]:
     """The options of `trackd serve` as groups of settings.
 
@@ -104,7 +145,7 @@ def flags_of_server(
             "takes neither --host nor --port: a server listens on one or the other.", param_hint="'--uds'"
         )
     server = {"host": host or None, "port": port, "uds": "" if has_address else uds}
-    return {"server": server, "database": {"path": db}, "rules": {"path": rules}}
+    return {"server": server, "rules": {"path": rules}, **store_flags(db, store)}
 
 
 def checked_text(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trackd.cli.application_report import application_lines
-from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, file_of, load_settings, store_flags
 from trackd.cli.output import echo, report
 from trackd.cli.trial_files import read_call, read_profile
 from trackd.cli.trial_report import difference_lines, event_lines, rejection_lines
@@ -52,9 +52,10 @@ def check(file: RulesArgument, config: ConfigFile = None) -> None:
 @app.command()
 def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
     """Evaluate the segments of all profiles again, in the running server, or in this command if none runs."""
-    settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
-    check_exists(settings.database.path)
-    lock = DatabaseLock(settings.database.path)
+    settings = load_settings(config, rules={"path": rules}, **store_flags(db, None)).settings
+    path = file_of(settings)
+    check_exists(path)
+    lock = DatabaseLock(path)
     lock.check_free_elsewhere()
     if rules is not None and lock.is_held():
         echo("Note: the running server applies its own rules file, not that of --rules.", err=True)

@@ -10,7 +10,17 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.first_start import announce, first_source, lacks_token
-from trackd.cli.options import AcceptDamagedLog, ConfigFile, DatabaseFile, Hosts, RulesPath, UnixSocket, flags_of_server
+from trackd.cli.options import (
+    AcceptDamagedLog,
+    ConfigFile,
+    DatabaseFile,
+    Hosts,
+    RulesPath,
+    StoreUrl,
+    UnixSocket,
+    file_of,
+    flags_of_server,
+)
 from trackd.cli.process import listen, open_as_many_files_as_allowed, tune_interpreter
 from trackd.cli.service_manager import ReportedLife
 from trackd.config.load import load
@@ -34,13 +44,14 @@ def serve(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.  [default: 8686]")] = None,
     uds: UnixSocket = None,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     rules: RulesPath = None,
     config: ConfigFile = None,
     open_page: Annotated[bool, typer.Option("--open", help="On a terminal: open the live page in a browser.")] = False,
     accept_damaged_log: AcceptDamagedLog = False,
 ) -> None:
     """Run the server. Ctrl+C or SIGTERM stops it, SIGHUP reloads the rules."""
-    loaded = load(flags_of_server(host, port, db, rules, uds), config)
+    loaded = load(flags_of_server(host, port, db, rules, uds, store), config)
     run(loaded.settings, loaded.warnings, accept_damaged_log, open_page)
 
 
@@ -56,9 +67,8 @@ def run(settings: Settings, warnings: Sequence[str], accept_damaged_log: bool, o
         log.warning(warning)
     log.info("trackd %s starts: pid %d, Python %s", __version__, os.getpid(), platform.python_version())
     open_as_many_files_as_allowed()
-    path = settings.database.path
     if accept_damaged_log:
-        drop_damaged_commits(path)
+        drop_damaged_commits(file_of(settings))
     with assemble(settings, load_rules_of_server(settings.rules.path, settings.limits)) as assembly:
         tracker = assembly.tracker
         with listen(settings.server, handover) as sockets:
@@ -70,7 +80,7 @@ def run(settings: Settings, warnings: Sequence[str], accept_damaged_log: bool, o
                 limits=settings.limits,
                 keeps_queue=bool(handover.socket_names),
             )
-            source, needs_token = first_source(path, assembly.store), lacks_token(path)
+            source, needs_token = first_source(settings, assembly.store), lacks_token(settings)
             server.on_started = lambda: announce(list(map(url, sockets)), settings, source, needs_token, opens_page)
             ReportedLife(handover, tracker, settings.server).follow(server)
             tune_interpreter()

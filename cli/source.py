@@ -3,18 +3,17 @@
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from msgspec import to_builtins
 
+from trackd.cli.administration import open_sources
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
+from trackd.cli.options import ConfigFile, Create, DatabaseFile, StoreUrl, checked_text, offering_create
 from trackd.cli.output import echo
 from trackd.core.documents import Source
 from trackd.core.source_checks import checked_id, checked_origins, checked_rate
-from trackd.storage.sqlite.sources import Sources
 from trackd.telemetry.standard_streams import StdoutError
 
 T = TypeVar("T")
@@ -26,10 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Manage the sources that may send events, also while the server runs.",
 )
-
-
-def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Sources:
-    return Sources(database_path(db, config), create=create, read_only=read_only)
 
 
 def _checked_id(value: str | None) -> str:
@@ -107,6 +102,7 @@ def add(
     tag: Tags = None,
     create: Create = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Add a source, and print its id. Without --origin any origin may send, without --rate-limit there is no limit."""
@@ -122,7 +118,7 @@ def add(
         tags=tuple(tag or ()),
     )
     with offering_create():
-        opened = _open(db, config, create=create)
+        opened = open_sources(db, store, config, create=create)
     with opened as sources:
         made = sources.add(source)
     try:
@@ -150,6 +146,7 @@ def edit(
     tag: Tags = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Remove all tags.")] = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Change a source, and print it as JSON. What no option names stays; origins and tags replace those before."""
@@ -165,7 +162,7 @@ def edit(
     }
     cleared = {"origins": any_origin, "rate_limit": no_rate_limit, "tags": no_tags}
     fields = _fields(given, [field for field, is_cleared in cleared.items() if is_cleared])
-    with _open(db, config) as sources:
+    with open_sources(db, store, config) as sources:
         _print(sources.edit(id, fields))
 
 
@@ -174,10 +171,11 @@ def list_sources(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the ids.")] = False,
     enabled: Annotated[bool, typer.Option("--enabled", help="Only the enabled ones.")] = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """List the sources, the oldest first."""
-    with _open(db, config, read_only=True) as sources:
+    with open_sources(db, store, config, read_only=True) as sources:
         for source in sources.all():
             if enabled and not source.enabled:
                 continue
@@ -186,9 +184,9 @@ def list_sources(
 
 
 @app.command()
-def show(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
+def show(id: SourceId, db: DatabaseFile = None, store: StoreUrl = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Print a source as JSON."""
-    with _open(db, config, read_only=True) as sources:
+    with open_sources(db, store, config, read_only=True) as sources:
         _print(sources.get(id))
 
 
@@ -210,21 +208,21 @@ def _print(source: Source) -> None:
 
 
 @app.command()
-def enable(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
+def enable(id: SourceId, db: DatabaseFile = None, store: StoreUrl = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Accept events from a disabled source again."""
-    with _open(db, config) as sources:
+    with open_sources(db, store, config) as sources:
         sources.enable(id, True)
 
 
 @app.command()
-def disable(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
+def disable(id: SourceId, db: DatabaseFile = None, store: StoreUrl = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Refuse events from a source; its stored events stay."""
-    with _open(db, config) as sources:
+    with open_sources(db, store, config) as sources:
         sources.enable(id, False)
 
 
 @app.command()
-def remove(id: SourceId, db: DatabaseFile = None, config: ConfigFile = None) -> None:  # noqa: A002
+def remove(id: SourceId, db: DatabaseFile = None, store: StoreUrl = None, config: ConfigFile = None) -> None:  # noqa: A002
     """Remove a source; its stored events stay."""
-    with _open(db, config) as sources:
+    with open_sources(db, store, config) as sources:
         sources.remove(id)

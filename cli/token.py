@@ -10,15 +10,15 @@ from typing import Annotated
 
 import typer
 
+from trackd.cli.administration import open_tokens
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, Create, DatabaseFile, checked_text, database_path, offering_create
+from trackd.cli.options import ConfigFile, Create, DatabaseFile, StoreUrl, checked_text, offering_create
 from trackd.cli.output import echo
 from trackd.core.documents import Login, Token, TokenScope, timestamp
 from trackd.core.times import read_time
 from trackd.storage.files.private_file import create as create_file
 from trackd.storage.files.syncing import sync
 from trackd.storage.files.system_errors import reason_and_remedy
-from trackd.storage.sqlite.tokens import Tokens
 from trackd.telemetry.standard_streams import StdoutError
 
 app = typer.Typer(
@@ -30,10 +30,6 @@ app = typer.Typer(
 
 DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
-
-def _open(db: Path | None, config: Path | None, *, create: bool = False, read_only: bool = False) -> Tokens:
-    return Tokens(database_path(db, config), create=create, read_only=read_only)
 
 
 def _checked_name(value: str) -> str:
@@ -86,12 +82,13 @@ def new(
     ] = None,
     create: Create = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print it. It cannot be printed again."""
     scopes = dict.fromkeys(scope or [TokenScope.READ])
     with offering_create():
-        opened = _open(db, config, create=create)
+        opened = open_tokens(db, store, config, create=create)
     with opened as tokens:
         if file is not None:
             with _new_file(file) as descriptor:
@@ -140,11 +137,12 @@ def _print_secret(secret: str) -> None:
 def list_tokens(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the names.")] = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """List the tokens and the logins of the live page: creation time, scopes, expiry, last use (to an hour), name."""
     now = timestamp(datetime.now(UTC))
-    with _open(db, config, read_only=True) as tokens:
+    with open_tokens(db, store, config, read_only=True) as tokens:
         found = tokens.all()
         for token in found:
             echo(token.name if quiet else _line(token, now))
@@ -179,8 +177,9 @@ def _minute(time: str) -> str:
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.", callback=checked_text)],
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Revoke a token or end a login: the next request with it is refused."""
-    with _open(db, config) as tokens:
+    with open_tokens(db, store, config) as tokens:
         tokens.revoke(name)

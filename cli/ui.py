@@ -3,14 +3,14 @@
 import threading
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import typer
 
+from trackd.cli.administration import tokens_of
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, database_path, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, database_path, load_settings, store_flags
 from trackd.cli.output import echo
 from trackd.cli.server_url import checked_url, local_url
 from trackd.config.settings import Settings
@@ -37,7 +37,7 @@ def ui(
 ) -> None:
     """Print a link that opens the live page, once and within 30 minutes."""
     path = database_path(db, config)
-    settings = load_settings(config, database={"path": db}).settings
+    settings = load_settings(config, **store_flags(db, None)).settings
     if not settings.ui.enabled:
         raise CommandError("There is no live page: the setting ui.enabled is false.")
     with Tokens(path) as tokens:
@@ -80,7 +80,7 @@ def _page_of(settings: Settings) -> str:
     return f"{local_url(server.hosts, server.port)}{server.root_path}/ui/"
 
 
-def make_link(path: Path, page: str) -> str:
+def make_link(settings: Settings, page: str) -> str:
     """A new link to the live page at this URL, which may change everything."""
-    with Tokens(path) as tokens:
+    with tokens_of(settings) as tokens:
         return f"{page}#k={tokens.add_link(TokenScope.ADMIN)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, load_settings
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, file_of, load_settings, store_flags
 from trackd.cli.output import plain_console, print_line, print_table
 from trackd.cli.progress import progress_bar
 from trackd.http.rules_loading import load_rules
@@ -16,8 +16,8 @@ from trackd.storage.sqlite.log_tail import tail_for_reader
 
 def verify(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
     """Check that a database file is sound, also while the server runs. Exit code 1 when it has a fault."""
-    settings = load_settings(config, database={"path": db}, rules={"path": rules}).settings
-    path = settings.database.path
+    settings = load_settings(config, rules={"path": rules}, **store_flags(db, None)).settings
+    path = file_of(settings)
     DatabaseLock(path).check_free_elsewhere()
     change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
     synchronous = settings.database.synchronous

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from trackd.config.environment import CONFIG_FILE_VARIABLE, PREFIX, TOKEN_VARIABLE, is_service_link
 from trackd.config.errors import SettingsError
 from trackd.config.settings import Settings, is_list
+from trackd.config.store_url import masked
 from trackd.config.text_files import read_text
 
 DEFAULT_FILE = Path("trackd.toml")
@@ -157,7 +158,7 @@ def _environment() -> tuple[Groups, list[str]]:
         else:
             hint = _hint(name, [*known, CONFIG_FILE_VARIABLE, TOKEN_VARIABLE])
             raise SettingsError(
-                f"The environment has {variable}={value!r}, which is not a setting{hint}. "
+                f"The environment has {variable}={masked(value)!r}, which is not a setting{hint}. "
                 "`trackd config` lists all settings."
             )
     return layer, [*_empty_lists(known, empty), *_service_links(links)]
@@ -193,10 +194,11 @@ def _hint(word: str, known: list[str]) -> str:
 def _unknown(name: str, value: Any, path: Path | None) -> str:
     if name in Settings.model_fields:
         return (
-            f"The setting {name} = {value!r} (from {path}) is not allowed: its settings belong into a table [{name}]."
+            f"The setting {name} = {_shown(value)} (from {path}) is not allowed: its settings belong into a table "
+            f"[{name}]."
         )
     hint = _hint(name, [name for name, _, _ in names()])
-    return f"There is no setting {name} = {value!r} (from {path}){hint}. `trackd config` lists all settings."
+    return f"There is no setting {name} = {_shown(value)} (from {path}){hint}. `trackd config` lists all settings."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path | None) -> str:
@@ -212,4 +214,9 @@ def _sentence(error: ValidationError, origins: Mapping[str, Origin], path: Path 
     }
     place = places.get(origins.get(name, "file"), str(path))
     allowed = fault["msg"].removeprefix("Value error, ")
-    return f"The setting {name} = {fault['input']!r} (from {place}) is not allowed: {allowed[:1].lower()}{allowed[1:]}."
+    value = _shown(fault["input"])
+    return f"The setting {name} = {value} (from {place}) is not allowed: {allowed[:1].lower()}{allowed[1:]}."
+
+
+def _shown(value: Any) -> str:
+    return repr(masked(value) if isinstance(value, str) else value)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from trackd.config.networks import ANY, networks
+from trackd.config.store_url import StoreUrl
 from trackd.config.unix_sockets import SocketMode, SocketPath
 
 PLACEHOLDERS = "undefined, null, none, nan, true, false, [object Object], anonymous, guest, 0, -1"
@@ -105,6 +106,10 @@ class Database(Group):
     synchronous: Literal["FULL", "NORMAL"] = Field(
         "FULL", description="NORMAL is faster; a power failure may then undo the last answered calls."
     )
+
+
+class Store(Group):
+    url: StoreUrl = Field("", description="A PostgreSQL database in place of the SQLite file: an experiment so far.")
 
 
 class Limits(Group):
@@ -282,6 +287,7 @@ class Settings(BaseModel):
 
     server: Server = Field(default_factory=Server)
     database: Database = Field(default_factory=Database)
+    store: Store = Field(default_factory=Store)
     limits: Limits = Field(default_factory=Limits)
     rules: Rules = Field(default_factory=Rules)
     actors: Actors = Field(default_factory=Actors)

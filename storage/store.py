@@ -2,7 +2,7 @@
 
 A backend is a class with the methods of `Store`. There are three: `SqliteStore` (sqlite/store.py), `PostgresStore`
 (postgres/store.py), and `MemoryStore` (memory.py) for tests and measurements. The contract tests in
-tests/storage/test_store.py run on all. Nothing outside of `storage/`, `http/assembly.py` and the commands may depend on
+tests/storage/test_store.py run on all. Nothing outside of `storage/`, `http/backends.py` and the commands may depend on
 which one is in use.
 
 A backend may allow several servers to share a store (SqliteStore does not: it locks its file). So a commit is a

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.forked_server import start_server
 from tests.support.payloads import SOURCE_ID
+from tests.support.postgres import server, with_database
 from tests.support.process import Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
@@ -65,9 +66,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         return running[-1]
 
     yield start
-    for server in running:
-        server.process.kill()
-        server.process.communicate()
+    for each in running:
+        each.process.kill()
+        each.process.communicate()
 
 
 @pytest.fixture
@@ -80,3 +81,10 @@ def rules(tmp_path: Path) -> Callable[[str], str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def postgres_database(worker_id: str) -> Iterator[str]:
+    """The URL of a database for the tests of this process."""
+    with server() as url:
+        yield with_database(url, f"trackd_{worker_id}")

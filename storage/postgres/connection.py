@@ -5,18 +5,20 @@ texts keep their order. JSON is stored as it is; there the character is an escap
 """
 
 import contextlib
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrBinaryDumper
 
+from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
 
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
+PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
 SETTINGS = {
     "application_name": "trackd",
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -42,15 +44,24 @@ class Connection:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.Connection[Row] | None = None
+        self._failure: StoreError | None = None
+        self._failed_at = 0.0
 
     @property
     def is_open(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
     def open(self) -> psycopg.Connection[Row]:
-        """The open connection. Raises StoreError."""
+        """The open connection. Raises StoreError, within a second after a failure without another attempt."""
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url)
+            if self._failure is not None and time.monotonic() - self._failed_at < PAUSE_S:
+                raise self._failure
+            try:
+                self._connection = connect(self._url)
+            except StoreError as error:
+                self._failure, self._failed_at = error, time.monotonic()
+                raise
+            self._failure = None
         return self._connection
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
@@ -124,14 +135,6 @@ def _missing(url: str) -> dict[str, Any]:
     except psycopg.Error as error:
         raise StoreError(f"{masked(url)} is no URL of PostgreSQL: {reason_of(error)}") from error
     return {name: value for name, value in SETTINGS.items() if name not in own}
-
-
-def masked(url: str) -> str:
-    """A URL without its password and its parameters, which may have one too."""
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return urlunsplit(parts._replace(netloc=f"{name}{colon and ':***'}{at}{hosts}", query="", fragment=""))
 
 
 def reason_of(error: Exception) -> str:

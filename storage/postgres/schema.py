@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 
+from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
-from trackd.storage.postgres.connection import masked, reason_of
+from trackd.storage.postgres.connection import reason_of
 
 LOCK = 0x74726B64  # of the migrations: nodes may start at the same time
 # `number` of an event or an erasure is its place in the order of commits: see numbers.py. Texts are compared by their

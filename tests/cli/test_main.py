@@ -43,11 +43,13 @@ def test_a_server_loads_no_migrations_when_its_file_has_the_tables(tmp_path: Pat
     code = """
 import pathlib, sys
 import trackd.cli.serve as serve
-from trackd.http.assembly import SqliteStore
+from trackd.config.settings import Settings
+from trackd.http.backends import SqliteStore
 
 path = pathlib.Path(sys.argv[1])
+settings = Settings(database={"path": path})
 store = SqliteStore(path)
-assert serve.first_source(path, store) and serve.lacks_token(path)
+assert serve.first_source(settings, store) and serve.lacks_token(settings)
 store.close()
 print(*sys.modules)
 """

@@ -18,10 +18,10 @@ Sentence = Callable[[subprocess.CompletedProcess[str], int], str]
 
 PROGRAM = """
 import sys
-from trackd.http import assembly
+from trackd.http import backends
 
 sys.argv = ["trackd", "serve", "--port", "0", "--db", "trackd.db"]
-assembly.command = lambda *_: {command}
+backends.command = lambda *_: {command}
 from trackd.cli.main import main
 
 main()

@@ -20,7 +20,7 @@ from tests.support.polling import eventually
 from tests.support.process import TRACKD, writer_pid
 from trackd.config.errors import RulesError
 from trackd.core.documents import Source
-from trackd.http import assembly
+from trackd.http import backends
 from trackd.http.embedding import Settings, create_app
 from trackd.storage.errors import StoreError
 from trackd.storage.sqlite.sources import Sources
@@ -123,7 +123,7 @@ async def test_a_lifespan_that_is_cancelled_during_its_start_leaves_the_file_fre
     begun = tmp_path / "begun"
     never_ready = [sys.executable, "-c", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"]
     with monkeypatch.context() as changed:
-        changed.setattr(assembly, "command", lambda *_: never_ready)
+        changed.setattr(backends, "command", lambda *_: never_ready)
         starting = asyncio.create_task(_start(tmp_path / "trackd.db"))
         await eventually(begun.exists, "the writer process runs")
         starting.cancel()

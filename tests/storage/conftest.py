@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.making import Make
-from tests.support.postgres import emptied, server, with_database
+from tests.support.postgres import emptied
 from tests.support.stores import Backend, FramedStore, ListedBackend, MemoryBackend, PostgresBackend, SqliteBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.sqlite.listings import SqliteListings
@@ -31,13 +31,6 @@ def framed_backend(tmp_path: Path) -> Iterator[SqliteBackend]:
     backend = SqliteBackend(tmp_path / "trackd.db", FramedStore)
     yield backend
     backend.close()
-
-
-@pytest.fixture(scope="session")
-def postgres_database(worker_id: str) -> Iterator[str]:
-    """The URL of a database for the tests of this process."""
-    with server() as url:
-        yield with_database(url, f"trackd_{worker_id}")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: texts with characters that it cannot hold, URLs without passwords, errors."""
+"""Connections to PostgreSQL: texts with characters that it cannot hold, and errors."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.nginx import free_port
 from tests.support.stores import PostgresBackend
 from trackd.storage.errors import StoreError
-from trackd.storage.postgres.connection import Connection, connect, masked, packed, unpacked
+from trackd.storage.postgres.connection import Connection, connect, packed, unpacked
 
 texts = st.text(st.sampled_from("\0\1\2aé"))
 
@@ -21,22 +21,6 @@ def test_packed_texts_have_no_nul_and_keep_their_content_and_order(one: str, oth
 
 def test_parameters_of_any_form_are_packed() -> None:
     assert packed({"a": ["x\0", 1, None], "b": "\1"}) == {"a": ["x\1\1", 1, None], "b": "\1\2"}
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://me:secret@db.example:5433/trackd", "postgresql://me:***@db.example:5433/trackd"),
-        ("postgresql://me@db.example/trackd?password=secret", "postgresql://me@db.example/trackd"),
-        (
-            "postgresql://me:sec%40ret@a,b:5433/trackd?target_session_attrs=read-write",
-            "postgresql://me:***@a,b:5433/trackd",
-        ),
-        ("postgresql://db.example", "postgresql://db.example"),
-    ],
-)
-def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert masked(url) == shown
 
 
 def test_a_server_that_does_not_answer_is_an_error_without_the_password() -> None:

@@ -1,0 +1,47 @@
+"""A PostgreSQL database that a command reads and changes, also while servers run on it."""
+
+import contextlib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from trackd.config.store_url import masked
+from trackd.storage.errors import StoreError
+from trackd.storage.postgres.connection import Connection, reason_of
+from trackd.storage.postgres.schema import migrate
+
+
+class SharedDatabase:
+    """A context manager that closes the connection. The tables are made if there are none. Raises StoreError."""
+
+    def __init__(self, url: str) -> None:
+        self.name = masked(url)
+        self._db = Connection(url)
+        try:
+            migrate(self._db.open(), url)
+        except StoreError as error:
+            self._db.close()
+            raise StoreError(f"{_sentence(str(error))}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The connection, in a transaction. Raises StoreError."""
+        try:
+            with self._db.open().transaction():
+                yield self._db
+        except psycopg.Error as error:
+            raise StoreError(f"{self.name} cannot be used: {reason_of(error)}.") from error
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,130 @@
+"""`trackd serve --store postgresql://...`, as its users see it: calls, restarts, a database that stops and starts."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.forked_command import run_command
+from tests.support.forked_server import start_server
+from tests.support.payloads import bearer, payload
+from tests.support.polling import wait_until
+from tests.support.postgres import emptied, running_cluster, with_database
+from tests.support.process import Process
+
+Start = Callable[[str], Process]
+SOURCE = "shop"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a server on a database, with a free port."""
+    running: list[Process] = []
+
+    def run(url: str) -> Process:
+        process = start_server(["serve", "--port", "0", "--store", url], tmp_path, {})
+        try:
+            running.append(Process(tmp_path, process))
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return running[-1]
+
+    yield run
+    for server in running:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.fixture
+def database(postgres_database: str, tmp_path: Path) -> str:
+    """The URL of a database with a source."""
+    emptied(postgres_database)
+    add_source(postgres_database, tmp_path)
+    return postgres_database
+
+
+def add_source(url: str, folder: Path) -> None:
+    run_command(["source", "add", "--id", SOURCE, "--name", "The shop", "--store", url], folder, {})
+
+
+def track(server: Process, session: str, *types: str, key: str | None = None, **more: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    body = payload(session, *types, source=SOURCE, **more)
+    return httpx.post(f"{server.url}/track", json=body, headers=headers, timeout=30)
+
+
+def test_calls_are_stored_and_read_and_survive_a_kill_of_the_server(start: Start, database: str) -> None:
+    server = start(database)
+    first = track(server, "s", "page-view", "buy", key="k").json()
+    server.stop(signal.SIGKILL)
+    token = server.token
+
+    server = start(database)
+    again = track(server, "s", "page-view", "buy", key="k").json()
+    more = track(server, "s", "page-view").json()
+
+    assert (server.token, "Made a source" in "".join(server.greeting)) == ("", False)
+    assert [answer["debugging"]["events"]["seq"] for answer in (first, again, more)] == [[1, 2], [1, 2], [3]]
+    assert again["debugging"]["events"]["saved"] == 0
+    profile_id = first["profile"]["id"]
+    with httpx.Client(base_url=server.url, headers=bearer(token), timeout=30) as client:
+        listed = client.get(f"/profile/{profile_id}/events").json()
+        assert [event["seq"] for event in listed["result"]] == [3, 2, 1]
+        assert client.get(f"/profile/{profile_id}").json()["stats"]["counters"] == {"page-view": 2, "buy": 1}
+        assert len(client.get("/feed", params={"after": "0"}).text.splitlines()) == 3
+        assert client.delete(f"/profile/{profile_id}").json() == {"id": profile_id}
+        assert client.get(f"/profile/{profile_id}").status_code == 404
+    assert server.stop() == 0
+
+
+def test_commands_change_sources_and_tokens_while_the_server_runs(start: Start, database: str, tmp_path: Path) -> None:
+    server = start(database)
+    assert track(server, "s", "page-view").status_code == 200
+
+    disabled = run_command(["source", "disable", SOURCE], tmp_path, {"TRACKD_STORE_URL": database})
+    assert (disabled.returncode, disabled.stderr) == (0, "")
+    wait_until(lambda: track(server, "s", "page-view").status_code == 401)
+    made = run_command(["token", "new", "reader", "--store", database], tmp_path, {})
+    secret = made.stdout.strip()
+    wait_until(lambda: httpx.get(f"{server.url}/event-sources", headers=bearer(secret), timeout=30).status_code == 200)
+    listed = run_command(["token", "list", "-q", "--store", database], tmp_path, {}).stdout.split()
+    assert {"first", "token", "reader"} <= set(listed)
+    missing = run_command(["source", "show", "none", "--store", database], tmp_path, {})
+    assert "There is no source none in postgresql://trackd:***@" in missing.stderr
+
+
+def test_two_servers_on_one_database_number_the_events_of_a_profile_together(start: Start, database: str) -> None:
+    servers = [start(database), start(database)]
+    answers = [track(servers[number % 2], "s", "page-view").json() for number in range(20)]
+
+    assert len({answer["profile"]["id"] for answer in answers}) == 1
+    assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[number + 1] for number in range(20)]
+
+
+def test_while_the_database_is_away_calls_are_answered_503_and_none_is_lost_or_doubled(
+    start: Start, tmp_path: Path
+) -> None:
+    with running_cluster() as cluster:
+        url = with_database(cluster.url, "trackd")
+        add_source(url, tmp_path)
+        server = start(url)
+        assert track(server, "s", "a", key="1").status_code == 200
+
+        cluster.stop()
+        refused = track(server, "s", "b", key="2")
+        assert (refused.status_code, refused.headers["retry-after"].isdigit()) == (503, True)
+        wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 503)
+        cluster.start()
+        wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 200)
+
+        wait_until(lambda: track(server, "s", "b", key="2").status_code == 200)
+        answers = [track(server, "s", name, key=key).json() for name, key in (("a", "1"), ("b", "2"), ("c", "3"))]
+        assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1], [2], [3]]
+        server.process.terminate()
+        out, log = server.process.communicate(timeout=30)
+        assert "hidden" not in out + log
