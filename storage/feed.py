@@ -91,6 +91,16 @@ class FeedPage(Struct, frozen=True):
     lost: Lost | None = None
 
 
+class FeedGroup(Struct, frozen=True):
+    """Pages that were read together, None for those for which there was no time.
+
+    `processor_s` is the time of the processor that they took.
+    """
+
+    pages: list[FeedPage | None]
+    processor_s: float = 0.0
+
+
 class ErasedDocument(Struct, frozen=True):
     """An erasure: `id_hash` is the SHA-256 of the profile's id, in hex."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 
 MAX_PAGE_BYTES = 8_388_608
 
@@ -127,7 +127,7 @@ class Listings(Protocol):
     def feed(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
         """What was committed after a position. It shows a commit as a whole, but for what is deleted since."""
 
-    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> list[FeedPage | None]:
+    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> FeedGroup:
         """A page of `feed` for each request, at least the first; None for those that would take too long now."""
 
     def feed_head(self) -> Cursor:

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from trackd.actors.tracker import Tracker
 from trackd.http.authentication import IS_ALLOWED
 from trackd.http.errors import lost_position, stopping
+from trackd.http.feed.pace import Pace, ServerLoad
 from trackd.http.feed.pages import FeedPages
 from trackd.http.feed.query import EVENT_STREAM, LINES, feed_query
 from trackd.http.feed.stream import FeedStream
@@ -17,7 +18,6 @@ from trackd.http.pieces import ENDLESS, PiecewiseStream
 from trackd.storage.feed import REFUSAL, Form, Lost
 from trackd.storage.listings import Listings, QueryPool
 
-LONG_QUEUE = 32  # calls that wait: feeds leave the time to them
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the second is for nginx
 LOST = {
     Lost.DELETED: "The retention has deleted events that followed this position: go on after `oldest`.",
@@ -33,10 +33,10 @@ class FeedEndpoint:
     def __init__(self, tracker: Tracker, listings: Listings, queries: QueryPool, max_subscribers: int) -> None:
         """`queries` reads the pages, `listings` the position of the last record."""
         self._commits = tracker.commits
-        self.subscribers = Subscribers(
-            max_subscribers, lambda: listings.feed_head(), lambda: tracker.queue.calls >= LONG_QUEUE
-        )
-        self._pages = FeedPages(queries, self.subscribers.pause)
+        self.subscribers = Subscribers(max_subscribers, lambda: listings.feed_head())
+        load = ServerLoad(lambda: tracker.queue.calls)
+        self._commits.listeners.append(load.on_commit)
+        self._pages = FeedPages(queries, self._commits, Pace(load.is_busy))
 
     async def get(self, request: Request) -> Response:
         parameters, form = feed_query(request)
@@ -54,7 +54,9 @@ class FeedEndpoint:
                 form,
                 request.scope[IS_ALLOWED],
             )
-            page = await feed.page(parameters.start())
+            page = await feed.first_page()
+            if page is None:
+                raise stopping()
             if page.lost is not None:
                 raise lost_position(LOST[page.lost], page.cursor.text)
             subscriber.begin(page.cursor, page.number)

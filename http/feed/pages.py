@@ -1,72 +1,124 @@
 """Pages of feeds, read together for all clients that wait for one."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
+from trackd.actors.commits import Commits
+from trackd.http.feed.follower import Follower
+from trackd.http.feed.pace import Pace
 from trackd.storage.errors import DamagedRowError
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import QueryPool
 
+MIN_PAUSE_S = 0.01  # between two groups after which nothing follows: the next one has all that was committed meanwhile
+READ_COST_S = 8e-6  # of the event loop's time for each page that is read
+SEND_COST_S, BYTE_COST_S = 60e-6, 1e-9  # and for each one that is sent
+COMMIT = attrgetter("commit")
+SLICE = 8  # pages that are sent in one go: calls do not wait for more
+
 Key = tuple[FeedFilter, FeedRequest]
+Group = Mapping[Key, Sequence[Follower]]
 
 
 class FeedPages:
-    """Reads pages by the reader process, one group after the other. Equal requests of a group share a page."""
+    """Reads pages by the reader process, one group after the other, for the feeds that may have more.
 
-    def __init__(self, queries: QueryPool, pause: Callable[[int], float]) -> None:
-        """`pause` is how many seconds to wait after so many pages, so that calls are not held up."""
+    Feeds that ask for the same share a page, and get it together, so that they ask for the same again.
+    """
+
+    def __init__(self, queries: QueryPool, commits: Commits, pace: Pace) -> None:
         self._queries = queries
-        self._pause = pause
-        self._waiting: dict[Key, asyncio.Future[FeedPage]] = {}
+        self._commits = commits
+        self._pace = pace
+        self._waiting: dict[Follower, None] = {}  # in their order
+        self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
+        commits.listeners.append(self._on_commit)
 
-    async def read(self, matching: FeedFilter, request: FeedRequest) -> FeedPage:
-        """The page, with all commits in it that have ended by now. Raises StoreError."""
-        key = (matching, request)
-        page = self._waiting.get(key)
-        if page is None:
-            page = self._waiting[key] = asyncio.get_running_loop().create_future()
-            page.add_done_callback(_notice_error)
+    async def next(self, follower: Follower, timeout_s: float | None = None) -> FeedPage | None:
+        """The page that follows. None when there is none within the time, and at the stop. Raises StoreError."""
+        if self._commits.has_ended:
+            return None
+        page = follower.wait()
+        self._waiting[follower] = None
+        self._changed.set()
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_all())
-        return await asyncio.shield(page)  # others wait for it, when this client goes away
+        try:
+            await asyncio.wait([page], timeout=timeout_s)
+            return page.result() if page.done() else None
+        finally:
+            del self._waiting[follower]
+            follower.rest()
+            self._changed.set()  # it may have been the last one
+
+    def _on_commit(self) -> None:
+        self._changed.set()
+        if self._commits.has_ended:
+            for follower in self._waiting:
+                follower.answer(None)
 
     async def _read_all(self) -> None:
         try:
-            while self._waiting:
-                group, self._waiting = self._waiting, {}
-                await self._read(group)
+            while self._waiting and not self._commits.has_ended:
+                self._changed.clear()
+                if group := self._due():
+                    began = time.monotonic()
+                    await self._read(group)
+                    if all(follower.is_current for followers in group.values() for follower in followers):
+                        await asyncio.sleep(began + MIN_PAUSE_S - time.monotonic())
+                else:
+                    await self._changed.wait()
         finally:
             self._reading = None
 
-    async def _read(self, group: Mapping[Key, asyncio.Future[FeedPage]]) -> None:
-        while group:
-            try:
-                pages = await self._queries.read("feeds", list(group))
-            except DamagedRowError as error:
-                await self._read_alone(group, error)
-                return
-            except Exception as error:  # of the store, or a bug: none may wait for ever
-                for each in group.values():
-                    each.set_exception(error)
-                return
-            for each, page in zip(group.values(), pages, strict=True):
-                if page is not None:
-                    each.set_result(page)
-            await asyncio.sleep(self._pause(sum(page is not None for page in pages)))
-            group = {key: each for key, each in group.items() if not each.done()}
+    def _due(self) -> Group:
+        """The feeds that may have more, by the page that they ask for. Those for which there was no time come first."""
+        group: dict[Key, list[Follower]] = {}
+        for follower in sorted(self._waiting, key=COMMIT):
+            may_have_more = follower.commit != self._commits.number or not follower.is_current
+            if may_have_more and follower.waits:
+                group.setdefault((follower.matching, follower.request), []).append(follower)
+        return group
 
-    async def _read_alone(self, group: Mapping[Key, asyncio.Future[FeedPage]], error: Exception) -> None:
+    async def _read(self, group: Group) -> None:
+        commit = self._commits.number
+        try:
+            found: FeedGroup = await self._queries.read("feeds", list(group))
+        except DamagedRowError as error:
+            await self._read_alone(group, error)
+        except Exception as error:  # of the store, or a bug: none may wait for ever
+            _fail(group, error)
+        else:
+            await self._hand_over(group, found.pages, commit)
+            await self._pace.pause(READ_COST_S * len(group), found.processor_s)
+
+    async def _hand_over(self, group: Group, pages: Sequence[FeedPage | None], commit: int) -> None:
+        """A page of None is read with the next group."""
+        sent, size = 0, 0
+        for ((_, request), followers), page in zip(group.items(), pages, strict=True):
+            if page is None:
+                continue
+            for follower in followers:
+                if follower.waits_for(request) and follower.take(page, commit):
+                    sent, size = sent + 1, size + len(page.records)
+                if sent == SLICE:
+                    await self._pace.pause(SEND_COST_S * sent + BYTE_COST_S * size)
+                    sent, size = 0, 0
+        await self._pace.pause(SEND_COST_S * sent + BYTE_COST_S * size)
+
+    async def _read_alone(self, group: Group, error: Exception) -> None:
         """A damaged row ends the feeds that it belongs to, not those that were read together with them."""
         if len(group) == 1:
-            [page] = group.values()
-            page.set_exception(error)
+            _fail(group, error)
             return
-        for key, page in group.items():
-            await self._read({key: page})
+        for key, followers in group.items():
+            await self._read({key: followers})
 
 
-def _notice_error(page: asyncio.Future[FeedPage]) -> None:
-    """It may be that all clients have gone."""
-    if not page.cancelled():
-        page.exception()
+def _fail(group: Group, error: Exception) -> None:
+    for followers in group.values():
+        for follower in followers:
+            follower.fail(error)

@@ -1,16 +1,10 @@
-"""The clients that read a feed: how many there are, how far behind, and how fast all together may be served."""
+"""The clients that read a feed: how many there are, and how far behind."""
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from trackd.core.feed_cursor import Cursor
 from trackd.http.errors import too_many_subscribers
-
-PAGE_COST_S = 60e-6  # of the event loop's time to read a page, and again to send it
-BYTE_COST_S = 3e-9
-PAUSES, PAUSES_WHEN_BUSY = 4, 32  # for each second that feeds take of the event loop's time
-BUSY_S = 0.05  # a commit takes all calls that wait: between two of them the server is as busy
 
 
 class Subscriber:
@@ -44,22 +38,14 @@ class Subscriber:
 
 
 class Subscribers:
-    """All clients of feeds. They take turns: calls must not wait because many feeds are read."""
+    """All clients of feeds."""
 
-    def __init__(
-        self,
-        most: int,
-        head: Callable[[], Cursor],
-        is_busy: Callable[[], bool],
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`head` is the cursor after the last record, with refusals. `is_busy`: many calls wait."""
+    def __init__(self, most: int, head: Callable[[], Cursor], now: Callable[[], float] = time.monotonic) -> None:
+        """`head` is the cursor after the last record, with refusals."""
         self._most = most
         self._head = head
-        self._is_busy = is_busy
         self._now = now
         self._subscribers: set[Subscriber] = set()
-        self._next_turn = self._busy_until = 0.0
         self.records = 0
         """Sent since the start."""
 
@@ -76,25 +62,6 @@ class Subscribers:
 
     def __len__(self) -> int:
         return len(self._subscribers)
-
-    def pause(self, pages: int) -> float:
-        """How many seconds to read no pages after so many."""
-        return self._pauses * PAGE_COST_S * pages
-
-    @property
-    def _pauses(self) -> int:
-        now = self._now()
-        if self._is_busy():
-            self._busy_until = now + BUSY_S
-        return PAUSES_WHEN_BUSY if now < self._busy_until else PAUSES
-
-    async def turn(self, size: int) -> None:
-        """Wait until a page of so many bytes may be sent."""
-        now = self._now()
-        begin = max(self._next_turn, now)
-        self._next_turn = begin + self._pauses * (PAGE_COST_S + BYTE_COST_S * size)
-        if begin > now:
-            await asyncio.sleep(begin - now)
 
     def lag(self) -> tuple[int, float]:
         """How many numbers of records the slowest one is behind, and how many seconds. Raises StoreError."""

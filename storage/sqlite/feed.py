@@ -6,9 +6,10 @@ numbers of their own.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from json import dumps
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -48,18 +49,19 @@ NOTE_REFUSALS = f"UPDATE feed_history SET refusals_after = ({LAST_REFUSAL}) WHER
 NOTES_REFUSALS = "SELECT 1 FROM pragma_table_info('feed_history') WHERE name = 'refusals_after'"
 FIRST_AFTER = "SELECT min(number) FROM event WHERE number > ?"
 EVENTS = f"""
-SELECT {EVENT_COLUMNS}, number FROM event WHERE number > :after AND number <= :end
+SELECT {EVENT_COLUMNS}, number FROM event WHERE {{}}
 AND (:type IS NULL OR type = :type) AND (:source IS NULL OR source_id = :source)
 AND (:profile IS NULL OR profile_id = :profile) AND (:session IS NULL OR session_id = :session)
 AND (:status IS NULL OR status = :status)
 ORDER BY number LIMIT :limit
 """
+EVENTS_BETWEEN = EVENTS.format("number > :after AND number <= :end")
+EVENTS_FOUND = EVENTS.format("number IN (SELECT value FROM json_each(:numbers))")
 ERASURES = """
 SELECT hash, erased, number FROM erased WHERE number > :after AND number <= :end
 AND (:hash IS NULL OR hash = :hash) ORDER BY number LIMIT :limit
 """
 Row = Sequence[Any]
-HasNone = Callable[[FeedFilter, Cursor, Cursor], bool]
 number_of = itemgetter(-1)
 
 
@@ -81,6 +83,20 @@ class State(NamedTuple):
     deleted_up_to: int
     last_refusal: int
     histories: Sequence[History]
+
+
+class Found(NamedTuple):
+    """The numbers of the events up to `end` that a feed may show, and whether there are erasures."""
+
+    numbers: Sequence[int]
+    end: int
+    has_erasures: bool
+
+    def has_none(self, matching: FeedFilter, begin: Cursor, last: Cursor) -> bool:
+        """Whether certainly no record follows up to `end`."""
+        has_erasures = self.has_erasures and ERASED in matching.kinds
+        has_refusals = REFUSAL in matching.kinds and begin.refusals != last.refusals
+        return not (self.numbers or has_erasures or has_refusals)
 
 
 def state_of(db: Any) -> State:
@@ -105,13 +121,8 @@ def read_feed(db: Any, matching: FeedFilter, request: FeedRequest) -> FeedPage:
     return page_of(db, matching, request, state_of(db))
 
 
-def page_of(
-    db: Any, matching: FeedFilter, request: FeedRequest, state: State, has_none: HasNone = lambda *_: False
-) -> FeedPage:
-    """The page after a position in what was stored in this state.
-
-    `has_none`: whether it is known already that no record matches between two positions.
-    """
+def page_of(db: Any, matching: FeedFilter, request: FeedRequest, state: State, found: Found | None = None) -> FeedPage:
+    """The page after a position in what was stored in this state. `found`: what a search from there has found."""
     last = Cursor(state.histories[-1].id, state.last, state.last_refusal if REFUSAL in matching.kinds else None)
     if request.after is Start.NOW:
         return page((), last, is_last=True)
@@ -119,9 +130,9 @@ def page_of(
     begin, fault = begin_of(request.after, state.histories, last, deleted_up_to)
     if fault is not None:
         return lost_page(fault, begin)
-    if has_none(matching, begin, last):
-        return page((), Cursor(last.history, last.events, begin.refusals), is_last=True)
-    rows, end = _rows(db, matching, request, begin.events, state.last)
+    if found is not None and found.has_none(matching, begin, last):
+        return page((), Cursor(last.history, found.end, begin.refusals), is_last=found.end == last.events)
+    rows, end = _rows(db, matching, request, begin.events, state.last, found)
     refusals = None if last.refusals is None else _refusals(db, matching, request, begin.refusals or 0, last.refusals)
     if EVENT in matching.kinds and begin.events < (deleted_up_to := db.execute(DELETED_UP_TO).get):  # perhaps meanwhile
         return lost_page(Lost.DELETED, Cursor(begin.history, deleted_up_to, begin.refusals))
@@ -138,31 +149,38 @@ def _refusals(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, l
     return Stretch(records, last if is_whole else rows[-1][-1], last, gone)
 
 
-def _rows(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> tuple[list[Row], int]:
+def _rows(
+    db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int, found: Found | None
+) -> tuple[list[Row], int]:
     """The rows of a page in their order, and the number up to which all are examined."""
-    events, end = _events(db, matching, request, begin, last) if EVENT in matching.kinds else ([], last)
-    found: Iterator[Row] = merge(events, _erasures(db, matching, request, begin, end), key=number_of)
-    rows = list(islice(found, request.limit))
+    events, end = _events(db, matching, request, begin, last, found) if EVENT in matching.kinds else ([], last)
+    may_have_erasures = ERASED in matching.kinds and (found is None or found.has_erasures)
+    erasures = _erasures(db, matching, request, begin, end) if may_have_erasures else []
+    merged: Iterator[Row] = merge(events, erasures, key=number_of)
+    rows = list(islice(merged, request.limit))
     if len(rows) == request.limit:
         return rows, min(end, rows[-1][-1])
     return rows, max(begin, end)
 
 
-def _events(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> tuple[list[Row], int]:
-    first = db.execute(FIRST_AFTER, (begin,)).get
-    if first is None:
-        return [], last
-    end = min(last, first - 1 + MAX_EXAMINED)
+def _events(
+    db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int, found: Found | None
+) -> tuple[list[Row], int]:
+    if found is None:
+        first = db.execute(FIRST_AFTER, (begin,)).get
+        if first is None:
+            return [], last
+        sql, end, numbers = EVENTS_BETWEEN, min(last, first - 1 + MAX_EXAMINED), ""
+    else:
+        few = found.numbers[: request.limit]
+        sql, end, numbers = EVENTS_FOUND, found.end if len(few) == len(found.numbers) else few[-1], dumps(few)
     filters = {name: getattr(matching, name) for name in ("type", "source", "profile", "session", "status")}
-    rows, following = bounded(
-        db.execute(EVENTS, {**filters, "after": begin, "end": end, "limit": request.limit}), request.max_bytes
-    )
+    place = {"after": begin, "end": end, "numbers": numbers, "limit": request.limit}
+    rows, following = bounded(db.execute(sql, {**filters, **place}), request.max_bytes)
     return rows, end if following is None else rows[-1][-1]
 
 
 def _erasures(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, end: int) -> list[Row]:
-    if ERASED not in matching.kinds:
-        return []
     own = None if matching.profile is None else tombstone(matching.profile)
     return list(db.execute(ERASURES, {"after": begin, "end": end, "hash": own, "limit": request.limit}))
 

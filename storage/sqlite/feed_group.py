@@ -1,70 +1,90 @@
-"""Pages of many feeds at once. Most feeds show little of what is stored: what is new is read once for all of them."""
+"""Pages of many feeds at once. Most feeds show little of what is new: it is searched once for all of them."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import chain
 from typing import Any, NamedTuple
 
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import ERASED, EVENT, REFUSAL, FeedFilter, FeedPage, FeedRequest
-from trackd.storage.sqlite.feed import DELETED_UP_TO, HasNone, State, page_of, state_of
+from trackd.storage.feed import EVENT, FeedFilter, FeedPage, FeedRequest
+from trackd.storage.sqlite.feed import DELETED_UP_TO, Found, State, page_of, state_of
 
-MOST_RECENT = 2_000  # events
-BUDGET_S = 0.02  # for one group; the other pages are read with the next one
-COLUMNS = {"type": "type", "source": "source_id", "profile": "profile_id", "session": "session_id", "status": "status"}
-RECENT = f"SELECT {', '.join(COLUMNS.values())}, number FROM event WHERE number > ? AND number <= ?"
+MAX_SEARCHED, MAX_FOUND = 20_000, 5_000  # events of one search: bounds the time that it takes
+BUDGET_S = 0.02  # of processor time for one group; the other pages are read with the next one
+COLUMNS = {  # by the field of filters: those of which a value has few events come first
+    "session": "session_id",
+    "profile": "profile_id",
+    "type": "type",
+    "status": "status",
+    "source": "source_id",
+}
+SEARCH = "SELECT {}, number FROM event WHERE number > ? AND number <= ? AND ({}) ORDER BY number LIMIT ?"
 ERASED_AFTER = "SELECT 1 FROM erased WHERE number > ? LIMIT 1"
+Key = tuple[str, str]
+Asked = Sequence[tuple[FeedFilter, FeedRequest]]
 
 
-class Recent(NamedTuple):
-    """The values of the events after the number `begin`, by the fields of filters."""
+class Search(NamedTuple):
+    """The numbers of the events up to `end` by a field of filters and its value."""
 
-    begin: int
-    values: Mapping[str, Set[str]]
+    numbers: Mapping[Key, Sequence[int]]
+    end: int
     has_erasures: bool
 
-    def has_none(self, matching: FeedFilter, begin: Cursor, last: Cursor) -> bool:
-        """Whether certainly no record matches between two positions."""
-        if begin.events < self.begin or (self.has_erasures and ERASED in matching.kinds):
-            return False
-        if REFUSAL in matching.kinds and begin.refusals != last.refusals:
-            return False
-        return EVENT not in matching.kinds or any(
-            (wanted := getattr(matching, name)) is not None and wanted not in found
-            for name, found in self.values.items()
-        )
 
-
-def read_feeds(
-    db: Any, asked: Sequence[tuple[FeedFilter, FeedRequest]], now: Callable[[], float] = time.monotonic
-) -> list[FeedPage | None]:
+def read_feeds(db: Any, asked: Asked, now: Callable[[], float] = time.thread_time) -> list[FeedPage | None]:
     """A page for each request, at least the first; None for those that there was no time for."""
     end = now() + BUDGET_S
     state = state_of(db)
-    recent = _recent(db, asked, state)
-    has_none: HasNone = (lambda *_: False) if recent is None else recent.has_none
+    searches = _searches(db, asked, state)
     pages: list[FeedPage | None] = []
     for matching, request in asked:
         is_late = bool(pages) and now() > end
-        pages.append(None if is_late else page_of(db, matching, request, state, has_none))
+        pages.append(None if is_late else page_of(db, matching, request, state, _found(searches, matching, request)))
     return pages
 
 
-def _recent(db: Any, asked: Sequence[tuple[FeedFilter, FeedRequest]], state: State) -> Recent | None:
-    """What the narrow feeds among them have not read yet, if there are several that are near the last event."""
-    history, lowest = state.histories[-1].id, state.last - MOST_RECENT
-    begins = [
-        request.after.events
-        for matching, request in asked
-        if isinstance(request.after, Cursor)
-        and request.after.history == history
-        and lowest <= request.after.events < state.last
-        and any(getattr(matching, name) is not None for name in COLUMNS)
-    ]
-    if len(begins) < 2:
-        return None
-    begin = min(begins)
-    rows = list(db.execute(RECENT, (begin, state.last)))
-    values = {name: {row[place] for row in rows} for place, name in enumerate(COLUMNS)}
+def _searches(db: Any, asked: Asked, state: State) -> Mapping[int, Search]:
+    """By the number after which they begin: those at which there are several narrow feeds, which move on together."""
+    wanted: dict[int, list[Key]] = defaultdict(list)
+    for matching, request in asked:
+        key = _key(matching)
+        if key is not None and isinstance(request.after, Cursor) and request.after.events < state.last:
+            wanted[request.after.events].append(key)
+    found = {begin: _search(db, begin, set(keys), state.last) for begin, keys in wanted.items() if len(keys) > 1}
+    deleted_up_to = db.execute(DELETED_UP_TO).get if found else 0  # some of them perhaps before they were found
+    return {begin: search for begin, search in found.items() if begin >= deleted_up_to}
+
+
+def _search(db: Any, begin: int, wanted: Set[Key], last: int) -> Search:
+    values: dict[str, list[str]] = defaultdict(list)
+    for name, value in wanted:
+        values[name].append(value)
+    conditions = [f"{COLUMNS[name]} IN ({', '.join('?' * len(each))})" for name, each in values.items()]
+    sql = SEARCH.format(", ".join(COLUMNS[name] for name in values), " OR ".join(conditions))
+    end = min(last, begin + MAX_SEARCHED)
+    rows = list(db.execute(sql, (begin, end, *chain.from_iterable(values.values()), MAX_FOUND)))
+    numbers: dict[Key, list[int]] = {key: [] for key in wanted}
+    for *found, number in rows:
+        for key in zip(values, found, strict=True):
+            if key in numbers:
+                numbers[key].append(number)
     has_erasures = db.execute(ERASED_AFTER, (begin,)).get is not None
-    is_whole = db.execute(DELETED_UP_TO).get <= begin  # else the retention may have deleted some of them
-    return Recent(begin, values, has_erasures) if is_whole else None
+    return Search(numbers, rows[-1][-1] if len(rows) == MAX_FOUND else end, has_erasures)
+
+
+def _found(searches: Mapping[int, Search], matching: FeedFilter, request: FeedRequest) -> Found | None:
+    key = _key(matching)
+    if key is None or not isinstance(request.after, Cursor) or request.after.events not in searches:
+        return None
+    search = searches[request.after.events]
+    return Found(search.numbers[key], search.end, search.has_erasures)
+
+
+def _key(matching: FeedFilter) -> Key | None:
+    """The field by which its events are searched, and its value. None for a feed that shows all, or no events."""
+    if EVENT not in matching.kinds:
+        return None
+    named = ((name, getattr(matching, name)) for name in COLUMNS)
+    return next((key for key in named if key[1] is not None), None)

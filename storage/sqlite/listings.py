@@ -4,6 +4,7 @@ A cursor is the number of the first event, or the rowid of the first session or 
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -18,7 +19,7 @@ from trackd.core.feed_cursor import Cursor
 from trackd.core.pii_values import pii_name, searched_values
 from trackd.core.trait_values import has_trait, trait_text
 from trackd.storage.errors import DamagedRowError, StoreError
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.storage.sqlite.connection import NOT_UTF_8, SQLITE_ERRORS, Connection, connect, database_errors
 from trackd.storage.sqlite.event_chain import walk
@@ -241,9 +242,11 @@ class SqliteListings:
         with self._reading() as db:
             return read_feed(db, matching, request)
 
-    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> list[FeedPage | None]:
+    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> FeedGroup:
+        began = time.thread_time()
         with self._reading() as db:
-            return read_feeds(db, asked)
+            pages = read_feeds(db, asked)
+        return FeedGroup(pages, time.thread_time() - began)
 
     def feed_head(self) -> Cursor:
         try:

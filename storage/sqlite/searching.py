@@ -13,6 +13,7 @@ from trackd.storage.sqlite.row_documents import EVENT_COLUMNS
 
 MAX_EXAMINED = 10_000  # rows for one page: bounds the time that it takes
 MAX_SHORT_TEXT = 1_024  # characters; ids and types have fewer
+TEXTS = (str, bytes)
 MAX_LATE = 100_000  # entries of the index for one page, which are read ten times as fast as rows
 MAX_SKIPPED = 1_000_000  # entries of the index, for a page without rows
 # Numbers follow the times of arrival, except for calls that were sent to their actor once more after a stale commit.
@@ -71,16 +72,14 @@ def bounded(found: Iterable[Row], max_bytes: int) -> tuple[list[Row], Row | None
     for row in found:
         if size >= max_bytes:
             return rows, row
-        rows.append([_encoded(value) for value in row])
-        size += sum([len(value) for value in rows[-1] if isinstance(value, str | bytes)])
+        rows.append([value if type(value) is not str or value.isascii() else _encoded(value) for value in row])
+        size += sum([len(value) for value in rows[-1] if isinstance(value, TEXTS)])
     return rows, None
 
 
-def _encoded(value: Any) -> Any:
-    """A document that is not ASCII as UTF-8: as text it takes up to four bytes for each character."""
-    if type(value) is str and len(value) > MAX_SHORT_TEXT and not value.isascii() and value[0] in "{[":
-        return value.encode()
-    return value
+def _encoded(text: str) -> str | bytes:
+    """A text that is not ASCII; a document as UTF-8, because as text it takes up to four bytes for each character."""
+    return text.encode() if len(text) > MAX_SHORT_TEXT and text[0] in "{[" else text
 
 
 def _found(found: Iterable[Row], floor: int, lowest: int, request: PageRequest) -> Found:

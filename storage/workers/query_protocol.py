@@ -10,7 +10,7 @@ import msgspec
 from msgspec import MsgspecError, Struct, msgpack
 
 from trackd.storage.errors import DamagedRowError, StoreError
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import FeedFilter, FeedGroup, FeedRequest
 from trackd.storage.listings import EventFilter, Listings, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.telemetry.faults import without_values
 
@@ -49,7 +49,7 @@ class Answer(Struct, frozen=True, array_like=True):
     error: str | None = None
     keys: list[str] | None = None
     counts: dict[str, int] | None = None
-    feeds: list[FeedPage | None] | None = None
+    feeds: FeedGroup | None = None
     is_damage: bool = False
     """Whether the error is a damaged row."""
 
@@ -80,7 +80,7 @@ def run_query(listings: Listings, query: Query) -> bytes:
     match result:
         case int():
             return ENCODER.encode(Answer(query.number, count=result))
-        case list() if query.method == FEEDS:
+        case FeedGroup():
             return ENCODER.encode(Answer(query.number, feeds=result))
         case list():
             return ENCODER.encode(Answer(query.number, keys=result))

@@ -1,4 +1,4 @@
-"""How many clients read feeds, how far behind they are, and how they take turns."""
+"""How many clients read feeds, and how far behind they are."""
 
 import pytest
 
@@ -18,7 +18,7 @@ class Clock:
 
 def test_the_lag_is_that_of_the_slowest_one() -> None:
     clock = Clock()
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), lambda: False, clock)
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), clock)
     fast, slow = subscribers.add(), subscribers.add()
     subscribers.add()
     assert subscribers.lag() == (0, 0.0)
@@ -35,7 +35,7 @@ def test_the_lag_is_that_of_the_slowest_one() -> None:
 
 def test_one_that_has_read_nothing_yet_is_behind_by_its_first_page_and_all_that_follows() -> None:
     clock = Clock()
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), lambda: False, clock)
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), clock)
     new = subscribers.add()
     new.begin(Cursor(HISTORY, 20), 20)
     clock.now += 7
@@ -48,7 +48,7 @@ def test_one_that_has_read_nothing_yet_is_behind_by_its_first_page_and_all_that_
 
 
 def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), lambda: False, Clock())
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), Clock())
     reads_events, reads_both = subscribers.add(), subscribers.add(refusals=True)
     reads_events.read(Cursor(HISTORY, 30, 1), 100.0, is_last=True)  # once it read refusals too
     assert subscribers.lag() == (0, 0.0)
@@ -58,7 +58,7 @@ def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
 
 
 def test_one_more_than_the_most_is_refused() -> None:
-    subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0), lambda: False)
+    subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0))
     subscriber = subscribers.add()
     with pytest.raises(HttpError) as refused:
         subscribers.add()
@@ -66,39 +66,3 @@ def test_one_more_than_the_most_is_refused() -> None:
     subscribers.add()
 
     assert (refused.value.status_code, "limits.max_subscribers" in refused.value.detail) == (503, True)
-
-
-async def test_turns_of_many_are_longer_apart_while_calls_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr("asyncio.sleep", sleep)
-    clock, busy = Clock(), [False]
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 0), lambda: busy[0], clock)
-    await subscribers.turn(0)
-    assert pauses == []  # nobody has been served before
-    await subscribers.turn(0)
-    busy[0] = True
-    await subscribers.turn(0)
-    await subscribers.turn(0)
-
-    idle, idle_twice, busy_pause = pauses
-    assert idle_twice == pytest.approx(2 * idle)
-    assert busy_pause - idle_twice > 2 * idle
-
-
-def test_a_pause_after_pages_is_longer_while_calls_wait_and_for_a_moment_after() -> None:
-    clock, busy = Clock(), [False]
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 0), lambda: busy[0], clock)
-    idle = subscribers.pause(10)
-    busy[0] = True
-    long = subscribers.pause(10)
-    busy[0] = False
-
-    assert subscribers.pause(0) == 0
-    assert long > 2 * idle > 0
-    assert subscribers.pause(20) == pytest.approx(2 * long)
-    clock.now += 1
-    assert subscribers.pause(10) == idle
