@@ -1,5 +1,6 @@
 """The binary: each command works in it, without Python and without a home; it is built once for all tests."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -93,9 +94,15 @@ def test_a_writer_that_is_killed_comes_again_and_a_killed_server_leaves_no_proce
 ) -> None:
     files = [*Path(environment["XDG_CACHE_HOME"]).rglob("*")]
     first = server.writer_pid()
+
+    def another_writer() -> int | None:
+        with contextlib.suppress(ValueError):  # there is none at this moment
+            return pid if (pid := server.writer_pid()) != first else None
+        return None
+
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: httpx.get(f"{server.url}/ready").status_code == 200 and server.writer_pid() != first)
-    second = server.writer_pid()
+    second = wait_until(another_writer, "the writer is started again")
+    wait_until(lambda: httpx.get(f"{server.url}/ready").status_code == 200, "the server is ready again")
     server.stop(signal.SIGKILL)
     wait_until(lambda: has_ended(second), "the writer has ended")
     assert [*Path(environment["XDG_CACHE_HOME"]).rglob("*")] == files
