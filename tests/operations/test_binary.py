@@ -36,9 +36,9 @@ NAME = f"trackd-{__version__}-linux-{platform.machine()}"
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
-    """The folder with what `make binary` builds: TRACKD_DIST, else the first worker that comes builds it."""
-    if "TRACKD_DIST" in os.environ:
-        return Path(os.environ["TRACKD_DIST"]).resolve()
+    """The folder with what `make binary` builds: BINARY_DIST, else the first worker that comes builds it."""
+    if "BINARY_DIST" in os.environ:
+        return Path(os.environ["BINARY_DIST"]).resolve()
     folder = tmp_path_factory.getbasetemp().parent / f"binary-{testrun_uid}"
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -26,7 +26,7 @@ STEPS = steps_of(FOLDER / "Dockerfile")
 FILES = context(ROOT, FOLDER / "Dockerfile.dockerignore")
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICE = COMPOSE["services"]["trackd"]
-BASE = os.environ.get("TRACKD_BASE_IMAGE", "")  # a root file system with Python and Debian's tools; / will do
+BASE = os.environ.get("BASE_IMAGE", "")  # a root file system with Python and Debian's tools; / will do
 
 
 def arguments(instruction: str) -> list[str]:
@@ -106,7 +106,7 @@ def image(tmp_path: Path) -> Image:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not BASE, reason="TRACKD_BASE_IMAGE names no root file system: it takes a minute, and root")
+@pytest.mark.skipif(not BASE, reason="BASE_IMAGE names no root file system: it takes a minute, and root")
 def test_the_steps_of_the_dockerfile_make_a_container_that_serves_and_stops(image: Image, tmp_path: Path) -> None:
     volume, port = tmp_path / "volume", free_port()
     shutil.copytree(image.upper / image.volume[1:], volume)  # as an engine fills a new volume
