@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PAUSES, PAUSES_WHEN_BUSY = 4, 49  # for each second that feeds take: they get a fifth of the time, or a fiftieth
+PAUSES, PAUSES_WHEN_BUSY = 4, 49  # for each second of the loop that feeds take: they get a fifth of it, or a fiftieth
+PAUSES_OF_READER = 16  # while the server is busy, for each second of the reader process
 STEP_S = 0.01  # of a pause: it is over early when the server is not busy any more
 BUSY_SHARE = 0.85  # of the time that the event loop works
 MANY_CALLS = 32  # that wait when a commit ends
@@ -24,14 +25,17 @@ class Pace:
     async def pause(self, loop_s: float, reader_s: float = 0.0) -> None:
         """Wait after feeds took so many seconds of the event loop, and of the reader process.
 
-        The latter count while the server is busy: the reader process takes processors that others need then.
+        The latter count while the server is busy: the reader process takes processors that others need then, at a low
+        priority.
         """
         began = self._now()
         while (rest := began + self._pause_s(loop_s, reader_s) - self._now()) > 0:
             await asyncio.sleep(min(rest, STEP_S))
 
     def _pause_s(self, loop_s: float, reader_s: float) -> float:
-        return PAUSES_WHEN_BUSY * (loop_s + reader_s) if self._is_busy() else PAUSES * loop_s
+        if self._is_busy():
+            return PAUSES_WHEN_BUSY * loop_s + PAUSES_OF_READER * reader_s
+        return PAUSES * loop_s
 
 
 class ServerLoad:
