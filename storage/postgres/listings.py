@@ -4,6 +4,7 @@ A cursor is the number of the first event, session or profile that its page may 
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from trackd.core.feed_cursor import Cursor
 from trackd.core.pii_values import pii_name, searched_values
 from trackd.core.trait_values import has_trait, trait_text
 from trackd.storage.errors import StoreError
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.storage.postgres.connection import Connection, Row, reason_of
 from trackd.storage.postgres.feed import head, read_feed, read_feeds
@@ -207,9 +208,11 @@ class PostgresListings:
         with self._reading() as db:
             return read_feed(db, matching, request)
 
-    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> list[FeedPage | None]:
+    def feeds(self, asked: Sequence[tuple[FeedFilter, FeedRequest]]) -> FeedGroup:
+        began = time.thread_time()
         with self._reading() as db:
-            return read_feeds(db, asked)
+            pages = read_feeds(db, asked)
+        return FeedGroup(pages, time.thread_time() - began)
 
     def feed_head(self) -> Cursor:
         try:
