@@ -13,10 +13,9 @@ from trackd.storage.sqlite.side_files import leads_to_file, prepare
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
 from trackd.storage.workers.file_connections import FileConnections
-from trackd.storage.workers.main import READER, WRITER, command
+from trackd.storage.workers.main import READER, WRITER, command, database_command
 from trackd.storage.workers.query_pool import QueryProcess, QueryThreads
 from trackd.storage.workers.writer_process import WriterProcess
-from trackd.storage.workers.writer_thread import WriterThread
 from trackd.storage.writer import BatchWriter, Committed
 
 
@@ -71,6 +70,7 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
     """Connect to the PostgreSQL database. Raises StoreError when it cannot be used."""
     try:
         from trackd.storage.postgres.store import PostgresStore
+        from trackd.storage.workers.database_writer import url_for_processes
     except ImportError as error:  # psycopg is not always installed, or not with its library
         raise StoreError(f"A store on PostgreSQL needs psycopg ({error}): install trackd[postgres].") from error
     with contextlib.ExitStack() as stack:
@@ -80,7 +80,13 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
         except StoreError as error:
             raise StoreError(f"The server cannot start: {error}.") from error
         listings = stack.enter_context(contextlib.closing(store.listings()))
-        backend = Backend(store, listings, QueryThreads(listings), lambda _, committed: WriterThread(store, committed))
+        descriptor = stack.enter_context(url_for_processes(settings.store.url))
+        writer = database_command(descriptor, settings.log.level, settings.log.format)
+
+        def make_writer(_: Store, committed: Committed) -> BatchWriter:
+            return WriterProcess(writer, committed, [descriptor])
+
+        backend = Backend(store, listings, QueryThreads(listings), make_writer)
         yield backend, make_tracker(backend)
 
 

@@ -1,5 +1,7 @@
 """`trackd serve --store postgresql://...`, as its users see it: calls, restarts, a database that stops and starts."""
 
+import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +79,9 @@ def test_calls_are_stored_and_read_and_survive_a_kill_of_the_server(start: Start
         assert [event["seq"] for event in listed["result"]] == [3, 2, 1]
         assert client.get(f"/profile/{profile_id}").json()["stats"]["counters"] == {"page-view": 2, "buy": 1}
         assert len(client.get("/feed", params={"after": "0"}).text.splitlines()) == 3
+        with client.stream("GET", "/feed", params={"after": "0"}, headers={"Accept": "text/event-stream"}) as feed:
+            data = (line for line in feed.iter_lines() if line.startswith("data: "))
+            assert [json.loads(next(data)[6:])["seq"] for _ in range(3)] == [1, 2, 3]
         assert client.delete(f"/profile/{profile_id}").json() == {"id": profile_id}
         assert client.get(f"/profile/{profile_id}").status_code == 404
     assert server.stop() == 0
@@ -128,3 +133,18 @@ def test_while_the_database_is_away_calls_are_answered_503_and_none_is_lost_or_d
         server.process.terminate()
         out, log = server.process.communicate(timeout=30)
         assert "hidden" not in out + log
+
+
+def test_the_writer_process_gets_no_password_on_its_command_line_and_is_started_again(
+    start: Start, database: str
+) -> None:
+    server = start(database)
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    [(pid, line)] = [(pid, line) for pid, line in lines.items() if b"\0database-writer\0" in line]
+    assert b"postgresql" not in line
+
+    os.kill(pid, signal.SIGKILL)
+
+    wait_until(lambda: track(server, "s", "page-view", key="1").status_code == 200)
+    assert track(server, "s", "page-view", key="2").json()["debugging"]["events"]["seq"] == [2]

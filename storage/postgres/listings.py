@@ -86,8 +86,8 @@ ORDER BY number DESC
 SEARCH_PROFILES = f"SELECT doc::text, number FROM profile WHERE {PROFILE_FILTERS}"
 SEARCH_PII = f"""
 SELECT doc::text, number FROM profile WHERE id IN (
-    SELECT profile_id FROM pii WHERE name = %(pii)s AND value = ANY(%(pii_values)s)
-    AND md5(value) IN (SELECT md5(wanted) FROM unnest(%(pii_values)s::text[]) AS wanted)
+    SELECT profile_id FROM pii WHERE name = %(pii)s AND value = ANY(%(pii_values)b)
+    AND md5(value) IN (SELECT md5(wanted) FROM unnest(%(pii_values)b::text[]) AS wanted)
 ) AND {PROFILE_FILTERS}
 """
 PROFILE_IDS = "SELECT id FROM profile WHERE id > %s ORDER BY id LIMIT %s"

@@ -26,9 +26,9 @@ DELETE_BEFORE = "DELETE FROM refusal WHERE time < %s::timestamptz"
 # Reads all of them: they are few. A body is searched for the ids as texts in JSON.
 CLEAR = """
 UPDATE refusal SET network = NULL, event_id = NULL, profile_id = NULL, session_id = NULL, faults = '[]', body = NULL
-WHERE profile_id = ANY(%(profiles)s)
-OR session_id IN (SELECT id FROM session WHERE profile_id = ANY(%(profiles)s))
-OR EXISTS (SELECT 1 FROM unnest(%(texts)s::text[]) AS text WHERE strpos(body, text) > 0)
+WHERE profile_id = ANY(%(profiles)b)
+OR session_id IN (SELECT id FROM session WHERE profile_id = ANY(%(profiles)b))
+OR EXISTS (SELECT 1 FROM unnest(%(texts)b::text[]) AS text WHERE strpos(body, text) > 0)
 """
 FILTERS = """
 (%(type)s::text IS NULL OR event_type = %(type)s) AND (%(source)s::text IS NULL OR source_id = %(source)s)

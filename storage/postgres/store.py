@@ -40,9 +40,9 @@ SELECT_SESSION = f"SELECT {SESSION} FROM session WHERE id = %s"
 SELECT_SESSION_AND_PROFILE = f"""
 SELECT {SESSION}, {PROFILE} FROM session LEFT JOIN profile ON profile.id = profile_id WHERE session.id = %s
 """
-SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = %s AND id = ANY(%s)"
+SELECT_KNOWN_EVENTS = "SELECT id, seq FROM event_id WHERE profile_id = %s AND id = ANY(%b)"
 SELECT_FIRST_COPIES = """
-SELECT DISTINCT ON (id) id, type, source_id, status FROM event WHERE profile_id = %s AND id = ANY(%s)
+SELECT DISTINCT ON (id) id, type, source_id, status FROM event WHERE profile_id = %s AND id = ANY(%b)
 ORDER BY id, number
 """
 NEWEST_TIME = f"""

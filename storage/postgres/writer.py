@@ -52,8 +52,8 @@ from trackd.telemetry.rate_limited_log import RateLimitedLog
 log = logging.getLogger(__name__)
 
 RUNS = 10  # of a batch whose rows other nodes write at the same time
-LOCK_PROFILES = "SELECT id, seq, revision FROM profile WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
-LOCK_SESSIONS = f"SELECT id, profile_id, {text_of('updated')} FROM session WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+LOCK_PROFILES = "SELECT id, seq, revision FROM profile WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+LOCK_SESSIONS = f"SELECT id, profile_id, {text_of('updated')} FROM session WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
 PROFILE = (("id", "text"), ("seq", "bigint"), ("revision", "bigint"), ("doc", "json"), ("remembered", "bigint"))
 INSERT_PROFILES = insert("profile", PROFILE)
 UPDATE_PROFILES = Rows(
@@ -80,7 +80,7 @@ SET_REEVALUATED = Rows(
     (("id", "text"), ("time", "timestamptz")),
     "UPDATE profile SET reevaluated = given.time FROM {given} WHERE profile.id = given.id",
 )
-DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%s)"
+DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%b)"
 PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "text")))
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 

@@ -1,5 +1,7 @@
 """The program of the processes that `trackd serve` starts, one to commit and one to read lists, on an SQLite file.
 
+On a PostgreSQL database there is only one, to commit.
+
 It is run as `python -m trackd.storage.workers.main`, in the binary as `trackd-worker`, with the arguments that
 `command` gives.
 """
@@ -9,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-WRITER, READER = "writer", "reader"
+WRITER, READER, DATABASE_WRITER = "writer", "reader", "database-writer"
 
 
 def command(kind: str, path: Path, synchronous: str, log_level: str, log_format: str, identity: str = "") -> list[str]:
@@ -18,6 +20,11 @@ def command(kind: str, path: Path, synchronous: str, log_level: str, log_format:
     With `identity`, that of `OpenedFiles`, the process uses no other file at `path`.
     """
     return [*_program(), kind, str(path), synchronous, log_level, log_format, identity]
+
+
+def database_command(descriptor: int, log_level: str, log_format: str) -> list[str]:
+    """The command line of a process that commits to the PostgreSQL database whose URL the descriptor has."""
+    return [*_program(), DATABASE_WRITER, str(descriptor), "", log_level, log_format, ""]
 
 
 def _program() -> list[str]:
@@ -50,6 +57,10 @@ def main() -> None:
 
             reserve_memory()
             run_writer(Path(path), identity, synchronous, sys.stdin.buffer, out)
+        elif kind == DATABASE_WRITER:
+            from trackd.storage.workers.database_writer import run_database_writer
+
+            run_database_writer(int(path), sys.stdin.buffer, out)
         else:
             from trackd.storage.workers.query_worker import run_reader
 

@@ -282,4 +282,5 @@ def test_profiles_are_found_by_their_personal_data(lists: ListedBackend, make: t
         which = ProfileFilter(pii=(path or ("email",), value))
         return "".join(profile["id"] for profile in through(lists.listings.profiles, which, limit=1)[0])
 
+    assert ids("x" * 2_000) == ""  # too long to be found
     assert (ids("A@b.EXAMPLE"), ids(long), ids("x"), ids("a@b.example", "other")) == ("BA", "C", "", "")
