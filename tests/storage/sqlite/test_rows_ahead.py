@@ -11,6 +11,7 @@ from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Swept
 from trackd.storage.sqlite import retention
 
 AHEAD, FARTHEST, NOT_AHEAD = "2036-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
+EARLIER, EARLY = "2024-01-01T00:00:00.000000Z", "2025-01-01T00:00:00.000000Z"
 STEP = DeleteEvents(LIMIT, latest=NOT_AHEAD)
 
 
@@ -38,9 +39,9 @@ def test_when_the_clock_is_behind_nothing_is_deleted(backend: Backend, make: typ
     backend.store.commit([arrived(make, "A", [NEW, NEW, NEW])])
     put_sessions(backend.store, make, a=NEW)
 
-    assert backend.store.commit([DeleteEvents("2024", latest="2025")]) == [DONE]
+    assert backend.store.commit([DeleteEvents(EARLIER, latest=EARLY)]) == [DONE]
     assert backend.store.swept == Swept(0, ahead=3, farthest=NEW)
-    assert backend.store.commit([DeleteSessions("2024", latest="2025")]) == [DONE]
+    assert backend.store.commit([DeleteSessions(EARLIER, latest=EARLY)]) == [DONE]
     assert backend.store.swept == Swept(0, ahead=1, farthest=NEW)
 
     assert numbers(backend, "A") == [1, 2, 3]
