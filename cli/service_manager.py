@@ -71,11 +71,12 @@ class ReportedLife:
         server.on_reload = lambda: self._reload(on_reload)
 
     def look(self) -> None:
-        """Report what has changed, and that the server is alive; and again soon, in the running event loop."""
+        """Report what has changed, and that the server is alive; and again soon, until the tracker has stopped."""
         try:
             self._look()
         finally:
-            asyncio.get_running_loop().call_later(self._pause(), self.look)
+            if self._tracker.started_up:
+                asyncio.get_running_loop().call_later(self._pause(), self.look)
 
     def _look(self) -> None:
         is_writable = self._tracker.ready  # reading it also has an idle store tried, before the next look

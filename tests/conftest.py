@@ -19,7 +19,7 @@ from trackd.storage.sqlite.sources import Sources
 # `make test` draws the same examples in each run (`repeatable`), `make test-all` more of them (`thorough`), and
 # `make fuzz` others each time. None has a deadline: machines of CI are noisy.
 hypothesis.settings.register_profile("repeatable", max_examples=50, derandomize=True, database=None, deadline=None)
-hypothesis.settings.register_profile("thorough", max_examples=200, derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=100, derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=1_000, database=None, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
 

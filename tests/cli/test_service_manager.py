@@ -1,5 +1,6 @@
 """What a service manager receives: at the start, the stop and a reload, and for each state of the store."""
 
+import asyncio
 import contextlib
 import shutil
 import signal
@@ -162,6 +163,17 @@ async def test_a_commit_that_hangs_stops_the_watchdog_until_it_ends(watched: Wat
     watched.store.release()
     await watched.until(PING)
     await answer
+
+
+async def test_nothing_is_reported_after_the_tracker_has_stopped(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server may run in the same event loop, as one that is embedded."""
+    scheduled = list[tuple[object, ...]]()
+    await watched.tracker.stop()
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *arguments: scheduled.append(arguments))
+    watched.life.look()
+    assert scheduled == []
 
 
 async def test_a_full_disk_is_reported_and_no_reason_to_be_killed(watched: Watched) -> None:

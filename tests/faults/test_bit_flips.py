@@ -6,7 +6,7 @@ import pytest
 
 from tests.bit_flips import DATABASE, LOG, Original, make_originals, run_trial, trials
 
-NUMBERS = [6, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+NUMBERS = [6, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 
 
 @pytest.fixture(scope="module")

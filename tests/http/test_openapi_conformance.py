@@ -34,12 +34,7 @@ def test_server_and_description_agree_in_thousands_of_cases(serve: Callable[...,
     assert answered == set(seen["valid_rates"]), "operations of which no call was ever answered 200"
 
 
-@pytest.mark.slow
-def test_server_and_description_agree_on_values_at_their_bounds(serve: Callable[..., Process], tmp_path: Path) -> None:
-    assert conformance(serve(), tmp_path, "--phases=coverage")["test_cases"]["generated"] > 0
-
-
-def conformance(server: Process, tmp_path: Path, *options: str) -> dict[str, Any]:
+def conformance(server: Process, tmp_path: Path) -> dict[str, Any]:
     """Run schemathesis to its end without a finding; returns its report."""
     payload = PAYLOAD | {"source": {"id": SOURCE_ID}, "session": {"id": SESSION_ID}}
     answer = httpx.post(f"{server.url}/track", json=payload, timeout=30)
@@ -50,7 +45,7 @@ def conformance(server: Process, tmp_path: Path, *options: str) -> dict[str, Any
     command: list[str | Path] = [Path(sys.executable).with_name("schemathesis")]
     command += ["--config-file", HERE / "schemathesis.toml", "run", f"{server.url}/openapi.json", "--checks", "all"]
     run = subprocess.run(
-        [*command, "--report", "json", "--report-json-path", report, *options],
+        [*command, "--report", "json", "--report-json-path", report],
         cwd=HERE.parent.parent,
         env=os.environ | {"TRACKD_TOKEN": server.token, "PROFILE_ID": profile_id, "PYTHONPATH": "."},
         capture_output=True,
