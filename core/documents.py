@@ -6,7 +6,7 @@ events, as clients see them, are in `document_shapes.py`.
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, NamedTuple, Self
@@ -151,6 +151,11 @@ class Login(Struct, frozen=True):
 def login_name(first_hash: str) -> str:
     """The name of a login, as `trackd token list` shows it, by the hash of its link or of its cookie."""
     return f"login-{first_hash[:8]}"
+
+
+PREFIX_OF_SECRETS = "trackd_"  # makes a leaked secret recognisable, for people and for scanners
+SECRET_BYTES = 32
+LINK_LASTS = timedelta(minutes=30)  # to the live page
 
 
 def secret_hash(secret: str) -> str:

@@ -127,3 +127,17 @@ def write_in_order(
 def _session_matches(changes: Changes, stored: SessionState | None) -> bool:
     profile_id, updated = stored or (None, None)
     return profile_id == changes.previous_owner and changes.previous_updated in (None, updated)
+
+
+def commit_one_by_one(batch: Sequence[Change], commit: Callable[[Change], Outcome]) -> list[Outcome]:
+    """Commit each change in a transaction of its own. Those that build on one that is not written are stale."""
+    outcomes = []
+    not_written: set[str] = set()  # ids of profiles
+    for change in batch:
+        profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
+        previous_owner = change.previous_owner if isinstance(change, Changes) else None
+        is_stale = profile_id in not_written or previous_owner in not_written
+        outcomes.append(Outcome.STALE if is_stale else commit(change))
+        if outcomes[-1] is not Outcome.STORED and profile_id is not None:
+            not_written.add(profile_id)
+    return outcomes

@@ -70,9 +70,11 @@ class ReadTurns:
 
     def _begin(self) -> None:
         """Begin a round: those that wait have their turns."""
-        turns = self._turns()
         self._is_scheduled = False
         self._begun = self._worked = 0
+        if not self._has_waiting:
+            return
+        turns = self._turns()
         self._has_waiting = sum(map(len, self._waiting.values())) > len(turns)
         if self._has_waiting:
             self._schedule()

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
-from trackd.core.documents import Login, TokenScope, login_name, secret_hash, timestamp
+from trackd.core.documents import SECRET_BYTES, Login, TokenScope, login_name, secret_hash, timestamp
 from trackd.core.login_changes import AddLogin, EndLogin, LoginChange, UseLink
 from trackd.http.authentication import Authenticator
 from trackd.http.errors import HttpError, aborted, lacks_scope
@@ -25,7 +25,6 @@ from trackd.http.ui.errors import explained, login_name_in_use
 from trackd.storage.store import Reads
 
 LASTS = timedelta(hours=12)
-SECRET_BYTES = 32
 FOLDER = "/ui/"
 PREFIX = re.compile(r"(/[\w.~!$&'()*+=:@%-]+)*")
 USED_LINK = (

@@ -1,14 +1,11 @@
 """Retention: the deletion of old events and sessions, one bounded step per transaction of the writer."""
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from trackd.core.changes import Outcome
-from trackd.core.retention_changes import LATEST, DeleteEvents, DeleteSessions, Deletion, Swept
+from trackd.core.retention_changes import LATEST, DeleteEvents, DeleteSessions
+from trackd.storage import retention
 from trackd.storage.postgres.connection import Connection, text_of
 from trackd.storage.postgres.refusals import delete_refusals
+from trackd.storage.retention import Examined
 
-EXAMINED_ROWS = 10_000  # of events at once: a step examines more than it deletes, to pass those ahead of the clock
 MOST_COUNTED = 100_000  # events, for the report of how many are left
 
 # The events before the first one that is neither old nor ahead of the clock.
@@ -48,93 +45,36 @@ SELECT count(*) FROM (SELECT 1 FROM session WHERE number > %s LIMIT {MOST_COUNTE
 """
 
 
-class Progress(Struct, frozen=True):
-    """How far the sweeps have come, between their steps."""
+class Retention(retention.Retention[Connection]):
+    def last_of_step(self, db: Connection, end: int, limit: int) -> tuple[int | None, int]:
+        [(last, rows)] = db.rows(LAST_OF_STEP, [end, limit])
+        return last, rows
 
-    before: str = ""
-    """That of the sweep of events."""
-    examined: int = 0
-    """The number of the last event that was examined: all up to it are old or ahead of the clock."""
-    end: int = 0
-    """The number of the last event that can be deleted."""
-    has_end: bool = False
-    """Whether an event that stays was found, or the last one."""
-    ahead: int = 0
-    farthest: str = ""
-    """See `Swept`, for the events."""
-    session: int = 0
-    """The row up to which sessions are scanned."""
-    sessions_ahead: int = 0
-    farthest_session: str = ""
+    def examine_events(self, db: Connection, step: DeleteEvents, after: int, limit: int) -> Examined:
+        parameters = {"after": after, "rows": limit, "before": step.before, "latest": _moment(step.latest)}
+        [(last_old, last, rows, ahead, farthest)] = db.rows(EXAMINE_EVENTS, parameters)
+        return Examined(last, rows, ahead, farthest or "", last_old)
 
+    def delete_events(self, db: Connection, last: int) -> None:
+        for statement in (DELETE_EVENT_IDS, DELETE_EVENTS, NOTE_DELETED):
+            db.run(statement, [last])
 
-START_OF_EVENTS = {"examined": 0, "end": 0, "has_end": False, "ahead": 0, "farthest": ""}
+    def old_events(self, db: Connection, before: str) -> int:
+        return int(db.rows(COUNT_OLD, [before])[0][0])
 
+    def examine_sessions(self, db: Connection, step: DeleteSessions, after: int) -> Examined:
+        parameters = {"after": after, "limit": step.limit, "latest": _moment(step.latest)}
+        [(last, rows, ahead, farthest)] = db.rows(EXAMINE_SESSIONS, parameters)
+        return Examined(last, rows, ahead, farthest or "")
 
-class Retention:
-    """Deletes on a connection that is in a transaction. After a rollback the caller restores `progress`.
+    def delete_sessions(self, db: Connection, after: int, last: int, before: str) -> int:
+        return db.run(DELETE_SESSIONS, [after, last, before])
 
-    A call rewrites its session's time, so an index on that time would cost each commit an entry for each session.
-    Instead the steps examine all sessions in the order of their rows.
-    """
+    def sessions_after(self, db: Connection, last: int) -> int:
+        return int(db.rows(COUNT_SESSIONS, [last])[0][0])
 
-    def __init__(self) -> None:
-        self.progress = Progress()
-
-    def delete(self, db: Connection, deletion: Deletion) -> tuple[Outcome, Swept]:
-        """Run one step. The outcome is STORED when another step is due, DONE after the last one."""
-        match deletion:
-            case DeleteEvents():
-                return self._delete_events(db, deletion)
-            case DeleteSessions():
-                return self._delete_sessions(db, deletion)
-
-    def _delete_events(self, db: Connection, step: DeleteEvents) -> tuple[Outcome, Swept]:
-        if step.before != self.progress.before:
-            self.progress = replace(self.progress, before=step.before, **START_OF_EVENTS)
-        [(last, rows)] = db.rows(LAST_OF_STEP, [self.progress.end, step.limit])
-        if rows < step.limit and not self.progress.has_end:
-            self._examine_events(db, step)
-            [(last, rows)] = db.rows(LAST_OF_STEP, [self.progress.end, step.limit])
-        if rows:
-            db.run(DELETE_EVENT_IDS, [last])
-            db.run(DELETE_EVENTS, [last])
-            db.run(NOTE_DELETED, [last])
-        progress = self.progress
-        is_last = progress.has_end and rows < step.limit
-        backlog = 0 if is_last else db.rows(COUNT_OLD, [step.before])[0][0]
-        if is_last:  # the next sweep may have the same `before`
-            self.progress = replace(progress, **START_OF_EVENTS)
-            delete_refusals(db, step.before)
-        swept = Swept(rows, backlog, progress.ahead, progress.farthest)
-        return Outcome.DONE if is_last else Outcome.STORED, swept
-
-    def _examine_events(self, db: Connection, step: DeleteEvents) -> None:
-        progress, limit = self.progress, max(step.limit, EXAMINED_ROWS)
-        parameters = {"after": progress.examined, "rows": limit, "before": step.before, "latest": _moment(step.latest)}
-        [(last_old, last, count, ahead, farthest)] = db.rows(EXAMINE_EVENTS, parameters)
-        self.progress = replace(
-            progress,
-            examined=last or progress.examined,
-            end=last_old or progress.end,
-            has_end=count < limit,
-            ahead=progress.ahead + ahead,
-            farthest=max(progress.farthest, farthest or ""),
-        )
-
-    def _delete_sessions(self, db: Connection, step: DeleteSessions) -> tuple[Outcome, Swept]:
-        progress = self.progress
-        examined = {"after": progress.session, "limit": step.limit, "latest": _moment(step.latest)}
-        [(last, count, ahead, farthest)] = db.rows(EXAMINE_SESSIONS, examined)
-        deleted = db.run(DELETE_SESSIONS, [progress.session, last, step.before]) if count else 0
-        ahead, farthest = progress.sessions_ahead + ahead, max(progress.farthest_session, farthest or "")
-        if count < step.limit:
-            delete_refusals(db, step.before)
-            self.progress = replace(progress, session=0, sessions_ahead=0, farthest_session="")
-            return Outcome.DONE, Swept(deleted, 0, ahead, farthest)
-        self.progress = replace(progress, session=last, sessions_ahead=ahead, farthest_session=farthest)
-        [(left,)] = db.rows(COUNT_SESSIONS, [last])
-        return Outcome.STORED, Swept(deleted, left, ahead, farthest)
+    def delete_refusals(self, db: Connection, before: str) -> None:
+        delete_refusals(db, before)
 
 
 def _moment(latest: str) -> str:

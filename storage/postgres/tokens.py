@@ -4,12 +4,21 @@ import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from trackd.core.documents import Login, Token, TokenScope, login_name, secret_hash, timestamp
+from trackd.core.documents import (
+    LINK_LASTS,
+    PREFIX_OF_SECRETS,
+    SECRET_BYTES,
+    Login,
+    Token,
+    TokenScope,
+    login_name,
+    secret_hash,
+    timestamp,
+)
 from trackd.storage.errors import TokenError
 from trackd.storage.postgres.administration import SELECT_LOGINS, SELECT_TOKENS, add_login, login_of, token_of
 from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.shared_database import SharedDatabase
-from trackd.storage.sqlite.tokens import LINK_LASTS, PREFIX, SECRET_BYTES
 
 INSERT = """
 INSERT INTO token (name, hash, scopes, inserted, expires) VALUES (%s, %s, %s, %s::timestamptz, %s::timestamptz)
@@ -33,7 +42,7 @@ class PostgresTokens(SharedDatabase):
         """
         with self.transaction() as db:
             _check_name(db, name)
-        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        secret = PREFIX_OF_SECRETS + secrets.token_urlsafe(SECRET_BYTES)
         show(secret)
         row = [name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires]
         with self.transaction() as db:

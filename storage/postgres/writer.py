@@ -20,7 +20,7 @@ from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
-from trackd.storage.fence import Verdict, judge, profile_ids, write_in_order
+from trackd.storage.fence import Verdict, commit_one_by_one, judge, profile_ids, write_in_order
 from trackd.storage.postgres.administration import (
     add_job,
     add_source,
@@ -110,7 +110,7 @@ class PostgresWriter:
             if not is_of_one_change(error):
                 raise StoreError(f"cannot commit: {reason_of(error)}") from error
             if len(batch) > 1:
-                return self._commit_one_by_one(batch)
+                return commit_one_by_one(batch, self._commit_alone)
             if not batch:
                 raise StoreError(f"cannot write: {reason_of(error)}") from error
             if (number := self._limited_log.due(type(error).__name__)) is not None:
@@ -148,19 +148,6 @@ class PostgresWriter:
             if code_of(error) == READ_ONLY:  # after a failover another one of the URL's hosts takes commits
                 self._db.close()
             raise
-        return outcomes
-
-    def _commit_one_by_one(self, batch: Sequence[Change]) -> list[Outcome]:
-        """Commit each change in a transaction of its own. Those that build on one that is not written are stale."""
-        outcomes = []
-        not_written: set[str] = set()  # ids of profiles
-        for change in batch:
-            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            previous_owner = change.previous_owner if isinstance(change, Changes) else None
-            is_stale = profile_id in not_written or previous_owner in not_written
-            outcomes.append(Outcome.STALE if is_stale else self._commit_alone(change))
-            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
-                not_written.add(profile_id)
         return outcomes
 
     def _commit_alone(self, change: Change) -> Outcome:

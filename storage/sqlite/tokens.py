@@ -2,20 +2,26 @@
 
 import secrets
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from trackd.core.documents import Login, Token, TokenScope, login_name, secret_hash, timestamp
+from trackd.core.documents import (
+    LINK_LASTS,
+    PREFIX_OF_SECRETS,
+    SECRET_BYTES,
+    Login,
+    Token,
+    TokenScope,
+    login_name,
+    secret_hash,
+    timestamp,
+)
 from trackd.storage.errors import TokenError
 from trackd.storage.sqlite.connection import rows_by_name, transaction
 from trackd.storage.sqlite.logins import SELECT_LOGINS, add_login, login_of_row
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
-
-PREFIX = "trackd_"  # makes a leaked secret recognisable, for people and for scanners
-SECRET_BYTES = 32
-LINK_LASTS = timedelta(minutes=30)
 
 
 class Tokens:
@@ -47,7 +53,7 @@ class Tokens:
         raises, there is no such token.
         """
         self._check_name(name)
-        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        secret = PREFIX_OF_SECRETS + secrets.token_urlsafe(SECRET_BYTES)
         show(secret)
         row = (name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires)
         with self._file.errors(), transaction(self._db):

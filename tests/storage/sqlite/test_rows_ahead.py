@@ -8,7 +8,7 @@ from tests.support.making import Make
 from tests.support.stores import Backend, SqliteBackend
 from trackd.core.changes import Outcome
 from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Swept
-from trackd.storage.sqlite import retention
+from trackd.storage import retention
 
 AHEAD, FARTHEST, NOT_AHEAD = "2036-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 EARLIER, EARLY = "2024-01-01T00:00:00.000000Z", "2025-01-01T00:00:00.000000Z"
