@@ -107,15 +107,21 @@ async def test_batches_are_committed_and_their_outcomes_come_back(file: Path, ma
 
 async def test_a_long_log_is_copied_between_commits(file: Path, make: type[Make]) -> None:
     """Before it must be copied after a commit, while no other can begin."""
-    pages = number = 0
+    pages, number = 0, 1
     async with started(on_file(file)) as writer:
         with contextlib.closing(connect(file, mode="rw")) as connection:
-            assert connection.execute("SELECT count(*) FROM event").get == 0  # its first read opens the log
+
+            def log_pages() -> tuple[int, int]:
+                return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+
+            await writer.commit(make.change("P1", events=1))
+            assert connection.execute("SELECT count(*) FROM event").get == 1  # its first read opens the log
+            await eventually(lambda: log_pages() == (0, 0), "the log is truncated after the start")
             while pages < EARLY:
                 number += 1
                 await writer.commit(make.change(f"P{number}", events=20, event={"properties": f'"{"x" * 3_000}"'}))
-                pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            copied = await eventually(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[1])
+                pages, _ = log_pages()
+            copied = await eventually(lambda: log_pages()[1])
 
     assert EARLY <= copied <= pages < USUAL_LOG_PAGES
 
