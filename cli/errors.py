@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from trackd.storage.errors import StoreError
 from trackd.storage.files.system_errors import reason_and_remedy, reason_of
@@ -14,8 +13,8 @@ class CommandError(Exception):
 
 
 @contextlib.contextmanager
-def naming(database: Path) -> Iterator[None]:
-    """Around reads and commits of a store: its errors are for the log of a server, and do not name the file."""
+def naming(database: object) -> Iterator[None]:
+    """Around reads and commits of a store: its errors are for the log of a server, and do not name it."""
     try:
         yield
     except StoreError as error:

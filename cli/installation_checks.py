@@ -10,6 +10,7 @@ from trackd.cli.listeners import listeners_of
 from trackd.cli.process import LEAST_FILES
 from trackd.config.load import DEFAULT_FILE, Loaded
 from trackd.config.settings import Server
+from trackd.config.store_url import masked
 from trackd.http.server.listening import unavailable
 from trackd.http.server.unix_socket import Occupant, occupant
 from trackd.storage.doctor.finding import Finding, Findings, State, size
@@ -41,6 +42,15 @@ def check_configuration(loaded: Loaded) -> Findings:
     if loaded.settings.database.synchronous != "FULL":
         found = "database.synchronous is NORMAL: a power failure may undo the last answered calls"
         yield Finding(CONFIGURATION, State.WARNING, found, "leave it at FULL")
+
+
+def check_password(loaded: Loaded) -> Findings:
+    """Whether the password of `store.url` can be seen by other users of this machine."""
+    url = loaded.settings.store.url
+    [origin] = [setting.origin for setting in loaded.each() if setting.name == "store.url"]
+    if (":***@" in masked(url) or "password=" in url) and origin == "flag":
+        remedy = "keep it in ~/.pgpass, in PGPASSWORD, or name the URL in TRACKD_STORE_URL"
+        yield Finding("password", State.WARNING, "it is on the command line, which other users see", remedy)
 
 
 def _named(origin: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from operator import sub
 
 from trackd.cli.errors import CommandError
 from trackd.core.feed_cursor import Cursor
@@ -15,14 +16,20 @@ class LostPositionError(CommandError):
     """A feed cannot go on after a position: the retention has deleted what followed, for example."""
 
 
-def newest_records(head: Cursor, number: int, read: Callable[[Cursor | Start], Iterable[bytes]]) -> list[bytes]:
+def newest_records(
+    head: Cursor,
+    number: int,
+    read: Callable[[Cursor | Start], Iterable[bytes]],
+    before: Callable[[int, int], int] = sub,
+) -> list[bytes]:
     """The newest records, at most so many, of a bounded number of the newest events before `head`.
 
-    `read` has all records after a position, as lines. It raises LostPositionError.
+    `read` has all records after a position, as lines. It raises LostPositionError. `before` is the number that is so
+    many events before another one, 0 or less when there are not so many.
     """
     found: deque[bytes] = deque(maxlen=number)
     for examined in EXAMINED if number else ():
-        begin = head.events - max(examined, number)
+        begin = before(head.events, max(examined, number))
         try:
             of_events = _search(found, read(Cursor(head.history, begin) if begin > 0 else Start.OLDEST))
         except LostPositionError:

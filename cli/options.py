@@ -92,6 +92,22 @@ def load_settings(config: Path | None, **flags: Mapping[str, Any]) -> Loaded:
     return loaded
 
 
+def settings_of_store(db: Path | None, store: str | None, config: Path | None) -> Settings:
+    """The settings of a command on a file or a database, also while a server runs on it.
+
+    Raises SettingsError, and DatabaseError when a server has the file open under another name.
+    """
+    settings = load_settings(config, **store_flags(db, store)).settings
+    if not settings.store.url:
+        free_file(settings)
+    return settings
+
+
+def store_name(settings: Settings) -> str:
+    """The store for people: the path of the file, or the URL of the database without its password."""
+    return masked(settings.store.url) or str(settings.database.path)
+
+
 def database_path(db: Path | None, config: Path | None) -> Path:
     """The database file of a command that works while the server runs.
 

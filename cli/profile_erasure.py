@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from trackd.cli.errors import CommandError, naming
+from trackd.cli.job_places import FilePlace
 from trackd.cli.jobs import done, find, wait
 from trackd.cli.progress import progress_bar
 from trackd.cli.signals import Interrupted
@@ -35,7 +36,7 @@ def erase_profile(path: Path, profile_id: str, document: str, *, keep_events: bo
                 if number is None:
                     number = jobs.add(ERASE_PROFILE, arguments)
                 try:
-                    if wait(jobs, number, path, advance):
+                    if wait(jobs, number, FilePlace(path), advance):
                         done(find(jobs, number))
                         return
                 except Interrupted as interrupted:

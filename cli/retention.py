@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import typer
 
-from trackd.cli.options import ConfigFile, DatabaseFile, database_path
+from trackd.cli.administration import check_driver
+from trackd.cli.options import ConfigFile, DatabaseFile, StoreUrl, settings_of_store
 from trackd.cli.output import report
 from trackd.storage.sqlite.clock_confirmation import confirm as confirm_clock
 
@@ -22,9 +23,15 @@ def group() -> None:
 
 
 @app.command()
-def confirm(db: DatabaseFile = None, config: ConfigFile = None) -> None:
+def confirm(db: DatabaseFile = None, store: StoreUrl = None, config: ConfigFile = None) -> None:
     """Confirm that this machine's clock is right, so that a stopped retention goes on by it."""
-    database, now = database_path(db, config), datetime.now(UTC)
-    stop = confirm_clock(database, now)
+    settings, now = settings_of_store(db, store, config), datetime.now(UTC)
+    if settings.store.url:
+        check_driver()
+        from trackd.storage.postgres.clock_confirmation import confirm as confirm_in_database
+
+        stop = confirm_in_database(settings.store.url, now)
+    else:
+        stop = confirm_clock(settings.database.path, now)
     state = "the retention goes on" if stop.after else "the retention was not stopped"
     report(f"Confirmed the clock, it is {now:%Y-%m-%d %H:%M:%S} UTC: {state}.")

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from trackd.cli.application_report import application_lines
-from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, file_of, load_settings, store_flags
+from trackd.cli.job_places import place_of
+from trackd.cli.options import ConfigFile, DatabaseFile, RulesPath, StoreUrl, load_settings, store_flags
 from trackd.cli.output import echo, report
 from trackd.cli.trial_files import read_call, read_profile
 from trackd.cli.trial_report import difference_lines, event_lines, rejection_lines
@@ -50,14 +51,13 @@ def check(file: RulesArgument, config: ConfigFile = None) -> None:
 
 
 @app.command()
-def apply(db: DatabaseFile = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
+def apply(db: DatabaseFile = None, store: StoreUrl = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
     """Evaluate the segments of all profiles again, in the running server, or in this command if none runs."""
-    settings = load_settings(config, rules={"path": rules}, **store_flags(db, None)).settings
-    path = file_of(settings)
-    check_exists(path)
-    lock = DatabaseLock(path)
-    lock.check_free_elsewhere()
-    if rules is not None and lock.is_held():
+    settings = load_settings(config, rules={"path": rules}, **store_flags(db, store)).settings
+    if not settings.store.url:
+        check_exists(settings.database.path)
+        DatabaseLock(settings.database.path).check_free_elsewhere()
+    if rules is not None and place_of(settings).is_served():
         echo("Note: the running server applies its own rules file, not that of --rules.", err=True)
     from trackd.cli.jobs import run_job  # loads the server, which the other commands do not need
 

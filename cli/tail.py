@@ -1,5 +1,6 @@
 """`trackd tail`: what is stored, as it happens, one line for each event."""
 
+import contextlib
 import errno
 import select
 import sys
@@ -8,11 +9,13 @@ from collections.abc import Callable, Iterable
 
 import typer
 
+from trackd.cli.database_feed import DatabaseFeed
 from trackd.cli.feed_requests import FeedRequests
 from trackd.cli.file_feed import FileFeed
-from trackd.cli.options import ConfigFile, DatabaseFile, database_path
+from trackd.cli.options import ConfigFile, DatabaseFile, StoreUrl, settings_of_store
 from trackd.cli.output import echo, plain_console, print_styled
 from trackd.cli.server_feed import ServerFeed
+from trackd.cli.store_feed import StoreFeed
 from trackd.cli.tail_lines import parts
 from trackd.cli.tail_options import After, AsJson, Kinds, Lines, Profile, Session, Source, Status, Token, Type, Url
 from trackd.cli.transfer import set_on_signal
@@ -41,11 +44,12 @@ def tail(
     url: Url = None,
     token: Token = None,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Print events and erasures as they are stored, until a signal, also while no server runs."""
-    if url is not None and db is not None:
-        raise typer.BadParameter("takes no --db: the server has its file.", param_hint="'--url'")
+    if url is not None and (db is not None or store is not None):
+        raise typer.BadParameter("takes neither --db nor --store: the server has its own.", param_hint="'--url'")
     start = Start.NOW if after is None else Start.OLDEST if after == OLDEST else Cursor.read(after)
     matching = FeedFilter(tuple(kinds.split(",")), type, source, profile, session, status)
     stop = threading.Event()
@@ -56,11 +60,17 @@ def tail(
         feed = ServerFeed(FeedRequests(target, token, matching), start, lines)
         _follow(feed.read, print_records, stop)
         return
-    file = FileFeed(database_path(db, config), matching, start)
-    set_on_signal(stop)
-    if after is None:
-        print_records(file.newest(lines))
-    _follow(file.read, print_records, stop)
+    settings = settings_of_store(db, store, config)
+    with contextlib.ExitStack() as stack:
+        opened: StoreFeed
+        if settings.store.url:
+            opened = stack.enter_context(DatabaseFeed(settings.store.url, matching, start))
+        else:
+            opened = FileFeed(settings.database.path, matching, start)
+        set_on_signal(stop)
+        if after is None:
+            print_records(opened.newest(lines))
+        _follow(opened.read, print_records, stop)
 
 
 def _follow(read: Callable[[], tuple[list[bytes], bool]], print_records: Print, stop: threading.Event) -> None:

@@ -189,8 +189,8 @@ def _amount(count: int, table: str) -> str:
 
 
 @contextlib.contextmanager
-def output_file(output: Path | None, database: Path, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
-    """The file that a command writes; stdout for None. Raises CommandError."""
+def output_file(output: Path | None, database: Path | None, format: Format) -> Iterator[BinaryIO]:  # noqa: A002
+    """The file that a command writes; stdout for None. `database` is the file that it reads. Raises CommandError."""
     if output is None or _is_stdout(output):
         if format == "parquet" and sys.stdout.isatty():
             raise CommandError("Parquet is not written to a terminal: name a file with --output.")
@@ -198,7 +198,7 @@ def output_file(output: Path | None, database: Path, format: Format) -> Iterator
             yield sys.stdout.buffer
         return
     with _writing(output):
-        if output.exists() and output.samefile(database):
+        if database is not None and output.exists() and output.samefile(database):
             raise CommandError(f"{output} is the database itself: name another file with --output.")
         with open_for_writing(output) if _is_stream(output) else atomic_file(output) as file:
             yield file

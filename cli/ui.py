@@ -10,14 +10,13 @@ import typer
 
 from trackd.cli.administration import tokens_of
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, database_path, load_settings, store_flags
+from trackd.cli.job_places import place_of
+from trackd.cli.options import ConfigFile, DatabaseFile, StoreUrl, settings_of_store
 from trackd.cli.output import echo
 from trackd.cli.server_url import checked_url, local_url
 from trackd.config.settings import Settings
 from trackd.core.documents import TokenScope
 from trackd.http.server.listening import UNIX, unix_url
-from trackd.storage.sqlite.lock import DatabaseLock
-from trackd.storage.sqlite.tokens import Tokens
 
 
 def ui(
@@ -33,14 +32,14 @@ def ui(
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the link in a browser too.")] = False,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Print a link that opens the live page, once and within 30 minutes."""
-    path = database_path(db, config)
-    settings = load_settings(config, **store_flags(db, None)).settings
+    settings = settings_of_store(db, store, config)
     if not settings.ui.enabled:
         raise CommandError("There is no live page: the setting ui.enabled is false.")
-    with Tokens(path) as tokens:
+    with tokens_of(settings) as tokens:
         page = f"{url}/ui/" if url else tokens.page() or _page_of(settings)
         if page.startswith(UNIX):
             raise CommandError(
@@ -48,8 +47,11 @@ def ui(
                 "address of the proxy in front of it with --url."
             )
         link = f"{page}#k={tokens.add_link(TokenScope(scope))}"
-    if not DatabaseLock(path).is_held():
-        echo("No server runs on this file: start `trackd serve` first.", err=True)
+    if not place_of(settings).is_served():
+        echo(
+            f"No server runs on this {'database' if settings.store.url else 'file'}: start `trackd serve` first.",
+            err=True,
+        )
     echo("This link opens the live page, once and within 30 minutes:", err=True)
     echo(link)
     if open_browser:

@@ -19,8 +19,9 @@ from trackd.storage.errors import StoreError
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
 PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
+NODE, COMMAND = "trackd", "trackd command"
+"""The names under which the server lists connections."""
 SETTINGS = {
-    "application_name": "trackd",
     "connect_timeout": CONNECT_TIMEOUT_S,
     "keepalives_idle": 10,
     "tcp_user_timeout": 10_000,  # ms until a server that is cut off is given up
@@ -41,8 +42,9 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 class Connection:
     """A connection, opened for the first statement and once more after it was lost. Used by one thread at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = NODE) -> None:
         self._url = url
+        self._name = name
         self._connection: psycopg.Connection[Row] | None = None
         self._failure: StoreError | None = None
         self._failed_at = 0.0
@@ -57,7 +59,7 @@ class Connection:
             if self._failure is not None and time.monotonic() - self._failed_at < PAUSE_S:
                 raise self._failure
             try:
-                self._connection = connect(self._url)
+                self._connection = connect(self._url, self._name)
             except StoreError as error:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
@@ -106,10 +108,10 @@ class Connection:
             self._connection.close()
 
 
-def connect(url: str) -> psycopg.Connection[Row]:
+def connect(url: str, name: str = NODE) -> psycopg.Connection[Row]:
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
     try:
-        connection = psycopg.connect(url, autocommit=True, **_missing(url))
+        connection = psycopg.connect(url, autocommit=True, **_missing(url, name))
     except psycopg.Error as error:
         raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
     try:
@@ -128,13 +130,14 @@ def connect(url: str) -> psycopg.Connection[Row]:
     return connection
 
 
-def _missing(url: str) -> dict[str, Any]:
+def _missing(url: str, application_name: str) -> dict[str, Any]:
     """The settings that the URL does not have."""
     try:
         own = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.Error as error:
         raise StoreError(f"{masked(url)} is no URL of PostgreSQL: {reason_of(error)}") from error
-    return {name: value for name, value in SETTINGS.items() if name not in own}
+    settings = {"application_name": application_name, **SETTINGS}
+    return {name: value for name, value in settings.items() if name not in own}
 
 
 def reason_of(error: Exception) -> str:

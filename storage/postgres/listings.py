@@ -18,7 +18,7 @@ from trackd.core.trait_values import has_trait, trait_text
 from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
-from trackd.storage.postgres.connection import Connection, Row, reason_of
+from trackd.storage.postgres.connection import NODE, Connection, Row, reason_of
 from trackd.storage.postgres.feed import head, read_feed, read_feeds
 from trackd.storage.postgres.refusals import search_refusals
 from trackd.storage.postgres.row_documents import (
@@ -104,10 +104,12 @@ _encoded = msgspec.json.Encoder().encode
 class PostgresListings:
     """See `Listings`. Reads on connections of its own, one for each thread that reads at the same time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = NODE) -> None:
+        """`name`: see `Connection`."""
         self._url = url
+        self._name = name
         self._idle: list[Connection] = []
-        self._by_key = Connection(url)  # for the event loop, which cannot wait for a free one
+        self._by_key = Connection(url, name)  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
         """Close the connections. No read may be under way."""
@@ -121,7 +123,7 @@ class PostgresListings:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = Connection(self._url)
+            connection = Connection(self._url, self._name)
         try:
             yield connection
         except psycopg.Error as error:

@@ -211,6 +211,29 @@ INSERT INTO feed_history (id, begins_after, refusals_after) SELECT %s, greatest(
 NUMBER_BITS = 18  # of a number: the place in its transaction
 
 
+def check_tables(connection: psycopg.Connection[Any], url: str) -> None:
+    """For a command that only reads. Raises StoreError, a sentence, when the tables are not those of this trackd."""
+    try:
+        [(is_made,)] = connection.execute("SELECT to_regclass('trackd_migration') IS NOT NULL").fetchall()
+        if not is_made:
+            raise StoreError(f"{masked(url)} has no tables of trackd: the first `trackd serve` on it makes them.")
+        applied = {name for (name,) in connection.execute("SELECT name FROM trackd_migration")}
+    except psycopg.Error as error:
+        raise StoreError(f"{masked(url)} cannot be read: {reason_of(error)}.") from error
+    if applied - set(MIGRATIONS):
+        raise StoreError(f"{_too_new(applied, url)}.")
+    if lacking := [name for name in MIGRATIONS if name not in applied]:
+        raise StoreError(
+            f"{masked(url)} was written by an older trackd (it lacks {', '.join(lacking)}): start `trackd serve` on "
+            "it once to bring its tables up to date."
+        )
+
+
+def _too_new(applied: set[str], url: str) -> str:
+    names = ", ".join(sorted(applied - set(MIGRATIONS)))
+    return f"{masked(url)} was upgraded by a newer trackd ({names}): upgrade this one too"
+
+
 def migrate(connection: psycopg.Connection[Any], url: str) -> None:
     """Apply the pending migrations, in one transaction; other nodes that start wait for it.
 
@@ -223,10 +246,7 @@ def migrate(connection: psycopg.Connection[Any], url: str) -> None:
             connection.execute(MIGRATION_TABLE)
             applied = {name for (name,) in connection.execute("SELECT name FROM trackd_migration")}
             if applied - set(MIGRATIONS):
-                raise StoreError(
-                    f"{masked(url)} was upgraded by a newer trackd ({', '.join(sorted(applied - set(MIGRATIONS)))}): "
-                    "upgrade this one too"
-                )
+                raise StoreError(_too_new(applied, url))
             for name, script in MIGRATIONS.items():
                 if name not in applied:
                     connection.execute(script.encode())

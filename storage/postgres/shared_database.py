@@ -9,8 +9,13 @@ import psycopg
 
 from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
-from trackd.storage.postgres.connection import Connection, reason_of
+from trackd.storage.postgres.connection import COMMAND, NODE, Connection, reason_of
 from trackd.storage.postgres.schema import migrate
+
+NODES = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = %s
+"""
 
 
 class SharedDatabase:
@@ -18,7 +23,7 @@ class SharedDatabase:
 
     def __init__(self, url: str) -> None:
         self.name = masked(url)
-        self._db = Connection(url)
+        self._db = Connection(url, COMMAND)
         try:
             migrate(self._db.open(), url)
         except StoreError as error:
@@ -41,6 +46,11 @@ class SharedDatabase:
                 yield self._db
         except psycopg.Error as error:
             raise StoreError(f"{self.name} cannot be used: {reason_of(error)}.") from error
+
+    def has_nodes(self) -> bool:
+        """Whether servers run on the database, as it seems from the connections that it has."""
+        with self.transaction() as db:
+            return bool(db.rows(NODES, [NODE]))
 
 
 def _sentence(text: str) -> str:

@@ -33,28 +33,42 @@ def test_a_file_on_the_command_line_wins_over_a_database_in_the_environment(trac
     assert (both.returncode, "the store is a file or a database" in both.stderr) == (2, True)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["verify"],
-        ["export"],
-        ["backup", "copy.db"],
-        ["tail"],
-        ["ui"],
-        ["doctor"],
-        ["rules", "apply"],
-        ["profile", "show", "x"],
-        ["retention", "confirm"],
-    ],
-    ids=lambda command: command[0],
-)
+@pytest.mark.parametrize("command", [["verify"], ["export"]], ids=lambda command: command[0])
 def test_a_command_for_files_refuses_a_database(trackd: Trackd, sentence: Sentence, command: list[str]) -> None:
     refused = sentence(trackd(*command, TRACKD_STORE_URL=URL), 1)
 
     assert refused == f"The store is {SHOWN}, and this command works on database files so far: name a file with --db."
 
 
-@pytest.mark.parametrize("command", [["source", "list"], ["token", "list"], ["serve"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("command", [["backup", "my copy"], ["restore", "my copy"]], ids=lambda command: command[0])
+def test_copies_of_a_database_are_made_by_the_programs_of_postgresql(
+    trackd: Trackd, sentence: Sentence, command: list[str]
+) -> None:
+    refused = sentence(trackd(*command, TRACKD_STORE_URL=URL), 1)
+
+    program = {
+        "backup": "pg_dump --format=custom --file='my copy'",
+        "restore": "pg_restore --no-owner 'my copy' --dbname",
+    }
+    assert f"`{program[command[0]]} postgresql://me@127.0.0.1:1/trackd`" in refused
+    assert "secret" not in refused
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["source", "list"],
+        ["token", "list"],
+        ["serve"],
+        ["tail"],
+        ["ui"],
+        ["rules", "apply"],
+        ["profile", "show", "x"],
+        ["profile", "erase", "x"],
+        ["retention", "confirm"],
+    ],
+    ids=" ".join,
+)
 def test_a_database_that_does_not_answer_is_one_sentence(
     trackd: Trackd, sentence: Sentence, command: list[str]
 ) -> None:
