@@ -195,6 +195,7 @@ class EventWriter(BaseActor):
     def _finish_others(self, finished: Sequence[Finished], result: BatchResult) -> None:
         """Answer administrators, and report the step of a deletion."""
         if any(isinstance(message, Administer) for message, _ in finished):
+            self.wiring.dependencies.reads.expire()
             self.send(self.wiring.source_auth, Tick())  # it reads the sources before the answers are handed over
         for message, outcome in finished:
             if isinstance(message, Delete):

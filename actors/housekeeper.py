@@ -13,10 +13,14 @@ from trackd.actors.sweep import Sweep
 from trackd.core.changes import Outcome
 from trackd.core.retention import is_full, next_limit, pause_s, steps
 from trackd.core.retention_changes import FIRST_STEP_ROWS, Deletion, PutRetentionStop
+from trackd.storage.store import Duty
 
 
 class Housekeeper(BaseActor):
-    """Schedules the sweeps of each kind of deletion. At ticks it begins those that are due, if the clock allows it."""
+    """Schedules the sweeps of each kind of deletion.
+
+    At ticks it begins those that are due, if the clock allows it and no other server does it.
+    """
 
     def wired(self) -> None:
         dependencies = self.wiring.dependencies
@@ -36,9 +40,9 @@ class Housekeeper(BaseActor):
     def _tick(self, _: Tick) -> None:
         if self._clock is None:
             return
-        now = self.wiring.dependencies.now()
-        self._may_delete = self._clock.may_follow(now)
-        if self._clock.change is not None and not self._is_writing_stop:
+        now, has_duty = self.wiring.dependencies.now(), self.wiring.dependencies.reads.has_duty(Duty.RETENTION)
+        self._may_delete = self._clock.may_follow(now) and has_duty  # the clock keeps up also without the duty
+        if has_duty and self._clock.change is not None and not self._is_writing_stop:
             self.send(self.wiring.event_writer, Delete(self._clock.change))
             self._is_writing_stop = True
         if self._may_delete:

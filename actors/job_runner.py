@@ -51,9 +51,12 @@ class Kind(Protocol):
 
 
 class JobRunner:
-    """Polls the store for open jobs: one of each kind is done at a time, the oldest first."""
+    """Polls the store for open jobs: one of each kind is done at a time, the oldest first.
 
-    def __init__(self, tracker: Tracker, jobs: Callable[[], Sequence[Job]], kinds: Mapping[str, Kind]) -> None:
+    `jobs` returns None while another server does them.
+    """
+
+    def __init__(self, tracker: Tracker, jobs: Callable[[], Sequence[Job] | None], kinds: Mapping[str, Kind]) -> None:
         self._tracker = tracker
         self._jobs = jobs
         self._kinds = kinds
@@ -85,6 +88,8 @@ class JobRunner:
     async def _begin(self) -> None:
         """Begin the oldest open job of each kind that has none under way, and add jobs that are due."""
         jobs = self._jobs()
+        if jobs is None:
+            return
         for name, kind in self._kinds.items():
             if kind.due(jobs):
                 await self._write(AddJob(name, {}, _now()))

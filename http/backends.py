@@ -86,6 +86,7 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
         def make_writer(_: Store, committed: Committed) -> BatchWriter:
             return WriterProcess(writer, committed, [descriptor])
 
+        stack.enter_context(store.listening())
         backend = Backend(store, listings, QueryThreads(listings), make_writer)
         yield backend, make_tracker(backend)
 

@@ -23,9 +23,10 @@ from trackd.core.token_changes import PutTokenUse
 from trackd.storage.feed import ErasedDocument
 from trackd.storage.fence import judge, profile_ids, write_in_order
 from trackd.storage.memory_journal import MemoryJournal, anonymous
+from trackd.storage.store import OfOneServer
 
 
-class MemoryStore:
+class MemoryStore(OfOneServer):
     """See `Store`. The attributes are its content, for tests to read and to prepare."""
 
     def __init__(self, sources: Iterable[Source] = ()) -> None:

@@ -14,12 +14,20 @@ one thread at a time, usually another one or another process; it must not distur
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Protocol
 
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
+
+
+class Duty(Enum):
+    """What one of the servers that share a store does for all of them."""
+
+    RETENTION = "retention"
+    JOBS = "jobs"
 
 
 class Reads(Protocol):
@@ -55,13 +63,22 @@ class Reads(Protocol):
     def sources_version(self) -> int:
         """A number that is different after every change of any source; polled twice a second. 0 before the first."""
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> Sequence[Source]:
         """All sources, disabled ones included, in any order."""
+
+    def expire(self) -> None:
+        """Drop copies of sources, tokens and jobs: this server has committed a change of one.
+
+        A store may keep copies of them if it notices the changes of all others soon.
+        """
+
+    def has_duty(self, duty: Duty) -> bool:
+        """Whether this server is the one that has the duty. It may be another one a moment later."""
 
     def is_damaged_source(self, source_id: str) -> bool:
         """Whether `sources` left out the source with this id, because its row is damaged."""
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> Sequence[Job]:
         """The open jobs and the last ended ones, in the order of their numbers; polled twice a second."""
 
     def newest_time(self, latest: str) -> str | None:
@@ -73,7 +90,7 @@ class Reads(Protocol):
     def retention_stop(self) -> RetentionStop:
         """The stop of the retention that was written, and the last confirmation of the clock."""
 
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> Sequence[Token]:
         """All administration tokens that are not revoked, in any order."""
 
     def login(self, secret_hash: str) -> Login | None:
@@ -93,6 +110,16 @@ class Reads(Protocol):
 
         Polled twice a second. `commit` fails too then, though something may be written.
         """
+
+
+class OfOneServer:
+    """Methods of `Reads` for a store that no other server uses."""
+
+    def expire(self) -> None:
+        """It keeps no copies."""
+
+    def has_duty(self, duty: Duty) -> bool:
+        return True
 
 
 class Store(Reads, Protocol):

@@ -87,16 +87,22 @@ def test_calls_are_stored_and_read_and_survive_a_kill_of_the_server(start: Start
     assert server.stop() == 0
 
 
-def test_commands_change_sources_and_tokens_while_the_server_runs(start: Start, database: str, tmp_path: Path) -> None:
-    server = start(database)
-    assert track(server, "s", "page-view").status_code == 200
+def test_changes_of_sources_and_tokens_reach_all_servers(start: Start, database: str, tmp_path: Path) -> None:
+    servers = [start(database), start(database)]
+    admin = bearer(servers[0].token)
+    assert [track(server, "s", "page-view").status_code for server in servers] == [200, 200]
 
     disabled = run_command(["source", "disable", SOURCE], tmp_path, {"TRACKD_STORE_URL": database})
     assert (disabled.returncode, disabled.stderr) == (0, "")
-    wait_until(lambda: track(server, "s", "page-view").status_code == 401)
     made = run_command(["token", "new", "reader", "--store", database], tmp_path, {})
     secret = made.stdout.strip()
-    wait_until(lambda: httpx.get(f"{server.url}/event-sources", headers=bearer(secret), timeout=30).status_code == 200)
+    for server in servers:
+        wait_until(lambda url=server: track(url, "s", "page-view").status_code == 401)  # type: ignore[misc]
+        assert httpx.get(f"{server.url}/event-sources", headers=bearer(secret), timeout=30).status_code == 200
+    enabled = {"enabled": True}
+    answer = httpx.patch(f"{servers[1].url}/event-source/{SOURCE}", json=enabled, headers=admin, timeout=30)
+    assert (answer.status_code, track(servers[1], "s", "page-view").status_code) == (200, 200), answer.text
+    wait_until(lambda: track(servers[0], "s", "page-view").status_code == 200)
     listed = run_command(["token", "list", "-q", "--store", database], tmp_path, {}).stdout.split()
     assert {"first", "token", "reader"} <= set(listed)
     missing = run_command(["source", "show", "none", "--store", database], tmp_path, {})

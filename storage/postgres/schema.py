@@ -183,7 +183,22 @@ CREATE TABLE refusal (
 CREATE TABLE refusal_numbers (id integer PRIMARY KEY CHECK (id = 1), used_up_to bigint NOT NULL);
 INSERT INTO refusal_numbers VALUES (1, 0);
 """
-MIGRATIONS = {"first_tables": FIRST_TABLES}
+CHANNEL = "trackd"  # of notifications: see notices.py
+NOTIFICATIONS = f"""
+CREATE FUNCTION notify_nodes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('{CHANNEL}', TG_TABLE_NAME);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER source_notified AFTER INSERT OR UPDATE OR DELETE ON source
+FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes();
+CREATE TRIGGER token_notified AFTER INSERT OR DELETE OR UPDATE OF name, hash, scopes, expires ON token
+FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes();
+CREATE TRIGGER job_notified AFTER INSERT OR UPDATE OR DELETE ON job
+FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes();
+"""
+MIGRATIONS = {"first_tables": FIRST_TABLES, "notifications": NOTIFICATIONS}
 MIGRATION_TABLE = """
 CREATE TABLE IF NOT EXISTS trackd_migration (
     name text PRIMARY KEY,

@@ -1,6 +1,7 @@
 """The backend for a PostgreSQL database: a connection for reads by key, and the writer of writer.py."""
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from msgspec import Raw
@@ -11,7 +12,6 @@ from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
 from trackd.storage.errors import DamagedRowError
 from trackd.storage.postgres.administration import (
-    SELECT_JOBS,
     SELECT_LOGIN,
     SELECT_SOURCES,
     SELECT_STOP,
@@ -23,8 +23,10 @@ from trackd.storage.postgres.administration import (
 )
 from trackd.storage.postgres.connection import Connection, Parameters, Row, text_of
 from trackd.storage.postgres.listings import PostgresListings
+from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
 from trackd.storage.postgres.schema import migrate
 from trackd.storage.postgres.writer import PostgresWriter
+from trackd.storage.store import Duty
 
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
 PROFILE = "profile.id, seq, revision, doc::text, remembered"
@@ -69,6 +71,7 @@ class PostgresStore:
             self._reader.close()
             raise
         self._writer = PostgresWriter(Connection(url))
+        self._notices: Notices | None = None
 
     def listings(self) -> PostgresListings:
         """Listings of the same database, with connections of their own."""
@@ -97,17 +100,46 @@ class PostgresStore:
         rows = self._reader.read(SELECT_FIRST_COPIES, [profile_id, wanted]) if wanted else []
         return {event_id: FirstCopy(*fields) for event_id, *fields in rows}
 
-    def sources_version(self) -> int:
-        return self._number("SELECT version FROM sources_version")
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within the block sources, tokens and jobs are read from memory, and other nodes may have the duties."""
+        self._notices = notices = Notices(self.url)
+        notices.start()
+        try:
+            yield
+        finally:
+            self._notices = None
+            notices.close()
 
-    def sources(self) -> list[Source]:
-        return self._documents(SELECT_SOURCES, source_of)
+    def sources_version(self) -> int:
+        shared = self._shared()
+        return shared.version if shared else self._number(SOURCES_VERSION)
+
+    def sources(self) -> Sequence[Source]:
+        shared = self._shared()
+        return shared.sources if shared else self._documents(SELECT_SOURCES, source_of)
+
+    def expire(self) -> None:
+        if self._notices:
+            self._notices.expire()
+
+    def has_duty(self, duty: Duty) -> bool:
+        return self._notices is None or self._notices.has_duty(duty)
+
+    @property
+    def reconnects(self) -> int:
+        """How often a lost connection for notifications was opened again."""
+        return self._notices.reconnects if self._notices else 0
+
+    def _shared(self) -> Shared | None:
+        return self._notices.shared() if self._notices else None
 
     def is_damaged_source(self, source_id: str) -> bool:
         return False
 
-    def jobs(self) -> list[Job]:
-        return self._documents(f"{SELECT_JOBS} ORDER BY number", job_of)
+    def jobs(self) -> Sequence[Job]:
+        shared = self._shared()
+        return shared.jobs if shared else self._documents(ALL_JOBS, job_of)
 
     def newest_time(self, latest: str) -> str | None:
         [(time,)] = self._reader.read(NEWEST_TIME, [latest])
@@ -116,8 +148,9 @@ class PostgresStore:
     def retention_stop(self) -> RetentionStop:
         return next((RetentionStop(*row) for row in self._reader.read(SELECT_STOP)), RetentionStop())
 
-    def tokens(self) -> list[Token]:
-        return self._documents(SELECT_TOKENS, token_of)
+    def tokens(self) -> Sequence[Token]:
+        shared = self._shared()
+        return shared.tokens if shared else self._documents(SELECT_TOKENS, token_of)
 
     def login(self, secret_hash: str) -> Login | None:
         return next(iter(self._documents(SELECT_LOGIN, login_of, [secret_hash])), None)
@@ -132,7 +165,10 @@ class PostgresStore:
         return {"database": self._number("SELECT pg_database_size(current_database())")}
 
     def check(self) -> None:
-        self._number("SELECT 1")
+        if self._notices is None:
+            self._number("SELECT 1")
+        elif self._notices.error is not None:
+            raise self._notices.error
 
     def _number(self, sql: str) -> int:
         [(number,)] = self._reader.read(sql)

@@ -41,6 +41,7 @@ from trackd.storage.sqlite.side_files import prepare
 from trackd.storage.sqlite.sound_rows import SoundRows
 from trackd.storage.sqlite.soundness import BackgroundCheck, check_after_unclean_end
 from trackd.storage.sqlite.writer import SqliteWriter
+from trackd.storage.store import OfOneServer
 
 SELECT_PROFILE = "SELECT id, seq, revision, doc, remembered FROM profile WHERE id = ?"
 SELECT_PROFILE_MERGED_INTO = """
@@ -77,7 +78,7 @@ Parameters = Sequence[str] | Mapping[str, str | int]
 T = TypeVar("T", bound=Struct)
 
 
-class SqliteStore:
+class SqliteStore(OfOneServer):
     """See `Store`. Opens the file at `path`, and creates it when it is missing. Raises DatabaseError.
 
     `synchronous` is SQLite's setting for durability, FULL or NORMAL.

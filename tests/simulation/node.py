@@ -16,7 +16,7 @@ from trackd.core.changes import Change
 from trackd.core.documents import FirstCopy, Profile, Session, Source
 from trackd.core.retention_changes import RetentionStop
 from trackd.storage.errors import StoreError
-from trackd.storage.store import Store
+from trackd.storage.store import OfOneServer, Store
 
 BEGAN = datetime.fromisoformat(BEGIN)
 
@@ -25,7 +25,7 @@ class Observer(Protocol):
     def answered(self, node: "Node", answer: Answer) -> None: ...
 
 
-class FailingReads:
+class FailingReads(OfOneServer):
     """The reads of a store. The next `fail` of them raise StoreError; `failed` counts those that did."""
 
     def __init__(self, store: Store) -> None:
@@ -71,7 +71,7 @@ class FailingReads:
     def sources_version(self) -> int:
         return self._store.sources_version()
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> Sequence[Source]:
         return self._store.sources()
 
     def check(self) -> None:

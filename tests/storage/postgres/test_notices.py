@@ -1,0 +1,83 @@
+"""Nodes on one database notice each other's changes, and share duties."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.support.polling import wait_until
+from tests.support.postgres import emptied
+from trackd.core.documents import Source, TokenScope
+from trackd.core.jobs import AddJob
+from trackd.core.source_changes import AddSource
+from trackd.storage.postgres.connection import Connection
+from trackd.storage.postgres.sources import PostgresSources
+from trackd.storage.postgres.store import PostgresStore
+from trackd.storage.postgres.tokens import PostgresTokens
+from trackd.storage.store import Duty
+
+Node = Callable[[], PostgresStore]
+OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+@pytest.fixture
+def node(postgres_database: str) -> Iterator[Node]:
+    """Opens a store as a node does."""
+    emptied(postgres_database)
+    with ExitStack() as stack:
+
+        def open_store() -> PostgresStore:
+            store = stack.enter_context(closing(PostgresStore(postgres_database)))
+            stack.enter_context(store.listening())
+            return store
+
+        yield open_store
+
+
+def test_changes_by_a_command_reach_the_copies_of_all_nodes(node: Node, postgres_database: str) -> None:
+    nodes = [node(), node()]
+    versions = [each.sources_version() for each in nodes]
+
+    with PostgresSources(postgres_database) as sources, PostgresTokens(postgres_database) as tokens:
+        sources.add(Source("shop", "The shop"))
+        tokens.add("reader", [TokenScope.READ])
+
+    for each, version in zip(nodes, versions, strict=True):
+        wait_until(lambda each=each: [source.id for source in each.sources()] == ["shop"])  # type: ignore[misc]
+        wait_until(lambda each=each: [token.name for token in each.tokens()] == ["reader"])  # type: ignore[misc]
+        assert each.sources_version() > version
+
+
+def test_a_node_reads_its_own_change_at_once(node: Node) -> None:
+    store = node()
+    wait_until(lambda: store.has_duty(Duty.JOBS))  # it listens
+    for number in range(50):
+        store.commit([AddSource(Source(f"s{number}", "A source")), AddJob("erase_profile", {}, "2026-01-01T00:00:00Z")])
+        store.expire()
+        assert (len(store.sources()), len(store.jobs())) == (number + 1, number + 1)
+
+
+def test_changes_during_a_lost_connection_are_read_after_it(node: Node, postgres_database: str) -> None:
+    store = node()
+    wait_until(lambda: store.has_duty(Duty.JOBS))
+
+    with closing(Connection(postgres_database)) as other:
+        other.rows(OTHERS)
+    with PostgresSources(postgres_database) as sources:
+        sources.add(Source("shop", "The shop"))
+
+    wait_until(lambda: [source.id for source in store.sources()] == ["shop"])
+    wait_until(lambda: store.reconnects > 0)
+
+
+def test_one_node_has_a_duty_and_another_one_takes_it_over(node: Node, postgres_database: str) -> None:
+    second = node()
+    with closing(PostgresStore(postgres_database)) as first, first.listening():
+        wait_until(lambda: first.has_duty(Duty.RETENTION))
+        assert not second.has_duty(Duty.RETENTION)
+        wait_until(lambda: second.has_duty(Duty.JOBS))  # it has asked for both
+        assert not second.has_duty(Duty.RETENTION)
+
+    wait_until(lambda: second.has_duty(Duty.RETENTION))
