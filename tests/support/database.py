@@ -4,7 +4,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from apsw import Connection  # a second SQLite in one process would drop the locks of the first
+import apsw  # a second SQLite in one process would drop the locks of the first
+from apsw import Connection
 from sqlite_utils import Database
 
 from trackd.storage.sqlite.connection import BUSY_TIMEOUT_MS
@@ -32,3 +33,8 @@ def open_database(path: Path | str = ":memory:") -> Database:
     connection = Connection(str(path))
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     return sqlite_utils_database(connection)
+
+
+def log_pages(connection: Connection) -> tuple[int, int]:
+    """The pages of the write-ahead log, and how many of them are copied into the file."""
+    return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)

@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from signal import Signals
 
-import apsw
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tests.support.database import execute, rows
+from tests.support.database import execute, log_pages, rows
 from tests.support.making import Make
 from tests.support.polling import eventually
 from tests.support.results import Results
@@ -63,8 +62,7 @@ class StartedWriter:
             except StoreError:
                 return None
 
-        committed: BatchResult | None = await eventually(result, "the process runs")
-        return existing(committed)
+        return existing(await eventually(result, "the process runs"))
 
 
 @contextlib.asynccontextmanager
@@ -110,18 +108,14 @@ async def test_a_long_log_is_copied_between_commits(file: Path, make: type[Make]
     pages, number = 0, 1
     async with started(on_file(file)) as writer:
         with contextlib.closing(connect(file, mode="rw")) as connection:
-
-            def log_pages() -> tuple[int, int]:
-                return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-
             await writer.commit(make.change("P1", events=1))
             assert connection.execute("SELECT count(*) FROM event").get == 1  # its first read opens the log
-            await eventually(lambda: log_pages() == (0, 0), "the log is truncated after the start")
+            await eventually(lambda: log_pages(connection) == (0, 0), "the log is truncated after the start")
             while pages < EARLY:
                 number += 1
                 await writer.commit(make.change(f"P{number}", events=20, event={"properties": f'"{"x" * 3_000}"'}))
-                pages, _ = log_pages()
-            copied = await eventually(lambda: log_pages()[1])
+                pages, _ = log_pages(connection)
+            copied = await eventually(lambda: log_pages(connection)[1])
 
     assert EARLY <= copied <= pages < USUAL_LOG_PAGES
 
