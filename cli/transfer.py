@@ -12,18 +12,19 @@ from typing import Annotated, BinaryIO, Literal
 import typer
 
 from trackd.cli.errors import CommandError
-from trackd.cli.options import ConfigFile, DatabaseFile, database_path
+from trackd.cli.options import ConfigFile, DatabaseFile, StoreUrl, settings_of_store, store_name
 from trackd.cli.output import report
 from trackd.cli.progress import counted, progress_bar
 from trackd.cli.signals import interruption
+from trackd.cli.stores import import_into, open_export
+from trackd.config.settings import Settings
 from trackd.core.times import read_time
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.files.private_file import open_for_writing
 from trackd.storage.files.system_errors import reason_and_remedy
-from trackd.storage.transfer.exporting import EVERYTHING, Export, Part
+from trackd.storage.transfer.exporting import EVERYTHING, AnyExport, Part
 from trackd.storage.transfer.following import Follower
 from trackd.storage.transfer.formats import check_parquet, write_csv, write_parquet
-from trackd.storage.transfer.importing import import_export
 from trackd.storage.transfer.records import RECORDS, EventRecord, Record
 
 Table = Literal["profile", "session", "event"]
@@ -76,19 +77,21 @@ def export(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.  [default: stdout]")
     ] = None,
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Write the database, or one table, to a file or to stdout, also while the server runs."""
     _check_options(table, format, since, until, follow, output)
-    path = database_path(db, config)
+    settings = settings_of_store(db, store, config)
     if format == "parquet":
         check_parquet()
     if follow is not None:
-        _follow(path, follow, format, since)
+        _follow(settings, follow, format, since)
         return
     records = [record for record in RECORDS if record.table() == table]
     part = Part(since, until)
-    with Export(path) as source, output_file(output, path, format) as file:
+    path = None if settings.store.url else settings.database.path
+    with open_export(settings) as source, output_file(output, path, format) as file:
         total = source.size(*records) if part == EVERYTHING else None
         with progress_bar(table or "export", total, output=file) as advance:
             for record in records:
@@ -124,7 +127,7 @@ def _check_options(
 
 
 def _write_table(
-    source: Export,
+    source: AnyExport,
     record: type[Record],
     part: Part,
     format: Format,  # noqa: A002
@@ -140,15 +143,18 @@ def _write_table(
             write(record, counted(rows, advance), file)
 
 
-def _follow(path: Path, folder: Path, format: Format, since: str | None) -> None:  # noqa: A002
+def _follow(settings: Settings, folder: Path, format: Format, since: str | None) -> None:  # noqa: A002
     """Print the path of each file when it is complete. A first signal completes the last file, a second one ends."""
     stop = threading.Event()
     set_on_signal(stop)
 
-    def write(source: Export, part: Part, file: BinaryIO) -> None:
+    def write(source: AnyExport, part: Part, file: BinaryIO) -> None:
         _write_table(source, EventRecord, part, format, file, lambda done: None)
 
-    with _writing(folder), Follower(path, folder, f".{format}", write, since) as follower:
+    def opened() -> AnyExport:
+        return open_export(settings, older="refuse")
+
+    with _writing(folder), Follower(store_name(settings), opened, folder, f".{format}", write, since) as follower:
         for file in follower.files(stop):
             report(file)
 
@@ -171,15 +177,18 @@ def import_(
         str, typer.Argument(metavar="FILE", help="The output of `trackd export` without --table; - is stdin.")
     ],
     db: DatabaseFile = None,
+    store: StoreUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Read an export into a database file that no server uses, as a whole or not at all."""
-    path = database_path(db, config)
+    """Read an export into a database that no server uses, as a whole or not at all."""
+    settings = settings_of_store(db, store, config)
     with _input(file) as lines:
         total = None if lines is sys.stdin.buffer else os.fstat(lines.fileno()).st_size
         with progress_bar("import", total, in_bytes=True) as advance:
-            counts = import_export(path, lines, "stdin" if file == "-" else file, advance)
-    report(f"Imported into {path}: {', '.join(_amount(count, table) for table, count in counts.items())}")
+            counts = import_into(settings, lines, "stdin" if file == "-" else file, advance)
+    report(
+        f"Imported into {store_name(settings)}: {', '.join(_amount(count, table) for table, count in counts.items())}"
+    )
 
 
 def _amount(count: int, table: str) -> str:

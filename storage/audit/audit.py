@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from trackd.storage.audit.documents import document_checks
 from trackd.storage.audit.pages import PAGES, log_check
 from trackd.storage.audit.promises import COUNTERS, PROMISES, add_functions
 from trackd.storage.audit.tables import COUNTS, TABLES
+from trackd.storage.sqlite.connection import SQLITE_ERRORS
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 
 MAX_SHOWN = 100  # findings of each check; further ones are only counted
@@ -19,12 +21,12 @@ MAX_SHOWN = 100  # findings of each check; further ones are only counted
 class Findings(Struct, frozen=True):
     """The result of a check: the number of faults, and the first MAX_SHOWN."""
 
-    check: Check
+    check: Check[Any]
     number: int
     first: tuple[Finding, ...]
 
 
-def checks(*, rules_change_counters: bool, synchronous: str = "FULL") -> tuple[Check, ...]:
+def checks(*, rules_change_counters: bool, synchronous: str = "FULL") -> tuple[Check[AuditedFile], ...]:
     """All checks, without that of the counters when the rules change counters.
 
     `synchronous` is the setting of the server, see `log_check`.
@@ -33,13 +35,24 @@ def checks(*, rules_change_counters: bool, synchronous: str = "FULL") -> tuple[C
     return (PAGES, log_check(synchronous), TABLES, COUNTS, *document_checks(), *PROMISES, *of_counters)
 
 
-def audit(path: Path, which: Iterable[Check]) -> Iterator[Findings]:
+def audit(path: Path, which: Iterable[Check[AuditedFile]]) -> Iterator[Findings]:
     """Run the checks on a file, and yield the findings of each. Raises DatabaseError when it cannot be opened."""
     with ReadOnlyFile(path, damaged_log=True) as opened, opened.errors():
         file = AuditedFile(path, opened.connection)
         add_functions(file)
         file.db.execute("BEGIN")
         for check in which:
-            found = check.findings(file)
-            first = tuple(islice(found, MAX_SHOWN))
-            yield Findings(check, len(first) + sum(1 for _ in found), first)
+            yield findings_of(check, _found(check, file))
+
+
+def _found(check: Check[AuditedFile], file: AuditedFile) -> Iterator[Finding]:
+    """What the check finds. A fault of the file that ends it is one of the findings."""
+    try:
+        yield from check.find(file)
+    except SQLITE_ERRORS as error:
+        yield "", f"the check stopped here: {error}"
+
+
+def findings_of(check: Check[Any], found: Iterator[Finding]) -> Findings:
+    first = tuple(islice(found, MAX_SHOWN))
+    return Findings(check, len(first) + sum(1 for _ in found), first)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from trackd.storage.sqlite.connection import SQLITE_ERRORS, Connection
+from trackd.storage.sqlite.connection import Connection
 
+Audited = TypeVar("Audited")
 Finding = tuple[str, str]
 """Where a fault is, such as the id of a profile, and what it is."""
 
@@ -26,20 +28,13 @@ class AuditedFile(Struct, frozen=True):
             yield shown(place), shown(fault)
 
 
-class Check(Struct, frozen=True):
-    """One promise, and what to do when it is broken."""
+class Check(Struct, Generic[Audited], frozen=True):
+    """One promise, and what to do when it is broken. It is examined in a file, or in a database."""
 
     name: str
     promise: str
-    find: Callable[[AuditedFile], Iterator[Finding]]
+    find: Callable[[Audited], Iterator[Finding]]
     remedy: str
-
-    def findings(self, file: AuditedFile) -> Iterator[Finding]:
-        """What the check finds. A fault of the file that ends it is one of the findings."""
-        try:
-            yield from self.find(file)
-        except SQLITE_ERRORS as error:
-            yield "", f"the check stopped here: {error}"
 
 
 def shown(value: object) -> str:

@@ -131,17 +131,17 @@ MEND = (
 EXPORTED = f"{MEND}, and `trackd export` too"
 
 
-def document_checks() -> tuple[Check, ...]:
+def document_checks() -> tuple[Check[AuditedFile], ...]:
     """A check for each table that has documents."""
-    exported = [_check(_table_of(record), _export_check(record), EXPORTED) for record in RECORDS]
+    exported = [_check(_table_of(record), export_check(record), EXPORTED) for record in RECORDS]
     others = [
-        _check(Table(name, shape.__struct_fields__, order, place), _shape_check(shape), MEND)
+        _check(Table(name, shape.__struct_fields__, order, place), shape_check(shape), MEND)
         for name, shape, order, place in OTHER_TABLES
     ]
     return (*exported, *others)
 
 
-def _check(table: Table, check: Callable[[Sequence[Any]], None], remedy: str) -> Check:
+def _check(table: Table, check: Callable[[Sequence[Any]], None], remedy: str) -> Check[AuditedFile]:
     def find(file: AuditedFile) -> Iterator[Finding]:
         for row in read_rows(file.db, table):
             if isinstance(row, Unreadable):
@@ -150,12 +150,12 @@ def _check(table: Table, check: Callable[[Sequence[Any]], None], remedy: str) ->
             try:
                 check(row)
             except FAULTS as error:
-                yield table.place_of(row), _sentence(error)
+                yield table.place_of(row), sentence(error)
 
     return Check(f"rows of {table.name}", f"each row of {table.name} is as trackd writes it", find, remedy)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """The fault without a value in full: a document may be long."""
     text = str(error) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."
@@ -166,7 +166,7 @@ def _table_of(record: type[Record]) -> Table:
     return Table(record.table(), record.columns, record.order, place)
 
 
-def _export_check(record: type[Record]) -> Callable[[Sequence[Any]], None]:
+def export_check(record: type[Record]) -> Callable[[Sequence[Any]], None]:
     """Write the row as a line of an export, and read that line as an import does."""
 
     def check(row: Sequence[Any]) -> None:
@@ -180,7 +180,7 @@ def _export_check(record: type[Record]) -> Callable[[Sequence[Any]], None]:
     return check
 
 
-def _shape_check(shape: type[Struct]) -> Callable[[Sequence[Any]], None]:
+def shape_check(shape: type[Struct]) -> Callable[[Sequence[Any]], None]:
     columns = shape.__struct_fields__
 
     def check(row: Sequence[Any]) -> None:

@@ -23,7 +23,7 @@ def _find_damaged_pages(file: AuditedFile) -> Iterator[Finding]:
 PAGES = Check("integrity", "the file is sound", _find_damaged_pages, RESTORE)
 
 
-def log_check(synchronous: str) -> Check:
+def log_check(synchronous: str) -> Check[AuditedFile]:
     """With `synchronous` NORMAL a power loss leaves any number of commits that cannot be read: it is no fault then."""
 
     def find(file: AuditedFile) -> Iterator[Finding]:

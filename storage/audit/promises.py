@@ -15,7 +15,7 @@ RESTORE = (
 )
 
 
-def _promise(name: str, promise: str, sql: str) -> Check:
+def _promise(name: str, promise: str, sql: str) -> Check[AuditedFile]:
     """A check of which `sql` selects the id of each document that breaks the promise, and a sentence on how."""
 
     def find(file: AuditedFile) -> Iterator[Finding]:

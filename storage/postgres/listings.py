@@ -23,6 +23,7 @@ from trackd.storage.postgres.feed import head, read_feed, read_feeds
 from trackd.storage.postgres.refusals import search_refusals
 from trackd.storage.postgres.row_documents import (
     EVENT_COLUMNS,
+    READABLE_DOC,
     SESSION_COLUMNS,
     Document,
     event_document,
@@ -92,10 +93,10 @@ SELECT doc::text, number FROM profile WHERE id IN (
 """
 PROFILE_IDS = "SELECT id FROM profile WHERE id > %s ORDER BY id LIMIT %s"
 PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > %s ORDER BY id DESC LIMIT %s"
-SEGMENT_MEMBERS = """
-SELECT segment #>> '{}', count(*) FROM profile, json_array_elements(
-    CASE json_typeof(doc -> 'segments') WHEN 'array' THEN doc -> 'segments' ELSE '[]' END
-) AS segment WHERE json_typeof(segment) = 'string' GROUP BY 1
+SEGMENT_MEMBERS = f"""
+SELECT segment #>> '{{}}', count(*) FROM (SELECT {READABLE_DOC} -> 'segments' AS segments FROM profile) AS profile,
+json_array_elements(CASE json_typeof(segments) WHEN 'array' THEN segments ELSE '[]' END) AS segment
+WHERE json_typeof(segment) = 'string' GROUP BY 1
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
 _encoded = msgspec.json.Encoder().encode

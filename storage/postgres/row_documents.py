@@ -9,9 +9,19 @@ from trackd.core.refusal_document import RefusalDocument
 from trackd.storage.postgres.connection import Row, text_of
 from trackd.storage.postgres.events import EVENT_COLUMNS
 
-__all__ = ["EVENT_COLUMNS", "SESSION_COLUMNS", "Document", "event_document", "refusal_document", "session_document"]
+__all__ = [
+    "EVENT_COLUMNS",
+    "READABLE_DOC",
+    "SESSION_COLUMNS",
+    "Document",
+    "event_document",
+    "refusal_document",
+    "session_document",
+]
 
 SESSION_COLUMNS = f"id, profile_id, {text_of('inserted')}, {text_of('updated')}, context::text, properties::text"
+# PostgreSQL reads no part of a document that has the escape of U+0000 anywhere. In its place stands another one here.
+READABLE_DOC = r"replace(doc::text, '\u0000', '\ufffd')::json"
 Document = EventDocument | RefusalDocument | SessionDocument
 
 

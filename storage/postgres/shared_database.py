@@ -41,9 +41,14 @@ class SharedDatabase:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
         """The connection, in a transaction. Raises StoreError."""
+        with self.connection() as db, db.open().transaction():
+            yield db
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The connection. Raises StoreError."""
         try:
-            with self._db.open().transaction():
-                yield self._db
+            yield self._db
         except psycopg.Error as error:
             raise StoreError(f"{self.name} cannot be used: {reason_of(error)}.") from error
 

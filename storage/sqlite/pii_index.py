@@ -5,25 +5,14 @@ The functions run within a transaction of the caller.
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import MsgspecError, Struct
-from msgspec.json import Decoder
-
-from trackd.core.documents import JsonObject, PiiValues
-from trackd.core.encoding import finite, reencode
+from trackd.core.documents import PiiValues
+from trackd.core.encoding import reencode
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
 
 DELETE = "DELETE FROM pii WHERE profile_id IN (SELECT value FROM json_each(?))"
 BATCH_ROWS = 5_000
 PUT = BulkInsert("pii", ("name", "value", "profile_id"))
-
-
-class _Profile(Struct, frozen=True):
-    id: str
-    pii: JsonObject = {}
-
-
-_profile = Decoder(_Profile, float_hook=finite).decode
 
 
 def put_pii(db: Connection, values: Mapping[str, PiiValues]) -> None:
@@ -34,16 +23,11 @@ def put_pii(db: Connection, values: Mapping[str, PiiValues]) -> None:
 
 def put_pii_of_documents(db: Connection, docs: Iterable[str]) -> None:
     """Add the rows of profiles that have none yet. A document that another tool broke has no personal data."""
-    from trackd.core.pii_values import pii_values  # loads modules that the writer process does not need
+    from trackd.core.pii_rows import pii_rows  # loads modules that the writer process does not need
 
     rows: list[tuple[str, str, str]] = []
-    for doc in docs:
-        try:
-            profile = _profile(doc)
-        except (MsgspecError, ValueError, TypeError, RecursionError):
-            continue
-        if profile.pii:
-            rows += [(name, value, profile.id) for name, value in pii_values(profile.pii)]
+    for row in pii_rows(docs):
+        rows.append(row)
         if len(rows) >= BATCH_ROWS:
             PUT.run(db, rows)
             rows = []

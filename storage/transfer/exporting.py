@@ -7,10 +7,10 @@ start, because events are only added and later numbers are not read; events that
 """
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, Protocol, Self
 
 from msgspec import Struct
 
@@ -40,18 +40,63 @@ class Part(Struct, frozen=True):
 EVERYTHING = Part()
 
 
-class Export:
-    """One database file, opened for reading; `older` is as for `ReadOnlyFile`. Raises DatabaseError.
+def whole_export(last_number: int, records: Callable[[type[Record]], Iterable[Record]]) -> Generator[bytes, None, None]:
+    """The lines of a whole export. `records` has those of a table; `last_number` is the highest one of an event."""
+    counts = {}
+    yield line_of(Header(FORMAT, VERSION, last_number)) + b"\n"
+    for kind in RECORDS:
+        counts[kind.table()] = 0
+        for record in records(kind):
+            counts[kind.table()] += 1
+            yield line_of(record) + b"\n"
+    yield line_of(End(counts)) + b"\n"
 
-    A generator that is not read to its end is closed before the export is.
-    """
+
+def refusal_of_row(store: object, record: type[Record], row: Row, error: Exception) -> str:
+    """A sentence for a row that cannot be exported."""
+    key = ", ".join(
+        f"{name} {row[record.columns.index(name)]!r}" for name in ("number", "id") if name in record.columns
+    )
+    return f"{store} has a row in {record.table()} that is not as trackd writes them ({key}: {error}): mend it first."
+
+
+class AnyExport(Protocol):
+    """An open store. A generator that is not read to its end is closed before the export is."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def size(self, *records: type[Record]) -> int:
+        """The number of rows that an export of these tables, by default all, has about now."""
+
+    def lines(self) -> Generator[bytes, None, None]:
+        """The lines of a whole export: a header, a record for each row, and the counts of the records."""
+
+    def documents(self, record: type[Record], part: Part = EVERYTHING) -> Generator[bytes, None, None]:
+        """The documents of a table, one on each line."""
+
+    def rows(self, record: type[Record], part: Part = EVERYTHING) -> Generator[Row, None, None]:
+        """The rows of a table, with all columns of the record."""
+
+    def new_events(self, part: Part) -> Generator[Row, None, None]:
+        """The number and the time of arrival of each event."""
+
+    def last_number(self) -> int:
+        """The highest number that an event has or had."""
+
+
+class Export:
+    """One database file, opened for reading; `older` is as for `ReadOnlyFile`. Raises DatabaseError."""
 
     def __init__(self, path: Path, older: Literal["copy", "refuse"] = "copy") -> None:
         self._path = path
         self._file = ReadOnlyFile(path, older=older)
         self._db = self._file.connection
 
-    def __enter__(self) -> "Export":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -66,15 +111,11 @@ class Export:
 
     def lines(self) -> Generator[bytes, None, None]:
         """The lines of a whole export: a header, a record for each row, and the counts of the records."""
-        counts = {}
         with self._one_moment():
-            yield line_of(Header(FORMAT, VERSION, self._one(LAST_NUMBER))) + b"\n"
-            for record in RECORDS:
-                counts[record.table()] = 0
-                for row in self._rows(record, record.columns):
-                    counts[record.table()] += 1
-                    yield line_of(self._record(record, row)) + b"\n"
-        yield line_of(End(counts)) + b"\n"
+            yield from whole_export(
+                self._one(LAST_NUMBER),
+                lambda record: (self._record(record, row) for row in self._rows(record, record.columns)),
+            )
 
     def documents(self, record: type[Record], part: Part = EVERYTHING) -> Generator[bytes, None, None]:
         """The documents of a table, one on each line."""
@@ -133,16 +174,7 @@ class Export:
         try:
             return record.of_row(row)
         except (TypeError, ValueError) as error:
-            self._refuse(record, row, error)
-
-    def _refuse(self, record: type[Record], row: Row, error: Exception) -> NoReturn:
-        key = ", ".join(
-            f"{name} {row[record.columns.index(name)]!r}" for name in ("number", "id") if name in record.columns
-        )
-        raise DatabaseError(
-            f"{self._path} has a row in {record.table()} that is not as trackd writes them ({key}: {error}): "
-            "mend it first."
-        ) from error
+            raise DatabaseError(refusal_of_row(self._path, record, row, error)) from error
 
     def _one(self, sql: str) -> int:
         value: int = self._db.execute(sql).get

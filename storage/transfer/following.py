@@ -20,14 +20,14 @@ from trackd.core.documents import timestamp
 from trackd.storage.errors import StoreError
 from trackd.storage.files.atomic_file import atomic_file
 from trackd.storage.sqlite.read_only_file import FileChangedError
-from trackd.storage.transfer.exporting import Export, Part
+from trackd.storage.transfer.exporting import AnyExport, Part
 
 MAX_EVENTS = 100_000
 POLL_S = 1.0
 GRACE = timedelta(seconds=10)  # events of an hour may be committed shortly after it
 HOUR = len("2026-01-31T12")
 
-Write = Callable[[Export, Part, BinaryIO], None]
+Write = Callable[[AnyExport, Part, BinaryIO], None]
 """Writes a part of the events to a file."""
 
 
@@ -36,14 +36,24 @@ class FollowError(StoreError):
 
 
 class Follower:
-    """Follows the events of one database file into one folder. A context manager that holds the folder's lock.
+    """Follows the events of one store into one folder. A context manager that holds the folder's lock.
 
-    `suffix` is that of the files, such as `.csv`. Events that arrived before `since` are left out. Raises FollowError,
-    DatabaseError, and OSError for a folder that cannot be written.
+    `name` is that of the store in errors, `open_export` opens it for a while. `suffix` is that of the files, such as
+    `.csv`. Events that arrived before `since` are left out. Raises FollowError, StoreError, and OSError for a folder
+    that cannot be written.
     """
 
-    def __init__(self, path: Path, folder: Path, suffix: str, write: Write, since: str | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        name: str,
+        open_export: Callable[[], AnyExport],
+        folder: Path,
+        suffix: str,
+        write: Write,
+        since: str | None = None,
+    ) -> None:
+        self._name = name
+        self._open_export = open_export
         self._folder = folder
         self._suffix = suffix
         self._write = write
@@ -51,7 +61,7 @@ class Follower:
         self._begin_file(Part(since))
 
     def __enter__(self) -> "Follower":
-        with Export(self._path, older="refuse"):  # no folder is made for a database that there is not
+        with self._open_export():  # no folder is made for a database that there is not
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
             except FileExistsError:
@@ -79,7 +89,7 @@ class Follower:
         while not is_last_round:
             is_last_round = stop.is_set()
             try:
-                with Export(self._path, older="refuse") as source:
+                with self._open_export() as source:
                     last_number = self._checked(source.last_number())
                     for _ in self._ends(source, last_number, now, is_last_round):
                         yield self._write_file(source)
@@ -95,7 +105,7 @@ class Follower:
         """A number that the database has not reached comes from another one, or from a later state of this one."""
         if self._examined > last_number:
             raise FollowError(
-                f"{self._folder} follows events up to number {self._examined}, and those of {self._path} end with "
+                f"{self._folder} follows events up to number {self._examined}, and those of {self._name} end with "
                 f"{last_number}: it is another database, or an older copy. Name another folder."
             )
         return last_number
@@ -108,7 +118,7 @@ class Follower:
         self._arrived = self._begun = ""  # hours: the arrival of the file's first event, and the clock at that time
 
     def _ends(
-        self, source: Export, last_number: int, now: Callable[[], datetime], is_last_round: bool
+        self, source: AnyExport, last_number: int, now: Callable[[], datetime], is_last_round: bool
     ) -> Iterator[None]:
         """Examine the new events up to a number, and yield where the file ends."""
         for number, inserted in source.new_events(replace(self._part, after=self._examined, last=last_number)):
@@ -124,7 +134,7 @@ class Follower:
         if self._events and (is_last_round or _hour(now()) > self._begun):
             yield
 
-    def _write_file(self, source: Export) -> Path:
+    def _write_file(self, source: AnyExport) -> Path:
         part = replace(self._part, last=self._last)
         file = self._folder / f"event-{part.after + 1:012}-{part.last:012}{self._suffix}"
         with atomic_file(file) as output:

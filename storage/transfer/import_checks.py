@@ -1,6 +1,8 @@
 """The checks of imported records against each other and against the database."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence, Set
+from typing import NamedTuple
 
 from pydantic_core import from_json
 
@@ -9,7 +11,7 @@ from trackd.core.encoding import json_text
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.connection import Connection
 from trackd.storage.sqlite.event_chain import COLUMNS
-from trackd.storage.transfer.records import Row
+from trackd.storage.transfer.records import ErasedRecord, Record, Row
 
 ID, PROFILE, SEQ = (COLUMNS.index(name) for name in ("id", "profile_id", "seq"))
 NUMBER, PREVIOUS = COLUMNS.index("number"), COLUMNS.index("previous")
@@ -51,22 +53,40 @@ class InvalidLineError(Exception):
         self.line = line
 
 
-class EventChecker:
-    """Checks all events of an import, in batches in their order: new, of an existing profile, numbered, and chained."""
+class Existing(NamedTuple):
+    """What a store has of the profiles and events of a batch.
 
-    def __init__(self, db: Connection) -> None:
-        self._db = db
-        db.execute(CREATE_LAST_EVENTS)
+    The ids of profiles that exist or were merged; the number and `seq` of the last imported event, by profile; the ids
+    of events with those of their profiles.
+    """
+
+    profile_ids: Set[str]
+    last: Mapping[str, tuple[int, int]]
+    event_ids: Set[tuple[str, str]]
+
+
+class EventChecker(ABC):
+    """Checks all events of an import, in batches in their order: new, of an existing profile, numbered, and chained.
+
+    Subclasses read the store, and keep the last imported event of each profile in it.
+    """
+
+    @abstractmethod
+    def existing(self, profile_ids: Set[str], event_ids: Sequence[str]) -> Existing: ...
+
+    @abstractmethod
+    def put_last(self, rows: Sequence[Row]) -> None:
+        """Keep rows of a profile's id, the number and the `seq` of its last imported event, and its line."""
+
+    @abstractmethod
+    def others(self) -> Sequence[Row]:
+        """A row with the line, the profile, the `seq` and that of the profile, if a profile has another last event."""
 
     def check(self, lines: Sequence[int], rows: Sequence[Row]) -> None:
         """Check a batch before it is stored; `lines` are the lines of its rows. Raises InvalidLineError."""
-        profiles = json_text(list({row[PROFILE] for row in rows}))
-        events = json_text([row[ID] for row in rows])
-        found = next(self._db.execute(EXISTING, {"profiles": profiles, "events": events}))
-        existing_profiles, last_events, existing_events = (from_json(text) for text in found)
-        profile_ids = {*existing_profiles, ""}  # an event that was kept when its profile was erased has no profile
-        last = {profile_id: (number, seq) for profile_id, number, seq in last_events}
-        event_ids = {(event_id, profile_id) for event_id, profile_id in existing_events}
+        found = self.existing({row[PROFILE] for row in rows}, [row[ID] for row in rows])
+        profile_ids = {*found.profile_ids, ""}  # an event that was kept when its profile was erased has no profile
+        last, event_ids = dict(found.last), {*found.event_ids}
         last_lines = {}
         for line, row in zip(lines, rows, strict=True):
             event_id, profile_id, seq = row[ID], row[PROFILE], row[SEQ]
@@ -87,18 +107,43 @@ class EventChecker:
                 )
             last[profile_id] = row[NUMBER], seq
             last_lines[profile_id] = line
-        PUT_LAST_EVENTS.run(
-            self._db, [(profile_id, *last[profile_id], line) for profile_id, line in last_lines.items()]
-        )
+        self.put_last([(profile_id, *last[profile_id], line) for profile_id, line in last_lines.items()])
 
     def end(self) -> None:
         """Check that each profile names its last imported event as its last. Raises InvalidLineError."""
-        for line, profile_id, event_seq, profile_seq in self._db.execute(PROFILES_WITH_ANOTHER_LAST_EVENT):
+        for line, profile_id, event_seq, profile_seq in self.others():
             raise InvalidLineError(
                 f"the last event of profile {profile_id!r} has seq {event_seq}, the profile names another, "
                 f"seq {profile_seq}",
                 line,
             )
+
+
+class FileEventChecker(EventChecker):
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        db.execute(CREATE_LAST_EVENTS)
+
+    def existing(self, profile_ids: Set[str], event_ids: Sequence[str]) -> Existing:
+        wanted = {"profiles": json_text(list(profile_ids)), "events": json_text(list(event_ids))}
+        profiles, last, events = (from_json(text) for text in next(self._db.execute(EXISTING, wanted)))
+        return Existing(
+            set(profiles),
+            {profile_id: (number, seq) for profile_id, number, seq in last},
+            {(event_id, profile_id) for event_id, profile_id in events},
+        )
+
+    def put_last(self, rows: Sequence[Row]) -> None:
+        PUT_LAST_EVENTS.run(self._db, rows)
+
+    def others(self) -> Sequence[Row]:
+        return list(self._db.execute(PROFILES_WITH_ANOTHER_LAST_EVENT))
+
+
+def exists_already(kind: type[Record], row: Row, line: int) -> InvalidLineError:
+    """The fault of a row whose key is taken."""
+    key = row[kind.columns.index("hash" if kind is ErasedRecord else "id")]
+    return InvalidLineError(f"the table {kind.table()} has a row {key!r} already", line)
 
 
 def check_positions(db: Connection) -> None:

@@ -33,13 +33,6 @@ def test_a_file_on_the_command_line_wins_over_a_database_in_the_environment(trac
     assert (both.returncode, "the store is a file or a database" in both.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", [["verify"], ["export"]], ids=lambda command: command[0])
-def test_a_command_for_files_refuses_a_database(trackd: Trackd, sentence: Sentence, command: list[str]) -> None:
-    refused = sentence(trackd(*command, TRACKD_STORE_URL=URL), 1)
-
-    assert refused == f"The store is {SHOWN}, and this command works on database files so far: name a file with --db."
-
-
 @pytest.mark.parametrize("command", [["backup", "my copy"], ["restore", "my copy"]], ids=lambda command: command[0])
 def test_copies_of_a_database_are_made_by_the_programs_of_postgresql(
     trackd: Trackd, sentence: Sentence, command: list[str]
@@ -66,6 +59,9 @@ def test_copies_of_a_database_are_made_by_the_programs_of_postgresql(
         ["profile", "show", "x"],
         ["profile", "erase", "x"],
         ["retention", "confirm"],
+        ["verify"],
+        ["export"],
+        ["import", "/dev/null"],
     ],
     ids=" ".join,
 )

@@ -168,3 +168,30 @@ def test_a_command_that_only_reads_makes_no_tables(trackd: Trackd, sentence: Sen
     url = with_database(postgres_database, "trackd_without_tables")
     refused = sentence(trackd("profile", "show", "x", "--store", url), 1)
     assert refused.endswith("has no tables of trackd: the first `trackd serve` on it makes them.")
+
+
+def test_a_database_is_verified_exported_and_imported(
+    command: Command, sentence: Sentence, backend: PostgresBackend, tmp_path: Path
+) -> None:
+    backend.execute("DELETE FROM merged")
+    sound = command("verify")
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert re.search(r"postgresql://trackd:\*\*\*@\S+ is sound\n", sound.stdout)
+    assert command("export", "--output", "all.jsonl").returncode == 0
+    events = command("export", "--table", "event", "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[1] for line in events] == ["id", "A-1", "A-2", "A-3"]
+    refused = sentence(command("import", "all.jsonl"), 1)
+    assert refused.startswith("Servers run on postgresql://")
+    backend.close()
+    exists = sentence(command("import", "all.jsonl"), 1)
+    assert exists == "all.jsonl is not imported, line 2: the table profile has a row 'A' already."
+
+    emptied(backend.url)
+    backend.close()
+    imported = command("import", "all.jsonl")
+    assert imported.stdout.endswith(": 1 profile, 0 merged ids, 1 session, 1 event id, 0 tombstones, 3 events\n"), (
+        imported
+    )
+    backend.execute("DELETE FROM event WHERE seq = 3")
+    broken = command("verify")
+    assert (broken.returncode, broken.stdout.splitlines()[-1][-12:]) == (1, " has 1 fault")

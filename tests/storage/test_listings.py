@@ -261,7 +261,7 @@ def test_ids_of_profiles_follow_each_other(lists: ListedBackend, make: type[Make
 def test_members_of_segments_are_counted_whatever_else_a_document_has(lists: ListedBackend, make: type[Make]) -> None:
     assert lists.listings.segment_members() == {}
     members = {"a": ["x", "y"], "b": [], "c": ["x"], "d": None, "e": [5, "x"]}
-    traits = {"public": {"segments": ["y"]}, "private": {"segments": []}}
+    traits = {"public": {"segments": ["y"]}, "private": {"segments": ["\0"]}}
     lists.store.commit([make.change(key, segments=each, traits=traits) for key, each in members.items()])
     assert lists.listings.segment_members() == {"x": 3, "y": 1}
 

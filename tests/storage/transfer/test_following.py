@@ -19,7 +19,7 @@ from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.transfer import following
-from trackd.storage.transfer.exporting import Export, Part
+from trackd.storage.transfer.exporting import AnyExport, Export, Part
 from trackd.storage.transfer.following import Follower, FollowError
 from trackd.storage.transfer.records import EventRecord
 
@@ -52,12 +52,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def write_ids(source: Export, part: Part, file: BinaryIO) -> None:
+def write_ids(source: AnyExport, part: Part, file: BinaryIO) -> None:
     file.writelines(f"{row[1]}\n".encode() for row in source.rows(EventRecord, part))
 
 
 def follower(folder: Path, since: str | None = None, write: following.Write = write_ids) -> Follower:
-    return Follower(folder.with_name("trackd.db"), folder, ".txt", write, since)
+    path = folder.with_name("trackd.db")
+    return Follower(str(path), lambda: Export(path, older="refuse"), folder, ".txt", write, since)
 
 
 def followed(folder: Path, clock: Clock, **options: Any) -> list[str]:
@@ -135,7 +136,7 @@ def test_a_write_that_fails_leaves_no_file_and_loses_nothing(
 ) -> None:
     store.commit([make.change("A", events=2)])
 
-    def fill_disk(source: Export, part: Part, file: BinaryIO) -> None:
+    def fill_disk(source: AnyExport, part: Part, file: BinaryIO) -> None:
         file.write(b"A-1\n")
         raise OSError(28, "No space left on device")
 
@@ -248,7 +249,7 @@ def test_a_file_that_is_written_while_a_server_starts_is_written_again(
     store.close()  # it is read without locks
     rounds: list[Part] = []
 
-    def write_disturbed(source: Export, part: Part, file: BinaryIO) -> None:
+    def write_disturbed(source: AnyExport, part: Part, file: BinaryIO) -> None:
         if not rounds:
             execute(folder.with_name("trackd.db"), "UPDATE heartbeat SET beats = beats + 1")
         rounds.append(part)

@@ -15,8 +15,9 @@ from trackd.core.documents import tombstone
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.store import SqliteStore
-from trackd.storage.transfer import importing
-from trackd.storage.transfer.importing import NotImportedError, import_export
+from trackd.storage.transfer import import_lines as import_lines_module
+from trackd.storage.transfer.import_lines import NotImportedError
+from trackd.storage.transfer.importing import import_export
 
 
 def number_of_a_new_event(path: Path, make: type[Make]) -> int:
@@ -192,7 +193,7 @@ def test_a_damaged_file_is_refused_with_line_and_fault_and_nothing_of_it_is_kept
 def test_a_fault_is_found_wherever_batches_end(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_ROWS", size)
+    monkeypatch.setattr(import_lines_module, "BATCH_ROWS", size)
     for name in ("seq leaps", "chain", "event twice", "no profile", "profile twice"):
         damage, message = FAULTS[name]
         with pytest.raises(NotImportedError) as refused:
@@ -205,7 +206,7 @@ def test_a_fault_is_found_wherever_batches_end(
 def test_a_line_that_does_not_end_is_not_read_into_memory(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(import_lines_module, "MAX_LINE_BYTES", 1_000)
     lines = exported(stored)
     with pytest.raises(NotImportedError, match=r"line 9: it is longer than 1000 bytes\."):
         import_lines(tmp_path / "new.db", [*lines[:8], b" " * 2_000])

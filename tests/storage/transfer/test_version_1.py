@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.database import execute
 from tests.support.exports import contents, exported, import_lines
-from trackd.storage.transfer.importing import NotImportedError
+from trackd.storage.transfer.import_lines import NotImportedError
 from trackd.storage.transfer.records import EventRecord
 
 REASONS_COLUMN = EventRecord.columns.index("reasons")
