@@ -19,7 +19,7 @@ test: $(DEV)  ## run the tests but for the long proofs; ARGS="-k track" passes f
 	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(DEV) $(VENV)/.generators  ## run all tests, with more examples; ARGS="-k track" passes flags
-	$(PYTEST) --hypothesis-profile=thorough $(ARGS)
+	$(PYTEST) --hypothesis-profile=thorough --durations=30 --durations-min=10 $(ARGS)
 
 fuzz: $(DEV)  ## run the property tests with other examples each time; ARGS="--minutes 10" passes flags
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import itertools
 import os
 import ssl
 from collections import Counter
@@ -32,6 +33,24 @@ os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_cap
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than processors: tests wait for servers, disks and limits of time."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker begin with long tests: one that begins last would keep the others waiting.
+
+    The workers get equal parts of the tests in this order. Long ones of a module stay together, for its fixtures.
+    """
+    parts: list[list[pytest.Item]] = [[] for _ in range(getattr(config, "workerinput", {}).get("workercount", 1))]
+    long = [item for item in items if item.get_closest_marker("slow")]
+    short = [item for item in items if not item.get_closest_marker("slow")]
+    for _, tests in itertools.groupby(long, lambda item: item.path):
+        min(parts, key=len).extend(tests)
+    each = -(-len(items) // len(parts))
+    for part in parts:
+        room = max(0, each - len(part))
+        part += short[:room]
+        del short[:room]
+    items[:] = itertools.chain(*parts)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
