@@ -8,12 +8,14 @@ class Commits:
 
     def __init__(self) -> None:
         self.number = 0
+        self.poll_s: float | None = None
+        """How often to ask the store for commits of other servers, None when it has no others."""
         self.has_ended = False
         """Whether the server stops: nobody waits any more."""
         self.listeners: list[Callable[[], None]] = []
 
     def add(self) -> None:
-        """A commit has ended."""
+        """A commit has ended, of this server or another one."""
         self.number += 1
         self._notify()
 

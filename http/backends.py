@@ -18,6 +18,8 @@ from trackd.storage.workers.query_pool import QueryProcess, QueryThreads
 from trackd.storage.workers.writer_process import WriterProcess
 from trackd.storage.writer import BatchWriter, Committed
 
+POLL_S = 0.2  # for feeds: until one shows a commit of another node
+
 
 class Backend(NamedTuple):
     """An open store, its lists, and its writer."""
@@ -88,7 +90,9 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
 
         stack.enter_context(store.listening())
         backend = Backend(store, listings, QueryThreads(listings), make_writer)
-        yield backend, make_tracker(backend)
+        tracker = make_tracker(backend)
+        tracker.commits.poll_s = POLL_S
+        yield backend, tracker
 
 
 def _command(kind: str, settings: Settings, store: SqliteStore) -> list[str]:

@@ -1,15 +1,17 @@
 """Pages of feeds, read together for all clients that wait for one."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from trackd.actors.commits import Commits
+from trackd.core.feed_cursor import Cursor
 from trackd.http.feed.follower import Follower
 from trackd.http.feed.pace import Pace
-from trackd.storage.errors import DamagedRowError
-from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
+from trackd.storage.errors import DamagedRowError, StoreError
+from trackd.storage.feed import KINDS, FeedFilter, FeedGroup, FeedPage, FeedRequest, Start
 from trackd.storage.listings import QueryPool
 
 MIN_PAUSE_S = 0.01  # between two groups after which nothing follows: the next one has all that was committed meanwhile
@@ -17,6 +19,7 @@ READ_COST_S = 8e-6  # of the event loop's time for each page that is read
 SEND_COST_S, BYTE_COST_S = 60e-6, 1e-9  # and for each one that is sent
 COMMIT = attrgetter("commit")
 SLICE = 8  # pages that are sent in one go: calls do not wait for more
+HEAD = FeedFilter(KINDS), FeedRequest(Start.NOW)
 
 Key = tuple[FeedFilter, FeedRequest]
 Group = Mapping[Key, Sequence[Follower]]
@@ -35,6 +38,7 @@ class FeedPages:
         self._waiting: dict[Follower, None] = {}  # in their order
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
+        self._head: Cursor | None = None  # when the store was asked for commits of other servers
         commits.listeners.append(self._on_commit)
 
     async def next(self, follower: Follower, timeout_s: float | None = None) -> FeedPage | None:
@@ -70,9 +74,21 @@ class FeedPages:
                     if all(follower.is_current for followers in group.values() for follower in followers):
                         await asyncio.sleep(began + MIN_PAUSE_S - time.monotonic())
                 else:
-                    await self._changed.wait()
+                    await self._wait()
         finally:
             self._reading = None
+
+    async def _wait(self) -> None:
+        """Until this server has committed something, another one has, or a feed has come or gone."""
+        try:
+            async with asyncio.timeout(self._commits.poll_s):
+                await self._changed.wait()
+        except TimeoutError:
+            with contextlib.suppress(StoreError):  # the next read reports it
+                head = (await self._queries.read("feeds", [HEAD])).pages[0].cursor
+                if head != self._head:
+                    self._head = head
+                    self._commits.add()
 
     def _due(self) -> Group:
         """The feeds that may have more, by the page that they ask for. Those for which there was no time come first."""
