@@ -56,7 +56,8 @@ from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile
 
-MAX_RETRIES = 3
+RETRIES_AT_ONCE = 5
+MAX_RETRIES = 25  # the others at ticks: ten seconds, which end before limits.call_timeout_s
 
 
 class ProfileDirectory(BaseActor):
@@ -69,6 +70,7 @@ class ProfileDirectory(BaseActor):
         self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
         self._look_up = LookUp(dependencies.reads, self._pool, self._owners)
         self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2, dependencies.tally)
+        self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod
@@ -170,7 +172,11 @@ class ProfileDirectory(BaseActor):
             return [Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
         if attempt > MAX_RETRIES:
             return [Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S)]
-        self.send(self.myAddress, replace(with_full_allowance(entry.request), attempt=attempt))
+        again = replace(with_full_allowance(entry.request), attempt=attempt)
+        if attempt > RETRIES_AT_ONCE:
+            self._contended.append(again)
+        else:
+            self.send(self.myAddress, again)
         return []
 
     def _abort(self, answered: Answered) -> None:
@@ -242,4 +248,7 @@ class ProfileDirectory(BaseActor):
         tally = self.wiring.dependencies.tally
         tally.active_profiles, tally.cached_sessions = len(self._pool), len(self._owners)
         tally.document_bytes = self._documents.bytes
+        contended, self._contended = self._contended, []
+        for request in contended:
+            self.send(self.myAddress, request)
         self._resume()

@@ -198,7 +198,10 @@ FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes();
 CREATE TRIGGER job_notified AFTER INSERT OR UPDATE OR DELETE ON job
 FOR EACH STATEMENT EXECUTE FUNCTION notify_nodes();
 """
-MIGRATIONS = {"first_tables": FIRST_TABLES, "notifications": NOTIFICATIONS}
+CLAIMS = """
+ALTER TABLE profile ADD COLUMN claimed_by bigint, ADD COLUMN claimed_until timestamptz;
+"""
+MIGRATIONS = {"first_tables": FIRST_TABLES, "notifications": NOTIFICATIONS, "claims": CLAIMS}
 MIGRATION_TABLE = """
 CREATE TABLE IF NOT EXISTS trackd_migration (
     name text PRIMARY KEY,

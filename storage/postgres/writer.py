@@ -3,9 +3,14 @@
 Other nodes commit at the same time. The rows of profiles and sessions are locked in the order of their ids before they
 are compared with the fences. What does not exist yet cannot be locked: of two nodes that insert it, one gets an error,
 and runs its batch again.
+
+Of two nodes that write one profile all the time, the one that is a little faster would always win. So a node whose
+commit came too late claims the profile for a moment, and until then the commits of all others are stale: the profile
+changes hands, each time with all calls that wait for it on a node.
 """
 
 import logging
+import secrets
 from collections.abc import Mapping, Sequence, Set
 
 import psycopg
@@ -20,7 +25,7 @@ from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
-from trackd.storage.fence import Verdict, commit_one_by_one, judge, profile_ids, write_in_order
+from trackd.storage.fence import ProfileState, Verdict, commit_one_by_one, judge, profile_ids, write_in_order
 from trackd.storage.postgres.administration import (
     add_job,
     add_source,
@@ -52,13 +57,23 @@ from trackd.telemetry.rate_limited_log import RateLimitedLog
 log = logging.getLogger(__name__)
 
 RUNS = 10  # of a batch whose rows other nodes write at the same time
-LOCK_PROFILES = "SELECT id, seq, revision FROM profile WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+LOCK_PROFILES = """
+SELECT id, seq, revision, coalesce(claimed_by <> %s::bigint AND claimed_until > clock_timestamp(), false)
+FROM profile WHERE id = ANY(%b) ORDER BY id FOR UPDATE
+"""
+CLAIM_S = 0.5  # far longer than it takes to read a profile and to commit; after a kill others wait for it
+CLAIM = f"""
+UPDATE profile SET claimed_by = %s::bigint, claimed_until = clock_timestamp() + interval '{CLAIM_S} s'
+WHERE id = ANY(%b)
+"""
+CLAIMED: ProfileState = (-1, -1)  # the state of a profile that another node has claimed: no fence has it
 LOCK_SESSIONS = f"SELECT id, profile_id, {text_of('updated')} FROM session WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
 PROFILE = (("id", "text"), ("seq", "bigint"), ("revision", "bigint"), ("doc", "json"), ("remembered", "bigint"))
 INSERT_PROFILES = insert("profile", PROFILE)
 UPDATE_PROFILES = Rows(
     PROFILE,
-    "UPDATE profile SET seq = given.seq, revision = given.revision, doc = given.doc, remembered = given.remembered"
+    "UPDATE profile SET seq = given.seq, revision = given.revision, doc = given.doc, remembered = given.remembered,"
+    " claimed_by = NULL, claimed_until = NULL"
     " FROM {given} WHERE profile.id = given.id",
 )
 SESSION = (
@@ -91,6 +106,7 @@ class PostgresWriter:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._retention = Retention()
+        self._node = secrets.randbits(62)
         self._limited_log = RateLimitedLog()
         self._places = 0  # of numbers that the transaction has used
         self.swept: Swept | None = None
@@ -189,13 +205,30 @@ class PostgresWriter:
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         session_ids = {changes.session.id for changes in calls if changes.session}
-        profiles = self._db.rows(LOCK_PROFILES, [sorted(profile_ids(calls))])
+        profiles = self._db.rows(LOCK_PROFILES, [self._node, sorted(profile_ids(calls))])
         sessions = self._db.rows(LOCK_SESSIONS, [sorted(session_ids)]) if session_ids else []
-        stored_profiles = {key: (seq, revision) for key, seq, revision in profiles}
+        stored_profiles = {
+            key: CLAIMED if is_claimed else (seq, revision) for key, seq, revision, is_claimed in profiles
+        }
         stored_sessions = {key: (profile_id, updated) for key, profile_id, updated in sessions}
         verdict = judge(calls, stored_profiles, stored_sessions, stale)
         self._put(verdict, stored_profiles.keys(), stored_sessions.keys())
+        if Outcome.STALE in verdict.outcomes:
+            self._claim(calls, verdict, stored_profiles)
         return verdict.outcomes
+
+    def _claim(self, calls: Sequence[Changes], verdict: Verdict, stored: Mapping[str, ProfileState]) -> None:
+        """Claim the profiles that other nodes have written, and not claimed."""
+        fences = [
+            changes.fence for changes, outcome in zip(calls, verdict.outcomes, strict=True) if outcome is Outcome.STALE
+        ]
+        overtaken = {
+            fence.profile_id
+            for fence in fences
+            if stored.get(fence.profile_id, CLAIMED) not in (CLAIMED, (fence.seq, fence.revision))
+        }
+        if claimed := sorted(overtaken - verdict.profiles.keys()):
+            self._db.run(CLAIM, [self._node, claimed])
 
     def _put(self, verdict: Verdict, profile_ids: Set[str], session_ids: Set[str]) -> None:
         """Write the rows of a verdict. The ids are those of the rows that exist."""

@@ -1,8 +1,10 @@
 """Calls that another node overtook."""
 
+from tests.support.bare_actors import BareActors, StartActors
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, reason, seqs
+from trackd.actors.directory import MAX_RETRIES, RETRIES_AT_ONCE
 from trackd.actors.messages import Reason
 from trackd.core.changes import Changes, Fence, Outcome
 
@@ -93,28 +95,43 @@ async def test_a_profile_merged_meanwhile_answers_as_the_one_that_took_it_in() -
     assert (answer.profile_id, seqs(answer)) == ("B", [3])
 
 
-async def test_a_call_that_stays_stale_is_run_three_times_more_and_then_refused() -> None:
+def test_a_call_that_stays_stale_is_run_again_at_once_then_at_ticks_and_then_refused(start_actors: StartActors) -> None:
     store = Make.one_profile(kind=FaultyStore)
     store.outcomes["A"] = Outcome.STALE
+    actors = start_actors(store)
+    contended, other = actors.track(Make.call("S")), actors.track(Make.call("T"))
 
-    async with RunningTracker(store) as tracker:
-        contended, other = tracker.ask(Make.call("S")), tracker.ask(Make.call("T"))
-        await tracker.commit_all()
-        contended, other = contended.result(), other.result()
+    commit_all(actors)
+    assert store.commits == 1 + 1 + RETRIES_AT_ONCE  # that of the other call, and all tries
+    assert seqs(actors.answers[other]) == [1]
+    for _ in range(MAX_RETRIES - RETRIES_AT_ONCE):
+        assert contended not in actors.answers
+        actors.tick()
+        commit_all(actors)
 
-    assert reason(contended) is Reason.CONTENDED
-    assert contended.retry_after_s is not None
-    assert store.commits == 1 + 4  # that of the other call, and four tries
-    assert seqs(other) == [1]
+    answer = actors.answers[contended]
+    assert reason(answer) is Reason.CONTENDED
+    assert answer.retry_after_s is not None
+    assert store.commits == 1 + 1 + MAX_RETRIES
     assert store.profile("A").seq == 5
 
 
-async def test_after_contention_calls_work() -> None:
+def test_calls_of_a_profile_that_was_contended_are_committed_at_the_next_tick(start_actors: StartActors) -> None:
     store = Make.one_profile(kind=FaultyStore)
     store.outcomes["A"] = Outcome.STALE
+    actors = start_actors(store)
+    calls = [actors.track(Make.call("S")) for _ in range(3)]
+    commit_all(actors)
 
-    async with RunningTracker(store) as tracker:
-        await tracker.answer(Make.call("S"))
-        store.outcomes.clear()
-        result = await tracker.answer(Make.call("S"))
-    assert seqs(result) == [6]
+    store.outcomes.clear()
+    last = actors.track(Make.call("S"))
+    commit_all(actors)
+    actors.tick()
+    commit_all(actors)
+
+    assert sorted(seqs(actors.answers[number]) for number in (*calls, last)) == [[6], [7], [8], [9]]
+
+
+def commit_all(actors: BareActors) -> None:
+    while actors.batches:
+        actors.commit()

@@ -140,3 +140,23 @@ def test_a_server_that_only_reads_refuses_commits_until_it_writes_again(
 
     assert store.commit([make.change("A", events=1)]) == [STORED]
     assert existing(store.profile("A")).seq == 1
+
+
+def test_a_node_that_was_overtaken_has_the_next_turn(postgres_backend: PostgresBackend, make: type[Make]) -> None:
+    one = postgres_backend.store
+    with contextlib.closing(PostgresStore(postgres_backend.url)) as two:
+        assert one.commit([make.change("A", events=1)]) == [Outcome.STORED]
+        assert two.commit([make.change("A", events=1), make.change("B", events=1)]) == [Outcome.STALE, Outcome.STORED]
+
+        assert one.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STALE], "the other node has claimed it"
+        assert two.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED]
+        assert one.commit([make.change("A", (2, 2), events=1)]) == [Outcome.STORED]
+
+
+def test_a_claim_ends_by_itself(postgres_backend: PostgresBackend, make: type[Make]) -> None:
+    one = postgres_backend.store
+    one.commit([make.change("A", events=1)])
+    with contextlib.closing(PostgresStore(postgres_backend.url)) as two:
+        assert two.commit([make.change("A", events=1)]) == [Outcome.STALE]
+
+    wait_until(lambda: one.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED])
