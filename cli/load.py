@@ -20,6 +20,7 @@ from trackd.cli.load_options import (
     HistoryFile,
     Hot,
     JsonFile,
+    OtherUrls,
     Profiles,
     Rate,
     ReportFile,
@@ -47,6 +48,7 @@ DEFAULT_DURATION_S = 10.0
 def load(
     url: Url,
     source: SourceOption,
+    other_urls: OtherUrls = None,
     clients: Clients = 64,
     duration: Duration = None,
     calls: Calls = None,
@@ -68,7 +70,8 @@ def load(
         duration = DEFAULT_DURATION_S
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     mix = Mix(clients, profiles, sessions_per_profile, hot, retries, first_calls, seed)
-    plan = Plan(Target.at(url), source, mix, events_per_call, calls, duration, rate, token)
+    others = tuple(Target.at(other) for other in other_urls or ())
+    plan = Plan(Target.at(url), source, mix, events_per_call, calls, duration, rate, token, others)
     with contextlib.ExitStack() as files:
         opened = {
             option: _opened(path, files, option)

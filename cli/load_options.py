@@ -14,6 +14,10 @@ def _percent(text: str) -> Any:
 
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The server, such as http://127.0.0.1:8686.")]
+OtherUrls = Annotated[
+    list[str] | None,
+    typer.Option("--url", metavar="URL", help="Another node on the same store, which takes its share of the calls."),
+]
 SourceOption = Annotated[str, typer.Option("--source", metavar="ID", help="The source that the calls name.")]
 Clients = Annotated[int, typer.Option(min=1, max=10_000, help="Connections, each with one call at a time.")]
 Duration = Annotated[

@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 
 from trackd.load.history import History
-from trackd.load.target import Target
 
+SESSION_HEADER = "X-Trackd-Session"
 EVENT = '{{"id":"{}","type":"page-view","properties":{{"page":"/load","position":{}}},"context":{{}}}}'
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # the range of the history's columns
 _Saved = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
@@ -16,6 +16,7 @@ class Call:
     """One call. `claimed` is the number of the profile that it names, or NONE.
 
     `retry` is the kind of its planned retry: "" for none, "answered" after its answer, "cut" after a cut connection.
+    `request` follows the head that `Target.track` has.
     """
 
     __slots__ = ("attempt", "attempts", "claimed", "intended", "number", "request", "retry", "session")
@@ -62,9 +63,10 @@ _decode_ids = msgspec.json.Decoder(list[str]).decode
 class Writer:
     """Builds requests; the constant parts are built once."""
 
-    def __init__(self, target: Target, source_id: str, history: History) -> None:
+    def __init__(self, source_id: str, history: History) -> None:
         self._history = history
-        self._head = target.track
+        # A load balancer sends the calls of a session to one node by this header.
+        self._lines = f"%d\r\n{SESSION_HEADER}: {history.session_ids}\r\n\r\n%b".encode()
         source = msgspec.json.encode(source_id).decode().replace("%", "%%")
         events = ",".join(EVENT.format(pattern, position) for position, pattern in enumerate(history.event_ids))
         self._body = (
@@ -77,7 +79,7 @@ class Writer:
         if call.claimed >= 0:
             profile = b',"profile":{"id":%b}' % msgspec.json.encode(history.profile_ids[call.claimed])
         body = self._body % (call.session, profile, *(call.number,) * history.events_per_call)
-        call.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        call.request = self._lines % (len(body), call.session, body)
 
 
 class Reader:

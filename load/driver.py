@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from trackd.load.calls import Call, Reader, Writer
 from trackd.load.connection import Connection
@@ -27,12 +28,16 @@ MAX_SERVER_ERRORS = 5  # answers 5xx to one call, 503 aside
 
 
 class Client:
-    """One client: a connection, which may be replaced, and at most one call."""
+    """One client: a connection, which may be replaced, and at most one call.
 
-    __slots__ = ("call", "connection", "number", "sent")
+    `place` is the position of its node among the targets: calls go to the client that has waited longest, and so to the
+    nodes in turn.
+    """
+
+    __slots__ = ("call", "connection", "number", "place", "sent")
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.number = self.place = number
         self.connection: Connection | None = None
         self.call: Call | None = None
         self.sent = NEVER  # when the call in flight was sent
@@ -41,7 +46,7 @@ class Client:
 class Driver:
     def __init__(
         self,
-        target: Target,
+        targets: Sequence[Target],
         writer: Writer,
         workload: Workload,
         history: History,
@@ -54,9 +59,10 @@ class Driver:
         """The run ends after `calls` or `duration_s`, the one that is reached first."""
         self.measures = Measures()
         self.server_gone = False  # the server stopped answering
-        self._target, self._writer, self._workload, self._history = target, writer, workload, history
+        self._targets, self._heads = targets, [target.track for target in targets]
+        self._writer, self._workload, self._history = writer, workload, history
         self._reader = Reader(history)
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._tls = ssl.create_default_context() if any(target.tls for target in targets) else None
         self._clients = [Client(number) for number in range(clients)]
         self._by_connection: dict[Connection, Client] = {}
         self._idle: deque[Client] = deque()
@@ -224,7 +230,7 @@ class Driver:
             self.measures.retries += 1
         elif call.retry == "cut":
             self._loop.call_later(self._workload.wait_before_cut(), self._cut, client, call, connection)
-        connection.send(call.request)
+        connection.send(self._heads[client.place % len(self._heads)] + call.request)
 
     def _cut(self, client: Client, call: Call, connection: Connection) -> None:
         if client.call is not call or client.connection is not connection:
@@ -246,11 +252,13 @@ class Driver:
 
     async def _connect(self, client: Client) -> None:
         while not self._done.is_set():
+            target = self._targets[client.place % len(self._targets)]
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self), self._target.host, self._target.port, ssl=self._tls
+                    lambda: Connection(self), target.host, target.port, ssl=self._tls if target.tls else None
                 )
             except OSError:
+                client.place += 1  # the next node may be there
                 await asyncio.sleep(RECONNECT_S)
                 continue
             client.connection = connection

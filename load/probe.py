@@ -15,10 +15,10 @@ async def probe(target: Target, source_id: str, run: str, events_per_call: int, 
     """Send the call, for a new profile. Raises LoadError with a sentence."""
     call = Call(0, 0, NONE, "")
     history = History(f"{run}probe", events_per_call)
-    Writer(target, source_id, history).write(call)
+    Writer(source_id, history).write(call)
     requester = Requester(target)
     try:
-        status, body = await requester.send(call.request)
+        status, body = await requester.send(target.track + call.request)
         if status != 200:
             raise LoadError(_refused(target, source_id, status, body))
         answer, seqs = Reader(history).read(body, call.number)

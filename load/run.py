@@ -26,7 +26,10 @@ INTERVAL_S = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """The options of a run. It ends after `calls` or `duration_s`, the one that is reached first."""
+    """The options of a run. It ends after `calls` or `duration_s`, the one that is reached first.
+
+    `others` are further nodes on the same store, which take their share of the calls. All is read back from `target`.
+    """
 
     target: Target
     source_id: str
@@ -36,6 +39,11 @@ class Plan:
     duration_s: float | None = None
     rate: float | None = None
     token: str | None = None
+    others: tuple[Target, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return (self.target, *self.others)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,11 @@ class Display(Protocol):
 async def run(plan: Plan, display: Display) -> Result:
     """Run the plan. The first Ctrl+C ends the load, the second one the waiting. Raises LoadError if it cannot begin."""
     history = History(secrets.token_hex(6), plan.events_per_call)
-    await probe(plan.target, plan.source_id, history.run, plan.events_per_call, plan.token)
+    for number, target in enumerate(plan.targets):
+        await probe(target, plan.source_id, f"{history.run}n{number}", plan.events_per_call, plan.token)
     driver = Driver(
-        plan.target,
-        Writer(plan.target, plan.source_id, history),
+        plan.targets,
+        Writer(plan.source_id, history),
         Workload(plan.mix),
         history,
         plan.mix.clients,

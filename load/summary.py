@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from trackd.load.history import CUT, OK, History
-from trackd.load.measures import PERCENTILES
+from trackd.load.measures import PERCENTILES, Interval
 from trackd.load.run import Result
 from trackd.load.verdict import Rule
 
@@ -15,6 +15,7 @@ def summary(result: Result) -> dict[str, Any]:
     mix = plan.mix
     return {
         "url": plan.target.url,
+        "urls": [target.url for target in plan.targets],
         "source": plan.source_id,
         "run": result.history.run,
         "options": {
@@ -47,17 +48,18 @@ def summary(result: Result) -> dict[str, Any]:
             "read_back": result.not_read_back or "done",
             "shortest": shortest(result),
         },
-        "seconds": [
-            {
-                "at_s": each.began,
-                "answers_per_s": each.rate,
-                "errors": each.errors,
-                "p50_ms": each.p50_ms,
-                "p99_ms": each.p99_ms,
-                "max_ms": each.max_ms,
-            }
-            for each in measures.intervals
-        ],
+        "seconds": [_second(each) for each in measures.intervals],
+    }
+
+
+def _second(interval: Interval) -> dict[str, float]:
+    return {
+        "at_s": interval.began,
+        "answers_per_s": interval.rate,
+        "errors": interval.errors,
+        "p50_ms": interval.p50_ms,
+        "p99_ms": interval.p99_ms,
+        "max_ms": interval.max_ms,
     }
 
 

@@ -130,15 +130,22 @@
       taken.push(key);
       events.push(item.event);
     }
-    return { taken, body: first && call(first.source, first.session, events) };
+    return { taken, session: first?.session, body: first && call(first.source, first.session, events) };
+  };
+
+  // With the session, by which a load balancer chooses the node. A header for it would need a preflight.
+  const at = (session) => {
+    const address = new URL(url);
+    address.searchParams.set("s", session);
+    return address.href;
   };
 
   // Sent as text, which needs no preflight. It goes on when the page is left, if browsers allow it for so many bytes.
-  const post = async (body) => {
+  const post = async (session, body) => {
     let status;
     let content;
     try {
-      const answer = await fetch(url, {
+      const answer = await fetch(at(session), {
         method: "POST",
         body,
         credentials: "omit",
@@ -174,10 +181,10 @@
         timer = setTimeout(send, waits());
         return;
       }
-      const { taken, body } = batch([], one);
+      const { taken, session, body } = batch([], one);
       if (!body) return;
       flying = taken;
-      const { profile, status, detail } = await post(body);
+      const { profile, status, detail } = await post(session, body);
       flying = [];
       if (profile) failures = 0;
       else if (taken[1] && [413, 422].includes(status)) {
@@ -205,9 +212,9 @@
   const leave = () => {
     if (tracked[0]) enqueue();
     for (;;) {
-      const { taken, body } = batch([...flying, ...beaconed]);
+      const { taken, session, body } = batch([...flying, ...beaconed]);
       if (!body || blocked) return;
-      navigator.sendBeacon(url, body);
+      navigator.sendBeacon(at(session), body);
       beaconed.push(...taken);
     }
   };
@@ -229,7 +236,7 @@
     if (off) return null;
     const session = await opened();
     await send();
-    const answer = blocked || waits() ? {} : await post(call(source, session, [], { profile: true }));
+    const answer = blocked || waits() ? {} : await post(session, call(source, session, [], { profile: true }));
     const id = read(".profile");
     return answer.profile || (id ? { id } : null);
   };
@@ -275,7 +282,8 @@
       send();
     });
     document.addEventListener("securitypolicyviolation", ({ effectiveDirective, disposition, blockedURI }) => {
-      if (effectiveDirective === "connect-src" && disposition === "enforce" && url.startsWith(blockedURI)) blocked = true;
+      const isOurs = url.startsWith(blockedURI) || blockedURI.startsWith(url);
+      if (effectiveDirective === "connect-src" && disposition === "enforce" && isOurs) blocked = true;
     });
     if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
     else begin();

@@ -17,8 +17,8 @@ def _written(claimed: int = NONE, source: str = 'shop "1"') -> tuple[Call, bytes
     history = History("run", 2)
     history.answer(history.begin(0, 0, 0, NONE, 0.0), 1.0, 'p"', 2, [1, 2])
     call = Call(7, 3, claimed, "")
-    Writer(Target.at("http://127.0.0.1:8686"), source, history).write(call)
-    head, _, body = call.request.partition(b"\r\n\r\n")
+    Writer(source, history).write(call)
+    head, _, body = (Target.at("http://127.0.0.1:8686").track + call.request).partition(b"\r\n\r\n")
     return call, head, body
 
 
@@ -28,6 +28,7 @@ def test_a_call_is_a_payload_with_ids_of_its_own() -> None:
     assert f"Content-Length: {len(body)}".encode() in head
     assert (payload.source.id, payload.session.id, payload.profile) == ('shop "1"', "run-s3", None)
     assert [event.id for event in payload.events] == IDS
+    assert b"\r\nX-Trackd-Session: run-s3" in head
 
 
 def test_a_call_names_the_profile_of_an_earlier_answer() -> None:

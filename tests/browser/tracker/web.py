@@ -98,7 +98,7 @@ class Collector:
 
     async def answer(self, asked: Asked) -> Answered | None:
         failure: int | str | None = None
-        if asked.path == "/track" and asked.method == "POST":
+        if asked.path.startswith("/track?") and asked.method == "POST":
             self.calls.append(asked)
             failure = "away" if self.is_away else self.failures.pop(0) if self.failures else None
         if failure == "away":
