@@ -15,10 +15,16 @@ class Follower:
     """A feed that reads page after page.
 
     `moved` is called with the position and whether nothing follows, each time that there is no record up to it.
+    `is_allowed` returns whether its client may still read.
     """
 
     def __init__(
-        self, matching: FeedFilter, after: Cursor | Start, form: Form, moved: Callable[[Cursor, bool], None]
+        self,
+        matching: FeedFilter,
+        after: Cursor | Start,
+        form: Form,
+        moved: Callable[[Cursor, bool], None],
+        is_allowed: Callable[[], bool],
     ) -> None:
         self.matching = matching
         self.request = FeedRequest(after, form)
@@ -28,6 +34,7 @@ class Follower:
         """Whether nothing followed its last page."""
         self._page: asyncio.Future[FeedPage | None] | None = None
         self._moved = moved
+        self.is_allowed = is_allowed
 
     def limit(self, records: int | None) -> None:
         """The next pages have no more records."""

@@ -18,6 +18,7 @@ MIN_PAUSE_S = 0.01  # between two groups after which nothing follows: the next o
 READ_COST_S = 8e-6  # of the event loop's time for each page that is read
 SEND_COST_S, BYTE_COST_S = 60e-6, 1e-9  # and for each one that is sent
 COMMIT = attrgetter("commit")
+CHECK_S = 1.0  # a feed of a revoked token ends after so long
 SLICE = 8  # pages that are sent in one go: calls do not wait for more
 HEAD = FeedFilter(KINDS), FeedRequest(Start.NOW)
 
@@ -39,24 +40,42 @@ class FeedPages:
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._head: Cursor | None = None  # when the store was asked for commits of other servers
+        self._check_timer: asyncio.TimerHandle | None = None
         commits.listeners.append(self._on_commit)
 
     async def next(self, follower: Follower, timeout_s: float | None = None) -> FeedPage | None:
-        """The page that follows. None when there is none within the time, and at the stop. Raises StoreError."""
+        """The page that follows. None when there is none within the time or it is not allowed, and at the stop.
+
+        Raises StoreError.
+        """
         if self._commits.has_ended:
             return None
         page = follower.wait()
         self._waiting[follower] = None
-        self._changed.set()
+        if self._may_have_more(follower):
+            self._changed.set()
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_all())
+        if self._check_timer is None:
+            self._check_timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
         try:
             await asyncio.wait([page], timeout=timeout_s)
             return page.result() if page.done() else None
         finally:
             del self._waiting[follower]
             follower.rest()
-            self._changed.set()  # it may have been the last one
+            if not self._waiting:
+                self._changed.set()
+
+    def _check(self) -> None:
+        """One timer for all feeds: a hundred that wake once a second would take some percent of the event loop."""
+        self._check_timer = None
+        with contextlib.suppress(StoreError):  # the tokens cannot be read now
+            for follower in self._waiting:
+                if not follower.is_allowed():
+                    follower.answer(None)
+        if self._waiting:
+            self._check_timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
 
     def _on_commit(self) -> None:
         self._changed.set()
@@ -94,10 +113,12 @@ class FeedPages:
         """The feeds that may have more, by the page that they ask for. Those for which there was no time come first."""
         group: dict[Key, list[Follower]] = {}
         for follower in sorted(self._waiting, key=COMMIT):
-            may_have_more = follower.commit != self._commits.number or not follower.is_current
-            if may_have_more and follower.waits:
+            if self._may_have_more(follower) and follower.waits:
                 group.setdefault((follower.matching, follower.request), []).append(follower)
         return group
+
+    def _may_have_more(self, follower: Follower) -> bool:
+        return follower.commit != self._commits.number or not follower.is_current
 
     async def _read(self, group: Group) -> None:
         commit = self._commits.number

@@ -13,7 +13,6 @@ from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedPage, Form
 
 HEARTBEAT_S = 15.0
-CHECK_S = 1.0  # a feed of a revoked token ends after so long
 RETRY = b"retry: 1000\n"
 STOPPING, NOT_ALLOWED = "the server stops", "the token or the login is not valid any more"
 UNREADABLE, LOST = "the store cannot be read now", "the position is lost"
@@ -40,15 +39,17 @@ class FeedStream:
         self._left = parameters.limit
         self._wait_s = None if form is Form.EVENTS else parameters.wait
         self._has_positions = form is Form.EVENTS or parameters.has_positions
-        self._is_allowed = is_allowed
         self._now = asyncio.get_running_loop().time
-        self._checked_at = self._found_at = self._sent_at = self._now()
-        self._follower = Follower(parameters.matching(), parameters.start(), form, self._moved)
+        self._found_at = self._sent_at = self._now()
+        self._follower = Follower(parameters.matching(), parameters.start(), form, self._moved, is_allowed)
         self._follower.limit(self._left)
 
     async def first_page(self) -> FeedPage | None:
         """None at the stop. Raises StoreError."""
-        return await self._pages.next(self._follower)
+        page = None
+        while page is None and not self._commits.has_ended:
+            page = await self._pages.next(self._follower)
+        return page
 
     async def parts(self, page: FeedPage) -> AsyncIterator[bytes]:
         """`page` is the first one. A position is sent after the records up to it: its client goes on behind it."""
@@ -82,14 +83,17 @@ class FeedStream:
     async def _next(self) -> tuple[FeedPage | None, str | None]:
         """The next page, None at the time for a position; and the reason for the end, None while it goes on."""
         while self._left != 0:
-            if not self._may_go_on():
-                return None, NOT_ALLOWED
             now = self._now()
-            rest = HEARTBEAT_S if self._wait_s is None else self._found_at + self._wait_s - now
-            if rest <= 0 and self._follower.is_current:
-                return None, ""
+            rest = self._sent_at + HEARTBEAT_S - now
+            if self._wait_s is not None and self._follower.is_current:
+                left = self._found_at + self._wait_s - now
+                if left <= 0:
+                    return None, ""
+                rest = min(rest, left)
             try:
-                page = await self._pages.next(self._follower, min(rest, CHECK_S) if rest > 0 else CHECK_S)
+                if not self._follower.is_allowed():
+                    return None, NOT_ALLOWED
+                page = await self._pages.next(self._follower, max(rest, 0))
             except StoreError:
                 return None, UNREADABLE
             if page is not None:
@@ -99,12 +103,6 @@ class FeedStream:
             if self._now() - self._sent_at >= HEARTBEAT_S:
                 return None, None
         return None, ""
-
-    def _may_go_on(self) -> bool:
-        if self._now() - self._checked_at < CHECK_S:
-            return True
-        self._checked_at = self._now()
-        return self._is_allowed()
 
     def _position(self) -> bytes:
         """The position without a record, for clients that want it."""

@@ -235,7 +235,7 @@ async def _is_free(client: httpx.AsyncClient) -> bool:
 
 
 async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHECK_S", 0.01)
+    monkeypatch.setattr("trackd.http.feed.pages.CHECK_S", 0)
     async with serving_file(db) as client:
         monkeypatch.setattr("trackd.http.authentication.Authenticator.by_hash", lambda *_: None)
         async with client.stream("GET", "/feed", headers=EVENTS) as answer:

@@ -65,14 +65,26 @@ class Feeds:
         self.queries, self.commits, self.pace = Queries(), Commits(), NoPause()
         self.pages = FeedPages(self.queries, self.commits, self.pace)
         self.moved: list[tuple[Cursor, bool]] = []
+        self.revoked: set[FeedFilter] = set()
 
     def follower(self, matching: FeedFilter = ALL, after: Cursor | Start = Start.OLDEST) -> Follower:
-        return Follower(matching, after, Form.LINES, lambda *moved: self.moved.append(moved))
+        def is_allowed() -> bool:
+            return matching not in self.revoked
+
+        return Follower(matching, after, Form.LINES, lambda *moved: self.moved.append(moved), is_allowed)
 
     async def next(self, follower: Follower, timeout_s: float | None = None) -> asyncio.Task[FeedPage | None]:
         task = asyncio.create_task(self.pages.next(follower, timeout_s))
         await turns()
         return task
+
+    async def current(self, *filters: FeedFilter) -> list[asyncio.Task[FeedPage | None]]:
+        """Feeds that wait and have all that is stored."""
+        followers = [self.follower(matching) for matching in filters]
+        for follower in followers:
+            await self.next(follower)
+            await self.found(empty(1))
+        return [await self.next(follower) for follower in followers]
 
     async def found(self, *pages: FeedPage | None) -> None:
         self.queries.readings[-1].set_result(FeedGroup(list(pages)))
@@ -194,6 +206,31 @@ async def test_the_stop_ends_all_waits(feeds: Feeds) -> None:
     assert await feeds.pages.next(feed) is None
     await feeds.found(page(1))
     assert feed.position is None
+
+
+async def test_a_feed_that_waits_is_woken_when_it_is_not_allowed_any_more(
+    feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trackd.http.feed.pages.CHECK_S", 0)
+    others, of_a = await feeds.current(ALL, OF_A)
+    await turns()
+    feeds.revoked.add(OF_A)
+
+    assert await of_a is None
+    assert not others.done()
+
+
+async def test_a_feed_that_begins_or_ends_to_wait_does_not_make_all_others_be_examined(
+    feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await feeds.current(*(FeedFilter(type=name) for name in "bcd"))
+    examined: list[Follower] = []
+    monkeypatch.setattr(feeds.pages, "_may_have_more", examined.append)
+    feed = feeds.follower(OF_A, cursor(1))
+    assert await feeds.pages.next(feed, 0) is None
+    await turns()
+
+    assert examined == [feed]
 
 
 async def test_a_damaged_row_ends_only_the_feeds_that_it_belongs_to(feeds: Feeds) -> None:
