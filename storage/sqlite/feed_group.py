@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import EVENT, FeedFilter, FeedPage, FeedRequest
+from trackd.storage.feed import EVENT, REFUSAL, FeedFilter, FeedPage, FeedRequest
 from trackd.storage.sqlite.feed import DELETED_UP_TO, Found, State, page_of, state_of
 
 MAX_SEARCHED, MAX_FOUND = 20_000, 5_000  # events of one search: bounds the time that it takes
@@ -37,19 +37,29 @@ def read_feeds(db: Any, asked: Asked, now: Callable[[], float] = time.thread_tim
     """A page for each request, at least the first; None for those that there was no time for."""
     end = now() + BUDGET_S
     state = state_of(db)
-    searches = _searches(db, asked, state)
+    keys = [_key(matching) for matching, _ in asked]
+    searches = _searches(db, asked, keys, state)
+    without: dict[tuple[Sequence[str], FeedRequest], FeedPage] = {}
     pages: list[FeedPage | None] = []
-    for matching, request in asked:
-        is_late = bool(pages) and now() > end
-        pages.append(None if is_late else page_of(db, matching, request, state, _found(searches, matching, request)))
+    for (matching, request), key in zip(asked, keys, strict=True):
+        if pages and now() > end:
+            pages.append(None)
+            continue
+        found = _found(searches, request, key)
+        if found is None or found.numbers or found.has_erasures or REFUSAL in matching.kinds:
+            pages.append(page_of(db, matching, request, state, found))
+            continue
+        same = (matching.kinds, request)  # feeds for which nothing is new move on together
+        if same not in without:
+            without[same] = page_of(db, matching, request, state, found)
+        pages.append(without[same])
     return pages
 
 
-def _searches(db: Any, asked: Asked, state: State) -> Mapping[int, Search]:
+def _searches(db: Any, asked: Asked, keys: Sequence[Key | None], state: State) -> Mapping[int, Search]:
     """By the number after which they begin: those at which there are several narrow feeds, which move on together."""
     wanted: dict[int, list[Key]] = defaultdict(list)
-    for matching, request in asked:
-        key = _key(matching)
+    for (_, request), key in zip(asked, keys, strict=True):
         if key is not None and isinstance(request.after, Cursor) and request.after.events < state.last:
             wanted[request.after.events].append(key)
     found = {begin: _search(db, begin, set(keys), state.last) for begin, keys in wanted.items() if len(keys) > 1}
@@ -74,8 +84,7 @@ def _search(db: Any, begin: int, wanted: Set[Key], last: int) -> Search:
     return Search(numbers, rows[-1][-1] if len(rows) == MAX_FOUND else end, has_erasures)
 
 
-def _found(searches: Mapping[int, Search], matching: FeedFilter, request: FeedRequest) -> Found | None:
-    key = _key(matching)
+def _found(searches: Mapping[int, Search], request: FeedRequest, key: Key | None) -> Found | None:
     if key is None or not isinstance(request.after, Cursor) or request.after.events not in searches:
         return None
     search = searches[request.after.events]
@@ -86,5 +95,7 @@ def _key(matching: FeedFilter) -> Key | None:
     """The field by which its events are searched, and its value. None for a feed that shows all, or no events."""
     if EVENT not in matching.kinds:
         return None
-    named = ((name, getattr(matching, name)) for name in COLUMNS)
-    return next((key for key in named if key[1] is not None), None)
+    for name in COLUMNS:
+        if (value := getattr(matching, name)) is not None:
+            return name, value
+    return None
