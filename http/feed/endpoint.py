@@ -36,7 +36,7 @@ class FeedEndpoint:
         self.subscribers = Subscribers(max_subscribers, lambda: listings.feed_head())
         load = ServerLoad(lambda: tracker.queue.calls)
         self._commits.listeners.append(load.on_commit)
-        self._pages = FeedPages(queries, self._commits, Pace(load.is_busy))
+        self._pages = FeedPages(queries, self._commits, Pace(load.current))
 
     async def get(self, request: Request) -> Response:
         parameters, form = feed_query(request)

@@ -1,48 +1,82 @@
-"""How fast feeds are served: what they take of the server is followed by pauses, long ones while it is busy."""
+"""How fast feeds are served: what they take of the server is followed by pauses, the longer the more it has to do."""
 
 import asyncio
 import os
 import time
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
-PAUSES, PAUSES_WHEN_BUSY = 4, 49  # for each second of the loop that feeds take: they get a fifth of it, or a fiftieth
-PAUSES_OF_READER = 16  # while the server is busy, for each second of the reader process
-STEP_S = 0.01  # of a pause: it is over early when the server is not busy any more
+STEP_S = 0.01  # of a pause: it is over early when the server has less to do
 BUSY_SHARE = 0.85  # of the time that the event loop works
 MANY_CALLS = 32  # that wait when a commit ends
 SPAN_S = 0.05  # in which both are measured
 RUN_TIMES = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processor, and waiting for one
 
 
+class Load(Enum):
+    """How much a server has to do."""
+
+    LIGHT = "light"
+    BUSY = "busy"
+    """Its event loop hardly rests, perhaps because other programs take the processors. Few calls wait."""
+    FULL = "full"
+    """More calls come than it can take: what feeds take, calls lack."""
+
+
+class Lasting(NamedTuple):
+    """A load, and the seconds for which it has been so."""
+
+    load: Load
+    seconds: float
+
+
+class Pauses(NamedTuple):
+    """Seconds of a pause for each second that feeds have taken of the event loop, and of the reader process.
+
+    With 4 for the event loop they get a fifth of it.
+    """
+
+    loop: float
+    reader: float
+
+    def after(self, loop_s: float, reader_s: float) -> float:
+        return self.loop * loop_s + self.reader * reader_s
+
+
+PAUSES = {  # a reader process that has a processor of its own is no burden
+    Load.LIGHT: Pauses(loop=4, reader=0),
+    Load.BUSY: Pauses(loop=9, reader=1),
+    Load.FULL: Pauses(loop=99, reader=49),
+}
+
+
 class Pace:
     """The pauses of all feeds together."""
 
-    def __init__(self, is_busy: Callable[[], bool], now: Callable[[], float] = time.monotonic) -> None:
-        self._is_busy = is_busy
+    def __init__(self, load: Callable[[], Lasting], now: Callable[[], float] = time.monotonic) -> None:
+        self._load = load
         self._now = now
 
     async def pause(self, loop_s: float, reader_s: float = 0.0) -> None:
         """Wait after feeds took so many seconds of the event loop, and of the reader process.
 
-        The latter count while the server is busy: the reader process takes processors that others need then, at a low
-        priority.
+        A pause for the sake of a load is no longer than the load has lasted before: most loads are over in a moment,
+        and feeds would be late for nothing.
         """
         began = self._now()
-        while (rest := began + self._pause_s(loop_s, reader_s) - self._now()) > 0:
+        load, lasted_s = self._load()
+        least = PAUSES[Load.LIGHT].after(loop_s, reader_s)
+        most = least if load is Load.LIGHT else max(least, lasted_s)
+        while (rest := began + min(most, PAUSES[self._load().load].after(loop_s, reader_s)) - self._now()) > 0:
             await asyncio.sleep(min(rest, STEP_S))
-
-    def _pause_s(self, loop_s: float, reader_s: float) -> float:
-        if self._is_busy():
-            return PAUSES_WHEN_BUSY * loop_s + PAUSES_OF_READER * reader_s
-        return PAUSES * loop_s
 
 
 class ServerLoad:
-    """How busy the server is. Used on the event loop's thread.
+    """Measures the load of the server. Used on the event loop's thread.
 
-    The loop is busy also while it has to wait for a processor: `work_time` is the time in which it could not rest. When
-    the disk is what calls wait for, many calls wait.
+    The loop works also while it has to wait for a processor: `work_time` is the time in which it could not rest.
     """
 
     def __init__(
@@ -54,27 +88,37 @@ class ServerLoad:
         self._waiting_calls = waiting_calls
         self._now = now
         self._work_time = work_time
-        self._began = self._worked = 0.0
-        self._calls = self._commits = 0
-        self._is_busy = False
+        self._began = self._worked = self._since = 0.0
+        self._calls = self._samples = 0
+        self._load = Load.LIGHT
 
     def on_commit(self) -> None:
         """A commit has ended, and its calls are not answered yet."""
-        self._calls += self._waiting_calls()
-        self._commits += 1
+        self._count_calls()
 
-    def is_busy(self) -> bool:
-        """Whether the loop worked for most of the last time, or many calls waited on the average."""
+    def current(self) -> Lasting:
+        """The load in the last whole span."""
         now = self._now()
         if now - self._began >= SPAN_S:
+            self._count_calls()  # none may have ended in the span
             if self._work_time is None:
                 self._work_time = thread_work_time()  # of this thread
             worked = self._work_time()
-            is_loop_busy = worked - self._worked >= BUSY_SHARE * (now - self._began)
-            self._is_busy = is_loop_busy or self._calls >= MANY_CALLS * max(1, self._commits)
+            load = self._measured((worked - self._worked) / (now - self._began), self._calls / self._samples)
+            if load is not self._load:
+                self._load, self._since = load, self._began
             self._began, self._worked = now, worked
-            self._calls = self._commits = 0
-        return self._is_busy
+            self._calls = self._samples = 0
+        return Lasting(self._load, now - self._since)
+
+    def _count_calls(self) -> None:
+        self._calls += self._waiting_calls()
+        self._samples += 1
+
+    def _measured(self, share: float, calls: float) -> Load:
+        if calls >= MANY_CALLS:
+            return Load.FULL
+        return Load.BUSY if share >= BUSY_SHARE else Load.LIGHT
 
 
 def thread_work_time() -> Callable[[], float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from trackd.http.feed.pace import Pace, ServerLoad, thread_work_time
+from trackd.http.feed.pace import Lasting, Load, Pace, ServerLoad, thread_work_time
 
 
 class Clock:
@@ -15,76 +15,121 @@ class Clock:
         return self.now
 
 
-class Pauses:
-    """A pace whose pauses take no time."""
+class Paused:
+    """A pace whose pauses take no time. The load has lasted `lasted_s`, and after `changes_after_s` it is `then`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock, self.is_busy = Clock(), False
-        self._idle_after = float("inf")
-        self._pace = Pace(lambda: self.is_busy and self.clock.now < self._idle_after, self.clock)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        load: Load,
+        lasted_s: float,
+        changes_after_s: float = 1e9,
+        then: Load = Load.LIGHT,
+    ) -> None:
+        self._clock = Clock()
+        self._load, self._since = load, self._clock.now - lasted_s
+        self._then, self._changes_at = then, self._clock.now + changes_after_s
+        self._pace = Pace(self._current, self._clock)
         monkeypatch.setattr("asyncio.sleep", self._sleep)
 
+    def _current(self) -> Lasting:
+        if self._clock.now >= self._changes_at:
+            return Lasting(self._then, self._clock.now - self._changes_at)
+        return Lasting(self._load, self._clock.now - self._since)
+
     async def _sleep(self, seconds: float) -> None:
-        self.clock.now += seconds
+        self._clock.now += seconds
 
-    async def after(self, loop_s: float, reader_s: float = 0.0, busy_for_s: float = float("inf")) -> float:
+    async def after(self, loop_s: float, reader_s: float = 0.0) -> float:
         """The seconds of the pause."""
-        began = self.clock.now
-        self._idle_after = began + busy_for_s
+        began = self._clock.now
         await self._pace.pause(loop_s, reader_s)
-        return self.clock.now - began
+        return self._clock.now - began
 
 
-async def test_feeds_get_a_fifth_of_the_time_and_a_fiftieth_while_the_server_is_busy(
+@pytest.mark.parametrize(
+    ("load", "of_loop", "of_reader"), [(Load.LIGHT, 1 / 5, 1), (Load.BUSY, 1 / 10, 1 / 2), (Load.FULL, 1 / 100, 1 / 50)]
+)
+async def test_feeds_get_a_share_of_the_event_loop_and_of_a_processor_by_the_load(
+    monkeypatch: pytest.MonkeyPatch, load: Load, of_loop: float, of_reader: float
+) -> None:
+    paused = Paused(monkeypatch, load, lasted_s=10)
+
+    assert await paused.after(0.0) == 0
+    assert 0.001 / (0.001 + await paused.after(0.001)) == pytest.approx(of_loop)
+    assert 0.008 / (0.008 + await paused.after(0.0, reader_s=0.008)) == pytest.approx(of_reader)
+
+
+async def test_a_pause_ends_soon_after_the_load_is_light_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused = Paused(monkeypatch, Load.FULL, lasted_s=10, changes_after_s=0.1)
+
+    assert await paused.after(0.01, reader_s=0.01) == pytest.approx(0.1, abs=0.011)
+
+
+@pytest.mark.parametrize(("lasted_s", "seconds"), [(0, 0.04), (0.06, 0.06), (0.2, 0.2), (1.0, 0.99)])
+async def test_a_pause_is_no_longer_than_the_load_has_lasted(
+    monkeypatch: pytest.MonkeyPatch, lasted_s: float, seconds: float
+) -> None:
+    paused = Paused(monkeypatch, Load.FULL, lasted_s)
+
+    assert await paused.after(0.01) == pytest.approx(seconds)
+
+
+async def test_a_pause_of_a_light_load_is_not_prolonged_by_one_that_begins_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pauses = Pauses(monkeypatch)
-    assert await pauses.after(0.0) == 0
-    assert await pauses.after(0.001, reader_s=0.1) == pytest.approx(0.004)  # the other processors have time
+    paused = Paused(monkeypatch, Load.LIGHT, lasted_s=10, changes_after_s=0.01, then=Load.FULL)
 
-    pauses.is_busy = True
-    assert await pauses.after(0.001) == pytest.approx(0.049)
-    assert await pauses.after(0.001, reader_s=0.002) == pytest.approx(0.049 + 16 * 0.002)
+    assert await paused.after(0.01) == pytest.approx(0.04)
 
 
-async def test_a_pause_ends_soon_after_the_server_is_not_busy_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses = Pauses(monkeypatch)
-    pauses.is_busy = True
-
-    assert await pauses.after(0.01, busy_for_s=0.1) == pytest.approx(0.11, abs=0.011)
-
-
-class Load:
+class Server:
     """The load of a server whose clock and calls the test moves."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self._clock, self._worked = Clock(), Clock()
         self._load = ServerLoad(lambda: self.waiting, self._clock, self._worked)
-        self._load.is_busy()
+        self._load.current()
 
-    def is_busy_after(self, seconds: float, work: float, waiting: Sequence[int] = ()) -> bool:
-        """`waiting` calls when each commit ends."""
-        for self.waiting in waiting:
+    def load_after(self, seconds: float, work: float, waiting: Sequence[int] = (0,)) -> Load:
+        return self.lasting_after(seconds, work, waiting).load
+
+    def lasting_after(self, seconds: float, work: float, waiting: Sequence[int] = (0,)) -> Lasting:
+        """`waiting` calls when each commit ends, and the last of them now."""
+        *at_commits, now = waiting
+        for self.waiting in at_commits:
             self._load.on_commit()
+        self.waiting = now
         self._clock.now += seconds
         self._worked.now += work
-        return self._load.is_busy()
+        return self._load.current()
 
 
 def test_a_server_is_busy_whose_event_loop_works_for_most_of_the_time() -> None:
-    load = Load()
-    assert not load.is_busy_after(1.0, work=0.8)
-    assert load.is_busy_after(1.0, work=0.9)
-    assert load.is_busy_after(0.001, work=0.0)  # too short to know
-    assert not load.is_busy_after(1.0, work=0.5)
+    server = Server()
+    assert server.load_after(1.0, work=0.8) is Load.LIGHT
+    assert server.load_after(1.0, work=0.9) is Load.BUSY
+    assert server.load_after(0.001, work=0.0) is Load.BUSY  # too short to know
+    assert server.load_after(1.0, work=0.5) is Load.LIGHT
 
 
-def test_a_server_is_busy_in_which_many_calls_wait_for_a_commit() -> None:
-    load = Load()
-    assert not load.is_busy_after(1.0, work=0.5, waiting=[64, 5, 5])
-    assert load.is_busy_after(1.0, work=0.5, waiting=[64, 40, 64])
-    assert not load.is_busy_after(1.0, work=0.5)
+def test_a_server_has_all_that_it_can_take_when_many_calls_wait_for_commits_on_the_average() -> None:
+    server = Server()
+    assert server.load_after(1.0, work=0.5, waiting=[64, 5, 5]) is Load.LIGHT
+    assert server.load_after(1.0, work=0.9, waiting=[64, 5, 5]) is Load.BUSY
+    assert server.load_after(1.0, work=0.5, waiting=[64, 40, 20]) is Load.FULL
+    assert server.load_after(1.0, work=0.5, waiting=[64]) is Load.FULL  # none has ended
+    assert server.load_after(1.0, work=0.9) is Load.BUSY
+
+
+def test_a_load_lasts_since_the_span_in_which_it_began() -> None:
+    server = Server()
+    assert server.lasting_after(1.0, work=0.5) == Lasting(Load.LIGHT, 1)
+    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 1)
+    assert server.lasting_after(1 / 32, work=0.0) == Lasting(Load.FULL, 1 + 1 / 32)
+    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 2 + 1 / 32)
+    assert server.lasting_after(1.0, work=0.5) == Lasting(Load.LIGHT, 1)
 
 
 def test_the_work_time_is_that_of_the_thread_that_asks_for_it() -> None:

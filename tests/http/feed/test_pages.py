@@ -8,7 +8,7 @@ import pytest
 from trackd.actors.commits import Commits
 from trackd.core.feed_cursor import Cursor
 from trackd.http.feed.follower import Follower
-from trackd.http.feed.pace import Pace
+from trackd.http.feed.pace import Lasting, Load, Pace
 from trackd.http.feed.pages import FeedPages
 from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest, Form, Lost, Start
@@ -49,7 +49,7 @@ class Queries:
 
 class NoPause(Pace):
     def __init__(self) -> None:
-        super().__init__(lambda: False)
+        super().__init__(lambda: Lasting(Load.LIGHT, 0))
         self.taken: list[tuple[float, float]] = []
 
     async def pause(self, loop_s: float, reader_s: float = 0.0) -> None:
