@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from thespian.actors import Actor, ActorAddress, ActorSystemMessage
 
 from trackd.actors.damage import DAMAGE
-from trackd.actors.messages import Aborted, Failed, Reason, Refused
+from trackd.actors.messages import Aborted, Failed, Reason, Refused, Unloaded
 from trackd.actors.wiring import Wiring
 from trackd.core.calls import Answer, Request
 from trackd.storage.errors import DamagedRowError, StoreError
+from trackd.storage.lookups import NotLoadedError, Wanted
 from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
@@ -60,9 +61,16 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """How a fault goes on in the log that is explained by damaged data, "" for one of the code."""
         return ""
 
+    def not_loaded(self, message: Any, wanted: Wanted) -> None:
+        """A lookup has to come before a message, which is handled again after it."""
+        self.answer(Unloaded(message.number, wanted))
+
     def handle_fault(self, message: Any, error: Exception) -> None:
         """Log the fault and answer a request. Other messages have no caller: no Failed is answered with a Failed."""
         if isinstance(message, ActorSystemMessage):
+            return
+        if isinstance(error, NotLoadedError):
+            self.not_loaded(message, error.wanted)
             return
         aborted: Aborted
         number = message.number if isinstance(message, Request) else 0

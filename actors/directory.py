@@ -10,8 +10,9 @@ and the methods of the transitions:
           ▼                 (the same as Admitted)│
      handed over ◀────────────────────────────────┘
           │       │
-          │       │ _abort: the actor raised, or rejected the call
-          │       └──────────────────────────────▶ aborted       answered: Failed, Refused or Rejected
+          │       │ _abort: the actor raised, rejected the call, or needs a lookup
+          │       └──────────────────────────────▶ aborted       answered: Failed, Refused or Rejected;
+          │                                                      or handed over again after it (loader.py)
           │ the actor sends Commit
           ▼
      uncommitted ── _finish ─▶ durable            answered: Tracked
@@ -49,12 +50,14 @@ from trackd.actors.messages import (
     Reevaluate,
     Refused,
     Tick,
+    Unloaded,
 )
 from trackd.actors.profile import ProfileActor
 from trackd.actors.session_owners import SessionOwners
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile
+from trackd.storage.lookups import Wanted
 
 RETRIES_AT_ONCE = 5
 MAX_RETRIES = 25  # the others at ticks: ten seconds, which end before limits.call_timeout_s
@@ -68,7 +71,7 @@ class ProfileDirectory(BaseActor):
         self._pool = ActorPool(dependencies.max_active_profiles, self._new_actor, self._evict)
         self._owners = SessionOwners(dependencies.max_cached_sessions)
         self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
-        self._look_up = LookUp(dependencies.reads, self._pool, self._owners)
+        self._look_up = LookUp(dependencies.by_key, self._pool, self._owners)
         self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2, dependencies.tally)
         self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
@@ -109,8 +112,7 @@ class ProfileDirectory(BaseActor):
 
     def _hand_over_other(self, request: Erase | Reevaluate) -> None:
         loaded: dict[str, Profile] = {}
-        named = self._look_up.profile(request.profile_id, loaded)
-        profile_id = named.living
+        profile_id = self._look_up.profile(request.profile_id, loaded).living
         if self._queue_behind_erasure(request, profile_id):
             return
         if profile_id is None:
@@ -180,7 +182,7 @@ class ProfileDirectory(BaseActor):
         return []
 
     def _abort(self, answered: Answered) -> None:
-        """A profile's actor raised on these calls or rejected them: nothing of them will be committed."""
+        """A profile's actor raised on these calls, rejected them or needs a lookup: it commits nothing of them."""
         for answer in answered.answers:
             entry = self._in_flight.remove(answer.number)
             if entry.active_profile.in_flight == 0:
@@ -189,8 +191,14 @@ class ProfileDirectory(BaseActor):
                 self._owners.restore(entry.request.call.session_id, entry.owner, entry.previous_owner)
             if isinstance(entry.request, Erase):
                 self._replay_queued(entry.profile_id)
+            if isinstance(answer, Unloaded):
+                self.not_loaded(entry.request, answer.wanted)
+            else:
+                self.answer(answer)
         self.send(self.myAddress, Resume())
-        self.answer(*answered.answers)
+
+    def not_loaded(self, message: Any, wanted: Wanted) -> None:
+        self.wiring.dependencies.load(self.myAddress, with_full_allowance(message), wanted)
 
     def _resume(self, message: Resume | None = None) -> None:
         """Hand over the next call for a large profile that waits, unless it has to wait on."""
@@ -224,7 +232,7 @@ class ProfileDirectory(BaseActor):
 
     def _new_profile_id(self, call: Track) -> str:
         dependencies, derived_id = self.wiring.dependencies, call.derived_profile_id
-        if derived_id is None or dependencies.reads.is_erased(derived_id):
+        if derived_id is None or dependencies.by_key.is_erased(derived_id):
             return dependencies.new_id()
         return derived_id
 
@@ -234,7 +242,7 @@ class ProfileDirectory(BaseActor):
         if active_profile is not None and active_profile.in_flight == 0 and active_profile.activation is None:
             self.send(active_profile.address, fetch)
         else:
-            self.answer(Fetched(fetch.number, self.wiring.dependencies.reads.profile(fetch.profile_id)))
+            self.answer(Fetched(fetch.number, self.wiring.dependencies.by_key.profile(fetch.profile_id)))
 
     def _new_actor(self) -> ActorAddress:
         address = self.createActor(ProfileActor)

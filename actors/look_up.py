@@ -7,7 +7,7 @@ from trackd.actors.session_owners import SessionOwner, SessionOwners
 from trackd.core.calls import Track
 from trackd.core.documents import Profile, Session, Source
 from trackd.core.resolution import ProfileReference, resolve
-from trackd.storage.store import Reads
+from trackd.storage.store import ReadsByKey
 
 
 class Found(Struct, frozen=True):
@@ -35,7 +35,7 @@ class Found(Struct, frozen=True):
 class LookUp:
     """The reads of the directory. `loaded` are the profiles that were read for one request, by id."""
 
-    def __init__(self, reads: Reads, pool: ActorPool, owners: SessionOwners) -> None:
+    def __init__(self, reads: ReadsByKey, pool: ActorPool, owners: SessionOwners) -> None:
         self._reads = reads
         self._pool = pool
         self._owners = owners

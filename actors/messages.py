@@ -14,7 +14,7 @@ to the EventWriter. The Housekeeper sends Delete to the EventWriter, and receive
 the EventWriter as BatchCommitted. New rules reach the SourceAuth as RulesChanged, and travel with each call that it
 admits. Before an erasure its ProfileActor sends WriteRefusals to the EventWriter. The Tracker sends Tick to the
 Guardian, which passes it on to its children; the EventWriter sends one to the SourceAuth after a change of sources. The
-ProfileDirectory sends itself a Resume.
+ProfileDirectory sends itself a Resume. A ProfileActor that misses something of the store answers Unloaded.
 
 Answers are no messages: an actor hands them to the Tracker (`Frontend.answered`).
 
@@ -41,6 +41,7 @@ from trackd.core.rules.rule import SegmentChange
 from trackd.core.rules.ruleset import RuleSet
 from trackd.core.source_changes import SourceChange
 from trackd.core.token_changes import PutTokenUse
+from trackd.storage.lookups import Wanted
 from trackd.storage.writer import BatchResult
 
 
@@ -75,6 +76,12 @@ class Failed(Answer, frozen=True):
 
 Aborted = Refused | Failed
 """The answers that any request can have, in place of its own."""
+
+
+class Unloaded(Answer, frozen=True):
+    """A profile's actor needs a lookup before it can decide the call. Only the directory gets this answer."""
+
+    wanted: Wanted
 
 
 class Answered(Struct, frozen=True):

@@ -97,7 +97,7 @@ class ProfileActor(BaseActor):
         if not call.save_session or delivered.session_owner is None:
             return None
         uncommitted = self._uncommitted.session(call.session_id)
-        return uncommitted or delivered.session or self.wiring.dependencies.reads.session(call.session_id)
+        return uncommitted or delivered.session or self.wiring.dependencies.by_key.session(call.session_id)
 
     def _erase(self, erase: Erase) -> None:
         """Until the erasure ends, the directory sends nothing else."""
@@ -138,9 +138,9 @@ class ProfileActor(BaseActor):
         """The client-made event ids that the profile has processed before, each with its `seq`."""
         known = self._uncommitted.event_ids(own)
         unknown = [event_id for event_id in own if event_id not in known]
-        return self.wiring.dependencies.reads.known_events(self._profile_id, unknown) | known if unknown else known
+        return self.wiring.dependencies.by_key.known_events(self._profile_id, unknown) | known if unknown else known
 
     def _first_copies(self, known_ids: Mapping[str, int | None]) -> Mapping[str, FirstCopy]:
         found = self._uncommitted.first_copies(known_ids)
         stored = [event_id for event_id, seq in known_ids.items() if seq is not None and event_id not in found]
-        return self.wiring.dependencies.reads.first_copies(self._profile_id, stored) | found if stored else found
+        return self.wiring.dependencies.by_key.first_copies(self._profile_id, stored) | found if stored else found

@@ -13,15 +13,16 @@ import uuid_utils
 
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.commits import Commits
+from trackd.actors.event_counts import count_events
 from trackd.actors.guardian import Guardian
+from trackd.actors.loader import Direct, Loader, MakeLookups
 from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick, WriteRefusals
 from trackd.actors.pending import Pending, Queue
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
 from trackd.config.settings import Actors, Limits, Refusals, Retention, Sessions
-from trackd.core.calls import Answer, Rejected, Request, Track, Tracked
+from trackd.core.calls import Answer, Rejected, Request, Tracked
 from trackd.core.refusal_queue import RefusalQueue
-from trackd.core.refused_events import add_events
 from trackd.core.rules.ruleset import RuleSet
 from trackd.storage.store import Store
 from trackd.storage.workers.writer_thread import WriterThread
@@ -58,8 +59,9 @@ class Tracker:
         retention: Retention | None = None,
         sessions: Sessions | None = None,
         refusals: Refusals | None = None,
+        make_lookups: MakeLookups | None = None,
     ) -> None:
-        self._store = store
+        self._store, self._make_lookups = store, make_lookups
         self._actors = actors or Actors()
         self.max_document_bytes = self._actors.max_document_bytes
         self._limits = limits = limits or Limits()
@@ -130,9 +132,12 @@ class Tracker:
 
     def _start_actors(self) -> None:
         self._system = actor_system(self.tally.handled)
+        self._loader = self._new_loader()
         dependencies = Dependencies(
             reads=self._store,
-            submit=self._writer.submit,
+            by_key=self._loader.by_key,
+            load=self._loader.load,
+            submit=self._loader.submit,
             frontend=self,
             monotonic=time.monotonic,
             now=lambda: datetime.now(UTC),
@@ -150,6 +155,12 @@ class Tracker:
         self._system.tell(self._system.createActor(Guardian), dependencies)
         if self._wiring is None:
             raise RuntimeError("the actors did not start")
+
+    def _new_loader(self) -> Loader | Direct:
+        tell, submit = self._system.tell, self._writer.submit
+        if self._make_lookups is None:
+            return Direct(self._store, tell, submit)
+        return Loader(tell, submit, self.tally, self._make_lookups, self._loop.call_soon, self._hand_over)
 
     def ask(self, request: Request[A], size: int = 0) -> asyncio.Future[A | Aborted]:
         """Send a request to the actors. The future always gets an answer, never an exception. See `submit`."""
@@ -178,7 +189,7 @@ class Tracker:
             pending.deadline = self._loop.time() + self._timeout_s
             self._pending[request.number] = pending
             self.queued_bytes += size
-            self._system.tell(self._wiring.routes[type(request)], request)
+            self._loader.tell(self._wiring.routes[type(request)], request)
         if self._answered:
             asyncio.get_running_loop().call_soon(self._hand_over)
 
@@ -221,6 +232,7 @@ class Tracker:
         if self._wiring is not None and (change := self.refusals.change()):
             self._system.tell(self._wiring.event_writer, WriteRefusals(change))
         self._ending = True
+        self._loader.close()
         for number, pending in self._pending.items():
             self._answer(pending, Refused(number, Reason.STOPPING, RETRY_AFTER_S))
         self._hand_over()
@@ -241,7 +253,7 @@ class Tracker:
             if isinstance(answer, Tracked) and answer.outcomes is None:
                 self.tally.events[request.source_id, "stored"] += len(request.events)
             elif isinstance(answer, (Tracked, Rejected)):  # a union takes three times as long
-                self._count_events(request, answer)
+                count_events(self.tally, self.dropped_events, self.refusals, request, answer)
             if pending.answer is None:  # not refused after the time-out
                 pending.answer = answer
                 self._answered.append(pending)
@@ -263,19 +275,6 @@ class Tracker:
                 except Exception as error:  # the others are handed over all the same
                     log.error("an answer was not taken", exc_info=without_values(error))
 
-    def _count_events(self, call: Track, answer: Tracked | Rejected) -> None:
-        """By source: all sources here exist, calls of others are refused."""
-        if isinstance(answer, Rejected):
-            if not answer.is_postponed:
-                self.tally.events[call.source_id, "rejected"] += len(call.events)
-                self.tally.calls_with_too_much_work += answer.too_much is not None
-        else:
-            for outcome, number in (answer.outcomes or {}).items():
-                self.tally.events[call.source_id, outcome] += number
-            if answer.report.dropped:
-                self.dropped_events.add(answer.report.dropped)
-            add_events(self.refusals, call, answer, time.monotonic())
-
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable
 
@@ -286,6 +285,7 @@ class Tracker:
     def _committed(self, result: BatchResult) -> None:
         self.commits.add()
         if self._wiring is not None and not self._ending:  # they would submit more, as the next step of a deletion
+            self._loader.committed(result)
             self._system.tell(self._wiring.event_writer, BatchCommitted(result))
             self._hand_over()
 

@@ -13,7 +13,8 @@ from trackd.core.changes import Change
 from trackd.core.refusal_queue import RefusalQueue
 from trackd.core.rules.memo import MemoTable
 from trackd.core.rules.ruleset import RuleSet
-from trackd.storage.store import Reads
+from trackd.storage.lookups import Wanted
+from trackd.storage.store import Reads, ReadsByKey
 from trackd.telemetry.tally import Tally
 
 
@@ -37,6 +38,10 @@ class Dependencies(Struct, frozen=True):
     """Everything that the actors get from outside. As the first message it makes the Guardian create the others."""
 
     reads: Reads
+    by_key: ReadsByKey
+    """The reads of `reads` by key, or those of what was looked up, which may raise NotLoadedError."""
+    load: Callable[[ActorAddress, Request[Any], Wanted], None]
+    """Sends a request to an actor again after a lookup."""
     submit: Callable[[Sequence[Change]], None]
     """Begins to commit a batch. The result comes back as BatchCommitted."""
     frontend: Frontend

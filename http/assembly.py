@@ -44,10 +44,11 @@ def assemble(settings: Settings, rules: RuleSet) -> Iterator[Assembly]:
             retention=settings.retention,
             sessions=settings.sessions,
             refusals=settings.refusals,
+            make_lookups=backend.make_lookups,
         )
 
     with open_backend(settings, make_tracker) as (backend, tracker):
-        store, listings, queries, _ = backend
+        store, listings, queries = backend.store, backend.listings, backend.queries
         guard = authenticator(tracker, store)
         application = create_app(settings, tracker, guard, store, listings, queries, versions())
         yield Assembly(with_jobs(application, job_runner(settings, tracker, store, queries)), tracker, store)

@@ -1,9 +1,11 @@
 """The store that the settings name, opened: a database file, or a PostgreSQL database."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from trackd.actors.loader import MakeLookups
 from trackd.actors.tracker import MakeWriter, Tracker
 from trackd.config.settings import Settings
 from trackd.storage.errors import StoreError
@@ -28,6 +30,8 @@ class Backend(NamedTuple):
     listings: Listings
     queries: QueryPool
     make_writer: MakeWriter
+    make_lookups: MakeLookups | None = None
+    """None for a store whose reads by key are there at once."""
 
 
 Opened = contextlib.AbstractContextManager[tuple[Backend, Tracker]]
@@ -71,6 +75,7 @@ def _on_file(settings: Settings, make_tracker: MakeTracker) -> Iterator[tuple[Ba
 def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tuple[Backend, Tracker]]:
     """Connect to the PostgreSQL database. Raises StoreError when it cannot be used."""
     try:
+        from trackd.storage.postgres.lookups import PostgresLookups
         from trackd.storage.postgres.store import PostgresStore
         from trackd.storage.workers.database_writer import url_for_processes
     except ImportError as error:  # psycopg is not always installed, or not with its library
@@ -89,7 +94,8 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
             return WriterProcess(writer, committed, [descriptor])
 
         stack.enter_context(store.listening())
-        backend = Backend(store, listings, QueryThreads(listings), make_writer)
+        make_lookups = functools.partial(PostgresLookups, settings.store.url)
+        backend = Backend(store, listings, QueryThreads(listings), make_writer, make_lookups)
         tracker = make_tracker(backend)
         tracker.commits.poll_s = POLL_S
         yield backend, tracker

@@ -30,8 +30,8 @@ class Duty(Enum):
     JOBS = "jobs"
 
 
-class Reads(Protocol):
-    """Reads by key, for the actors. Each sees all commits that have returned. All raise StoreError."""
+class ReadsByKey(Protocol):
+    """Reads of what a request needs. Each sees all commits that have returned. All raise StoreError."""
 
     def profile(self, profile_id: str) -> Profile | None:
         """The profile with this id, or else the one that it was merged into. None when neither is stored."""
@@ -59,6 +59,10 @@ class Reads(Protocol):
 
         It may miss old ones whose id many profiles have, so that its time is bounded.
         """
+
+
+class Reads(ReadsByKey, Protocol):
+    """All reads of the actors, as of `ReadsByKey`."""
 
     def sources_version(self) -> int:
         """A number that is different after every change of any source; polled twice a second. 0 before the first."""

@@ -13,6 +13,14 @@ LIMITS = ("source", "client_calls", "client_events")
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
+class LookupCounts:
+    """Lookups; none with a store whose reads are there at once. `requests` are those that waited for one."""
+
+    def __init__(self) -> None:
+        self.requests = self.failed = 0
+        self.seconds = Histogram(SECONDS)
+
+
 class Tally:
     """Plain attributes, which the actors and the HTTP side increment on the event loop's thread."""
 
@@ -32,7 +40,7 @@ class Tally:
         """Events of answered calls, by source id and outcome."""
         self.batch_calls = Histogram(BATCH_CALLS)
         self.commit_seconds = Histogram(SECONDS)
-        self.failed_commits = 0
+        self.failed_commits = self.stale_commits = 0
         self.commit_began: float | None = None
         """The monotonic time when the commit under way began, None when there is none."""
         self.retention_deleted = dict.fromkeys(RETENTION_TABLES, 0)
@@ -49,7 +57,7 @@ class Tally:
         """By class of actor, a list with the number of messages handled: an actor looks it up once."""
         self.faults: defaultdict[type, int] = defaultdict(int)
         """Messages on which a handler raised, by class of actor."""
-        self.decisions = DecisionTimes()
+        self.decisions, self.lookups = DecisionTimes(), LookupCounts()
         self.calls_with_too_much_work = 0
         """Calls that `limits.max_call_work` refused."""
         self.postponed_calls = 0

@@ -1,4 +1,4 @@
-"""Mutants: trackd with one of five faults on purpose, which the simulation and the load test have to find.
+"""Mutants: trackd with one of six faults on purpose, which the simulation and the load test have to find.
 
 `MUTANTS` are context managers that put the fault into this process. `python -m tests.mutants NAME serve ...` is
 `trackd serve ...` with the fault. A single server that never crashes does not show some faults, so there commits fail
@@ -23,6 +23,7 @@ from trackd.core.calls import Answer
 from trackd.core.changes import Changes, Fence
 from trackd.core.documents import Profile, Session
 from trackd.storage.errors import StoreError
+from trackd.storage.lookups import Loaded
 from trackd.storage.store import Reads
 from trackd.storage.writer import BatchResult
 
@@ -195,12 +196,20 @@ def evicting(every: int = EVICTS_EVERY) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def old_lookups() -> Iterator[None]:
+    """(f) What was looked up is used though a commit has changed it since."""
+    with put(Loaded, update=lambda self, finished: None):
+        yield
+
+
 MUTANTS: dict[str, Mutant] = {
     "two-actors": two_actors,
     "answer-before-commit": answer_before_commit,
     "no-fence": no_fence,
     "duplicates": keep_duplicates,
     "no-reset": no_reset,
+    "old-lookups": old_lookups,
 }
 
 # For a client `no-reset` shows as a gap in the numbers only without the fence; with it, calls are refused for ever.

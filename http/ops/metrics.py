@@ -72,6 +72,7 @@ class TrackdCollector(Collector):
         yield from self._waiting()
         yield from self._connections()
         yield from self._commits()
+        yield from self._lookups()
         yield from self._retention()
         yield from self._actors()
         yield from self._storage()
@@ -163,11 +164,26 @@ class TrackdCollector(Collector):
             "Failed fsyncs and checkpoints, after which the writer process was started again.",
             value=tally.disk_failures,
         )
+        yield CounterMetricFamily(
+            "trackd_stale_commits",
+            "Calls and other changes that were decided on a state that was not stored any more.",
+            value=tally.stale_commits,
+        )
         yield _gauge(
             "trackd_commit_age_seconds",
             "Seconds since the commit under way began, 0 when there is none.",
             self._tracker.commit_age_s,
         )
+
+    def _lookups(self) -> Iterator[Metric]:
+        counts = self._tracker.tally.lookups
+        yield CounterMetricFamily(
+            "trackd_lookups", "Calls that waited for a lookup in a PostgreSQL database.", value=counts.requests
+        )
+        yield _histogram(
+            "trackd_lookup_duration_seconds", "Seconds of a lookup, for many calls together.", counts.seconds
+        )
+        yield CounterMetricFamily("trackd_lookup_failures", "Lookups that failed.", value=counts.failed)
 
     def _retention(self) -> Iterator[Metric]:
         tally = self._tracker.tally

@@ -24,6 +24,7 @@ NODE, COMMAND = "trackd", "trackd command"
 SETTINGS = {
     "connect_timeout": CONNECT_TIMEOUT_S,
     "keepalives_idle": 10,
+    "keepalives_interval": 5,
     "tcp_user_timeout": 10_000,  # ms until a server that is cut off is given up
     "client_encoding": "utf8",
 }
@@ -110,24 +111,46 @@ class Connection:
 
 def connect(url: str, name: str = NODE) -> psycopg.Connection[Row]:
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
-    try:
+    with _opening(url):
         connection = psycopg.connect(url, autocommit=True, **_missing(url, name))
-    except psycopg.Error as error:
-        raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
-    try:
-        version = connection.info.server_version
-        if version < OLDEST_SERVER:
-            raise StoreError(f"{masked(url)} is PostgreSQL {version // 10_000}: 15 is the oldest that can be used")
-        if connection.info.parameter_status("server_encoding") != "UTF8":
-            raise StoreError(f"the database of {masked(url)} has another encoding than UTF8: create one that has it")
-        connection.execute(SET_UP)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, psycopg.Error):
-            raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
-        raise
+        try:
+            _check(connection.info, url)
+            connection.execute(SET_UP)
+        except BaseException:
+            connection.close()
+            raise
     connection.adapters.register_dumper(str, StrBinaryDumper)  # the others take three times as long
     return connection
+
+
+async def connect_async(url: str) -> psycopg.AsyncConnection[Row]:
+    """As `connect`, for the event loop."""
+    with _opening(url):
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_missing(url, NODE))
+        try:
+            _check(connection.info, url)
+            await connection.execute(SET_UP)
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+    connection.adapters.register_dumper(str, StrBinaryDumper)
+    return connection
+
+
+@contextlib.contextmanager
+def _opening(url: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise StoreError(f"no connection to {masked(url)}: {reason_of(error)}") from error
+
+
+def _check(server: psycopg.ConnectionInfo, url: str) -> None:
+    if server.server_version < OLDEST_SERVER:
+        version = server.server_version // 10_000
+        raise StoreError(f"{masked(url)} is PostgreSQL {version}: 15 is the oldest that can be used")
+    if server.parameter_status("server_encoding") != "UTF8":
+        raise StoreError(f"the database of {masked(url)} has another encoding than UTF8: create one that has it")
 
 
 def _missing(url: str, application_name: str) -> dict[str, Any]:

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from msgspec import Raw
-
 from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token, tombstone
 from trackd.core.jobs import Job
@@ -24,15 +22,12 @@ from trackd.storage.postgres.administration import (
 from trackd.storage.postgres.connection import Connection, Parameters, Row, text_of
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
+from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.schema import migrate
 from trackd.storage.postgres.writer import PostgresWriter
 from trackd.storage.store import Duty
 
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
-PROFILE = "profile.id, seq, revision, doc::text, remembered"
-SESSION = (
-    f"session.id, profile_id, {text_of('session.inserted')}, {text_of('updated')}, context::text, properties::text"
-)
 SELECT_PROFILE = f"""
 SELECT {PROFILE} FROM profile WHERE id = %(id)s
 UNION ALL SELECT {PROFILE} FROM merged JOIN profile ON profile.id = into_id WHERE merged.id = %(id)s
@@ -78,17 +73,17 @@ class PostgresStore:
         return PostgresListings(self.url)
 
     def profile(self, profile_id: str) -> Profile | None:
-        return next((_profile(row) for row in self._reader.read(SELECT_PROFILE, {"id": profile_id})), None)
+        return next((profile_of(row) for row in self._reader.read(SELECT_PROFILE, {"id": profile_id})), None)
 
     def is_erased(self, profile_id: str) -> bool:
         return bool(self._reader.read(SELECT_TOMBSTONE, [tombstone(profile_id)]))
 
     def session(self, session_id: str) -> Session | None:
-        return next((_session(row) for row in self._reader.read(SELECT_SESSION, [session_id])), None)
+        return next((session_of(row) for row in self._reader.read(SELECT_SESSION, [session_id])), None)
 
     def session_and_profile(self, session_id: str) -> tuple[Session, Profile | None] | None:
         for row in self._reader.read(SELECT_SESSION_AND_PROFILE, [session_id]):
-            return _session(row[:6]), None if row[6] is None else _profile(row[6:])
+            return session_of(row[:6]), None if row[6] is None else profile_of(row[6:])
         return None
 
     def known_events(self, profile_id: str, event_ids: Iterable[str]) -> dict[str, int | None]:
@@ -196,13 +191,3 @@ class PostgresStore:
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
-
-
-def _profile(row: Row) -> Profile:
-    found_id, seq, revision, doc, memo = row
-    return Profile(found_id, seq, revision, Raw(doc.encode()), memo)
-
-
-def _session(row: Row) -> Session:
-    found_id, profile_id, inserted, updated, context, properties = row
-    return Session(found_id, profile_id, inserted, updated, Raw(context.encode()), Raw(properties.encode()))

@@ -16,6 +16,7 @@ from tests.simulation.steps import (
     EventSpec,
     Fetch,
     History,
+    LookUp,
     ProfileRef,
     Reevaluate,
     Refuse,
@@ -43,6 +44,7 @@ def history(seed: int, steps: int = STEPS, in_file: bool | None = None) -> Histo
         max_cached_sessions=chance.choice((1, 2, 3, 100)),
         retention_days=chance.choice((0, 0, 1)),
         end_after_s=chance.choice((0, 0, 1, 10, 60)),
+        looks_up=seed % 5 in (1, 3),
         little_memory=seed % 3 == 0,
     )
     return History(seed, setup, tuple(_Maker(chance, setup).make(steps)))
@@ -70,6 +72,7 @@ class _Maker:
             self._refuse: 2,
             self._break_reads: 1,
             self._break_writer: 1,
+            self._look_up: 30 if setup.looks_up else 0,
         }
         self._kinds, self._weights = list(kinds), list(kinds.values())
 
@@ -182,6 +185,9 @@ class _Maker:
 
     def _crash(self) -> Iterator[Step]:
         yield Crash(self._node(), self._chance.random() < 0.5)
+
+    def _look_up(self) -> Iterator[Step]:
+        yield LookUp(self._node(), self._chance.choice(("begin", "end", "torn")))
 
     def _break_reads(self) -> Iterator[Step]:
         yield BreakReads(self._node(), self._chance.randint(1, 2))

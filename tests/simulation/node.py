@@ -9,9 +9,10 @@ from tests.simulation.rules import MAX_CALL_WORK, RULES
 from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
+from trackd.actors.loader import Loader
 from trackd.actors.messages import RulesChanged
 from trackd.config.settings import Limits, Retention
-from trackd.core.calls import Answer
+from trackd.core.calls import Answer, Track
 from trackd.core.changes import Change
 from trackd.core.documents import FirstCopy, Profile, Session, Source
 from trackd.core.retention_changes import RetentionStop
@@ -92,6 +93,7 @@ class Node(BareActors):
             FailingReads(store),
             retention=Retention(events_keep_days=setup.retention_days, sessions_keep_days=setup.retention_days),
             end_after_s=setup.end_after_s,
+            looks_up=setup.looks_up,
             max_active_profiles=setup.max_active_profiles,
             max_cached_sessions=setup.max_cached_sessions,
             max_document_bytes=2_048 if setup.little_memory else 2**30,
@@ -108,6 +110,29 @@ class Node(BareActors):
     def tell(self, address: Any, message: Any) -> None:
         """Send a message, then check the answers: a Violation raised below an actor would be caught by BaseActor."""
         super().tell(address, message)
+        self._check()
+
+    def look_up(self, when: str) -> bool:
+        """End the lookup under way; returns whether there is one."""
+        if self.lookups is None or self.lookups.wanted is None:
+            return False
+        self.lookups.step(when)
+        self._check()
+        return True
+
+    @property
+    def not_admitted(self) -> set[int]:
+        """The numbers of the calls that wait behind others for a lookup: rules that change before it hold for them."""
+        if not isinstance(self._loader, Loader):
+            return set()
+        waiting = [*self._loader._waiting, *(self._loader._under_way or ())]
+        return {each.request.number for each in waiting if isinstance(each.request, Track)}
+
+    @property
+    def is_looking_up(self) -> bool:
+        return self.lookups is not None and self.lookups.wanted is not None
+
+    def _check(self) -> None:
         check(not self.tally.faults, f"a handler raised: {dict(self.tally.faults)}")
         answers, self._inbox = self._inbox, []
         for answer in answers:

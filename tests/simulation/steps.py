@@ -113,6 +113,13 @@ class Tick(NamedTuple):
     seconds: int
 
 
+class LookUp(NamedTuple):
+    """The lookup of the node ends. `when`: the time of the state that it shows, see `SteppedLookups.step`."""
+
+    node: int
+    when: str
+
+
 class BreakReads(NamedTuple):
     """The next reads of the node fail."""
 
@@ -129,7 +136,7 @@ class BreakWriter(NamedTuple):
 
 Step = (
     Call | Retry | Erase | Reevaluate | Fetch | Administer | Refuse
-    | Commit | Crash | Rules | Tick | BreakReads | BreakWriter
+    | Commit | Crash | Rules | Tick | LookUp | BreakReads | BreakWriter
 )  # fmt: skip
 
 
@@ -142,6 +149,8 @@ class Setup(NamedTuple):
     max_cached_sessions: int
     retention_days: int
     end_after_s: int
+    looks_up: bool
+    """Whether what is not in memory is looked up, as over a network, instead of being read at once."""
     little_memory: bool
     """Whether documents are evicted after each commit, and calls wait for those in flight."""
 

@@ -25,6 +25,7 @@ from tests.simulation.steps import (
     EventSpec,
     Fetch,
     History,
+    LookUp,
     ProfileRef,
     Reevaluate,
     Refuse,
@@ -98,7 +99,7 @@ class World:
                 if (profile_id := self._profile_id(step.profile)) is None:
                     return False
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
-                check(not fetched.waits, "a fetch is not answered")
+                check(not fetched.waits or node.is_looking_up, "a fetch is not answered")
             case Administer():
                 times = source_metadata(timestamp(BEGAN), timestamp(BEGAN))
                 source = Source(f"other-{step.label}", "other", metadata=times)
@@ -113,11 +114,16 @@ class World:
                 self._crash(node, durable=step.durable)
             case Rules():
                 node.use_rules(step.which)
+                for label in node.not_admitted:
+                    self._by_label[label].rules = step.which
             case Tick():
                 self._milliseconds += step.seconds * 1000
                 for each in self._nodes:
                     each.pass_time(self._milliseconds / 1000)
                 node.tick()
+            case LookUp():
+                self._referee.note_decisions(node)
+                return node.look_up(step.when)
             case BreakReads():
                 node.reads.fail = step.reads
             case BreakWriter():
@@ -245,9 +251,9 @@ class World:
         for node in self._nodes:
             node.takes_batches, node.reads.fail = True, 0
             for _ in range(MAX_DRAIN):
-                if not node.batches:
+                looked_up = self.perform(LookUp(node.number, "end"))
+                if not self.perform(Commit(node.number)) and not looked_up:
                     break
-                self._commit(node, Commit(node.number))
         check(not self._referee.waiting, f"{self._referee.waiting} get no answer")
         self.compare()
         found = self._disk.faults()

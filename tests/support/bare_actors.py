@@ -8,7 +8,9 @@ from typing import Any
 
 from tests.support.making import NOW
 from tests.support.running_tracker import reason
+from tests.support.stepped_lookups import SteppedLookups
 from trackd.actors.guardian import Guardian
+from trackd.actors.loader import Direct, Loader, LookedUp
 from trackd.actors.messages import BatchCommitted, Reason, Tick
 from trackd.actors.thespian_adapter import actor_system
 from trackd.actors.wiring import Dependencies, Wiring
@@ -29,6 +31,7 @@ class BareActors:
     """
 
     wiring: Wiring
+    lookups: SteppedLookups | None = None
 
     def __init__(
         self,
@@ -42,7 +45,9 @@ class BareActors:
         limits: Limits | None = None,
         ahead: timedelta = timedelta(),
         refusals: RefusalQueue | None = None,
+        looks_up: bool = False,
     ) -> None:
+        """With `looks_up` what is not in memory is looked up; the test ends the lookups."""
         self.reads = reads
         self.now = 0.0
         self.time_of_day = datetime.fromisoformat(NOW) + ahead
@@ -54,9 +59,16 @@ class BareActors:
         self.tally = Tally()
         self._ids: Iterator[int] = itertools.count(1)
         self._system = actor_system(self.tally.handled)
+        self._due: list[Callable[[], None]] = []
+        self._loader: Loader | Direct = Direct(reads, self._system.tell, self._submit)
+        if looks_up:
+            make, soon = self._make_lookups, self._due.append
+            self._loader = Loader(self._system.tell, self._submit, self.tally, make, soon, self._begin_lookups)
         dependencies = Dependencies(
             reads=reads,
-            submit=self._submit,
+            by_key=self._loader.by_key,
+            load=self._loader.load,
+            submit=self._loader.submit,
             frontend=self,
             monotonic=lambda: self.now,
             now=lambda: self.time_of_day,
@@ -72,6 +84,10 @@ class BareActors:
             max_document_bytes=max_document_bytes,
         )
         self.tell(self.create(Guardian), dependencies)
+
+    def _make_lookups(self, looked_up: LookedUp) -> SteppedLookups:
+        self.lookups = SteppedLookups(self.reads, looked_up)
+        return self.lookups
 
     def started(self, wiring: Wiring) -> None:
         self.wiring = wiring
@@ -96,7 +112,12 @@ class BareActors:
         return self._system.createActor(actor)
 
     def tell(self, address: Any, message: Any) -> None:
-        self._system.tell(address, message)
+        self._loader.tell(address, message)
+        self._begin_lookups()
+
+    def _begin_lookups(self) -> None:
+        while self._due:
+            self._due.pop()()
 
     def track(self, call: Track) -> int:
         """Send a call; returns its number."""
@@ -112,6 +133,7 @@ class BareActors:
 
     def finish(self, result: BatchResult) -> None:
         """End the batch under way with this result."""
+        self._loader.committed(result)
         self.tell(self.wiring.event_writer, BatchCommitted(result))
 
     def fail(self) -> None:

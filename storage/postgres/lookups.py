@@ -1,0 +1,131 @@
+"""Lookups in a PostgreSQL database, on the event loop, with a connection of their own: see storage/lookups.py.
+
+A lookup is one round trip, whatever it looks for. Its statements see what is committed when they begin: profiles come
+first, so that nothing is older than the profile that it belongs to.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from trackd.core.documents import FirstCopy, tombstone
+from trackd.storage.errors import StoreError
+from trackd.storage.lookups import KnownEvent, Loaded, Wanted
+from trackd.storage.postgres.connection import Row, connect_async, packed, reason_of, unpacked
+from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
+
+PROFILES = f"""
+WITH named AS (
+    SELECT unnest(%(profiles)b::text[]) AS id
+    UNION SELECT profile_id FROM session WHERE id = ANY(%(sessions)b)
+)
+SELECT named.id, found.* FROM named LEFT JOIN LATERAL (
+    SELECT {PROFILE} FROM profile WHERE profile.id = named.id
+    UNION ALL SELECT {PROFILE} FROM merged JOIN profile ON profile.id = into_id WHERE merged.id = named.id
+    LIMIT 1
+) AS found ON true
+"""
+SESSIONS = f"SELECT {SESSION} FROM session WHERE id = ANY(%(sessions)b)"
+EVENTS = """
+WITH given AS (
+    SELECT profile_id, id FROM unnest(%(profiles)b::text[], %(ids)b::text[]) AS pair (profile_id, id)
+    UNION SELECT session.profile_id, owned.id
+    FROM unnest(%(sessions)b::text[], %(owned)b::text[]) AS owned (session_id, id)
+    JOIN session ON session.id = session_id
+)
+SELECT living.id, given.id, event_id.id IS NOT NULL, event_id.seq, first.type, first.source_id, first.status
+FROM given
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT into_id FROM merged WHERE merged.id = given.profile_id), given.profile_id) AS id
+) AS living
+LEFT JOIN event_id ON event_id.profile_id = living.id AND event_id.id = given.id
+LEFT JOIN LATERAL (
+    SELECT type, source_id, status FROM event
+    WHERE event_id.seq IS NOT NULL AND event.profile_id = living.id AND event.id = given.id
+    ORDER BY number LIMIT 1
+) AS first ON true
+"""
+ERASED = "SELECT hash FROM erased WHERE hash = ANY(%(hashes)b)"
+
+
+class PostgresLookups:
+    """See `Lookups`. It connects for the first lookup, and once more after the connection was lost."""
+
+    def __init__(self, url: str, looked_up: Callable[[Loaded | StoreError], None]) -> None:
+        self._url = url
+        self._looked_up = looked_up
+        self._connection: psycopg.AsyncConnection[Row] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def submit(self, wanted: Wanted) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(wanted))
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.pgconn.finish()  # `close` is a coroutine, and does the same
+
+    async def _run(self, wanted: Wanted) -> None:
+        result: Loaded | StoreError
+        try:
+            result = await self._load_again(wanted)
+        except StoreError as error:
+            result = error
+        except psycopg.Error as error:
+            result = StoreError(f"cannot read: {reason_of(error)}")
+        except (TypeError, ValueError, AttributeError, LookupError) as error:  # another tool wrote a row
+            result = StoreError(f"cannot read: a row has another form ({type(error).__name__})")
+        self._looked_up(result)
+
+    async def _load_again(self, wanted: Wanted) -> Loaded:
+        """Load, once more when the connection was lost before. Raises StoreError and errors of psycopg."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            try:
+                return await _load(connection, wanted)
+            except psycopg.Error:
+                if not connection.closed:
+                    raise
+        self._connection = connection = await connect_async(self._url)
+        return await _load(connection, wanted)
+
+
+async def _load(connection: psycopg.AsyncConnection[Row], wanted: Wanted) -> Loaded:
+    sessions, hashes = [*wanted.sessions], {tombstone(profile_id): profile_id for profile_id in wanted.erased}
+    statements: dict[str, dict[str, Any]] = {}
+    if sessions or wanted.profiles:
+        statements[PROFILES] = {"profiles": [*wanted.profiles], "sessions": sessions}
+    if sessions:
+        statements[SESSIONS] = {"sessions": sessions}
+    if wanted.events or wanted.owned:
+        profiles, ids = _columns(wanted.events)
+        owners, owned = _columns(wanted.owned)
+        statements[EVENTS] = {"profiles": profiles, "ids": ids, "sessions": owners, "owned": owned}
+    if hashes:
+        statements[ERASED] = {"hashes": [*hashes]}
+    rows = dict(zip(statements, await _run(connection, statements), strict=True))
+    loaded = Loaded(sessions=dict.fromkeys(sessions), erased=dict.fromkeys(wanted.erased, False))
+    for profile_id, *profile in rows.get(PROFILES, ()):
+        loaded.profiles[profile_id] = None if profile[0] is None else profile_of(profile)
+    for row in rows.get(SESSIONS, ()):
+        loaded.sessions[row[0]] = session_of(row)
+    for profile_id, event_id, is_known, seq, *first in rows.get(EVENTS, ()):
+        copy = None if first[0] is None else FirstCopy(*first)
+        loaded.events[profile_id, event_id] = KnownEvent(seq, copy) if is_known else None
+    for (found,) in rows.get(ERASED, ()):
+        loaded.erased[hashes[found]] = True
+    return loaded
+
+
+async def _run(connection: psycopg.AsyncConnection[Row], statements: dict[str, dict[str, Any]]) -> list[list[Row]]:
+    """The rows of each statement, in one round trip."""
+    async with connection.pipeline():
+        cursors = [await connection.execute(sql.encode(), packed(given)) for sql, given in statements.items()]
+    return [[unpacked(row) for row in await cursor.fetchall()] for cursor in cursors]
+
+
+def _columns(pairs: set[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [first for first, _ in pairs], [second for _, second in pairs]

@@ -1,0 +1,109 @@
+"""Lookups in PostgreSQL find what reads by key find."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.making import Make
+from tests.support.nginx import free_port
+from tests.support.stepped_lookups import look_up
+from tests.support.stores import PostgresBackend
+from trackd.core.changes import Erasure, Fence
+from trackd.storage.errors import StoreError
+from trackd.storage.lookups import Loaded, Wanted
+from trackd.storage.postgres.lookups import PostgresLookups
+
+ODD = "a\0b\1c'\"\\\U0001f642"
+ALL = Wanted(
+    sessions={"S", "of merged", ODD, "none"},
+    profiles={"A", "merged", "erased", "none"},
+    events={("A", "own"), ("A", "unstored"), ("A", "none"), ("merged", "own"), ("none", "own")},
+    owned={("S", "own"), ("of merged", "own"), (ODD, ODD), ("none", "own")},
+    erased={"erased", "A", "none"},
+)
+
+
+class Waiting:
+    """Lookups whose results a test awaits."""
+
+    def __init__(self, url: str) -> None:
+        self.lookups = PostgresLookups(url, lambda result: self._result.set_result(result))
+
+    async def __call__(self, wanted: Wanted) -> Loaded | StoreError:
+        self._result: asyncio.Future[Loaded | StoreError] = asyncio.get_running_loop().create_future()
+        self.lookups.submit(wanted)
+        return await self._result
+
+
+@pytest.fixture
+async def load(postgres_backend: PostgresBackend) -> AsyncIterator[Waiting]:
+    waiting = Waiting(postgres_backend.url)
+    yield waiting
+    waiting.lookups.close()
+
+
+def fill(backend: PostgresBackend, make: type[Make]) -> None:
+    own = {"own": 1, "unstored": None}
+    backend.store.commit(
+        [
+            make.change("A", events=1, session="S", event={"id": "own"}, event_ids=own),
+            make.change("merged", session="of merged"),
+            make.change(ODD, events=1, session=ODD, event={"id": ODD}, event_ids={ODD: 1}),
+            make.change("erased"),
+            Erasure(Fence("erased", 0, 1), make.now),
+        ]
+    )
+    backend.merge("merged", "A")
+
+
+async def test_a_lookup_finds_what_reads_by_key_find(
+    postgres_backend: PostgresBackend, make: type[Make], load: Waiting
+) -> None:
+    fill(postgres_backend, make)
+
+    found, expected = await load(ALL), look_up(postgres_backend.store, ALL)
+
+    assert found == expected
+    assert isinstance(found, Loaded)
+    assert [known is not None for known in found.events.values()].count(True) >= 3
+
+
+async def test_a_lookup_of_one_thing_reads_nothing_else(
+    postgres_backend: PostgresBackend, make: type[Make], load: Waiting
+) -> None:
+    fill(postgres_backend, make)
+
+    for wanted in (Wanted(sessions={"S"}), Wanted(profiles={"merged"}), Wanted(erased={"erased"})):
+        assert await load(wanted) == look_up(postgres_backend.store, wanted)
+    assert await load(Wanted(owned={("S", "own")})) == look_up(postgres_backend.store, Wanted(events={("A", "own")}))
+
+
+async def test_a_lookup_after_the_connection_was_lost_opens_another(
+    postgres_backend: PostgresBackend, make: type[Make], load: Waiting
+) -> None:
+    fill(postgres_backend, make)
+    for _ in range(2):
+        assert await load(ALL) == look_up(postgres_backend.store, ALL)
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        postgres_backend.db.rows(f"SELECT pg_terminate_backend(pid, 10000) {others}")
+
+
+async def test_a_lookup_on_a_server_that_is_away_is_an_error_without_the_password() -> None:
+    load = Waiting(f"postgresql://me:secret@127.0.0.1:{free_port()}/trackd")
+    result = await load(ALL)
+    assert isinstance(result, StoreError)
+    assert "no connection to postgresql://me:***@127.0.0.1" in str(result)
+
+
+async def test_a_lookup_that_is_given_up_has_no_result(postgres_backend: PostgresBackend, load: Waiting) -> None:
+    await load(ALL)
+    postgres_backend.db.run("BEGIN")
+    postgres_backend.db.run("LOCK TABLE profile")
+    waiting = asyncio.ensure_future(load(ALL))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    load.lookups.close()
+    postgres_backend.db.run("ROLLBACK")
+    assert not waiting.done()
+    waiting.cancel()
