@@ -16,7 +16,7 @@ and the methods of the transitions:
           │ the actor sends Commit
           ▼
      uncommitted ── _finish ─▶ durable            answered: Tracked
-                          ├──▶ stale, roll back   handed over again; refused after MAX_RETRIES
+                          ├──▶ stale, roll back   handed over again; in the end refused
                           └──▶ failed, roll back  answered: Refused
 
 An erasure and a re-evaluation have the same states (`_hand_over_other`). From the handover of an erasure to its end all
@@ -28,11 +28,10 @@ while many bytes are in flight (in_flight.py).
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import replace
 from thespian.actors import ActorAddress
 
 from trackd.actors.actor_pool import ActorPool
-from trackd.actors.base import RETRY_AFTER_S, BaseActor, Handler
+from trackd.actors.base import BaseActor, Handler
 from trackd.actors.document_budget import DocumentBudget
 from trackd.actors.in_flight import InFlight, RequestsInFlight, Resume, with_full_allowance
 from trackd.actors.look_up import LookUp
@@ -40,27 +39,22 @@ from trackd.actors.messages import (
     Activate,
     Admitted,
     Answered,
-    Commit,
     CommitsFinished,
     Deliver,
     Erase,
     Fetch,
     Fetched,
-    Reason,
     Reevaluate,
-    Refused,
     Tick,
     Unloaded,
 )
 from trackd.actors.profile import ProfileActor
+from trackd.actors.retries import Retries
 from trackd.actors.session_owners import SessionOwners
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Outcome
 from trackd.core.documents import Profile
 from trackd.storage.lookups import Wanted
-
-RETRIES_AT_ONCE = 5
-MAX_RETRIES = 25  # the others at ticks: ten seconds, which end before limits.call_timeout_s
 
 
 class ProfileDirectory(BaseActor):
@@ -73,7 +67,7 @@ class ProfileDirectory(BaseActor):
         self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
         self._look_up = LookUp(dependencies.by_key, self._pool, self._owners)
         self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2, dependencies.tally)
-        self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
+        self._retries = Retries(lambda request: self.send(self.myAddress, request))
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod
@@ -158,7 +152,7 @@ class ProfileDirectory(BaseActor):
                 self._evict_passed(entry)
             else:
                 self._roll_back(entry, lost_sessions)
-                answers += self._retry_or_refuse(entry, commit, outcome)
+                answers += self._retries.retry_or_refuse(entry.request, outcome)
             if isinstance(request, Erase):
                 self._replay_queued(entry.profile_id)
         if lost_sessions:
@@ -166,20 +160,6 @@ class ProfileDirectory(BaseActor):
         self._documents.enforce()
         self._resume()
         self.answer(*answers)
-
-    def _retry_or_refuse(self, entry: InFlight, commit: Commit, outcome: Outcome) -> list[Answer]:
-        """Hand a stale request over again, a few times; returns the answer to one that ends."""
-        attempt = entry.request.attempt + 1
-        if outcome in (Outcome.FAILED, Outcome.UNREADABLE):
-            return [Refused(commit.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
-        if attempt > MAX_RETRIES:
-            return [Refused(commit.number, Reason.CONTENDED, RETRY_AFTER_S)]
-        again = replace(with_full_allowance(entry.request), attempt=attempt)
-        if attempt > RETRIES_AT_ONCE:
-            self._contended.append(again)
-        else:
-            self.send(self.myAddress, again)
-        return []
 
     def _abort(self, answered: Answered) -> None:
         """A profile's actor raised on these calls, rejected them or needs a lookup: it commits nothing of them."""
@@ -256,7 +236,5 @@ class ProfileDirectory(BaseActor):
         tally = self.wiring.dependencies.tally
         tally.active_profiles, tally.cached_sessions = len(self._pool), len(self._owners)
         tally.document_bytes = self._documents.bytes
-        contended, self._contended = self._contended, []
-        for request in contended:
-            self.send(self.myAddress, request)
+        self._retries.tick()
         self._resume()

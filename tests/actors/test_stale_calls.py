@@ -4,8 +4,8 @@ from tests.support.bare_actors import BareActors, StartActors
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
 from tests.support.running_tracker import RunningTracker, reason, seqs
-from trackd.actors.directory import MAX_RETRIES, RETRIES_AT_ONCE
 from trackd.actors.messages import Reason
+from trackd.actors.retries import MAX_RETRIES, RETRIES_AT_ONCE
 from trackd.core.changes import Changes, Fence, Outcome
 
 
