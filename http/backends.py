@@ -93,11 +93,11 @@ def _on_database(settings: Settings, make_tracker: MakeTracker) -> Iterator[tupl
         def make_writer(_: Store, committed: Committed) -> BatchWriter:
             return WriterProcess(writer, committed, [descriptor])
 
-        stack.enter_context(store.listening())
         make_lookups = functools.partial(PostgresLookups, settings.store.url)
         backend = Backend(store, listings, QueryThreads(listings), make_writer, make_lookups)
         tracker = make_tracker(backend)
         tracker.commits.poll_s = POLL_S
+        stack.enter_context(store.listening(tracker.tally.count_reconnect))
         yield backend, tracker
 
 

@@ -51,7 +51,7 @@ class Tally:
         """Rows ahead of the clock that the last sweeps found, by table."""
         self.retention_stopped = False
         """Whether the clock stops the retention."""
-        self.disk_failures = 0
+        self.disk_failures = self.store_reconnects = 0
         """Failed fsyncs and checkpoints, after which the writer process is started again."""
         self.handled: defaultdict[type, list[int]] = defaultdict(lambda: [0])
         """By class of actor, a list with the number of messages handled: an actor looks it up once."""
@@ -88,6 +88,10 @@ class Tally:
         """`source` exists."""
         self.calls[source, status] += 1
         self.call_seconds.observe(seconds)
+
+    def count_reconnect(self) -> None:
+        """A lost connection to the database was opened again. Called in one other thread."""
+        self.store_reconnects += 1
 
     def request_refused(self, status: int) -> None:
         """Count a request that is no complete call, so that it has no duration of a call."""

@@ -169,6 +169,11 @@ class TrackdCollector(Collector):
             "Calls and other changes that were decided on a state that was not stored any more.",
             value=tally.stale_commits,
         )
+        yield CounterMetricFamily(
+            "trackd_store_reconnects",
+            "Lost connections to the PostgreSQL database, counted on the one for notifications.",
+            value=tally.store_reconnects,
+        )
         yield _gauge(
             "trackd_commit_age_seconds",
             "Seconds since the commit under way began, 0 when there is none.",

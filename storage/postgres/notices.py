@@ -8,7 +8,7 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import psycopg
@@ -53,7 +53,9 @@ class Notices:
     Its copy stays in use while the database is away.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reconnected: Callable[[], None]) -> None:
+        """`reconnected` is called in the thread, each time that a lost connection was opened again."""
+        self._reconnected = reconnected
         self._connection = Connection(url)
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
         self._woken, self._wakes = os.pipe()
@@ -64,7 +66,6 @@ class Notices:
         self._duties: dict[Duty, bool | None] = dict.fromkeys(Duty)  # None: nobody has asked for it
         self.error: StoreError | None = None
         """Why there is no connection, None when there is one."""
-        self.reconnects = 0
 
     def start(self) -> None:
         """Begin to connect, and return at once."""
@@ -120,7 +121,8 @@ class Notices:
         db = self._connection
         db.open().add_notify_handler(self._notified)
         db.run(LISTEN)
-        self.reconnects += self._shared is not None
+        if self._shared is not None:
+            self._reconnected()
         self._is_notified = True
         while not self._closing:
             expired = self._expired

@@ -96,9 +96,12 @@ class PostgresStore:
         return {event_id: FirstCopy(*fields) for event_id, *fields in rows}
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Within the block sources, tokens and jobs are read from memory, and other nodes may have the duties."""
-        self._notices = notices = Notices(self.url)
+    def listening(self, reconnected: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Within the block sources, tokens and jobs are read from memory, and other nodes may have the duties.
+
+        `reconnected`: see `Notices`.
+        """
+        self._notices = notices = Notices(self.url, reconnected)
         notices.start()
         try:
             yield
@@ -120,11 +123,6 @@ class PostgresStore:
 
     def has_duty(self, duty: Duty) -> bool:
         return self._notices is None or self._notices.has_duty(duty)
-
-    @property
-    def reconnects(self) -> int:
-        """How often a lost connection for notifications was opened again."""
-        return self._notices.reconnects if self._notices else 0
 
     def _shared(self) -> Shared | None:
         return self._notices.shared() if self._notices else None

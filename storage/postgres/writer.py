@@ -97,6 +97,8 @@ SET_REEVALUATED = Rows(
 )
 DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%b)"
 PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "text")))
+# A node that is stopped within a batch must not hold the locks of its rows for longer.
+BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 
@@ -152,7 +154,7 @@ class PostgresWriter:
         progress, self.swept = self._retention.progress, None
         self._places, self._committing = 0, False
         try:
-            self._db.run("BEGIN")
+            self._db.run(BEGIN)
             outcomes = write_in_order(batch, self._write_calls, self._write_other)
             if not batch:
                 self._db.run(HEARTBEAT)

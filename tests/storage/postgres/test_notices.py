@@ -16,7 +16,7 @@ from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.postgres.tokens import PostgresTokens
 from trackd.storage.store import Duty
 
-Node = Callable[[], PostgresStore]
+Node = Callable[..., PostgresStore]
 OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
 """
@@ -28,9 +28,9 @@ def node(postgres_database: str) -> Iterator[Node]:
     emptied(postgres_database)
     with ExitStack() as stack:
 
-        def open_store() -> PostgresStore:
+        def open_store(reconnected: Callable[[], None] = lambda: None) -> PostgresStore:
             store = stack.enter_context(closing(PostgresStore(postgres_database)))
-            stack.enter_context(store.listening())
+            stack.enter_context(store.listening(reconnected))
             return store
 
         yield open_store
@@ -60,8 +60,10 @@ def test_a_node_reads_its_own_change_at_once(node: Node) -> None:
 
 
 def test_changes_during_a_lost_connection_are_read_after_it(node: Node, postgres_database: str) -> None:
-    store = node()
+    reconnects: list[bool] = []
+    store = node(lambda: reconnects.append(True))
     wait_until(lambda: store.has_duty(Duty.JOBS))
+    assert not reconnects
 
     with closing(Connection(postgres_database)) as other:
         other.rows(OTHERS)
@@ -69,7 +71,7 @@ def test_changes_during_a_lost_connection_are_read_after_it(node: Node, postgres
         sources.add(Source("shop", "The shop"))
 
     wait_until(lambda: [source.id for source in store.sources()] == ["shop"])
-    wait_until(lambda: store.reconnects > 0)
+    wait_until(lambda: reconnects)
 
 
 def test_one_node_has_a_duty_and_another_one_takes_it_over(node: Node, postgres_database: str) -> None:
