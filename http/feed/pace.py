@@ -26,7 +26,7 @@ class Load(Enum):
 
 
 class Lasting(NamedTuple):
-    """A load, and the seconds for which it has been so."""
+    """A load, and the seconds since the first span in which it was so: none for one that has only just appeared."""
 
     load: Load
     seconds: float
@@ -106,7 +106,7 @@ class ServerLoad:
             worked = self._work_time()
             load = self._measured((worked - self._worked) / (now - self._began), self._calls / self._samples)
             if load is not self._load:
-                self._load, self._since = load, self._began
+                self._load, self._since = load, now
             self._began, self._worked = now, worked
             self._calls = self._samples = 0
         return Lasting(self._load, now - self._since)

@@ -123,13 +123,13 @@ def test_a_server_has_all_that_it_can_take_when_many_calls_wait_for_commits_on_t
     assert server.load_after(1.0, work=0.9) is Load.BUSY
 
 
-def test_a_load_lasts_since_the_span_in_which_it_began() -> None:
+def test_a_load_lasts_since_the_end_of_the_span_in_which_it_appeared() -> None:
     server = Server()
-    assert server.lasting_after(1.0, work=0.5) == Lasting(Load.LIGHT, 1)
-    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 1)
-    assert server.lasting_after(1 / 32, work=0.0) == Lasting(Load.FULL, 1 + 1 / 32)
-    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 2 + 1 / 32)
-    assert server.lasting_after(1.0, work=0.5) == Lasting(Load.LIGHT, 1)
+    server.lasting_after(1.0, work=0.5)
+    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 0)
+    assert server.lasting_after(1 / 32, work=0.0) == Lasting(Load.FULL, 1 / 32)
+    assert server.lasting_after(1.0, work=0.5, waiting=[64]) == Lasting(Load.FULL, 1 + 1 / 32)
+    assert server.lasting_after(1.0, work=0.5) == Lasting(Load.LIGHT, 0)
 
 
 def test_the_work_time_is_that_of_the_thread_that_asks_for_it() -> None:
