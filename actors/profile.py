@@ -48,7 +48,7 @@ class ProfileActor(BaseActor):
         self._profile_id = message.profile_id
         self._profile = message.stored
         self._ordinal = 0
-        self._uncommitted = Uncommitted()
+        self._uncommitted = Uncommitted(is_new=message.stored is None)
 
     def answer(self, *answers: Answer) -> None:
         """The directory ends the requests before the answers leave."""
@@ -137,7 +137,7 @@ class ProfileActor(BaseActor):
     def _known_event_ids(self, own: Sequence[str]) -> Mapping[str, int | None]:
         """The client-made event ids that the profile has processed before, each with its `seq`."""
         known = self._uncommitted.event_ids(own)
-        unknown = [event_id for event_id in own if event_id not in known]
+        unknown = self._uncommitted.perhaps_stored(event_id for event_id in own if event_id not in known)
         return self.wiring.dependencies.by_key.known_events(self._profile_id, unknown) | known if unknown else known
 
     def _first_copies(self, known_ids: Mapping[str, int | None]) -> Mapping[str, FirstCopy]:

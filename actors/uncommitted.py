@@ -1,10 +1,11 @@
-"""The decisions of one profile that may not be on disk yet, and a few of its sessions as a cache."""
+"""The decisions of one profile that may not be on disk yet, some of its sessions, and fingerprints of its event ids."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
+from trackd.actors.event_fingerprints import NO_EVENTS, Fingerprints, added, perhaps_known
 from trackd.core.documents import Event, FirstCopy, Session
 
 SESSIONS_KEPT = 8
@@ -29,13 +30,14 @@ class _Commit(NamedTuple):
 class Uncommitted:
     """Sessions and client-made event ids of one profile, each with the ordinal of the commit that wrote it.
 
-    `size` are their bytes in memory.
+    `size` are their bytes in memory. `is_new`: nothing of the profile is stored yet.
     """
 
-    __slots__ = ("_commits", "_event_ids", "_sessions", "size")  # there is one for each active profile
+    __slots__ = ("_commits", "_event_ids", "_fingerprints", "_sessions", "size")  # there is one for each active profile
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_new: bool = False) -> None:
         self.size = 0
+        self._fingerprints: Fingerprints = NO_EVENTS if is_new else None
         self._sessions: dict[str, tuple[int, Session]] = {}  # in the order of their last commits
         self._event_ids: dict[str, int | None] = {}
         self._commits: list[_Commit] = []  # in their order
@@ -47,6 +49,10 @@ class Uncommitted:
     def event_ids(self, event_ids: Iterable[str]) -> dict[str, int | None]:
         """Those of the ids that are uncommitted, each with its `seq`; None for an event that is not stored."""
         return {event_id: self._event_ids[event_id] for event_id in event_ids if event_id in self._event_ids}
+
+    def perhaps_stored(self, event_ids: Iterable[str]) -> Sequence[str]:
+        """Those of the ids that have to be looked up: the others are new, unless another node stored them."""
+        return perhaps_known(self._fingerprints, tuple(event_ids))
 
     def first_copies(self, event_ids: Iterable[str]) -> dict[str, FirstCopy]:
         """Those of the ids whose events are stored by an uncommitted call."""
@@ -72,11 +78,17 @@ class Uncommitted:
                 self.size += session.size - (before[1].size if before else 0)
         if event_ids:
             self._event_ids |= event_ids
+            self._add_fingerprints(event_ids)
             last_seq = events[-1].seq if events else self._commits[-1].last_seq if self._commits else 0
             size = ID_BYTES * len(event_ids) + sum(map(len, event_ids))
             self.size += size
             stored = tuple(map(FIELDS_OF_FIRST_COPY, events))
             self._commits.append(_Commit(ordinal, tuple(event_ids), last_seq, stored, size))
+
+    def _add_fingerprints(self, event_ids: Iterable[str]) -> None:
+        before = self._fingerprints
+        self._fingerprints = after = added(before, event_ids)
+        self.size += len(after or NO_EVENTS) - len(before or NO_EVENTS)
 
     def mark_durable(self, ordinal: int) -> None:
         """Drop the entries of the commits up to this ordinal, except the last SESSIONS_KEPT sessions."""

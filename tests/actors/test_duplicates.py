@@ -71,6 +71,36 @@ async def test_event_ids_that_are_durable_are_read_from_disk_and_not_kept_in_mem
     assert [key for key in store.keys_read if key.startswith("e")] == ["e0", "e1", "e2"]
 
 
+async def test_new_event_ids_of_a_profile_that_began_in_memory_are_not_looked_up() -> None:
+    store = Make.store(kind=FaultyStore)
+    own = [[Make.event(f"e{n}")] for n in range(3)]
+
+    async with RunningTracker(store, actors=Actors(max_active_profiles=1)) as tracker:
+        for call in own:
+            await tracker.answer(Make.call("S", call))
+        looked_up = [key for key in store.keys_read if key.startswith("e")]
+        warm = [await tracker.answer(Make.call("S", call)) for call in own]
+        await tracker.answer(Make.call("elsewhere"))
+        cold = [await tracker.answer(Make.call("S", call)) for call in own]
+
+    assert looked_up == []
+    assert [seqs(answer) for answer in warm] == [[1], [2], [3]] == [seqs(answer) for answer in cold]
+    assert [event.id for event in store.events][:3] == ["e0", "e1", "e2"]
+    assert len(store.events) == 4
+
+
+async def test_an_event_that_another_node_stored_is_found_though_its_id_looks_new_here() -> None:
+    store = Make.store()
+
+    async with RunningTracker(store) as one, RunningTracker(store) as two:
+        await one.answer(Make.call("S", [Make.event("e1")]))
+        theirs = await two.answer(Make.call("S", [Make.event("e2")]))
+        retry = await one.answer(Make.call("S", [Make.event("e2")]))
+
+    assert (seqs(theirs), seqs(retry)) == ([2], [2])
+    assert [event.id for event in store.events] == ["e1", "e2"]
+
+
 async def test_each_duplicate_is_logged_with_its_first_copy_in_flight_on_disk_and_in_the_same_call() -> None:
     store = Make.one_profile()
     call = [

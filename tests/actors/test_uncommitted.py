@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
+from trackd.actors.event_fingerprints import BYTES
 from trackd.actors.uncommitted import ID_BYTES, SESSIONS_KEPT, Uncommitted
 from trackd.core.documents import FirstCopy
 
@@ -61,9 +62,11 @@ adds = st.tuples(st.just("add"), st.none() | st.integers(0, 30), st.integers(0, 
 durables = st.tuples(st.just("durable"), st.integers(0, 12), st.just(0))
 
 
-@given(st.lists(st.one_of(adds, adds, durables), max_size=80))
-def test_everything_uncommitted_is_found_and_the_rest_is_bounded(steps: list[tuple[str, int, int]]) -> None:
-    uncommitted, ordinal, durable_up_to = Uncommitted(), 0, 0
+@given(st.lists(st.one_of(adds, adds, durables), max_size=80), st.booleans())
+def test_everything_uncommitted_is_found_and_the_rest_is_bounded(
+    steps: list[tuple[str, int, int]], is_new: bool
+) -> None:
+    uncommitted, ordinal, durable_up_to = Uncommitted(is_new=is_new), 0, 0
     sessions: dict[str, Any] = {}
     ids: dict[str, int] = {}
     fresh = itertools.count()
@@ -86,7 +89,8 @@ def test_everything_uncommitted_is_found_and_the_rest_is_bounded(steps: list[tup
         kept = [each for key in sessions if (each := uncommitted.session(key))]
         found_ids = uncommitted.event_ids(ids)
         expected = sum(session.size for session in kept) + sum(ID_BYTES + len(key) for key in found_ids)
-        assert uncommitted.size == expected
+        assert uncommitted.size == expected + (BYTES * len(ids) if is_new else 0)
+        assert list(uncommitted.perhaps_stored(ids)) == list(ids)
         assert found_ids == {key: seq for key, seq in ids.items() if seq > durable_up_to}
         for key, (written, session) in sessions.items():
             assert uncommitted.session(key) in ([session] if written > durable_up_to else [session, None])
