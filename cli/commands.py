@@ -44,6 +44,7 @@ COMMANDS = (
     LazyCommand("import", "transfer:import_", "Read an export into a database file."),
     LazyCommand("backup", "backup:backup", "Copy the database to one file."),
     LazyCommand("restore", "backup:restore", "Put a backup in the place of the database file."),
+    LazyCommand("migrate", "migrate:migrate", "Copy a database file into a PostgreSQL database."),
     LazyCommand("retention", "retention:app", "Confirm the clock by which old data is deleted."),
     LazyCommand("doctor", "doctor:doctor", "Examine what threatens data or speed on this machine."),
     LazyCommand("ready", "ready:ready", "Find out whether a server takes calls, for health checks."),

@@ -187,11 +187,11 @@ def import_(
         with progress_bar("import", total, in_bytes=True) as advance:
             counts = import_into(settings, lines, "stdin" if file == "-" else file, advance)
     report(
-        f"Imported into {store_name(settings)}: {', '.join(_amount(count, table) for table, count in counts.items())}"
+        f"Imported into {store_name(settings)}: {', '.join(amount(count, table) for table, count in counts.items())}"
     )
 
 
-def _amount(count: int, table: str) -> str:
+def amount(count: int, table: str) -> str:
     """Such as "1 session" or "2 tombstones"."""
     noun = NOUNS.get(table, table)
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

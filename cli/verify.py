@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,9 +18,22 @@ from trackd.storage.sqlite.lock import DatabaseLock
 from trackd.storage.sqlite.log_tail import tail_for_reader
 
 
-def verify(db: DatabaseFile = None, store: StoreUrl = None, rules: RulesPath = None, config: ConfigFile = None) -> None:
+def verify(
+    db: DatabaseFile = None,
+    store: StoreUrl = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Compare a PostgreSQL database with the file that `trackd migrate` copied into it."
+        ),
+    ] = None,
+    rules: RulesPath = None,
+    config: ConfigFile = None,
+) -> None:
     """Check that a database is sound, also while the server runs. Exit code 1 when it has a fault."""
     settings = load_settings(config, rules={"path": rules}, **store_flags(db, store)).settings
+    if against is not None and not settings.store.url:
+        raise typer.BadParameter("needs a database: name it with --store.", param_hint="'--against'")
     change_counters = load_rules(settings.rules.path, settings.limits).changes_counters
     number, results = _audit_of(settings, change_counters)
     found = []
@@ -39,6 +54,8 @@ def verify(db: DatabaseFile = None, store: StoreUrl = None, rules: RulesPath = N
         print_table(console, ("check", "where", "fault"), itertools.chain.from_iterable(map(_faults, found)))
         for remedy, names in _remedies(found).items():
             print_line(console, f"{', '.join(names)}: {remedy}")
+    if against is not None:
+        number += _compare(against, settings.store.url)
     verdict = "is sound" if number == 0 else "has 1 fault" if number == 1 else f"has {number} faults"
     print_line(console, f"{store_name(settings)} {verdict}")
     raise typer.Exit(1 if number else 0)
@@ -56,6 +73,16 @@ def _audit_of(settings: Settings, change_counters: bool) -> tuple[int, Iterator[
     DatabaseLock(path).check_free_elsewhere()
     of_file = checks(rules_change_counters=change_counters, synchronous=settings.database.synchronous)
     return len(of_file), audit(path, of_file)
+
+
+def _compare(file: Path, url: str) -> int:
+    """Print the rows of each table of a file and of a database; return how many tables differ."""
+    from trackd.storage.postgres.table_differences import compare_file
+
+    found = list(compare_file(file, url))
+    rows = [(each.table, each.in_file, each.in_database, each.digest, each.fault or "nothing") for each in found]
+    print_table(plain_console(), ("table", "rows in file", "in database", "SHA-256 of the file's", "differs"), rows)
+    return sum(bool(each.fault) for each in found)
 
 
 def _incomplete_commits(settings: Settings) -> int:

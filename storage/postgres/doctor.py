@@ -167,6 +167,9 @@ def _check_tables(db: Connection) -> Findings:
     elif lacking := set(MIGRATIONS) - applied:
         found = f"of an older trackd: they lack {len(lacking)} changes, the next start makes them"
         yield Finding(TABLES, State.NOTE, found, "run `pg_dump` before, and upgrade all nodes")
+    elif db.execute("SELECT 1 FROM copied_file WHERE NOT is_complete").fetchone():
+        remedy = "run the same `trackd migrate` again until it is complete"
+        yield Finding(TABLES, State.FAULT, "an incomplete copy of a file", remedy)
     else:
         yield Finding(TABLES, State.OK, "of this version")
 

@@ -21,11 +21,12 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_n
 class SharedDatabase:
     """A context manager that closes the connection. The tables are made if there are none. Raises StoreError."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, accepts_incomplete: bool = False) -> None:
+        """`accepts_incomplete`: see `migrate`."""
         self.name = masked(url)
         self._db = Connection(url, COMMAND)
         try:
-            migrate(self._db.open(), url)
+            migrate(self._db.open(), url, accepts_incomplete=accepts_incomplete)
         except StoreError as error:
             self._db.close()
             raise StoreError(f"{_sentence(str(error))}.") from error

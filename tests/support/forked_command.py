@@ -25,6 +25,7 @@ COMMAND_MODULES = (
     "config",
     "doctor",
     "load",
+    "migrate",
     "profile",
     "ready",
     "retention",
