@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,46 @@ def test_while_the_database_is_away_calls_are_answered_503_and_none_is_lost_or_d
         server.process.terminate()
         out, log = server.process.communicate(timeout=30)
         assert "hidden" not in out + log
+
+
+@pytest.mark.slow
+def test_a_database_that_hangs_does_not_stop_the_node(start: Start, tmp_path: Path) -> None:
+    with running_cluster() as cluster, ThreadPoolExecutor() as threads:
+        url = with_database(cluster.url, "trackd")
+        add_source(url, tmp_path)
+        server = start(url)
+        assert track(server, "s", "a", key="1").status_code == 200
+
+        cluster.pause()
+        try:
+            waiting = threads.submit(track, server, "unknown", "b", key="2")
+            reading = threads.submit(httpx.get, f"{server.url}/session/x", headers=bearer(server.token), timeout=30)
+            wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 503)
+            assert reading.result().status_code == 503
+            refused = track(server, "s", "c", key="3")
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        finally:
+            cluster.resume()
+        assert waiting.result().status_code in (200, 503)
+        wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 200)
+
+        answers = [track(server, "unknown", "b", key="2"), track(server, "s", "a", key="1"), track(server, "s", "c")]
+        assert [answer.json()["debugging"]["events"]["seq"] for answer in answers] == [[1], [1], [2]]
+
+
+@pytest.mark.slow
+def test_a_server_stops_while_the_database_hangs(start: Start, tmp_path: Path) -> None:
+    with running_cluster() as cluster:
+        url = with_database(cluster.url, "trackd")
+        add_source(url, tmp_path)
+        server = start(url)
+        assert track(server, "s", "a", key="1").status_code == 200
+        cluster.pause()
+        try:
+            server.process.terminate()
+            server.process.communicate(timeout=30)
+        finally:
+            cluster.resume()
 
 
 def test_the_writer_process_gets_no_password_on_its_command_line_and_is_started_again(

@@ -6,7 +6,7 @@ texts keep their order. JSON is stored as it is; there the character is an escap
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
@@ -19,6 +19,7 @@ from trackd.storage.errors import StoreError
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
 PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
+HURRY_S = 1.5  # of the event loop for a statement
 NODE, COMMAND = "trackd", "trackd command"
 """The names under which the server lists connections."""
 SETTINGS = {
@@ -54,13 +55,16 @@ class Connection:
     def is_open(self) -> bool:
         return self._connection is not None and not self._connection.closed
 
+    def _connect(self) -> psycopg.Connection[Row]:
+        return connect(self._url, self._name)
+
     def open(self) -> psycopg.Connection[Row]:
         """The open connection. Raises StoreError, within a second after a failure without another attempt."""
         if self._connection is None or self._connection.closed:
             if self._failure is not None and time.monotonic() - self._failed_at < PAUSE_S:
                 raise self._failure
             try:
-                self._connection = connect(self._url, self._name)
+                self._connection = self._connect()
             except StoreError as error:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
@@ -109,10 +113,50 @@ class Connection:
             self._connection.close()
 
 
-def connect(url: str, name: str = NODE) -> psycopg.Connection[Row]:
+class HurriedConnection(Connection):
+    """For reads on the event loop, which a server that hangs must not stop: a statement has HURRY_S seconds.
+
+    `away` is the reason why nothing is to be expected from the server now, or None.
+    """
+
+    def __init__(self, url: str, away: Callable[[], StoreError | None]) -> None:
+        super().__init__(url)
+        self._away = away
+
+    def open(self) -> psycopg.Connection[Row]:
+        if (error := self._away()) is not None:
+            raise error
+        return super().open()
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        return connect(self._url, self._name, _Hurried)
+
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        try:
+            return super().read(sql, parameters)
+        except TimeoutError:
+            self._failure, self._failed_at = StoreError("cannot read: the database does not answer"), time.monotonic()
+            raise self._failure from None
+
+
+class _Hurried(psycopg.Connection[Row]):
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, HURRY_S)
+        except psycopg.OperationalError:
+            if time.monotonic() - began < HURRY_S:
+                raise
+            self.pgconn.finish()  # its state is unknown
+            raise TimeoutError from None
+
+
+def connect(
+    url: str, name: str = NODE, kind: type[psycopg.Connection[Any]] = psycopg.Connection
+) -> psycopg.Connection[Row]:
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
     with _opening(url):
-        connection = psycopg.connect(url, autocommit=True, **_missing(url, name))
+        connection: psycopg.Connection[Row] = kind.connect(url, autocommit=True, **_missing(url, name))
         try:
             _check(connection.info, url)
             connection.execute(SET_UP)

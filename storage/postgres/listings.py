@@ -105,12 +105,12 @@ _encoded = msgspec.json.Encoder().encode
 class PostgresListings:
     """See `Listings`. Reads on connections of its own, one for each thread that reads at the same time."""
 
-    def __init__(self, url: str, name: str = NODE) -> None:
-        """`name`: see `Connection`."""
+    def __init__(self, url: str, name: str = NODE, by_key: Connection | None = None) -> None:
+        """`name`: see `Connection`. `by_key` is the connection for reads by key."""
         self._url = url
         self._name = name
         self._idle: list[Connection] = []
-        self._by_key = Connection(url, name)  # for the event loop, which cannot wait for a free one
+        self._by_key = by_key or Connection(url, name)  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
         """Close the connections. No read may be under way."""

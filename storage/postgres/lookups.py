@@ -1,7 +1,7 @@
 """Lookups in a PostgreSQL database, on the event loop, with a connection of their own: see storage/lookups.py.
 
-A lookup is one round trip, whatever it looks for. Its statements see what is committed when they begin: profiles come
-first, so that nothing is older than the profile that it belongs to.
+A lookup is one round trip, whatever it looks for. One that takes longer than TIMEOUT_S is given up. Its statements see
+what is committed when they begin: profiles come first, so that nothing is older than the profile that it belongs to.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from trackd.storage.lookups import KnownEvent, Loaded, Wanted
 from trackd.storage.postgres.connection import Row, connect_async, packed, reason_of, unpacked
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 
+TIMEOUT_S = 5.0
 PROFILES = f"""
 WITH named AS (
     SELECT unnest(%(profiles)b::text[]) AS id
@@ -63,15 +64,18 @@ class PostgresLookups:
         self._task = asyncio.get_running_loop().create_task(self._run(wanted))
 
     def close(self) -> None:
+        self._drop_connection()  # before a task is cancelled, which asks the server to cancel its statement
         if self._task is not None:
             self._task.cancel()
+
+    def _drop_connection(self) -> None:
         if self._connection is not None:
-            self._connection.pgconn.finish()  # `close` is a coroutine, and does the same
+            self._connection.pgconn.finish()
 
     async def _run(self, wanted: Wanted) -> None:
         result: Loaded | StoreError
         try:
-            result = await self._load_again(wanted)
+            result = await self._load_in_time(wanted)
         except StoreError as error:
             result = error
         except psycopg.Error as error:
@@ -79,6 +83,18 @@ class PostgresLookups:
         except (TypeError, ValueError, AttributeError, LookupError) as error:  # another tool wrote a row
             result = StoreError(f"cannot read: a row has another form ({type(error).__name__})")
         self._looked_up(result)
+
+    async def _load_in_time(self, wanted: Wanted) -> Loaded:
+        loading = asyncio.ensure_future(self._load_again(wanted))
+        try:
+            await asyncio.wait({loading}, timeout=TIMEOUT_S)
+            if loading.done():
+                return loading.result()
+            raise StoreError("cannot read: the database does not answer")
+        finally:
+            if not loading.done():
+                self._drop_connection()
+                loading.cancel()
 
     async def _load_again(self, wanted: Wanted) -> Loaded:
         """Load, once more when the connection was lost before. Raises StoreError and errors of psycopg."""

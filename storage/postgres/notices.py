@@ -5,9 +5,11 @@ so that the event loop reads them from memory. After a lost connection it reads 
 """
 
 import logging
+import math
 import os
 import select
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -31,6 +33,8 @@ from trackd.storage.store import Duty
 log = logging.getLogger(__name__)
 
 BEAT_S = 0.5  # between two looks at the connection and at duties that another node has
+LATE_S = 1.5  # without an answer: the server hangs, or the network
+CLOSE_TIMEOUT_S = 1.0
 LISTEN = f"LISTEN {CHANNEL}"
 SOURCES_VERSION = "SELECT version FROM sources_version"
 ALL_JOBS = f"{SELECT_JOBS} ORDER BY number"
@@ -64,8 +68,15 @@ class Notices:
         self._expired = self._read = 0  # the copy has all changes of this node when they are equal
         self._is_notified = False
         self._duties: dict[Duty, bool | None] = dict.fromkeys(Duty)  # None: nobody has asked for it
-        self.error: StoreError | None = None
-        """Why there is no connection, None when there is one."""
+        self._error: StoreError | None = None
+        self._beat_at = math.inf  # the last answer of the server; the first one may take its time
+
+    @property
+    def error(self) -> StoreError | None:
+        """Why there is no connection, or no answer on it; None when there is one."""
+        if self._error is None and time.monotonic() - self._beat_at > LATE_S:
+            return StoreError("the database does not answer")
+        return self._error
 
     def start(self) -> None:
         """Begin to connect, and return at once."""
@@ -91,9 +102,10 @@ class Notices:
     def close(self) -> None:
         self._closing = True
         self._wake()
-        self._thread.join()
-        os.close(self._woken)
-        os.close(self._wakes)
+        self._thread.join(CLOSE_TIMEOUT_S)
+        if not self._thread.is_alive():  # else it waits for a server that hangs, and ends with the process
+            os.close(self._woken)
+            os.close(self._wakes)
 
     def _wake(self) -> None:
         os.write(self._wakes, b".")
@@ -110,7 +122,7 @@ class Notices:
         self._connection.close()
 
     def _lose(self, error: Exception) -> None:
-        self.error = error if isinstance(error, StoreError) else StoreError(f"no connection: {reason_of(error)}")
+        self._error = error if isinstance(error, StoreError) else StoreError(f"no connection: {reason_of(error)}")
         for duty, is_own in self._duties.items():
             self._duties[duty] = is_own and False  # the locks were those of the connection
         self._connection.close()
@@ -133,7 +145,7 @@ class Notices:
             for duty, is_own in self._duties.items():
                 if is_own is False:
                     [(self._duties[duty],)] = db.rows(TRY_LOCK, [LOCKS[duty]])
-            self.error = None
+            self._error, self._beat_at = None, time.monotonic()
             if not self._is_notified:
                 self._wait(db.open().fileno())
                 db.rows("SELECT 1")  # the notifications come with it, or the loss of the connection

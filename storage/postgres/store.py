@@ -8,7 +8,7 @@ from trackd.core.changes import Change, Outcome
 from trackd.core.documents import FirstCopy, Login, Profile, Session, Source, Token, tombstone
 from trackd.core.jobs import Job
 from trackd.core.retention_changes import RetentionStop, Swept
-from trackd.storage.errors import DamagedRowError
+from trackd.storage.errors import DamagedRowError, StoreError
 from trackd.storage.postgres.administration import (
     SELECT_LOGIN,
     SELECT_SOURCES,
@@ -19,7 +19,7 @@ from trackd.storage.postgres.administration import (
     source_of,
     token_of,
 )
-from trackd.storage.postgres.connection import Connection, Parameters, Row, text_of
+from trackd.storage.postgres.connection import Connection, HurriedConnection, Parameters, Row, text_of
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
@@ -59,18 +59,18 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._reader = Connection(url)
-        try:
-            migrate(self._reader.open(), url)
-        except BaseException:
-            self._reader.close()
-            raise
-        self._writer = PostgresWriter(Connection(url))
+        with contextlib.closing(Connection(url)) as connection:
+            migrate(connection.open(), url)
         self._notices: Notices | None = None
+        self._reader = HurriedConnection(url, self._away)
+        self._reader.open()
+        self._writer = PostgresWriter(Connection(url))
 
     def listings(self) -> PostgresListings:
         """Listings of the same database, with connections of their own."""
-        return PostgresListings(self.url)
+        by_key = HurriedConnection(self.url, self._away)
+        by_key.open()  # the event loop would wait for it
+        return PostgresListings(self.url, by_key=by_key)
 
     def profile(self, profile_id: str) -> Profile | None:
         return next((profile_of(row) for row in self._reader.read(SELECT_PROFILE, {"id": profile_id})), None)
@@ -160,8 +160,11 @@ class PostgresStore:
     def check(self) -> None:
         if self._notices is None:
             self._number("SELECT 1")
-        elif self._notices.error is not None:
-            raise self._notices.error
+        elif (error := self._notices.error) is not None:
+            raise error
+
+    def _away(self) -> StoreError | None:
+        return self._notices.error if self._notices else None
 
     def _number(self, sql: str) -> int:
         [(number,)] = self._reader.read(sql)
