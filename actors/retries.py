@@ -1,5 +1,6 @@
 """Requests whose commit was not stored: which of them are handed over again, and when."""
 
+import random
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -9,15 +10,20 @@ from trackd.actors.in_flight import with_full_allowance
 from trackd.actors.messages import Admitted, Erase, Reason, Reevaluate, Refused
 from trackd.core.changes import Outcome
 
-RETRIES_AT_ONCE = 5
-MAX_RETRIES = 25  # the others at ticks: ten seconds, which end before limits.call_timeout_s
+RETRIES_AT_ONCE = 2
+MAX_RETRIES = 80  # the others at ticks: ten seconds, which end before limits.call_timeout_s
+SHORTEST_S, LONGEST_S = 0.01, 0.16  # until such a tick
+SHORTER = 0.5  # by this part at most, so that nodes do not wait for the same time
 
 
 class Retries:
-    """`hand_over` takes a request that is to be decided again."""
+    """`hand_over` takes a request that is to be decided again, `tick_soon` is that of `Frontend`."""
 
-    def __init__(self, hand_over: Callable[[Admitted | Erase | Reevaluate], None]) -> None:
+    def __init__(
+        self, hand_over: Callable[[Admitted | Erase | Reevaluate], None], tick_soon: Callable[[float], None]
+    ) -> None:
         self._hand_over = hand_over
+        self._tick_soon = tick_soon
         self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
 
     def retry_or_refuse(self, request: Admitted | Erase | Reevaluate, outcome: Outcome) -> list[Refused]:
@@ -30,6 +36,7 @@ class Retries:
         again = replace(with_full_allowance(request), attempt=attempt)
         if attempt > RETRIES_AT_ONCE:
             self._contended.append(again)
+            self._tick_soon(_pause_s(attempt))
         else:
             self._hand_over(again)
         return []
@@ -38,3 +45,9 @@ class Retries:
         contended, self._contended = self._contended, []
         for request in contended:
             self._hand_over(request)
+
+
+def _pause_s(attempt: int) -> float:
+    """It doubles with each attempt: what a commit and a lookup of another node take is not known."""
+    longest = min(SHORTEST_S * 2.0 ** (attempt - RETRIES_AT_ONCE - 1), LONGEST_S)
+    return longest * random.uniform(SHORTER, 1)  # noqa: S311

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import uuid_utils
-
 from trackd.actors.base import RETRY_AFTER_S
 from trackd.actors.commits import Commits
 from trackd.actors.event_counts import count_events
@@ -19,7 +17,7 @@ from trackd.actors.loader import Direct, Loader, MakeLookups
 from trackd.actors.messages import Aborted, BatchCommitted, Reason, Refused, RulesChanged, Tick, WriteRefusals
 from trackd.actors.pending import Pending, Queue
 from trackd.actors.thespian_adapter import actor_system
-from trackd.actors.wiring import Dependencies, Wiring
+from trackd.actors.wiring import Dependencies, Wiring, new_id
 from trackd.config.settings import Actors, Limits, Refusals, Retention, Sessions
 from trackd.core.calls import Answer, Rejected, Request, Tracked
 from trackd.core.refusal_queue import RefusalQueue
@@ -39,11 +37,6 @@ FAILED_START_TIMEOUT_S = 1.0
 MakeWriter = Callable[[Store, Committed], BatchWriter]
 
 A = TypeVar("A", bound=Answer)
-
-
-def new_id() -> str:
-    """A new UUIDv7, which is ordered by time, so that indexes grow at their end."""
-    return str(uuid_utils.uuid7())
 
 
 class Tracker:
@@ -277,6 +270,11 @@ class Tracker:
 
     def store_writable(self, writable: bool) -> None:
         self._store_writable = writable
+
+    def tick_soon(self, delay_s: float) -> None:
+        if self._ticking.when() > self._loop.time() + delay_s and not self._ending:
+            self._ticking.cancel()
+            self._ticking = self._loop.call_later(delay_s, self._tick)
 
     def is_observed(self) -> bool:
         is_observed, self._is_observed = self._is_observed, False

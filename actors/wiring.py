@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import uuid_utils
 from msgspec import Struct, field
 from thespian.actors import ActorAddress
 
@@ -18,6 +19,11 @@ from trackd.storage.store import Reads, ReadsByKey
 from trackd.telemetry.tally import Tally
 
 
+def new_id() -> str:
+    """A new UUIDv7, which is ordered by time, so that indexes grow at their end."""
+    return str(uuid_utils.uuid7())
+
+
 class Frontend(Protocol):
     """The object outside of the actors that sends them requests: its methods are called back."""
 
@@ -29,6 +35,9 @@ class Frontend(Protocol):
 
     def store_writable(self, writable: bool) -> None:
         """The store began to fail or to hang, or works again."""
+
+    def tick_soon(self, delay_s: float) -> None:
+        """Let the next Tick come after so many seconds, if it would come later."""
 
     def is_observed(self) -> bool:
         """Whether anybody asked for the health of the store since the last call of this method."""

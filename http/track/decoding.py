@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from trackd.actors.tracker import new_id
+from trackd.actors.wiring import new_id
 from trackd.core.calls import Track, TrackedEvent
 from trackd.core.encoding import json_text, reencode
 from trackd.http.track.fast_payload import FastEvent

@@ -14,7 +14,8 @@ from tests.support.making import Make
 from tests.support.polling import eventually
 from tests.support.running_tracker import RunningTracker, reason
 from trackd.actors.messages import Reason, Refused
-from trackd.actors.tracker import Tracker, new_id
+from trackd.actors.tracker import Tracker
+from trackd.actors.wiring import new_id
 from trackd.config.settings import Retention
 from trackd.core.calls import Tracked
 from trackd.core.changes import Change

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.bench.payloads import SOURCE_ID, body
-from trackd.actors.tracker import new_id
+from trackd.actors.wiring import new_id
 from trackd.config.settings import Settings
 from trackd.core.changes import Changes, Outcome
 from trackd.core.decision import Decision, decide

@@ -10,7 +10,7 @@ from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
 from trackd.actors.loader import Loader
-from trackd.actors.messages import RulesChanged
+from trackd.actors.messages import RulesChanged, Tick
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Change
@@ -110,6 +110,9 @@ class Node(BareActors):
     def tell(self, address: Any, message: Any) -> None:
         """Send a message, then check the answers: a Violation raised below an actor would be caught by BaseActor."""
         super().tell(address, message)
+        if self.delays:  # the pauses before calls are decided again take no time here
+            self.delays.clear()
+            super().tell(self.wiring.directory, Tick())
         self._check()
 
     def look_up(self, when: str) -> bool:

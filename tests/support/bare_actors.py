@@ -54,6 +54,7 @@ class BareActors:
         self.batches: deque[Sequence[Change]] = deque()
         self.answers: dict[int, Any] = {}
         self.health: list[bool] = []
+        self.delays: list[float] = []
         self.takes_batches = True
         self.observed = False
         self.tally = Tally()
@@ -99,6 +100,9 @@ class BareActors:
 
     def store_writable(self, writable: bool) -> None:
         self.health.append(writable)
+
+    def tick_soon(self, delay_s: float) -> None:
+        self.delays.append(delay_s)
 
     def is_observed(self) -> bool:
         return self.observed
