@@ -67,7 +67,11 @@ class ProfileDirectory(BaseActor):
         self._documents = DocumentBudget(dependencies.max_document_bytes, self._pool, self._owners)
         self._look_up = LookUp(dependencies.by_key, self._pool, self._owners)
         self._in_flight = RequestsInFlight(dependencies.limits.max_queued_bytes // 2, dependencies.tally)
-        self._retries = Retries(lambda request: self.send(self.myAddress, request), dependencies.frontend.tick_soon)
+        self._retries = Retries(
+            lambda request: self.send(self.myAddress, request),
+            dependencies.frontend.tick_soon,
+            dependencies.tally.stale_commits,
+        )
         self._queued: dict[str, list[Admitted | Erase | Reevaluate]] = {}  # by id of a profile that is being erased
 
     @classmethod

@@ -154,7 +154,6 @@ class EventWriter(BaseActor):
         finished: list[Finished] = list(zip(batch, outcomes, strict=True))
         if outcomes.count(Outcome.STORED) < len(batch):
             finished += self._cascade(finished)
-            self.wiring.dependencies.tally.stale_commits += sum(outcome is Outcome.STALE for _, outcome in finished)
         commits: list[Any] = finished
         if set(map(type, batch)) != {Commit}:  # rare
             commits = [each for each in finished if isinstance(each[0], Commit)]

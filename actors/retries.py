@@ -17,11 +17,18 @@ SHORTER = 0.5  # by this part at most, so that nodes do not wait for the same ti
 
 
 class Retries:
-    """`hand_over` takes a request that is to be decided again, `tick_soon` is that of `Frontend`."""
+    """`hand_over` takes a request that is to be decided again, `tick_soon` is that of `Frontend`.
+
+    `stale` counts the stale ones: see `Tally`.
+    """
 
     def __init__(
-        self, hand_over: Callable[[Admitted | Erase | Reevaluate], None], tick_soon: Callable[[float], None]
+        self,
+        hand_over: Callable[[Admitted | Erase | Reevaluate], None],
+        tick_soon: Callable[[float], None],
+        stale: dict[str, int],
     ) -> None:
+        self._stale = stale
         self._hand_over = hand_over
         self._tick_soon = tick_soon
         self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
@@ -32,12 +39,15 @@ class Retries:
         if outcome in (Outcome.FAILED, Outcome.UNREADABLE):
             return [Refused(request.number, Reason.STORE_FAILED, RETRY_AFTER_S)]
         if attempt > MAX_RETRIES:
+            self._stale["refused"] += 1
             return [Refused(request.number, Reason.CONTENDED, RETRY_AFTER_S)]
         again = replace(with_full_allowance(request), attempt=attempt)
         if attempt > RETRIES_AT_ONCE:
+            self._stale["paused"] += 1
             self._contended.append(again)
             self._tick_soon(_pause_s(attempt))
         else:
+            self._stale["retried"] += 1
             self._hand_over(again)
         return []
 

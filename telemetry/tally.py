@@ -10,6 +10,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 NO_SOURCE = ""
 RETENTION_TABLES = ("event", "session")
 LIMITS = ("source", "client_calls", "client_events")
+STALE_OUTCOMES = ("retried", "paused", "refused")  # decided again at once, or after a pause; answered 503
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
@@ -40,7 +41,7 @@ class Tally:
         """Events of answered calls, by source id and outcome."""
         self.batch_calls = Histogram(BATCH_CALLS)
         self.commit_seconds = Histogram(SECONDS)
-        self.failed_commits = self.stale_commits = 0
+        self.failed_commits, self.stale_commits = 0, dict.fromkeys(STALE_OUTCOMES, 0)
         self.commit_began: float | None = None
         """The monotonic time when the commit under way began, None when there is none."""
         self.retention_deleted = dict.fromkeys(RETENTION_TABLES, 0)

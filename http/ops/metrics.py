@@ -164,11 +164,14 @@ class TrackdCollector(Collector):
             "Failed fsyncs and checkpoints, after which the writer process was started again.",
             value=tally.disk_failures,
         )
-        yield CounterMetricFamily(
+        stale = CounterMetricFamily(
             "trackd_stale_commits",
-            "Calls and other changes that were decided on a state that was not stored any more.",
-            value=tally.stale_commits,
+            "Calls and other requests that were decided on a state that was not stored any more.",
+            labels=["outcome"],
         )
+        for outcome, number in tally.stale_commits.items():
+            stale.add_metric([outcome], number)
+        yield stale
         yield CounterMetricFamily(
             "trackd_store_reconnects",
             "Lost connections to the PostgreSQL database, counted on the one for notifications.",

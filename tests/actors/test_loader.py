@@ -116,7 +116,7 @@ def test_what_another_node_wrote_after_the_lookup_is_found_by_the_fence(start_ac
 
     assert seqs(actors.answers[number]) == [6, 7]
     assert existing(store.profile("A")).revision == 7
-    assert actors.tally.stale_commits == 1
+    assert actors.tally.stale_commits["retried"] == 1
 
 
 def test_calls_whose_lookup_fails_are_refused_and_later_ones_are_stored(start_actors: StartActors) -> None:

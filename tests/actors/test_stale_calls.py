@@ -114,6 +114,11 @@ def test_a_call_that_stays_stale_is_run_again_at_once_then_at_ticks_and_then_ref
     assert answer.retry_after_s is not None
     assert store.commits == 1 + 1 + MAX_RETRIES
     assert store.profile("A").seq == 5
+    assert actors.tally.stale_commits == {
+        "retried": RETRIES_AT_ONCE,
+        "paused": MAX_RETRIES - RETRIES_AT_ONCE,
+        "refused": 1,
+    }
     assert len(actors.delays) == MAX_RETRIES - RETRIES_AT_ONCE
     assert 0 < actors.delays[0] < max(actors.delays) < 0.5
 
