@@ -50,6 +50,7 @@ class Connection:
         self._connection: psycopg.Connection[Row] | None = None
         self._failure: StoreError | None = None
         self._failed_at = 0.0
+        self._is_pinned = False
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +62,8 @@ class Connection:
     def open(self) -> psycopg.Connection[Row]:
         """The open connection. Raises StoreError, within a second after a failure without another attempt."""
         if self._connection is None or self._connection.closed:
+            if self._is_pinned:
+                raise psycopg.OperationalError("the connection is lost")
             if self._failure is not None and time.monotonic() - self._failed_at < PAUSE_S:
                 raise self._failure
             try:
@@ -78,7 +81,29 @@ class Connection:
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement, and return the number of rows that it has changed. Raises as `rows`."""
-        return self.open().execute(sql.encode(), packed(parameters)).rowcount
+        prepare = None if parameters else False
+        return self.open().execute(sql.encode(), packed(parameters), prepare=prepare).rowcount
+
+    def rows_of(self, *statements: tuple[str, Parameters]) -> list[list[Row]]:
+        """The rows of each of several statements; in a pipeline they take one round trip. Raises as `rows`."""
+        connection = self.open()
+        cursors = [connection.execute(sql.encode(), packed(parameters)) for sql, parameters in statements]
+        return [[unpacked(row) for row in cursor.fetchall()] for cursor in cursors]
+
+    @contextlib.contextmanager
+    def transaction(self, *, pipelined: bool) -> Iterator[None]:
+        """A block of statements that begins and ends a transaction; a lost connection is not opened again within it.
+
+        With `pipelined` a statement does not wait for the server: `run` returns no number of rows, and its error is
+        raised by the next read or at the end of the block.
+        """
+        connection = self.open()
+        self._is_pinned = True
+        try:
+            with connection.pipeline() if pipelined else contextlib.nullcontext():
+                yield
+        finally:
+            self._is_pinned = False
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a statement one by one; an iteration that ends early cancels it. Raises as `rows`."""

@@ -17,6 +17,7 @@ from trackd.storage.postgres.connection import Row, connect_async, packed, reaso
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 
 TIMEOUT_S = 5.0
+# Each row is looked up by an index: a lateral query with a LIMIT is not made a join of whole tables.
 PROFILES = f"""
 WITH named AS (
     SELECT unnest(%(profiles)b::text[]) AS id
@@ -36,15 +37,17 @@ WITH given AS (
     FROM unnest(%(sessions)b::text[], %(owned)b::text[]) AS owned (session_id, id)
     JOIN session ON session.id = session_id
 )
-SELECT living.id, given.id, event_id.id IS NOT NULL, event_id.seq, first.type, first.source_id, first.status
+SELECT living.id, given.id, stored.is_known IS NOT NULL, stored.seq, first.type, first.source_id, first.status
 FROM given
 CROSS JOIN LATERAL (
     SELECT coalesce((SELECT into_id FROM merged WHERE merged.id = given.profile_id), given.profile_id) AS id
 ) AS living
-LEFT JOIN event_id ON event_id.profile_id = living.id AND event_id.id = given.id
+LEFT JOIN LATERAL (
+    SELECT true AS is_known, seq FROM event_id WHERE event_id.profile_id = living.id AND event_id.id = given.id LIMIT 1
+) AS stored ON true
 LEFT JOIN LATERAL (
     SELECT type, source_id, status FROM event
-    WHERE event_id.seq IS NOT NULL AND event.profile_id = living.id AND event.id = given.id
+    WHERE stored.seq IS NOT NULL AND event.profile_id = living.id AND event.id = given.id
     ORDER BY number LIMIT 1
 ) AS first ON true
 """

@@ -1,5 +1,7 @@
 """Commits batches of changes to a PostgreSQL database: one connection, one transaction for each batch, fixed SQL.
 
+A batch of calls takes two round trips: one for the locks and the stored states, one for all that is written.
+
 Other nodes commit at the same time. The rows of profiles and sessions are locked in the order of their ids before they
 are compared with the fences. What does not exist yet cannot be locked: of two nodes that insert it, one gets an error,
 and runs its batch again.
@@ -98,7 +100,7 @@ SET_REEVALUATED = Rows(
 DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%b)"
 PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "text")))
 # A node that is stopped within a batch must not hold the locks of its rows for longer.
-BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'"
+BEGIN = ("BEGIN", "SET LOCAL idle_in_transaction_session_timeout = '5s'")
 HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 
 
@@ -153,13 +155,16 @@ class PostgresWriter:
     def _commit_together(self, batch: Sequence[Change]) -> list[Outcome]:
         progress, self.swept = self._retention.progress, None
         self._places, self._committing = 0, False
+        are_calls = all(type(change) is Changes for change in batch)  # nothing depends on the results of their writes
         try:
-            self._db.run(BEGIN)
-            outcomes = write_in_order(batch, self._write_calls, self._write_other)
-            if not batch:
-                self._db.run(HEARTBEAT)
-            self._committing = True
-            self._db.run("COMMIT")
+            with self._db.transaction(pipelined=are_calls):
+                for statement in BEGIN:
+                    self._db.run(statement)
+                outcomes = write_in_order(batch, self._write_calls, self._write_other)
+                if not batch:
+                    self._db.run(HEARTBEAT)
+                self._committing = True
+                self._db.run("COMMIT")
         except BaseException as error:
             self._retention.progress = progress
             self._db.roll_back()
@@ -207,8 +212,9 @@ class PostgresWriter:
 
     def _write_calls(self, calls: Sequence[Changes], stale: set[str]) -> list[Outcome]:
         session_ids = {changes.session.id for changes in calls if changes.session}
-        profiles = self._db.rows(LOCK_PROFILES, [self._node, sorted(profile_ids(calls))])
-        sessions = self._db.rows(LOCK_SESSIONS, [sorted(session_ids)]) if session_ids else []
+        profiles, sessions = self._db.rows_of(
+            (LOCK_PROFILES, [self._node, sorted(profile_ids(calls))]), (LOCK_SESSIONS, [sorted(session_ids)])
+        )
         stored_profiles = {
             key: CLAIMED if is_claimed else (seq, revision) for key, seq, revision, is_claimed in profiles
         }
