@@ -1,5 +1,6 @@
 """Contract 2.3, row by row: which profile answers."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,37 +9,59 @@ import httpx
 import pytest
 
 from tests.support.database import execute, rows
+from tests.support.http_stores import Database, ReadablePostgresStore
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.core.documents import Source
-from trackd.storage.sqlite.sources import Sources
+from trackd.core.source_changes import AddSource
+from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.sqlite.store import SqliteStore
+from trackd.storage.store import Store
 
 PERMANENT = "permanent-source"
 
 
-@pytest.fixture(scope="module")
-async def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def fill(store: Store) -> None:
     """Profiles A and B, session `of-a` of A, session `of-erased` of an erased profile, M merged into B."""
-    path = tmp_path_factory.mktemp("made") / "trackd.db"
-    with Sources(path, create=True) as sources:
-        sources.add(Source(SOURCE_ID, "test"))
-        sources.add(Source(PERMANENT, "brings ids of its own", permanent_profile_id=True))
-
-    async with serving(SqliteStore(path)) as client:
+    store.commit([AddSource(Source(SOURCE_ID, "test"))])
+    store.commit([AddSource(Source(PERMANENT, "brings ids of its own", permanent_profile_id=True))])
+    async with serving(store) as client:
         for profile, session in (("A", "of-a"), ("B", "of-b"), ("erased", "of-erased"), ("M", "of-merged")):
             answer = await track(client, payload(session, "page-view", profile=profile, source=PERMANENT))
             assert answer["profile"]["id"] == profile
 
-    execute(path, "DELETE FROM profile WHERE id IN ('erased', 'M')")
-    execute(path, "INSERT INTO merged VALUES ('M', 'B')")
+
+def merge(db: Database) -> None:
+    execute(db, "DELETE FROM profile WHERE id IN ('erased', 'M')")
+    execute(db, "INSERT INTO merged VALUES ('M', 'B')")
+
+
+@pytest.fixture(scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("made") / "trackd.db"
+    await fill(SqliteStore(path))
+    merge(path)
     return path
 
 
 @pytest.fixture
-def db(made: Path, tmp_path: Path) -> Path:
+def file(made: Path, tmp_path: Path) -> Path:
     """A copy of it for each test."""
     return Path(shutil.copy(made, tmp_path / "trackd.db"))
+
+
+@pytest.fixture
+async def postgres(postgres_database: str) -> str:
+    """A database with the same content."""
+    await fill(ReadablePostgresStore(postgres_database))
+    merge(postgres_database)
+    return postgres_database
+
+
+@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.slow)])
+def db(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(request.param)
+    return found
 
 
 async def track(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
@@ -48,11 +71,15 @@ async def track(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, An
     return answer
 
 
-async def answering(db: Path, session: str, profile: str | None = None, source: str = SOURCE_ID) -> dict[str, Any]:
+def store_on(db: Database) -> Store:
+    return SqliteStore(db) if isinstance(db, Path) else PostgresStore(db)
+
+
+async def answering(db: Database, session: str, profile: str | None = None, source: str = SOURCE_ID) -> dict[str, Any]:
     """The answer to one call, after which the session is the answering profile's, in the file too."""
     answers: list[dict[str, Any]] = []
 
-    async with serving(SqliteStore(db)) as client:
+    async with serving(store_on(db)) as client:
         answers.append(await track(client, payload(session, "page-view", profile=profile, source=source)))
     [answer] = answers
     profile_id = answer["profile"]["id"]
@@ -61,9 +88,9 @@ async def answering(db: Path, session: str, profile: str | None = None, source: 
     return answer
 
 
-def visits(db: Path, profile: str) -> int:
-    sql = "SELECT doc ->> '$.metadata.time.visit.count' AS visits FROM profile WHERE id = ?"
-    count: int = rows(db, sql, profile)[0]["visits"]
+def visits(db: Database, profile: str) -> int:
+    [row] = rows(db, "SELECT doc FROM profile WHERE id = ?", profile)
+    count: int = json.loads(row["doc"])["metadata"]["time"]["visit"]["count"]
     return count
 
 
@@ -75,24 +102,24 @@ def is_new(answer: dict[str, Any]) -> bool:
     )
 
 
-async def test_a_new_session_without_a_profile_gets_a_new_profile(db: Path) -> None:
+async def test_a_new_session_without_a_profile_gets_a_new_profile(db: Database) -> None:
     answer = await answering(db, "new")
     assert is_new(answer)
     assert answer["debugging"]["session"]["saved"] == 1
     assert visits(db, answer["profile"]["id"]) == 1
 
 
-async def test_a_new_session_with_an_unknown_profile_gets_a_new_one_not_that_id(db: Path) -> None:
+async def test_a_new_session_with_an_unknown_profile_gets_a_new_one_not_that_id(db: Database) -> None:
     assert is_new(await answering(db, "new", "X"))
     assert rows(db, "SELECT 1 FROM profile WHERE id = 'X'") == []
 
 
-async def test_a_source_with_permanent_profile_ids_determines_the_id(db: Path) -> None:
+async def test_a_source_with_permanent_profile_ids_determines_the_id(db: Database) -> None:
     assert (await answering(db, "new", "X", PERMANENT))["profile"]["id"] == "X"
     assert (await answering(db, "another", "X"))["profile"]["id"] == "X"
 
 
-async def test_a_new_session_of_a_known_profile_is_a_visit_of_it(db: Path) -> None:
+async def test_a_new_session_of_a_known_profile_is_a_visit_of_it(db: Database) -> None:
     before = visits(db, "A")
     assert (await answering(db, "new", "A"))["profile"]["id"] == "A"
     assert visits(db, "A") == before + 1
@@ -110,32 +137,32 @@ async def test_the_profile_of_a_stored_session_answers_whichever_profile_is_sent
     assert visits(db, "A") == before
 
 
-async def test_the_session_of_an_erased_profile_is_linked_to_the_known_profile_that_is_sent(db: Path) -> None:
+async def test_the_session_of_an_erased_profile_is_linked_to_the_known_profile_that_is_sent(db: Database) -> None:
     answer = await answering(db, "of-erased", "A")
     assert answer["profile"]["id"] == "A"
     assert answer["debugging"]["session"]["saved"] == 1
 
 
 @pytest.mark.parametrize("profile", [None, "X", "erased"])
-async def test_the_session_of_an_erased_profile_gets_a_new_profile(db: Path, profile: str | None) -> None:
+async def test_the_session_of_an_erased_profile_gets_a_new_profile(db: Database, profile: str | None) -> None:
     answer = await answering(db, "of-erased", profile)
     assert is_new(answer)
     assert answer["debugging"]["session"]["saved"] == 1
 
 
 @pytest.mark.parametrize("session", ["new", "of-a", "of-b", "of-erased", "of-merged"])
-async def test_an_id_that_was_merged_leads_to_the_profile_it_was_merged_into(db: Path, session: str) -> None:
+async def test_an_id_that_was_merged_leads_to_the_profile_it_was_merged_into(db: Database, session: str) -> None:
     before = visits(db, "B")
     assert (await answering(db, session, "M"))["profile"]["id"] == "B"
     assert visits(db, "B") == before + (session in ("new", "of-erased"))
 
 
-async def test_the_session_of_a_merged_profile_leads_there_too(db: Path) -> None:
+async def test_the_session_of_a_merged_profile_leads_there_too(db: Database) -> None:
     assert (await answering(db, "of-merged"))["profile"]["id"] == "B"
 
 
-async def test_a_session_that_is_not_saved_is_resolved_but_not_kept(db: Path) -> None:
-    async with serving(SqliteStore(db)) as client:
+async def test_a_session_that_is_not_saved_is_resolved_but_not_kept(db: Database) -> None:
+    async with serving(store_on(db)) as client:
         unsaved = payload("unsaved", "page-view", options={"saveSession": False})
         first, second = await track(client, unsaved), await track(client, unsaved)
         assert first["profile"]["id"] != second["profile"]["id"]

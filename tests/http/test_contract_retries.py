@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support.database import rows
+from tests.support.http_stores import MakeStore, ReadableStore
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.core.rules.compiling import compile_rules
-from trackd.storage.memory import MemoryStore
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 
@@ -22,8 +22,8 @@ PURCHASE = {"type": "purchase", "properties": {"order_id": "o-1", "total": 10, "
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore([Source(SOURCE_ID, "test")])
+def store(make_store: MakeStore) -> ReadableStore:
+    return make_store([Source(SOURCE_ID, "test")])
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def store() -> MemoryStore:
 )
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_a_call_that_keeps_no_session_is_recorded_once(
-    store: MemoryStore, event: dict[str, Any], headers: dict[str, str], at_once: bool
+    store: ReadableStore, event: dict[str, Any], headers: dict[str, str], at_once: bool
 ) -> None:
     body = payload("s", options=UNKEPT) | {"events": [event]}
 
@@ -51,7 +51,7 @@ async def test_a_call_that_keeps_no_session_is_recorded_once(
     assert profile.doc["stats"]["visits"] == 0
 
 
-async def test_such_a_call_without_key_and_own_ids_is_a_new_one_each_time(store: MemoryStore) -> None:
+async def test_such_a_call_without_key_and_own_ids_is_a_new_one_each_time(store: ReadableStore) -> None:
     body = payload("s", "a", options=UNKEPT)
 
     async with serving(store) as client:
@@ -60,8 +60,8 @@ async def test_such_a_call_without_key_and_own_ids_is_a_new_one_each_time(store:
     assert answers[0]["profile"]["id"] != answers[1]["profile"]["id"]
 
 
-async def test_other_sessions_and_sources_with_the_same_key_are_other_calls() -> None:
-    store = MemoryStore([Source(SOURCE_ID, "test"), Source("another", "test")])
+async def test_other_sessions_and_sources_with_the_same_key_are_other_calls(make_store: MakeStore) -> None:
+    store = make_store([Source(SOURCE_ID, "test"), Source("another", "test")])
     key = {"idempotency-key": "k"}
 
     async with serving(store) as client:
@@ -93,7 +93,7 @@ async def test_such_a_call_is_recorded_once_also_over_a_restart_and_not_under_an
 @pytest.mark.parametrize("empty", ["", " ", None])
 @pytest.mark.parametrize(("own_id", "headers"), [(None, {"idempotency-key": "k"}), ("e-1", {})], ids=["key", "own id"])
 async def test_a_call_with_an_empty_session_and_profile_gets_a_session_and_is_recorded_once(
-    store: MemoryStore, empty: str | None, own_id: str | None, headers: dict[str, str]
+    store: ReadableStore, empty: str | None, own_id: str | None, headers: dict[str, str]
 ) -> None:
     """As Google's server-side tag sends them until it has had a 200."""
     body = payload("") | {"session": {"id": empty}, "profile": {"id": empty}, "events": [{"type": "a", "id": own_id}]}
@@ -112,7 +112,7 @@ async def test_a_call_with_an_empty_session_and_profile_gets_a_session_and_is_re
     assert store.profiles[profile_id].doc["stats"]["visits"] == 1
 
 
-async def test_an_empty_session_without_key_and_own_ids_is_another_one_each_time(store: MemoryStore) -> None:
+async def test_an_empty_session_without_key_and_own_ids_is_another_one_each_time(store: ReadableStore) -> None:
     async with serving(store) as client:
         answers = [(await client.post("/track", json=payload("", "a"))).json() for _ in range(2)]
 
@@ -120,7 +120,7 @@ async def test_an_empty_session_without_key_and_own_ids_is_another_one_each_time
     assert len(store.profiles) == 2
 
 
-async def test_a_call_without_a_session_is_refused(store: MemoryStore) -> None:
+async def test_a_call_without_a_session_is_refused(store: ReadableStore) -> None:
     body = payload("s", "a")
     del body["session"]
 
@@ -144,7 +144,7 @@ def logged(answer: dict[str, Any]) -> list[tuple[str, str]]:
     ["undefined", "null", "NaN", "[object Object]", "Guest", "'none'", 0, -1, "0000", "-", uuid.UUID(int=0)],
 )
 async def test_two_visitors_with_a_placeholder_for_a_session_id_do_not_become_one(
-    store: MemoryStore, placeholder: Any
+    store: ReadableStore, placeholder: Any
 ) -> None:
     sent = placeholder if isinstance(placeholder, int) else str(placeholder)
     body = payload("s", "a") | {"session": {"id": sent}}
@@ -159,8 +159,10 @@ async def test_two_visitors_with_a_placeholder_for_a_session_id_do_not_become_on
     assert store.profiles == {}
 
 
-async def test_a_placeholder_for_a_profile_id_is_none_also_for_a_source_with_permanent_profile_ids() -> None:
-    store = MemoryStore([Source(SOURCE_ID, "test", permanent_profile_id=True)])
+async def test_a_placeholder_for_a_profile_id_is_none_also_for_a_source_with_permanent_profile_ids(
+    make_store: MakeStore,
+) -> None:
+    store = make_store([Source(SOURCE_ID, "test", permanent_profile_id=True)])
 
     async with serving(store) as client:
         sent = [payload(session, "a", profile="undefined") for session in ("s-1", "s-2")]
@@ -172,7 +174,7 @@ async def test_a_placeholder_for_a_profile_id_is_none_also_for_a_source_with_per
     assert [logged(answer) for answer in answers] == [[("warning", why)]] * 2
 
 
-async def test_events_with_a_placeholder_for_an_id_are_all_recorded(store: MemoryStore) -> None:
+async def test_events_with_a_placeholder_for_an_id_are_all_recorded(store: ReadableStore) -> None:
     body = payload("s") | {"events": [{"type": "a", "id": "null"}, {"type": "a", "id": "-1"}]}
 
     async with serving(store) as client:
@@ -183,7 +185,7 @@ async def test_events_with_a_placeholder_for_an_id_are_all_recorded(store: Memor
     assert [entry["event_id"] for entry in answers[0]["debugging"]["logs"]] == [event.id for event in store.events[:2]]
 
 
-async def test_an_idempotency_key_that_is_a_placeholder_counts_as_absent(store: MemoryStore) -> None:
+async def test_an_idempotency_key_that_is_a_placeholder_counts_as_absent(store: ReadableStore) -> None:
     async with serving(store) as client:
         key = {"idempotency-key": "undefined"}
         answers = [(await client.post("/track", json=payload("s", "a"), headers=key)).json() for _ in range(2)]
@@ -193,7 +195,7 @@ async def test_an_idempotency_key_that_is_a_placeholder_counts_as_absent(store: 
     assert [logged(answer) for answer in answers] == [[("warning", why)]] * 2
 
 
-async def test_with_an_empty_list_of_blocked_ids_all_ids_are_taken(store: MemoryStore) -> None:
+async def test_with_an_empty_list_of_blocked_ids_all_ids_are_taken(store: ReadableStore) -> None:
     async with serving(store, Settings(limits=Limits(blocked_ids=""))) as client:
         body = payload("undefined") | {"events": [{"type": "a", "id": "0"}]}
         answers = [(await client.post("/track", json=body)).json() for _ in range(2)]
@@ -206,8 +208,8 @@ SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}}
 CHECKED = compile_rules({"event": {"purchase": {"schema": SCHEMA}}}, Limits())
 
 
-async def test_each_duplicate_has_a_log_entry_with_the_number_and_type_of_the_first_copy() -> None:
-    store = MemoryStore([Source(SOURCE_ID, "test"), Source("another", "test")])
+async def test_each_duplicate_has_a_log_entry_with_the_number_and_type_of_the_first_copy(make_store: MakeStore) -> None:
+    store = make_store([Source(SOURCE_ID, "test"), Source("another", "test")])
     wrong, corrected = ({"type": "purchase", "id": "e-2", "properties": {"total": total}} for total in ("10", 10))
     bodies = [
         payload("s") | {"events": [{"type": "view", "id": "e-1"}, wrong]},
@@ -231,7 +233,7 @@ async def test_each_duplicate_has_a_log_entry_with_the_number_and_type_of_the_fi
 
 
 @pytest.mark.parametrize("options", [{"logs": False}, {"debugger": False}])
-async def test_a_duplicate_that_wants_no_logs_has_no_entry(store: MemoryStore, options: dict[str, bool]) -> None:
+async def test_a_duplicate_that_wants_no_logs_has_no_entry(store: ReadableStore, options: dict[str, bool]) -> None:
     body = payload("s") | {"events": [{"type": "a", "id": "e-1", "options": options}, {"type": "b", "id": "e-2"}]}
 
     async with serving(store) as client:

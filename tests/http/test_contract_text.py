@@ -10,6 +10,7 @@ import pytest
 
 from tests.http.error_requests import JSON, ask, refusal
 from tests.http.server.track_requests import chunked, connection_to_server, post
+from tests.support.http_stores import MakeStore, ReadableStore
 from tests.support.payloads import SOURCE_ID
 from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
@@ -62,12 +63,12 @@ def mended(value: Any) -> Any:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore([Source(SOURCE_ID, "test")])
+def store(make_store: MakeStore) -> ReadableStore:
+    return make_store([Source(SOURCE_ID, "test")])
 
 
 @pytest.mark.parametrize("where", PLACES)
-async def test_half_an_emoji_is_replaced_wherever_it_stands_with_a_log_entry(where: str, store: MemoryStore) -> None:
+async def test_half_an_emoji_is_replaced_wherever_it_stands_with_a_log_entry(where: str, store: ReadableStore) -> None:
     more, entries = PLACES[where]
     sent = CALL | more
 
@@ -86,7 +87,7 @@ async def test_half_an_emoji_is_replaced_wherever_it_stands_with_a_log_entry(whe
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_every_way_of_a_call_replaces_half_an_emoji(way: str, store: MemoryStore) -> None:
+async def test_every_way_of_a_call_replaces_half_an_emoji(way: str, store: ReadableStore) -> None:
     body = json.dumps(CALL | {"events": [{**EVENT, "properties": {HALF: [HALF, "\U0001f600"]}}]}).encode()
 
     async with connection_to_server(store) as connection:
@@ -98,7 +99,7 @@ async def test_every_way_of_a_call_replaces_half_an_emoji(way: str, store: Memor
     assert json.loads(event.properties) == {MENDED: [MENDED, "\U0001f600"]}
 
 
-async def test_a_client_that_wants_no_log_has_no_entry_and_its_event_is_stored(store: MemoryStore) -> None:
+async def test_a_client_that_wants_no_log_has_no_entry_and_its_event_is_stored(store: ReadableStore) -> None:
     quiet = {"logs": False}
     sent = CALL | {"device": HALF, "options": quiet, "events": [{**EVENT, "type": HALF}]}
 
@@ -152,7 +153,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_forms_and_further_content_types_are_taken(store: MemoryStore) -> None:
+async def test_forms_and_further_content_types_are_taken(store: ReadableStore) -> None:
     answers = await ask(*FORMS.values(), store=store)
     assert [answer.status_code for answer in answers] == [200] * len(FORMS)
     assert [event.id for event in store.events] == ["e-1"]

@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
+from tests.support.http_stores import MakeStore, ReadableStore
 from tests.support.making import Make
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving
 from trackd.config.settings import Sessions, Settings
 from trackd.core.documents import Source
-from trackd.storage.memory import MemoryStore
 
 GENEROUS = "returns-profile"
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore([Source(SOURCE_ID, "test"), Source(GENEROUS, "test", returns_profile=True, consent=True)])
+def store(make_store: MakeStore) -> ReadableStore:
+    return make_store([Source(SOURCE_ID, "test"), Source(GENEROUS, "test", returns_profile=True, consent=True)])
 
 
-async def track(store: MemoryStore, *bodies: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
+async def track(store: ReadableStore, *bodies: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
 
     async with serving(store) as client:
@@ -51,7 +51,7 @@ def call(*events: dict[str, Any], session: str = "s", source: str = SOURCE_ID, *
         {"content-encoding": "identity"},
     ],
 )
-async def test_a_body_may_have_each_of_these_types_and_encodings(store: MemoryStore, headers: dict[str, str]) -> None:
+async def test_a_body_may_have_each_of_these_types_and_encodings(store: ReadableStore, headers: dict[str, str]) -> None:
     body = json.dumps(payload("s", "page-view")).encode()
     if headers.get("content-encoding") == "gzip":
         body = gzip.compress(body)
@@ -61,7 +61,7 @@ async def test_a_body_may_have_each_of_these_types_and_encodings(store: MemorySt
 
 
 @pytest.mark.parametrize("nothing", [None, {}, []])
-async def test_null_and_phps_empty_list_are_an_empty_object(store: MemoryStore, nothing: Any) -> None:
+async def test_null_and_phps_empty_list_are_an_empty_object(store: ReadableStore, nothing: Any) -> None:
     bare = event("page-view", properties=nothing, context=nothing, options=nothing)
     [answer] = await track(store, call(bare, context=nothing, properties=nothing, options=nothing, profile=nothing))
     assert answer["debugging"]["events"]["saved"] == 1
@@ -69,7 +69,7 @@ async def test_null_and_phps_empty_list_are_an_empty_object(store: MemoryStore, 
     assert (stored.properties, stored.context, stored.config) == ("{}", "{}", "{}")
 
 
-async def test_a_call_without_events_opens_session_and_profile(store: MemoryStore) -> None:
+async def test_a_call_without_events_opens_session_and_profile(store: ReadableStore) -> None:
     [answer] = await track(store, call())
     assert answer["debugging"]["session"]["saved"] == answer["debugging"]["profile"]["saved"] == 1
     assert store.profiles[answer["profile"]["id"]].doc["stats"]["visits"] == 1
@@ -87,7 +87,7 @@ async def test_a_call_after_a_long_silence_is_a_new_visit_of_its_session(end_aft
     assert list(store.sessions) == ["S"]
 
 
-async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: MemoryStore) -> None:
+async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: ReadableStore) -> None:
     [first, second] = await track(
         store,
         call(session=" 17 "),
@@ -97,12 +97,12 @@ async def test_ids_are_trimmed_and_numbers_are_taken_as_their_text(store: Memory
     assert second["session"] == {"id": "17"}
 
 
-async def test_unknown_fields_are_ignored(store: MemoryStore) -> None:
+async def test_unknown_fields_are_ignored(store: ReadableStore) -> None:
     [answer] = await track(store, call(event("page-view", tags=["a"], device=1), device={}, request={}, tags=[]))
     assert answer["debugging"]["events"]["saved"] == 1
 
 
-async def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logged(store: MemoryStore) -> None:
+async def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logged(store: ReadableStore) -> None:
     [answer] = await track(
         store,
         call(
@@ -120,7 +120,7 @@ async def test_the_time_of_an_event_is_the_clients_and_an_unreadable_one_is_logg
     assert "'soon'" in entry["message"]
 
 
-async def test_an_event_that_is_not_saved_changes_the_profile_all_the_same(store: MemoryStore) -> None:
+async def test_an_event_that_is_not_saved_changes_the_profile_all_the_same(store: ReadableStore) -> None:
     [answer] = await track(store, call(event("page-view", options={"saveEvent": False}), event("sign-up")))
     assert answer["debugging"]["events"]["types"] == ["sign-up"]
     assert answer["debugging"]["events"]["seq"] == [1]
@@ -128,26 +128,26 @@ async def test_an_event_that_is_not_saved_changes_the_profile_all_the_same(store
 
 
 @pytest.mark.parametrize("name", ["saveEvent", "saveEvents", "save"])
-async def test_the_payloads_option_is_the_default_and_the_events_own_wins(store: MemoryStore, name: str) -> None:
+async def test_the_payloads_option_is_the_default_and_the_events_own_wins(store: ReadableStore, name: str) -> None:
     [answer] = await track(store, call(event("a"), event("b", options={name: True}), options={name: False}))
     assert answer["debugging"]["events"]["types"] == ["b"]
 
 
-async def test_only_booleans_count_as_option_values(store: MemoryStore) -> None:
+async def test_only_booleans_count_as_option_values(store: ReadableStore) -> None:
     [answer] = await track(
         store, call(event("a", options={"saveEvent": 0, "debugger": "false"}), options={"save": None})
     )
     assert answer["debugging"]["events"]["types"] == ["a"]
 
 
-async def test_the_session_is_not_written_when_every_event_declines_it(store: MemoryStore) -> None:
+async def test_the_session_is_not_written_when_every_event_declines_it(store: ReadableStore) -> None:
     no = {"saveSession": False}
     await track(store, call(event("a", options=no), event("b", options=no), session="unwritten"))
     await track(store, call(event("a", options=no), event("b"), session="written"))
     assert set(store.sessions) == {"written"}
 
 
-async def test_the_answer_carries_the_profile_without_its_private_parts(store: MemoryStore) -> None:
+async def test_the_answer_carries_the_profile_without_its_private_parts(store: ReadableStore) -> None:
     granted = event("consent-granted", properties={"general": True})
     [answer] = await track(store, call(granted, event("a", options={"profile": True}), source=GENEROUS))
     profile = answer["profile"]
@@ -157,27 +157,27 @@ async def test_the_answer_carries_the_profile_without_its_private_parts(store: M
     assert answer["source"] == {"consent": True}
 
 
-async def test_a_log_entry_reports_that_a_source_returns_no_profile(store: MemoryStore) -> None:
+async def test_a_log_entry_reports_that_a_source_returns_no_profile(store: ReadableStore) -> None:
     [answer] = await track(store, call(event("a"), options={"profile": True}))
     assert set(answer["profile"]) == {"id"}
     [entry] = answer["debugging"]["logs"]
     assert "returns_profile" in entry["message"]
 
 
-async def test_without_debugger_the_answer_has_no_debugging(store: MemoryStore) -> None:
+async def test_without_debugger_the_answer_has_no_debugging(store: ReadableStore) -> None:
     [answer] = await track(store, call(event("a"), options={"debugger": False}))
     assert "debugging" not in answer
     assert len(store.events) == 1
 
 
-async def test_an_event_without_debugger_is_left_out_of_debugging(store: MemoryStore) -> None:
+async def test_an_event_without_debugger_is_left_out_of_debugging(store: ReadableStore) -> None:
     [answer] = await track(store, call(event("a", options={"debugger": False}), event("b")))
     assert answer["debugging"]["events"]["types"] == ["b"]
     assert answer["debugging"]["events"]["seq"] == [2]
     assert answer["debugging"]["events"]["saved"] == 1
 
 
-async def test_without_logs_there_are_no_log_entries(store: MemoryStore) -> None:
+async def test_without_logs_there_are_no_log_entries(store: ReadableStore) -> None:
     odd = {"time": {"create": "soon"}}
     [none, one] = await track(
         store,
@@ -188,7 +188,7 @@ async def test_without_logs_there_are_no_log_entries(store: MemoryStore) -> None
     assert [entry["event_id"] for entry in one["debugging"]["logs"]] == ["a"]
 
 
-async def test_later_calls_merge_into_the_sessions_context(store: MemoryStore) -> None:
+async def test_later_calls_merge_into_the_sessions_context(store: ReadableStore) -> None:
     [_, second, third] = await track(
         store,
         call(context={"client": {"browser": "x"}, "a": 1}),
@@ -200,12 +200,12 @@ async def test_later_calls_merge_into_the_sessions_context(store: MemoryStore) -
     assert (second["debugging"]["session"]["saved"], third["debugging"]["session"]["saved"]) == (1, 0)
 
 
-async def test_counters_alone_do_not_make_a_profile_saved(store: MemoryStore) -> None:
+async def test_counters_alone_do_not_make_a_profile_saved(store: ReadableStore) -> None:
     [first, second] = await track(store, call(event("a")), call(event("a")))
     assert (first["debugging"]["profile"]["saved"], second["debugging"]["profile"]["saved"]) == (1, 0)
 
 
-async def test_a_duplicate_is_recorded_once_and_answered_with_its_first_number(store: MemoryStore) -> None:
+async def test_a_duplicate_is_recorded_once_and_answered_with_its_first_number(store: ReadableStore) -> None:
     once, twice = event("a", id="e-1"), event("b", id="e-2")
     [first, second] = await track(store, call(once, twice), call(event("c", id="e-3"), twice, once, once))
     assert first["debugging"]["events"] == second["debugging"]["events"] | {
@@ -220,19 +220,19 @@ async def test_a_duplicate_is_recorded_once_and_answered_with_its_first_number(s
     assert store.profiles[first["profile"]["id"]].doc["stats"]["counters"] == {"a": 1, "b": 1, "c": 1}
 
 
-async def test_a_duplicate_of_an_event_that_was_not_saved_is_not_applied_again(store: MemoryStore) -> None:
+async def test_a_duplicate_of_an_event_that_was_not_saved_is_not_applied_again(store: ReadableStore) -> None:
     unsaved = event("a", id="e-1", options={"saveEvent": False})
     [first, second] = await track(store, call(unsaved), call(unsaved))
     assert second["debugging"]["events"]["ids"] == []
     assert store.profiles[first["profile"]["id"]].doc["stats"]["counters"] == {"a": 1}
 
 
-async def test_the_same_id_in_another_profile_is_another_event(store: MemoryStore) -> None:
+async def test_the_same_id_in_another_profile_is_another_event(store: ReadableStore) -> None:
     await track(store, call(event("a", id="e-1"), session="s-1"), call(event("a", id="e-1"), session="s-2"))
     assert [(stored.id, stored.seq) for stored in store.events] == [("e-1", 1), ("e-1", 1)]
 
 
-async def test_a_request_with_an_idempotency_key_is_recorded_once(store: MemoryStore) -> None:
+async def test_a_request_with_an_idempotency_key_is_recorded_once(store: ReadableStore) -> None:
     body = call(event("a"), event("a"), event("b", id="own"))
     [first, second] = await track(store, body, body, **{"idempotency-key": "k-1"})
     assert first["debugging"]["events"]["saved"] == 3
@@ -243,7 +243,7 @@ async def test_a_request_with_an_idempotency_key_is_recorded_once(store: MemoryS
     assert other["debugging"]["events"]["saved"] == 2
 
 
-async def test_browsers_get_their_origin_echoed_on_every_answer_of_track(store: MemoryStore) -> None:
+async def test_browsers_get_their_origin_echoed_on_every_answer_of_track(store: ReadableStore) -> None:
     origin = {"origin": "https://shop.example"}
 
     async with serving(store) as client:
@@ -258,7 +258,7 @@ async def test_browsers_get_their_origin_echoed_on_every_answer_of_track(store: 
             assert "Origin" in answer.headers["vary"]
 
 
-async def test_a_preflight_allows_the_requested_headers(store: MemoryStore) -> None:
+async def test_a_preflight_allows_the_requested_headers(store: ReadableStore) -> None:
     requested = {
         "origin": "https://shop.example",
         "access-control-request-method": "POST",
@@ -277,14 +277,14 @@ async def test_a_preflight_allows_the_requested_headers(store: MemoryStore) -> N
         assert "x-process-time" in answer.headers
 
 
-async def test_a_preflight_from_the_internet_to_a_private_network_is_allowed(store: MemoryStore) -> None:
+async def test_a_preflight_from_the_internet_to_a_private_network_is_allowed(store: ReadableStore) -> None:
     asked = {"access-control-request-method": "POST", "access-control-request-private-network": "true"}
     async with serving(store) as client:
         answer = await client.options("/track", headers={"origin": "https://shop.example"} | asked)
     assert (answer.status_code, answer.headers["access-control-allow-private-network"]) == (200, "true")
 
 
-async def test_an_answer_has_its_processing_time(store: MemoryStore) -> None:
+async def test_an_answer_has_its_processing_time(store: ReadableStore) -> None:
     async with serving(store) as client:
         answer = await client.post("/track", json=call(event("a")))
         assert 0 < float(answer.headers["x-process-time"]) < 30

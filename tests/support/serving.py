@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,8 @@ from trackd.http.server.server import STOP_SIGNALS, Server
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.storage.listings import Listings, QueryPool
 from trackd.storage.memory import MemoryStore
+from trackd.storage.postgres.lookups import PostgresLookups
+from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
 from trackd.storage.workers.query_pool import QueryThreads
@@ -61,10 +64,13 @@ async def serving(
         retention=settings.retention,
         sessions=settings.sessions,
         refusals=settings.refusals,
+        make_lookups=partial(PostgresLookups, store.url) if isinstance(store, PostgresStore) else None,
     )
+    notices = store.listening() if isinstance(store, PostgresStore) else contextlib.nullcontext()
+    notices.__enter__()
     [listening] = listen(["127.0.0.1"], 0)
     guard = Authenticator(lambda: [*store.tokens(), *([ADMIN] if admin else [])])
-    listings = store.listings() if isinstance(store, SqliteStore) else None
+    listings = store.listings() if isinstance(store, SqliteStore | PostgresStore) else None
     lists = QueryThreads(cast(Listings, listings))
     app = create_app(settings, tracker, guard, store, cast(Listings, listings), lists, versions())
     server = Server(app, settings.server, tracker.refuse_calls, limits=settings.limits)
@@ -85,12 +91,16 @@ async def serving(
             signal.signal(number, handler)
         if listings is not None:
             listings.close()
+        notices.__exit__(None, None, None)
         store.close()
 
 
-def serving_file(db: Path, *, admin: bool = True, **limits: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    """`serving` on a file of SQLite, with these limits, that answers each call as soon as it is committed."""
-    return serving(SqliteStore(db), Settings(server=ServerSettings(drain_ms=0), limits=Limits(**limits)), admin=admin)
+def serving_file(
+    db: Path | str, *, admin: bool = True, **limits: Any
+) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    """`serving` on a file, or a PostgreSQL database, that answers each call as soon as it is committed."""
+    store = SqliteStore(db) if isinstance(db, Path) else PostgresStore(db)
+    return serving(store, Settings(server=ServerSettings(drain_ms=0), limits=Limits(**limits)), admin=admin)
 
 
 def application_routes() -> list[Route]:

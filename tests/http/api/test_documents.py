@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.database import execute, rows
+from tests.support.http_stores import Database
 from tests.support.payloads import SOURCE_ID, payload
 from tests.support.serving import serving_file
 from trackd.http.api import documents
@@ -28,7 +29,7 @@ async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
     return answer.json()
 
 
-async def test_a_read_after_an_answered_call_includes_it(db: Path) -> None:
+async def test_a_read_after_an_answered_call_includes_it(db: Database) -> None:
     async with serving_file(db) as client:
         for number in range(1, 30):
             answer = await track(client, "page-view", context={"n": number})
@@ -46,7 +47,7 @@ async def test_a_read_after_an_answered_call_includes_it(db: Path) -> None:
 
 
 async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_answer(
-    db: Path,
+    db: Database,
 ) -> None:
 
     async with serving_file(db) as client:
@@ -69,7 +70,7 @@ async def test_reads_during_calls_of_the_profile_return_no_state_older_than_an_a
         assert len(seen) > 4
 
 
-async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
+async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Database) -> None:
     async with serving_file(db) as client:
         profile_id = (await track(client, *["t"] * 7))["profile"]["id"]
         await track(client, "u", session="other")
@@ -88,7 +89,7 @@ async def test_lists_come_in_pages_with_a_cursor_to_the_next(db: Path) -> None:
             assert (found, page["next"]) == (expected, None)
 
 
-async def test_filters_choose_events_and_profiles(db: Path) -> None:
+async def test_filters_choose_events_and_profiles(db: Database) -> None:
     async with serving_file(db) as client:
         first = await track(client, "page-view", "purchase-order")
         bad = {"type": "purchase-order", "properties": {"total": -1}, "time": "2024-02-29T12:00:00Z"}
@@ -122,7 +123,7 @@ async def test_filters_choose_events_and_profiles(db: Path) -> None:
         assert (await get(client, "/profiles", trait="none:x"))["result"] == []
 
 
-async def test_a_trait_is_found_by_any_key_and_by_equal_json(db: Path) -> None:
+async def test_a_trait_is_found_by_any_key_and_by_equal_json(db: Database) -> None:
     traits = {"utm.source": "google", 'the "new" one': {"a.b": 5.0}, "n": 10**30}
     async with serving_file(db) as client:
         profile_id = (await track(client, events=[{"type": "sign-up", "properties": {"traits": traits}}]))["profile"][
@@ -140,7 +141,7 @@ async def test_a_trait_is_found_by_any_key_and_by_equal_json(db: Path) -> None:
             assert (await get(client, "/profiles", trait=other))["result"] == [], other
 
 
-async def test_counts_are_those_of_stored_documents(db: Path) -> None:
+async def test_counts_are_those_of_stored_documents(db: Database) -> None:
     async with serving_file(db) as client:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [0, 0, 0]
         known = (await track(client, "t", "t"))["profile"]["id"]
@@ -148,7 +149,7 @@ async def test_counts_are_those_of_stored_documents(db: Path) -> None:
         assert [(await get(client, f"/{kind}/count"))["count"] for kind in ("profile", "session", "event")] == [1, 2, 2]
 
 
-async def test_a_document_that_does_not_exist_is_404_with_null(db: Path) -> None:
+async def test_a_document_that_does_not_exist_is_404_with_null(db: Database) -> None:
     async with serving_file(db) as client:
         paths = ["/profile/x", "/profile/x/events", "/profile/x/sessions", "/profile/x/export"]
         for path in [*paths, "/session/x", "/events/session/x", "/event/x", "/event-source/x"]:
@@ -157,7 +158,7 @@ async def test_a_document_that_does_not_exist_is_404_with_null(db: Path) -> None
 
 
 @pytest.mark.parametrize("odd", ["a/b", "a b", "é🙂", "a%2Fb", "count/1", "x?y", "a\tb"])
-async def test_an_id_may_have_any_characters(db: Path, odd: str) -> None:
+async def test_an_id_may_have_any_characters(db: Database, odd: str) -> None:
     async with serving_file(db) as client:
         answer = await track(client, session=odd, profile=odd, events=[{"type": "t", "id": odd}])
         assert answer["profile"]["id"] == odd
@@ -194,7 +195,7 @@ FAULTY = {
 }
 
 
-async def test_422_names_the_fault_in_path_or_query(db: Path) -> None:
+async def test_422_names_the_fault_in_path_or_query(db: Database) -> None:
     async with serving_file(db) as client:
         answers = {path: await client.get(path) for path in FAULTY}
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(FAULTY, 422)
@@ -203,7 +204,7 @@ async def test_422_names_the_fault_in_path_or_query(db: Path) -> None:
 
 
 async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
-    db: Path, monkeypatch: pytest.MonkeyPatch
+    db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "EXPORT_PAGE", 3)
 
@@ -223,16 +224,16 @@ async def test_an_export_has_all_documents_of_a_profile_over_many_pages(
         assert (await get(client, f"/profile/{alone}/export"))["events"] == []
 
 
-async def test_a_merged_id_finds_the_profile_that_it_was_merged_into(db: Path, tmp_path: Path) -> None:
+async def test_a_merged_id_finds_the_profile_that_it_was_merged_into(db: Database) -> None:
     async with serving_file(db) as client:
         known = (await track(client, "t"))["profile"]["id"]
         assert (await client.get("/profile/old")).status_code == 404
-        execute(tmp_path / "trackd.db", "INSERT INTO merged VALUES ('old', ?)", known)
+        execute(db, "INSERT INTO merged VALUES ('old', ?)", known)
         assert (await get(client, "/profile/old"))["id"] == known
         assert len((await get(client, "/profile/old/events"))["result"]) == 1
 
 
-async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
+async def test_documents_in_lists_equal_those_read_one_by_one(db: Database) -> None:
     async with serving_file(db) as client:
         known = (await track(client, "t", "u"))["profile"]["id"]
         assert (await get(client, "/profiles"))["result"] == [await get(client, f"/profile/{known}")]
@@ -243,13 +244,13 @@ async def test_documents_in_lists_equal_those_read_one_by_one(db: Path) -> None:
     assert json.loads(rows(db, "SELECT doc FROM profile")[0]["doc"])["seq"] == 2
 
 
-async def test_rows_with_a_text_that_is_not_utf_8_are_a_500_that_names_the_remedy(db: Path) -> None:
-    async with serving_file(db) as client:
+async def test_rows_with_a_text_that_is_not_utf_8_are_a_500_that_names_the_remedy(file: Path) -> None:
+    async with serving_file(file) as client:
         profile_id = (await track(client, "t"))["profile"]["id"]
         event_id = (await get(client, "/events"))["result"][0]["id"]
     for table, column in (("session", "context"), ("event", "properties"), ("profile", "doc")):
-        execute(db, f"UPDATE {table} SET {column} = CAST(x'7b22ff' AS TEXT)")
-    async with serving_file(db) as client:
+        execute(file, f"UPDATE {table} SET {column} = CAST(x'7b22ff' AS TEXT)")
+    async with serving_file(file) as client:
         for path in ("/session/s", f"/event/{event_id}", f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
             answer = await client.get(path)
             assert (answer.status_code, answer.headers.get("retry-after")) == (500, None)
@@ -258,12 +259,12 @@ async def test_rows_with_a_text_that_is_not_utf_8_are_a_500_that_names_the_remed
 
 @pytest.mark.parametrize("doc", ["{", "[]", "none", '{"a":' + "[" * 9_999 + "]" * 9_999 + "}"])
 async def test_a_profile_whose_stored_document_is_damaged_is_a_500_that_names_the_remedy(
-    db: Path, doc: str, caplog: pytest.LogCaptureFixture
+    file: Path, doc: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving_file(db) as client:
+    async with serving_file(file) as client:
         profile_id = (await track(client, "t"))["profile"]["id"]
-    execute(db, "UPDATE profile SET doc = ?", doc)
-    async with serving_file(db) as client:
+    execute(file, "UPDATE profile SET doc = ?", doc)
+    async with serving_file(file) as client:
         for path in (f"/profile/{profile_id}", f"/profile/{profile_id}/export"):
             answer = await client.get(path)
             assert answer.status_code == 500

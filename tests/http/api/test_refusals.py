@@ -1,14 +1,15 @@
 """GET /refusals over a real socket, from a real file."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.support.http_stores import Database
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import eventually
 from tests.support.serving import serving_file
 from trackd.core.documents import TokenScope
+from trackd.storage.postgres.tokens import PostgresTokens
 from trackd.storage.sqlite.tokens import Tokens
 
 
@@ -24,7 +25,7 @@ async def refusals(client: httpx.AsyncClient, number: int, **query: Any) -> list
     return await eventually(found)
 
 
-async def test_refusals_are_listed_with_filters_in_pages(db: Path) -> None:
+async def test_refusals_are_listed_with_filters_in_pages(db: Database) -> None:
     async with serving_file(db) as client:
         await client.post("/track", json=payload("S", "t", source="nope", profile="P"))
         await client.post("/track", json=payload("T", "t") | {"events": [{}]})
@@ -56,8 +57,8 @@ async def test_refusals_are_listed_with_filters_in_pages(db: Path) -> None:
             assert (await client.get("/refusals", params=query)).status_code == 422
 
 
-async def test_refusals_need_a_token_that_may_read(db: Path) -> None:
-    with Tokens(db) as tokens:
+async def test_refusals_need_a_token_that_may_read(db: Database) -> None:
+    with PostgresTokens(db) if isinstance(db, str) else Tokens(db) as tokens:
         may, may_not = (tokens.add(scope, [TokenScope(scope)]) for scope in ("read", "metrics"))
     async with serving_file(db, admin=False) as client:
         codes = [(await client.get("/refusals", headers=bearer(each))).status_code for each in (may, may_not, "a")]
@@ -65,7 +66,7 @@ async def test_refusals_need_a_token_that_may_read(db: Path) -> None:
     assert codes == [200, 403, 401]
 
 
-async def test_an_erasure_clears_those_that_are_stored_and_those_that_wait(db: Path) -> None:
+async def test_an_erasure_clears_those_that_are_stored_and_those_that_wait(db: Database) -> None:
     async with serving_file(db) as client:
         profile = (await client.post("/track", json=payload("S", "t"))).json()["profile"]["id"]
         await client.post("/track", json=payload("other", "t"))

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.faulty_store import FaultyStore
+from tests.support.http_stores import ReadablePostgresStore
 from tests.support.payloads import payload
 from tests.support.serving import serving
 from trackd.config.settings import Server, Settings
@@ -35,8 +36,10 @@ def client_of(store: Store) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     return serving(store, Settings(server=Server(drain_ms=0)), admin=True)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "postgres":
+        return ReadablePostgresStore(request.getfixturevalue("postgres_database"))
     return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "trackd.db")
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.http_stores import Database
 from tests.support.payloads import payload
 from tests.support.polling import eventually
 from tests.support.serving import serving_file
@@ -46,7 +46,7 @@ async def messages(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
             found[name] = value
 
 
-async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(db: Path) -> None:
+async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(db: Database) -> None:
     async with serving_file(db) as client:
         await track(client, "a", "b")
         await track(client, "c", session="t")
@@ -61,7 +61,7 @@ async def test_lines_are_the_documents_in_their_order_each_with_kind_and_cursor(
         assert await lines(client, after=records[2]["cursor"]) == []
 
 
-async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
+async def test_filters_select_events_and_kinds_select_records(db: Database) -> None:
     async with serving_file(db) as client:
         profile = await track(client, "a", "b")
         await track(client, "a", session="t")
@@ -80,7 +80,7 @@ async def test_filters_select_events_and_kinds_select_records(db: Path) -> None:
         assert await types(profile=erased) == ["erased"]
 
 
-async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Path) -> None:
+async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Database) -> None:
     async with serving_file(db) as client:
         profile = await track(client, "a")
         assert (await client.post("/track", json=payload("S", "t", source="nope", profile="P"))).status_code == 401
@@ -102,7 +102,7 @@ async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Pa
         assert await refusals(after=0, kinds="refusal", profile=profile) == []
 
 
-async def test_a_refusal_wakes_a_feed_that_waits(db: Path) -> None:
+async def test_a_refusal_wakes_a_feed_that_waits(db: Database) -> None:
     async with serving_file(db) as client:
         following = asyncio.create_task(lines(client, after=0, kinds="refusal", limit=1, wait=60))
         await eventually(lambda: _has_subscriber(client))
@@ -112,7 +112,7 @@ async def test_a_refusal_wakes_a_feed_that_waits(db: Path) -> None:
 
 
 async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_header_and_on_request_in_a_line(
-    db: Path,
+    db: Database,
 ) -> None:
     async with serving_file(db) as client:
         await track(client, "before")
@@ -127,7 +127,7 @@ async def test_without_a_cursor_a_feed_begins_now_and_the_position_is_in_a_heade
         assert [each["type"] for each in await lines(client, after=empty.headers["x-cursor"])] == ["after"]
 
 
-async def test_lines_wait_for_records_and_end_at_the_limit(db: Path) -> None:
+async def test_lines_wait_for_records_and_end_at_the_limit(db: Database) -> None:
     async with serving_file(db) as client:
         following = asyncio.create_task(lines(client, after=0, limit=3, wait=60))
         await track(client, "a")
@@ -137,7 +137,7 @@ async def test_lines_wait_for_records_and_end_at_the_limit(db: Path) -> None:
         assert [each["type"] for each in await lines(client, after=0, wait=0.01)] == ["a", "b", "c", "d"]
 
 
-async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id(db: Path) -> None:
+async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id(db: Database) -> None:
     async with serving_file(db) as client:
         await track(client, "a")
         async with client.stream("GET", "/feed", params={"after": "0"}, headers=EVENTS) as answer:
@@ -155,7 +155,9 @@ async def test_server_sent_events_follow_the_commits_and_go_on_after_the_last_id
             assert json.loads((await anext(messages(answer)))[1])["type"] == "b"
 
 
-async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_filter_that_matches_nothing_moves_the_position_on(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
     async with (
         serving_file(db) as client,
@@ -189,7 +191,7 @@ async def test_a_filter_that_matches_nothing_moves_the_position_on(db: Path, mon
         ("other=1", "other"),
     ],
 )
-async def test_a_faulty_parameter_is_named(db: Path, query: str, place: str) -> None:
+async def test_a_faulty_parameter_is_named(db: Database, query: str, place: str) -> None:
     async with serving_file(db) as client:
         answer = await client.get(f"/feed?{query}")
 
@@ -197,7 +199,7 @@ async def test_a_faulty_parameter_is_named(db: Path, query: str, place: str) -> 
     assert [fault["loc"] for fault in answer.json()["detail"]] == [["query", place]]
 
 
-async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refused(db: Path) -> None:
+async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refused(db: Database) -> None:
     async with serving_file(db) as client:
         faulty = await client.get("/feed", headers={**EVENTS, "last-event-id": "7"})
         limited = await client.get("/feed?limit=5", headers=EVENTS)
@@ -206,7 +208,7 @@ async def test_a_faulty_last_event_id_and_an_end_of_server_sent_events_are_refus
     assert (limited.status_code, "do not end" in limited.text) == (422, True)
 
 
-async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_one(db: Path) -> None:
+async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_one(db: Database) -> None:
     async with serving_file(db) as client:
         await track(client, "a")
         answer = await client.get("/feed?after=1.0123456789abcdef.e1")
@@ -216,7 +218,9 @@ async def test_the_cursor_of_another_database_is_answered_410_with_the_oldest_on
         assert [each["type"] for each in await lines(client, after=detail["oldest"])] == ["a"]
 
 
-async def test_more_feeds_than_allowed_are_refused_and_those_whose_clients_go_away_are_not_counted(db: Path) -> None:
+async def test_more_feeds_than_allowed_are_refused_and_those_whose_clients_go_away_are_not_counted(
+    db: Database,
+) -> None:
     async with serving_file(db, max_subscribers=1) as client:
         for _ in range(3):
             async with client.stream("GET", "/feed", headers=EVENTS) as answer:
@@ -234,8 +238,8 @@ async def _is_free(client: httpx.AsyncClient) -> bool:
     return "trackd_feed_subscribers 0.0" in (await client.get("/metrics")).text
 
 
-async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trackd.http.feed.pages.CHECK_S", 0)
+async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trackd.http.feed.pages.CHECK_S", 0.05)
     async with serving_file(db) as client:
         monkeypatch.setattr("trackd.http.authentication.Authenticator.by_hash", lambda *_: None)
         async with client.stream("GET", "/feed", headers=EVENTS) as answer:

@@ -16,7 +16,7 @@ from tests.support.serving import serving
 from trackd.config.settings import Limits, Settings
 from trackd.core.documents import Source
 from trackd.http.server.connection import Connection
-from trackd.storage.memory import MemoryStore
+from trackd.storage.store import Store
 
 JSON = "Content-Type: application/json"
 
@@ -42,14 +42,14 @@ def new_store() -> FaultyStore:
 
 
 @contextlib.asynccontextmanager
-async def running(store: MemoryStore | None = None, **limits: int) -> AsyncIterator[str]:
+async def running(store: Store | None = None, **limits: int) -> AsyncIterator[str]:
     """The URL of a server in this event loop. Closes the store."""
     async with serving(store or new_store(), Settings(limits=Limits(**limits))) as client:
         yield str(client.base_url)
 
 
 @contextlib.asynccontextmanager
-async def connection_to_server(store: MemoryStore | None = None, **limits: int) -> AsyncIterator[RawConnection]:
+async def connection_to_server(store: Store | None = None, **limits: int) -> AsyncIterator[RawConnection]:
     async with running(store, **limits) as url, connected(url) as connection:
         yield connection
 
