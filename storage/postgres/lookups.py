@@ -72,7 +72,11 @@ class PostgresLookups:
             self._task.cancel()
 
     def _drop_connection(self) -> None:
-        if self._connection is not None:
+        """A descriptor that is closed while uvloop watches it makes libuv abort the process."""
+        if self._connection is not None and not self._connection.closed:
+            loop, socket = asyncio.get_running_loop(), self._connection.pgconn.socket
+            loop.remove_reader(socket)
+            loop.remove_writer(socket)
             self._connection.pgconn.finish()
 
     async def _run(self, wanted: Wanted) -> None:
