@@ -22,7 +22,7 @@ def migrate(
     ],
     config: ConfigFile = None,
 ) -> None:
-    """Copy everything in a database file into an empty PostgreSQL database, and compare the two.
+    """Copy a database file into a PostgreSQL database, which is empty, and compare the two.
 
     The file is only read. A copy that was interrupted goes on where it was when the command is run again.
     """

@@ -141,7 +141,8 @@ class _Kept(Struct, frozen=True):
 def _kept_session(snapshot: Snapshot, call: Track, session: Session, end_after_s: int) -> _Kept:
     if not call.save_session:
         return _Kept(None)
-    moves = snapshot.session_owner != snapshot.profile_id  # though `session` may be from before it moved away
+    # It comes back to the profile, whose `session` may be from before it moved away.
+    moves = snapshot.session_owner not in (None, snapshot.profile_id)
     if snapshot.session is None or moves or _content_changed(session, snapshot.session):
         return _Kept(session, content_changed=True, is_fenced=True)
     if is_due(session, snapshot.session, end_after_s):

@@ -94,7 +94,7 @@
   };
   const opened = () => (opening = opening || open());
 
-  const call = (source, session, events, options) =>
+  const call = ({ source, session }, events, options) =>
     JSON.stringify({
       source: { id: source },
       session: { id: session },
@@ -130,22 +130,19 @@
       taken.push(key);
       events.push(item.event);
     }
-    return { taken, session: first?.session, body: first && call(first.source, first.session, events) };
+    return { taken, first, events };
   };
 
-  // With the session, by which a load balancer chooses the node. A header for it would need a preflight.
-  const at = (session) => {
-    const address = new URL(url);
-    address.searchParams.set("s", session);
-    return address.href;
-  };
+  // The session follows, by which a load balancer chooses the node. A header for it would need a preflight.
+  const target = url + (url?.includes("?") ? "&s=" : "?s=");
 
   // Sent as text, which needs no preflight. It goes on when the page is left, if browsers allow it for so many bytes.
-  const post = async (session, body) => {
+  const post = async (first, events, options) => {
+    const body = call(first, events, options);
     let status;
     let content;
     try {
-      const answer = await fetch(at(session), {
+      const answer = await fetch(target + first.session, {
         method: "POST",
         body,
         credentials: "omit",
@@ -156,12 +153,9 @@
       const seconds = answer.headers.get("retry-after");
       if (seconds > 0) write(".wait", Date.now() + 1_000 * seconds);
       content = await answer.json();
-      if (answer.ok) {
-        write(".profile", content.profile.id);
-        return { profile: content.profile };
-      }
+      if (answer.ok) write(".profile", content.profile.id);
     } catch {}
-    return { status, detail: content?.detail };
+    return { status, ...content };
   };
 
   let blocked;
@@ -181,10 +175,10 @@
         timer = setTimeout(send, waits());
         return;
       }
-      const { taken, session, body } = batch([], one);
-      if (!body) return;
+      const { taken, first, events } = batch([], one);
+      if (!first) return;
       flying = taken;
-      const { profile, status, detail } = await post(session, body);
+      const { profile, status, detail } = await post(first, events);
       flying = [];
       if (profile) failures = 0;
       else if (taken[1] && [413, 422].includes(status)) {
@@ -212,9 +206,9 @@
   const leave = () => {
     if (tracked[0]) enqueue();
     for (;;) {
-      const { taken, session, body } = batch([...flying, ...beaconed]);
-      if (!body || blocked) return;
-      navigator.sendBeacon(at(session), body);
+      const { taken, first, events } = batch([...flying, ...beaconed]);
+      if (!first || blocked) return;
+      navigator.sendBeacon(target + first.session, call(first, events));
       beaconed.push(...taken);
     }
   };
@@ -236,7 +230,7 @@
     if (off) return null;
     const session = await opened();
     await send();
-    const answer = blocked || waits() ? {} : await post(session, call(source, session, [], { profile: true }));
+    const answer = blocked || waits() ? {} : await post({ source, session }, [], { profile: true });
     const id = read(".profile");
     return answer.profile || (id ? { id } : null);
   };
@@ -281,9 +275,9 @@
       retryAt = 0;
       send();
     });
-    document.addEventListener("securitypolicyviolation", ({ effectiveDirective, disposition, blockedURI }) => {
-      const isOurs = url.startsWith(blockedURI) || blockedURI.startsWith(url);
-      if (effectiveDirective === "connect-src" && disposition === "enforce" && isOurs) blocked = true;
+    document.addEventListener("securitypolicyviolation", (event) => {
+      if (event.effectiveDirective !== "connect-src" || event.disposition !== "enforce") return;
+      if (url.startsWith(event.blockedURI.split("?")[0])) blocked = true;
     });
     if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
     else begin();

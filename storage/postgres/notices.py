@@ -29,6 +29,7 @@ from trackd.storage.postgres.administration import (
 from trackd.storage.postgres.connection import Connection, reason_of
 from trackd.storage.postgres.schema import CHANNEL
 from trackd.storage.store import Duty
+from trackd.telemetry.faults import without_values
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +117,8 @@ class Notices:
                 self._listen()
             except (StoreError, psycopg.Error) as error:
                 self._lose(error)
-            except Exception:  # a bug: the copy would never change again
-                log.exception("changes of other nodes are not noticed")
+            except Exception as error:  # a bug: the copy would never change again
+                log.error("changes of other nodes are not noticed", exc_info=without_values(error))
                 self._lose(StoreError("changes of other nodes are not noticed"))
         self._connection.close()
 

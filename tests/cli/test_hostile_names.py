@@ -87,6 +87,7 @@ LINES: list[tuple[list[str], int, bool]] = [
     (["load", f"http://{NAME}", "--source", NAME], 2, False),
     (["load", "http://127.0.0.1:9", "--source", NAME, "--json", f"none/{FILE}"], 2, False),
     (["verify"], 1, False),
+    (["migrate", FILE, f"postgresql://127.0.0.1:9/{NAME}"], 1, True),
     (["export", "--since", NAME], 2, False),
     (["export", "--output", f"none/{FILE}"], 1, False),
     (["import", "bad.jsonl"], 1, False),

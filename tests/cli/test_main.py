@@ -86,6 +86,7 @@ def test_the_help_lists_the_commands_in_the_order_in_which_a_newcomer_needs_them
         "import",
         "backup",
         "restore",
+        "migrate",
         "retention",
         "doctor",
         "ready",

@@ -101,7 +101,7 @@ def test_a_lost_position_later_ends_the_command_after_what_came(server: Answers,
 
 def test_a_file_besides_the_address_is_refused(trackd: Trackd) -> None:
     result = trackd("tail", "--url", "http://127.0.0.1:1", "--db", "x.db")
-    assert (result.returncode, "takes no --db" in result.stderr) == (2, True)
+    assert (result.returncode, "takes neither --db nor --store" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
