@@ -156,8 +156,10 @@ class Notices:
 
     def _wait(self, *others: int) -> None:
         """Until a descriptor can be read, this node has something to do, or it is time to look."""
-        ready, _, _ = select.select([self._woken, *others], [], [], BEAT_S)
-        if self._woken in ready:
+        poll = select.poll()  # select() raises on a descriptor above 1,023, which a node with many clients has
+        for descriptor in (self._woken, *others):
+            poll.register(descriptor, select.POLLIN)
+        if any(descriptor == self._woken for descriptor, _ in poll.poll(BEAT_S * 1_000)):
             os.read(self._woken, 4_096)
 
 

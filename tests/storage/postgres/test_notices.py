@@ -1,5 +1,7 @@
 """Nodes on one database notice each other's changes, and share duties."""
 
+import os
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -48,6 +50,27 @@ def test_changes_by_a_command_reach_the_copies_of_all_nodes(node: Node, postgres
         wait_until(lambda each=each: [source.id for source in each.sources()] == ["shop"])  # type: ignore[misc]
         wait_until(lambda each=each: [token.name for token in each.tokens()] == ["reader"])  # type: ignore[misc]
         assert each.sources_version() > version
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """More are open than select() takes, as in a node with a thousand clients."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_a_node_with_a_thousand_clients_notices_changes(node: Node, postgres_database: str) -> None:
+    store = node()
+    wait_until(lambda: store.has_duty(Duty.JOBS))  # it listens
+    with PostgresSources(postgres_database) as sources:
+        sources.add(Source("shop", "The shop"))
+    wait_until(lambda: [source.id for source in store.sources()] == ["shop"])
 
 
 def test_a_node_reads_its_own_change_at_once(node: Node) -> None:
