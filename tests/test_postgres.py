@@ -18,17 +18,17 @@ from tests.support.polling import wait_until
 from tests.support.postgres import emptied, running_cluster, with_database
 from tests.support.process import Process
 
-Start = Callable[[str], Process]
+Start = Callable[..., Process]
 SOURCE = "shop"
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a server on a database, with a free port."""
+    """Starts a server on a database, with a free port; `environment` holds settings as TRACKD_* variables."""
     running: list[Process] = []
 
-    def run(url: str) -> Process:
-        process = start_server(["serve", "--port", "0", "--store", url], tmp_path, {})
+    def run(url: str, **environment: str) -> Process:
+        process = start_server(["serve", "--port", "0", "--store", url], tmp_path, environment)
         try:
             running.append(Process(tmp_path, process))
         except BaseException:
@@ -147,7 +147,7 @@ def test_a_database_that_hangs_does_not_stop_the_node(start: Start, tmp_path: Pa
     with running_cluster() as cluster, ThreadPoolExecutor() as threads:
         url = with_database(cluster.url, "trackd")
         add_source(url, tmp_path)
-        server = start(url)
+        server = start(url, TRACKD_LIMITS_CALL_TIMEOUT_S="6")  # longer than a lookup has
         assert track(server, "s", "a", key="1").status_code == 200
 
         cluster.pause()
