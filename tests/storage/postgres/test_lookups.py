@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from tests.support.making import Make
 from tests.support.nginx import free_port
@@ -107,3 +108,26 @@ async def test_a_lookup_that_is_given_up_has_no_result(postgres_backend: Postgre
     postgres_backend.db.run("ROLLBACK")
     assert not waiting.done()
     waiting.cancel()
+
+
+def test_a_lookup_that_is_given_up_at_its_beginning_does_not_end_a_server_on_uvloop(
+    postgres_backend: PostgresBackend,
+) -> None:
+    """libuv aborts the process when a descriptor is closed that it is about to watch."""
+
+    async def give_up() -> None:
+        load = Waiting(postgres_backend.url)
+        await load(ALL)
+        loop = asyncio.get_running_loop()
+        for turns in range(6):  # one of them is that in which the lookup begins to wait for its socket
+            abandoned = asyncio.ensure_future(load(ALL))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            loop.call_soon(load.lookups.close)
+            await asyncio.sleep(0.01)
+            abandoned.cancel()
+            load = Waiting(postgres_backend.url)
+            assert isinstance(await load(ALL), Loaded)
+        load.lookups.close()
+
+    uvloop.run(give_up())
