@@ -89,6 +89,18 @@ def test_calls_of_a_session_are_decided_in_the_order_of_their_arrival(start_acto
     assert [seqs(actors.answers[number]) for number in (first, second, other)] == [[7], [8], [9]]
 
 
+def test_a_call_that_needs_no_lookup_waits_behind_one_of_its_session_that_does(start_actors: StartActors) -> None:
+    actors = start_actors(Make.one_profile(), looks_up=True)
+    track(actors, Make.call("S"))
+    lookups(actors).step()
+    assert actors.batches  # the profile stays in memory until its commit has ended
+
+    first, second = track(actors, Make.call("S", [Make.event("own")]), Make.call("S"))
+    finish(actors)
+
+    assert [seqs(actors.answers[number]) for number in (first, second)] == [[7], [8]]
+
+
 def test_a_copy_of_an_event_whose_commit_ends_during_the_lookup_is_a_duplicate(start_actors: StartActors) -> None:
     store = Make.one_profile()
     actors = start_actors(store, looks_up=True)

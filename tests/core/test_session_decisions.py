@@ -33,6 +33,17 @@ def test_a_session_that_moves_from_a_living_profile_is_no_new_visit(make: type[M
     assert (kept_session(decision).profile_id, decision.answer.session_saved) == ("A", True)
 
 
+def test_a_session_that_comes_back_to_a_profile_is_written_though_the_profile_has_it_as_it_was(
+    make: type[Make],
+) -> None:
+    snapshot = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {}, session_owner="B")
+
+    decision = decide(snapshot, make.call("S", 1))
+
+    assert decision.changes.writes_session
+    assert (kept_session(decision).profile_id, decision.answer.session_saved) == ("A", True)
+
+
 def test_a_changed_session_raises_the_revision_so_that_the_fence_guards_it(make: type[Make]) -> None:
     snapshot = Snapshot("A", make.profile("A", 3, 3), make.session("S", "A"), {})
 

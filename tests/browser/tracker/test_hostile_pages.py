@@ -51,6 +51,8 @@ async def test_a_page_whose_policy_forbids_the_collector_works_on(
     await page.evaluate("history.pushState({}, '', '/next')")
     assert await page.evaluate("trackd.profile()") is None
     assert await page.inner_text("h1") == "A page"
+    for _ in range(3):
+        await page.evaluate("dispatchEvent(new Event('online'))")  # it would be tried at once
     await page.goto("about:blank")
 
     assert collector.calls == []

@@ -1,5 +1,8 @@
 """Connections to PostgreSQL: texts with characters that it cannot hold, and errors."""
 
+import contextlib
+
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +44,24 @@ def test_a_read_after_the_connection_was_lost_opens_another(postgres_backend: Po
 
     assert connection.read("SELECT 1") == [(1,)]
     connection.close()
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_transaction_whose_connection_was_lost_does_not_go_on_on_another_one(
+    postgres_backend: PostgresBackend, pipelined: bool
+) -> None:
+    connection = Connection(postgres_backend.url)
+    [(pid,)] = connection.rows("SELECT pg_backend_pid()")
+    with pytest.raises(psycopg.OperationalError), connection.transaction(pipelined=pipelined):
+        connection.run("BEGIN")
+        connection.rows("SELECT 1")
+        postgres_backend.db.rows("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        with contextlib.suppress(psycopg.Error):
+            connection.rows("SELECT 1")
+        connection.run("UPDATE heartbeat SET beats = 7777")
+    connection.close()
+
+    assert postgres_backend.db.rows("SELECT count(*) FROM heartbeat WHERE beats = 7777") == [(0,)]
 
 
 def test_a_stream_that_ends_early_leaves_the_connection_usable(postgres_backend: PostgresBackend) -> None:

@@ -3,6 +3,7 @@
 import os
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import pytest
@@ -13,6 +14,7 @@ from trackd.core.documents import Source, TokenScope
 from trackd.core.jobs import AddJob
 from trackd.core.source_changes import AddSource
 from trackd.storage.postgres.connection import Connection
+from trackd.storage.postgres.notices import LOCKS
 from trackd.storage.postgres.sources import PostgresSources
 from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.postgres.tokens import PostgresTokens
@@ -106,3 +108,20 @@ def test_one_node_has_a_duty_and_another_one_takes_it_over(node: Node, postgres_
         assert not second.has_duty(Duty.RETENTION)
 
     wait_until(lambda: second.has_duty(Duty.RETENTION))
+
+
+def test_a_node_whose_connection_is_lost_has_no_duty_until_it_gets_it_again(node: Node, postgres_database: str) -> None:
+    store = node()
+    wait_until(lambda: store.has_duty(Duty.RETENTION))
+    with ThreadPoolExecutor() as threads, closing(Connection(postgres_database)) as other:
+        [(waiting,)] = other.rows("SELECT pg_backend_pid()")
+        taken = threads.submit(other.rows, "SELECT pg_advisory_lock(%s)", [LOCKS[Duty.RETENTION]])
+        with closing(Connection(postgres_database)) as third:
+            wait_until(lambda: third.rows("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [waiting]))
+            third.rows(f"{OTHERS} AND pid <> %s", [waiting])
+        taken.result()
+        wait_until(lambda: not store.has_duty(Duty.RETENTION))
+        wait_until(lambda: store.has_duty(Duty.JOBS))  # it is connected again
+        assert not store.has_duty(Duty.RETENTION)
+
+    wait_until(lambda: store.has_duty(Duty.RETENTION))
