@@ -52,13 +52,18 @@ def test_a_transaction_whose_connection_was_lost_does_not_go_on_on_another_one(
 ) -> None:
     connection = Connection(postgres_backend.url)
     [(pid,)] = connection.rows("SELECT pg_backend_pid()")
-    with pytest.raises(psycopg.OperationalError), connection.transaction(pipelined=pipelined):
-        connection.run("BEGIN")
-        connection.rows("SELECT 1")
-        postgres_backend.db.rows("SELECT pg_terminate_backend(%s, 10000)", [pid])
-        with contextlib.suppress(psycopg.Error):
+
+    def lose_it_and_go_on() -> None:
+        with connection.transaction(pipelined=pipelined):
+            connection.run("BEGIN")
             connection.rows("SELECT 1")
-        connection.run("UPDATE heartbeat SET beats = 7777")
+            postgres_backend.db.rows("SELECT pg_terminate_backend(%s, 10000)", [pid])
+            with contextlib.suppress(psycopg.Error):
+                connection.rows("SELECT 1")
+            connection.run("UPDATE heartbeat SET beats = 7777")
+
+    with pytest.raises(psycopg.OperationalError):
+        lose_it_and_go_on()
     connection.close()
 
     assert postgres_backend.db.rows("SELECT count(*) FROM heartbeat WHERE beats = 7777") == [(0,)]
