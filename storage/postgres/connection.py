@@ -10,16 +10,18 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrBinaryDumper
 
 from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
+from trackd.storage.postgres.replication import TIMELINE, check_timeline, is_unconfirmed
+from trackd.storage.postgres.waiting import Hurried, Watched
 
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
 PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
-HURRY_S = 1.5  # of the event loop for a statement
 NODE, COMMAND = "trackd", "trackd command"
 """The names under which the server lists connections."""
 SETTINGS = {
@@ -31,8 +33,9 @@ SETTINGS = {
 }
 SET_UP = """
 SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET TimeZone = 'UTC';
-SET DateStyle = 'ISO'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'
-"""
+SET DateStyle = 'ISO'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';
+SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3
+"""  # the last ones end the session, and free the locks and duties, of a node whose machine is gone
 CORRUPTED = ("XX001", "XX002")
 OF_ONE_CHANGE = ("22", "23", "54", *CORRUPTED)  # classes of errors: data, constraints, limits of a row
 RUN_AGAIN = ("40001", "40P01", "23505")  # another node has written the same rows at the same time
@@ -51,6 +54,8 @@ class Connection:
         self._failure: StoreError | None = None
         self._failed_at = 0.0
         self._is_pinned = False
+        self._pipeline: psycopg.Pipeline | None = None
+        self._unconfirmed: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +77,18 @@ class Connection:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
             self._failure = None
+            self._connection.add_notice_handler(self._note)
         return self._connection
+
+    def _note(self, notice: Diagnostic) -> None:
+        if is_unconfirmed(notice):
+            self._unconfirmed = notice.message_primary
+
+    def check_confirmed(self) -> None:
+        """Raise StoreError if a standby may not have what was committed since the last check."""
+        warning, self._unconfirmed = self._unconfirmed, None
+        if warning is not None:
+            raise StoreError(f"a commit may be lost in a failover, the standby has not confirmed it: {warning}")
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows of a statement. Raises errors of psycopg, and StoreError when there is no connection."""
@@ -88,6 +104,8 @@ class Connection:
         """The rows of each of several statements; in a pipeline they take one round trip. Raises as `rows`."""
         connection = self.open()
         cursors = [connection.execute(sql.encode(), packed(parameters)) for sql, parameters in statements]
+        if self._pipeline is not None:  # only after this the server takes the transaction for an idle one
+            self._pipeline.sync()
         return [[unpacked(row) for row in cursor.fetchall()] for cursor in cursors]
 
     @contextlib.contextmanager
@@ -95,15 +113,16 @@ class Connection:
         """A block of statements that begins and ends a transaction; a lost connection is not opened again within it.
 
         With `pipelined` a statement does not wait for the server: `run` returns no number of rows, and its error is
-        raised by the next read or at the end of the block.
+        raised by the next read or at the end of the block. Raises StoreError as `check_confirmed`.
         """
         connection = self.open()
         self._is_pinned = True
         try:
-            with connection.pipeline() if pipelined else contextlib.nullcontext():
+            with connection.pipeline() if pipelined else contextlib.nullcontext() as self._pipeline:
                 yield
+            self.check_confirmed()
         finally:
-            self._is_pinned = False
+            self._is_pinned, self._pipeline = False, None
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a statement one by one; an iteration that ends early cancels it. Raises as `rows`."""
@@ -154,7 +173,7 @@ class HurriedConnection(Connection):
         return super().open()
 
     def _connect(self) -> psycopg.Connection[Row]:
-        return connect(self._url, self._name, _Hurried)
+        return connect(self._url, self._name, Hurried)
 
     def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         try:
@@ -164,30 +183,20 @@ class HurriedConnection(Connection):
             raise self._failure from None
 
 
-class _Hurried(psycopg.Connection[Row]):
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        began = time.monotonic()
-        try:
-            return super().wait(gen, interval, HURRY_S)
-        except psycopg.OperationalError:
-            if time.monotonic() - began < HURRY_S:
-                raise
-            self.pgconn.finish()  # its state is unknown
-            raise TimeoutError from None
-
-
-def connect(
-    url: str, name: str = NODE, kind: type[psycopg.Connection[Any]] = psycopg.Connection
-) -> psycopg.Connection[Row]:
+def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Watched) -> psycopg.Connection[Row]:
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
     with _opening(url):
         connection: psycopg.Connection[Row] = kind.connect(url, autocommit=True, **_missing(url, name))
         try:
             _check(connection.info, url)
             connection.execute(SET_UP)
+            if _has_several_hosts(url):
+                check_timeline(url, *connection.execute(TIMELINE).fetchone() or [None])
         except BaseException:
             connection.close()
             raise
+    if isinstance(connection, Watched):
+        connection.url = url
     connection.adapters.register_dumper(str, StrBinaryDumper)  # the others take three times as long
     return connection
 
@@ -199,6 +208,8 @@ async def connect_async(url: str) -> psycopg.AsyncConnection[Row]:
         try:
             _check(connection.info, url)
             await connection.execute(SET_UP)
+            if _has_several_hosts(url):
+                check_timeline(url, *await (await connection.execute(TIMELINE)).fetchone() or [None])
         except BaseException:
             connection.pgconn.finish()
             raise
@@ -230,6 +241,10 @@ def _missing(url: str, application_name: str) -> dict[str, Any]:
         raise StoreError(f"{masked(url)} is no URL of PostgreSQL: {reason_of(error)}") from error
     settings = {"application_name": application_name, **SETTINGS}
     return {name: value for name, value in settings.items() if name not in own}
+
+
+def _has_several_hosts(url: str) -> bool:
+    return "," in str(psycopg.conninfo.conninfo_to_dict(url).get("host", ""))
 
 
 def reason_of(error: Exception) -> str:

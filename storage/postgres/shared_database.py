@@ -47,9 +47,10 @@ class SharedDatabase:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
-        """The connection. Raises StoreError."""
+        """The connection. Raises StoreError, also when a standby may not have what was committed."""
         try:
             yield self._db
+            self._db.check_confirmed()
         except psycopg.Error as error:
             raise StoreError(f"{self.name} cannot be used: {reason_of(error)}.") from error
 

@@ -1,4 +1,4 @@
-"""A proxy of a PostgreSQL server that cuts a connection before or after the server gets a COMMIT."""
+"""A proxy of a PostgreSQL server that cuts a connection at a COMMIT, or goes on with it and passes nothing on."""
 
 import contextlib
 import socket
@@ -19,8 +19,11 @@ class CuttingProxy:
         port = self._listening.getsockname()[1]
         self.url = urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
         self.cut: str | None = None
-        """Whether the next COMMIT is cut off `before` or `after` the server has it, once."""
+        """What befalls the next COMMIT, once: its connection is cut `before` or `after` the server has it, or `silent`:
+        the server has it, and from then on the connection passes nothing on, and is not closed.
+        """
         self.cuts = 0
+        self._silent: set[socket.socket] = set()  # clients
         self._sockets = [self._listening]
         self._threads: list[threading.Thread] = []
         self._run(self._accept)
@@ -28,6 +31,10 @@ class CuttingProxy:
     def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
         self._threads[-1].start()
+
+    def silence(self) -> None:
+        """All connections that are open now pass nothing on any more."""
+        self._silent |= {*self._sockets}
 
     def close(self) -> None:
         for each in self._sockets:
@@ -53,10 +60,14 @@ class CuttingProxy:
                 cut = self.cut if source is client and COMMIT in data else None
                 if cut is not None:
                     self.cut, self.cuts = None, self.cuts + 1
+                if cut in ("before", "after"):
                     client.shutdown(socket.SHUT_RDWR)  # the answer finds it closed
-                if cut != "before":
+                if cut == "silent":
                     target.sendall(data)
-                if cut is not None:
+                    self._silent.add(client)
+                elif cut != "before" and client not in self._silent:
+                    target.sendall(data)
+                if cut in ("before", "after"):
                     break
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)

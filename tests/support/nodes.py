@@ -1,7 +1,9 @@
 """Several `trackd serve` on one PostgreSQL database."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from tests.support.forked_command import run_command
 from tests.support.forked_server import start_server
 from tests.support.payloads import SOURCE_ID
 from tests.support.process import Process
+
+LOG_LINES = 10_000
 
 
 class Nodes:
@@ -19,6 +23,8 @@ class Nodes:
         self.folder = folder
         self.token = ""
         self.running: list[Process] = []
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        """The last lines of all nodes."""
 
     def add_source(self) -> None:
         command = ["source", "add", "--id", SOURCE_ID, "--name", "test", "--store", self.url]
@@ -32,15 +38,20 @@ class Nodes:
             running.kill()
             running.communicate()
             raise
+        for stream in (running.stdout, running.stderr):  # a pipe that is full stops a node
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
         self.running.append(node)
         self.token = self.token or node.token
         return node
+
+    def _read(self, stream: Iterable[str]) -> None:
+        self.log.extend(stream)
 
     def kill(self) -> None:
         for node in self.running:
             node.process.send_signal(signal.SIGCONT)
             node.process.kill()
-            node.process.communicate()
+            node.process.wait()
         self.running.clear()
 
 

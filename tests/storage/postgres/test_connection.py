@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.nginx import free_port
+from tests.support.polling import wait_until
 from tests.support.stores import PostgresBackend
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres.connection import Connection, connect, packed, unpacked
@@ -67,6 +68,27 @@ def test_a_transaction_whose_connection_was_lost_does_not_go_on_on_another_one(
     connection.close()
 
     assert postgres_backend.db.rows("SELECT count(*) FROM heartbeat WHERE beats = 7777") == [(0,)]
+
+
+def test_within_a_transaction_the_server_takes_a_node_that_does_nothing_for_idle(
+    postgres_backend: PostgresBackend,
+) -> None:
+    connection = Connection(postgres_backend.url)
+    [(pid,)] = connection.rows("SELECT pg_backend_pid()")
+    state = "SELECT state FROM pg_stat_activity WHERE pid = %s"
+
+    with connection.transaction(pipelined=True):
+        connection.run("BEGIN")
+        connection.rows_of(("SELECT 1", ()), ("SELECT 2", ()))
+        wait_until(lambda: postgres_backend.db.rows(state, [pid]) == [("idle in transaction",)])
+        connection.run("ROLLBACK")
+    connection.close()
+
+
+def test_the_server_ends_the_session_of_a_node_whose_machine_is_gone(postgres_backend: PostgresBackend) -> None:
+    with contextlib.closing(Connection(postgres_backend.url)) as connection:
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+        assert [connection.rows(f"SHOW {name}") for name in names] == [[("10",)], [("5",)], [("3",)]]
 
 
 def test_a_stream_that_ends_early_leaves_the_connection_usable(postgres_backend: PostgresBackend) -> None:
