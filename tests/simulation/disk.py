@@ -1,21 +1,23 @@
 """The part of a node that survives a crash: one store in memory for all nodes, or one file."""
 
 import shutil
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Raw
 
-from tests.simulation.steps import GONE, MERGED, ORPHAN
+from tests.simulation.claims import Claims
+from tests.simulation.steps import GONE, MERGED, ORPHAN, Setup
 from tests.support.database import open_database
-from trackd.core.changes import Changes, Fence
+from trackd.core.changes import Change, Changes, Fence
 from trackd.core.documents import Event, Profile, Session, Source
 from trackd.core.encoding import json_raw
 from trackd.core.profile_document import new_profile
 from trackd.core.session_document import NOTHING
-from trackd.storage.audit.audit import audit
+from trackd.storage.audit.audit import Findings, audit
 from trackd.storage.audit.documents import document_checks
 from trackd.storage.audit.pages import PAGES
 from trackd.storage.audit.promises import PROMISES
@@ -25,6 +27,8 @@ from trackd.storage.sqlite.listings import SqliteListings
 from trackd.storage.sqlite.sources import Sources
 from trackd.storage.sqlite.store import SqliteStore
 from trackd.storage.store import Store
+from trackd.storage.writer import BatchResult
+from trackd.storage.writer import commit as commit_to
 
 BEGIN = "2026-01-31T12:00:00.000000Z"
 SOURCES = (
@@ -55,6 +59,12 @@ class Disk(Protocol):
     def open(self) -> Store:
         """The store for a node that starts."""
 
+    def commit(self, store: Store, claimant: int, batch: Sequence[Change]) -> BatchResult:
+        """Commit a batch of a node to its store."""
+
+    def pass_time(self, milliseconds: int) -> None:
+        """So much time passes, for claims."""
+
     def contents(self) -> Contents: ...
 
     def feed(self, request: FeedRequest) -> FeedPage:
@@ -69,8 +79,23 @@ class Disk(Protocol):
     def remove(self) -> None: ...
 
 
-class MemoryDisk:
-    def __init__(self) -> None:
+class Claiming:
+    """The commits of a disk, whose nodes claim profiles only if its store is as one over a network."""
+
+    def __init__(self, *, claims: bool) -> None:
+        self._claims = Claims() if claims else None
+
+    def commit(self, store: Store, claimant: int, batch: Sequence[Change]) -> BatchResult:
+        return self._claims.commit(store, claimant, batch) if self._claims else commit_to(store, batch)
+
+    def pass_time(self, milliseconds: int) -> None:
+        if self._claims:
+            self._claims.now += milliseconds
+
+
+class MemoryDisk(Claiming):
+    def __init__(self, *, claims: bool) -> None:
+        super().__init__(claims=claims)
         self._store = MemoryStore(SOURCES)
         self._store.commit(FIRST_PROFILES)
         self._store.merged |= MERGED
@@ -81,7 +106,7 @@ class MemoryDisk:
 
     def contents(self) -> Contents:
         store = self._store
-        return Contents(store.profiles, store.sessions, store.event_ids, [_key(event) for event in store.events])
+        return Contents(store.profiles, store.sessions, store.event_ids, [key_of(event) for event in store.events])
 
     def feed(self, request: FeedRequest) -> FeedPage:
         return self._store.journal.feed(FeedFilter(KINDS), request)
@@ -96,17 +121,17 @@ class MemoryDisk:
         pass
 
 
-class FileDisk:
+class FileDisk(Claiming):
     """A file without fsync: a crash of the process loses nothing that it has written."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, claims: bool) -> None:
+        super().__init__(claims=claims)
         self._folder = Path(mkdtemp(prefix="trackd-simulation-"))
         self._path = self._folder / "trackd.db"
         self._path.write_bytes(_first_file())
         self._db = open_database(self._path)
         self._listings = SqliteListings(self._path)
-        self._numbers: dict[int, str] = {}  # the ids of all events that were seen, by their numbers
-        self._number_faults: list[str] = []
+        self._numbers = Numbers()
 
     def open(self) -> Store:
         return SqliteStore(self._path, synchronous="OFF")
@@ -124,7 +149,7 @@ class FileDisk:
                 for key, profile_id, inserted, updated, context in sessions
             },
             {(profile_id, event_id): seq for profile_id, event_id, seq in event_ids},
-            [_key(Event(*row)) for row in events],
+            [key_of(Event(*row)) for row in events],
         )
 
     def feed(self, request: FeedRequest) -> FeedPage:
@@ -132,21 +157,10 @@ class FileDisk:
 
     def faults(self) -> list[str]:
         """Leaves out the session that is an orphan from the beginning."""
-        return self._number_faults + [
-            f"{found.check.name}: {fault}"
-            for found in audit(self._path, (PAGES, *document_checks(), *PROMISES))
-            for fault in found.first
-            if not (found.check.name == "living" and fault[0] == GONE)
-        ]
+        return self._numbers.faults + faults_of(audit(self._path, (PAGES, *document_checks(), *PROMISES)))
 
     def note_commit(self) -> None:
-        """A new event has a number after all that were seen before, and no event takes that of another."""
-        last = max(self._numbers, default=0)
-        for number, event_id, profile_id in self._db.execute("SELECT number, id, profile_id FROM event"):
-            known = self._numbers.get(number)
-            if (known is None and number <= last) or (known not in (None, event_id) and profile_id):
-                self._number_faults.append(f"number {number} is used again")
-            self._numbers[number] = event_id
+        self._numbers.note(self._db.execute("SELECT number, id, profile_id FROM event"))
 
     def remove(self) -> None:
         self._listings.close()
@@ -154,7 +168,37 @@ class FileDisk:
         shutil.rmtree(self._folder)
 
 
-def _key(event: Event) -> EventKey:
+class Numbers:
+    """The ids of all events that were seen, by their numbers."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, str] = {}
+        self.faults: list[str] = []
+
+    def note(self, events: Iterable[Sequence[Any]]) -> None:
+        """A new event has a number after all that were seen before, and no event takes that of another.
+
+        `events`: the number of each stored one, its id and that of its profile.
+        """
+        last = max(self._seen, default=0)
+        for number, event_id, profile_id in events:
+            known = self._seen.get(number)
+            if (known is None and number <= last) or (known not in (None, event_id) and profile_id):
+                self.faults.append(f"number {number} is used again")
+            self._seen[number] = event_id
+
+
+def faults_of(audited: Iterable[Findings]) -> list[str]:
+    """The faults that an audit has found, without the session that is an orphan from the beginning."""
+    return [
+        f"{found.check.name}: {fault}"
+        for found in audited
+        for fault in found.first
+        if not (found.check.name == "living" and fault[0] == GONE)
+    ]
+
+
+def key_of(event: Event) -> EventKey:
     return (event.id, event.profile_id, event.seq, event.rules) if event.profile_id else ("", "", 0, event.rules)
 
 
@@ -187,3 +231,11 @@ def _first_file() -> bytes:
         return path.read_bytes()
     finally:
         shutil.rmtree(folder)
+
+
+MakeDisk = Callable[[Setup], Disk]
+
+
+def disk_of(setup: Setup) -> Disk:
+    """The disk of a history that is played without a server."""
+    return FileDisk(claims=setup.looks_up) if setup.in_file else MemoryDisk(claims=setup.looks_up)

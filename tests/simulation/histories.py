@@ -16,7 +16,9 @@ from tests.simulation.steps import (
     EventSpec,
     Fetch,
     History,
+    Land,
     LookUp,
+    Pause,
     ProfileRef,
     Reevaluate,
     Refuse,
@@ -25,26 +27,35 @@ from tests.simulation.steps import (
     Setup,
     Step,
     Tick,
+    Wait,
 )
+from trackd.actors.retries import MAX_RETRIES
 
 STEPS = 250  # in a history; longer ones find no more, and take longer to shrink
 
 EVENT_TYPES = ("page-view", "t", "t", "u")
 SOURCES = ("source", "source", "permanent")
 SESSIONS = ("s0", "s1", "s2", "s3")
+SHARES = (6, 2, 1)  # of the nodes
 
 
-def history(seed: int, steps: int = STEPS, in_file: bool | None = None) -> History:
-    """The history of a seed. With `in_file` None one history in 16 is in a file."""
+def history(seed: int, steps: int = STEPS, in_file: bool | None = None, nodes: int | None = None) -> History:
+    """The history of a seed. With `in_file` None one history in 16 is in a file.
+
+    With `nodes` there are so many, on a store as over a network; without it one to three, on stores of both kinds.
+    """
     chance = random.Random(seed)
+    drawn = chance.choice((1, 1, 2, 3))
     setup = Setup(
-        nodes=chance.choice((1, 1, 2)),
+        nodes=nodes or drawn,
         in_file=seed % 16 == 0 if in_file is None else in_file,
         max_active_profiles=chance.choice((1, 2, 3, 100)),
         max_cached_sessions=chance.choice((1, 2, 3, 100)),
         retention_days=chance.choice((0, 0, 1)),
         end_after_s=chance.choice((0, 0, 1, 10, 60)),
-        looks_up=seed % 5 in (1, 3),
+        looks_up=nodes is not None or seed % 5 in (1, 3),
+        max_retries=chance.choice((3, MAX_RETRIES)),
+        is_even=chance.random() < 0.3,
         little_memory=seed % 3 == 0,
     )
     return History(seed, setup, tuple(_Maker(chance, setup).make(steps)))
@@ -68,6 +79,9 @@ class _Maker:
             self._tick: 3,
             self._rules: 1,
             self._crash: 1,
+            self._pause: 1 if setup.nodes > 1 else 0,
+            self._wait: 6,
+            self._land: 3 if setup.looks_up else 0,
             self._administer: 1,
             self._refuse: 2,
             self._break_reads: 1,
@@ -89,7 +103,8 @@ class _Maker:
         return self._label
 
     def _node(self) -> int:
-        return int(self._setup.nodes > 1 and self._chance.random() < 0.25)
+        nodes = range(self._setup.nodes)
+        return self._chance.choices(nodes, None if self._setup.is_even else SHARES[: len(nodes)])[0]
 
     def _recent(self) -> int:
         """The label of an earlier request, more often a recent one."""
@@ -99,7 +114,8 @@ class _Maker:
         dice = self._chance.random()
         if dice < 0.65:
             return ProfileRef(self._recent())
-        unknown = GONE if self._setup.nodes == 1 else "X0"  # no fence guards orphans
+        is_alone = self._setup.nodes == 1 and not self._setup.looks_up
+        unknown = GONE if is_alone else "X0"  # no fence guards orphans
         return ProfileRef(id=self._chance.choice(("B0", "B1", "m0", "m1", "X0", "X1", "X2", unknown)))
 
     def _call(self, session: str | None = None) -> Iterator[Step]:
@@ -154,8 +170,10 @@ class _Maker:
         yield Retry(self._next(), self._node(), of)
 
     def _commit(self) -> Iterator[Step]:
-        how = self._chance.choices(("stored", "failed", "unreported", "partial"), (82, 7, 6, 5))[0]
-        yield Commit(self._node(), how, self._chance.randrange(4))
+        doubts = 5 if self._setup.looks_up else 0
+        outcomes = ("stored", "failed", "unreported", "partial", "doubtful")
+        how = self._chance.choices(outcomes, (82, 7, 6, 5, doubts))[0]
+        yield Commit(self._node(), how, self._chance.randrange(4), told_late=self._chance.random() < 0.2)
 
     def _fetch(self) -> Iterator[Step]:
         profile = self._profile_ref()
@@ -184,7 +202,24 @@ class _Maker:
         yield Rules(self._node(), self._chance.randrange(3))
 
     def _crash(self) -> Iterator[Step]:
-        yield Crash(self._node(), self._chance.random() < 0.5)
+        yield Crash(
+            self._node(), self._chance.choice(("lost", "written", "doubtful" if self._setup.looks_up else "lost"))
+        )
+
+    def _land(self) -> Iterator[Step]:
+        yield Land()
+
+    def _pause(self) -> Iterator[Step]:
+        """Some other steps happen to the other nodes meanwhile."""
+        node = self._node()
+        yield Pause(node, begins=True)
+        for _ in range(self._chance.randint(1, 12)):
+            kind = self._chance.choice((self._call, self._commit, self._retry, self._wait, self._look_up))
+            yield from kind()
+        yield Pause(node, begins=False)
+
+    def _wait(self) -> Iterator[Step]:
+        yield Wait(0, self._chance.choice((5, 20, 80, 200, 600)))
 
     def _look_up(self) -> Iterator[Step]:
         yield LookUp(self._node(), self._chance.choice(("begin", "end", "torn")))

@@ -102,6 +102,11 @@ class Model:
             return profile_id
         return self.merged.get(profile_id or "")
 
+    def profile(self, profile_id: str) -> ModelProfile | None:
+        """The existing profile that the id leads to."""
+        living = self.living(profile_id)
+        return self.profiles[living] if living else None
+
     def answering(self, call: Track) -> set[str | None]:
         """The profiles that may answer. There is more than one if the session was deleted because of its age."""
         if derived := self.living(call.derived_profile_id):

@@ -1,5 +1,6 @@
 """A node: one trackd process of the simulation. It has the real actors, and reads and a writer that can fail."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from tests.simulation.steps import Setup
 from tests.simulation.violation import check
 from tests.support.bare_actors import BareActors
 from trackd.actors.loader import Loader
-from trackd.actors.messages import RulesChanged, Tick
+from trackd.actors.messages import RulesChanged
 from trackd.config.settings import Limits, Retention
 from trackd.core.calls import Answer, Track
 from trackd.core.changes import Change
@@ -18,6 +19,7 @@ from trackd.core.documents import FirstCopy, Profile, Session, Source
 from trackd.core.retention_changes import RetentionStop
 from trackd.storage.errors import StoreError
 from trackd.storage.store import OfOneServer, Store
+from trackd.storage.writer import BatchResult
 
 BEGAN = datetime.fromisoformat(BEGIN)
 
@@ -80,12 +82,23 @@ class FailingReads(OfOneServer):
 
 
 class Node(BareActors):
-    """`failed_commits` is counted by the world, which makes them fail. `rules` is the index in `RULES` in force."""
+    """`failed_commits` counts those that failed on purpose. `rules` is the index in `RULES` in force.
 
-    def __init__(self, number: int, store: Store, setup: Setup, observer: Observer, ids: Iterator[int]) -> None:
+    `untold` is the result of a batch that has ended, which the node does not have yet.
+    """
+
+    def __init__(
+        self, number: int, store: Store, setup: Setup, observer: Observer, ids: Iterator[int], claimant: int
+    ) -> None:
+        """`ids` are shared by all nodes. `claimant` is the name of this node in claims, another one after a crash."""
         self.number = number
         self.store = store
+        self.claimant = claimant
         self.failed_commits = 0
+        self.untold: BatchResult | None = None
+        self.is_paused = False
+        self._held_back: list[tuple[Any, Any]] = []
+        self._retries_at = math.inf
         self.rules = 0
         self._observer = observer
         self._inbox: list[Answer] = []
@@ -107,13 +120,38 @@ class Node(BareActors):
     def answered(self, answers: Sequence[Answer]) -> None:
         self._inbox += answers
 
+    def ask(self, address: Any, request: Any) -> None:
+        """Send a request, which waits while the node is paused."""
+        if self.is_paused:
+            self._held_back.append((address, request))
+        else:
+            self.tell(address, request)
+
+    def pause(self, *, begins: bool) -> None:
+        self.is_paused = begins
+        if not begins:
+            held_back, self._held_back = self._held_back, []
+            for address, request in held_back:
+                self.tell(address, request)
+
     def tell(self, address: Any, message: Any) -> None:
         """Send a message, then check the answers: a Violation raised below an actor would be caught by BaseActor."""
         super().tell(address, message)
-        if self.delays:  # the pauses before calls are decided again take no time here
+        if self.delays:
+            self._retries_at = min(self._retries_at, self.now + min(self.delays))
             self.delays.clear()
-            super().tell(self.wiring.directory, Tick())
         self._check()
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether calls wait until they are decided again."""
+        return self._retries_at < math.inf
+
+    def retry(self) -> None:
+        """The tick at which calls are decided again, if it is due."""
+        if self._retries_at <= self.now:
+            self._retries_at = math.inf
+            self.tick()
 
     def look_up(self, when: str) -> bool:
         """End the lookup under way; returns whether there is one."""

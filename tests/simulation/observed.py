@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.model import Effect
+from tests.simulation.contention import State
+from tests.simulation.model import Effect, ModelProfile
 from trackd.core.calls import Answer, Request
 
 
@@ -11,20 +12,20 @@ from trackd.core.calls import Answer, Request
 class Observed:
     """A request, and the observations of it.
 
-    `failures` and `foreign_writes` are the counts of its node when it was sent. `min_seqs`: the highest `seq` that was
+    `failures` and `contention` are those of its node when it was sent. `min_seqs`: the highest `seq` that was
     answered before, by the birth of each profile. `effect`: what the call did when it was written. `empty_effects`:
     the effects that its answer may report if it wrote nothing. `possible`: the profiles that could answer it when its
     node decided, before another node wrote. `segments`: those that a re-evaluation entered and left when it was
     written. `unchanged`: the re-evaluation may have changed nothing. `lost`: its node crashed before it answered.
     `may_be_refused`: it may be refused although it is stored. `deleted`: the seq of the events, by profile and id, that
-    retention deleted while it waited: it may have been decided before.
+    retention deleted while it waited: it may have been decided before. `asked_for`: the profile to fetch.
     """
 
     request: Request[Any]
     node: int
     rules: int
     failures: int
-    foreign_writes: int
+    contention: State
     min_seqs: dict[int, int]
     answer: Answer | None = None
     lost: bool = False
@@ -35,6 +36,7 @@ class Observed:
     segments: tuple[frozenset[str], frozenset[str]] | None = None
     unchanged: bool = False
     may_be_refused: bool = False
+    asked_for: ModelProfile | None = None
     deleted: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tests.simulation.disk import MakeDisk, disk_of
 from tests.simulation.steps import History, Step
 from tests.simulation.violation import Violation
 from tests.simulation.world import play
@@ -9,9 +10,9 @@ from tests.simulation.world import play
 MAX_PLAYS = 2_000
 
 
-def violation_of(history: History) -> Violation | None:
+def violation_of(history: History, make_disk: MakeDisk = disk_of) -> Violation | None:
     try:
-        play(history)
+        play(history, make_disk)
     except Violation as violation:
         return violation
     return None

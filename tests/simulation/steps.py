@@ -83,22 +83,44 @@ class Refuse(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The batch of the node ends.
+    """The batch of the node ends, and the node is told the outcome; or it is told that of a batch that ended before.
 
     `how`: "stored"; "failed": nothing is written; "unreported": everything is written, and an error is reported to
-    the node; "partial": the change at `place` cannot be stored, the others can.
+    the node; "doubtful": an error is reported, and everything is written at a later `Land`, if there is one; "partial":
+    the change at `place` cannot be stored, the others can. `told_late`: the node is told at its next `Commit`.
     """
 
     node: int
     how: str = "stored"
     place: int = 0
+    told_late: bool = False
+
+
+class Land(NamedTuple):
+    """The database ends the oldest transaction whose outcome its node, which may have ended meanwhile, never got."""
+
+    node: int = 0
 
 
 class Crash(NamedTuple):
-    """The node loses its memory and starts again. `durable`: its batch was written before."""
+    """The node loses its memory and starts again. Its batch: "lost", "written" before, or "doubtful", see `Commit`."""
 
     node: int
-    durable: bool
+    batch: str = "lost"
+
+
+class Pause(NamedTuple):
+    """The node is stopped, or goes on: its requests wait in its sockets meanwhile."""
+
+    node: int
+    begins: bool
+
+
+class Wait(NamedTuple):
+    """Time passes, and calls are decided again whose pause is over."""
+
+    node: int
+    milliseconds: int
 
 
 class Rules(NamedTuple):
@@ -136,7 +158,7 @@ class BreakWriter(NamedTuple):
 
 Step = (
     Call | Retry | Erase | Reevaluate | Fetch | Administer | Refuse
-    | Commit | Crash | Rules | Tick | LookUp | BreakReads | BreakWriter
+    | Commit | Land | Crash | Pause | Wait | Rules | Tick | LookUp | BreakReads | BreakWriter
 )  # fmt: skip
 
 
@@ -150,7 +172,11 @@ class Setup(NamedTuple):
     retention_days: int
     end_after_s: int
     looks_up: bool
-    """Whether what is not in memory is looked up, as over a network, instead of being read at once."""
+    """Whether the store is as one over a network: lookups, claims of contended profiles, commits in doubt."""
+    max_retries: int
+    """How often a stale call is decided again."""
+    is_even: bool
+    """Whether all nodes get as many calls; the first one gets most of them otherwise."""
     little_memory: bool
     """Whether documents are evicted after each commit, and calls wait for those in flight."""
 

@@ -2,14 +2,15 @@
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
-from tests.simulation.disk import Disk, FileDisk, MemoryDisk
+from tests.simulation.batches import Batches
+from tests.simulation.disk import MakeDisk, disk_of
 from tests.simulation.node import BEGAN, Node
 from tests.simulation.observed import Observed
 from tests.simulation.referee import Referee
@@ -25,7 +26,9 @@ from tests.simulation.steps import (
     EventSpec,
     Fetch,
     History,
+    Land,
     LookUp,
+    Pause,
     ProfileRef,
     Reevaluate,
     Refuse,
@@ -33,39 +36,37 @@ from tests.simulation.steps import (
     Rules,
     Step,
     Tick,
+    Wait,
 )
 from tests.simulation.violation import Violation, check
-from trackd.actors import messages
+from trackd.actors import messages, retries
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
-from trackd.core.changes import Change, Changes, Erasure, Outcome
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.refusals import PutRefusals, Refusal
-from trackd.core.retention_changes import DeleteEvents, DeleteSessions
 from trackd.core.source_changes import AddSource
-from trackd.storage.errors import StoreError
-from trackd.storage.writer import BatchResult
-from trackd.storage.writer import commit as commit_to
 
-STEP_ROWS = 3  # so few that a deletion takes many steps
 COMPARE_EVERY = 25  # commits
-COMMIT_S = 0.001  # a commit takes as long each time: deletions wait in proportion
-MAX_DRAIN = 1_000  # batches; calls that wait after them will wait for ever
+MAX_DRAIN = 1_000  # rounds of all nodes; calls that wait after them will wait for ever
+DRAIN_MS = 100  # of a pause when nothing else is left
+_END_LOOKUP = partial(LookUp, when="end")
 
 
 class World:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, make_disk: MakeDisk) -> None:
         self._setup = history.setup
-        self._disk: Disk = FileDisk() if self._setup.in_file else MemoryDisk()
-        self._ids = itertools.count(1)
+        self._disk = make_disk(self._setup)
+        self._ids, self._claimants = itertools.count(1), itertools.count(1)
         self._milliseconds = 0
         self._referee = Referee(self._setup.nodes, self._disk.contents(), self._setup.end_after_s)
+        self._batches = Batches(self._disk, self._referee)
         self._by_label: dict[int, Observed] = {}
         self._calls: dict[int, Call] = {}
         self._commits = 0
         self._nodes = [self._start(number) for number in range(self._setup.nodes)]
 
     def _start(self, number: int) -> Node:
-        node = Node(number, self._disk.open(), self._setup, self._referee, self._ids)
+        claimant = next(self._claimants)
+        node = Node(number, self._disk.open(), self._setup, self._referee, self._ids, claimant)
         node.pass_time(self._milliseconds / 1000)
         return node
 
@@ -99,7 +100,7 @@ class World:
                 if (profile_id := self._profile_id(step.profile)) is None:
                     return False
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
-                check(not fetched.waits or node.is_looking_up, "a fetch is not answered")
+                check(not fetched.waits or node.is_looking_up or node.is_paused, "a fetch is not answered")
             case Administer():
                 times = source_metadata(timestamp(BEGAN), timestamp(BEGAN))
                 source = Source(f"other-{step.label}", "other", metadata=times)
@@ -107,21 +108,32 @@ class World:
             case Refuse():
                 self._refuse(node, step)
             case Commit():
-                if not node.batches:
+                if node.is_paused or (node.untold is None and not node.batches):
                     return False
                 self._commit(node, step)
+            case Land():
+                return self._batches.land(node.store)
             case Crash():
-                self._crash(node, durable=step.durable)
+                self._crash(node, step)
+            case Pause():
+                self._referee.note_decisions(node)
+                node.pause(begins=step.begins)
+            case Wait():
+                self._pass(step.milliseconds)
             case Rules():
+                if node.is_paused:
+                    return False
                 node.use_rules(step.which)
                 for label in node.not_admitted:
                     self._by_label[label].rules = step.which
             case Tick():
-                self._milliseconds += step.seconds * 1000
-                for each in self._nodes:
-                    each.pass_time(self._milliseconds / 1000)
+                self._pass(step.seconds * 1000)
+                if node.is_paused:
+                    return False
                 node.tick()
             case LookUp():
+                if node.is_paused:
+                    return False
                 self._referee.note_decisions(node)
                 return node.look_up(step.when)
             case BreakReads():
@@ -136,11 +148,12 @@ class World:
             Refusal(self._unique_time(), 422, f"{step.label}.{place}", profile_id=profile_id, session_id=step.session)
             for place in range(step.refusals)
         )
-        node.tell(node.wiring.event_writer, messages.WriteRefusals(PutRefusals(refusals, step.keep)))
+        node.ask(node.wiring.event_writer, messages.WriteRefusals(PutRefusals(refusals, step.keep)))
 
     def _unique_time(self) -> str:
         """A time for one request alone."""
         self._milliseconds += 1
+        self._referee.contention.milliseconds = self._milliseconds
         return timestamp(BEGAN + timedelta(milliseconds=self._milliseconds))
 
     def _profile_id(self, profile: ProfileRef | None) -> str | None:
@@ -186,78 +199,53 @@ class World:
                 address = node.wiring.event_writer
             case _:
                 address = node.wiring.directory
-        node.tell(address, request)
+        node.ask(address, request)
         return observed
 
-    def _crash(self, node: Node, *, durable: bool) -> None:
-        if durable and node.batches:
-            self._write(node, node.batches[0])
+    def _crash(self, node: Node, step: Crash) -> None:
+        if node.batches and step.batch == "written":
+            self._batches.write(node, node.batches[0])
+        if node.batches and step.batch == "doubtful":
+            self._batches.doubt(node, node.batches[0])
         self._referee.crash(node)
         node.close()
-        if self._setup.in_file:
-            node.store.close()
+        node.store.close()
         self._nodes[node.number] = self._start(node.number)
         self.compare()
 
     def _commit(self, node: Node, step: Commit) -> None:
-        batch = [_with_small_steps(change) for change in node.batches.popleft()]
-        failed = BatchResult(error=StoreError("the disk is full"))
-        match step.how:
-            case "stored":
-                result = self._write(node, batch)
-            case "failed":
-                node.failed_commits += 1
-                result = failed
-            case "unreported":
-                node.failed_commits += 1
-                self._write(node, batch, may_be_refused=True)
-                result = failed
-            case _:
-                node.failed_commits += 1
-                result = BatchResult(self._write_partially(node, batch, step.place % len(batch) if batch else 0))
-        self._referee.note_decisions(node)
-        node.finish(result)
+        self._batches.end(node, step)
         self._commits += 1
         if self._commits % COMPARE_EVERY == 0:
             self.compare()
 
-    def _write(self, node: Node, batch: Sequence[Change], *, may_be_refused: bool = False) -> BatchResult:
-        result = replace(commit_to(node.store, batch), seconds=COMMIT_S)
-        self._disk.note_commit()
-        check(result.error is None, f"the store failed: {result.error}")
-        for change, outcome in zip(batch, result.outcomes, strict=True):
-            self._referee.written(node, change, outcome, may_be_refused=may_be_refused)
-        return result
-
-    def _write_partially(self, node: Node, batch: Sequence[Change], partial: int) -> list[Outcome]:
-        """As SqliteStore does when a row cannot be stored: changes that depend on it are stale."""
-        outcomes: list[Outcome] = []
-        not_stored: set[str] = set()
-        for place, change in enumerate(batch):
-            profile_id = change.fence.profile_id if isinstance(change, Changes | Erasure) else None
-            if place == partial:
-                outcomes.append(Outcome.FAILED)
-            elif profile_id in not_stored:
-                outcomes.append(Outcome.STALE)
-            else:
-                outcomes += self._write(node, [change]).outcomes
-            if outcomes[-1] is not Outcome.STORED and profile_id is not None:
-                not_stored.add(profile_id)
-        self._referee.note_foreign_write()
-        return outcomes
+    def _pass(self, milliseconds: int) -> None:
+        self._milliseconds += milliseconds
+        self._referee.contention.milliseconds = self._milliseconds
+        self._disk.pass_time(milliseconds)
+        for node in self._nodes:
+            node.pass_time(self._milliseconds / 1000)
+            if not node.is_paused:
+                self._referee.note_decisions(node)
+                node.retry()
 
     def drain(self) -> None:
         """End the faults and commit everything: then every request must have an answer."""
         for node in self._nodes:
             node.takes_batches, node.reads.fail = True, 0
-            for _ in range(MAX_DRAIN):
-                looked_up = self.perform(LookUp(node.number, "end"))
-                if not self.perform(Commit(node.number)) and not looked_up:
+            self.perform(Pause(node.number, begins=False))
+        for _ in range(MAX_DRAIN):
+            moved = [self.perform(step(each)) for each in range(len(self._nodes)) for step in (_END_LOOKUP, Commit)]
+            if not any(moved) and not self.perform(Land()):
+                if not any(node.has_retries for node in self._nodes):
                     break
+                self._pass(DRAIN_MS)
         check(not self._referee.waiting, f"{self._referee.waiting} get no answer")
         self.compare()
         found = self._disk.faults()
-        if self._setup.nodes > 1:  # a call may be decided before an erasure of another node, and be written after it
+        if (
+            self._referee.contention.is_shared
+        ):  # a call may be decided before an erasure of another node, and be written after it
             found = [fault for fault in found if not fault.startswith("erased:")]
         check(not found, f"the audit finds {found}")
 
@@ -265,14 +253,10 @@ class World:
         self._referee.compare(self._disk.contents(), self._disk.feed)
 
 
-def _with_small_steps(change: Change) -> Change:
-    return replace(change, limit=STEP_ROWS) if isinstance(change, DeleteEvents | DeleteSessions) else change
-
-
-def play(history: History) -> int:
+def play(history: History, make_disk: MakeDisk = disk_of) -> int:
     """Returns how many steps had something to do. Raises Violation, with the step that showed it."""
-    with _without_logging():
-        world = World(history)
+    with _without_logging(), _repeatable(history):
+        world = World(history, make_disk)
         performed, step = 0, None
         try:
             for step in history.steps:
@@ -298,3 +282,16 @@ def _without_logging() -> Iterator[Any]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _repeatable(history: History) -> Iterator[None]:
+    """The lengths of pauses are drawn from the seed, and there are as many retries as the history says."""
+    state, most = random.getstate(), retries.MAX_RETRIES
+    random.seed(history.seed)
+    retries.MAX_RETRIES = history.setup.max_retries
+    try:
+        yield
+    finally:
+        retries.MAX_RETRIES = most
+        random.setstate(state)
