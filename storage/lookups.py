@@ -44,8 +44,8 @@ class Loaded(Struct):
     """The result of a lookup, by key; None for what is not stored.
 
     `profiles` have the ids that were wanted and the owners of the sessions. A profile that was merged stands under
-    both ids, its events under the one it was merged into. Nothing is older than a profile that it belongs to: the fence
-    compares that one.
+    both ids, its events under the one it was merged into. All is of one moment: no fence notices that the owner of a
+    session, or a profile that events were looked up for, was absent a moment before.
     """
 
     sessions: dict[str, Session | None] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Lookups in a PostgreSQL database, on the event loop, with a connection of their own: see storage/lookups.py.
 
-A lookup is one round trip, whatever it looks for. One that takes longer than TIMEOUT_S is given up. Its statements see
-what is committed when they begin: profiles come first, so that nothing is older than the profile that it belongs to.
+A lookup is one round trip, whatever it looks for. One that takes longer than TIMEOUT_S is given up. Its statements are
+one transaction, which sees one moment: a session whose owner is absent is one whose owner was erased.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from trackd.storage.postgres.connection import Row, connect_async, packed, reaso
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 
 TIMEOUT_S = 5.0
+ONE_MOMENT = "SET default_transaction_isolation = 'repeatable read'"
 # Each row is looked up by an index: a lateral query with a LIMIT is not made a join of whole tables.
 PROFILES = f"""
 WITH named AS (
@@ -113,6 +114,7 @@ class PostgresLookups:
                 if not connection.closed:
                     raise
         self._connection = connection = await connect_async(self._url)
+        await connection.execute(ONE_MOMENT)
         return await _load(connection, wanted)
 
 
@@ -144,7 +146,7 @@ async def _load(connection: psycopg.AsyncConnection[Row], wanted: Wanted) -> Loa
 
 
 async def _run(connection: psycopg.AsyncConnection[Row], statements: dict[str, dict[str, Any]]) -> list[list[Row]]:
-    """The rows of each statement, in one round trip."""
+    """The rows of each statement, in one round trip: statements of a pipeline are one transaction."""
     async with connection.pipeline():
         cursors = [await connection.execute(sql.encode(), packed(given)) for sql, given in statements.items()]
     return [[unpacked(row) for row in await cursor.fetchall()] for cursor in cursors]

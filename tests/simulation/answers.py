@@ -83,14 +83,14 @@ class Answers:
             check(observed.erased == answer.profile_id, f"{answer} is answered before it is on disk")
         else:
             living = self._model.living(observed.request.profile_id)
-            check(living is None, f"{observed.request} finds no profile, and {living} exists")
+            check(living is None or observed.was_absent, f"{observed.request} finds no profile, and {living} exists")
 
     def _reevaluated(self, observed: Observed, answer: messages.Reevaluated) -> None:
         request = observed.request
         assert isinstance(request, messages.Reevaluate)
         if answer.profile_id is None:
             living = self._model.living(request.profile_id)
-            check(living is None, f"{request} finds no profile, and {living} exists")
+            check(living is None or observed.was_absent, f"{request} finds no profile, and {living} exists")
             return
         changes = answer.segment_changes
         entered = frozenset(change.segment for change in changes if change.entered)

@@ -31,11 +31,11 @@ class Batches:
 
     def end(self, node: Node, step: Commit) -> None:
         """End the batch of a node, or tell the node the outcome of the one that has ended."""
-        if node.untold is None:
-            node.untold = self._result(node, step)
-            if step.told_late:
+        if node.unreported is None:
+            node.unreported = self._result(node, step)
+            if step.reported_late:
                 return
-        result, node.untold = node.untold, None
+        result, node.unreported = node.unreported, None
         node.failed_commits += _is_failed(result)
         self._referee.note_decisions(node)
         node.finish(result)

@@ -173,7 +173,7 @@ class _Maker:
         doubts = 5 if self._setup.looks_up else 0
         outcomes = ("stored", "failed", "unreported", "partial", "doubtful")
         how = self._chance.choices(outcomes, (82, 7, 6, 5, doubts))[0]
-        yield Commit(self._node(), how, self._chance.randrange(4), told_late=self._chance.random() < 0.2)
+        yield Commit(self._node(), how, self._chance.randrange(4), reported_late=self._chance.random() < 0.2)
 
     def _fetch(self) -> Iterator[Step]:
         profile = self._profile_ref()
@@ -222,7 +222,7 @@ class _Maker:
         yield Wait(0, self._chance.choice((5, 20, 80, 200, 600)))
 
     def _look_up(self) -> Iterator[Step]:
-        yield LookUp(self._node(), self._chance.choice(("begin", "end", "torn")))
+        yield LookUp(self._node(), self._chance.choice(("begin", "end")))
 
     def _break_reads(self) -> Iterator[Step]:
         yield BreakReads(self._node(), self._chance.randint(1, 2))

@@ -84,7 +84,7 @@ class FailingReads(OfOneServer):
 class Node(BareActors):
     """`failed_commits` counts those that failed on purpose. `rules` is the index in `RULES` in force.
 
-    `untold` is the result of a batch that has ended, which the node does not have yet.
+    `unreported` is the result of a batch that has ended, which the node does not have yet.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Node(BareActors):
         self.store = store
         self.claimant = claimant
         self.failed_commits = 0
-        self.untold: BatchResult | None = None
+        self.unreported: BatchResult | None = None
         self.is_paused = False
         self._held_back: list[tuple[Any, Any]] = []
         self._retries_at = math.inf

@@ -62,8 +62,9 @@ class Referee:
             self._by_time[request.erased] = observed
         elif isinstance(request, messages.Reevaluate):
             self._by_time[request.now] = observed
-        elif isinstance(request, messages.Fetch):
+        if isinstance(request, messages.Erase | messages.Reevaluate | messages.Fetch):
             observed.asked_for = self._model.profile(request.profile_id)
+            observed.was_absent = observed.asked_for is None
         return observed
 
     @property
@@ -97,7 +98,7 @@ class Referee:
         return {*possible, NEW, claimed, self._model.living(claimed), derived, self._model.living(derived)}
 
     def note_doubt(self, node: Node) -> None:
-        """A batch of the node may be written later than it is told."""
+        """A batch may be written after its node has got an error."""
         self.contention.is_shared = True
         for number in range(self._nodes):
             self._note_decisions(number)
@@ -105,7 +106,7 @@ class Referee:
     def written(
         self, node: Node, change: Change, outcome: Outcome, *, may_be_refused: bool, is_late: bool = False
     ) -> None:
-        """`is_late`: the node, or another one in its place, was told before that the change failed."""
+        """`is_late`: the node, or another one in its place, has got an error for the change before."""
         writer = LATE if is_late else node.number
         if isinstance(change, Changes | Erasure) and outcome is Outcome.STORED:
             self.contention.note_write(by=writer)
@@ -122,6 +123,8 @@ class Referee:
                 check(profile_id in self._model.profiles, f"{profile_id} is erased, and did not exist")
                 self._model.erase(profile_id, writer, keep_events=change.keep_events)
                 observed.erased, observed.may_be_refused = profile_id, may_be_refused
+                for waiting in self._waiting.values():
+                    waiting.was_absent |= self._is_for(waiting.request, profile_id)
             case PutRefusals() if outcome is Outcome.STORED:
                 self._model.feed.put_refusals(change)
             case DeleteEvents():
@@ -133,6 +136,10 @@ class Referee:
                 self._sessions_deleted(node, change)
         if isinstance(change, DeleteEvents | DeleteSessions) and outcome is Outcome.DONE:
             self._model.feed.delete_refusals(change.before)
+
+    def _is_for(self, request: Request[Any], profile_id: str) -> bool:
+        named = request.profile_id if isinstance(request, messages.Erase | messages.Reevaluate) else None
+        return named is not None and self._model.living(named) in (None, profile_id)
 
     def _sessions_deleted(self, node: Node, step: DeleteSessions) -> None:
         """The store decides which of the old sessions a step reaches."""

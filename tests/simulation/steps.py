@@ -83,17 +83,17 @@ class Refuse(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The batch of the node ends, and the node is told the outcome; or it is told that of a batch that ended before.
+    """The batch of the node ends, and the node gets the outcome; or it gets that of a batch that ended before.
 
     `how`: "stored"; "failed": nothing is written; "unreported": everything is written, and an error is reported to
     the node; "doubtful": an error is reported, and everything is written at a later `Land`, if there is one; "partial":
-    the change at `place` cannot be stored, the others can. `told_late`: the node is told at its next `Commit`.
+    the change at `place` cannot be stored, the others can. `reported_late`: it gets the outcome at its next `Commit`.
     """
 
     node: int
     how: str = "stored"
     place: int = 0
-    told_late: bool = False
+    reported_late: bool = False
 
 
 class Land(NamedTuple):

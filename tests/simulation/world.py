@@ -108,7 +108,7 @@ class World:
             case Refuse():
                 self._refuse(node, step)
             case Commit():
-                if node.is_paused or (node.untold is None and not node.batches):
+                if node.is_paused or (node.unreported is None and not node.batches):
                     return False
                 self._commit(node, step)
             case Land():
@@ -286,7 +286,7 @@ def _without_logging() -> Iterator[Any]:
 
 @contextmanager
 def _repeatable(history: History) -> Iterator[None]:
-    """The lengths of pauses are drawn from the seed, and there are as many retries as the history says."""
+    """The lengths of pauses are drawn from the seed, and there are as many retries as in the setup."""
     state, most = random.getstate(), retries.MAX_RETRIES
     random.seed(history.seed)
     retries.MAX_RETRIES = history.setup.max_retries

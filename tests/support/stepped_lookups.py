@@ -23,11 +23,9 @@ class SteppedLookups:
         self._early = look_up(self._reads, wanted)
 
     def step(self, when: str = "end") -> None:
-        """End the lookup under way. `when`: "begin", "end", or "torn": profiles of the begin, the rest of the end."""
+        """End the lookup under way. `when`: the state that it shows, of its "begin" or its "end"."""
         assert self.wanted is not None
         early, late, self.wanted = self._early, look_up(self._reads, self.wanted), None
-        if when == "torn" and isinstance(early, Loaded) and isinstance(late, Loaded):
-            late.profiles = early.profiles
         self._looked_up(early if when == "begin" else late)
 
     def fail(self) -> None:

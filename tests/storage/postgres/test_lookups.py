@@ -1,6 +1,7 @@
 """Lookups in PostgreSQL find what reads by key find."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,11 +9,13 @@ import uvloop
 
 from tests.support.making import Make
 from tests.support.nginx import free_port
+from tests.support.polling import eventually
 from tests.support.stepped_lookups import look_up
 from tests.support.stores import PostgresBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.errors import StoreError
 from trackd.storage.lookups import Loaded, Wanted
+from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.lookups import PostgresLookups
 
 ODD = "a\0b\1c'\"\\\U0001f642"
@@ -78,6 +81,26 @@ async def test_a_lookup_of_one_thing_reads_nothing_else(
     for wanted in (Wanted(sessions={"S"}), Wanted(profiles={"merged"}), Wanted(erased={"erased"})):
         assert await load(wanted) == look_up(postgres_backend.store, wanted)
     assert await load(Wanted(owned={("S", "own")})) == look_up(postgres_backend.store, Wanted(events={("A", "own")}))
+
+
+async def test_a_lookup_shows_one_moment_though_others_commit_between_its_statements(
+    postgres_backend: PostgresBackend, make: type[Make], load: Waiting
+) -> None:
+    """Else a session might be found with an owner that was not stored before: it would look like an erased one."""
+    await load(ALL)
+    db = postgres_backend.db
+    db.run("BEGIN")
+    db.run("LOCK TABLE event_id")
+    waiting = asyncio.ensure_future(load(Wanted(profiles={"B"}, events={("B", "own")})))
+    with contextlib.closing(Connection(postgres_backend.url)) as others:
+        await eventually(lambda: others.rows("SELECT 1 FROM pg_locks WHERE NOT granted") or None)
+    db.run("INSERT INTO event_id VALUES ('B', 'own', NULL)")
+    db.run("COMMIT")
+
+    found = await waiting
+
+    assert isinstance(found, Loaded)
+    assert (found.profiles, found.events) == ({"B": None}, {("B", "own"): None})
 
 
 async def test_a_lookup_after_the_connection_was_lost_opens_another(
