@@ -38,12 +38,6 @@ class DatabaseFeed(StoreFeed):
         with self._database.errors():
             yield self._database.listings
 
-    def _before(self, number: int, events: int) -> int:
-        from trackd.storage.postgres.searching import NTH_BELOW
-
-        rows = self._database.connection.read(NTH_BELOW.format(table="event"), [number, events])
-        return next((int(found) for (found,) in rows), 0)
-
     def read(self) -> tuple[list[bytes], bool]:
         try:
             found = super().read()

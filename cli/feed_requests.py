@@ -39,12 +39,14 @@ class FeedRequests:
         fields = msgspec.to_builtins(matching) | {"kinds": ",".join((*matching.kinds, "position"))}
         self._query = {name: value for name, value in fields.items() if value is not None}
 
-    def lines(self, after: str | None, wait_s: int) -> Iterator[bytes]:
+    def lines(self, after: str | None, wait_s: int, newest: int = 0) -> Iterator[bytes]:
         """The lines after a position, and those that come while fewer than `wait_s` seconds pass without any.
 
-        Raises LostPositionError.
+        Without a position they are those of so many of the newest events, and those that follow. Raises
+        LostPositionError.
         """
-        query = self._query | {"wait": wait_s} | ({} if after is None else {"after": after})
+        begin = {"newest": newest} if newest else {}
+        query = self._query | {"wait": wait_s} | (begin if after is None else {"after": after})
         connection = self._connection()
         with contextlib.closing(connection):
             try:

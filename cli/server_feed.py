@@ -1,6 +1,5 @@
 """The feed of a server, read over HTTP as it grows. While the server is away, it is asked again."""
 
-import contextlib
 import queue
 import threading
 import time
@@ -105,23 +104,20 @@ class ServerFeed:
         position = self._after
         if position is None:
 
-            def read(after: Cursor | Start) -> Iterator[bytes]:
+            def read(newest: int) -> Iterator[bytes]:
                 nonlocal position
-                for line in self._lines(_text(after), 0):
+                for line in self._lines(None, 0, newest):
                     position = line.cursor
                     if line.record is not None:
                         yield line.record
 
-            found = list(read(Start.NOW))
-            if self._newest and position is not None:
-                with contextlib.suppress(ValueError):  # a cursor of a later version: they are left out
-                    found = newest_records(Cursor.read(position), self._newest, read)
+            found = newest_records(self._newest, read) if self._newest else list(read(0))
         self._after, self._has_begun = position, True
         yield from found
 
-    def _lines(self, after: str | None, wait_s: int) -> Iterator[_Line]:
+    def _lines(self, after: str | None, wait_s: int, newest: int = 0) -> Iterator[_Line]:
         """One answer."""
-        for line in self._requests.lines(after, wait_s):
+        for line in self._requests.lines(after, wait_s, newest):
             try:
                 record = _record(line)
             except msgspec.DecodeError:

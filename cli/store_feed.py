@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from trackd.cli.newest_records import LostPositionError, newest_records
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Lost, Start
+from trackd.storage.feed import FeedFilter, FeedPage, FeedRequest, Lost, Position, Start
 from trackd.storage.listings import Listings
 
 LOST = {
@@ -37,10 +37,6 @@ class StoreFeed(ABC):
     def _listings(self) -> contextlib.AbstractContextManager[Listings]:
         """Listings for one read. Raises ChangedError at its end when it has to be repeated."""
 
-    def _before(self, number: int, events: int) -> int:
-        """The number that is so many events before another one."""
-        return number - events
-
     def newest(self, number: int) -> list[bytes]:
         """The newest records, at most so many, of a bounded number of the newest events; `read` has those after."""
         while True:
@@ -60,20 +56,20 @@ class StoreFeed(ABC):
         return page.records.splitlines(), page.is_last
 
     def _newest(self, listings: Listings, number: int) -> tuple[list[bytes], Cursor]:
-        after = head = self._page(listings, Start.NOW).cursor
+        after = self._page(listings, Start.NOW).cursor
 
-        def read(start: Cursor | Start) -> Iterator[bytes]:
+        def read(newest: int) -> Iterator[bytes]:
             nonlocal after
-            page = self._page(listings, start)
+            page = self._page(listings, newest)
             yield from page.records.splitlines()
             while not page.is_last:
                 page = self._page(listings, page.cursor)
                 yield from page.records.splitlines()
             after = page.cursor
 
-        return newest_records(head, number, read, self._before), after
+        return newest_records(number, read) if number else [], after
 
-    def _page(self, listings: Listings, after: Cursor | Start) -> FeedPage:
+    def _page(self, listings: Listings, after: Position) -> FeedPage:
         page = listings.feed(self._matching, FeedRequest(after))
         if page.lost is not None:
             raise LostPositionError(

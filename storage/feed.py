@@ -38,6 +38,10 @@ class Start(StrEnum):
     NOW = "now"
 
 
+Position = Cursor | Start | int
+"""Where a page begins: behind a cursor, or at a start, or, as a number, before so many of the newest events."""
+
+
 class FeedFilter(Struct, frozen=True):
     """The records that a feed shows: those of `kinds`, and of the events those that match all other fields.
 
@@ -58,7 +62,7 @@ class FeedRequest(Struct, frozen=True):
     It ends with the one that exceeds `max_bytes`; refusals have as many bytes of their own.
     """
 
-    after: Cursor | Start
+    after: Position
     form: Form = Form.LINES
     limit: int = PAGE_RECORDS
     max_bytes: int = PAGE_BYTES
@@ -207,9 +211,7 @@ def lost_page(reason: Lost, oldest: Cursor) -> FeedPage:
     return FeedPage(b"", 0, oldest, is_last=False, lost=reason)
 
 
-def begin_of(
-    after: Cursor | Start, histories: Sequence[History], last: Cursor, oldest: int
-) -> tuple[Cursor, Lost | None]:
+def begin_of(after: Position, histories: Sequence[History], last: Cursor, oldest: int) -> tuple[Cursor, Lost | None]:
     """The position at which a page begins; when the one of the client is lost the oldest one, and why.
 
     `last` is the position after all records, `oldest` the number before the oldest event. Refusals are never a reason:

@@ -91,9 +91,10 @@ class RefusalFilter(Struct, frozen=True):
 class Listings(Protocol):
     """The documents of a store, read by key or as lists.
 
-    Every read sees all commits that have returned. `session`, `event` and `feed_head` are fast reads by key, called on
-    the event loop's thread. All others may take longer: they are called in other threads, several at once, and must not
-    share a connection that cannot bear it. A method returns None when the document that it starts from is not stored.
+    Every read sees all commits that have returned. `session`, `event`, `feed_head` and `events_between` are fast reads
+    by key, called on the event loop's thread. All others may take longer: they are called in other threads, several at
+    once, and must not share a connection that cannot bear it. A method returns None when the document that it starts
+    from is not stored.
     All raise StoreError when the store cannot be read.
     """
 
@@ -132,6 +133,9 @@ class Listings(Protocol):
 
     def feed_head(self) -> Cursor:
         """The cursor after the last record, with refusals."""
+
+    def events_between(self, after: int, up_to: int) -> int:
+        """About how many events have numbers after one, up to another one; a store may stop to count at 10,000."""
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         """The ids of profiles in their order, those that follow `after`; with `descending` the last ones first."""

@@ -93,7 +93,11 @@ class MemoryJournal:
         if request.after is Start.NOW:
             return page((), last, is_last=True)
         oldest = self._deleted_up_to if EVENT in matching.kinds else 0
-        begin, fault = begin_of(request.after, [History(HISTORY)], last, oldest)
+        after = request.after
+        if isinstance(after, int):
+            numbers = [number for number, each in self._records.items() if isinstance(each, Event)]
+            after = Cursor(HISTORY, numbers[-after - 1]) if after < len(numbers) else Start.OLDEST
+        begin, fault = begin_of(after, [History(HISTORY)], last, oldest)
         if fault is None and begin.events < oldest:
             begin, fault = Cursor(HISTORY, oldest, begin.refusals), Lost.DELETED
         if fault is not None:

@@ -33,7 +33,9 @@ class FeedEndpoint:
     def __init__(self, tracker: Tracker, listings: Listings, queries: QueryPool, max_subscribers: int) -> None:
         """`queries` reads the pages, `listings` the position of the last record."""
         self._commits = tracker.commits
-        self.subscribers = Subscribers(max_subscribers, lambda: listings.feed_head())
+        self.subscribers = Subscribers(
+            max_subscribers, lambda: listings.feed_head(), lambda after, up_to: listings.events_between(after, up_to)
+        )
         load = ServerLoad(lambda: tracker.queue.calls)
         self._commits.listeners.append(load.on_commit)
         self._pages = FeedPages(queries, self._commits, Pace(load.current))

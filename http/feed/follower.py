@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import PAGE_RECORDS, FeedFilter, FeedPage, FeedRequest, Form, Start
+from trackd.storage.feed import PAGE_RECORDS, FeedFilter, FeedPage, FeedRequest, Form, Position
 
 NEVER = -1
 
@@ -21,7 +21,7 @@ class Follower:
     def __init__(
         self,
         matching: FeedFilter,
-        after: Cursor | Start,
+        after: Position,
         form: Form,
         moved: Callable[[Cursor, bool], None],
         is_allowed: Callable[[], bool],

@@ -10,11 +10,12 @@ from trackd.core.feed_cursor import OLDEST, PATTERN, Cursor
 from trackd.http.api.parameters import Query, Text, query
 from trackd.http.errors import invalid
 from trackd.http.track.payload import Id
-from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Form, Start
+from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Form, Position, Start
 
 LAST_EVENT_ID = "last-event-id"
 EVENT_STREAM, LINES = "text/event-stream", "application/x-ndjson"
 MAX_WAIT_S = 3_600
+MAX_NEWEST = 10_000
 POSITION = "position"
 KINDS_AND_POSITION = (*KINDS, POSITION)
 DEFAULT_KINDS = f"{EVENT},{ERASED}"
@@ -49,6 +50,12 @@ class FeedQuery(Query):
     after: After | None = Field(
         None, description="The `cursor` of a record: those behind it. `0`: all. Without it: those from now on."
     )
+    newest: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_NEWEST,
+        description="Without `after`: begin with those of so many of the newest events that match.",
+    )
     kinds: Kinds = Field(
         DEFAULT_KINDS,
         description="The kinds of records, with commas between them. `refusal`: what was not stored, as "
@@ -75,10 +82,10 @@ class FeedQuery(Query):
     def has_positions(self) -> bool:
         return POSITION in self.kinds.split(",")
 
-    def start(self) -> Cursor | Start:
+    def start(self) -> Position:
         match self.after:
             case None:
-                return Start.NOW
+                return self.newest or Start.NOW
             case "0":
                 return Start.OLDEST
         return Cursor.read(self.after)

@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 from trackd.core.feed_cursor import Cursor
 from trackd.http.errors import too_many_subscribers
+
+EventsBetween = Callable[[int, int], int]
+"""See `Listings.events_between`."""
 
 
 class Subscriber:
@@ -27,11 +31,13 @@ class Subscriber:
         if is_last:
             self.current_at = now
 
-    def behind(self, head: Cursor) -> int:
-        """How many numbers of records follow its position up to `head`; 0 until it has one."""
+    def behind(self, head: Cursor, events_between: EventsBetween) -> int:
+        """About how many records follow its position up to `head`; 0 until it has one."""
         if self._position is None:
             return 0
-        behind = self._unsent + max(head.events - self._position.events, 0)
+        behind = self._unsent
+        if self._position.events < head.events:
+            behind += events_between(self._position.events, head.events)
         if self._refusals:
             behind += max((head.refusals or 0) - (self._position.refusals or 0), 0)
         return behind
@@ -40,10 +46,17 @@ class Subscriber:
 class Subscribers:
     """All clients of feeds."""
 
-    def __init__(self, most: int, head: Callable[[], Cursor], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        most: int,
+        head: Callable[[], Cursor],
+        events_between: EventsBetween,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`head` is the cursor after the last record, with refusals."""
         self._most = most
         self._head = head
+        self._events_between = events_between
         self._now = now
         self._subscribers: set[Subscriber] = set()
         self.records = 0
@@ -64,10 +77,11 @@ class Subscribers:
         return len(self._subscribers)
 
     def lag(self) -> tuple[int, float]:
-        """How many numbers of records the slowest one is behind, and how many seconds. Raises StoreError."""
+        """About how many records the slowest one is behind, and how many seconds. Raises StoreError."""
         if not self._subscribers:
             return 0, 0.0
         head, now = self._head(), self._now()
-        numbers = [(each.behind(head), each) for each in self._subscribers]
+        between = cache(self._events_between)  # many feeds have the same position
+        numbers = [(each.behind(head, between), each) for each in self._subscribers]
         seconds = [now - each.current_at for number, each in numbers if number > 0]
         return max(number for number, _ in numbers), max(seconds, default=0.0)

@@ -23,6 +23,7 @@ from trackd.storage.feed import (
     FeedRequest,
     History,
     Lost,
+    Position,
     Start,
     Stretch,
     begin_of,
@@ -34,7 +35,7 @@ from trackd.storage.postgres.connection import Connection, Row, text_of
 from trackd.storage.postgres.numbers import COMPLETE_UP_TO
 from trackd.storage.postgres.refusals import FIRST_REFUSAL, refusals_after
 from trackd.storage.postgres.row_documents import EVENT_COLUMNS, event_document, refusal_document
-from trackd.storage.postgres.searching import MAX_EXAMINED, bounded
+from trackd.storage.postgres.searching import MAX_EXAMINED, NTH_BELOW, bounded
 
 BUDGET_S = 0.02  # for one group of pages; the others are read with the next one
 STATE = f"""
@@ -52,6 +53,7 @@ SELECT count(*), max(number) FROM (
     SELECT number FROM event WHERE number > %s AND number <= %s ORDER BY number LIMIT %s
 ) AS examined
 """
+COUNT_BETWEEN = "SELECT count(*) FROM (SELECT 1 FROM event WHERE number > %s AND number <= %s LIMIT %s) AS between_them"
 EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM event WHERE number > %(after)s AND number <= %(end)s
 AND (%(type)s::text IS NULL OR type = %(type)s) AND (%(source)s::text IS NULL OR source_id = %(source)s)
@@ -104,7 +106,7 @@ def read_feed(db: Connection, matching: FeedFilter, request: FeedRequest) -> Fee
     if request.after is Start.NOW:
         return page((), last, is_last=True)
     deleted_up_to = state.deleted_up_to if EVENT in matching.kinds else 0
-    begin, fault = begin_of(request.after, state.histories, last, deleted_up_to)
+    begin, fault = begin_of(_position(db, request.after, last), state.histories, last, deleted_up_to)
     if fault is not None:
         return lost_page(fault, begin)
     rows, end = _rows(db, matching, request, begin.events, state.last)
@@ -114,6 +116,21 @@ def read_feed(db: Connection, matching: FeedFilter, request: FeedRequest) -> Fee
         return lost_page(Lost.DELETED, Cursor(begin.history, deleted_up_to, begin.refusals))
     events = Stretch([(row[-1], _document(row)) for row in rows], end, state.last)
     return merged_page(begin, events, refusals, request)
+
+
+def _position(db: Connection, after: Position, last: Cursor) -> Position:
+    """Numbers have large gaps: those of events are counted."""
+    if not isinstance(after, int):
+        return after
+    for (number,) in db.rows(NTH_BELOW.format(table="event"), [last.events, after]):
+        return Cursor(last.history, number)
+    return Start.OLDEST
+
+
+def events_between(db: Connection, after: int, up_to: int) -> int:
+    """How many events have such numbers, at most MAX_EXAMINED."""
+    [(number,)] = db.rows(COUNT_BETWEEN, [after, up_to, MAX_EXAMINED])
+    return int(number)
 
 
 def _refusals(db: Connection, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> Stretch:

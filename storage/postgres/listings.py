@@ -19,7 +19,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
 from trackd.storage.postgres.connection import NODE, Connection, Row, reason_of
-from trackd.storage.postgres.feed import head, read_feed, read_feeds
+from trackd.storage.postgres.feed import events_between, head, read_feed, read_feeds
 from trackd.storage.postgres.refusals import search_refusals
 from trackd.storage.postgres.row_documents import (
     EVENT_COLUMNS,
@@ -218,10 +218,12 @@ class PostgresListings:
         return FeedGroup(pages, time.thread_time() - began)
 
     def feed_head(self) -> Cursor:
-        try:
+        with _errors():
             return head(self._by_key)
-        except psycopg.Error as error:
-            raise StoreError(f"cannot read: {reason_of(error)}") from error
+
+    def events_between(self, after: int, up_to: int) -> int:
+        with _errors():
+            return events_between(self._by_key, after, up_to)
 
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:
@@ -235,6 +237,14 @@ class PostgresListings:
         with self._reading() as db:
             [(number,)] = db.rows(COUNTS[kind])
             return int(number)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise StoreError(f"cannot read: {reason_of(error)}") from error
 
 
 def _page(found: Found, document: Callable[[Row], Document]) -> Page:

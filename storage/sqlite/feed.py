@@ -26,6 +26,7 @@ from trackd.storage.feed import (
     FeedRequest,
     History,
     Lost,
+    Position,
     Start,
     Stretch,
     begin_of,
@@ -47,6 +48,7 @@ HISTORIES = "SELECT id, begins_after, refusals_after FROM feed_history ORDER BY 
 BEGIN_HISTORY = f"INSERT INTO feed_history (id, begins_after) SELECT ?, ({LAST_NUMBER})"
 NOTE_REFUSALS = f"UPDATE feed_history SET refusals_after = ({LAST_REFUSAL}) WHERE id = ?"
 NOTES_REFUSALS = "SELECT 1 FROM pragma_table_info('feed_history') WHERE name = 'refusals_after'"
+NTH_NEWEST = "SELECT number FROM event ORDER BY number DESC LIMIT 1 OFFSET ?"
 FIRST_AFTER = "SELECT min(number) FROM event WHERE number > ?"
 EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM event WHERE {{}}
@@ -127,7 +129,7 @@ def page_of(db: Any, matching: FeedFilter, request: FeedRequest, state: State, f
     if request.after is Start.NOW:
         return page((), last, is_last=True)
     deleted_up_to = state.deleted_up_to if EVENT in matching.kinds else 0
-    begin, fault = begin_of(request.after, state.histories, last, deleted_up_to)
+    begin, fault = begin_of(_position(db, request.after, last), state.histories, last, deleted_up_to)
     if fault is not None:
         return lost_page(fault, begin)
     if found is not None and found.has_none(matching, begin, last):
@@ -138,6 +140,13 @@ def page_of(db: Any, matching: FeedFilter, request: FeedRequest, state: State, f
         return lost_page(Lost.DELETED, Cursor(begin.history, deleted_up_to, begin.refusals))
     events = Stretch([(row[-1], _document(row)) for row in sound(rows, "event")], end, state.last)
     return merged_page(begin, events, refusals, request)
+
+
+def _position(db: Any, after: Position, last: Cursor) -> Position:
+    if not isinstance(after, int):
+        return after
+    number = db.execute(NTH_NEWEST, (after,)).get
+    return Start.OLDEST if number is None else Cursor(last.history, min(number, last.events))
 
 
 def _refusals(db: Any, matching: FeedFilter, request: FeedRequest, begin: int, last: int) -> Stretch:

@@ -254,6 +254,9 @@ class SqliteListings:
         except SQLITE_ERRORS as error:
             raise _failure(error) from error
 
+    def events_between(self, after: int, up_to: int) -> int:
+        return up_to - after
+
     def profile_ids(self, after: str, limit: int, descending: bool) -> list[str]:
         with self._reading() as db:
             rows = db.execute(PROFILE_IDS_DOWN if descending else PROFILE_IDS, (after,))

@@ -3,34 +3,26 @@ from collections.abc import Iterator
 import pytest
 
 from trackd.cli import newest_records as searched
-from trackd.cli.newest_records import LostPositionError, newest_records
-from trackd.core.feed_cursor import Cursor
-from trackd.storage.feed import Start
-
-HISTORY = "0123456789abcdef"
+from trackd.cli.newest_records import newest_records
 
 
 class Feed:
-    """Events by their numbers, after the refusals that each reading begins with. `starts` are where it was read."""
+    """The events that match, of so many, after the refusals that each reading begins with.
 
-    def __init__(self, *numbers: int, refusals: int = 0, deleted_up_to: int = 0) -> None:
-        self._numbers = numbers
+    `examined` are the numbers of events before which it was read.
+    """
+
+    def __init__(self, *matching: int, refusals: int = 0) -> None:
+        self._matching = matching
         self._refusals = [b'{"kind":"refusal","number":%d}' % number for number in range(1, refusals + 1)]
-        self._deleted_up_to = deleted_up_to
-        self.starts: list[int] = []
+        self.examined: list[int] = []
 
-    def read(self, after: Cursor | Start) -> Iterator[bytes]:
-        begin = after.events if isinstance(after, Cursor) else self._deleted_up_to
-        self.starts.append(begin)
-        if begin < self._deleted_up_to:
-            raise LostPositionError("deleted")
+    def read(self, newest: int) -> Iterator[bytes]:
+        self.examined.append(newest)
         yield from self._refusals
-        for number in self._numbers:
-            if number > begin:
+        for number in self._matching:
+            if number > 100 - newest:
                 yield b"%d" % number
-
-    def newest(self, number: int, head: int) -> list[bytes]:
-        return newest_records(Cursor(HISTORY, head), number, self.read)
 
 
 @pytest.fixture(autouse=True)
@@ -39,25 +31,18 @@ def _few_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("feed", "number", "newest", "starts"),
+    ("feed", "number", "newest", "examined"),
     [
-        (Feed(*range(1, 101)), 0, [], []),
-        (Feed(*range(1, 101)), 2, [b"99", b"100"], [97]),
-        (Feed(*range(1, 101)), 5, [b"96", b"97", b"98", b"99", b"100"], [95]),
-        (Feed(10, 91, 92), 2, [b"91", b"92"], [97, 90]),
-        (Feed(10, 91), 2, [b"91"], [97, 90, 80]),
-        (Feed(91, refusals=9), 2, [b'{"kind":"refusal","number":9}', b"91"], [97, 90, 80]),
-        (Feed(95, deleted_up_to=94), 2, [b"95"], [97, 90, 94]),
+        (Feed(*range(1, 101)), 2, [b"99", b"100"], [3]),
+        (Feed(*range(1, 101)), 5, [b"96", b"97", b"98", b"99", b"100"], [5]),
+        (Feed(10, 91, 92), 2, [b"91", b"92"], [3, 10]),
+        (Feed(10, 91), 2, [b"91"], [3, 10, 20]),
+        (Feed(91, refusals=9), 2, [b'{"kind":"refusal","number":9}', b"91"], [3, 10, 20]),
+        (Feed(), 1, [], [3, 10, 20]),
     ],
 )
-def test_records_are_searched_further_back_until_there_are_enough_events(
-    feed: Feed, number: int, newest: list[bytes], starts: list[int]
+def test_more_events_are_examined_until_there_are_enough_records(
+    feed: Feed, number: int, newest: list[bytes], examined: list[int]
 ) -> None:
-    assert feed.newest(number, head=100) == newest
-    assert feed.starts == starts
-
-
-def test_a_short_feed_is_read_once() -> None:
-    feed = Feed(1, 2)
-    assert feed.newest(5, head=2) == [b"1", b"2"]
-    assert feed.starts == [0]
+    assert newest_records(number, feed.read) == newest
+    assert feed.examined == examined

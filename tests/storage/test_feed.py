@@ -12,14 +12,14 @@ from trackd.core.changes import Change, Erasure, Fence
 from trackd.core.documents import tombstone
 from trackd.core.feed_cursor import Cursor
 from trackd.core.retention_changes import DeleteEvents
-from trackd.storage.feed import EVENT, FeedFilter, FeedPage, FeedRequest, Form, Lost, Start
+from trackd.storage.feed import EVENT, FeedFilter, FeedPage, FeedRequest, Form, Lost, Position, Start
 
 THEN = "2026-02-01T00:00:00.000000Z"
 FAR = "9999-01-01T00:00:00.000000Z"
 ALL = FeedFilter()
 
 
-def pages(backend: Backend, after: Cursor | Start, matching: FeedFilter = ALL, **bounds: Any) -> Iterator[FeedPage]:
+def pages(backend: Backend, after: Position, matching: FeedFilter = ALL, **bounds: Any) -> Iterator[FeedPage]:
     """The pages up to the last one."""
     while True:
         page = backend.feed(matching, FeedRequest(after, **bounds))
@@ -29,12 +29,24 @@ def pages(backend: Backend, after: Cursor | Start, matching: FeedFilter = ALL, *
         after = page.cursor
 
 
-def shown(
-    backend: Backend, after: Cursor | Start = Start.OLDEST, matching: FeedFilter = ALL, **bounds: Any
-) -> list[str]:
+def shown(backend: Backend, after: Position = Start.OLDEST, matching: FeedFilter = ALL, **bounds: Any) -> list[str]:
     """The id of each event and the hash of each erasure."""
     lines = [line for page in pages(backend, after, matching, **bounds) for line in page.records.splitlines()]
     return [each["id"] if each["kind"] == EVENT else each["id_hash"] for each in map(json.loads, lines)]
+
+
+@pytest.mark.parametrize(
+    ("newest", "found"), [(1, ["B-2"]), (2, ["A-2", "B-2"]), (3, ["B-1", "A-2", "B-2"]), (9, None)]
+)
+def test_a_page_may_begin_before_some_of_the_newest_events_whatever_their_numbers_are(
+    backend: Backend, make: type[Make], newest: int, found: list[str] | None
+) -> None:
+    backend.store.commit([make.change("A", events=1), make.change("B", events=1)])
+    backend.store.commit([make.change("A", (1, 1), events=1)])
+    backend.store.commit([make.change("B", (1, 1), events=1)])
+
+    assert shown(backend, newest) == (found or ["A-1", "B-1", "A-2", "B-2"])
+    assert shown(backend, 1, FeedFilter(profile="A")) == []
 
 
 def cursor_of(backend: Backend, position: int) -> Cursor:

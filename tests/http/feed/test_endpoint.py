@@ -78,6 +78,10 @@ async def test_filters_select_events_and_kinds_select_records(db: Database) -> N
         assert await types(kinds="event", session="t") == ["a"]
         assert await types(kinds="event", source="another") == await types(kinds="event", status="invalid") == []
         assert await types(profile=erased) == ["erased"]
+        newest = [each.get("type", each["kind"]) for each in await lines(client, newest=2, kinds="event")]
+        assert newest == ["b", "a"]
+        assert await types(newest=1) == await types(), "`after` wins"
+        assert (await client.get("/feed", params={"newest": 10_001})).status_code == 422
 
 
 async def test_refusals_are_in_the_feed_on_request_as_their_list_has_them(db: Database) -> None:

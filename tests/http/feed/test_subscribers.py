@@ -9,6 +9,10 @@ from trackd.http.feed.subscribers import Subscribers
 HISTORY = "0123456789abcdef"
 
 
+def difference(after: int, up_to: int) -> int:
+    return up_to - after
+
+
 class Clock:
     now = 100.0
 
@@ -18,7 +22,7 @@ class Clock:
 
 def test_the_lag_is_that_of_the_slowest_one() -> None:
     clock = Clock()
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), clock)
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), difference, clock)
     fast, slow = subscribers.add(), subscribers.add()
     subscribers.add()
     assert subscribers.lag() == (0, 0.0)
@@ -35,7 +39,7 @@ def test_the_lag_is_that_of_the_slowest_one() -> None:
 
 def test_one_that_has_read_nothing_yet_is_behind_by_its_first_page_and_all_that_follows() -> None:
     clock = Clock()
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), clock)
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), difference, clock)
     new = subscribers.add()
     new.begin(Cursor(HISTORY, 20), 20)
     clock.now += 7
@@ -48,7 +52,7 @@ def test_one_that_has_read_nothing_yet_is_behind_by_its_first_page_and_all_that_
 
 
 def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), Clock())
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), difference, Clock())
     reads_events, reads_both = subscribers.add(), subscribers.add(refusals=True)
     reads_events.read(Cursor(HISTORY, 30, 1), 100.0, is_last=True)  # once it read refusals too
     assert subscribers.lag() == (0, 0.0)
@@ -58,7 +62,7 @@ def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
 
 
 def test_one_more_than_the_most_is_refused() -> None:
-    subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0))
+    subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0), difference)
     subscriber = subscribers.add()
     with pytest.raises(HttpError) as refused:
         subscribers.add()

@@ -13,7 +13,7 @@ def values(subscribers: Subscribers) -> dict[str, float]:
 
 
 def test_subscribers_records_and_lag_are_shown() -> None:
-    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 9), lambda: 5.0)
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 9), lambda after, up_to: up_to - after, lambda: 5.0)
     subscribers.add().read(Cursor(HISTORY, 4), 2.0, is_last=False)
     subscribers.records = 4
 
@@ -29,7 +29,7 @@ def test_the_lag_is_left_out_while_the_store_cannot_be_read() -> None:
     def head() -> Cursor:
         raise StoreError("it cannot be read")
 
-    subscribers = Subscribers(10, head)
+    subscribers = Subscribers(10, head, lambda after, up_to: up_to - after)
     subscribers.add().read(Cursor(HISTORY, 4), 2.0, is_last=False)
 
     assert sorted(values(subscribers)) == ["trackd_feed_records", "trackd_feed_subscribers"]

@@ -23,6 +23,20 @@ def test_ids_and_types_may_have_any_character(postgres_backend: PostgresBackend,
     assert store.commit([make.change(odd, (2, 1), session=odd, previous_owner=odd)]) == [Outcome.STORED]
 
 
+def test_events_between_two_positions_are_counted_for_their_numbers_have_gaps(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    listings = postgres_backend.listings
+    before = listings.feed_head().events
+    for seq in range(3):
+        postgres_backend.store.commit([make.change("A", (seq, seq), events=1)])
+    after = listings.feed_head().events
+
+    assert after - before > 3
+    assert listings.events_between(before, after) == 3
+    assert listings.events_between(after, after) == 0
+
+
 def test_ids_of_profiles_are_in_the_order_of_their_characters(
     postgres_backend: PostgresBackend, make: type[Make]
 ) -> None:
