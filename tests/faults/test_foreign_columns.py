@@ -1,6 +1,7 @@
 """Another tool added columns to the tables, also with the names that other tables and SQL functions use."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,28 @@ def add_columns(db: Path) -> None:
         table: {row["name"] for row in rows(db, f"SELECT name FROM pragma_table_info('{table}')")} for table in tables
     }
     names = NAMES_IN_STATEMENTS.union(*columns.values())
-    for table, own in columns.items():
-        for name in sorted(names - own):
-            execute(db, f'ALTER TABLE "{table}" ADD COLUMN "{name}" DEFAULT \'foreign\'')
+    statements = [
+        f'ALTER TABLE "{table}" ADD COLUMN "{name}" DEFAULT \'foreign\''
+        for table, own in columns.items()
+        for name in sorted(names - own)
+    ]
+    execute(db, ";".join(["BEGIN", *statements, "COMMIT"]))
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    path = tmp_path / "trackd.db"
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("original") / "trackd.db"
     with Sources(path, create=True) as sources:
         sources.add(Source(SOURCE_ID, "test"))
     with Tokens(path) as tokens:
         tokens.add("before", [TokenScope.READ])
     add_columns(path)
     return path
+
+
+@pytest.fixture
+def db(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(original, tmp_path))
 
 
 async def get(client: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
