@@ -1,6 +1,7 @@
 """Checks of the tables themselves: their columns, indexes and triggers, and those of one row."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 
 from trackd.storage.audit.check import AuditedFile, Check, Finding, shown
@@ -18,14 +19,19 @@ REMEDY = "no server starts on such a file, or its calls fail: restore a backup"
 def _find_faulty_tables(file: AuditedFile) -> Iterator[Finding]:
     """Other tools may have added columns, indexes and tables."""
     yield from missing_columns(file.db)
-    with contextlib.closing(Connection(":memory:")) as new:
-        migrate(new)
-        expected, found = _objects(new), _objects(file.db)
-    for name, (kind, sql) in expected.items():
+    found = _objects(file.db)
+    for name, (kind, sql) in _expected_objects().items():
         if name not in found:
             yield name, f"the {kind} is missing"
         elif found[name] != (kind, sql):
             yield name, f"the {kind} is not as trackd makes it"
+
+
+@functools.cache
+def _expected_objects() -> Mapping[str, tuple[str, str]]:
+    with contextlib.closing(Connection(":memory:")) as new:
+        migrate(new)
+        return _objects(new)
 
 
 def _objects(db: Connection) -> Mapping[str, tuple[str, str]]:

@@ -26,11 +26,13 @@ def migrate(connection: Connection, on_begin: Callable[[str], None] | None = Non
     It gets the name of the migration.
     """
     db = sqlite_utils_database(connection)
-    names = [migration.name for migration in migrations.pending(db)]
-    for name, following in zip(names, [*names[1:], None], strict=True):
-        if on_begin is not None:
+    if on_begin is None:
+        migrations.apply(db)
+    else:
+        names = [migration.name for migration in migrations.pending(db)]
+        for name, following in zip(names, [*names[1:], None], strict=True):
             on_begin(name)
-        migrations.apply(db, stop_before=following)
+            migrations.apply(db, stop_before=following)  # which asks for all that were applied
     connection.cursor_factory = Cursor
 
 
