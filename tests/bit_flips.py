@@ -52,6 +52,10 @@ MEMORY = Path("/dev/shm")  # each trial syncs some hundred times
 DATABASE, LOG = "file", "log"
 
 
+def new_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="trackd-bit-flips-", dir=MEMORY if MEMORY.is_dir() else None)
+
+
 class Original(Struct, frozen=True):
     """A file without a log, and the same calls in a file with one, as a kill leaves it."""
 
@@ -239,7 +243,7 @@ def trials(original: Original, folder: Path, number: int, seed: int = 0) -> Iter
 def main(number: int) -> int:
     faults = 0
     outcomes: Counter[tuple[str, str]] = Counter()
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+    with new_folder() as name:
         folder = Path(name)
         for trial in trials(make_originals(folder), folder, number):
             outcomes[trial.of, trial.outcome] += 1
