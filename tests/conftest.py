@@ -1,5 +1,7 @@
 """Fixtures for all tests."""
 
+import contextlib
+import importlib
 import itertools
 import os
 import ssl
@@ -33,6 +35,22 @@ os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_cap
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than processors: tests wait for servers, disks and limits of time."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each worker begin with another part of the modules: the first one to import a module keeps its code on disk.
+
+    That is most of the work of a collection in a new clone: pytest rewrites the asserts of all modules.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    modules = sorted(path.relative_to(config.rootpath) for path in Path(__file__).parent.rglob("test_*.py"))
+    for path in modules[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with contextlib.suppress(Exception):  # the collection reports it
+            importlib.import_module(".".join(path.with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -40,14 +40,17 @@ def nested(depth: int) -> Any:
     return {"a": nested(depth - 1)} if depth else 1
 
 
-EVENTS: dict[str, list[dict[str, Any]]] = {
-    "skus": [{"skus": [1] * 500_000}],
-    "branches": [{"l": [{}] * 340_000}],
-    "tree": [nested(50)],
-    "unique": [{"l": [[[number]] for number in range(100_000)]}],
-    "pairs": [{"l": list(range(0, 200, 2))}] * 1_000,
-    "keys": [{str(number): 1 for number in range(100)}] * 900,
-}
+def properties_of_events() -> dict[str, list[dict[str, Any]]]:
+    return {
+        "skus": [{"skus": [1] * 500_000}],
+        "branches": [{"l": [{}] * 340_000}],
+        "tree": [nested(50)],
+        "unique": [{"l": [[[number]] for number in range(100_000)]}],
+        "pairs": [{"l": list(range(0, 200, 2))}] * 1_000,
+        "keys": [{str(number): 1 for number in range(100)}] * 900,
+    }
+
+
 REFUSED = {
     "unique": "the schema of `unique`",
     "pairs": "the condition of the rule `pairs`",
@@ -61,12 +64,14 @@ def test_a_call_that_takes_too_much_work_is_refused_with_what_is_too_much(
     server = start(TRACKD_RULES_PATH=rules(RULES))
     found, reasons = {}, {}
     with server.unharmed(slack_kb=100_000):
-        for name, made in EVENTS.items():
+        for name, made in properties_of_events().items():
             call = payload(name)
             call["events"] = [{"type": name, "properties": properties} for properties in made]
             body = json.dumps(call, separators=(",", ":")).encode()
             assert len(body) <= 1 << 20
-            answer = httpx.post(f"{server.url}/track", content=body, headers={"content-type": "application/json"})
+            answer = httpx.post(
+                f"{server.url}/track", content=body, headers={"content-type": "application/json"}, timeout=30
+            )
             if answer.status_code == 413:
                 found[name] = answer.json()["detail"]
             else:
@@ -75,6 +80,6 @@ def test_a_call_that_takes_too_much_work_is_refused_with_what_is_too_much(
     assert found.keys() == REFUSED.keys()
     for name, what in REFUSED.items():
         assert f"({name}), {what}. Nothing of it is stored" in found[name]
-    assert reasons.keys() == EVENTS.keys() - REFUSED.keys()
+    assert reasons.keys() == {"skus", "branches", "tree"}
     assert all(reason.startswith("The event is invalid and changes nothing: ") for reason in reasons.values())
     assert {event["type"] for event in server.events()} == {"before", "after", *reasons}
