@@ -165,10 +165,9 @@ def emptied(url: str) -> None:
     with psycopg.connect(url) as connection:
         named = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         tables = {name for (name,) in named} - {"trackd_migration", "heartbeat"}
-        for table in sorted(tables - SINGLE_ROWS.keys()):
-            connection.execute(f"DELETE FROM {table}".encode())
-        for table in sorted(tables & SINGLE_ROWS.keys()):
-            connection.execute(f"UPDATE {table} SET {SINGLE_ROWS[table]}".encode())
+        statements = [f"DELETE FROM {table}" for table in sorted(tables - SINGLE_ROWS.keys())]
+        statements += [f"UPDATE {table} SET {SINGLE_ROWS[table]}" for table in sorted(tables & SINGLE_ROWS.keys())]
+        connection.execute(";".join(statements).encode())
 
 
 def server_user() -> int | None:
@@ -190,6 +189,7 @@ def make_data(data: Path, programs: Path) -> None:
         data,
         *options,
         "--no-sync",
+        "--set=scram_iterations=1",  # thousands of rounds make each connection as slow as a test
         "--wal-segsize=1",
         "--no-instructions",
     ]
