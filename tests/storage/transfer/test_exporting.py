@@ -83,9 +83,10 @@ def databases(draw: Callable[..., Any]) -> dict[str, Any]:
 
 def fill(path: Path, database: dict[str, Any]) -> None:
     db = sqlite_utils_database(open_for_writing(path))
-    for record in RECORDS:
-        for row in database[record.table()]:
-            db.table(record.table()).insert(dict(zip(record.columns, row, strict=True)))
+    with db.atomic():
+        for record in RECORDS:
+            for row in database[record.table()]:
+                db.table(record.table()).insert(dict(zip(record.columns, row, strict=True)))
     db.close()
 
 
