@@ -204,7 +204,7 @@ async def test_any_requests_are_answered_alike(servers: Servers, sent: list[byte
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
-@settings(max_examples=2_000)
+@settings(max_examples=1_000)
 @given(sent=st.lists(requests(), min_size=1, max_size=4), cuts=CUTS)
 async def test_thousands_of_lists_of_requests_are_answered_alike(
     servers: Servers, sent: list[bytes], cuts: list[int]
