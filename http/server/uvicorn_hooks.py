@@ -31,7 +31,7 @@ OVERRIDDEN: Hooks = {
         "_start_asgi_task",
     ),
     FlowControl: ("resume_reading",),
-    uvicorn.Server: ("capture_signals", "on_tick", "shutdown", "startup"),
+    uvicorn.Server: ("capture_signals", "main_loop", "on_tick", "shutdown", "startup"),
 }
 # Attributes that trackd reads or assigns.
 USED: Hooks = {
@@ -64,7 +64,7 @@ USED: Hooks = {
         "transport",
     ),
     FlowControl: ("read_paused", "write_paused"),
-    ServerState: ("connections", "default_headers", "total_requests"),
+    ServerState: ("connections", "default_headers", "tasks", "total_requests"),
     uvicorn.Server: ("config", "server_state", "should_exit"),
 }
 
