@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support.process import TRACKD
+from tests.support.forked_shell import forked_trackd
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,14 +32,14 @@ def block(text: str, language: str, containing: str) -> str:
 
 def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the commands of a page in a folder, with `trackd` on the path."""
-    environment = os.environ | {"PATH": f"{TRACKD.parent}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["sh", "-eu"],
-        input=script,
-        cwd=folder,
-        env=environment,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    with forked_trackd() as programs:
+        return subprocess.run(
+            ["sh", "-eu"],
+            input=script,
+            cwd=folder,
+            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
