@@ -65,7 +65,7 @@ def before_call(context: schemathesis.HookContext, case: Case, **_: Any) -> None
     if operation == "GET /events/session" and number % 2 and isinstance(case.query, dict) and case.query.get("id"):
         case.query["id"] = SESSION_ID
     if (
-        operation in ("GET /profile/events", "GET /profile/export")
+        operation in ("GET /profile/events", "GET /profile/export", "GET /profile/sessions")
         and number % 2
         and case.meta is not None
         and case.meta.phase.name == "fuzzing"  # a sequence of calls may have erased the profile
