@@ -88,7 +88,7 @@ def packed(folder: Path, name: str) -> bytes:
             member.mtime, member.uid, member.gid, member.uname, member.gname = EPOCH, 0, 0, "root", "root"
             with path.open("rb") if member.isfile() else io.BytesIO() as file:
                 archive.addfile(member, file)
-    return gzip.compress(content.getvalue(), mtime=0)
+    return gzip.compress(content.getvalue(), compresslevel=6, mtime=0)  # 9: half a percent less, in three times as long
 
 
 def one_file(archive: bytes, folder: Path, version: str, arch: str, glibc: str) -> bytes:
