@@ -1,6 +1,11 @@
 """The errors of a store and of its administration. Each message is a sentence for a person."""
 
 
+def sentence(text: str) -> str:
+    """The text with a capital letter at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 class SourceError(Exception):
     """A source cannot be added, changed or removed as requested: it exists already, or does not exist."""
 

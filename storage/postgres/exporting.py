@@ -5,9 +5,9 @@ page by page up to the last one whose predecessors are all committed, with the n
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from trackd.storage.closing import Closing
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres.connection import Connection, text_of
 from trackd.storage.postgres.feed import state_of
@@ -26,18 +26,13 @@ CHANGED: dict[type[Record], str] = {
 }
 
 
-class DatabaseExport:
+class DatabaseExport(Closing):
     """A PostgreSQL database, opened for reading. See `AnyExport`. Raises StoreError."""
 
     def __init__(self, url: str) -> None:
         self._database = ReadOnlyDatabase(url)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._database.close()
 
     def size(self, *records: type[Record]) -> int:

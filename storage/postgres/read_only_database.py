@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
 from trackd.config.store_url import masked
-from trackd.storage.errors import StoreError
+from trackd.storage.closing import Closing
+from trackd.storage.errors import StoreError, sentence
 from trackd.storage.postgres.connection import COMMAND, Connection, reason_of
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.schema import check_tables
@@ -16,7 +15,7 @@ from trackd.storage.postgres.schema import check_tables
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-class ReadOnlyDatabase:
+class ReadOnlyDatabase(Closing):
     """A context manager that closes the connections. Methods raise StoreError, each a sentence."""
 
     def __init__(self, url: str) -> None:
@@ -31,14 +30,6 @@ class ReadOnlyDatabase:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self.connection.close()
@@ -55,8 +46,7 @@ class ReadOnlyDatabase:
             text = str(error)
             if text.endswith("."):
                 raise
-            sentence = f"{text[:1].upper()}{text[1:]}." if self.name in text else f"{self.name}: {text}."
-            raise StoreError(sentence) from error
+            raise StoreError(sentence(text) if self.name in text else f"{self.name}: {text}.") from error
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Connection]:

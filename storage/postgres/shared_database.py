@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
 from trackd.config.store_url import masked
-from trackd.storage.errors import StoreError
+from trackd.storage.closing import Closing
+from trackd.storage.errors import StoreError, sentence
 from trackd.storage.postgres.connection import COMMAND, NODE, Connection, reason_of
 from trackd.storage.postgres.schema import migrate
 
@@ -18,7 +17,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_n
 """
 
 
-class SharedDatabase:
+class SharedDatabase(Closing):
     """A context manager that closes the connection. The tables are made if there are none. Raises StoreError."""
 
     def __init__(self, url: str, *, accepts_incomplete: bool = False) -> None:
@@ -29,14 +28,9 @@ class SharedDatabase:
             migrate(self._db.open(), url, accepts_incomplete=accepts_incomplete)
         except StoreError as error:
             self._db.close()
-            raise StoreError(f"{_sentence(str(error))}.") from error
+            raise StoreError(sentence(str(error))) from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._db.close()
 
     @contextlib.contextmanager
@@ -58,7 +52,3 @@ class SharedDatabase:
         """Whether servers run on the database, as it seems from the connections that it has."""
         with self.transaction() as db:
             return bool(db.rows(NODES, [NODE]))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"

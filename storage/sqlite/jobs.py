@@ -2,29 +2,24 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from trackd.core.documents import JsonObject, timestamp
 from trackd.core.jobs import AddJob, Job
+from trackd.storage.closing import Closing
 from trackd.storage.sqlite import job_rows
 from trackd.storage.sqlite.connection import transaction
 from trackd.storage.sqlite.listings import SEGMENT_MEMBERS
 from trackd.storage.sqlite.shared_file import SharedFile
 
 
-class Jobs:
+class Jobs(Closing):
     """The jobs of one file: a context manager that closes it. Methods raise DatabaseError."""
 
     def __init__(self, path: Path) -> None:
         self._file = SharedFile(path)
         self._db = self._file.connection
 
-    def __enter__(self) -> "Jobs":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def add(self, kind: str, arguments: JsonObject) -> int:

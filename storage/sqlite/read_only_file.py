@@ -7,11 +7,11 @@ as it is small, then in the folder for temporary files, and deletes it when it i
 import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import apsw
 
+from trackd.storage.closing import Closing
 from trackd.storage.sqlite.connection import (
     Connection,
     DatabaseError,
@@ -47,7 +47,7 @@ class FileChangedError(DatabaseError):
     """Another program wrote to the file while it was read without locks: what was read may be wrong."""
 
 
-class ReadOnlyFile:
+class ReadOnlyFile(Closing):
     """A context manager that closes the file. Raises DatabaseError.
 
     `lacking` are the migrations that the file lacks. `older` is the treatment of a file that lacks any: `copy` its
@@ -84,14 +84,6 @@ class ReadOnlyFile:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         for connection in self._connections:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from msgspec import MsgspecError
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 
 from trackd.core.documents import Source, source_metadata, timestamp
 from trackd.core.source_changes import EditSource
+from trackd.storage.closing import Closing
 from trackd.storage.errors import SourceError
 from trackd.storage.sqlite.connection import rows_by_name, transaction
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
@@ -18,7 +18,7 @@ from trackd.storage.sqlite.shared_file import SharedFile
 from trackd.storage.sqlite.source_rows import add_source, edit_source, remove_source
 
 
-class Sources:
+class Sources(Closing):
     """The sources of one file: a context manager that closes it. Methods raise DatabaseError and SourceError."""
 
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
@@ -26,12 +26,7 @@ class Sources:
         self._file = ReadOnlyFile(path, ["source"]) if read_only else SharedFile(path, create=create)
         self._db = self._file.connection
 
-    def __enter__(self) -> "Sources":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def add(self, source: Source) -> Source:

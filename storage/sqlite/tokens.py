@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from trackd.core.documents import (
     LINK_LASTS,
@@ -17,6 +16,7 @@ from trackd.core.documents import (
     secret_hash,
     timestamp,
 )
+from trackd.storage.closing import Closing
 from trackd.storage.errors import TokenError
 from trackd.storage.sqlite.connection import rows_by_name, transaction
 from trackd.storage.sqlite.logins import SELECT_LOGINS, add_login, login_of_row
@@ -24,7 +24,7 @@ from trackd.storage.sqlite.read_only_file import ReadOnlyFile
 from trackd.storage.sqlite.shared_file import SharedFile
 
 
-class Tokens:
+class Tokens(Closing):
     """The tokens of one file: a context manager that closes it. Methods raise DatabaseError and TokenError."""
 
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
@@ -32,12 +32,7 @@ class Tokens:
         self._file = ReadOnlyFile(path, ["token", "login"]) if read_only else SharedFile(path, create=create)
         self._db = self._file.connection
 
-    def __enter__(self) -> "Tokens":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def add(

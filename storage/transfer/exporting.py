@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, Self
 
 from msgspec import Struct
 
+from trackd.storage.closing import Closing
 from trackd.storage.sqlite.connection import DatabaseError
 from trackd.storage.sqlite.event_chain import LAST_NUMBER
 from trackd.storage.sqlite.read_only_file import ReadOnlyFile
@@ -88,7 +89,7 @@ class AnyExport(Protocol):
         """The highest number that an event has or had."""
 
 
-class Export:
+class Export(Closing):
     """One database file, opened for reading; `older` is as for `ReadOnlyFile`. Raises DatabaseError."""
 
     def __init__(self, path: Path, older: Literal["copy", "refuse"] = "copy") -> None:
@@ -96,12 +97,7 @@ class Export:
         self._file = ReadOnlyFile(path, older=older)
         self._db = self._file.connection
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def size(self, *records: type[Record]) -> int:
