@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import psycopg
 import pytest
 
-from tests.docs.pages import block, page
+from tests.docs.pages import block, blocks, page
 from tests.support.nginx import COMMAND, free_port, nginx_file
 from tests.support.polling import wait_until
+from tests.support.postgres import emptied
+from trackd.storage.postgres.store import PostgresStore
 
 CLUSTER = page("operating/cluster")
 SESSIONS = [f"session-{number}" for number in range(40)]
@@ -89,6 +92,14 @@ def balanced(request: pytest.FixtureRequest, pair: list[ThreadingHTTPServer], tm
         finally:
             running.terminate()
             running.wait(timeout=30)
+
+
+def test_the_settings_of_vacuum_are_those_of_postgresql(postgres_database: str) -> None:
+    emptied(postgres_database)
+    with contextlib.closing(PostgresStore(postgres_database)), psycopg.connect(postgres_database) as connection:
+        for sql in blocks(CLUSTER, "sql"):
+            connection.execute(sql.encode())
+        connection.rollback()
 
 
 def test_calls_of_a_session_go_to_one_node_by_header_or_query_and_others_by_address(balanced: httpx.Client) -> None:
