@@ -1,6 +1,7 @@
 """Concurrent calls of one profile, over real sockets and into a real file."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.support.database import rows
 from tests.support.payloads import payload
 from tests.support.process import Process
+from tests.support.raw_http import RawConnection, connected, request
 
 Serve = Callable[..., Process]
 
@@ -32,15 +34,17 @@ def _client(server: Process, connections: int) -> httpx.AsyncClient:
 async def test_simultaneous_first_calls_give_one_profile_each(serve: Serve, rounds: int) -> None:
     server = serve()
 
-    async def first_calls(client: httpx.AsyncClient, session: str) -> None:
-        answers = await asyncio.gather(*(_post(client, payload(session, "page-view")) for _ in range(20)))
+    async def first_calls(connections: list[RawConnection], session: str) -> None:
+        call = request(json.dumps(payload(session, "page-view")).encode(), "Content-Type: application/json")
+        answers = [answer.json() for answer in await asyncio.gather(*(each.ask(call) for each in connections))]
         assert len({answer["profile"]["id"] for answer in answers}) == 1
         assert sorted(answer["debugging"]["events"]["seq"][0] for answer in answers) == list(range(1, 21))
         assert sum(answer["debugging"]["session"]["saved"] for answer in answers) == 1
 
-    async with _client(server, 20) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(connected(server.url)) for _ in range(20)]
         for number in range(rounds):
-            await first_calls(client, f"s-{number}")
+            await first_calls(connections, f"s-{number}")
     assert rows(server.db, "SELECT count(*) AS n FROM session") == [{"n": rounds}]
     assert rows(server.db, "SELECT count(*) AS n FROM profile") == [{"n": rounds}]
     counts = rows(server.db, "SELECT min(seq) a, max(seq) b, count(DISTINCT seq) c FROM event GROUP BY profile_id")

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import json
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from tests.support.database import execute, rows
 from tests.support.http_stores import Database
 from tests.support.payloads import payload
+from tests.support.raw_http import connected, request
 from tests.support.serving import serving_file
 
 
@@ -90,13 +92,14 @@ async def test_fifty_clients_track_one_profile_while_it_is_erased(db: Database, 
         current = [await track(client, "t")]
 
         async def call(number: int) -> None:
-            while not over.is_set():
-                body = payload(f"s{number % 25}", "t", "u", profile=current[0])
-                answer = await client.post("/track", json=body)
-                statuses[answer.status_code] += 1
-                current[0] = answer.json()["profile"]["id"]
-                answered.extend((current[0], seq) for seq in answer.json()["debugging"]["events"]["seq"])
-                progress.set()
+            async with connected(str(client.base_url)) as connection:
+                while not over.is_set():
+                    body = json.dumps(payload(f"s{number % 25}", "t", "u", profile=current[0])).encode()
+                    answer = await connection.ask(request(body, "Content-Type: application/json"))
+                    statuses[answer.status] += 1
+                    current[0] = answer.json()["profile"]["id"]
+                    answered.extend((current[0], seq) for seq in answer.json()["debugging"]["events"]["seq"])
+                    progress.set()
 
         async def erase() -> None:
             for _ in range(times):
