@@ -1,13 +1,15 @@
 """Fixtures for all tests."""
 
 import contextlib
-import importlib
+import importlib.util
 import itertools
 import os
 import ssl
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import hypothesis
 import pytest
@@ -30,6 +32,11 @@ hypothesis.settings.load_profile("repeatable")
 # Those of a folder are read when a server shows one.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_capath)
+
+
+# For each lock of each request httpcore looks for sniffio, which takes a millisecond where it is not installed.
+if importlib.util.find_spec("sniffio") is None:
+    cast(Any, sys.modules)["sniffio"] = None
 
 
 def pytest_xdist_auto_num_workers() -> int:

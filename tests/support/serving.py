@@ -5,7 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +41,12 @@ ADMIN_SECRET = "trackd_of-the-tests"
 ADMIN = Token("of the tests", secret_hash(ADMIN_SECRET), (TokenScope.ADMIN,))
 
 
+@cache
+def default_rules(limits: Limits) -> RuleSet:
+    """Those of the default file; as all rules they never change."""
+    return load_rules("", limits)
+
+
 @contextlib.asynccontextmanager
 async def serving(
     store: Store,
@@ -55,7 +61,7 @@ async def serving(
     is valid besides those of the store.
     """
     settings = settings or Settings()
-    rules = rules or load_rules("", settings.limits)
+    rules = rules or default_rules(settings.limits)
     tracker = Tracker(
         store,
         settings.actors,
