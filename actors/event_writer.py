@@ -189,6 +189,7 @@ class EventWriter(BaseActor):
             tally.batch_calls.observe(len(batch))
         if result.seconds is not None:
             tally.commit_seconds.observe(result.seconds)
+        tally.store_reconnects["writer"] += result.reconnects
         if result.error is not None:
             tally.failed_commits += 1
 

@@ -23,12 +23,14 @@ class BatchResult(Struct, frozen=True):
     """The result of one batch: an outcome for each change in its order, or the error because of which none is written.
 
     `seconds` is the duration of the commit, None when there was no attempt. `swept` is the report of a deletion.
+    `reconnects` is the number of lost connections to a database that were opened again for it.
     """
 
     outcomes: Sequence[Outcome] = ()
     error: StoreError | None = None
     seconds: float | None = None
     swept: Swept | None = None
+    reconnects: int = 0
 
 
 Committed = Callable[[BatchResult], None]

@@ -11,6 +11,7 @@ NO_SOURCE = ""
 RETENTION_TABLES = ("event", "session")
 LIMITS = ("source", "client_calls", "client_events")
 STALE_OUTCOMES = ("retried", "paused", "refused")  # decided again at once, or after a pause; answered 503
+RECONNECTED = ("notifications", "writer")  # connections to the database that were lost, and opened again
 BATCH_CALLS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
@@ -52,7 +53,7 @@ class Tally:
         """Rows ahead of the clock that the last sweeps found, by table."""
         self.retention_stopped = False
         """Whether the clock stops the retention."""
-        self.disk_failures = self.store_reconnects = 0
+        self.disk_failures, self.store_reconnects = 0, dict.fromkeys(RECONNECTED, 0)
         """Failed fsyncs and checkpoints, after which the writer process is started again."""
         self.handled: defaultdict[type, list[int]] = defaultdict(lambda: [0])
         """By class of actor, a list with the number of messages handled: an actor looks it up once."""
@@ -92,7 +93,7 @@ class Tally:
 
     def count_reconnect(self) -> None:
         """A lost connection to the database was opened again. Called in one other thread."""
-        self.store_reconnects += 1
+        self.store_reconnects["notifications"] += 1
 
     def request_refused(self, status: int) -> None:
         """Count a request that is no complete call, so that it has no duration of a call."""

@@ -172,11 +172,14 @@ class TrackdCollector(Collector):
         for outcome, number in tally.stale_commits.items():
             stale.add_metric([outcome], number)
         yield stale
-        yield CounterMetricFamily(
+        reconnects = CounterMetricFamily(
             "trackd_store_reconnects",
-            "Lost connections to the PostgreSQL database, counted on the one for notifications.",
-            value=tally.store_reconnects,
+            "Lost connections to the PostgreSQL database that were opened again.",
+            labels=["connection"],
         )
+        for connection, number in tally.store_reconnects.items():
+            reconnects.add_metric([connection], number)
+        yield reconnects
         yield _gauge(
             "trackd_commit_age_seconds",
             "Seconds since the commit under way began, 0 when there is none.",

@@ -56,6 +56,7 @@ class Connection:
         self._is_pinned = False
         self._pipeline: psycopg.Pipeline | None = None
         self._unconfirmed: str | None = None
+        self.reconnects = 0  # lost connections that were opened again
 
     @property
     def is_open(self) -> bool:
@@ -71,12 +72,14 @@ class Connection:
                 raise psycopg.OperationalError("the connection is lost")
             if self._failure is not None and time.monotonic() - self._failed_at < PAUSE_S:
                 raise self._failure
+            is_again = self._connection is not None
             try:
                 self._connection = self._connect()
             except StoreError as error:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
             self._failure = None
+            self.reconnects += is_again
             self._connection.add_notice_handler(self._note)
         return self._connection
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from msgspec import MsgspecError
+from msgspec.structs import replace
 
 from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.writer import PostgresWriter
@@ -52,4 +53,6 @@ def run_database_writer(descriptor: int, batches: BinaryIO, results: BinaryIO) -
             except MsgspecError:
                 send(results, UNDECODABLE)
             else:
-                send(results, encode_result(commit(writer, batch)))
+                result = commit(writer, batch)
+                send(results, encode_result(replace(result, reconnects=connection.reconnects)))
+                connection.reconnects = 0

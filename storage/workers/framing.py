@@ -29,6 +29,7 @@ class _Result(Struct, frozen=True):
     error: str | None
     seconds: float | None
     swept: Swept | None
+    reconnects: int
 
 
 STARTING = b"starting "  # and the seconds: see `starting`
@@ -152,7 +153,7 @@ def decode_batch(payload: bytes) -> list[Change]:
 
 def encode_result(result: BatchResult) -> bytes:
     error = str(result.error) if result.error else None
-    return ENCODER.encode(_Result([*result.outcomes], error, result.seconds, result.swept))
+    return ENCODER.encode(_Result([*result.outcomes], error, result.seconds, result.swept, result.reconnects))
 
 
 def decode_result(payload: bytes) -> BatchResult:
@@ -162,7 +163,7 @@ def decode_result(payload: bytes) -> BatchResult:
     except MsgspecError as error:
         raise StoreError(f"the writer process sent a frame that is not a result: {error}") from error
     failed = StoreError(result.error) if result.error else None
-    return BatchResult(result.outcomes, failed, result.seconds, result.swept)
+    return BatchResult(result.outcomes, failed, result.seconds, result.swept, result.reconnects)
 
 
 def with_failed(result: BatchResult, left_out: frozenset[int]) -> BatchResult:
@@ -172,4 +173,4 @@ def with_failed(result: BatchResult, left_out: frozenset[int]) -> BatchResult:
     outcomes = [*result.outcomes]
     for position in sorted(left_out):
         outcomes.insert(position, Outcome.FAILED)
-    return BatchResult(outcomes, seconds=result.seconds)
+    return replace(result, outcomes=outcomes)
