@@ -15,6 +15,7 @@ from trackd.config.store_url import masked
 from trackd.core.documents import Source, TokenScope
 from trackd.core.version import __version__
 from trackd.http.server.listening import UNIX
+from trackd.storage.errors import TokenError
 from trackd.storage.store import Reads
 from trackd.telemetry.plain_text import plain
 from trackd.telemetry.standard_streams import StdoutError, drop_output, is_stdout_shown
@@ -59,9 +60,8 @@ def announce(
             print(f"Made a source, its id is {source.id}. Send it an event:\n")
             print(f"  curl {curl(url, '/track')} {JSON} -d '{json.dumps(call)}'\n", flush=True)
         if needs_token and is_stdout_shown():
-            with tokens_of(settings) as tokens:
-                tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
-                needs_token, prints_link = False, True
+            needs_token = False
+            prints_link = _make_token(settings, url)
         if page and prints_link:
             _show_page(settings, page, opens_page)
         print(f"trackd {__version__} is ready at {all_urls}, database {stored}, pid {os.getpid()}", flush=True)
@@ -84,6 +84,17 @@ def _show_page(settings: Settings, page: str, opens: bool) -> None:
     print(f"  {link}\n", flush=True)
     if opens:
         open_in_background(link)
+
+
+def _make_token(settings: Settings, url: str) -> bool:
+    """Make the first token and print it; False if another node on the same database has made it meanwhile."""
+    try:
+        with tokens_of(settings) as tokens:
+            tokens.add("first token", [TokenScope.ADMIN], show=lambda secret: _print_token(url, secret))
+    except TokenError:
+        log.info("another node has made the first administration token, and printed it")
+        return False
+    return True
 
 
 def _print_token(url: str, secret: str) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import psycopg
 import pytest
 
+from tests.support.cut_connection import cutting_proxy
 from tests.support.forked_command import run_command
 from tests.support.forked_server import start_server
 from tests.support.payloads import bearer, payload
@@ -140,6 +143,68 @@ def test_while_the_database_is_away_calls_are_answered_503_and_none_is_lost_or_d
         server.process.terminate()
         out, log = server.process.communicate(timeout=30)
         assert "hidden" not in out + log
+
+
+def test_nodes_that_start_together_on_an_empty_database_make_one_token(start: Start, postgres_database: str) -> None:
+    emptied(postgres_database)
+    with ThreadPoolExecutor() as threads:
+        nodes = list(threads.map(start, [postgres_database] * 2))
+
+    [token] = [node.token for node in nodes if node.token]
+    for node in nodes:
+        assert httpx.get(f"{node.url}/info/version", headers=bearer(token), timeout=30).status_code == 200
+
+
+def test_a_server_that_is_too_old_ends_the_start_with_a_sentence(database: str, tmp_path: Path) -> None:
+    with psycopg.connect(database) as db:
+        major = str(db.info.server_version // 10_000)
+    with cutting_proxy(database) as proxy:
+        proxy.rewritten = (f"server_version\0{major}".encode(), b"server_version\x0014")
+        started = run_command(["serve", "--port", "0", "--store", proxy.url], tmp_path, {})
+    assert started.returncode == 1
+    assert "The server cannot start: postgresql://" in started.stderr
+    assert "is PostgreSQL 14: 15 is the oldest that can be used." in started.stderr
+
+
+def test_a_server_without_a_free_connection_refuses_calls_until_it_has_one(
+    start: Start, database: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        url = _as_limited_user(admin, database)
+        server = start(url)
+        assert track(server, "s", "a", key="1").status_code == 200
+
+        admin.execute("ALTER ROLE limited CONNECTION LIMIT 0")
+        admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'limited'")
+
+        refused = track(server, "s", "b", key="2")
+        assert (refused.status_code, refused.headers["retry-after"].isdigit()) == (503, True)
+        wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 503)
+        other = run_command(["serve", "--port", "0", "--store", url], tmp_path, {})
+        assert other.returncode == 1
+        assert 'too many connections for role "limited"' in other.stderr
+
+        admin.execute("ALTER ROLE limited CONNECTION LIMIT -1")
+        wait_until(lambda: track(server, "s", "b", key="2").status_code == 200)
+        wait_until(lambda: httpx.get(f"{server.url}/ready", timeout=30).status_code == 200)
+        answers = [track(server, "s", name, key=key).json() for name, key in (("a", "1"), ("b", "2"), ("c", "3"))]
+        assert [answer["debugging"]["events"]["seq"] for answer in answers] == [[1], [2], [3]]
+        metrics = httpx.get(f"{server.url}/metrics", headers=bearer(server.token), timeout=30).text
+        for connection in ("notifications", "writer"):
+            assert f'trackd_store_reconnects_total{{connection="{connection}"}} 1.0' in metrics
+        server.stop()
+        admin.execute("DROP OWNED BY limited; DROP ROLE limited")
+
+
+def _as_limited_user(admin: "psycopg.Connection[Any]", url: str) -> str:
+    """The URL of a database for a user that is no superuser: limits of connections do not hold for those."""
+    admin.execute("DROP ROLE IF EXISTS limited")
+    admin.execute("CREATE ROLE limited LOGIN PASSWORD 'hidden'")
+    admin.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO limited")
+    admin.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO limited")
+    admin.execute("GRANT ALL ON SCHEMA public TO limited")
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"limited:hidden@{parts.hostname}:{parts.port}"))
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from trackd.storage.postgres.administration import SELECT_LOGINS, SELECT_TOKENS,
 from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.shared_database import SharedDatabase
 
+ONE_AT_A_TIME = "LOCK TABLE token IN SHARE ROW EXCLUSIVE MODE"
 INSERT = """
 INSERT INTO token (name, hash, scopes, inserted, expires) VALUES (%s, %s, %s, %s::timestamptz, %s::timestamptz)
 """
@@ -40,13 +41,12 @@ class PostgresTokens(SharedDatabase):
         `expires` is a timestamp, None for a token that never expires. `show` is called with the secret first: when it
         raises, there is no such token.
         """
-        with self.transaction() as db:
-            _check_name(db, name)
         secret = PREFIX_OF_SECRETS + secrets.token_urlsafe(SECRET_BYTES)
-        show(secret)
         row = [name, secret_hash(secret), " ".join(scopes), timestamp(datetime.now(UTC)), expires]
         with self.transaction() as db:
+            db.run(ONE_AT_A_TIME)  # of two nodes that start for the first time only one shows its token
             _check_name(db, name)
+            show(secret)
             db.run(INSERT, row)
         return secret
 

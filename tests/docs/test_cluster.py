@@ -1,6 +1,8 @@
 """The load balancers of docs/operating/cluster.md run as they are printed, in front of two servers."""
 
 import contextlib
+import os
+import re
 import shutil
 import subprocess
 import threading
@@ -14,9 +16,10 @@ import psycopg
 import pytest
 
 from tests.docs.pages import block, blocks, page
-from tests.support.nginx import COMMAND, free_port, nginx_file
+from tests.support.nginx import COMMAND, free_port, nginx_file, nginx_with
 from tests.support.polling import wait_until
 from tests.support.postgres import emptied
+from tests.support.process import TRACKD
 from trackd.storage.postgres.store import PostgresStore
 
 CLUSTER = page("operating/cluster")
@@ -110,6 +113,36 @@ def test_calls_of_a_session_go_to_one_node_by_header_or_query_and_others_by_addr
     other = next(each for each, node in zip(SESSIONS, by_header, strict=True) if node != by_header[0])
     assert balanced.post("/track", params={"s": other}, headers={"X-Trackd-Session": SESSIONS[0]}).text == by_header[0]
     assert len({balanced.post("/track").text for _ in range(10)}) == 1
+
+
+@pytest.mark.slow
+def test_two_nodes_behind_nginx_on_one_machine_run_as_printed(postgres_database: str, tmp_path: Path) -> None:
+    emptied(postgres_database)
+    script = block(CLUSTER, "sh", "--port 8687")
+    ports = {"8686": str(free_port()), "8687": str(free_port())}
+    snippet = BALANCERS["nginx"].snippet.replace("10.0.0.11:8686", "127.0.0.1:8686")
+    snippet = snippet.replace("10.0.0.12:8686", "127.0.0.1:8687")
+    listen = str(free_port())
+    for printed, port in ports.items():
+        script, snippet = script.replace(printed, port), snippet.replace(printed, port)
+    script = re.sub(r"http://127\.0\.0\.1(?=[ /])", f"http://127.0.0.1:{listen}", script)
+    script = script.replace("postgresql://trackd:PASSWORD@127.0.0.1/trackd", postgres_database)
+    with nginx_with(tmp_path, snippet.replace("listen 80;", f"listen 127.0.0.1:{listen};"), int(listen)):
+        kept = re.sub(r"&$", "& echo $! >> pids", script, flags=re.MULTILINE)
+        done = subprocess.run(  # not forked: signals have to reach the servers
+            ["sh", "-eu"],
+            input=f"trap 'kill $(cat pids) 2> /dev/null || wait' EXIT\n{kept}",
+            cwd=tmp_path,
+            env=os.environ | {"PATH": f"{TRACKD.parent}:{os.environ['PATH']}"},
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=200,
+        )
+
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}{(tmp_path / 'one.log').read_text()}"
+    assert "no violation" in done.stdout
+    assert "sound" in done.stdout
 
 
 def test_when_a_node_ends_its_sessions_go_to_the_other_one_and_those_of_that_one_stay(

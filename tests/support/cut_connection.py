@@ -23,6 +23,8 @@ class CuttingProxy:
         the server has it, and from then on the connection passes nothing on, and is not closed.
         """
         self.cuts = 0
+        self.rewritten = (b"", b"")
+        """What the server sends, and what its clients get in its place."""
         self._silent: set[socket.socket] = set()  # clients
         self._sockets = [self._listening]
         self._threads: list[threading.Thread] = []
@@ -57,6 +59,8 @@ class CuttingProxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
+                if source is not client:
+                    data = data.replace(*self.rewritten)
                 cut = self.cut if source is client and COMMIT in data else None
                 if cut is not None:
                     self.cut, self.cuts = None, self.cuts + 1

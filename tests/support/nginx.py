@@ -46,10 +46,17 @@ def free_port() -> int:
 @contextlib.contextmanager
 def nginx(folder: Path, location: str) -> Iterator[str]:
     """Runs nginx with its defaults and one location; yields the URL of it. Skips the test where it is not installed."""
+    port = free_port()
+    with nginx_with(folder, f"    server {{ listen 127.0.0.1:{port}; {location} }}", port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def nginx_with(folder: Path, content: str, port: int) -> Iterator[None]:
+    """Runs nginx with `content` in its block `http`, which listens on the port of 127.0.0.1."""
     if shutil.which(COMMAND[0]) is None:
         pytest.skip("nginx is not installed")
-    port = free_port()
-    (folder / "nginx.conf").write_text(nginx_file(f"    server {{ listen 127.0.0.1:{port}; {location} }}"))
+    (folder / "nginx.conf").write_text(nginx_file(content))
     running = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.DEVNULL)
 
     def listens() -> bool:
@@ -60,7 +67,7 @@ def nginx(folder: Path, location: str) -> Iterator[str]:
 
     try:
         wait_until(listens, "nginx listens")
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         running.terminate()
         running.wait(timeout=30)
