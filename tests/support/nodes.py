@@ -3,9 +3,10 @@
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.support.forked_command import run_command
 from tests.support.forked_server import start_server
@@ -25,6 +26,7 @@ class Nodes:
         self.running: list[Process] = []
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         """The last lines of all nodes."""
+        self._readers: list[threading.Thread] = []
 
     def add_source(self) -> None:
         command = ["source", "add", "--id", SOURCE_ID, "--name", "test", "--store", self.url]
@@ -38,14 +40,18 @@ class Nodes:
             running.kill()
             running.communicate()
             raise
+        assert running.stdout is not None
+        assert running.stderr is not None
         for stream in (running.stdout, running.stderr):  # a pipe that is full stops a node
-            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+            self._readers.append(threading.Thread(target=self._read, args=(stream,), daemon=True))
+            self._readers[-1].start()
         self.running.append(node)
         self.token = self.token or node.token
         return node
 
-    def _read(self, stream: Iterable[str]) -> None:
-        self.log.extend(stream)
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            self.log.extend(stream)
 
     def kill(self) -> None:
         for node in self.running:
@@ -53,6 +59,8 @@ class Nodes:
             node.process.kill()
             node.process.wait()
         self.running.clear()
+        for reader in self._readers:
+            reader.join()
 
 
 @contextmanager
