@@ -1,13 +1,16 @@
 """Contestants loaded in turns, so that a drift of the machine affects all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.bench.figures import Result, Round, Target, in_turns, medians
+from tests.bench.builds import Build
+from tests.bench.figures import Result, Round, Target, in_turns, medians, ratio
+from tests.bench.plan import Plan
 from tests.bench.servers import Server
 from tests.bench.wrk import Load, measure
 
 WARM_UP = 1_000_000  # a seed of its own
+AS_FAST = 0.97  # of another commit: less is slower by more than runs differ
 
 Progress = Callable[[str], None]
 
@@ -50,3 +53,14 @@ def result(
         notes=tuple(notes),
         rounds=rounds,
     )
+
+
+def against(plan: Plan, rounds: Mapping[str, Sequence[Round]], what: str = "") -> list[Target]:
+    """Calls per second of this build to those of another one, if one is measured; `what` as in `contestant_name`."""
+    here, *others = (contestant_name(plan, build, what) for build in plan.builds)
+    return [Target(f"{here} of {other}", ratio(rounds[here], rounds[other]), AS_FAST) for other in others]
+
+
+def contestant_name(plan: Plan, build: Build, what: str = "") -> str:
+    """Builds are named when there is more than one, or nothing else to name."""
+    return what if what and len(plan.builds) == 1 else f"{build.name}, {what}" if what else build.name

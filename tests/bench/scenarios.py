@@ -8,16 +8,17 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tests.bench.builds import HERE, Build
+from tests.bench.builds import HERE
 from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, Clients, bare
 from tests.bench.code_lines import code_lines
-from tests.bench.contest import Contestant, Progress, compete, result
+from tests.bench.contest import Contestant, Progress, against, compete, contestant_name, result
 from tests.bench.faults import BenchError
 from tests.bench.feeds import feeds
-from tests.bench.figures import Result, Round, Target, ratio
+from tests.bench.figures import Result, Target, ratio
 from tests.bench.filled_file import Filling, fill
 from tests.bench.machine import has_hyperthreads
 from tests.bench.memory import memory
+from tests.bench.nodes import nodes
 from tests.bench.open_loop import open_loop
 from tests.bench.plan import Plan
 from tests.bench.postgres import postgres
@@ -35,7 +36,6 @@ QUESTIONS = {  # of the scenarios with peers
 }
 BARE_CLIENTS = "trackd, bare clients"
 OF_ECHO = {True: 0.8, False: 0.6}  # with hyperthreads, and on cores of their own: see docs/performance.md
-AS_FAST = 0.97  # of another commit: less is slower by more than runs differ
 
 Scenario = Callable[[Plan, Path, Progress], Sequence[Result]]
 
@@ -78,17 +78,6 @@ def _open_servers(plan: Plan, folder: Path, opened: contextlib.ExitStack, notes:
     except BenchError as error:
         notes.append(f"node is left out: {error}")
     return servers
-
-
-def against(plan: Plan, rounds: Mapping[str, Sequence[Round]], what: str = "") -> list[Target]:
-    """Calls per second of this build to those of another one, if one is measured; `what` as in `contestant_name`."""
-    here, *others = (contestant_name(plan, build, what) for build in plan.builds)
-    return [Target(f"{here} of {other}", ratio(rounds[here], rounds[other]), AS_FAST) for other in others]
-
-
-def contestant_name(plan: Plan, build: Build, what: str = "") -> str:
-    """Builds are named when there is more than one, or nothing else to name."""
-    return what if what and len(plan.builds) == 1 else f"{build.name}, {what}" if what else build.name
 
 
 def hot(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
@@ -206,6 +195,7 @@ SCENARIOS: dict[str, Scenario] = {
     "events-per-call": events_per_call,
     "open-loop": open_loop,
     "feeds": feeds,
+    "nodes": nodes,
     "memory": memory,
     "start": start,
     "lines": code_lines,

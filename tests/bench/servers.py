@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,20 +27,21 @@ STOP_S = 30.0
 
 @dataclass(frozen=True)
 class Server:
-    """`roots` are the processes that do its work, without their children."""
+    """`roots` are the processes that do its work, without their children; `others` the URLs of further nodes."""
 
     url: str
     roots: Sequence[int]
+    others: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trackd(Server):
     process: Process
 
     @property
     def pids(self) -> dict[str, int]:
         server = psutil.Process(self.process.process.pid)
-        (writer,) = [child.pid for child in server.children() if "writer" in child.cmdline()]
+        (writer,) = [child.pid for child in server.children() if {"writer", "database-writer"} & {*child.cmdline()}]
         return {"server": server.pid, "writer": writer}
 
 
@@ -51,17 +52,32 @@ def trackd(db: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd
         add = ("source", "add", "--name", "bench", "--id", SOURCE_ID, "--db", db)
         if build.run(*add, "--create", check=False) != 0:  # a commit of before this option makes the file unasked
             build.run(*add)
-    command: list[str | Path] = [build.trackd, "serve", "--port", "0", "--db", db]
-    with db.with_name(f"{db.name}.log").open("wb") as log:
+    with _serving(build, ("--db", db), db, environment) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def database_node(url: str, log: Path, build: Build = HERE, **environment: str) -> Iterator[Trackd]:
+    """As `trackd`, on a PostgreSQL database. `log` is the path of the log, without its ending."""
+    if build.run("source", "show", SOURCE_ID, "--store", url, check=False) != 0:
+        build.run("source", "add", "--name", "bench", "--id", SOURCE_ID, "--store", url)
+    with _serving(build, ("--store", url), log, environment) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serving(build: Build, store: Sequence[str | Path], path: Path, environment: Mapping[str, str]) -> Iterator[Trackd]:
+    command: list[str | Path] = [build.trackd, "serve", "--port", "0", *store]
+    with path.with_name(f"{path.name}.log").open("wb") as log:
         started = subprocess.Popen(
-            command, cwd=db.parent, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
+            command, cwd=path.parent, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
         )
     with _ended(started):
         try:
-            process = Process(db, started)
+            process = Process(path, started)
         except RuntimeError as error:
-            raise BenchError(f"trackd did not start: look into {db.name}.log. {_tail(db)}") from error
-        yield Trackd(process.url, [started.pid], process)
+            raise BenchError(f"trackd did not start: look into {path.name}.log. {_tail(path)}") from error
+        yield Trackd(process.url, [started.pid], process=process)
 
 
 @contextlib.contextmanager

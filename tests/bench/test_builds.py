@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.bench.builds import HERE, Build, build
+from tests.bench.contest import against, contestant_name
 from tests.bench.faults import BenchError
 from tests.bench.figures import Round, ratio_by_turns
 from tests.bench.memory import worse_by
 from tests.bench.plan import Plan
-from tests.bench.scenarios import against, contestant_name
 
 OTHER = Build("trackd 220333c", Path("/elsewhere/trackd"))
 

@@ -11,7 +11,7 @@ from tests.bench.clients import PROXIED
 from tests.bench.faults import BenchError
 from tests.bench.profiling import shares
 from tests.bench.scenarios import SCENARIOS
-from tests.bench.servers import trackd
+from tests.bench.servers import Server, trackd
 from tests.bench.wrk import Load, measure, read_output
 from tests.support.database import rows
 
@@ -35,6 +35,19 @@ def test_a_real_server_is_measured_and_gets_what_the_clients_of_the_load_send(tm
     [stored] = rows(db, "SELECT count(*) AS n, sum(session_id LIKE 's-%') AS bare FROM event")
     assert stored["bare"] >= 3 * again.calls
     assert stored["n"] - stored["bare"] >= 3 * found.calls  # no id of an event comes again
+
+
+@pytest.mark.slow
+@needs_wrk
+def test_a_load_of_several_nodes_sends_all_calls_of_a_session_to_one_of_them(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.db" for number in range(2)]
+    with trackd(files[0]) as one, trackd(files[1]) as two:
+        both = Server(one.url, [*one.roots, *two.roots], [two.url])
+        found = measure(both, Load(seconds=1, connections=8, profiles=10), seed=0)
+    assert found.errors == 0
+    sessions = [{row["id"] for row in rows(file, "SELECT id FROM session")} for file in files]
+    assert sessions == [{f"s-{number}" for number in range(10) if number % 2 == node} for node in range(2)]
+    assert sum(row["n"] for file in files for row in rows(file, "SELECT count(*) AS n FROM event")) >= 3 * found.calls
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 --
 -- One wrk thread walks PROFILES sessions, each of its own profile and with the head of its own client, in a pseudo-random
 -- order that SEED fixes, so that all servers see the same requests; with WALK it takes them one after the other.
+-- With NODES, addresses of several servers, each has a thread, and a session belongs to one of them.
 -- With UUIDS sessions have random ids, the same in each run. IDS_SEED fixes the ids of events.
 local function read(name)
   local file = io.open(os.getenv(name))
@@ -53,6 +54,18 @@ local function parts_of(body)
   return made
 end
 
+local nodes, threads = {}, 0
+for host, port in (os.getenv("NODES") or ""):gmatch("(%S+):(%d+)") do table.insert(nodes, {host, port}) end
+
+setup = function(thread)
+  if #nodes > 0 then
+    local host, port = unpack(nodes[threads + 1])
+    thread.addr = wrk.lookup(host, port)[1]
+    thread:set("node", threads)
+    threads = threads + 1
+  end
+end
+
 init = function()
   for head in read("HEADS"):gmatch("(.-)\r\n\r\n") do
     table.insert(heads, "POST /track HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n" .. head .. "\r\nContent-Length: ")
@@ -66,7 +79,7 @@ end
 local i = tonumber(os.getenv("SEED"))
 request = function()
   -- Lehmer's generator: products stay below 2^53, so they are exact.
-  i = walk and i + 1 or (i * 48271) % 2147483647
+  repeat i = walk and i + 1 or (i * 48271) % 2147483647 until #nodes == 0 or i % n % #nodes == node
   local session = sessions[i % n]
   local body = bodies[math.floor(i / n) % #bodies + 1]
   local parts = body.parts

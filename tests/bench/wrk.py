@@ -64,7 +64,11 @@ class Running:
             "UUIDS": str(int(load.clients.uuids)),
             "WALK": str(int(load.walk)),
         }
-        command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s", "--latency"]
+        nodes = [server.url, *server.others]
+        if server.others:
+            environment["NODES"] = " ".join(url.removeprefix("http://") for url in nodes)
+        threads = f"-t{len(nodes)}"
+        command = ["wrk", threads, f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s", "--latency"]
         self._process = subprocess.Popen(
             [*command, "-s", SCRIPT, f"{server.url}/track"],
             env=os.environ | environment,
