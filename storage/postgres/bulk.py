@@ -1,33 +1,34 @@
-"""Writes of many rows with one statement: an array for each column. `executemany` takes thirty times as long.
+"""Writes of many rows with one statement: an array for each column. `executemany` takes thirty times as long."""
 
-The arrays are sent in binary form, `%b`: psycopg searches each text for quotes before it sends it as text.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from trackd.storage.postgres.arrays import bigint_array, text_array
 from trackd.storage.postgres.connection import Connection
+
+Values = Sequence[Any]
 
 
 class Rows:
-    """A statement on rows that are parameters: `AS given (columns)`. `columns` are pairs of name and type."""
+    """A statement on rows that are parameters: `AS given (columns, place)`. `columns` are pairs of name and type."""
 
     def __init__(self, columns: Sequence[tuple[str, str]], statement: str) -> None:
         """`statement` has `{given}` where a table of the rows belongs, and `{names}` for the names of the columns."""
-        arrays = ", ".join(f"%({name})b::{_sent(kind)}[]" for name, kind in columns)
         names = ", ".join(name for name, _ in columns)
-        values = ", ".join(name if _sent(kind) == kind else f"{name}::{kind}" for name, kind in columns)
-        sent = f"unnest({arrays}) WITH ORDINALITY AS sent ({names}, place)"
-        given = f"(SELECT {values}, place FROM {sent}) AS given ({names}, place)"
-        self._names = [name for name, _ in columns]
-        self._statement = statement.format(given=given, names=names)
+        # Functions that return sets run side by side in a SELECT; in FROM each would be kept as a table first.
+        sent = ", ".join(f"unnest(%({name})b::{_sent(kind)}[]) AS {name}" for name, kind in columns)
+        values = ", ".join(name if kind == _sent(kind) else f"{name}::{kind}" for name, kind in columns)
+        given = f"(SELECT {values}, place FROM (SELECT {sent}, generate_series(1, %(count)s) AS place) AS sent)"
+        self.columns = [(name, _array_of(kind)) for name, kind in columns]
+        self.statement = statement.format(given=f"{given} AS given ({names}, place)", names=names)
 
-    def run(self, db: Connection, rows: Sequence[Sequence[Any]], **parameters: Any) -> int:
+    def run(self, db: Connection, rows: Sequence[Values], **parameters: Any) -> int:
         """Returns the number of rows that changed. `parameters` are those of the statement besides the rows."""
         if not rows:
             return 0
-        columns = dict(zip(self._names, map(list, zip(*rows, strict=True)), strict=True))
-        return db.run(self._statement, {**columns, **parameters})
+        columns = zip(self.columns, zip(*rows, strict=True), strict=True)
+        arrays = {name: array(values) for (name, array), values in columns}
+        return db.run(self.statement, {**arrays, **parameters, "count": len(rows)})
 
 
 def insert(table: str, columns: Sequence[tuple[str, str]], on_conflict: str = "") -> Rows:
@@ -37,5 +38,15 @@ def insert(table: str, columns: Sequence[tuple[str, str]], on_conflict: str = ""
 
 
 def _sent(kind: str) -> str:
-    """The type as which a value is sent: times and JSON are text."""
-    return "text" if kind in ("timestamptz", "json") else kind
+    """The type as which values are sent."""
+    return kind if kind == "bigint" else "text"
+
+
+def _array_of(kind: str) -> Callable[[Values], bytes]:
+    if kind == "bigint":
+        return bigint_array
+    return text_array if kind in ("text", "json", "timestamptz") else _array_of_texts
+
+
+def _array_of_texts(values: Values) -> bytes:
+    return text_array([None if value is None else str(value) for value in values])

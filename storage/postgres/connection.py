@@ -1,10 +1,7 @@
-"""Connections to a PostgreSQL server: how they are opened, their values, and what their errors mean.
-
-Text of PostgreSQL cannot hold U+0000. It is stored as U+0001 U+0001, and U+0001 as U+0001 U+0002: nothing is lost, and
-texts keep their order. JSON is stored as it is; there the character is an escape.
-"""
+"""Connections to a PostgreSQL server: how they are opened, and what their errors mean."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -16,9 +13,12 @@ from psycopg.types.string import StrBinaryDumper
 
 from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
+from trackd.storage.postgres.arrays import register_arrays
 from trackd.storage.postgres.replication import TIMELINE, check_timeline, is_unconfirmed
+from trackd.storage.postgres.texts import packed, unpacked
 from trackd.storage.postgres.waiting import Hurried, Watched
 
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of the errors after one that is raised
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
 PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
@@ -201,6 +201,7 @@ def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Wa
     if isinstance(connection, Watched):
         connection.url = url
     connection.adapters.register_dumper(str, StrBinaryDumper)  # the others take three times as long
+    register_arrays(connection)
     return connection
 
 
@@ -267,28 +268,6 @@ def is_of_one_change(error: Exception) -> bool:
     if isinstance(error, psycopg.Error):
         return code_of(error).startswith(OF_ONE_CHANGE) or (isinstance(error, psycopg.DataError) and not code_of(error))
     return isinstance(error, TypeError | ValueError | OverflowError | AttributeError | LookupError)
-
-
-def packed(value: Any) -> Any:
-    """A value, or parameters, with texts that PostgreSQL can hold."""
-    if type(value) is str:
-        if "\0" in value or "\1" in value:
-            return value.replace("\1", "\1\2").replace("\0", "\1\1")
-        return value
-    if isinstance(value, Mapping):
-        return {name: packed(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [packed(each) for each in value]
-    return value
-
-
-def unpacked(row: Row) -> Row:
-    """The reverse of `packed`, for a row."""
-    return tuple([_unpacked(value) if type(value) is str and "\1" in value else value for value in row])
-
-
-def _unpacked(text: str) -> str:
-    return text.replace("\1\1", "\0").replace("\1\2", "\1")
 
 
 def text_of(time: str) -> str:

@@ -9,11 +9,11 @@ from trackd.core.documents import tombstone
 from trackd.core.pii_rows import pii_rows
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres.bulk import Rows, insert
+from trackd.storage.postgres.calls import PROFILE, PUT_EVENT_IDS, PUT_PII, SESSION
 from trackd.storage.postgres.connection import Connection, is_of_one_change, reason_of
 from trackd.storage.postgres.events import COLUMNS as EVENT
 from trackd.storage.postgres.numbers import LAST_NUMBER, MOVE_BEHIND
 from trackd.storage.postgres.shared_database import SharedDatabase
-from trackd.storage.postgres.writer import PROFILE, PUT_EVENT_IDS, PUT_PII, SESSION
 from trackd.storage.transfer.import_checks import EventChecker, Existing, InvalidLineError, exists_already
 from trackd.storage.transfer.import_lines import Import
 from trackd.storage.transfer.records import (

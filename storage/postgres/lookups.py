@@ -13,8 +13,9 @@ import psycopg
 from trackd.core.documents import FirstCopy, tombstone
 from trackd.storage.errors import StoreError
 from trackd.storage.lookups import KnownEvent, Loaded, Wanted
-from trackd.storage.postgres.connection import Row, connect_async, packed, reason_of, unpacked
+from trackd.storage.postgres.connection import Row, connect_async, reason_of
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
+from trackd.storage.postgres.texts import packed, unpacked
 
 TIMEOUT_S = 5.0
 ONE_MOMENT = "SET default_transaction_isolation = 'repeatable read'"

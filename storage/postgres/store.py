@@ -19,12 +19,19 @@ from trackd.storage.postgres.administration import (
     source_of,
     token_of,
 )
-from trackd.storage.postgres.connection import Connection, HurriedConnection, Parameters, Row, text_of
+from trackd.storage.postgres.connection import (
+    Connection,
+    HurriedConnection,
+    Parameters,
+    Row,
+    text_of,
+)
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.schema import migrate
 from trackd.storage.postgres.writer import PostgresWriter
+from trackd.storage.postgres.writing import WritingConnection
 from trackd.storage.store import Duty
 
 NEWEST_ROWS = 1_000  # the newest of each table: those ahead of the clock show nothing
@@ -64,7 +71,7 @@ class PostgresStore:
         self._notices: Notices | None = None
         self._reader = HurriedConnection(url, self._away)
         self._reader.open()
-        self._writer = PostgresWriter(Connection(url))
+        self._writer = PostgresWriter(WritingConnection(url))
 
     def listings(self) -> PostgresListings:
         """Listings of the same database, with connections of their own."""

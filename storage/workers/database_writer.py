@@ -13,8 +13,8 @@ from typing import BinaryIO
 from msgspec import MsgspecError
 from msgspec.structs import replace
 
-from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.writer import PostgresWriter
+from trackd.storage.postgres.writing import WritingConnection
 from trackd.storage.workers.framing import UNDECODABLE, decode_batch, encode_result, read_frame, send
 from trackd.storage.writer import commit
 
@@ -42,7 +42,7 @@ def run_database_writer(descriptor: int, batches: BinaryIO, results: BinaryIO) -
 
     It is ready at once: a database that does not answer fails the batches.
     """
-    connection = Connection(os.pread(descriptor, MAX_BYTES, 0).decode())
+    connection = WritingConnection(os.pread(descriptor, MAX_BYTES, 0).decode())
     writer = PostgresWriter(connection)
     gc.freeze()
     with contextlib.closing(writer), contextlib.suppress(BrokenPipeError):

@@ -11,7 +11,8 @@ from tests.support.nginx import free_port
 from tests.support.polling import wait_until
 from tests.support.stores import PostgresBackend
 from trackd.storage.errors import StoreError
-from trackd.storage.postgres.connection import Connection, connect, packed, unpacked
+from trackd.storage.postgres.connection import Connection, connect
+from trackd.storage.postgres.texts import packed, unpacked
 
 texts = st.text(st.sampled_from("\0\1\2aé"))
 

@@ -11,10 +11,12 @@ from tests.support.cut_connection import cutting_proxy
 from tests.support.making import Make
 from tests.support.polling import wait_until
 from tests.support.stores import PostgresBackend, existing
-from trackd.core.changes import Change, Outcome
+from trackd.core.changes import Change, Changes, Fence, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedFilter, FeedRequest, Start
+from trackd.storage.postgres.calls import LOCK_EXPECTED, UPDATE_EXPECTED, UPDATE_SESSIONS
 from trackd.storage.postgres.store import PostgresStore
+from trackd.storage.postgres.writing import WritingConnection
 
 STORED, STALE = Outcome.STORED, Outcome.STALE
 NODES = 3
@@ -160,3 +162,39 @@ def test_a_claim_ends_by_itself(postgres_backend: PostgresBackend, make: type[Ma
         assert two.commit([make.change("A", events=1)]) == [Outcome.STALE]
 
     wait_until(lambda: one.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED])
+
+
+def test_given_rows_are_locked_in_their_order_whatever_the_planner_expects(postgres_backend: PostgresBackend) -> None:
+    """Deadlocks, and whole tables read for a batch, are one wrong plan away."""
+    with contextlib.closing(WritingConnection(postgres_backend.url)) as db:
+        for table, rows in (("profile", UPDATE_EXPECTED), ("session", LOCK_EXPECTED), ("session", UPDATE_SESSIONS)):
+            parameters = dict.fromkeys([name for name, _ in rows.columns] + ["count", "node"])
+            plan = [line for (line,) in db.rows(f"EXPLAIN {rows.statement}", parameters)]
+            assert any("Nested Loop" in line for line in plan)
+            assert "Index Cond" in plan[1 + next(n for n, line in enumerate(plan) if f"using {table}_pkey" in line)]
+
+
+def test_a_call_that_changes_nothing_is_stale_when_its_profile_has_moved_on(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    store = postgres_backend.store
+    store.commit([make.change("A", events=1), make.change("B", events=1)])
+    repeated = Changes(Fence("A", 1, 1))
+    assert store.commit([repeated, make.change("B", (1, 1), events=1)]) == [STORED, STORED]
+    before = existing(store.profile("A"))
+    assert (before.seq, before.revision) == (1, 1)
+
+    store.commit([make.change("A", (1, 1), events=1)])
+
+    assert store.commit([repeated, make.change("B", (2, 2), events=1)]) == [STALE, STORED]
+    assert (existing(store.profile("A")).seq, existing(store.profile("B")).seq) == (2, 3)
+
+
+def test_the_server_ends_a_batch_of_a_node_that_is_stopped_within_it(postgres_backend: PostgresBackend) -> None:
+    """Its time limit is that of an idle transaction: within a pipeline the server takes none for idle by itself."""
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+    with contextlib.closing(WritingConnection(postgres_backend.url)) as db, db.transaction(pipelined=True):
+        db.run("BEGIN")
+        db.run("UPDATE heartbeat SET beats = beats + 1")
+        wait_until(lambda: postgres_backend.db.rows(idle) == [(1,)])
+        db.run("ROLLBACK")

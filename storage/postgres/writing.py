@@ -1,0 +1,57 @@
+"""The connection of the writer."""
+
+import contextlib
+import select
+from collections.abc import Iterator
+
+import psycopg
+
+from trackd.storage.errors import StoreError
+from trackd.storage.postgres.connection import Connection, Parameters, Row, reason_of
+
+# For statements that take given rows one after the other and find each by an index, whatever the planner expects of new
+# tables. A node that is stopped within a batch must not hold the locks of its rows for long.
+SET_UP = """
+SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+SET enable_material = off; SET random_page_cost = 0; SET plan_cache_mode = force_generic_plan; SET jit = off;
+SET idle_in_transaction_session_timeout = '5s'
+"""
+
+
+class WritingConnection(Connection):
+    """A connection for transactions that write given rows."""
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        connection = super()._connect()
+        try:
+            connection.execute(SET_UP)
+        except psycopg.Error as error:
+            connection.close()
+            raise StoreError(f"no connection: {reason_of(error)}") from error
+        return connection
+
+    @contextlib.contextmanager
+    def transaction(self, *, pipelined: bool) -> Iterator[None]:
+        self._drop_if_ended()
+        with super().transaction(pipelined=pipelined):
+            yield
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        changed = super().run(sql, parameters)
+        if self._pipeline is not None:  # only after a Sync the server takes the transaction for an idle one
+            self.open().pgconn.pipeline_sync()
+            self._pipeline.result_queue.append(None)
+        return changed
+
+    def _drop_if_ended(self) -> None:
+        """Close a connection that the server has ended while nothing was under way."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        try:
+            while poll.poll(0):
+                connection.pgconn.consume_input()
+        except psycopg.OperationalError:
+            connection.close()
