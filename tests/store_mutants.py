@@ -10,10 +10,10 @@ from tests.mutants import MUTANTS, Mutant
 from trackd.core.changes import Changes, Fence
 from trackd.storage import fence, memory
 from trackd.storage.fence import NOT_STORED, ProfileState, SessionState, Verdict
-from trackd.storage.postgres import writer as postgres_writer
+from trackd.storage.postgres import calls as postgres_calls
 from trackd.storage.sqlite import writer as sqlite_writer
 
-STORES = (memory, sqlite_writer, postgres_writer)
+STORES = (memory, sqlite_writer, postgres_calls)
 Judge = Callable[[Sequence[Changes], Mapping[str, ProfileState], Mapping[str, SessionState], set[str] | None], Verdict]
 own_judge = fence.judge
 

@@ -25,6 +25,7 @@ class WritingConnection(Connection):
         connection = super()._connect()
         try:
             connection.execute(SET_UP)
+            connection.prepare_threshold = 0  # one that is prepared later, and fails, psycopg takes for prepared
         except psycopg.Error as error:
             connection.close()
             raise StoreError(f"no connection: {reason_of(error)}") from error

@@ -1,4 +1,4 @@
-"""Claims of contended profiles, as PostgresWriter makes them (storage/postgres/writer.py), for stores without."""
+"""Claims of contended profiles, as PostgresWriter makes them (storage/postgres/calls.py), for stores without."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from trackd.core.changes import Change, Changes, Fence, Outcome
-from trackd.storage.postgres.writer import CLAIM_S
+from trackd.storage.postgres.calls import CLAIM_S
 from trackd.storage.store import Store
 from trackd.storage.writer import BatchResult
 from trackd.storage.writer import commit as commit_to

@@ -23,7 +23,7 @@ from trackd.core.changes import Change
 from trackd.core.documents import Profile, Session
 from trackd.core.session_document import NOTHING
 from trackd.storage.feed import KINDS, FeedFilter, FeedPage, FeedRequest
-from trackd.storage.postgres import writer
+from trackd.storage.postgres import calls
 from trackd.storage.postgres.audit import audit_database, database_checks
 from trackd.storage.postgres.connection import text_of
 from trackd.storage.postgres.store import PostgresStore
@@ -97,9 +97,11 @@ class PostgresDisk:
 @contextlib.contextmanager
 def postgres_disks(url: str) -> Iterator[Callable[[Setup], Disk]]:
     """Disks in this database, one after the other. Claims end with the time of the simulation alone."""
-    own = writer.CLAIM, writer.LOCK_PROFILES
-    writer.CLAIM, writer.LOCK_PROFILES = (sql.replace("clock_timestamp()", FIXED_TIME) for sql in own)
+    expected = calls.UPDATE_EXPECTED
+    own = calls.CLAIM, calls.LOCK_PROFILES, expected.statement
+    fixed = (sql.replace("clock_timestamp()", FIXED_TIME) for sql in own)
+    calls.CLAIM, calls.LOCK_PROFILES, expected.statement = fixed
     try:
         yield lambda setup: PostgresDisk(url)
     finally:
-        writer.CLAIM, writer.LOCK_PROFILES = own
+        calls.CLAIM, calls.LOCK_PROFILES, expected.statement = own

@@ -198,3 +198,22 @@ def test_the_server_ends_a_batch_of_a_node_that_is_stopped_within_it(postgres_ba
         db.run("UPDATE heartbeat SET beats = beats + 1")
         wait_until(lambda: postgres_backend.db.rows(idle) == [(1,)])
         db.run("ROLLBACK")
+
+
+def test_batches_after_stale_ones_find_their_prepared_statements(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    one = postgres_backend.store
+    with contextlib.closing(PostgresStore(postgres_backend.url)) as two:
+        one.commit([make.change("A", events=1)])
+        seq = 1
+        for _ in range(8):
+            own = existing(one.profile("A"))
+            assert two.commit([make.change("A", (seq, own.revision), events=1)]) == [STORED]
+            assert (
+                one.commit([make.change("A", (seq, own.revision), events=1, session="S"), make.change("B")])[0] is STALE
+            )
+            seq += 1
+            assert one.commit([make.change("A", (seq, own.revision + 1), events=1)]) == [STORED]
+            seq += 1
+    assert existing(one.profile("A")).seq == seq
