@@ -46,13 +46,16 @@ def test_a_commit_whose_answer_is_swallowed_is_given_up_and_the_fence_shows_what
         assert [event.seq for event in postgres_backend.events()] == [1, 2]
 
 
-def test_a_batch_that_is_swallowed_is_written_on_another_connection(
+def test_after_a_batch_that_was_swallowed_another_connection_is_used(
     postgres_backend: PostgresBackend, proxy: CuttingProxy, make: type[Make]
 ) -> None:
+    """Its COMMIT went with it, so whether it is written is not known."""
     with contextlib.closing(PostgresStore(proxy.url)) as store:
         store.commit([make.change("A", events=1)])
         proxy.silence()
 
+        with pytest.raises(StoreError, match="the connection is lost"):
+            store.commit([make.change("A", (1, 1), events=1)])
         assert store.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED]
         assert [event.seq for event in postgres_backend.events()] == [1, 2]
 
