@@ -92,6 +92,8 @@ class ProfileDirectory(BaseActor):
         found = self._look_up.answering(call, admitted.source)
         if self._queued and self._queue_behind_erasure(admitted, found.profile_id, *found.others):
             return
+        if self._retries.waits(admitted, found.profile_id):
+            return
         profile_id, owner = found.profile_id or self._new_profile_id(call), found.owner
         active = self._pool.get(profile_id)
         if in_flight.must_wait(admitted, found.size if active is None else active.size):
@@ -156,7 +158,7 @@ class ProfileDirectory(BaseActor):
                 self._evict_passed(entry)
             else:
                 self._roll_back(entry, lost_sessions)
-                answers += self._retries.retry_or_refuse(entry.request, outcome)
+                answers += self._retries.retry_or_refuse(entry.request, outcome, entry.profile_id)
             if isinstance(request, Erase):
                 self._replay_queued(entry.profile_id)
         if lost_sessions:

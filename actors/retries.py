@@ -32,8 +32,11 @@ class Retries:
         self._hand_over = hand_over
         self._tick_soon = tick_soon
         self._contended: list[Admitted | Erase | Reevaluate] = []  # until the next tick
+        self._pausing: set[str] = set()  # ids of their profiles
 
-    def retry_or_refuse(self, request: Admitted | Erase | Reevaluate, outcome: Outcome) -> list[Refused]:
+    def retry_or_refuse(
+        self, request: Admitted | Erase | Reevaluate, outcome: Outcome, profile_id: str
+    ) -> list[Refused]:
         """Hand a stale request over again, at once or at a tick; returns the answer to one that ends."""
         attempt = request.attempt + 1
         if outcome in (Outcome.FAILED, Outcome.UNREADABLE):
@@ -45,14 +48,23 @@ class Retries:
         if attempt > RETRIES_AT_ONCE:
             self._stale["paused"] += 1
             self._contended.append(again)
+            self._pausing.add(profile_id)
             self._tick_soon(_pause_s(attempt))
         else:
             self._stale["retried"] += 1
             self._hand_over(again)
         return []
 
+    def waits(self, call: Admitted, profile_id: str | None) -> bool:
+        """Whether the call waits for a tick behind stale ones of its profile: it would be stale too."""
+        is_behind = profile_id in self._pausing
+        if is_behind:
+            self._contended.append(with_full_allowance(call))
+        return is_behind
+
     def tick(self) -> None:
         contended, self._contended = self._contended, []
+        self._pausing.clear()
         for request in contended:
             self._hand_over(request)
 

@@ -139,6 +139,24 @@ def test_calls_of_a_profile_that_was_contended_are_committed_at_the_next_tick(st
     assert sorted(seqs(actors.answers[number]) for number in (*calls, last)) == [[6], [7], [8], [9]]
 
 
+def test_new_calls_of_a_profile_that_pauses_wait_with_it_and_are_not_tried(start_actors: StartActors) -> None:
+    store = Make.one_profile(kind=FaultyStore)
+    store.outcomes["A"] = Outcome.STALE
+    actors = start_actors(store)
+    first = actors.track(Make.call("S"))
+    commit_all(actors)
+    tried = store.commits
+
+    later = [actors.track(Make.call("S")) for _ in range(3)]
+    commit_all(actors)
+    assert store.commits == tried
+    store.outcomes.clear()
+    actors.tick()
+    commit_all(actors)
+
+    assert [seqs(actors.answers[number]) for number in (first, *later)] == [[6], [7], [8], [9]]
+
+
 def commit_all(actors: BareActors) -> None:
     while actors.batches:
         actors.commit()
