@@ -36,6 +36,8 @@ class WritingConnection(Connection):
         self._drop_if_ended()
         with super().transaction(pipelined=pipelined):
             yield
+            if self._pipeline is not None:
+                self._pipeline.sync()  # raises the first error; its end may raise one that follows from it
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         changed = super().run(sql, parameters)
