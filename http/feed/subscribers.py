@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import cache
 
 from trackd.core.feed_cursor import Cursor
 from trackd.http.errors import too_many_subscribers
@@ -31,16 +30,16 @@ class Subscriber:
         if is_last:
             self.current_at = now
 
-    def behind(self, head: Cursor, events_between: EventsBetween) -> int:
-        """About how many records follow its position up to `head`; 0 until it has one."""
+    def events_read(self, head: Cursor) -> int:
+        """The number of the event up to which it has a page, that of `head` until it has one."""
+        return head.events if self._position is None else min(self._position.events, head.events)
+
+    def behind(self, head: Cursor, events: int) -> int:
+        """About how many records follow its position up to `head`, of which so many are events; 0 until it has one."""
         if self._position is None:
             return 0
-        behind = self._unsent
-        if self._position.events < head.events:
-            behind += events_between(self._position.events, head.events)
-        if self._refusals:
-            behind += max((head.refusals or 0) - (self._position.refusals or 0), 0)
-        return behind
+        refusals = (head.refusals or 0) - (self._position.refusals or 0) if self._refusals else 0
+        return self._unsent + events + max(refusals, 0)
 
 
 class Subscribers:
@@ -77,11 +76,18 @@ class Subscribers:
         return len(self._subscribers)
 
     def lag(self) -> tuple[int, float]:
-        """About how many records the slowest one is behind, and how many seconds. Raises StoreError."""
+        """About how many records the slowest one is behind, and how many seconds. Raises StoreError.
+
+        Events are counted once, from the first of all positions on: in PostgreSQL each count is a query.
+        """
         if not self._subscribers:
             return 0, 0.0
         head, now = self._head(), self._now()
-        between = cache(self._events_between)  # many feeds have the same position
-        numbers = [(each.behind(head, between), each) for each in self._subscribers]
-        seconds = [now - each.current_at for number, each in numbers if number > 0]
-        return max(number for number, _ in numbers), max(seconds, default=0.0)
+        first = min(each.events_read(head) for each in self._subscribers)
+        count = self._events_between(first, head.events) if first < head.events else 0
+        records, seconds = 0, 0.0
+        for each in self._subscribers:
+            is_first, is_current = each.events_read(head) == first, each.events_read(head) == head.events
+            if (behind := each.behind(head, count if is_first else 0)) or not is_current:
+                records, seconds = max(records, behind), max(seconds, now - each.current_at)
+        return records, seconds

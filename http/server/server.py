@@ -28,6 +28,8 @@ from trackd.http.server.proxy_headers import ForwardedClients, ProxyHeaders, Tru
 from trackd.http.server.read_turns import ReadTurns
 from trackd.http.server.usual_request import UsualRequests
 
+log = logging.getLogger(__name__)
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 POLL_S = 0.01
 LAST_READS = 10  # a client that sends without end must not delay the stop
@@ -199,6 +201,7 @@ class Server(uvicorn.Server):
                 while state.connections or state.tasks:
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
+            log.error("the stop cancels requests that take longer than server.stop_timeout_s: %d", len(state.tasks))
             for task in state.tasks:
                 task.cancel()
 

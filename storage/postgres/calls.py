@@ -4,7 +4,8 @@ Nearly always all fences match, and all is written in one round trip: each state
 with UNEXPECTED when a row is another one. Else the rows are locked and read, and the calls judged one by one.
 
 Other nodes commit at the same time. Either way rows of profiles and then of sessions are locked in the order of their
-ids. What does not exist yet cannot be locked: of two nodes that insert it, one gets an error, and runs its batch again.
+ids. What does not exist yet cannot be locked: new profiles and then new sessions are inserted in the order of their ids
+too, and of two nodes that insert one, the later one waits, gets an error, and runs its batch again.
 
 Of two nodes that write one profile all the time, the one that is a little faster would always win. So a node whose
 commit came too late claims the profile for a moment, and until then the commits of all others are stale: the profile
@@ -180,7 +181,7 @@ def _row(profile: Profile) -> Values:
 
 
 def _insert_profiles(db: Connection, verdict: Verdict, stored: Set[str]) -> None:
-    INSERT_PROFILES.run(db, [_row(each) for key, each in verdict.profiles.items() if key not in stored])
+    INSERT_PROFILES.run(db, [_row(each) for key, each in sorted(verdict.profiles.items()) if key not in stored])
 
 
 def _put_others(db: Connection, verdict: Verdict, stored_sessions: Set[str], places: int) -> int:
@@ -189,9 +190,9 @@ def _put_others(db: Connection, verdict: Verdict, stored_sessions: Set[str], pla
     PUT_EVENT_IDS.run(db, verdict.event_ids)
     SET_REEVALUATED.run(db, [*verdict.reevaluated.items()])
     _put_pii(db, verdict.pii)
-    sessions = verdict.sessions
-    INSERT_SESSIONS.run(db, [_session_row(each) for key, each in sessions.items() if key not in stored_sessions])
-    UPDATE_SESSIONS.run(db, [_session_row(each) for key, each in sessions.items() if key in stored_sessions])
+    sessions = sorted(verdict.sessions.items())
+    INSERT_SESSIONS.run(db, [_session_row(each) for key, each in sessions if key not in stored_sessions])
+    UPDATE_SESSIONS.run(db, [_session_row(each) for key, each in sessions if key in stored_sessions])
     return len(verdict.events)
 
 

@@ -189,7 +189,7 @@ class PostgresWriter:
     def _use(self, places: int) -> None:
         self._places += places
         if self._places >= MAX_PLACES:
-            raise StoreError(f"a batch has more than {MAX_PLACES:,} events")
+            raise OverflowError(f"a batch has more than {MAX_PLACES:,} events")  # its changes are committed one by one
 
     def close(self) -> None:
         self._db.close()

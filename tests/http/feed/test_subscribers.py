@@ -61,6 +61,31 @@ def test_the_lag_counts_refusals_for_those_that_read_them() -> None:
     assert subscribers.lag() == (3, 2.0)
 
 
+def test_the_events_behind_many_positions_are_counted_once() -> None:
+    asked = []
+
+    def counted(after: int, up_to: int) -> int:
+        asked.append((after, up_to))
+        return up_to - after
+
+    clock = Clock()
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30), counted, clock)
+    for position in (30, 29, 12, 12, 20):
+        subscribers.add().read(Cursor(HISTORY, position), clock.now, is_last=False)
+    clock.now += 3
+
+    assert (subscribers.lag(), asked) == ((18, 3.0), [(12, 30)])
+
+
+def test_one_that_is_a_few_events_behind_counts_beside_one_with_all_but_refusals() -> None:
+    clock = Clock()
+    subscribers = Subscribers(10, lambda: Cursor(HISTORY, 30, 7), difference, clock)
+    subscribers.add().read(Cursor(HISTORY, 28, None), 90.0, is_last=True)
+    subscribers.add(refusals=True).read(Cursor(HISTORY, 30, 2), 95.0, is_last=True)
+
+    assert subscribers.lag() == (5, 10.0)
+
+
 def test_one_more_than_the_most_is_refused() -> None:
     subscribers = Subscribers(1, lambda: Cursor(HISTORY, 0), difference)
     subscriber = subscribers.add()

@@ -74,6 +74,47 @@ def test_nodes_that_write_the_same_profiles_in_other_orders_do_not_block_each_ot
     assert len(postgres_backend.events()) == 20
 
 
+@pytest.mark.parametrize(
+    ("row", "other"),
+    [
+        ("INSERT INTO profile (id, seq, revision, doc) VALUES ('{}', 0, 1, '{{}}')", "P"),
+        (
+            "INSERT INTO session (id, profile_id, inserted, updated, context, properties)"
+            " VALUES ('{}', 'P1', now(), now(), '{{}}', '{{}}')",
+            "S",
+        ),
+    ],
+)
+def test_new_rows_are_inserted_in_the_order_of_their_ids(
+    row: str, other: str, postgres_backend: PostgresBackend, nodes: list[PostgresStore], make: type[Make]
+) -> None:
+    batch = [make.change(f"P{number}", events=1, session=f"S{number}") for number in (3, 1, 2)]
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(postgres_backend.url) as third:
+        with held(postgres_backend, row.format(f"{other}2"), 1):
+            committed = threads.submit(nodes[0].commit, batch)
+            wait_until(lambda: postgres_backend.db.rows(WAITING) == [(1,)])
+            third.execute("SET lock_timeout = '10ms'")
+            third.commit()
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                third.execute(row.format(f"{other}1").encode())
+            third.rollback()
+            third.execute(row.format(f"{other}3").encode())
+            third.rollback()
+        assert committed.result() == [STORED] * 3
+
+
+def test_a_batch_with_too_many_events_for_one_transaction_is_committed_in_parts(
+    postgres_backend: PostgresBackend, make: type[Make], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trackd.storage.postgres.writer.MAX_PLACES", 4)
+    store = postgres_backend.store
+    batch: list[Change] = [make.change("A", events=3), make.change("B", events=3), make.change("C", events=9)]
+
+    assert store.commit(batch) == [STORED, STORED, Outcome.FAILED]
+    assert store.commit([make.change("A", (3, 1), events=1)]) == [STORED]
+    assert [event.id for event in postgres_backend.events()] == ["A-1", "A-2", "A-3", "B-1", "B-2", "B-3", "A-4"]
+
+
 def test_the_feed_waits_for_a_transaction_that_began_earlier_and_shows_its_events_first(
     postgres_backend: PostgresBackend, nodes: list[PostgresStore], make: type[Make]
 ) -> None:
