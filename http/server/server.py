@@ -201,7 +201,7 @@ class Server(uvicorn.Server):
                 while state.connections or state.tasks:
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            log.error("the stop cancels requests that take longer than server.stop_timeout_s: %d", len(state.tasks))
+            log.error("the stop ends requests that take longer than server.stop_timeout_s")
             for task in state.tasks:
                 task.cancel()
 

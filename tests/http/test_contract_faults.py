@@ -118,7 +118,9 @@ async def test_500_for_a_fault_outside_the_actors_has_the_same_format_and_header
     assert "x-process-time" in answer.headers
 
 
-async def test_503_for_calls_that_wait_for_a_hanging_disk_when_the_server_stops() -> None:
+async def test_503_for_calls_that_wait_for_a_hanging_disk_when_the_server_stops(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = FaultyStore(SOURCES, hold=True)
     settings = Settings(server=Server(stop_timeout_s=1, drain_ms=0))
     tracker = Tracker(store, settings.actors, settings.limits)
@@ -142,6 +144,7 @@ async def test_503_for_calls_that_wait_for_a_hanging_disk_when_the_server_stops(
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json() == {"detail": "The server is stopping: send this call again later."}
+    assert "the stop ends requests that take longer than server.stop_timeout_s" in caplog.messages
 
 
 async def test_one_bad_call_never_fails_another_of_its_batch(tmp_path: Path) -> None:
