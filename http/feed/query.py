@@ -54,7 +54,7 @@ class FeedQuery(Query):
         None,
         ge=1,
         le=MAX_NEWEST,
-        description="Without `after`: begin with those of so many of the newest events that match, and all kept refusals.",
+        description="Without `after`: begin with those of so many of the newest events that match, and all refusals.",
     )
     kinds: Kinds = Field(
         DEFAULT_KINDS,
