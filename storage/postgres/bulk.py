@@ -37,6 +37,15 @@ def insert(table: str, columns: Sequence[tuple[str, str]], on_conflict: str = ""
     )
 
 
+def found_by(table: str, *columns: str, given: str = "given") -> str:
+    """SQL: a condition on rows of a table, which are looked up by an index for each row of `given`.
+
+    With an equality the planner may begin with the table, if it was small when it was analyzed: the whole index is
+    scanned, and `given` evaluated again for each row of the table.
+    """
+    return " AND ".join(f"{table}.{column} = ANY(ARRAY[{given}.{column}])" for column in columns)
+
+
 def _sent(kind: str) -> str:
     """The type as which values are sent."""
     return kind if kind == "bigint" else "text"

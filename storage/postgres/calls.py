@@ -20,7 +20,7 @@ from trackd.core.changes import Changes, Outcome
 from trackd.core.documents import PiiValues, Profile, Session
 from trackd.core.encoding import reencode
 from trackd.storage.fence import NOT_STORED, ProfileState, Verdict, judge, profile_ids
-from trackd.storage.postgres.bulk import Rows, Values, insert
+from trackd.storage.postgres.bulk import Rows, Values, found_by, insert
 from trackd.storage.postgres.connection import Connection, text_of
 from trackd.storage.postgres.events import put_events
 
@@ -39,7 +39,9 @@ PROFILE = (("id", "text"), ("seq", "bigint"), ("revision", "bigint"), ("doc", "j
 INSERT_PROFILES = insert("profile", PROFILE)
 CHANGED = "seq = given.seq, revision = given.revision, doc = given.doc, remembered = given.remembered"
 UNCLAIMED = "claimed_by = NULL, claimed_until = NULL"
-UPDATE_PROFILES = Rows(PROFILE, f"UPDATE profile SET {CHANGED}, {UNCLAIMED} FROM {{given}} WHERE profile.id = given.id")
+UPDATE_PROFILES = Rows(
+    PROFILE, f"UPDATE profile SET {CHANGED}, {UNCLAIMED} FROM {{given}} WHERE {found_by('profile', 'id')}"
+)
 UNEXPECTED = "22012"  # the code of a division by zero
 ALL_FOUND = "SELECT 1 / (count(*) = %(count)s::bigint)::integer"
 FENCE = (("expected_seq", "bigint"), ("expected_revision", "bigint"))
@@ -51,7 +53,7 @@ WITH written AS (
     UPDATE profile SET seq = given.seq, revision = given.revision, doc = coalesce(given.doc, profile.doc),
         remembered = coalesce(given.remembered, profile.remembered), {UNCLAIMED}
     FROM {{given}}
-    WHERE profile.id = given.id AND profile.seq = expected_seq AND profile.revision = expected_revision
+    WHERE {found_by("profile", "id")} AND profile.seq = expected_seq AND profile.revision = expected_revision
     AND (claimed_by IS NULL OR claimed_by = %(node)s OR claimed_until <= clock_timestamp())
     RETURNING 1
 ) {ALL_FOUND} FROM written
@@ -69,14 +71,16 @@ INSERT_SESSIONS = insert("session", SESSION)
 UPDATE_SESSIONS = Rows(
     SESSION,
     "UPDATE session SET profile_id = given.profile_id, updated = given.updated, context = given.context,"
-    " properties = given.properties FROM {given} WHERE session.id = given.id",
+    f" properties = given.properties FROM {{given}} WHERE {found_by('session', 'id')}",
 )
+# An owner may have many sessions: with an equality they might be found by the index of owners.
 LOCK_EXPECTED = Rows(
     (("id", "text"), ("owner", "text"), ("expected", "text")),
     f"""
 {ALL_FOUND} FROM (
-    SELECT 1 FROM {{given}} JOIN session ON session.id = given.id
-    WHERE session.profile_id = owner AND (expected IS NULL OR {text_of("session.updated")} = expected)
+    SELECT 1 FROM {{given}} JOIN session ON {found_by("session", "id")}
+    WHERE session.profile_id IS NOT DISTINCT FROM owner
+    AND (expected IS NULL OR {text_of("session.updated")} = expected)
     FOR UPDATE OF session
 ) AS found
 """,
@@ -84,7 +88,7 @@ LOCK_EXPECTED = Rows(
 PUT_EVENT_IDS = insert("event_id", (("profile_id", "text"), ("id", "text"), ("seq", "bigint")))
 SET_REEVALUATED = Rows(
     (("id", "text"), ("time", "timestamptz")),
-    "UPDATE profile SET reevaluated = given.time FROM {given} WHERE profile.id = given.id",
+    f"UPDATE profile SET reevaluated = given.time FROM {{given}} WHERE {found_by('profile', 'id')}",
 )
 DELETE_PII = "DELETE FROM pii WHERE profile_id = ANY(%b)"
 PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "text")))

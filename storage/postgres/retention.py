@@ -2,6 +2,7 @@
 
 from trackd.core.retention_changes import LATEST, DeleteEvents, DeleteSessions
 from trackd.storage import retention
+from trackd.storage.postgres.bulk import found_by
 from trackd.storage.postgres.connection import Connection, text_of
 from trackd.storage.postgres.refusals import delete_refusals
 from trackd.storage.retention import Examined
@@ -24,9 +25,8 @@ FROM examined WHERE number < coalesce((
 LAST_OF_STEP = """
 SELECT max(number), count(*) FROM (SELECT number FROM event WHERE number <= %s ORDER BY number LIMIT %s) AS step
 """
-DELETE_EVENT_IDS = """
-DELETE FROM event_id USING event
-WHERE event.number <= %s AND event_id.profile_id = event.profile_id AND event_id.id = event.id
+DELETE_EVENT_IDS = f"""
+DELETE FROM event_id USING event WHERE event.number <= %s AND {found_by("event_id", "profile_id", "id", given="event")}
 """
 DELETE_EVENTS = "DELETE FROM event WHERE number <= %s"
 NOTE_DELETED = "UPDATE event_numbers SET deleted_up_to = greatest(deleted_up_to, %s)"  # for the feed

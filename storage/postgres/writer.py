@@ -32,7 +32,6 @@ from trackd.storage.postgres.connection import (
     CORRUPTED,
     READ_ONLY,
     RUN_AGAIN,
-    Connection,
     code_of,
     is_of_one_change,
     reason_of,
@@ -41,6 +40,7 @@ from trackd.storage.postgres.erasure import erase
 from trackd.storage.postgres.numbers import MAX_PLACES
 from trackd.storage.postgres.refusals import put_refusals
 from trackd.storage.postgres.retention import Retention
+from trackd.storage.postgres.writing import WritingConnection
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ HEARTBEAT = "UPDATE heartbeat SET beats = beats + 1"
 class PostgresWriter:
     """The committing half of `PostgresStore`. Used by one thread at a time."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: WritingConnection) -> None:
         self._db = connection
         self._retention = Retention()
         self._node = secrets.randbits(62)
@@ -133,7 +133,7 @@ class PostgresWriter:
         self._places, self._committing = 0, False
         try:
             with self._db.transaction(pipelined=pipelined):
-                self._db.run("BEGIN")
+                self._db.begin()
                 yield
                 self._committing = True
                 self._db.run("COMMIT")

@@ -25,6 +25,8 @@ class CuttingProxy:
         self.cuts = 0
         self.rewritten = (b"", b"")
         """What the server sends, and what its clients get in its place."""
+        self.garbled = (b"", b"")
+        """What clients send, and what the server gets in its place: as long, for a message has its length."""
         self._silent: set[socket.socket] = set()  # clients
         self._sockets = [self._listening]
         self._threads: list[threading.Thread] = []
@@ -61,6 +63,8 @@ class CuttingProxy:
             while data := source.recv(65_536):
                 if source is not client:
                     data = data.replace(*self.rewritten)
+                elif self.garbled[0]:
+                    data = data.replace(*self.garbled)
                 cut = self.cut if source is client and COMMIT in data else None
                 if cut is not None:
                     self.cut, self.cuts = None, self.cuts + 1

@@ -1,4 +1,4 @@
-"""A standby that does not confirm a commit, and an old primary that runs again after a failover."""
+"""A standby that does not confirm a commit, a primary that only reads, and an old one that runs after a failover."""
 
 import contextlib
 import threading
@@ -58,10 +58,14 @@ def _cancelled_waits(cluster: Cluster) -> Iterator[None]:
 
 def _set_standby(cluster: Cluster, name: str) -> None:
     """Let commits wait for a standby of this name."""
+    _set(cluster, "synchronous_standby_names", name)
+
+
+def _set(cluster: Cluster, setting: str, value: str) -> None:
     with psycopg.connect(cluster.url, autocommit=True) as admin:
-        admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+        admin.execute(f"ALTER SYSTEM SET {setting} = '{value}'".encode())
         admin.execute("SELECT pg_reload_conf()")
-        wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() == (name,))
+        wait_until(lambda: admin.execute(f"SHOW {setting}".encode()).fetchone() == (value,))
 
 
 def test_a_commit_that_stops_to_wait_for_its_standby_is_not_stored_for_its_callers(
@@ -80,6 +84,23 @@ def test_a_commit_that_stops_to_wait_for_its_standby_is_not_stored_for_its_calle
 
         _set_standby(cluster, "")
         assert store.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STALE]
+
+
+def test_a_server_that_is_made_read_only_while_nodes_run_takes_no_commits(
+    cluster: Cluster, url: str, make: type[Make]
+) -> None:
+    with contextlib.closing(PostgresStore(url)) as store:
+        store.commit([make.change("A", events=1)])
+        _set(cluster, "default_transaction_read_only", "on")
+        try:
+            wait_until(lambda: _refuses(store))  # its session has noticed the change
+            for _ in range(2):
+                with pytest.raises(StoreError, match="read-only"):
+                    store.commit([make.change("A", (1, 1), events=1)])
+        finally:
+            _set(cluster, "default_transaction_read_only", "off")
+
+        assert store.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED]
 
 
 def test_a_command_reports_a_change_that_the_standby_may_lack(cluster: Cluster, url: str) -> None:
@@ -130,6 +151,14 @@ def test_after_a_failover_all_goes_on_and_the_old_primary_takes_no_writes_until_
         servers.add_standby()
         servers.fail_over()
         wait_until(lambda: store.commit([make.change("B", events=1)]) == [Outcome.STORED], "it is the primary again")
+
+
+def _refuses(store: PostgresStore) -> bool:
+    try:
+        store.check_writable()
+    except StoreError:
+        return True
+    return False
 
 
 def _commits(store: PostgresStore, make: type[Make]) -> bool:

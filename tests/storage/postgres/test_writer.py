@@ -14,7 +14,6 @@ from tests.support.stores import PostgresBackend, existing
 from trackd.core.changes import Change, Changes, Fence, Outcome
 from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedFilter, FeedRequest, Start
-from trackd.storage.postgres.calls import LOCK_EXPECTED, UPDATE_EXPECTED, UPDATE_SESSIONS
 from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.postgres.writing import WritingConnection
 
@@ -185,6 +184,35 @@ def test_a_server_that_only_reads_refuses_commits_until_it_writes_again(
     assert existing(store.profile("A")).seq == 1
 
 
+def test_nothing_of_a_batch_is_written_when_its_transaction_does_not_begin(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    """Its statements are sent before the error arrives, and outside of a transaction each would commit by itself."""
+    batches: list[list[Change]] = [[make.change("A", (1, 1), events=1), make.change("B", events=1)], []]
+    with cutting_proxy(postgres_backend.url) as proxy, contextlib.closing(PostgresStore(proxy.url)) as store:
+        store.commit([make.change("A", events=1)])
+        beats = postgres_backend.db.rows("SELECT beats FROM heartbeat")
+        proxy.garbled = b"BEGIN", b"BEGUN"
+        for batch in batches:
+            with pytest.raises(StoreError, match="cannot commit: syntax error"):
+                store.commit(batch)
+
+        assert (existing(store.profile("A")).seq, store.profile("B")) == (1, None)
+        assert postgres_backend.db.rows("SELECT beats FROM heartbeat") == beats
+        proxy.garbled = b"", b""
+        assert store.commit([make.change("A", (1, 1), events=1)]) == [STORED]
+
+
+def test_a_statement_outside_of_a_transaction_does_not_write(postgres_backend: PostgresBackend) -> None:
+    with contextlib.closing(WritingConnection(postgres_backend.url)) as db:
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            db.run("UPDATE heartbeat SET beats = beats + 1")
+        with db.transaction(pipelined=True):
+            db.begin()
+            db.run("UPDATE heartbeat SET beats = beats + 1")
+            db.run("COMMIT")
+
+
 def test_a_node_that_was_overtaken_has_the_next_turn(postgres_backend: PostgresBackend, make: type[Make]) -> None:
     one = postgres_backend.store
     with contextlib.closing(PostgresStore(postgres_backend.url)) as two:
@@ -203,16 +231,6 @@ def test_a_claim_ends_by_itself(postgres_backend: PostgresBackend, make: type[Ma
         assert two.commit([make.change("A", events=1)]) == [Outcome.STALE]
 
     wait_until(lambda: one.commit([make.change("A", (1, 1), events=1)]) == [Outcome.STORED])
-
-
-def test_given_rows_are_locked_in_their_order_whatever_the_planner_expects(postgres_backend: PostgresBackend) -> None:
-    """Deadlocks, and whole tables read for a batch, are one wrong plan away."""
-    with contextlib.closing(WritingConnection(postgres_backend.url)) as db:
-        for table, rows in (("profile", UPDATE_EXPECTED), ("session", LOCK_EXPECTED), ("session", UPDATE_SESSIONS)):
-            parameters = dict.fromkeys([name for name, _ in rows.columns] + ["count", "node"])
-            plan = [line for (line,) in db.rows(f"EXPLAIN {rows.statement}", parameters)]
-            assert any("Nested Loop" in line for line in plan)
-            assert "Index Cond" in plan[1 + next(n for n, line in enumerate(plan) if f"using {table}_pkey" in line)]
 
 
 def test_a_call_that_changes_nothing_is_stale_when_its_profile_has_moved_on(
@@ -235,7 +253,7 @@ def test_the_server_ends_a_batch_of_a_node_that_is_stopped_within_it(postgres_ba
     """Its time limit is that of an idle transaction: within a pipeline the server takes none for idle by itself."""
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
     with contextlib.closing(WritingConnection(postgres_backend.url)) as db, db.transaction(pipelined=True):
-        db.run("BEGIN")
+        db.begin()
         db.run("UPDATE heartbeat SET beats = beats + 1")
         wait_until(lambda: postgres_backend.db.rows(idle) == [(1,)])
         db.run("ROLLBACK")
