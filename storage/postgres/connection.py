@@ -31,8 +31,10 @@ SETTINGS = {
     "tcp_user_timeout": 10_000,  # ms until a server that is cut off is given up
     "client_encoding": "utf8",
 }
+# A warning is what remains of a wait for a standby that was cancelled: see replication.py.
 SET_UP = """
 SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET TimeZone = 'UTC';
+SET client_min_messages = warning;
 SET DateStyle = 'ISO'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';
 SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3
 """  # the last ones end the session, and free the locks and duties, of a node whose machine is gone
@@ -116,7 +118,7 @@ class Connection:
         """A block of statements that begins and ends a transaction; a lost connection is not opened again within it.
 
         With `pipelined` a statement does not wait for the server: `run` returns no number of rows, and its error is
-        raised by the next read or at the end of the block. Raises StoreError as `check_confirmed`.
+        raised by a later statement or at the end of the block. Raises StoreError as `check_confirmed`.
         """
         connection = self.open()
         self._is_pinned = True
@@ -190,6 +192,8 @@ def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Wa
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
     with _opening(url):
         connection: psycopg.Connection[Row] = kind.connect(url, autocommit=True, **_missing(url, name))
+        if isinstance(connection, Watched):
+            connection.url = url
         try:
             _check(connection.info, url)
             connection.execute(SET_UP)
@@ -198,20 +202,18 @@ def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Wa
         except BaseException:
             connection.close()
             raise
-    if isinstance(connection, Watched):
-        connection.url = url
     connection.adapters.register_dumper(str, StrBinaryDumper)  # the others take three times as long
     register_arrays(connection)
     return connection
 
 
-async def connect_async(url: str) -> psycopg.AsyncConnection[Row]:
-    """As `connect`, for the event loop."""
+async def connect_async(url: str, set_up: str) -> psycopg.AsyncConnection[Row]:
+    """As `connect`, for the event loop, with further statements that set the session up."""
     with _opening(url):
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_missing(url, NODE))
         try:
             _check(connection.info, url)
-            await connection.execute(SET_UP)
+            await connection.execute(f"{SET_UP};{set_up}".encode())
             if _has_several_hosts(url):
                 check_timeline(url, *await (await connection.execute(TIMELINE)).fetchone() or [None])
         except BaseException:

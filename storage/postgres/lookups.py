@@ -114,8 +114,7 @@ class PostgresLookups:
             except psycopg.Error:
                 if not connection.closed:
                     raise
-        self._connection = connection = await connect_async(self._url)
-        await connection.execute(ONE_MOMENT)
+        self._connection = connection = await connect_async(self._url, ONE_MOMENT)
         return await _load(connection, wanted)
 
 

@@ -1,4 +1,4 @@
-"""A proxy of a PostgreSQL server that cuts a connection at a COMMIT, or goes on with it and passes nothing on."""
+"""A proxy of a PostgreSQL server that cuts a connection, as at a COMMIT, or goes on and passes nothing on."""
 
 import contextlib
 import socket
@@ -18,9 +18,10 @@ class CuttingProxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         port = self._listening.getsockname()[1]
         self.url = urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+        self.at = COMMIT
         self.cut: str | None = None
-        """What befalls the next COMMIT, once: its connection is cut `before` or `after` the server has it, or `silent`:
-        the server has it, and from then on the connection passes nothing on, and is not closed.
+        """What befalls the next message with `at`, once: its connection is cut `before` or `after` the server has it,
+        or `silent`: the server has it, and from then on the connection passes nothing on, and is not closed.
         """
         self.cuts = 0
         self.rewritten = (b"", b"")
@@ -65,7 +66,7 @@ class CuttingProxy:
                     data = data.replace(*self.rewritten)
                 elif self.garbled[0]:
                     data = data.replace(*self.garbled)
-                cut = self.cut if source is client and COMMIT in data else None
+                cut = self.cut if source is client and self.at in data else None
                 if cut is not None:
                     self.cut, self.cuts = None, self.cuts + 1
                 if cut in ("before", "after"):

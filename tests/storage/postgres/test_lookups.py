@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
+from tests.support.cut_connection import cutting_proxy
 from tests.support.making import Make
 from tests.support.nginx import free_port
 from tests.support.polling import eventually
@@ -101,6 +102,21 @@ async def test_a_lookup_shows_one_moment_though_others_commit_between_its_statem
 
     assert isinstance(found, Loaded)
     assert (found.profiles, found.events) == ({"B": None}, {("B", "own"): None})
+
+
+async def test_a_lookup_does_not_use_a_connection_that_was_not_set_up_as_a_whole(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    fill(postgres_backend, make)
+    with cutting_proxy(postgres_backend.url) as proxy:
+        load = Waiting(proxy.url)
+        proxy.garbled = b"'repeatable read'", b"'repeatable reed'"
+        for _ in range(2):
+            assert isinstance(await load(ALL), StoreError)
+
+        proxy.garbled = b"", b""
+        assert await load(ALL) == look_up(postgres_backend.store, ALL)
+        load.lookups.close()
 
 
 async def test_a_lookup_after_the_connection_was_lost_opens_another(

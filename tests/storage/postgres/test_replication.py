@@ -19,6 +19,7 @@ from trackd.storage.postgres.replication import check_timeline
 from trackd.storage.postgres.sources import PostgresSources
 from trackd.storage.postgres.store import PostgresStore
 
+SILENT = "?options=-c%20client_min_messages%3Derror"  # as a user may have it
 CANCEL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
@@ -68,10 +69,11 @@ def _set(cluster: Cluster, setting: str, value: str) -> None:
         wait_until(lambda: admin.execute(f"SHOW {setting}".encode()).fetchone() == (value,))
 
 
+@pytest.mark.parametrize("options", ["", SILENT])
 def test_a_commit_that_stops_to_wait_for_its_standby_is_not_stored_for_its_callers(
-    cluster: Cluster, url: str, make: type[Make]
+    cluster: Cluster, url: str, make: type[Make], options: str
 ) -> None:
-    with contextlib.closing(PostgresStore(url)) as store:
+    with contextlib.closing(PostgresStore(url + options)) as store:
         store.commit([make.change("A", events=1)])
         _set_standby(cluster, "missing")
 

@@ -1,6 +1,7 @@
 """Between a node and PostgreSQL everything is swallowed, and no connection ends: the node finds out, and goes on."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import psycopg
@@ -15,7 +16,7 @@ from trackd.core.changes import Outcome
 from trackd.core.documents import Source
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres import waiting
-from trackd.storage.postgres.connection import Connection
+from trackd.storage.postgres.connection import Connection, connect
 from trackd.storage.postgres.sources import PostgresSources
 from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.store import Duty
@@ -77,6 +78,23 @@ def test_a_node_notices_changes_after_its_notifications_were_swallowed(
 def test_a_statement_that_the_server_works_on_may_take_its_time(postgres_backend: PostgresBackend) -> None:
     with contextlib.closing(Connection(postgres_backend.url)) as connection:
         assert connection.rows("SELECT 1 FROM pg_sleep(0.5)") == [(1,)]
+
+
+def test_a_server_that_does_not_answer_a_new_connection_is_asked_and_no_other_one(
+    proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "UNREACHABLE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as default:
+        default.setblocking(False)
+        monkeypatch.setenv("PGHOST", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(default.getsockname()[1]))
+        proxy.at, proxy.cut = b"SET synchronous_commit", "silent"
+
+        with pytest.raises(StoreError, match="the connection is lost: no answer"):
+            connect(proxy.url)
+
+        with pytest.raises(BlockingIOError):
+            default.accept()
 
 
 def test_a_statement_ends_when_the_server_cannot_be_asked_for_long(
