@@ -44,7 +44,7 @@ class Fence(Struct, frozen=True, gc=False):
     seq: int
     """The number of the profile's last event; 0 for a profile that is not stored."""
     revision: int
-    """The profile's number of writes; 0 for a profile that is not stored."""
+    """Higher after each write of the profile; 0 for a profile that is not stored."""
 
 
 class Changes(Struct, frozen=True, gc=False, tag=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from trackd.core.event_report import EventReport
 from trackd.core.log_entries import call_log_entries
 from trackd.core.pii_values import changed_pii_values
 from trackd.core.processing import Processing
-from trackd.core.profile_document import new_profile, shareable, stamp, visit
+from trackd.core.profile_document import first_revision, new_profile, shareable, stamp, visit
 from trackd.core.repeated_ids import too_long_ids
 from trackd.core.reporting import build_report, is_visible_change, outcomes, unapplied
 from trackd.core.rules.consents import expire
@@ -78,9 +78,8 @@ def decide(
         stamp(draft.doc, processing.seq, call.received)
         memo = processing.evaluation.memo()
         number = NO_MEMO if memo is None else before.memo if before and memo is snapshot.memo else memo.number
-        profile = written = Profile(
-            snapshot.profile_id, processing.seq, fence.revision + 1, json_raw(draft.doc), number
-        )
+        revision = before.revision + 1 if before else first_revision(call.received)
+        profile = written = Profile(snapshot.profile_id, processing.seq, revision, json_raw(draft.doc), number)
 
     profile_saved = before is None or is_visit or expired or any(map(is_visible_change, processing.reports))
     logs = call_log_entries(call, source, limits, session_fits=fits, withheld=withheld) if call.log else ()

@@ -173,7 +173,9 @@ def tombstone(profile_id: str) -> str:
 
 
 class Profile(Struct, frozen=True, gc=False):
-    """A person. `seq` is the number of the last stored event; `revision` counts the writes of this profile.
+    """A person. `seq` is the number of the last stored event; `revision` is one higher after each write.
+
+    It begins with `first_revision`; in profiles that an older version made, with 1.
 
     `doc_json` is the whole document (`ProfileDocument`) as JSON text, the form in the file: it takes less memory than
     objects. `memo` is the key of the memo of evaluations that belongs to this document; NO_MEMO without one.

@@ -1,5 +1,7 @@
 """The parts of a profile's document that do not depend on rules: its first state, visits, counters, privacy. Pure."""
 
+from datetime import datetime, timedelta
+
 from msgspec import Raw
 
 from trackd.config.settings import Limits
@@ -7,6 +9,7 @@ from trackd.core.documents import JsonObject
 from trackd.core.encoding import json_object
 from trackd.core.json_values import exact_sum
 from trackd.core.rules.draft import Draft, json_size
+from trackd.core.times import EPOCH
 
 PAGE_VIEW = "page-view"
 VISIT = ("metadata", "time", "visit")
@@ -28,6 +31,14 @@ def new_profile(profile_id: str, now: str) -> JsonObject:
         "ids": [],
         "active": True,
     }
+
+
+def first_revision(now: str) -> int:
+    """The `revision` of a new profile: microseconds from 1970 to its first call, at least 1.
+
+    Profiles that have the same id one after another so have different revisions: the fence takes none for the other.
+    """
+    return max(1, (datetime.fromisoformat(now) - EPOCH) // timedelta(microseconds=1))
 
 
 def time_of_insert(document: str | Raw) -> str | None:

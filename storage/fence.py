@@ -3,7 +3,7 @@
 The rules, which every backend applies in the transaction of the commit:
 
 1. The profile's stored `seq` and `revision` are those of the change's fence; (0, 0) stands for a profile that is not
-   stored.
+   stored. A profile with the id of an erased one has other revisions than that had.
 2. If the change has a session, the stored session belongs to `previous_owner` (None: it is not stored). Where
    `previous_updated` is not None, the session's stored `updated` is equal to it.
 3. No profile with the id `absent_profile` is stored.

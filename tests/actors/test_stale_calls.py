@@ -51,6 +51,20 @@ async def test_calls_behind_a_stale_one_are_run_again_behind_it() -> None:
     assert store.profile("A").doc["stats"]["counters"] == {"t": 5}
 
 
+async def test_a_profile_made_anew_elsewhere_after_its_erasure_has_nothing_of_the_erased_one() -> None:
+    store = Make.store(permanent_profile_id=True)
+    erased, anew, later = Make.event(event_type="erased"), Make.event(event_type="anew"), "2026-01-31T12:00:02.000000Z"
+
+    async with RunningTracker(store) as one, RunningTracker(store) as two:
+        await two.answer(Make.call("S", [erased], profile_id="P"))
+        await one.answer(Make.erase("P"))
+        await one.answer(Make.call("S", [anew], profile_id="P", received=Make.later))
+        answer = await two.answer(Make.call("S", [anew], profile_id="P", received=later))
+
+    assert (answer.profile_id, seqs(answer)) == ("P", [2])
+    assert store.profile("P").doc["stats"]["counters"] == {"anew": 2}
+
+
 async def test_a_call_that_loses_the_race_for_its_session_answers_with_the_winner() -> None:
     store = Make.store()
 

@@ -11,6 +11,7 @@ from tests.support.making import Make
 from trackd.core.calls import NumberedEvent
 from trackd.core.changes import Fence
 from trackd.core.documents import Event, Profile, Session
+from trackd.core.profile_document import first_revision
 from trackd.core.snapshot import Snapshot
 
 
@@ -22,13 +23,21 @@ def test_a_first_call_makes_profile_and_session(make: type[Make]) -> None:
     changes, answer, session = decision.changes, decision.answer, kept_session(decision)
     assert changes.fence == Fence("A", 0, 0)
     assert changes.profile == decision.profile
-    assert (decision.profile.id, decision.profile.seq, decision.profile.revision) == ("A", 2, 1)
+    assert (decision.profile.id, decision.profile.seq) == ("A", 2)
+    assert decision.profile.revision == first_revision(make.now)
     assert decision.profile.doc["stats"] == {"visits": 1, "views": 0, "counters": {"t": 2}}
     assert (session.id, session.profile_id, session.context) == ("S", "A", {"a": 1})
     assert changes.previous_owner is None
     assert changes.event_ids == {"e1": 1}
     assert (answer.number, answer.profile_id, answer.session_id) == (call.number, "A", "S")
     assert (answer.profile_saved, answer.session_saved) == (True, True)
+
+
+def test_a_profile_that_takes_the_id_of_another_one_has_another_fence(make: type[Make]) -> None:
+    before, after = (decide(NEW, make.call("S", received=received)) for received in (make.now, make.later))
+
+    assert (before.profile.id, before.profile.seq) == (after.profile.id, after.profile.seq)
+    assert before.profile.revision != after.profile.revision
 
 
 def test_a_stored_event_has_the_fields_of_the_event_and_of_the_call(make: type[Make]) -> None:

@@ -1,12 +1,22 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
 from trackd.config.settings import Limits
-from trackd.core.profile_document import can_count_on, count, count_on, new_profile, shareable, stamp, visit
+from trackd.core.profile_document import (
+    can_count_on,
+    count,
+    count_on,
+    first_revision,
+    new_profile,
+    shareable,
+    stamp,
+    visit,
+)
 from trackd.core.rules.draft import Draft, json_size
 
 LIMITS = Limits()
@@ -19,6 +29,23 @@ def changed(doc: dict[str, Any], *acts: Callable[..., Any]) -> dict[str, Any]:
         act(draft)
     assert draft.size == json_size(draft.doc)
     return draft.doc
+
+
+@pytest.mark.parametrize(
+    ("now", "revision"),
+    [
+        ("2026-01-31T12:00:00.000001Z", 1_769_860_800_000_001),
+        ("1970-01-01T00:00:00.000002Z", 2),
+        ("1970-01-01T00:00:00.000000Z", 1),  # 0 stands for a profile that is not stored
+        ("0001-01-01T00:00:00.000000Z", 1),
+    ],
+)
+def test_the_first_revision_is_the_time_in_microseconds(now: str, revision: int) -> None:
+    assert first_revision(now) == revision
+
+
+def test_revisions_fit_the_integers_of_the_stores_and_of_an_export() -> None:
+    assert first_revision("9999-12-31T23:59:59.999999Z") < 2**62
 
 
 def test_a_new_profile_is_the_document_of_the_contract(make: type[Make]) -> None:
