@@ -16,7 +16,7 @@ class ActiveProfile:
 
     `activation` is the message that the actor needs before any other, None once it was taken. `durable_up_to` is the
     ordinal of the profile's last commit that is on disk. `size` are the bytes of the documents that the actor holds, as
-    it reported them with that commit.
+    it reported them with that commit. `revision` is that of the profile then, 0 if it is not stored.
     """
 
     address: ActorAddress
@@ -24,6 +24,7 @@ class ActiveProfile:
     in_flight: int = 0
     durable_up_to: int = 0
     size: int = 0
+    revision: int = 0
 
 
 class ActorPool(PinnedLRU[ActiveProfile]):
@@ -40,7 +41,8 @@ class ActorPool(PinnedLRU[ActiveProfile]):
 
     def activate(self, profile_id: str, stored: Profile | None, size: int) -> ActiveProfile:
         """Give an actor to a profile that has none. `stored` is its document, `size` the bytes of all that was read."""
-        active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored), size=size)
+        revision = stored.revision if stored else 0
+        active_profile = ActiveProfile(self._free_actor(), Activate(profile_id, stored), size=size, revision=revision)
         self.add(profile_id, active_profile)
         return active_profile
 

@@ -149,7 +149,7 @@ class ProfileDirectory(BaseActor):
             entry = self._in_flight.remove(commit.number)
             request, active = entry.request, entry.active_profile
             if outcome is Outcome.STORED:
-                active.durable_up_to = commit.ordinal
+                active.durable_up_to, active.revision = commit.ordinal, commit.revision
                 if active.size != commit.held:
                     self._pool.resize(entry.profile_id, active, commit.held)
                 answers.append(commit.answer)
@@ -223,12 +223,12 @@ class ProfileDirectory(BaseActor):
         return derived_id
 
     def _fetch(self, fetch: Fetch) -> None:
-        """An actor with nothing in flight holds the committed profile; in other cases the store is read."""
-        active_profile = self._pool.get(fetch.profile_id)
-        if active_profile is not None and active_profile.in_flight == 0 and active_profile.activation is None:
-            self.send(active_profile.address, fetch)
+        """An actor with nothing in flight holds the committed profile, unless other nodes write to the store too."""
+        is_shared, active = self.wiring.dependencies.is_shared, self._pool.get(fetch.profile_id)
+        if active is None or active.in_flight or active.activation is not None or is_shared:
+            self.answer(Fetched(fetch.number, self._look_up.stored(fetch.profile_id)))
         else:
-            self.answer(Fetched(fetch.number, self.wiring.dependencies.by_key.profile(fetch.profile_id)))
+            self.send(active.address, fetch)
 
     def _new_actor(self) -> ActorAddress:
         address = self.createActor(ProfileActor)

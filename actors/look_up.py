@@ -1,4 +1,4 @@
-"""Finds the profile that answers a call: in memory, or else in the store."""
+"""Finds the profile that answers a call in memory, or else in the store, and the stored one for a read."""
 
 from msgspec import Struct
 
@@ -69,6 +69,17 @@ class LookUp:
             session,
             loaded.get(profile_id) if profile_id else None,
         )
+
+    def stored(self, profile_id: str) -> Profile | None:
+        """The profile that the id leads to, as it is stored. If another node wrote it, it is evicted from memory."""
+        stored = self._reads.profile(profile_id)
+        living_id, revision = (stored.id, stored.revision) if stored else (profile_id, 0)
+        active = self._pool.entries.get(living_id)
+        if active is not None and active.in_flight == 0 and active.revision != revision:
+            self._pool.forget(living_id, active)
+            if stored is None:
+                self._owners.evict_profile(living_id)
+        return stored
 
     def profile(self, profile_id: str, loaded: dict[str, Profile]) -> ProfileReference:
         """The profile that the id leads to; it is added to `loaded` if the store had to be read."""

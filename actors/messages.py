@@ -193,7 +193,7 @@ class Fetched(Answer, frozen=True):
 
 
 class Fetch(Request[Fetched], frozen=True):
-    """Return the committed profile."""
+    """Return the committed profile. It is not older than the request, also when other nodes write to the store."""
 
     number: int
     profile_id: str
@@ -231,6 +231,8 @@ class Commit(Request[Tracked | Erased | Reevaluated], frozen=True):
     """Sent to the caller once the change is on disk."""
     held: int = 0
     """Bytes of the documents that the actor holds now. The documents of the change have no more than these."""
+    revision: int = 0
+    """That of the profile that the actor holds now."""
 
 
 class WriteRefusals(Struct, frozen=True):

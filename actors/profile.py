@@ -128,8 +128,9 @@ class ProfileActor(BaseActor):
 
     def _commit(self, number: int, change: Changes | Erasure, answer: Tracked | Erased | Reevaluated) -> None:
         self._ordinal += 1
-        held = (size_of(self._profile.doc_json) if self._profile else 0) + self._uncommitted.size
-        self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer, held))
+        size, revision = (size_of(held.doc_json), held.revision) if (held := self._profile) else (0, 0)
+        size += self._uncommitted.size
+        self.send(self.wiring.event_writer, Commit(number, self._ordinal, change, answer, size, revision))
 
     def _fetch(self, fetch: Fetch) -> None:
         super().answer(Fetched(fetch.number, self._profile))

@@ -129,6 +129,7 @@ class Tracker:
         dependencies = Dependencies(
             reads=self._store,
             by_key=self._loader.by_key,
+            is_shared=self._make_lookups is not None,
             load=self._loader.load,
             submit=self._loader.submit,
             frontend=self,

@@ -49,6 +49,8 @@ class Dependencies(Struct, frozen=True):
     reads: Reads
     by_key: ReadsByKey
     """The reads of `reads` by key, or those of what was looked up, which may raise NotLoadedError."""
+    is_shared: bool
+    """Whether other nodes write to the store too: the last commit of this one may not be the last."""
     load: Callable[[ActorAddress, Request[Any], Wanted], None]
     """Sends a request to an actor again after a lookup."""
     submit: Callable[[Sequence[Change]], None]

@@ -1,12 +1,16 @@
 """Requests that wait for a lookup: what is looked up together, in which order they are decided, and what may change."""
 
+from typing import Any
+
 from tests.support.bare_actors import BareActors, StartActors
 from tests.support.making import Make
-from tests.support.running_tracker import seqs
+from tests.support.running_tracker import RunningTracker, seqs
 from tests.support.stepped_lookups import SteppedLookups
 from tests.support.stores import existing
+from trackd.actors.loader import LookedUp
 from trackd.actors.messages import Reason
 from trackd.core.calls import Track
+from trackd.core.changes import Erasure, Fence
 from trackd.storage.lookups import Wanted
 
 
@@ -129,6 +133,91 @@ def test_what_another_node_wrote_after_the_lookup_is_found_by_the_fence(start_ac
     assert seqs(actors.answers[number]) == [6, 7]
     assert existing(store.profile("A")).revision == 7
     assert actors.tally.stale_commits["retried"] == 1
+
+
+def read(actors: BareActors, profile_id: str) -> Any:
+    """The profile as the node shows it, after a lookup."""
+    fetch = Make.fetch(profile_id)
+    actors.tell(actors.wiring.directory, fetch)
+    finish(actors)
+    return actors.answers[fetch.number].profile
+
+
+def test_a_read_shows_what_another_node_wrote_since_the_profile_is_in_memory(start_actors: StartActors) -> None:
+    store = Make.one_profile(merged={"M": "A"})
+    actors = start_actors(store, looks_up=True)
+    for profile_id in ("A", "M"):
+        track(actors, Make.call("S"))
+        finish(actors)
+        Make.move(store, "A")
+        assert read(actors, profile_id) == store.profile("A")
+
+        track(actors, Make.call("S"))
+        finish(actors)
+        assert actors.tally.stale_commits["retried"] == 0, "it has the state that was read"
+
+
+def test_a_read_does_not_show_a_profile_that_another_node_erased(start_actors: StartActors) -> None:
+    store = Make.one_profile()
+    actors = start_actors(store, looks_up=True)
+    track(actors, Make.call("S"))
+    finish(actors)
+    erased = existing(store.profile("A"))
+    store.commit([Erasure(Fence("A", erased.seq, erased.revision), Make.now)])
+
+    assert read(actors, "A") is None
+    [number] = track(actors, Make.call("S"))
+    finish(actors)
+    assert (actors.answers[number].profile_id, seqs(actors.answers[number])) == ("new-1", [1])
+    assert actors.tally.stale_commits["retried"] == 0
+
+
+def test_a_profile_that_no_other_node_wrote_stays_in_memory_after_a_read(start_actors: StartActors) -> None:
+    store = Make.one_profile()
+    actors = start_actors(store, looks_up=True)
+    track(actors, Make.call("S"), Make.call("S"))
+    finish(actors)
+
+    assert read(actors, "A") == store.profile("A")
+    track(actors, Make.call("S"))
+    assert lookups(actors).wanted is None
+
+
+def test_a_read_beside_a_call_in_flight_shows_what_is_committed(start_actors: StartActors) -> None:
+    store = Make.one_profile()
+    actors = start_actors(store, looks_up=True)
+    track(actors, Make.call("S"))
+    finish(actors)
+    committed = store.profile("A")
+    [number], fetch = track(actors, Make.call("S")), Make.fetch("A")
+    actors.tell(actors.wiring.directory, fetch)
+    lookups(actors).step()
+
+    assert actors.answers[fetch.number].profile == committed
+    finish(actors)
+    assert seqs(actors.answers[number]) == [7]
+
+
+async def test_a_tracker_with_lookups_reads_from_the_store() -> None:
+    store = Make.one_profile()
+    made: list[SteppedLookups] = []
+
+    def make_lookups(looked_up: LookedUp) -> SteppedLookups:
+        made.append(SteppedLookups(store, looked_up))
+        return made[-1]
+
+    async with RunningTracker(store, make_lookups=make_lookups) as tracker:
+        [stepped] = made
+        pending = tracker.ask(Make.call("S"))
+        await tracker.rest()
+        stepped.step()
+        await tracker.commit_all()
+        assert pending.done()
+        Make.move(store, "A")
+        fetched = tracker.ask(Make.fetch("A"))
+        await tracker.rest()
+        stepped.step()
+        assert (await fetched).profile == store.profile("A")
 
 
 def test_calls_whose_lookup_fails_are_refused_and_later_ones_are_stored(start_actors: StartActors) -> None:

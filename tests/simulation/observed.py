@@ -18,8 +18,8 @@ class Observed:
     node decided, before another node wrote. `segments`: those that a re-evaluation entered and left when it was
     written. `unchanged`: the re-evaluation may have changed nothing. `lost`: its node crashed before it answered.
     `may_be_refused`: it may be refused although it is stored. `deleted`: the seq of the events, by profile and id, that
-    retention deleted while it waited: it may have been decided before. `asked_for`: the profile that the request
-    names, when it was sent. `was_absent`: there was none, then or later.
+    retention deleted while it waited: it may have been decided before. `states`: those of the profile that
+    the request names, when it was sent and after each write since. `was_absent`: it did not exist then or later.
     """
 
     request: Request[Any]
@@ -37,7 +37,7 @@ class Observed:
     segments: tuple[frozenset[str], frozenset[str]] | None = None
     unchanged: bool = False
     may_be_refused: bool = False
-    asked_for: ModelProfile | None = None
+    states: list[ModelProfile | None] = field(default_factory=list)
     was_absent: bool = False
     deleted: dict[str, dict[str, int | None]] = field(default_factory=dict)
 

@@ -28,8 +28,8 @@ LATE = -2  # in place of the node that wrote, for a commit whose outcome no node
 
 
 class Referee:
-    def __init__(self, nodes: int, stored: Contents, end_after_s: int) -> None:
-        """`stored` are the contents of the disk when the first node starts."""
+    def __init__(self, nodes: int, stored: Contents, end_after_s: int, *, looks_up: bool) -> None:
+        """`stored` are the contents of the disk when the first node starts. `looks_up`: see `Setup`."""
         self._nodes = nodes
         self.contention = Contention(nodes)
         self._model = Model(end_after_s)
@@ -37,7 +37,7 @@ class Referee:
         self._observed: dict[int, Observed] = {}
         self._waiting: dict[int, Observed] = {}
         self._by_time: dict[str, Observed] = {}
-        self._answers = Answers(self._model, self.contention)
+        self._answers = Answers(self._model, self.contention, looks_up=looks_up)
         self._begin(stored)
 
     def _begin(self, stored: Contents) -> None:
@@ -63,8 +63,8 @@ class Referee:
         elif isinstance(request, messages.Reevaluate):
             self._by_time[request.now] = observed
         if isinstance(request, messages.Erase | messages.Reevaluate | messages.Fetch):
-            observed.asked_for = self._model.profile(request.profile_id)
-            observed.was_absent = observed.asked_for is None
+            observed.states = [self._model.profile(request.profile_id)]
+            observed.was_absent = observed.states == [None]
         return observed
 
     @property
@@ -134,6 +134,11 @@ class Referee:
                         observed.deleted.setdefault(event.profile_id, {})[event.id] = event.seq
             case DeleteSessions():
                 self._sessions_deleted(node, change)
+        for waiting in self._waiting.values():
+            if isinstance(waiting.request, messages.Fetch):
+                state = self._model.profile(waiting.request.profile_id)
+                if state is not waiting.states[-1]:
+                    waiting.states.append(state)
         if isinstance(change, DeleteEvents | DeleteSessions) and outcome is Outcome.DONE:
             self._model.feed.delete_refusals(change.before)
 

@@ -68,6 +68,7 @@ class BareActors:
         dependencies = Dependencies(
             reads=reads,
             by_key=self._loader.by_key,
+            is_shared=looks_up,
             load=self._loader.load,
             submit=self._loader.submit,
             frontend=self,
