@@ -51,7 +51,7 @@ class Retention(retention.Retention[Connection]):
         return last, rows
 
     def examine_events(self, db: Connection, step: DeleteEvents, after: int, limit: int) -> Examined:
-        parameters = {"after": after, "rows": limit, "before": step.before, "latest": _moment(step.latest)}
+        parameters = {"after": after, "rows": limit, "before": step.before, "latest": moment(step.latest)}
         [(last_old, last, rows, ahead, farthest)] = db.rows(EXAMINE_EVENTS, parameters)
         return Examined(last, rows, ahead, farthest or "", last_old)
 
@@ -63,7 +63,7 @@ class Retention(retention.Retention[Connection]):
         return int(db.rows(COUNT_OLD, [before])[0][0])
 
     def examine_sessions(self, db: Connection, step: DeleteSessions, after: int) -> Examined:
-        parameters = {"after": after, "limit": step.limit, "latest": _moment(step.latest)}
+        parameters = {"after": after, "limit": step.limit, "latest": moment(step.latest)}
         [(last, rows, ahead, farthest)] = db.rows(EXAMINE_SESSIONS, parameters)
         return Examined(last, rows, ahead, farthest or "")
 
@@ -77,5 +77,6 @@ class Retention(retention.Retention[Connection]):
         delete_refusals(db, before)
 
 
-def _moment(latest: str) -> str:
+def moment(latest: str) -> str:
+    """The text of a time, which may be LATEST, as PostgreSQL reads it."""
     return "infinity" if latest == LATEST else latest

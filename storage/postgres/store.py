@@ -28,6 +28,7 @@ from trackd.storage.postgres.connection import (
 )
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
+from trackd.storage.postgres.retention import moment
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.schema import migrate
 from trackd.storage.postgres.writer import PostgresWriter
@@ -142,7 +143,7 @@ class PostgresStore:
         return shared.jobs if shared else self._documents(ALL_JOBS, job_of)
 
     def newest_time(self, latest: str) -> str | None:
-        [(time,)] = self._reader.read(NEWEST_TIME, [latest])
+        [(time,)] = self._reader.read(NEWEST_TIME, [moment(latest)])
         return time if isinstance(time, str) else None
 
     def retention_stop(self) -> RetentionStop:

@@ -6,6 +6,7 @@ from tests.support.making import Make
 from tests.support.stores import PostgresBackend, existing
 from trackd.core.changes import Changes, Fence, Outcome
 from trackd.core.documents import Profile, Session
+from trackd.core.retention_changes import LATEST
 
 NOW = "2026-01-31T12:00:00.000000Z"
 
@@ -68,3 +69,11 @@ def test_a_change_that_the_server_refuses_fails_alone(postgres_backend: Postgres
     failed = Outcome.FAILED
     assert outcomes == [Outcome.STORED, failed, failed, failed, Outcome.STORED]
     assert [event.id for event in postgres_backend.events()] == ["A-1"]
+
+
+def test_the_newest_time_is_found_though_all_are_ahead_of_the_clock(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    postgres_backend.store.commit([make.change("A", events=1)])
+    assert postgres_backend.store.newest_time("2026-01-01T00:00:00.000000Z") is None
+    assert postgres_backend.store.newest_time(LATEST) == make.now
