@@ -19,13 +19,7 @@ from trackd.storage.postgres.administration import (
     source_of,
     token_of,
 )
-from trackd.storage.postgres.connection import (
-    Connection,
-    HurriedConnection,
-    Parameters,
-    Row,
-    text_of,
-)
+from trackd.storage.postgres.connection import Connection, HurriedConnection, Parameters, Row, text_of
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
 from trackd.storage.postgres.retention import moment

@@ -31,15 +31,20 @@ def block(text: str, language: str, containing: str) -> str:
 
 
 def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the commands of a page in a folder, with `trackd` on the path."""
+    """Run the commands of a page in a folder, with a forked `trackd` on the path."""
     with forked_trackd() as programs:
-        return subprocess.run(
-            ["sh", "-eu"],
-            input=script,
-            cwd=folder,
-            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
+        return run_with(programs, script, folder, 60)
+
+
+def run_with(programs: Path, script: str, folder: Path, timeout_s: float) -> "subprocess.CompletedProcess[str]":
+    """Run commands in a folder, with those of another folder on the path."""
+    return subprocess.run(
+        ["sh", "-eu"],
+        input=script,
+        cwd=folder,
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=timeout_s,
+    )

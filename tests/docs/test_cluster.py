@@ -1,7 +1,6 @@
 """The load balancers of docs/operating/cluster.md run as they are printed, in front of two servers."""
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.docs.pages import block, blocks, page
+from tests.docs.pages import block, blocks, page, run_with
 from tests.support.nginx import COMMAND, free_port, nginx_file, nginx_with
 from tests.support.polling import wait_until
 from tests.support.postgres import emptied
@@ -129,16 +128,8 @@ def test_two_nodes_behind_nginx_on_one_machine_run_as_printed(postgres_database:
     script = script.replace("postgresql://trackd:PASSWORD@127.0.0.1/trackd", postgres_database)
     with nginx_with(tmp_path, snippet.replace("listen 80;", f"listen 127.0.0.1:{listen};"), int(listen)):
         kept = re.sub(r"&$", "& echo $! >> pids", script, flags=re.MULTILINE)
-        done = subprocess.run(  # not forked: signals have to reach the servers
-            ["sh", "-eu"],
-            input=f"trap 'kill $(cat pids) 2> /dev/null || wait' EXIT\n{kept}",
-            cwd=tmp_path,
-            env=os.environ | {"PATH": f"{TRACKD.parent}:{os.environ['PATH']}"},
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=200,
-        )
+        script = f"trap 'kill $(cat pids) 2> /dev/null || wait' EXIT\n{kept}"
+        done = run_with(TRACKD.parent, script, tmp_path, 200)  # not forked: signals have to reach the servers
 
     assert done.returncode == 0, f"{done.stdout}{done.stderr}{(tmp_path / 'one.log').read_text()}"
     assert "no violation" in done.stdout
