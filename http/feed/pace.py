@@ -35,7 +35,7 @@ class Lasting(NamedTuple):
 class Pauses(NamedTuple):
     """Seconds of a pause for each second that feeds have taken of the event loop, and of the reader process.
 
-    With 4 for the event loop they get a fifth of it.
+    With 1 for the event loop they get half of it.
     """
 
     loop: float
@@ -45,9 +45,9 @@ class Pauses(NamedTuple):
         return self.loop * loop_s + self.reader * reader_s
 
 
-PAUSES = {  # a reader process that has a processor of its own is no burden
-    Load.LIGHT: Pauses(loop=4, reader=0),
-    Load.BUSY: Pauses(loop=9, reader=1),
+PAUSES = {  # the reader process is a burden only while calls lack its processor
+    Load.LIGHT: Pauses(loop=1, reader=0),
+    Load.BUSY: Pauses(loop=2, reader=0),
     Load.FULL: Pauses(loop=99, reader=49),
 }
 

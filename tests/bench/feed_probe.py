@@ -27,8 +27,11 @@ FOUND = re.compile(rb'"type":"feed-probe-(\d+)"')
 
 
 class Probe(Struct):
+    """`warm_up_s`: calls of the first seconds are sent, and do not count."""
+
     url: str
     token: str
+    warm_up_s: float = 0.0
 
 
 class Running:
@@ -86,6 +89,7 @@ def _measure(probe: Probe) -> list[float]:
     parts = urlsplit(probe.url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port)
     answered: dict[int, float] = {}
+    counted_from = time.perf_counter() + probe.warm_up_s
     while not has_ended.wait(PAUSE_S):
         number = len(answered)
         event = {"type": f"{TYPE}{number}"}
@@ -100,7 +104,8 @@ def _measure(probe: Probe) -> list[float]:
     while len(feed.times) < len(answered) and time.perf_counter() < deadline:
         time.sleep(PAUSE_S)
     last = time.perf_counter()  # of those that have not come
-    return [1e3 * max(0.0, feed.times.get(number, last) - time_of) for number, time_of in answered.items()]
+    counted = {number: time_of for number, time_of in answered.items() if time_of >= counted_from}
+    return [1e3 * max(0.0, feed.times.get(number, last) - time_of) for number, time_of in counted.items()]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tests.bench.wrk import measure
 
 FEEDS = 100
 LEAST, MOST_MS = 0.95, 50.0
+WARM_UP_S = 2.5  # the load starts, and its first calls make all profiles: for that long it is more than half
 NONE, ALL, SESSIONS = "no feeds", f"{FEEDS} feeds, half of them slow", f"{FEEDS} feeds, each of one session"
 ONE = "1 feed of everything"
 
@@ -66,7 +67,7 @@ def _arrivals(plan: Plan, server: Trackd, folder: Path, progress: Progress) -> t
         taken: list[float] = []
         for number in range(plan.rounds):
             progress(f"{rate:,.0f} calls a second beside {name}: round {number + 1} of {plan.rounds}")
-            with _feeds(name, server), Running(Probe(server.url, server.process.token)) as running:
+            with _feeds(name, server), Running(Probe(server.url, server.process.token, WARM_UP_S)) as running:
                 load(server, rate, plan, folder, number)
                 taken += running.result()
         what = f"from the answer to the feed at {rate:,.0f} calls/s, {name}"
