@@ -1,8 +1,7 @@
 // The tracker script: <script defer src="https://HOST/tracker.js" data-source="ID"></script>
 // docs/tracker-script.md describes it. ui/tracker_script.py leaves out indentation, and lines of comments like these.
 (() => {
-  "use strict";
-  const SESSION_ENDS_MS = 1_800_000;
+  const HOUR_MS = 3_600_000;
   const QUEUE_CHARACTERS = 500_000;
   const CALL_BYTES = 50_000;
 
@@ -65,7 +64,7 @@
   // A new session is used a moment later: of tabs that open together, all use the one that was written last.
   const session = () => {
     const { id, seen } = parse(read(".session") || "{}");
-    return Math.abs(Date.now() - seen) < SESSION_ENDS_MS && id;
+    return Math.abs(Date.now() - seen) < HOUR_MS / 2 && id;
   };
   const use = (id) => {
     write(".session", JSON.stringify({ id, seen: Date.now() }));
@@ -150,8 +149,9 @@
         signal: AbortSignal.timeout?.(30_000),
       });
       status = answer.status;
-      const seconds = answer.headers.get("retry-after");
-      if (seconds > 0) write(".wait", Date.now() + 1_000 * seconds);
+      const after = answer.headers.get("retry-after");
+      const ms = 1_000 * after || Date.parse(after) - Date.now();
+      if (ms > 0) write(".wait", Date.now() + Math.min(ms, HOUR_MS));
       content = await answer.json();
       if (answer.ok) write(".profile", content.profile.id);
     } catch {}
@@ -163,9 +163,10 @@
   let retryAt = 0;
   let timer;
   let flying = [];
+  // A time in more than an hour is left of a clock that was wrong.
   const waits = () => {
-    const ms = Math.max(retryAt, read(".wait") || 0) - Date.now();
-    return ms > 0 && ms < 3_600_000 && ms;
+    const asked = read(".wait") - Date.now();
+    return Math.max(0, retryAt - performance.now(), asked <= HOUR_MS && asked);
   };
   const round = async () => {
     let one;
@@ -181,14 +182,14 @@
       const { profile, status, detail } = await post(first, events);
       flying = [];
       if (profile) failures = 0;
-      else if (taken[1] && [413, 422].includes(status)) {
+      else if (taken[1] && /413|422/.test(status)) {
         // One event may spoil the others of its call.
         one = true;
         continue;
       } else if (/^4(?!08|25|29)/.test(status)) {
         warn(`${status} ${JSON.stringify(detail)}`);
       } else {
-        retryAt = Date.now() + 2 ** Math.min(failures++, 6) * (500 + 500 * Math.random());
+        retryAt = performance.now() + 2 ** Math.min(failures++, 6) * (500 + 500 * Math.random());
         continue;
       }
       taken.forEach(remove);
@@ -205,9 +206,9 @@
   let beaconed = [];
   const leave = () => {
     if (tracked[0]) enqueue();
-    for (;;) {
+    while (!blocked) {
       const { taken, first, events } = batch([...flying, ...beaconed]);
-      if (!first || blocked) return;
+      if (!first) return;
       navigator.sendBeacon(target + first.session, call(first, events));
       beaconed.push(...taken);
     }
@@ -219,7 +220,7 @@
     const { href, pathname, hash } = location;
     const page = { url: href, path: pathname, hash, title: document.title, referrer };
     const event = { id: newId(), type, properties, time: { create: new Date() }, context: { page } };
-    tracked.push(JSON.parse(JSON.stringify(event)));
+    tracked.push(parse(JSON.stringify(event)));
     opened().then(send).catch(warn);
   };
   const consent = (consents) => {
@@ -250,8 +251,8 @@
     if (auto !== "false") {
       view();
       const { pushState } = history;
-      history.pushState = function (...values) {
-        pushState.apply(this, values);
+      history.pushState = (...values) => {
+        pushState.apply(history, values);
         moved();
       };
       addEventListener("popstate", moved);
@@ -261,7 +262,7 @@
   });
 
   const api = { track: safe(track), consent: safe(consent), profile };
-  api.push = safe((...calls) => calls.forEach(([name, ...values]) => api[name](...values)));
+  api.push = (...calls) => calls.forEach(safe(([name, ...values]) => api[name](...values)));
   window.trackd = api;
   if (unwanted) keys().forEach(remove);
   if (!off) {

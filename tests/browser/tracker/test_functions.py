@@ -25,10 +25,12 @@ async def test_the_functions_send_events_consents_and_return_the_profile(
 async def test_calls_that_the_page_made_before_the_script_arrived_are_not_lost(
     page: Page, site: Site, stored: Stored
 ) -> None:
-    site.content = "<script>(window.trackd = window.trackd || []).push(['track', 'early', {n: 1}])</script>"
+    site.content = """<script>
+        (window.trackd = window.trackd || []).push(["track", "early", {n: 1}], ["misspelt"], null, ["track", "next"]);
+    </script>"""
     await page.goto(site.url)
     await page.evaluate("trackd.push(['track', 'late'])")
-    await stored.exactly("page-view", "early", "late")
+    await stored.exactly("page-view", "early", "next", "late")
 
 
 async def test_properties_are_those_at_the_time_of_the_call_and_faulty_calls_do_not_reach_the_page(

@@ -91,6 +91,29 @@ async def test_a_503_is_sent_again_after_the_time_that_it_names(
     faults.clear()
 
 
+async def test_a_server_that_asks_to_wait_for_longer_than_an_hour_is_left_alone(
+    page: Page, site: Site, collector: Collector, faults: list[str]
+) -> None:
+    collector.failures, collector.headers = [503] * 20, {"Retry-After": "7200"}
+    await page.goto(site.url)
+    await page.evaluate("trackd.profile()")  # when its promise is kept, nothing more is sent for now
+    assert len(collector.calls) == 1
+    await page.close()  # it writes nothing more
+    faults.clear()
+
+
+async def test_a_time_to_wait_that_a_wrong_clock_has_left_does_not_make_the_script_ask_without_a_pause(
+    page: Page, site: Site, collector: Collector, faults: list[str]
+) -> None:
+    collector.failures = [503] * 20
+    await page.add_init_script(f"localStorage['trackd {collector.url}/track .wait'] = Date.now() + 1e10")
+    await page.goto(site.url)
+    await page.evaluate("trackd.profile()")
+    assert len(collector.calls) == 1
+    await page.close()  # it writes nothing more
+    faults.clear()
+
+
 async def test_events_wait_while_the_server_is_away_and_are_stored_once_with_their_own_times(
     page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
 ) -> None:
