@@ -53,9 +53,15 @@ class Logins:
         """It has the number of the installation: browsers send the cookies of one host to all of its ports."""
         return f"trackd_{self._reads.installation():x}"
 
+    @property
+    def secure_cookie_name(self) -> str:
+        """That over https: a browser that has a `Secure` cookie takes none of the same name over http."""
+        return f"{self.cookie_name}_secure"
+
     def secret_of(self, request: Request) -> str:
-        """The secret in the cookie of a request, empty without one."""
-        return request.cookies.get(self.cookie_name, "")
+        """The secret in the cookie of a request, empty without one. A cookie of http is sent over https too."""
+        names = self.secure_cookie_name, self.cookie_name
+        return next((request.cookies[name] for name in names if name in request.cookies), "")
 
     def of(self, request: Request) -> Login | None:
         """The login of a request; None when it has none, or when it has ended."""
@@ -114,12 +120,13 @@ class Logins:
         self._cookie(request, response, "", 0)
 
     def _cookie(self, request: Request, response: Response, value: str, max_age: int) -> None:
+        is_secure = request.url.scheme == "https"
         response.set_cookie(
-            self.cookie_name,
+            self.secure_cookie_name if is_secure else self.cookie_name,
             value,
             max_age=max_age,
             path=prefix_seen(request) + FOLDER,
-            secure=request.url.scheme == "https",
+            secure=is_secure,
             httponly=True,
             samesite="strict",
         )

@@ -1,6 +1,7 @@
 """Pages of the live page: rendered from templates, in which every value is text, and the headers of all of them."""
 
 import asyncio
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,10 +23,11 @@ POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancesto
 HEADERS = {
     "content-security-policy": POLICY,
     "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+OPENER_POLICY = {"cross-origin-opener-policy": "same-origin"}
+LOOPBACK = re.compile(r"([\w-]+\.)*localhost|127(\.\d+){3}|::1", re.ASCII)
 
 
 class View(Struct, frozen=True):
@@ -57,7 +59,7 @@ class Pages:
             "version": __version__,
             **values,
         }
-        return self._templates.TemplateResponse(request, template, context, status, HEADERS)
+        return self._templates.TemplateResponse(request, template, context, status, page_headers(request))
 
     @cached_property
     def _templates(self) -> "Jinja2Templates":
@@ -74,6 +76,13 @@ class Pages:
         )
         environment.globals["address"] = _address
         return Jinja2Templates(env=environment)
+
+
+def page_headers(request: Request) -> dict[str, str]:
+    """Browsers take no opener policy over http from another machine, and write an error to the console instead."""
+    url = request.url
+    is_trusted = url.scheme == "https" or LOOPBACK.fullmatch(url.hostname or "")
+    return HEADERS | OPENER_POLICY if is_trusted else HEADERS
 
 
 def link(name: str, **parameters: str) -> str:

@@ -18,7 +18,7 @@ from trackd.http.errors import HttpError
 from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM, UNKNOWN, explained, fault_text, faulty_cursor
 from trackd.http.ui.guard import FORM, Form
 from trackd.http.ui.live_filter import STATES
-from trackd.http.ui.pages import HEADERS, Pages, link
+from trackd.http.ui.pages import Pages, link, page_headers
 from trackd.http.ui.profile_parts import found_profiles, shown_profile, shown_sessions
 from trackd.http.ui.shown_events import shown_events
 from trackd.storage.listings import Page, PageRequest, ProfileFilter, QueryPool
@@ -68,7 +68,7 @@ class ProfilePages:
             answer = export_answer(profile, self._queries)
         except HttpError as error:
             raise explained(error, DAMAGED) from None
-        answer.headers.update(HEADERS)
+        answer.headers.update(page_headers(request))
         return answer
 
     async def ask(self, request: Request) -> Response:

@@ -26,7 +26,7 @@ class SourceForm(Struct, frozen=True):
 
 
 def form_of(source: Source) -> SourceForm:
-    rate = "" if source.rate_limit is None else f"{source.rate_limit:g}"
+    rate = "" if source.rate_limit is None else repr(source.rate_limit).removesuffix(".0")
     values = {"id": source.id, "name": source.name, "description": source.description, "rate_limit": rate}
     flags = {name: getattr(source, name) for name in FLAGS}
     return SourceForm(values | flags | {name: "\n".join(getattr(source, name)) for name in LINES})
@@ -53,3 +53,23 @@ def read(form: Form) -> SourceForm:
             found[str(fault["loc"][0])] = fault_text(fault)
         return SourceForm(values, found)
     return SourceForm(values, found, {**body.fields(), "id": body.id})
+
+
+def changed_fields(form: SourceForm, shown: SourceForm) -> dict[str, Any]:
+    """The fields that a person has changed in the form that showed `shown`.
+
+    A browser sends texts without their line breaks, and blanks are left out: other fields stay as they are stored.
+    """
+    return {
+        name: value
+        for name, value in form.fields.items()
+        if name != "id" and _lines(name, form.values[name]) != _lines(name, shown.values[name])
+    }
+
+
+def _lines(name: str, value: Any) -> Any:
+    """A value as two that a browser sends alike are equal."""
+    if not isinstance(value, str):
+        return value
+    lines = value.splitlines()
+    return lines if name in LINES else "".join(lines)

@@ -19,7 +19,7 @@ from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM
 from trackd.http.ui.guard import FORM, Form
 from trackd.http.ui.pages import Pages, link
 from trackd.http.ui.snippets import base_url, snippets
-from trackd.http.ui.source_forms import SourceForm, form_of, read
+from trackd.http.ui.source_forms import SourceForm, changed_fields, form_of, read
 from trackd.storage.listings import EventFilter, PageRequest, QueryPool
 from trackd.storage.store import Reads
 
@@ -71,8 +71,7 @@ class SourcePages:
             return await self._show(request, source, form, CHANGED_MEANWHILE, CHANGED)
         if form.faults:
             return await self._show(request, source, form, FAULTY_FORM)
-        fields = {name: value for name, value in form.fields.items() if name != "id"}
-        await self._edit(source.id, fields)
+        await self._edit(source.id, changed_fields(form, form_of(source)))
         return _to_source(source.id)
 
     async def set_state(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Page, expect
 
@@ -10,6 +11,7 @@ from tests.support.accessibility import faults_in_all_looks
 from tests.support.browser import NewContext
 from tests.support.live_page import live_page, new_key
 from tests.support.serving import ADMIN_SECRET
+from trackd.core.documents import TokenScope
 
 
 @pytest.fixture
@@ -35,6 +37,37 @@ async def test_a_link_opens_the_page_once(
     await expect(other.get_by_role("alert")).to_contain_text("This link was used before")
     assert await other.context.cookies() == []
     faults[:] = [fault for fault in faults if "401" not in fault]
+
+
+async def test_a_link_that_is_pasted_over_the_page_that_asks_for_a_token_logs_in(
+    url: str, page: Page, db: Path
+) -> None:
+    await page.goto(f"{url}/")
+    await expect(page.get_by_label("Token")).to_be_visible()
+    await page.goto(f"{url}/ui/#k={new_key(db)}")  # only the fragment changes: the page is not loaded again
+    await page.wait_for_url(f"{url}/ui/live")
+    assert page.url == f"{url}/ui/live"
+
+
+async def test_a_link_counts_though_another_login_lasts(url: str, page: Page, db: Path) -> None:
+    await page.goto(f"{url}/ui/#k={new_key(db, TokenScope.READ)}")
+    await expect(page.get_by_text("read only")).to_be_visible()
+    await page.goto(f"{url}/ui/#k={new_key(db)}")
+    await expect(page.get_by_text("read only")).to_be_hidden()
+    await page.wait_for_url(f"{url}/ui/live")
+    assert page.url == f"{url}/ui/live"
+
+
+async def test_a_login_over_https_does_not_keep_one_over_http_out(url: str, page: Page, db: Path) -> None:
+    async with httpx.AsyncClient(headers={"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.1"}) as client:
+        answer = await client.post(f"{url}/ui/login", data={"key": new_key(db)})
+    name, value = answer.headers["set-cookie"].split(";")[0].split("=")
+    await page.context.add_cookies(
+        [{"name": name, "value": value, "domain": "collect.example", "path": "/ui/", "secure": True}]
+    )
+    plain = url.replace("127.0.0.1", "collect.example")
+    await page.goto(f"{plain}/ui/#k={new_key(db)}")
+    await page.wait_for_url(f"{plain}/ui/live")
 
 
 async def test_a_visit_from_another_site_finds_its_login(url: str, page: Page, db: Path) -> None:

@@ -58,6 +58,24 @@ async def test_a_source_is_added_changed_and_disabled_with_and_without_javascrip
     assert "run" not in (await page.title()).split()
 
 
+async def test_a_faulty_form_stays_as_it_is_while_the_source_waits_for_its_first_event(
+    page: Page, client: httpx.AsyncClient, faults: list[str]
+) -> None:
+    await log_in(page, client, f"source?id={SOURCE_ID}")
+    await page.get_by_text("Change this source").click()
+    await page.get_by_label("Name", exact=True).fill(" ")
+    await page.get_by_label("Calls a second").fill("many")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Nothing was saved")
+    await page.get_by_label("Description").fill("of the shop")
+    assert (await client.post("/track", json=payload("s", "first"))).status_code == 200
+
+    await expect(page.get_by_role("status")).to_contain_text("The newest one is first")
+    await expect(page.get_by_label("Description")).to_have_value("of the shop")
+    await expect(page.get_by_label("Calls a second")).to_have_value("many")
+    faults[:] = [fault for fault in faults if "422" not in fault]
+
+
 async def test_the_snippets_name_the_address_of_the_browser(page: Page, client: httpx.AsyncClient) -> None:
     target = f"source?id={SOURCE_ID}"
     await log_in(page, client, target)

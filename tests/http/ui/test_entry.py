@@ -62,6 +62,23 @@ async def test_every_page_has_the_headers_that_protect_it(client: httpx.AsyncCli
         assert not re.search(r"<style|<script(?! type=\"module\" src)|style=|\son\w+=|javascript:", answer.text)
 
 
+@pytest.mark.parametrize(
+    ("headers", "policy"),
+    [
+        ({}, "same-origin"),
+        ({"host": "trackd.localhost:8686"}, "same-origin"),
+        ({"host": "[::1]:8686"}, "same-origin"),
+        ({"host": "collect.example"}, None),
+        ({"host": "collect.example", "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.1"}, "same-origin"),
+    ],
+)
+async def test_a_page_isolates_itself_where_browsers_take_that(
+    client: httpx.AsyncClient, headers: dict[str, str], policy: str | None
+) -> None:
+    answer = await client.get("/ui/sources", headers=headers)
+    assert answer.headers.get("cross-origin-opener-policy") == policy
+
+
 async def test_a_link_is_good_once(client: httpx.AsyncClient, db: Path) -> None:
     key = new_key(db)
     answer = await log_in(client, key=key)
@@ -122,6 +139,12 @@ async def test_the_cookie_follows_the_scheme_and_the_path_that_the_browser_sees(
     assert [part for part in found if part.startswith(("Path", "Secure"))] == attributes
     prefixed = await client.post(f"{PREFIX}/ui/login", data={"key": new_key(db)})
     assert f"Path={PREFIX}/ui/;" in prefixed.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("page", ["login", "logout", "source-state"])
+async def test_the_address_of_a_form_leads_to_the_page_also_with_a_slash(client: httpx.AsyncClient, page: str) -> None:
+    answer = await client.get(f"/ui/{page}/", follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, "/ui/")
 
 
 async def test_a_login_by_a_token_has_its_scopes_and_ends_with_it(client: httpx.AsyncClient, db: Path) -> None:

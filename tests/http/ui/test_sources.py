@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.support.database import rows
-from tests.support.live_page import form_token, log_in, new_key
+from tests.support.live_page import form_token, live_page, log_in, new_key
 from tests.support.payloads import SOURCE_ID, payload
-from trackd.core.documents import TokenScope
+from trackd.core.documents import Source, TokenScope
 
 NEW = {"name": "shop", "description": "", "origins": "", "rate_limit": "", "tags": "", "id": ""}
 
@@ -104,6 +104,28 @@ async def test_a_source_is_changed_and_its_faults_are_shown(client: httpx.AsyncC
     assert changed.headers["location"] == f"source?id={SOURCE_ID}"
     [source] = rows(db, "SELECT name, returns_profile FROM source")
     assert source == {"name": "renamed", "returns_profile": 1}
+
+
+async def test_fields_that_were_not_changed_stay_as_they_are_stored(tmp_path: Path) -> None:
+    stored = Source(
+        SOURCE_ID, "in\ntwo lines ", description=" a\r\nb", rate_limit=12345.678901, tags=("two\nlines", " blanks ", "")
+    )
+    async with live_page(tmp_path / "trackd.db", stored) as client:
+        await log_in(client)
+        version = await updated(client)
+        tags = "two\r\nlines\r\n blanks \r\n"  # as a browser sends the fields of the page
+        form = {"name": "intwo lines ", "description": " ab", "tags": tags, "origins": "https://a.example"}
+        answer = await post(client, "source", **form, id=SOURCE_ID, updated=version, rate_limit="12345.678901")
+
+    assert answer.status_code == 303
+    [source] = rows(tmp_path / "trackd.db", "SELECT name, description, rate_limit, tags, origins FROM source")
+    assert source == {
+        "name": "in\ntwo lines ",
+        "description": " a\r\nb",
+        "rate_limit": 12345.678901,
+        "tags": '["two\\nlines", " blanks ", ""]',
+        "origins": '["https://a.example"]',
+    }
 
 
 async def test_a_change_of_another_one_meanwhile_is_not_overwritten(client: httpx.AsyncClient, db: Path) -> None:
