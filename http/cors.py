@@ -15,6 +15,7 @@ from trackd.core.origins import FILE, NULL, canonical_origin
 from trackd.http.body import Headers as RequestHeaders
 
 EXPOSED_HEADERS = ["x-process-time", "retry-after"]
+CURSOR = "x-cursor"  # of the feed, which is not public
 
 
 def cors_headers(origin: bytes, *, credentials: bool) -> list[tuple[bytes, bytes]]:
@@ -60,7 +61,7 @@ class Cors(CORSMiddleware):
             allow_headers=["*"],
             allow_credentials=origins is None,
             allow_private_network=True,  # pages of the internet may send to a trackd in the network of their visitors
-            expose_headers=EXPOSED_HEADERS,
+            expose_headers=EXPOSED_HEADERS if origins is None else [*EXPOSED_HEADERS, CURSOR],
             max_age=600,
         )
 

@@ -1,6 +1,7 @@
 """Ids in paths and query parameters, validated. Invalid ones are 422 with all faults at once."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
@@ -156,15 +157,25 @@ _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def query(request: Request, kind: type[Q]) -> Q:
-    """The validated query parameters. Raises HttpError."""
-    return _validated(kind, request.query_params)
+    """The validated query parameters, each of them once. Raises HttpError."""
+    return _validated(kind, request.query_params.multi_items())
 
 
-def _validated(kind: type[Q], parameters: Mapping[str, str]) -> Q:
+def _validated(kind: type[Q], parameters: Sequence[tuple[str, str]]) -> Q:
+    names = Counter(name for name, _ in parameters)
+    found = [_repeated(name) for name in kind.model_fields if names[name] > 1]
     try:
-        return kind.model_validate(dict(parameters))
+        validated = kind.model_validate(dict(parameters))
     except ValidationError as error:
-        raise invalid(faults(error, "query")) from None
+        found += faults(error, "query")
+    if found:
+        raise invalid(found)
+    return validated
+
+
+def _repeated(name: str) -> dict[str, Any]:
+    """Of several values one would count, and the client would take what it gets for the answer to all of them."""
+    return {"loc": ["query", name], "msg": "should be there once", "type": "value_error"}
 
 
 def id_and_query(request: Request, kind: type[Q]) -> tuple[str, Q]:
@@ -175,7 +186,7 @@ def id_and_query(request: Request, kind: type[Q]) -> tuple[str, Q]:
     if "id" in request.path_params:
         return _path_id(request), query(request, kind)
     ids = request.query_params.getlist("id")
-    others = {name: value for name, value in request.query_params.items() if name != "id"}
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "id"]
     if len(ids) != 1 or not ids[0]:
         message = "should be there once: percent-encoded, with `+` as %2B" if ids else "Field required"
         raise invalid([{"loc": ["query", "id"], "msg": message, "type": "value_error" if ids else "missing"}])

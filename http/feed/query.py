@@ -1,5 +1,6 @@
 """The query parameters of the feed."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,6 +15,7 @@ from trackd.storage.feed import ERASED, EVENT, KINDS, FeedFilter, Form, Position
 
 LAST_EVENT_ID = "last-event-id"
 EVENT_STREAM, LINES = "text/event-stream", "application/x-ndjson"
+WEIGHT = re.compile(r";\s*q\s*=\s*([01](\.[0-9]*)?)\s*(;|$)")
 MAX_WAIT_S = 3_600
 MAX_NEWEST = 10_000
 POSITION = "position"
@@ -106,7 +108,7 @@ def feed_query(request: Request) -> tuple[FeedQuery, Form]:
 
     A browser that connects again sends the id of the last event that it got, with the `after` of its first request.
     """
-    if EVENT_STREAM not in request.headers.get("accept", ""):
+    if not _asks_for_events(",".join(request.headers.getlist("accept"))):
         return query(request, FeedQuery), Form.LINES
     parameters = query(request, EventStreamQuery)
     last = request.headers.get(LAST_EVENT_ID)
@@ -117,3 +119,12 @@ def feed_query(request: Request) -> tuple[FeedQuery, Form]:
             fault = {"loc": ["header", "Last-Event-ID"], "msg": f"Value error, {error}", "type": "value_error"}
             raise invalid([fault]) from None
     return parameters, Form.EVENTS
+
+
+def _asks_for_events(accept: str) -> bool:
+    """Whether a client with this header gets server-sent events: it names them, and does not prefer lines."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        weight = WEIGHT.search(part)
+        weights[part.partition(";")[0].strip()] = 1 if weight is None else float(weight[1])
+    return weights.get(EVENT_STREAM, 0) > 0 and weights[EVENT_STREAM] >= weights.get(LINES, 0)

@@ -68,6 +68,18 @@ async def test_the_pages_of_named_origins_alone_may_use_the_other_endpoints(
         assert "Origin" in answer.headers["vary"]
 
 
+async def test_a_page_may_read_the_position_of_a_feed_besides_the_headers_of_all_answers(
+    client: httpx.AsyncClient,
+) -> None:
+    exposed = "access-control-expose-headers"
+    feed, public = [await client.get(path, headers=from_page(NAMED)) for path in ("/feed", "/healthcheck")]
+
+    assert (feed.headers[exposed], public.headers[exposed]) == (
+        "x-process-time, retry-after, x-cursor",
+        "x-process-time, retry-after",
+    )
+
+
 @pytest.mark.parametrize(
     ("origin", "allowed"),
     [

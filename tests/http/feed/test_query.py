@@ -52,3 +52,43 @@ def test_server_sent_events_have_no_end(query: str) -> None:
         feed_query(request(query, accept="text/event-stream"))
 
     assert refused.value.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("text/event-stream", Form.EVENTS),
+        ("Text/Event-Stream; charset=utf-8", Form.EVENTS),
+        ("text/html, text/event-stream;q=0.9, */*;q=0.1", Form.EVENTS),
+        ("application/x-ndjson, text/event-stream", Form.EVENTS),
+        ("application/x-ndjson;q=0.5, text/event-stream; q=0.7", Form.EVENTS),
+        ("application/x-ndjson, text/event-stream;q=0.5", Form.LINES),
+        ("text/event-stream;q=0, */*", Form.LINES),
+        ("text/event-stream;q=0.000", Form.LINES),
+        ("text/event-streams", Form.LINES),
+        ("application/json", Form.LINES),
+        ("text/*", Form.LINES),
+        ("*/*", Form.LINES),
+        ("", Form.LINES),
+    ],
+)
+def test_the_form_is_that_which_the_client_prefers(accept: str, form: Form) -> None:
+    assert feed_query(request(accept=accept))[1] is form
+
+
+def test_the_form_may_be_named_in_any_line_of_the_header() -> None:
+    lines = [(b"accept", b"application/json"), (b"accept", b"text/event-stream")]
+    scope = {"type": "http", "method": "GET", "path": "/feed", "query_string": b"", "headers": lines}
+
+    assert feed_query(Request(scope))[1] is Form.EVENTS
+
+
+def test_a_parameter_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(HttpError) as refused:
+        feed_query(request("type=a&after=0&type=b&after=0"))
+
+    assert refused.value.status_code == 422
+    assert [(fault["loc"], fault["type"]) for fault in refused.value.detail] == [
+        (["query", "after"], "value_error"),
+        (["query", "type"], "value_error"),
+    ]
