@@ -1,5 +1,7 @@
 """The parameters of the feed, without a server."""
 
+from typing import Any
+
 import pytest
 from starlette.requests import Request
 
@@ -88,7 +90,5 @@ def test_a_parameter_that_is_there_twice_is_refused() -> None:
         feed_query(request("type=a&after=0&type=b&after=0"))
 
     assert refused.value.status_code == 422
-    assert [(fault["loc"], fault["type"]) for fault in refused.value.detail] == [
-        (["query", "after"], "value_error"),
-        (["query", "type"], "value_error"),
-    ]
+    faults: Any = refused.value.detail
+    assert [fault["loc"] for fault in faults] == [["query", "after"], ["query", "type"]]
