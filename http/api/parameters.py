@@ -174,7 +174,7 @@ def _validated(kind: type[Q], parameters: Sequence[tuple[str, str]]) -> Q:
 
 
 def _repeated(name: str) -> dict[str, Any]:
-    """Of several values one would count, and the client would take what it gets for the answer to all of them."""
+    """The fault of a parameter with several values: only one would count, and its client would not notice."""
     return {"loc": ["query", name], "msg": "should be there once", "type": "value_error"}
 
 
