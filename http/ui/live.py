@@ -20,12 +20,14 @@ from trackd.http.ui.pages import Pages
 from trackd.http.ui.refusal_rows import REFUSAL_PATTERN, RefusalRow, refusal_rows
 from trackd.http.ui.shown_events import EVENT_PATTERN, ShownEvent, shown_event, shown_events
 from trackd.http.ui.snippets import Snippet, base_url, snippets
+from trackd.http.ui.values import cut, name_of
 from trackd.storage.listings import Listings, Page, PageRequest, QueryPool
 from trackd.storage.store import Reads
 
 EVENTS = 50  # rows
 REFUSALS = 200  # that are read for a page; those of events that are stored as invalid are not shown
 PAGE_BYTES = 1_048_576  # of documents that a page is made from
+MAX_NAME = 80  # characters of a source in a row
 MAX_DOCUMENT = 262_144  # characters of a document that are shown
 EXAMPLES = ("script", "curl")
 NOTHING = Page(b"[]", None)
@@ -65,7 +67,7 @@ class LivePages:
     async def show(self, request: Request) -> Response:
         matching = LiveFilter.read(request.query_params)
         sources = sorted(self._reads.sources(), key=lambda source: (source.name, source.id))
-        names = {source.id: source.name for source in sources}
+        names = {source.id: cut(name_of(source), MAX_NAME) for source in sources}
         # Read before the list: an event that is stored between both is in the list and in the feed, and the module
         # leaves out what the list has. The other way round it would be in neither.
         head = self._listings.feed_head()

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from trackd.core.documents import Login, TokenScope
 from trackd.core.version import __version__
 from trackd.http.ui.logins import Logins
+from trackd.http.ui.values import name_of
 from trackd.ui.assets import TEMPLATES, asset
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Pages:
             auto_reload=False,
         )
         environment.globals["address"] = _address
+        environment.globals["name_of"] = name_of
         return Jinja2Templates(env=environment)
 
 

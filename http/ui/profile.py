@@ -21,6 +21,7 @@ from trackd.http.ui.live_filter import STATES
 from trackd.http.ui.pages import Pages, link, page_headers
 from trackd.http.ui.profile_parts import found_profiles, shown_profile, shown_sessions
 from trackd.http.ui.shown_events import shown_events
+from trackd.http.ui.values import name_of
 from trackd.storage.listings import Page, PageRequest, ProfileFilter, QueryPool
 from trackd.storage.store import Reads
 
@@ -109,7 +110,7 @@ class ProfilePages:
             asked_id=request.query_params["id"],
             profile=parts,
             states=STATES,
-            sources={source.id: source.name for source in self._reads.sources()},
+            sources={source.id: name_of(source) for source in self._reads.sources()},
             events=shown_events(events.documents),
             newest_events=_link(request, "cursor") if of_events.cursor is not None else "",
             older_events=_link(request, "cursor", events.next) if events.next is not None else "",

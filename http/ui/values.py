@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
+from trackd.core.documents import Source
 from trackd.core.encoding import json_members
 
 MAX_TEXT = 300  # characters of a value
@@ -64,6 +65,12 @@ def as_text(value: Raw, most: int | None = MAX_TEXT) -> str:
 
 def cut(text: str, most: int | None = MAX_TEXT) -> str:
     return text if most is None or len(text) <= most else f"{text[:most]}…"
+
+
+def name_of(source: Source) -> str:
+    """The name of a source, or its id where nothing of the name is visible: it is the text of a link."""
+    is_visible = any(character.isprintable() and not character.isspace() for character in source.name)
+    return source.name if is_visible else source.id
 
 
 def as_texts(value: Raw) -> list[str]:

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.support.accessibility import faults_in_all_looks
 from tests.support.browser import NewContext
 from tests.support.live_page import live_page
-from tests.support.payloads import SOURCE_ID, payload
+from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.serving import ADMIN_SECRET
 
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=\"document.title='run'\">"
@@ -74,6 +74,31 @@ async def test_a_faulty_form_stays_as_it_is_while_the_source_waits_for_its_first
     await expect(page.get_by_label("Description")).to_have_value("of the shop")
     await expect(page.get_by_label("Calls a second")).to_have_value("many")
     faults[:] = [fault for fault in faults if "422" not in fault]
+
+
+async def test_sources_with_odd_names_are_reached_and_turn_no_other_text_round(
+    client: httpx.AsyncClient, page: Page
+) -> None:
+    token = bearer(ADMIN_SECRET)
+    for name in (" ", "\u202ethgir", "x" * 1_000):
+        body = {"id": f"id of {ord(name[0])}", "name": name}
+        assert (await client.post("/event-source", json=body, headers=token)).status_code == 200
+        event = payload("s", "\u202edetrever", source=body["id"])
+        assert (await client.post("/track", json=event)).status_code == 200
+    await log_in(page, client)
+    await page.get_by_role("link", name="id of 32").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("id of 32")
+    after = await page.get_by_role("status").locator("time").bounding_box()
+    before = await page.get_by_role("status").locator("strong").bounding_box()
+    assert before
+    assert after
+    assert before["x"] + before["width"] <= after["x"], "the time is behind the type"
+
+    await page.goto(f"{client.base_url}/ui/live")
+    for row in await page.locator("#rows > li").all():
+        box = await row.bounding_box()
+        assert box
+        assert box["height"] < 300
 
 
 async def test_the_snippets_name_the_address_of_the_browser(page: Page, client: httpx.AsyncClient) -> None:

@@ -1,7 +1,18 @@
 import pytest
 from msgspec import Raw
 
-from trackd.http.ui.values import MAX_TEXT, Moment, as_moment, as_text, as_texts, items_of, members_of, value_at
+from trackd.core.documents import Source
+from trackd.http.ui.values import (
+    MAX_TEXT,
+    Moment,
+    as_moment,
+    as_text,
+    as_texts,
+    items_of,
+    members_of,
+    name_of,
+    value_at,
+)
 
 DEEP = Raw(b'{"a":' * 5_000)
 
@@ -29,3 +40,11 @@ def test_values_of_another_form_have_no_members_and_no_items(value: Raw) -> None
 def test_a_time_is_shown_to_the_second_and_none_as_nothing() -> None:
     assert as_moment(Raw(b'"2026-03-27T12:00:00.5Z"')).text == "2026-03-27 12:00:00 UTC"
     assert as_moment(Raw(b"null")) == Moment("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a shop", "a shop"), (" \t", "s1"), ("\u200b\u202e", "s1"), ("\0", "s1"), ("\u200bx", "\u200bx")],
+)
+def test_a_source_whose_name_cannot_be_seen_is_shown_by_its_id(name: str, shown: str) -> None:
+    assert name_of(Source("s1", name)) == shown
