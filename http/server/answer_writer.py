@@ -5,6 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 CONTINUE = b"HTTP/1.1 100 "  # the client waits for it before it sends the body
+LINE_END = b"\r\n"
+IN_CHUNKS = LINE_END + b"transfer-encoding: chunked" + LINE_END
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -18,6 +20,12 @@ def default_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return header_lines(headers)
 
 
+def content_of(chunk: bytes) -> bytes:
+    """The bytes in a chunk as uvicorn writes it: one alone, with the last one behind it, or nothing."""
+    size, _, rest = chunk.partition(LINE_END)
+    return rest[: int(size, 16)] if size else b""
+
+
 class AnswerWriter:
     """Stands in for the transport of a `RequestResponseCycle`, with the three methods that uvicorn calls there.
 
@@ -25,17 +33,23 @@ class AnswerWriter:
     connection it calls `close`, which calls the connection's own `close`.
     """
 
-    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, close: Callable[[], None], *, version: str = "1.1") -> None:
+        """`version`: of the request. HTTP/1.0 has no chunks: an answer of unknown length ends with the connection."""
         self._transport = transport
         self._close = close
+        self._has_chunks = version != "1.0"
+        self._removes_frames = False
         self._head: bytes | None = None
         self._has_begun = self._has_ended = False
 
     def write(self, data: bytes) -> None:
         if not self._has_begun and not data.startswith(CONTINUE):
             self._has_begun = True
-            self._head = data
+            self._removes_frames = not self._has_chunks and IN_CHUNKS in data
+            self._head = data.replace(IN_CHUNKS, LINE_END, 1) if self._removes_frames else data
             return
+        if self._removes_frames:
+            data = content_of(data)
         if self._head is not None:
             data, self._head = self._head + data, None
         self._transport.write(data)

@@ -81,7 +81,7 @@ class Connection(LingeringConnection):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._answer_writer = AnswerWriter(self.transport, self._close)
+        self._answer_writer = AnswerWriter(self.transport, self._close, version=cycle.scope["http_version"])
         cycle.transport = self._answer_writer  # type: ignore[assignment]  # it has the methods that uvicorn calls
         super()._start_asgi_task(cycle, app)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.http_stores import Database
 from tests.support.payloads import payload
 from tests.support.polling import eventually
+from tests.support.raw_http import connected
 from tests.support.serving import serving_file
 from trackd.http.feed import stream
 
@@ -248,3 +249,21 @@ async def test_a_feed_of_a_token_that_is_not_valid_any_more_ends(db: Database, m
         monkeypatch.setattr("trackd.http.authentication.Authenticator.by_hash", lambda *_: None)
         async with client.stream("GET", "/feed", headers=EVENTS) as answer:
             assert [data async for _, data in messages(answer)][1].startswith("the token")
+
+
+@pytest.mark.parametrize("connection", ["", "Connection: keep-alive\r\n"])
+@pytest.mark.parametrize("path", ["/feed?after=0", "/profile/{profile}/export"])
+async def test_an_answer_of_unknown_length_ends_with_the_connection_in_http_1_0_which_has_no_chunks(
+    db: Database, path: str, connection: str
+) -> None:
+    async with serving_file(db) as client:
+        path = path.format(profile=await track(client, "a", "b"))
+        expected = (await client.get(path)).content
+        token = client.headers["authorization"]
+        async with connected(str(client.base_url)) as raw:
+            await raw.send(f"GET {path} HTTP/1.0\r\nAuthorization: {token}\r\n{connection}\r\n".encode())
+            head, _, body = (await raw.rest()).partition(b"\r\n\r\n")
+
+    assert body == expected
+    assert b"transfer-encoding" not in head
+    assert head.count(b"connection: close") == 1

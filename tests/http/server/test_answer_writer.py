@@ -1,6 +1,6 @@
 """The head of an answer is sent with the first bytes of its body."""
 
-from trackd.http.server.answer_writer import AnswerWriter, header_lines
+from trackd.http.server.answer_writer import AnswerWriter, content_of, header_lines
 
 
 class RecordingTransport:
@@ -61,3 +61,25 @@ def test_an_application_that_fails_after_its_whole_answer_does_not_close_the_con
 
 def test_headers_are_sent_as_lines() -> None:
     assert header_lines(((b"date", b"today"), (b"connection", b"close"))) == b"date: today\r\nconnection: close\r\n"
+
+
+def test_an_answer_in_chunks_has_none_in_http_1_0() -> None:
+    transport = RecordingTransport()
+    writer = AnswerWriter(transport, transport.close, version="1.0")
+    for part in (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"",
+        b"2\r\n\r\n\r\n",
+        b"3\r\nabc\r\n0\r\n\r\n",
+    ):
+        writer.write(part)
+    assert b"".join(transport.writes) == b"HTTP/1.1 200 OK\r\n\r\n\r\nabc"
+    assert content_of(b"0\r\n\r\n") == b""
+
+
+def test_an_answer_of_known_length_stays_as_it_is_in_http_1_0() -> None:
+    transport = RecordingTransport()
+    writer = AnswerWriter(transport, transport.close, version="1.0")
+    for part in (b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n", b"2\r\nab\r\n"):
+        writer.write(part)
+    assert transport.writes == [b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n2\r\nab\r\n"]
