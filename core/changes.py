@@ -64,6 +64,8 @@ class Changes(Struct, frozen=True, gc=False, tag=True, omit_defaults=True):
     """
     absent_profile: str | None = None
     """The id of a profile that may not be stored: an earlier copy of the call would have made it. None for no such."""
+    is_derived: bool = False
+    """Whether the id of the profile was derived from the call, and the profile is new: none with this id was erased."""
     writes_session: bool = True
     """Whether the session is written; if not, it is compared with the stored one all the same."""
     events: tuple[Event, ...] = ()

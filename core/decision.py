@@ -158,6 +158,7 @@ def _changes(snapshot: Snapshot, fence: Fence, written: Profile | None, kept: _K
         previous_owner=_previous_owner(snapshot),
         previous_updated=_previous_updated(snapshot),
         absent_profile=derived_id if derived_id != snapshot.profile_id else None,
+        is_derived=snapshot.profile is None and derived_id == snapshot.profile_id,
         writes_session=kept.is_written,
         events=tuple(processing.stored),
         event_ids=processing.new_ids or None,

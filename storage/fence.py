@@ -9,13 +9,15 @@ The rules, which every backend applies in the transaction of the commit:
 3. No profile with the id `absent_profile` is stored.
 4. No earlier change of the profile in the same transaction was stale, and none of the previous owner. The numbers do
    not show this: another server may have written the profile as often as the lost change would have.
+5. If the profile is new and its id `is_derived` from the call, there is no tombstone of it: an earlier copy of the call
+   made the profile, which was erased.
 
 A change that breaks a rule is stale: nothing of it is written, and the actors decide its call again on the stored
 state. Changes see the earlier ones of their batch as stored. An erasure obeys rules 1 and 4. Other administration and
 deletions have no fence.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import cast
@@ -53,12 +55,13 @@ def judge(
     stored_profiles: Mapping[str, ProfileState],
     stored_sessions: Mapping[str, SessionState],
     stale: set[str] | None = None,
+    erased: Set[str] = frozenset(),
 ) -> Verdict:
     """Apply the rules to changes that follow each other in a batch.
 
     `stored_profiles` and `stored_sessions` are the states, by id, of those profiles and sessions of the batch that are
     stored. `stale` are the ids of the profiles that have had a stale change in this transaction; those of this batch
-    are added to it.
+    are added to it. `erased` are those ids among `derived_ids` that have tombstones.
     """
     verdict = Verdict()
     profiles, sessions = dict(stored_profiles), dict(stored_sessions)
@@ -73,6 +76,7 @@ def judge(
                 and (changes.previous_owner in stale or not _session_matches(changes, sessions.get(session.id)))
             )
             or (changes.absent_profile is not None and changes.absent_profile in profiles)
+            or (changes.is_derived and fence.profile_id in erased)
         ):
             stale.add(fence.profile_id)
             verdict.outcomes.append(Outcome.STALE)
@@ -100,6 +104,11 @@ def profile_ids(batch: Sequence[Changes]) -> set[str]:
     ids = {changes.fence.profile_id for changes in batch}
     ids.update([changes.absent_profile for changes in batch if changes.absent_profile is not None])
     return ids
+
+
+def derived_ids(batch: Sequence[Changes]) -> set[str]:
+    """The ids of the profiles whose tombstones `judge` needs."""
+    return {changes.fence.profile_id for changes in batch if changes.is_derived}
 
 
 def write_in_order(

@@ -21,7 +21,7 @@ from trackd.core.retention_changes import (
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.feed import ErasedDocument
-from trackd.storage.fence import judge, profile_ids, write_in_order
+from trackd.storage.fence import derived_ids, judge, profile_ids, write_in_order
 from trackd.storage.memory_journal import MemoryJournal, anonymous
 from trackd.storage.store import OfOneServer
 
@@ -145,6 +145,7 @@ class MemoryStore(OfOneServer):
             {profile.id: (profile.seq, profile.revision) for profile in profiles if profile},
             {session.id: (session.profile_id, session.updated) for session in sessions if session},
             stale,
+            derived_ids(calls) & self.erased,
         )
         self.profiles |= verdict.profiles
         self.sessions |= verdict.sessions

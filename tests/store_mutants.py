@@ -1,6 +1,6 @@
 """Mutants of the stores: the rules and the rows of `storage/fence.py` with one fault, in each store that uses them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,8 +35,9 @@ def _no_judge(
     profiles: Mapping[str, ProfileState],
     sessions: Mapping[str, SessionState],
     stale: set[str] | None = None,
+    erased: Set[str] = frozenset(),
 ) -> Verdict:
-    """(g) Each change is written, whatever is stored: rules 1 to 4 are off."""
+    """(g) Each change is written, whatever is stored: its rules are off."""
     states, owners = dict(profiles), {key: owner for key, (owner, _) in sessions.items()}
     fitting = []
     for changes in batch:
@@ -50,6 +51,7 @@ def _no_judge(
                 previous_owner=owner,
                 previous_updated=None,
                 absent_profile=None,
+                is_derived=False,
             )
         )
         if changes.profile is not None:
@@ -71,9 +73,10 @@ def _no_cascade(
     profiles: Mapping[str, ProfileState],
     sessions: Mapping[str, SessionState],
     stale: set[str] | None = None,
+    erased: Set[str] = frozenset(),
 ) -> Verdict:
     """(h) A change is written though an earlier one of its profile in the transaction was stale: rule 4 is off."""
-    return own_judge(batch, profiles, sessions, _Forgetful())
+    return own_judge(batch, profiles, sessions, _Forgetful(), erased)
 
 
 def _no_sessions(
@@ -81,12 +84,13 @@ def _no_sessions(
     profiles: Mapping[str, ProfileState],
     sessions: Mapping[str, SessionState],
     stale: set[str] | None = None,
+    erased: Set[str] = frozenset(),
 ) -> Verdict:
     """(i) The owner of a session is not compared: rule 2 is off."""
     own = fence._session_matches
     vars(fence)["_session_matches"] = lambda changes, stored: True
     try:
-        return own_judge(batch, profiles, sessions, stale)
+        return own_judge(batch, profiles, sessions, stale, erased)
     finally:
         vars(fence)["_session_matches"] = own
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence, Set
 from msgspec import Struct
 
 from trackd.core.changes import Changes, Outcome
-from trackd.core.documents import PiiValues, Profile, Session
+from trackd.core.documents import PiiValues, Profile, Session, tombstone
 from trackd.core.encoding import reencode
-from trackd.storage.fence import NOT_STORED, ProfileState, Verdict, judge, profile_ids
+from trackd.storage.fence import NOT_STORED, ProfileState, Verdict, derived_ids, judge, profile_ids
 from trackd.storage.postgres.bulk import Rows, Values, found_by, insert
 from trackd.storage.postgres.connection import Connection, text_of
 from trackd.storage.postgres.events import put_events
@@ -43,6 +43,9 @@ UPDATE_PROFILES = Rows(
     PROFILE, f"UPDATE profile SET {CHANGED}, {UNCLAIMED} FROM {{given}} WHERE {found_by('profile', 'id')}"
 )
 UNEXPECTED = "22012"  # the code of a division by zero
+TOMBSTONES = "SELECT hash FROM erased WHERE hash = ANY(%b)"
+# After the insertion of these profiles: nobody can make and erase them any more before the end of the transaction.
+NONE_ERASED = "SELECT 1 / (count(*) = 0)::integer FROM erased WHERE hash = ANY(%b)"
 ALL_FOUND = "SELECT 1 / (count(*) = %(count)s::bigint)::integer"
 FENCE = (("expected_seq", "bigint"), ("expected_revision", "bigint"))
 # A profile that is not changed is written all the same: rows that are only locked would be locked in another order.
@@ -97,12 +100,13 @@ PUT_PII = insert("pii", (("name", "text"), ("value", "text"), ("profile_id", "te
 class ExpectedWrites(Struct, frozen=True):
     """The writes of calls whose fences match. `profiles` and `sessions` are the states that must be stored, by id.
 
-    That of a session is its owner and, unless it may be any, its `updated`.
+    That of a session is its owner and, unless it may be any, its `updated`. `derived`: see `derived_ids`.
     """
 
     verdict: Verdict
     profiles: Mapping[str, ProfileState]
     sessions: Mapping[str, tuple[str, str | None]]
+    derived: Set[str]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -117,7 +121,7 @@ class ExpectedWrites(Struct, frozen=True):
         ]
         UPDATE_EXPECTED.run(db, profiles, node=node)
         LOCK_EXPECTED.run(db, [(key, *state) for key, state in sorted(self.sessions.items())])
-        _insert_profiles(db, self.verdict, self.profiles.keys())
+        _insert_profiles(db, self.verdict, self.profiles.keys(), self.derived)
         return _put_others(db, self.verdict, self.sessions.keys(), 0)
 
 
@@ -139,7 +143,7 @@ def expected_writes(calls: Sequence[Changes]) -> ExpectedWrites | None:
     are_inserted = are_inserted and sessions.keys() - owned.keys() <= verdict.sessions.keys()
     if Outcome.STALE in verdict.outcomes or not are_inserted:
         return None
-    return ExpectedWrites(verdict, stored, owned)
+    return ExpectedWrites(verdict, stored, owned, derived_ids(calls))
 
 
 def write_locked(
@@ -155,8 +159,8 @@ def write_locked(
     )
     stored_profiles = {key: CLAIMED if is_claimed else (seq, revision) for key, seq, revision, is_claimed in profiles}
     stored_sessions = {key: (profile_id, updated) for key, profile_id, updated in sessions}
-    verdict = judge(calls, stored_profiles, stored_sessions, stale)
-    _insert_profiles(db, verdict, stored_profiles.keys())
+    verdict = judge(calls, stored_profiles, stored_sessions, stale, _erased(db, derived_ids(calls)))
+    _insert_profiles(db, verdict, stored_profiles.keys(), derived_ids(calls))
     UPDATE_PROFILES.run(db, [_row(each) for each in verdict.profiles.values() if each.id in stored_profiles])
     events = _put_others(db, verdict, stored_sessions.keys(), places)
     if Outcome.STALE in verdict.outcomes:
@@ -184,8 +188,17 @@ def _row(profile: Profile) -> Values:
     return profile.id, profile.seq, profile.revision, reencode(profile.doc_json), profile.memo
 
 
-def _insert_profiles(db: Connection, verdict: Verdict, stored: Set[str]) -> None:
+def _erased(db: Connection, profile_ids: Set[str]) -> Set[str]:
+    """Those of the ids that have tombstones."""
+    hashes = {tombstone(key): key for key in profile_ids}
+    return {hashes[found] for (found,) in db.rows(TOMBSTONES, [[*hashes]])} if hashes else set()
+
+
+def _insert_profiles(db: Connection, verdict: Verdict, stored: Set[str], derived: Set[str]) -> None:
+    """Fails with UNEXPECTED when another node has made and erased a profile with a derived id meanwhile."""
     INSERT_PROFILES.run(db, [_row(each) for key, each in sorted(verdict.profiles.items()) if key not in stored])
+    if hashes := [tombstone(key) for key in derived & verdict.profiles.keys()]:
+        db.run(NONE_ERASED, [hashes])
 
 
 def _put_others(db: Connection, verdict: Verdict, stored_sessions: Set[str], places: int) -> int:

@@ -94,7 +94,7 @@ class PostgresWriter:
             except psycopg.Error as error:
                 lost += not self._db.is_open
                 is_stale_connection = was_open and not self._db.is_open and lost == 1 and not self._committing
-                if not is_stale_connection and (code_of(error) not in RUN_AGAIN or run == RUNS - 1):
+                if not is_stale_connection and (code_of(error) not in (*RUN_AGAIN, UNEXPECTED) or run == RUNS - 1):
                     raise
                 self._expects_no_stale = False
         raise AssertionError("unreachable")

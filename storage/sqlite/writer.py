@@ -1,12 +1,13 @@
 """Commits batches of changes to an SQLite file: one connection, fixed SQL."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import apsw
 from msgspec.json import Decoder
 
 from trackd.core.changes import Administration, Change, Changes, Erasure, Outcome
+from trackd.core.documents import tombstone
 from trackd.core.encoding import reencode
 from trackd.core.jobs import AddJob, JobState, PutJob
 from trackd.core.login_changes import AddLogin, EndLogin, UseLink
@@ -15,7 +16,7 @@ from trackd.core.retention_changes import DeleteEvents, DeleteSessions, Deletion
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource
 from trackd.core.token_changes import PutTokenUse
 from trackd.storage.errors import StoreError
-from trackd.storage.fence import Verdict, commit_one_by_one, judge, profile_ids, write_in_order
+from trackd.storage.fence import Verdict, commit_one_by_one, derived_ids, judge, profile_ids, write_in_order
 from trackd.storage.sqlite import event_chain
 from trackd.storage.sqlite.bulk import BulkInsert
 from trackd.storage.sqlite.change_errors import ERRORS_OF_ONE_CHANGE, is_of_one_change
@@ -63,6 +64,7 @@ PUT_SESSIONS = BulkInsert(
 )
 PUT_EVENTS = BulkInsert("event", event_chain.COLUMNS)
 PUT_EVENT_IDS = BulkInsert("event_id", ("profile_id", "id", "seq"))
+TOMBSTONE = "SELECT 1 FROM erased WHERE hash = ?"
 SET_REEVALUATED = "UPDATE profile SET reevaluated = ? WHERE id = ?"
 SET_USED = "UPDATE token SET used = ? WHERE hash = ?"
 JSON = Decoder()
@@ -206,9 +208,13 @@ class SqliteWriter:
             {key: (seq, revision) for key, seq, revision, _ in profiles},
             {key: (profile_id, updated) for key, profile_id, updated in sessions},
             stale,
+            self._erased(derived_ids(calls)),
         )
         self._put(verdict, {key: last_event for key, _, _, last_event in profiles}, row[2])
         return verdict.outcomes
+
+    def _erased(self, profile_ids: Set[str]) -> Set[str]:
+        return {key for key in profile_ids if self._db.execute(TOMBSTONE, (tombstone(key),)).get}
 
     def _put(self, verdict: Verdict, last_events: Mapping[str, int | None], last_number: int) -> None:
         events, last_events = event_chain.chained(verdict.events, last_events, last_number)

@@ -135,6 +135,27 @@ def test_what_another_node_wrote_after_the_lookup_is_found_by_the_fence(start_ac
     assert actors.tally.stale_commits["retried"] == 1
 
 
+def test_a_copy_of_a_call_whose_profile_another_node_made_and_erased_since_the_lookup_makes_another_one(
+    start_actors: StartActors,
+) -> None:
+    store = Make.store()
+    nodes = [start_actors(store, looks_up=True) for _ in range(2)]
+    numbers = []
+    for node in nodes:
+        call = Make.call("S", [Make.event("own")], save_session=False, derived_profile_id="D")
+        numbers += track(node, call)
+    lookups(nodes[0]).step("begin")
+    finish(nodes[1])
+    assert nodes[1].answers[numbers[1]].profile_id == "D"
+    nodes[1].tell(nodes[1].wiring.directory, Make.erase("D"))
+    finish(nodes[1])
+
+    finish(nodes[0])
+
+    assert nodes[0].answers[numbers[0]].profile_id == "new-1"
+    assert [*store.profiles] == ["new-1"]
+
+
 def read(actors: BareActors, profile_id: str) -> Any:
     """The profile as the node shows it, after a lookup."""
     fetch = Make.fetch(profile_id)

@@ -78,6 +78,19 @@ def test_a_change_is_stale_if_the_profile_that_must_be_absent_is_stored_or_writt
     assert backend.store.profile("C") is None
 
 
+def test_a_new_profile_whose_id_is_derived_from_its_call_is_stale_if_one_with_this_id_was_erased(
+    backend: Backend, make: type[Make]
+) -> None:
+    def derived(profile_id: str) -> Changes:
+        return msgspec.structs.replace(make.change(profile_id, events=1), is_derived=True)
+
+    erasure = Erasure(Fence("D", 1, 1), make.now)
+    assert backend.store.commit([derived("D"), erasure, derived("D"), derived("E")]) == [STORED, STORED, STALE, STORED]
+    assert backend.store.commit([derived("F"), derived("D")]) == [STORED, STALE]
+    assert backend.store.profile("D") is None
+    assert backend.store.commit([make.change("D")]) == [STORED]  # a client may choose the id again
+
+
 def test_a_change_of_a_profile_that_does_not_exist_is_stale(backend: Backend, make: type[Make]) -> None:
     assert backend.store.commit([make.change("A", (1, 1), events=1)]) == [STALE]
     assert backend.store.profile("A") is None
