@@ -30,7 +30,10 @@ def first_source(settings: Settings, store: Reads) -> Source | None:
     if store.sources_version() != 0:
         return None
     with sources_of(settings) as sources:
-        return sources.add(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
+        made = sources.add_first(Source(str(uuid.uuid4()), "first source", "made by the first `trackd serve`"))
+    if made is None:
+        log.info("another node has made the first source, and printed it")
+    return made
 
 
 def lacks_token(settings: Settings) -> bool:

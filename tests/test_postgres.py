@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +61,7 @@ def add_source(url: str, folder: Path) -> None:
 
 def track(server: Process, session: str, *types: str, key: str | None = None, **more: Any) -> httpx.Response:
     headers = {} if key is None else {"Idempotency-Key": key}
-    body = payload(session, *types, source=SOURCE, **more)
+    body = payload(session, *types, **{"source": SOURCE, **more})
     return httpx.post(f"{server.url}/track", json=body, headers=headers, timeout=30)
 
 
@@ -145,12 +146,18 @@ def test_while_the_database_is_away_calls_are_answered_503_and_none_is_lost_or_d
         assert "hidden" not in out + log
 
 
-def test_nodes_that_start_together_on_an_empty_database_make_one_token(start: Start, postgres_database: str) -> None:
+def test_nodes_that_start_together_on_an_empty_database_make_one_source_and_one_token(
+    start: Start, postgres_database: str
+) -> None:
     emptied(postgres_database)
     with ThreadPoolExecutor() as threads:
         nodes = list(threads.map(start, [postgres_database] * 2))
 
     [token] = [node.token for node in nodes if node.token]
+    [source] = re.findall(
+        r"Made a source, its id is (.+?)\. ", "".join(line for node in nodes for line in node.greeting)
+    )
+    assert [track(node, "s", "a", source=source).status_code for node in nodes] == [200, 200]
     for node in nodes:
         assert httpx.get(f"{node.url}/info/version", headers=bearer(token), timeout=30).status_code == 200
 

@@ -38,6 +38,7 @@ UPDATE source SET {", ".join(f"{name} = {value}" for name, value in zip(SOURCE[1
 WHERE id = %(id)s
 """
 SELECT_SOURCES = f"SELECT {SOURCE_COLUMNS} FROM source"
+SOURCES_VERSION = "SELECT version FROM sources_version"
 SELECT_SOURCE = f"{SELECT_SOURCES} WHERE id = %s"
 TOKEN = Token.__struct_fields__
 TOKEN_COLUMNS = ", ".join(text_of(name) if name in ("inserted", "expires", "used") else name for name in TOKEN)

@@ -22,6 +22,7 @@ from trackd.storage.postgres.administration import (
     SELECT_JOBS,
     SELECT_SOURCES,
     SELECT_TOKENS,
+    SOURCES_VERSION,
     job_of,
     source_of,
     token_of,
@@ -37,7 +38,6 @@ BEAT_S = 0.5  # between two looks at the connection and at duties that another n
 LATE_S = 1.5  # without an answer: the server hangs, or the network
 CLOSE_TIMEOUT_S = 1.0
 LISTEN = f"LISTEN {CHANNEL}"
-SOURCES_VERSION = "SELECT version FROM sources_version"
 ALL_JOBS = f"{SELECT_JOBS} ORDER BY number"
 LOCKS = {Duty.RETENTION: 0x74726B65, Duty.JOBS: 0x74726B66}
 TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"

@@ -12,6 +12,7 @@ from trackd.storage.errors import SourceError
 from trackd.storage.postgres.administration import (
     SELECT_SOURCE,
     SELECT_SOURCES,
+    SOURCES_VERSION,
     add_source,
     edit_source,
     remove_source,
@@ -25,11 +26,19 @@ class PostgresSources(SharedDatabase):
 
     def add(self, source: Source) -> Source:
         """Add a source, and return it with its times. `source.id` must be new."""
-        now = timestamp(datetime.now(UTC))
-        source = replace(source, metadata=source_metadata(now, now))
+        source = _dated(source)
         with self.transaction() as db:
             if not add_source(db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
+        return source
+
+    def add_first(self, source: Source) -> Source | None:
+        """As `add`, if the database never had a source; else None. Of nodes that start together one adds its source."""
+        source = _dated(source)
+        with self.transaction() as db:
+            if db.rows(f"{SOURCES_VERSION} FOR UPDATE") != [(0,)]:
+                return None
+            add_source(db, source)
         return source
 
     def all(self) -> list[Source]:
@@ -66,3 +75,8 @@ class PostgresSources(SharedDatabase):
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self.name}: `trackd source list` shows all.")
+
+
+def _dated(source: Source) -> Source:
+    now = timestamp(datetime.now(UTC))
+    return replace(source, metadata=source_metadata(now, now))

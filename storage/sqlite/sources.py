@@ -31,11 +31,19 @@ class Sources(Closing):
 
     def add(self, source: Source) -> Source:
         """Add a source, and return it with its times. `source.id` must be new."""
-        now = timestamp(datetime.now(UTC))
-        source = replace(source, metadata=source_metadata(now, now))
+        source = _dated(source)
         with self._file.errors(), transaction(self._db):
             if not add_source(self._db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
+        return source
+
+    def add_first(self, source: Source) -> Source | None:
+        """As `add`, if the file never had a source; else None."""
+        source = _dated(source)
+        with self._file.errors(), transaction(self._db):
+            if self._db.execute("SELECT version FROM sources_version").get != 0:
+                return None
+            add_source(self._db, source)
         return source
 
     def all(self) -> list[Source]:
@@ -83,3 +91,8 @@ class Sources(Closing):
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")
+
+
+def _dated(source: Source) -> Source:
+    now = timestamp(datetime.now(UTC))
+    return replace(source, metadata=source_metadata(now, now))
