@@ -2,6 +2,8 @@
 
 import pytest
 
+from trackd.config.errors import SettingsError
+from trackd.config.load import load
 from trackd.config.store_url import masked
 
 
@@ -17,7 +19,25 @@ from trackd.config.store_url import masked
         ("postgresql://db.example", "postgresql://db.example"),
         ("postgresql://me:secret@[db.example", "postgresql://***"),
         ("no URL", "no URL"),
+        ("postgresql://me:sec/ret@db.example/trackd", "postgresql://***"),
+        ("postgresql://me:1?ret@db.example/trackd", "postgresql://***"),
+        ("postgresql://me:sec#ret@db.example/trackd", "postgresql://***"),
+        ("postgresql:///trackd?user=me@example", "postgresql:///trackd"),
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
+
+
+@pytest.mark.parametrize("password", ["sec/ret", "1?ret", "sec#ret", "[sec/ret"])
+def test_a_password_that_must_be_encoded_is_a_fault_of_the_url_and_not_shown(password: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"store": {"url": f"postgresql://me:{password}@db.example/trackd"}})
+    assert "has a password with one of / ? #: write them as %2F %3F %23" in str(raised.value)
+    assert "ret@" not in str(raised.value)
+
+
+def test_a_password_may_have_other_characters() -> None:
+    for password in ("s:e%2Fc@r+e*t", "p%40ss%25", "é€"):
+        url = f"postgresql://me:{password}@db.example/trackd"
+        assert load({"store": {"url": url}}).settings.store.url == url
