@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
@@ -21,7 +21,7 @@ from trackd.storage.postgres.waiting import Hurried, Watched
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of the errors after one that is raised
 OLDEST_SERVER = 150_000  # version 15
 CONNECT_TIMEOUT_S = 3
-PAUSE_S = 1.0  # after a failure: the event loop waits for a server that does not answer
+PAUSE_S = 1.0  # after a failure
 NODE, COMMAND = "trackd", "trackd command"
 """The names under which the server lists connections."""
 SETTINGS = {
@@ -31,13 +31,24 @@ SETTINGS = {
     "tcp_user_timeout": 10_000,  # ms until a server that is cut off is given up
     "client_encoding": "utf8",
 }
-# A warning is what remains of a wait for a standby that was cancelled: see replication.py.
+# Whatever the server, the user, the URL or PGOPTIONS set. A warning is what remains of a wait for a standby that was
+# cancelled: see replication.py. The first result is the process of the server: a pool in between shows another one.
 SET_UP = """
-SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET TimeZone = 'UTC';
-SET client_min_messages = warning;
-SET DateStyle = 'ISO'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';
+SELECT pg_backend_pid();
+SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET DateStyle = 'ISO'; SET TimeZone = 'UTC';
+SET extra_float_digits = 1;
+SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning;
+SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';
+SET statement_timeout = 0; SET idle_session_timeout = 0;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
 SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3
 """  # the last ones end the session, and free the locks and duties, of a node whose machine is gone
+# For statements that read few rows, by an index and in its order: what the planner expects of a table that was analyzed
+# when it was empty, or never, would have it read the whole table.
+BY_INDEX = """
+SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off;
+SET enable_mergejoin = off; SET jit = off
+"""
 CORRUPTED = ("XX001", "XX002")
 OF_ONE_CHANGE = ("22", "23", "54", *CORRUPTED)  # classes of errors: data, constraints, limits of a row
 RUN_AGAIN = ("40001", "40P01", "23505")  # another node has written the same rows at the same time
@@ -49,9 +60,11 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 class Connection:
     """A connection, opened for the first statement and once more after it was lost. Used by one thread at a time."""
 
-    def __init__(self, url: str, name: str = NODE) -> None:
+    def __init__(self, url: str, name: str = NODE, set_up: str = "") -> None:
+        """`set_up` are further statements that set the session up."""
         self._url = url
         self._name = name
+        self._set_up = set_up
         self._connection: psycopg.Connection[Row] | None = None
         self._failure: StoreError | None = None
         self._failed_at = 0.0
@@ -65,7 +78,7 @@ class Connection:
         return self._connection is not None and not self._connection.closed
 
     def _connect(self) -> psycopg.Connection[Row]:
-        return connect(self._url, self._name)
+        return connect(self._url, self._name, set_up=self._set_up)
 
     def open(self) -> psycopg.Connection[Row]:
         """The open connection. Raises StoreError, within a second after a failure without another attempt."""
@@ -162,33 +175,9 @@ class Connection:
             self._connection.close()
 
 
-class HurriedConnection(Connection):
-    """For reads on the event loop, which a server that hangs must not stop: a statement has HURRY_S seconds.
-
-    `away` is the reason why nothing is to be expected from the server now, or None.
-    """
-
-    def __init__(self, url: str, away: Callable[[], StoreError | None]) -> None:
-        super().__init__(url)
-        self._away = away
-
-    def open(self) -> psycopg.Connection[Row]:
-        if (error := self._away()) is not None:
-            raise error
-        return super().open()
-
-    def _connect(self) -> psycopg.Connection[Row]:
-        return connect(self._url, self._name, Hurried)
-
-    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        try:
-            return super().read(sql, parameters)
-        except TimeoutError:
-            self._failure, self._failed_at = StoreError("cannot read: the database does not answer"), time.monotonic()
-            raise self._failure from None
-
-
-def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Watched) -> psycopg.Connection[Row]:
+def connect(
+    url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Watched, set_up: str = ""
+) -> psycopg.Connection[Row]:
     """Open a connection in which each statement is a transaction. Raises StoreError, without the password."""
     with _opening(url):
         connection: psycopg.Connection[Row] = kind.connect(url, autocommit=True, **_missing(url, name))
@@ -196,7 +185,9 @@ def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Wa
             connection.url = url
         try:
             _check(connection.info, url)
-            connection.execute(SET_UP)
+            [pid] = connection.execute(f"{SET_UP};{set_up}".encode()).fetchone() or [None]
+            if isinstance(connection, Watched):
+                connection.pid = pid
             if _has_several_hosts(url):
                 check_timeline(url, *connection.execute(TIMELINE).fetchone() or [None])
         except BaseException:
@@ -207,10 +198,15 @@ def connect(url: str, name: str = NODE, kind: type[Hurried] | type[Watched] = Wa
     return connection
 
 
-async def connect_async(url: str, set_up: str) -> psycopg.AsyncConnection[Row]:
-    """As `connect`, for the event loop, with further statements that set the session up."""
+async def connect_async(url: str) -> psycopg.AsyncConnection[Row]:
+    """As `connect`, for the event loop; it has to be set up."""
     with _opening(url):
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **_missing(url, NODE))
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, **_missing(url, NODE))
+
+
+async def set_up_async(connection: psycopg.AsyncConnection[Row], url: str, set_up: str) -> None:
+    """Set a connection up, with further statements, or close it. Raises StoreError."""
+    with _opening(url):
         try:
             _check(connection.info, url)
             await connection.execute(f"{SET_UP};{set_up}".encode())
@@ -220,7 +216,6 @@ async def connect_async(url: str, set_up: str) -> psycopg.AsyncConnection[Row]:
             connection.pgconn.finish()
             raise
     connection.adapters.register_dumper(str, StrBinaryDumper)
-    return connection
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ SELECT DISTINCT tableowner FROM pg_tables
 WHERE schemaname = current_schema() AND NOT pg_has_role(current_user, tableowner, 'USAGE')
 """
 NEWEST = "SELECT max(inserted) FROM (SELECT inserted FROM event ORDER BY number DESC LIMIT 1000) AS newest"
+READABLE = "SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET statement_timeout = 0"  # whatever the user has set
 Connection = psycopg.Connection[Any]
 
 
@@ -55,6 +56,7 @@ def check_database(url: str) -> Findings:
         yield Finding(DATABASE, State.FAULT, f"no connection to {masked(url)}: {reason_of(error)}", remedy)
         return
     with db:
+        db.execute(READABLE)
         for check, examine in CHECKS.items():
             try:
                 yield from examine(db)

@@ -63,7 +63,11 @@ ORDER BY number LIMIT %(limit)s
 """
 ERASURES = f"""
 SELECT hash, {text_of("erased")}, number FROM erased WHERE number > %(after)s AND number <= %(end)s
-AND (%(hash)s::text IS NULL OR hash = %(hash)s) ORDER BY number LIMIT %(limit)s
+ORDER BY number LIMIT %(limit)s
+"""
+ERASURE_OF_PROFILE = f"""
+SELECT hash, {text_of("erased")}, number FROM erased WHERE hash = %(hash)s
+AND number + 0 > %(after)s AND number + 0 <= %(end)s
 """
 number_of = itemgetter(-1)
 
@@ -169,8 +173,9 @@ def _events(
 def _erasures(db: Connection, matching: FeedFilter, request: FeedRequest, begin: int, end: int) -> list[Row]:
     if ERASED not in matching.kinds:
         return []
-    own = None if matching.profile is None else tombstone(matching.profile)
-    return db.rows(ERASURES, {"after": begin, "end": end, "hash": own, "limit": request.limit})
+    if matching.profile is not None:
+        return db.rows(ERASURE_OF_PROFILE, {"after": begin, "end": end, "hash": tombstone(matching.profile)})
+    return db.rows(ERASURES, {"after": begin, "end": end, "limit": request.limit})
 
 
 def _document(row: Row) -> Any:

@@ -18,7 +18,7 @@ from trackd.core.trait_values import has_trait, trait_text
 from trackd.storage.errors import StoreError
 from trackd.storage.feed import FeedFilter, FeedGroup, FeedPage, FeedRequest
 from trackd.storage.listings import EventFilter, Page, PageRequest, ProfileFilter, RefusalFilter
-from trackd.storage.postgres.connection import NODE, Connection, Row, reason_of
+from trackd.storage.postgres.connection import BY_INDEX, NODE, Connection, Row, reason_of
 from trackd.storage.postgres.feed import events_between, head, read_feed, read_feeds
 from trackd.storage.postgres.refusals import search_refusals
 from trackd.storage.postgres.row_documents import (
@@ -45,27 +45,27 @@ UNION ALL SELECT profile.id FROM merged JOIN profile ON profile.id = into_id WHE
 """
 DOCUMENT_OF_PROFILE = f"SELECT doc::text FROM profile WHERE id IN ({PROFILE_ID})"
 SESSION = f"SELECT {SESSION_COLUMNS} FROM session WHERE id = %s"
-EVENT = f"SELECT {EVENT_COLUMNS} FROM event WHERE id = %s ORDER BY number DESC LIMIT 1"
+# As ranges of one index, and in no order that another one has: the planner may take that, and read the whole table.
+EVENT = f"SELECT {EVENT_COLUMNS} FROM event WHERE id = %s ORDER BY number + 0 DESC LIMIT 1"
 EVENT_OF_PROFILE = f"""
-SELECT {EVENT_COLUMNS} FROM event WHERE id = %s AND profile_id = %s ORDER BY number DESC LIMIT 1
+SELECT {EVENT_COLUMNS} FROM event
+WHERE (id, profile_id) >= (%(id)s, %(profile)s) AND (id, profile_id) <= (%(id)s, %(profile)s)
+ORDER BY number + 0 DESC LIMIT 1
 """
-PROFILE_EVENTS = f"""
-SELECT {EVENT_COLUMNS}, number FROM event WHERE profile_id = %(profile)s AND number <= %(start)s
-ORDER BY number DESC LIMIT %(limit)s + 1
+OF_PROFILE = """
+(profile_id, number) <= (%(profile)s, %(start)s::bigint) AND profile_id >= %(profile)s
+ORDER BY profile_id DESC, number DESC
 """
-PROFILE_SESSIONS = f"""
-SELECT {SESSION_COLUMNS}, number FROM session WHERE profile_id = %(profile)s AND number <= %(start)s
-ORDER BY number DESC LIMIT %(limit)s + 1
-"""
+PROFILE_EVENTS = f"SELECT {EVENT_COLUMNS}, number FROM event WHERE {OF_PROFILE} LIMIT %(limit)s + 1"
+PROFILE_SESSIONS = f"SELECT {SESSION_COLUMNS}, number FROM session WHERE {OF_PROFILE} LIMIT %(limit)s + 1"
 PROFILE_OF_SESSION = "SELECT profile_id, inserted FROM session WHERE id = %s"
 SESSION_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM (
-    SELECT * FROM event WHERE profile_id = %(profile)s AND number <= %(start)s ORDER BY number DESC LIMIT %(examined)s
+    SELECT * FROM event WHERE {OF_PROFILE} LIMIT %(examined)s
 ) AS event WHERE session_id = %(session)s ORDER BY number DESC LIMIT %(limit)s + 1
 """
-BELOW_EXAMINED = """
-SELECT number, inserted >= %(inserted)s FROM event WHERE profile_id = %(profile)s AND number <= %(start)s
-ORDER BY number DESC OFFSET %(examined)s LIMIT 1
+BELOW_EXAMINED = f"""
+SELECT number, inserted >= %(inserted)s FROM event WHERE {OF_PROFILE} OFFSET %(examined)s LIMIT 1
 """
 SEARCH_EVENTS = f"""
 SELECT {EVENT_COLUMNS}, number FROM event WHERE number <= %(start)s AND number > %(floor)s
@@ -82,14 +82,17 @@ PROFILE_FILTERS = """
 number <= %(start)s AND number > %(floor)s
 AND (%(segment_text)s::text IS NULL OR strpos(doc::text, %(segment_text)s) > 0)
 AND (%(trait_text)s::text IS NULL OR strpos(doc::text, %(trait_text)s) > 0)
-ORDER BY number DESC
 """
-SEARCH_PROFILES = f"SELECT doc::text, number FROM profile WHERE {PROFILE_FILTERS}"
+SEARCH_PROFILES = f"SELECT doc::text, number FROM profile WHERE {PROFILE_FILTERS} ORDER BY number DESC"
 SEARCH_PII = f"""
-SELECT doc::text, number FROM profile WHERE id IN (
-    SELECT profile_id FROM pii WHERE name = %(pii)s AND value = ANY(%(pii_values)b)
-    AND md5(value) IN (SELECT md5(wanted) FROM unnest(%(pii_values)b::text[]) AS wanted)
-) AND {PROFILE_FILTERS}
+WITH found AS MATERIALIZED (
+    SELECT DISTINCT profile_id FROM unnest(%(pii_values)b::text[]) AS wanted CROSS JOIN LATERAL (
+        SELECT profile_id FROM pii WHERE name = %(pii)s AND md5(value) = md5(wanted) AND value = wanted OFFSET 0
+    ) AS pii
+)
+SELECT doc::text, number FROM found CROSS JOIN LATERAL (
+    SELECT doc, number FROM profile WHERE id = found.profile_id OFFSET 0
+) AS profile WHERE {PROFILE_FILTERS} ORDER BY number DESC
 """
 PROFILE_IDS = "SELECT id FROM profile WHERE id > %s ORDER BY id LIMIT %s"
 PROFILE_IDS_DOWN = "SELECT id FROM profile WHERE id > %s ORDER BY id DESC LIMIT %s"
@@ -99,6 +102,7 @@ json_array_elements(CASE json_typeof(segments) WHEN 'array' THEN segments ELSE '
 WHERE json_typeof(segment) = 'string' GROUP BY 1
 """
 COUNTS = {kind: f"SELECT count(*) FROM {kind}" for kind in ("profile", "session", "event")}
+SCANNING = "SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on"
 _encoded = msgspec.json.Encoder().encode
 
 
@@ -110,7 +114,7 @@ class PostgresListings:
         self._url = url
         self._name = name
         self._idle: list[Connection] = []
-        self._by_key = by_key or Connection(url, name)  # for the event loop, which cannot wait for a free one
+        self._by_key = by_key or Connection(url, name, BY_INDEX)  # for the event loop, which cannot wait for a free one
 
     def close(self) -> None:
         """Close the connections. No read may be under way."""
@@ -124,7 +128,7 @@ class PostgresListings:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = Connection(self._url, self._name)
+            connection = Connection(self._url, self._name, BY_INDEX)
         try:
             yield connection
         except psycopg.Error as error:
@@ -143,7 +147,9 @@ class PostgresListings:
         return next((_encoded(session_document(row)).decode() for row in rows), None)
 
     def event(self, event_id: str, profile_id: str | None = None) -> str | None:
-        rows = [] if profile_id is None else self._by_key.read(EVENT_OF_PROFILE, [event_id, profile_id])
+        rows = (
+            [] if profile_id is None else self._by_key.read(EVENT_OF_PROFILE, {"id": event_id, "profile": profile_id})
+        )
         rows = rows or self._by_key.read(EVENT, [event_id])
         return next((_encoded(event_document(row)).decode() for row in rows), None)
 
@@ -230,19 +236,28 @@ class PostgresListings:
             return [key for (key,) in db.rows(PROFILE_IDS_DOWN if descending else PROFILE_IDS, [after, limit])]
 
     def segment_members(self) -> dict[str, int]:
-        with self._reading() as db:
+        with self._reading_all() as db:
             return dict(db.rows(SEGMENT_MEMBERS))
 
     def count(self, kind: str) -> int:
-        with self._reading() as db:
+        with self._reading_all() as db:
             [(number,)] = db.rows(COUNTS[kind])
             return int(number)
+
+    @contextlib.contextmanager
+    def _reading_all(self) -> Iterator[Connection]:
+        """For a statement that reads a whole table."""
+        with self._reading() as db, db.open().transaction():
+            db.run(SCANNING)
+            yield db
 
 
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     try:
         yield
+    except TimeoutError:  # of a HurriedConnection
+        raise StoreError("cannot read: the database does not answer") from None
     except psycopg.Error as error:
         raise StoreError(f"cannot read: {reason_of(error)}") from error
 

@@ -13,13 +13,14 @@ import psycopg
 from trackd.core.documents import FirstCopy, tombstone
 from trackd.storage.errors import StoreError
 from trackd.storage.lookups import KnownEvent, Loaded, Wanted
-from trackd.storage.postgres.connection import Row, connect_async, reason_of
+from trackd.storage.postgres.connection import BY_INDEX, Row, connect_async, reason_of, set_up_async
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.texts import packed, unpacked
 
 TIMEOUT_S = 5.0
-ONE_MOMENT = "SET default_transaction_isolation = 'repeatable read'"
-# Each row is looked up by an index: a lateral query with a LIMIT is not made a join of whole tables.
+ONE_MOMENT = f"{BY_INDEX}; SET default_transaction_isolation = 'repeatable read'"
+# Each row is looked up by an index: a lateral query with a LIMIT is not made a join of whole tables, and a range of
+# pairs is one of the index with both columns.
 PROFILES = f"""
 WITH named AS (
     SELECT unnest(%(profiles)b::text[]) AS id
@@ -49,8 +50,9 @@ LEFT JOIN LATERAL (
 ) AS stored ON true
 LEFT JOIN LATERAL (
     SELECT type, source_id, status FROM event
-    WHERE stored.seq IS NOT NULL AND event.profile_id = living.id AND event.id = given.id
-    ORDER BY number LIMIT 1
+    WHERE stored.seq IS NOT NULL
+    AND (event.id, event.profile_id) >= (given.id, living.id) AND (event.id, event.profile_id) <= (given.id, living.id)
+    ORDER BY number + 0 LIMIT 1
 ) AS first ON true
 """
 ERASED = "SELECT hash FROM erased WHERE hash = ANY(%(hashes)b)"
@@ -63,15 +65,21 @@ class PostgresLookups:
         self._url = url
         self._looked_up = looked_up
         self._connection: psycopg.AsyncConnection[Row] | None = None
+        self._is_set_up = False
+        self._connecting: asyncio.Task[psycopg.AsyncConnection[Row]] | None = None  # may outlive its lookup
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def submit(self, wanted: Wanted) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(wanted))
 
     def close(self) -> None:
+        self._is_closed = True
         self._drop_connection()  # before a task is cancelled, which asks the server to cancel its statement
         if self._task is not None:
             self._task.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     def _drop_connection(self) -> None:
         """A descriptor that is closed while uvloop watches it makes libuv abort the process."""
@@ -91,7 +99,8 @@ class PostgresLookups:
             result = StoreError(f"cannot read: {reason_of(error)}")
         except (TypeError, ValueError, AttributeError, LookupError) as error:  # another tool wrote a row
             result = StoreError(f"cannot read: a row has another form ({type(error).__name__})")
-        self._looked_up(result)
+        if not self._is_closed:
+            self._looked_up(result)
 
     async def _load_in_time(self, wanted: Wanted) -> Loaded:
         loading = asyncio.ensure_future(self._load_again(wanted))
@@ -108,14 +117,29 @@ class PostgresLookups:
     async def _load_again(self, wanted: Wanted) -> Loaded:
         """Load, once more when the connection was lost before. Raises StoreError and errors of psycopg."""
         connection = self._connection
-        if connection is not None and not connection.closed:
+        if connection is not None and not connection.closed and self._is_set_up:
             try:
                 return await _load(connection, wanted)
             except psycopg.Error:
                 if not connection.closed:
                     raise
-        self._connection = connection = await connect_async(self._url, ONE_MOMENT)
+        if self._is_closed:
+            raise StoreError("the lookup was given up")
+        if connection is None or connection.closed:
+            connection = await self._connected()
+        await set_up_async(connection, self._url, ONE_MOMENT)
+        self._is_set_up = True
         return await _load(connection, wanted)
+
+    async def _connected(self) -> psycopg.AsyncConnection[Row]:
+        """Hosts of the URL that answer nothing may take longer than a lookup: the next one goes on with the task."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Row]:
+        self._connection, self._is_set_up = await connect_async(self._url), False
+        return self._connection
 
 
 async def _load(connection: psycopg.AsyncConnection[Row], wanted: Wanted) -> Loaded:

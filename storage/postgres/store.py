@@ -14,14 +14,16 @@ from trackd.storage.postgres.administration import (
     SELECT_SOURCES,
     SELECT_STOP,
     SELECT_TOKENS,
+    SOURCES_VERSION,
     job_of,
     login_of,
     source_of,
     token_of,
 )
-from trackd.storage.postgres.connection import Connection, HurriedConnection, Parameters, Row, text_of
+from trackd.storage.postgres.connection import Connection, Parameters, Row, text_of
+from trackd.storage.postgres.hurried_connection import HurriedConnection
 from trackd.storage.postgres.listings import PostgresListings
-from trackd.storage.postgres.notices import ALL_JOBS, SOURCES_VERSION, Notices, Shared
+from trackd.storage.postgres.notices import ALL_JOBS, Notices, Shared
 from trackd.storage.postgres.retention import moment
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.schema import migrate

@@ -48,6 +48,8 @@ class Watched(psycopg.Connection[tuple[Any, ...]]):
     """A statement that the server no longer works on, and has not answered, ends the connection: OperationalError."""
 
     url = ""
+    pid: int | None = None
+    """The process of the server, None until it is known: a pool between the two shows another one."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         return super().wait(self._watched(gen), interval, timeout)
@@ -84,7 +86,7 @@ class Watched(psycopg.Connection[tuple[Any, ...]]):
         try:
             other = Hurried.connect(self.url, autocommit=True, connect_timeout=ASK_TIMEOUT_S)
             with contextlib.closing(other):
-                found = other.execute(AT_WORK, [self.info.backend_pid]).fetchone()
+                found = other.execute(AT_WORK, [self.pid or self.info.backend_pid]).fetchone()
         except (psycopg.Error, TimeoutError):
             return None, False
         return (False, False) if found is None else (bool(found[0]), bool(found[1]))

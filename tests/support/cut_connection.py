@@ -89,3 +89,16 @@ def cutting_proxy(url: str) -> Iterator[CuttingProxy]:
         yield proxy
     finally:
         proxy.close()
+
+
+@contextlib.contextmanager
+def silent_host(url: str) -> Iterator[tuple[str, socket.socket]]:
+    """The URL of a server with another host before it, which answers nothing until the end of the block.
+
+    The other one is the socket that listens.
+    """
+    parts = urlsplit(url)
+    user, _, server = parts.netloc.rpartition("@")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = f"127.0.0.1:{silent.getsockname()[1]},{server}"
+        yield urlunsplit(parts._replace(netloc=f"{user}@{hosts}")), silent

@@ -1,17 +1,25 @@
 """Connections to PostgreSQL: texts with characters that it cannot hold, and errors."""
 
 import contextlib
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.making import Make
 from tests.support.nginx import free_port
 from tests.support.polling import wait_until
-from tests.support.stores import PostgresBackend
+from tests.support.stores import PostgresBackend, existing
+from trackd.core.documents import Source
+from trackd.core.source_changes import AddSource
+from trackd.storage.doctor.finding import State
 from trackd.storage.errors import StoreError
+from trackd.storage.postgres.audit import audit_database, database_checks
 from trackd.storage.postgres.connection import Connection, connect
+from trackd.storage.postgres.doctor import check_database
+from trackd.storage.postgres.store import PostgresStore
 from trackd.storage.postgres.texts import packed, unpacked
 
 texts = st.text(st.sampled_from("\0\1\2aé"))
@@ -97,3 +105,36 @@ def test_a_stream_that_ends_early_leaves_the_connection_usable(postgres_backend:
         assert row == (1,)
         break
     assert postgres_backend.db.rows("SELECT 2") == [(2,)]
+
+
+ODD = {
+    "standard_conforming_strings": "off",
+    "DateStyle": "German",
+    "TimeZone": "Asia/Kathmandu",
+    "extra_float_digits": "-15",
+    "default_transaction_isolation": "serializable",
+    "statement_timeout": "250",
+    "lock_timeout": "250",
+    "idle_session_timeout": "250",
+    "synchronous_commit": "off",
+}
+
+
+def test_settings_of_the_user_and_the_url_do_not_change_what_is_stored_and_read(
+    postgres_backend: PostgresBackend, make: type[Make]
+) -> None:
+    options = quote(" ".join(f"-c {name}={value}" for name, value in ODD.items()))
+    url = f"{postgres_backend.url}?client_encoding=latin1&options={options}"
+    with contextlib.closing(PostgresStore(url)) as store, contextlib.closing(store.listings()) as listings:
+        store.commit([make.change("é€", events=1, event={"id": "\U0001f642", "properties": '{"a":"\\u0000"}'})])
+        store.commit([AddSource(Source("shop", "The shop", rate_limit=0.1))])
+        store._reader.rows("SELECT pg_sleep(0.3)")
+
+        assert existing(store.profile("é€")).seq == 1
+        assert [event.id for event in postgres_backend.events()] == ["\U0001f642"]
+        assert listings.event("\U0001f642") == postgres_backend.listings.event("\U0001f642")
+        assert [source.rate_limit for source in store.sources()] == [0.1]
+        assert listings.segment_members() == {}
+    assert [find for find in audit_database(url, database_checks(rules_change_counters=True)) if find.number] == []
+    states = {find.check: find.state for find in check_database(url)}
+    assert State.FAULT not in {states[check] for check in ("clock", "tables", "encoding")}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from tests.support.cut_connection import cutting_proxy
+from tests.support.cut_connection import cutting_proxy, silent_host
 from tests.support.making import Make
 from tests.support.nginx import free_port
 from tests.support.polling import eventually
@@ -16,6 +16,7 @@ from tests.support.stores import PostgresBackend
 from trackd.core.changes import Erasure, Fence
 from trackd.storage.errors import StoreError
 from trackd.storage.lookups import Loaded, Wanted
+from trackd.storage.postgres import lookups
 from trackd.storage.postgres.connection import Connection
 from trackd.storage.postgres.lookups import PostgresLookups
 
@@ -119,12 +120,46 @@ async def test_a_lookup_does_not_use_a_connection_that_was_not_set_up_as_a_whole
         load.lookups.close()
 
 
+async def test_a_host_that_answers_nothing_for_longer_than_a_lookup_may_take_does_not_stop_all_lookups(
+    postgres_backend: PostgresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "TIMEOUT_S", 0.05)
+    with silent_host(postgres_backend.url) as (url, silent):
+        silent.setblocking(False)
+        load = Waiting(url)
+        for _ in range(2):
+            assert isinstance(await load(ALL), StoreError)
+        silent.accept()[0].close()  # the second lookup went on with the connection of the first one
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+    await eventually(lambda: _is_loaded(load))
+    load.lookups.close()
+
+
+async def _is_loaded(load: Waiting) -> bool:
+    return isinstance(await load(ALL), Loaded)
+
+
+async def test_a_connection_that_is_swallowed_while_it_is_set_up_is_not_waited_for_again(
+    postgres_backend: PostgresBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "TIMEOUT_S", 0.5)
+    with cutting_proxy(postgres_backend.url) as proxy:
+        load = Waiting(proxy.url)
+        proxy.at, proxy.cut = b"SET synchronous_commit", "silent"
+        assert isinstance(await load(ALL), StoreError)
+        assert isinstance(await load(ALL), Loaded)
+        load.lookups.close()
+
+
 async def test_a_lookup_after_the_connection_was_lost_opens_another(
     postgres_backend: PostgresBackend, make: type[Make], load: Waiting
 ) -> None:
     fill(postgres_backend, make)
+    expected = look_up(postgres_backend.store, ALL)
     for _ in range(2):
-        assert await load(ALL) == look_up(postgres_backend.store, ALL)
+        assert await load(ALL) == expected
         others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         postgres_backend.db.rows(f"SELECT pg_terminate_backend(pid, 10000) {others}")
 
