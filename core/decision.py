@@ -52,10 +52,8 @@ def decide(
     """Apply a call: its visit, then its events in order. See `Rejected` for calls that are refused."""
     before = snapshot.profile
     fence = Fence(snapshot.profile_id, before.seq, before.revision) if before else Fence(snapshot.profile_id, 0, 0)
-    if before is None:
-        draft = Draft(new_profile(snapshot.profile_id, call.received))
-    else:
-        draft = Draft(before.doc, size_of(before.doc_json))
+    doc = before.doc if before else new_profile(snapshot.profile_id, call.received)
+    draft = Draft(doc, size_of(before.doc_json) if before else 0)
     is_visit = call.save_session and _is_visit(snapshot, call, end_after_s)
     if is_visit:
         visit(draft, call.received)

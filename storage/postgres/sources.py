@@ -33,7 +33,7 @@ class PostgresSources(SharedDatabase):
         return source
 
     def add_first(self, source: Source) -> Source | None:
-        """As `add`, if the database never had a source; else None. Of nodes that start together one adds its source."""
+        """As `add`, if the database never had a source; else None. One of several nodes that start together adds it."""
         source = _dated(source)
         with self.transaction() as db:
             if db.rows(f"{SOURCES_VERSION} FOR UPDATE") != [(0,)]:

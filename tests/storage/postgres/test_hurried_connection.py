@@ -82,7 +82,7 @@ def test_a_statement_that_is_swallowed_is_given_up(postgres_backend: PostgresBac
 
 
 def test_an_error_of_a_new_connection_is_raised(postgres_backend: PostgresBackend) -> None:
-    connection = HurriedConnection(f"{postgres_backend.url}_not_there", lambda: None)
+    connection = HurriedConnection(f"{postgres_backend.url}_missing", lambda: None)
     with pytest.raises(StoreError, match="does not exist"):
         connection.read("SELECT 1")
     assert not connection.is_open
