@@ -3,7 +3,7 @@
 A process, one for each run of pytest or worker of it, imports all commands once (the fork server of `multiprocessing`);
 a command is forked from it. It is the command that a shell would start: `main()` with arguments, folder, environment,
 stdin, stdout and stderr of its own, and the exit code is that of its process. What differs is that the modules of all
-commands are there, and that stdout and stderr are files.
+commands are there, with what warm_commands.py has made, and that stdout and stderr are files.
 
 Tests whose subject is the process (signals, pipes that are closed, terminals, imports) start `TRACKD` itself.
 """
@@ -44,7 +44,7 @@ FORKED.set_forkserver_preload(
         "trackd.cli.main",
         "trackd.cli.commands",
         *(f"trackd.cli.{name}" for name in COMMAND_MODULES),
-        "trackd.storage.sqlite.schema",
+        "tests.support.warm_commands",  # after all that it freezes
     ]
 )
 
