@@ -61,10 +61,11 @@
     return [newest.toString(36), ...crypto.getRandomValues(new Uint32Array(3))].join("-");
   };
 
+  // Other scripts write to the storage too: an id that the server would refuse is none.
   // A new session is used a moment later: of tabs that open together, all use the one that was written last.
   const session = () => {
     const { id, seen } = parse(read(".session") || "{}");
-    return Math.abs(Date.now() - seen) < HOUR_MS / 2 && id;
+    return Math.abs(Date.now() - seen) < HOUR_MS / 2 && id?.length < 256 && id;
   };
   const use = (id) => {
     write(".session", JSON.stringify({ id, seen: Date.now() }));
@@ -77,7 +78,7 @@
     let size = 0;
     for (const key of queue().reverse()) {
       if (size > QUEUE_CHARACTERS) remove(key);
-      else size += (read(key) || "").length;
+      else size += read(key)?.length || 0;
     }
     return id;
   };
@@ -87,8 +88,7 @@
       use(newId());
       await new Promise((done) => setTimeout(done, 500));
     }
-    await null;
-    opening = null;
+    opening = await null;
     return enqueue();
   };
   const opened = () => (opening = opening || open());
@@ -97,7 +97,7 @@
     JSON.stringify({
       source: { id: source },
       session: { id: session },
-      profile: { id: read(".profile") },
+      profile: { id: read(".profile")?.slice(0, 255) },
       context: {
         time: { tz: Intl.DateTimeFormat().resolvedOptions().timeZone },
         browser: { language: navigator.language },
@@ -125,7 +125,7 @@
       first = first || item;
       size += bytes(text);
       if (item.session !== first.session || item.source !== first.source) break;
-      if (events.length && (one || size > CALL_BYTES)) break;
+      if (taken[0] && (one || size > CALL_BYTES)) break;
       taken.push(key);
       events.push(item.event);
     }
@@ -153,7 +153,7 @@
       const ms = 1_000 * after || Date.parse(after) - Date.now();
       if (ms > 0) write(".wait", Date.now() + Math.min(ms, HOUR_MS));
       content = await answer.json();
-      if (answer.ok) write(".profile", content.profile.id);
+      write(".profile", content.profile.id);
     } catch {}
     return { status, ...content };
   };
@@ -169,27 +169,27 @@
     return Math.max(0, retryAt - performance.now(), asked <= HOUR_MS && asked);
   };
   const round = async () => {
-    let one;
+    let one = 0;
     while (!blocked) {
       clearTimeout(timer);
       if (waits()) {
         timer = setTimeout(send, waits());
         return;
       }
-      const { taken, first, events } = batch([], one);
+      const { taken, first, events } = batch([], one-- > 0);
       if (!first) return;
       flying = taken;
       const { profile, status, detail } = await post(first, events);
       flying = [];
       if (profile) failures = 0;
       else if (taken[1] && /413|422/.test(status)) {
-        // One event may spoil the others of its call.
-        one = true;
+        // One event may spoil the others of its call: they are sent one by one.
+        one = taken.length;
         continue;
       } else if (/^4(?!08|25|29)/.test(status)) {
         warn(`${status} ${JSON.stringify(detail)}`);
       } else {
-        retryAt = performance.now() + 2 ** Math.min(failures++, 6) * (500 + 500 * Math.random());
+        retryAt = performance.now() + (1 + Math.random()) * 500 * 2 ** Math.min(failures++, 6);
         continue;
       }
       taken.forEach(remove);

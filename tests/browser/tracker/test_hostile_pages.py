@@ -1,5 +1,6 @@
 """The tracker script in pages without storage, in a sandbox, below strict policies, and behind a proxy."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,28 @@ async def test_the_script_works_below_a_path_behind_the_defaults_of_nginx(
         await track(page, "one")
         await stored.exactly("page-view", "one")
         await nothing_queued(page)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (".session", '{"id": {"a": 1}, "seen": NOW}'),
+        (".session", '{"id": "%s", "seen": NOW}' % ("x" * 300)),
+        (".session", "5"),
+        (".profile", "x" * 300),
+        (".wait", "[object Object]"),
+        ("0", '{"source": 1, "session": {}, "event": true}'),
+        ("0", '"text"'),
+    ],
+    ids=["session-object", "session-long", "session-number", "profile-long", "wait-object", "event-true", "event-text"],
+)
+async def test_what_another_script_has_written_under_its_keys_does_not_stop_it(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str], key: str, text: str
+) -> None:
+    name = json.dumps(f"trackd {collector.url}/track {key}")
+    await page.add_init_script(f"localStorage[{name}] ??= {json.dumps(text)}.replace('NOW', Date.now())")
+    await page.goto(site.url)
+    await track(page, "one")
+    await stored.exactly("page-view", "one")
+    await page.close()  # it writes nothing more
+    faults.clear()

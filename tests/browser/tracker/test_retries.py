@@ -136,6 +136,25 @@ async def test_events_wait_while_the_server_is_away_and_are_stored_once_with_the
     faults.clear()
 
 
+async def test_only_the_events_of_a_refused_call_are_sent_one_by_one(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
+) -> None:
+    collector.is_away = True
+    await page.goto(site.url)
+    await page.evaluate("for (let n = 0; n < 10; n++) trackd.track(n === 3 ? '' : `e${n}`, {text: 'x'.repeat(20_000)})")
+    await arrived(collector, 1)
+    collector.calls.clear()
+    collector.is_away = False
+    await page.goto(f"{site.url}/back")
+
+    await stored.exactly("page-view", *(f"e{n}" for n in range(10) if n != 3), "page-view")
+    await nothing_queued(page)
+    calls = [[event["type"] for event in json.loads(call.body)["events"]] for call in collector.calls]
+    assert [types for types in calls if len(types) == 1] == [["e2"], [""]]
+    await page.close()  # it writes nothing more
+    faults.clear()
+
+
 async def test_the_queue_is_bounded_and_keeps_the_newest_events(
     page: Page, site: Site, collector: Collector, faults: list[str]
 ) -> None:
