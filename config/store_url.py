@@ -1,5 +1,6 @@
 """The URL of a PostgreSQL database: its form, and how it is shown."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ def _checked(url: str) -> str:
         raise ValueError("should begin with postgresql://, such as postgresql://user@host/database")
     if _has_unencoded_password(url):
         raise ValueError("has a password with one of / ? #: write them as %2F %3F %23")
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        raise ValueError("has a % that encodes nothing: write it as %25")
     return url
 
 
@@ -22,8 +25,6 @@ def _has_unencoded_password(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return "@" in url
-    if "@" in parts.netloc:
-        return False
     names = [parameter.partition("=")[0] for parameter in parts.query.split("&")]
     return any("@" in text for text in (parts.path, parts.fragment, *names))
 

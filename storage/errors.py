@@ -2,8 +2,9 @@
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter at its beginning and a full stop at its end."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    """The text with a capital letter at its beginning, unless that is a URL, and a full stop at its end."""
+    begin = text[:1] if "://" in text.split(" ")[0] else text[:1].upper()
+    return f"{begin}{text[1:].rstrip('.')}."
 
 
 class SourceError(Exception):

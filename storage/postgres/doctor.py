@@ -143,6 +143,9 @@ def _check_privileges(db: Connection) -> Findings:
     if not _is_made(db):
         if _one(db, "SELECT has_schema_privilege(current_schema(), 'CREATE')"):
             yield Finding("privileges", State.OK, f"{user} may make the tables")
+        elif _one(db, "SELECT current_schema()") is None:
+            remedy = "create the schema that search_path names, or reset search_path of the database or the user"
+            yield Finding("privileges", State.FAULT, "no schema of search_path exists, or may be used", remedy)
         else:
             remedy = f"`GRANT CREATE ON SCHEMA public TO {user}`, or make {user} the owner of the database"
             yield Finding("privileges", State.FAULT, f"{user} may not make tables", remedy)

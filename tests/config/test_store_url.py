@@ -21,6 +21,7 @@ from trackd.config.store_url import masked
         ("no URL", "no URL"),
         ("postgresql://me:sec/ret@db.example/trackd", "postgresql://***"),
         ("postgresql://me:1?ret@db.example/trackd", "postgresql://***"),
+        ("postgresql://me:s@c/ret@db.example/trackd", "postgresql://***"),
         ("postgresql://me:sec#ret@db.example/trackd", "postgresql://***"),
         ("postgresql:///trackd?user=me@example", "postgresql:///trackd"),
     ],
@@ -29,12 +30,18 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
 
 
-@pytest.mark.parametrize("password", ["sec/ret", "1?ret", "sec#ret", "[sec/ret"])
+@pytest.mark.parametrize("password", ["sec/ret", "1?ret", "sec#ret", "[sec/ret", "s@c/ret"])
 def test_a_password_that_must_be_encoded_is_a_fault_of_the_url_and_not_shown(password: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load({"store": {"url": f"postgresql://me:{password}@db.example/trackd"}})
     assert "has a password with one of / ? #: write them as %2F %3F %23" in str(raised.value)
     assert "ret@" not in str(raised.value)
+
+
+def test_a_percent_sign_that_encodes_nothing_is_a_fault_of_the_url() -> None:
+    with pytest.raises(SettingsError, match="has a % that encodes nothing: write it as %25") as raised:
+        load({"store": {"url": "postgresql://me:sec%ret@db.example/trackd"}})
+    assert "sec" not in str(raised.value)
 
 
 def test_a_password_may_have_other_characters() -> None:
