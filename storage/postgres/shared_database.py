@@ -9,6 +9,7 @@ from trackd.config.store_url import masked
 from trackd.storage.closing import Closing
 from trackd.storage.errors import StoreError, sentence
 from trackd.storage.postgres.connection import COMMAND, NODE, Connection, reason_of
+from trackd.storage.postgres.pools import check_pool
 from trackd.storage.postgres.schema import migrate
 
 NODES = """
@@ -25,6 +26,7 @@ class SharedDatabase(Closing):
         self.name = masked(url)
         self._db = Connection(url, COMMAND)
         try:
+            check_pool(self._db.open(), url)
             migrate(self._db.open(), url, accepts_incomplete=accepts_incomplete)
         except StoreError as error:
             self._db.close()

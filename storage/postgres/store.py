@@ -24,6 +24,7 @@ from trackd.storage.postgres.connection import Connection, Parameters, Row, text
 from trackd.storage.postgres.hurried_connection import HurriedConnection
 from trackd.storage.postgres.listings import PostgresListings
 from trackd.storage.postgres.notices import ALL_JOBS, Notices, Shared
+from trackd.storage.postgres.pools import check_pool
 from trackd.storage.postgres.retention import moment
 from trackd.storage.postgres.rows import PROFILE, SESSION, profile_of, session_of
 from trackd.storage.postgres.schema import migrate
@@ -64,6 +65,7 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         self.url = url
         with contextlib.closing(Connection(url)) as connection:
+            check_pool(connection.open(), url)
             migrate(connection.open(), url)
         self._notices: Notices | None = None
         self._reader = HurriedConnection(url, self._away)
