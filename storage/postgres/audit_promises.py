@@ -20,14 +20,23 @@ SELECT profile.id, stored.type, stored.events, ({READABLE_DOC} #> '{{stats,count
     WHERE profile_id <> '' AND status <> 'invalid' GROUP BY profile_id, type
 ) AS stored JOIN profile ON profile.id = profile_id
 """
+# Times are those of nodes, whose clocks differ: a profile whose first event was committed later is another one.
+IS_LATER = """
+EXISTS (
+    SELECT 1 FROM event WHERE event.profile_id = profile.id AND event.number > erased.number AND erased.number > 0
+    AND event.seq = 1
+)
+"""
 # PostgreSQL hashes an id as it is stored; one with U+0000 or U+0001 is stored in another form.
 ERASED = f"""
 SELECT profile.id, {text_of("erased.erased")} FROM profile
 JOIN erased ON erased.hash = encode(sha256(convert_to(profile.id, 'UTF8')), 'hex')
-WHERE {INSERTED} < {text_of("erased.erased")}
+WHERE {INSERTED} < {text_of("erased.erased")} AND NOT {IS_LATER}
 """
 ODD_IDS = f"SELECT id, {INSERTED} FROM profile WHERE strpos(id, chr(1)) > 0"
-TOMBSTONE = f"SELECT {text_of('erased')} FROM erased WHERE hash = %s"
+TOMBSTONE = f"""
+SELECT {text_of("erased")} FROM erased JOIN profile ON profile.id = %s WHERE hash = %s AND NOT {IS_LATER}
+"""
 
 
 def _promise(name: str, promise: str, sql: str) -> Check[Connection]:
@@ -53,7 +62,7 @@ def _find_erased(db: Connection) -> Iterator[Finding]:
     for profile_id, erased in db.stream(ERASED):
         yield profile_id, f"it was erased at {erased}"
     for profile_id, inserted in db.rows(ODD_IDS):
-        for (erased,) in db.rows(TOMBSTONE, [tombstone(profile_id)]):
+        for (erased,) in db.rows(TOMBSTONE, [profile_id, tombstone(profile_id)]):
             if inserted is not None and inserted < erased:
                 yield profile_id, f"it was erased at {erased}"
 

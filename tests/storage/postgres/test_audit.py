@@ -106,6 +106,20 @@ def test_a_broken_promise_is_found(sound: PostgresBackend, damage: str, expected
             sound.db.run("UPDATE feed_history SET begins_after = %s WHERE id = %s", [begins_after, key])
 
 
+@pytest.mark.parametrize("profile_id", ["C", ODD])
+def test_a_profile_that_was_made_after_an_erasure_by_a_node_with_a_clock_ahead_is_no_fault(
+    sound: PostgresBackend, make: type[Make], profile_id: str
+) -> None:
+    erased = "2099-01-01T00:00:00.000000Z"
+    first = [] if profile_id == "C" else [Erasure(Fence(ODD, 0, 1), erased)]
+    sound.store.commit([*first, make.change(profile_id, events=1, stats={"counters": {"t": 1}})])
+    sound.execute(f"UPDATE erased SET erased = '{erased}'")
+    assert ("erased", profile_id) not in faults(sound)
+
+    sound.db.run("UPDATE event SET seq = 2 WHERE profile_id = %s", [profile_id])
+    assert ("erased", profile_id) in faults(sound)  # as it was before, with its numbers
+
+
 def test_missing_columns_indexes_and_triggers_are_found(sound: PostgresBackend) -> None:
     changes = (
         "ALTER TABLE event RENAME COLUMN rules TO other",
