@@ -25,7 +25,7 @@ StoreUrl = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="A PostgreSQL database in place of a file, as postgresql://USER@HOST/NAME: an experiment so far.",
+        help="A PostgreSQL database in place of a file, as postgresql://USER@HOST/NAME.",
         show_default=False,
     ),
 ]

@@ -109,7 +109,7 @@ class Database(Group):
 
 
 class Store(Group):
-    url: StoreUrl = Field("", description="A PostgreSQL database in place of the SQLite file: an experiment so far.")
+    url: StoreUrl = Field("", description="A PostgreSQL database in place of the SQLite file.")
 
 
 class Limits(Group):
