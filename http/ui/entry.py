@@ -37,8 +37,8 @@ class Entry:
         return RedirectResponse(self._pages.views[0].name, 303)
 
     async def log_in(self, request: Request) -> Response:
-        """Exchange the key of a link, or a token, for a cookie."""
-        target = ""
+        """Exchange the key of a link, or a token, for a cookie. A link that was used leaves a login as it is."""
+        target = key = ""
         try:
             refuse_foreign(request)
             form = await read_form(request)
@@ -47,6 +47,8 @@ class Entry:
             exchange = self._logins.by_link(request, key) if key else self._logins.by_token(request, token)
             secret = await exchange
         except HttpError as error:
+            if key and self._logins.of(request) is not None:
+                return RedirectResponse(HOME, 303)
             return await self._guard.login_page(request, error, target)
         answer = RedirectResponse(HOME + target, 303)
         self._logins.set_cookie(request, answer, secret)
