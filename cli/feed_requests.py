@@ -10,9 +10,9 @@ import msgspec
 
 from trackd.cli.errors import CommandError
 from trackd.cli.newest_records import LostPositionError
+from trackd.cli.server_url import connection_fault
 from trackd.load.target import Target
 from trackd.storage.feed import FeedFilter
-from trackd.storage.files.system_errors import reason_of
 
 SILENT_S = 45.0  # the server sends its position every 15 seconds
 MAX_LINE = 64 * 2**20  # bytes
@@ -119,10 +119,4 @@ def _shown(detail: object) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, OSError):
-        return reason_of(error)
-    return f"{type(error).__name__}"
+    return connection_fault(error) if isinstance(error, OSError) else type(error).__name__

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import queue
 import socket
 import threading
@@ -14,7 +13,7 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.output import echo
-from trackd.cli.server_url import checked_url, local_url
+from trackd.cli.server_url import checked_url, connection_fault, local_url
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.http.server.listening import UNIX, unix_url
 
@@ -87,9 +86,8 @@ def _answer(url: str, timeout_s: float) -> tuple[int, bytes]:
     if isinstance(answer, TimeoutError):
         raise _late(url, timeout_s)
     if isinstance(answer, OSError) and not isinstance(answer, http.client.HTTPException):
-        reason = answer.strerror if answer.errno is None else os.strerror(answer.errno)
         raise CommandError(
-            f"{url} cannot be reached ({reason or answer}): start `trackd serve`, or name its address with --url, or "
+            f"{url} cannot be reached ({connection_fault(answer)}): start `trackd serve`, or name its address with --url, or "
             "its Unix socket with --uds."
         )
     if isinstance(answer, Exception):

@@ -1,6 +1,9 @@
 """The address of a running server, as an option, from the settings, and as options of curl."""
 
+import os
 import shlex
+import socket
+import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -42,3 +45,17 @@ def curl(url: str, path: str) -> str:
         option = f"--abstract-unix-socket {name[1:]}" if name.startswith("@") else f"--unix-socket {shlex.quote(name)}"
         return f"{option} http://localhost{path}"
     return f"{url}{path}"
+
+
+def connection_fault(error: OSError) -> str:
+    """Why no connection was made: TLS and look-ups of names number their errors otherwise than the system does."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or error.strerror or str(error)).lower().replace("_", " ")
+        return f"TLS fails: {reason}; http:// may be meant"
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    return os.strerror(error.errno)
