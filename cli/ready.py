@@ -87,8 +87,8 @@ def _answer(url: str, timeout_s: float) -> tuple[int, bytes]:
         raise _late(url, timeout_s)
     if isinstance(answer, OSError) and not isinstance(answer, http.client.HTTPException):
         raise CommandError(
-            f"{url} cannot be reached ({connection_fault(answer)}): start `trackd serve`, or name its address with --url, or "
-            "its Unix socket with --uds."
+            f"{url} cannot be reached ({connection_fault(answer)}): start `trackd serve`, or name its address with "
+            "--url, or its Unix socket with --uds."
         )
     if isinstance(answer, Exception):
         raise CommandError(f"{url} answers as no trackd does ({answer or type(answer).__name__}): check the address.")

@@ -69,10 +69,10 @@ def test_a_fault_of_a_connection_is_named(error: OSError, shown: str) -> None:
 
 def test_tls_to_a_port_without_it_is_named() -> None:
     ours, theirs = socket.socketpair()
-    context = ssl.create_default_context()
-    with ours, theirs, pytest.raises(ssl.SSLError) as found:
+    with ours, theirs:
         theirs.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        context.wrap_socket(ours, server_hostname="collect.example")
+        with pytest.raises(ssl.SSLError) as found:
+            ssl.create_default_context().wrap_socket(ours, server_hostname="collect.example")
 
     assert connection_fault(found.value).startswith("TLS fails: ")
     assert connection_fault(found.value).endswith("; http:// may be meant")
