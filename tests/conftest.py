@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import contextlib
+import gc
 import importlib.util
 import itertools
 import os
@@ -50,6 +51,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
     That is most of the work of a collection in a new clone: pytest rewrites the asserts of all modules.
     """
+    gc.disable()  # until the end of the collection: all that it makes stays
     config = session.config
     worker = getattr(config, "workerinput", None)
     if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
@@ -58,6 +60,13 @@ def pytest_collection(session: pytest.Session) -> None:
     for path in modules[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
         with contextlib.suppress(Exception):  # the collection reports it
             importlib.import_module(".".join(path.with_suffix("").parts))
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the tests from garbage collection, and collect as often as the server does."""
+    gc.enable()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
