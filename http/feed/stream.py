@@ -55,6 +55,8 @@ class FeedStream:
         """`page` is the first one. A position is sent after the records up to it: its client goes on behind it."""
         if self._form is Form.EVENTS:
             yield RETRY if page.number else RETRY + self._position()
+        elif not page.number:
+            yield b""  # the head of the answer does not wait for a record
         following: FeedPage | None = page
         end = None
         while end is None:

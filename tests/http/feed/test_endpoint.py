@@ -267,3 +267,13 @@ async def test_an_answer_of_unknown_length_ends_with_the_connection_in_http_1_0_
     assert body == expected
     assert b"transfer-encoding" not in head
     assert head.count(b"connection: close") == 1
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_a_record(db: Database) -> None:
+    async with serving_file(db) as client, connected(str(client.base_url)) as raw:
+        token = client.headers["authorization"]
+        await raw.send(f"GET /feed?wait=3600 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
+        answer = await raw.answer()
+
+    assert answer.status == 200
+    assert b"x-cursor" in answer.head
