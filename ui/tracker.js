@@ -2,7 +2,8 @@
 // docs/tracker-script.md describes it. ui/tracker_script.py leaves out indentation, and lines of comments like these.
 (() => {
   const HOUR_MS = 3_600_000;
-  const QUEUE_CHARACTERS = 500_000;
+  // In characters.
+  const QUEUE_LENGTH = 500_000;
   const CALL_BYTES = 50_000;
 
   const warned = {};
@@ -61,11 +62,11 @@
     return [newest.toString(36), ...crypto.getRandomValues(new Uint32Array(3))].join("-");
   };
 
-  // Other scripts write to the storage too: an id that the server would refuse is none.
+  // Other scripts write to the storage too: an id that newId has not made is none, as the server may refuse it.
   // A new session is used a moment later: of tabs that open together, all use the one that was written last.
   const session = () => {
-    const { id, seen } = parse(read(".session") || "{}");
-    return Math.abs(Date.now() - seen) < HOUR_MS / 2 && id?.length < 256 && id;
+    const { id, seen } = parse(read(".session") || 0);
+    return Math.abs(Date.now() - seen) < HOUR_MS / 2 && /^\w+-\d+-\d+-\d+$/.exec(id)?.[0];
   };
   const use = (id) => {
     write(".session", JSON.stringify({ id, seen: Date.now() }));
@@ -77,7 +78,7 @@
     for (const event of tracked.splice(0)) write(event.id, JSON.stringify({ source, session: id, event }));
     let size = 0;
     for (const key of queue().reverse()) {
-      if (size > QUEUE_CHARACTERS) remove(key);
+      if (size > QUEUE_LENGTH) remove(key);
       else size += read(key)?.length || 0;
     }
     return id;

@@ -91,12 +91,26 @@ async def test_the_script_works_below_a_path_behind_the_defaults_of_nginx(
         (".session", '{"id": {"a": 1}, "seen": NOW}'),
         (".session", '{"id": "%s", "seen": NOW}' % ("x" * 300)),
         (".session", "5"),
+        (".session", '{"id": ["a"], "seen": NOW}'),
+        (".session", '{"id": "undefined", "seen": NOW}'),
+        (".session", '{"id": "guest", "seen": NOW}'),
         (".profile", "x" * 300),
         (".wait", "[object Object]"),
         ("0", '{"source": 1, "session": {}, "event": true}'),
         ("0", '"text"'),
     ],
-    ids=["session-object", "session-long", "session-number", "profile-long", "wait-object", "event-true", "event-text"],
+    ids=[
+        "session-object",
+        "session-long",
+        "session-number",
+        "session-list",
+        "session-undefined",
+        "session-guest",
+        "profile-long",
+        "wait-object",
+        "event-true",
+        "event-text",
+    ],
 )
 async def test_what_another_script_has_written_under_its_keys_does_not_stop_it(
     page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str], key: str, text: str
