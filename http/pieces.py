@@ -11,8 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 PIECE_BYTES = 131_072
 UNSENT = "trackd.unsent_bytes"  # in the state of a request: bytes of its answer that the transport does not have yet
-
-CLOSE = [(b"connection", b"close")]  # with HTTP/1.0 nothing else ends an answer of unknown length
 ENDLESS = "trackd.endless"  # there too: the answer goes on until its client goes away
 
 
@@ -50,8 +48,7 @@ class PiecewiseStream(StreamingResponse):
         await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
-        headers = [*self.raw_headers, *(CLOSE if self._scope.get("http_version") == "1.0" else ())]
-        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for part in self._parts:
             pieces = pieces_of(part)
             del part
