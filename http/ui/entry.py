@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from trackd.http.errors import HttpError, unknown_path
 from trackd.http.paths import ENDS_WITH_SLASH, REQUESTED_PREFIX
 from trackd.http.ui.guard import HOME, Guard, checked_destination, read_form, refuse_foreign
-from trackd.http.ui.logins import Logins
+from trackd.http.ui.logins import UNKNOWN_LINK, Logins
 from trackd.http.ui.pages import Pages
 
 MAX_SECRET = 255
@@ -38,7 +38,7 @@ class Entry:
 
     async def log_in(self, request: Request) -> Response:
         """Exchange the key of a link, or a token, for a cookie. A link that was used leaves a login as it is."""
-        target = key = ""
+        target = ""
         try:
             refuse_foreign(request)
             form = await read_form(request)
@@ -47,7 +47,7 @@ class Entry:
             exchange = self._logins.by_link(request, key) if key else self._logins.by_token(request, token)
             secret = await exchange
         except HttpError as error:
-            if key and self._logins.of(request) is not None:
+            if error.kind == UNKNOWN_LINK and self._logins.of(request) is not None:
                 return RedirectResponse(HOME, 303)
             return await self._guard.login_page(request, error, target)
         answer = RedirectResponse(HOME + target, 303)
@@ -57,7 +57,7 @@ class Entry:
     async def log_out(self, request: Request) -> Response:
         await self._logins.end(request)
         answer = RedirectResponse(HOME, 303)
-        self._logins.delete_cookie(request, answer)
+        self._logins.delete_cookies(request, answer)
         return answer
 
     async def leave(self, request: Request) -> Response:

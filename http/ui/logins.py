@@ -27,6 +27,7 @@ from trackd.storage.store import Reads
 LASTS = timedelta(hours=12)
 FOLDER = "/ui/"
 PREFIX = re.compile(r"(/[\w.~!$&'()*+=:@%-]+)*")
+UNKNOWN_LINK = "unknown link"  # one that was used is no longer stored
 USED_LINK = (
     "This link was used before, is older than 30 minutes, or is of another installation: `trackd ui` makes a new one."
 )
@@ -60,8 +61,11 @@ class Logins:
 
     def secret_of(self, request: Request) -> str:
         """The secret in the cookie of a request, empty without one. A cookie of http is sent over https too."""
-        names = self.secure_cookie_name, self.cookie_name
-        return next((request.cookies[name] for name in names if name in request.cookies), "")
+        return next((request.cookies[name] for name in self._cookies_in(request)), "")
+
+    def _cookies_in(self, request: Request) -> list[str]:
+        """The names of the cookies in a request, that over https first."""
+        return [name for name in (self.secure_cookie_name, self.cookie_name) if name in request.cookies]
 
     def of(self, request: Request) -> Login | None:
         """The login of a request; None when it has none, or when it has ended."""
@@ -81,12 +85,14 @@ class Logins:
         """Exchange the key of a link for the secret of a cookie. Raises HttpError."""
         key_hash, now = secret_hash(key), self._now()
         link = self._reads.login(key_hash)
-        if link is not None and link.is_link and not link.has_expired(timestamp(now)):
+        has_expired = link is not None and link.has_expired(timestamp(now))
+        if link is not None and link.is_link and not has_expired:
             secret = secrets.token_urlsafe(SECRET_BYTES)
             change = UseLink(key_hash, secret_hash(secret), timestamp(now), timestamp(now + LASTS))
             if await self._administer(change):
                 return secret
-        raise explained(self._authenticator.failure(request, "unknown link"), USED_LINK)
+        kind = "expired link" if has_expired else UNKNOWN_LINK
+        raise explained(self._authenticator.failure(request, kind), USED_LINK)
 
     async def by_token(self, request: Request, token_secret: str) -> str:
         """Exchange a token for the secret of a cookie; the login ends with the token. Raises HttpError."""
@@ -104,8 +110,9 @@ class Logins:
         return secret
 
     async def end(self, request: Request) -> None:
-        """End the login of a request. Raises HttpError."""
-        await self._administer(EndLogin(secret_hash(self.secret_of(request))))
+        """End the logins of a request: over https it may have that over http too. Raises HttpError."""
+        for name in self._cookies_in(request):
+            await self._administer(EndLogin(secret_hash(request.cookies[name])))
 
     async def _administer(self, change: LoginChange) -> bool:
         answer = await self._tracker.ask(Administer(self._tracker.next_number(), change))
@@ -114,19 +121,20 @@ class Logins:
         return not answer.stale
 
     def set_cookie(self, request: Request, response: Response, secret: str) -> None:
-        self._cookie(request, response, secret, int(LASTS.total_seconds()))
+        name = self.secure_cookie_name if request.url.scheme == "https" else self.cookie_name
+        self._cookie(request, response, name, secret, int(LASTS.total_seconds()))
 
-    def delete_cookie(self, request: Request, response: Response) -> None:
-        self._cookie(request, response, "", 0)
+    def delete_cookies(self, request: Request, response: Response) -> None:
+        for name in self._cookies_in(request):
+            self._cookie(request, response, name, "", 0)
 
-    def _cookie(self, request: Request, response: Response, value: str, max_age: int) -> None:
-        is_secure = request.url.scheme == "https"
+    def _cookie(self, request: Request, response: Response, name: str, value: str, max_age: int) -> None:
         response.set_cookie(
-            self.secure_cookie_name if is_secure else self.cookie_name,
+            name,
             value,
             max_age=max_age,
             path=prefix_seen(request) + FOLDER,
-            secure=is_secure,
+            secure=name == self.secure_cookie_name,
             httponly=True,
             samesite="strict",
         )

@@ -93,6 +93,22 @@ async def test_a_link_is_good_once(client: httpx.AsyncClient, db: Path) -> None:
     assert "<table>" not in (await client.get("/ui/sources")).text
 
 
+async def test_a_login_lasts_through_a_link_that_was_used_and_other_faults_of_links_are_shown(
+    client: httpx.AsyncClient, db: Path
+) -> None:
+    key = new_key(db)
+    await log_in(client, key=key)
+    again = await log_in(client, key=key)
+    assert (again.status_code, again.headers["location"]) == (303, "./")
+
+    old = new_key(db)
+    execute(db, "UPDATE login SET expires = '2020-01-01T00:00:00.000000Z' WHERE is_link = 1")
+    assert (await log_in(client, key=old)).status_code == 401
+    statuses = [(await log_in(client, key="wrong")).status_code for _ in range(20)]
+    assert (statuses[0], statuses[-1]) == (303, 429)
+    assert (await client.get("/ui/sources")).status_code == 200
+
+
 async def test_a_link_is_good_for_30_minutes(client: httpx.AsyncClient, db: Path) -> None:
     key = new_key(db)
     [link] = rows(db, "SELECT inserted, expires FROM login")
@@ -228,6 +244,26 @@ async def test_a_login_ends_by_the_button_and_by_the_command(client: httpx.Async
         [login] = tokens.logins()
         tokens.revoke(login.name)
     assert "<table>" not in (await client.get("/ui/sources")).text
+
+
+async def test_logging_out_over_https_ends_the_login_over_http_too(client: httpx.AsyncClient, db: Path) -> None:
+    secure = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.1"}
+    cookies = []
+    for headers in ({}, secure):
+        answer = await client.post("/ui/login", data={"key": new_key(db)}, headers=headers)
+        cookies.append(answer.headers["set-cookie"].split(";")[0])
+        client.cookies.clear()
+    client.headers["cookie"] = "; ".join(cookies)
+    page = await client.get("/ui/sources", headers=secure)
+    [form_token, *_] = re.findall(r'name="form_token" value="([0-9a-f]+)"', page.text)
+
+    answer = await client.post("/ui/logout", data={"form_token": form_token}, headers=secure)
+
+    names = [cookie.partition("=")[0] for cookie in cookies]
+    deleted = answer.headers.get_list("set-cookie")
+    assert sorted(cookie.partition("=")[0] for cookie in deleted) == sorted(names)
+    assert all("Max-Age=0; Path=/ui/;" in cookie for cookie in deleted)
+    assert rows(db, "SELECT * FROM login") == []
 
 
 async def test_without_a_page_its_paths_do_not_exist() -> None:
