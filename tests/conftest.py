@@ -51,8 +51,10 @@ def pytest_collection(session: pytest.Session) -> None:
 
     That is most of the work of a collection in a new clone: pytest rewrites the asserts of all modules.
     """
-    gc.disable()  # until the end of the collection: all that it makes stays
     config = session.config
+    if config.pluginmanager.has_plugin("dsession"):  # the process that gives tests to workers collects none
+        return
+    gc.disable()  # until the end of the collection: all that it makes stays
     worker = getattr(config, "workerinput", None)
     if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
