@@ -1,8 +1,7 @@
 """The URL of a PostgreSQL database: its form, and how it is shown."""
 
 import re
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
@@ -12,21 +11,38 @@ SCHEMES = ("postgresql://", "postgres://")
 def _checked(url: str) -> str:
     if url and not url.startswith(SCHEMES):
         raise ValueError("should begin with postgresql://, such as postgresql://user@host/database")
-    if _has_unencoded_password(url):
-        raise ValueError("has a password with one of / ? #: write them as %2F %3F %23")
+    if _parts_of(url).has_cut_password:
+        raise ValueError("has an @ or a / in its password: write them as %40 and %2F")
     if re.search(r"%(?![0-9A-Fa-f]{2})", url):
         raise ValueError("has a % that encodes nothing: write it as %25")
     return url
 
 
-def _has_unencoded_password(url: str) -> bool:
-    """Whether the part before the hosts ends too early: a part of the password is taken for another part of the URL."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "@" in url
-    names = [parameter.partition("=")[0] for parameter in parts.query.split("&")]
-    return any("@" in text for text in (parts.path, parts.fragment, *names))
+class _Parts(NamedTuple):
+    """A URL as libpq cuts it: the user and the password end at the first `@` before the first `/`."""
+
+    scheme: str
+    user: str
+    """With the password; empty if there is none."""
+    hosts: str
+    path: str
+    parameters: str
+
+    @property
+    def has_cut_password(self) -> bool:
+        """Whether the password has an `@` or `/`, so that its end is taken for another part of the URL."""
+        names = [parameter.partition("=")[0] for parameter in self.parameters.split("&")]
+        return any("@" in text for text in (self.hosts, self.path, *names))
+
+
+def _parts_of(url: str) -> _Parts:
+    scheme, _, rest = url.partition("://")
+    user, at, behind = rest.partition("@")
+    if not at or "/" in user:
+        user, behind = "", rest
+    address, _, parameters = behind.partition("?")
+    hosts, slash, path = address.partition("/")
+    return _Parts(scheme, user, hosts, slash + path, parameters)
 
 
 StoreUrl = Annotated[str, AfterValidator(_checked)]
@@ -36,12 +52,8 @@ def masked(url: str) -> str:
     """A URL without its password and its parameters, which may have one too; other text as it is."""
     if "://" not in url:
         return url
-    if _has_unencoded_password(url):
-        return f"{url.partition('://')[0]}://***"
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return f"{url.partition('://')[0]}://***"
-    user, at, hosts = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return f"{parts.scheme}://{name}{colon and ':***'}{at}{hosts}{parts.path}"
+    parts = _parts_of(url)
+    if parts.has_cut_password:
+        return f"{parts.scheme}://***"
+    name, colon, _ = parts.user.partition(":")
+    return f"{parts.scheme}://{name}{colon and ':***'}{parts.user and '@'}{parts.hosts}{parts.path}"

@@ -154,13 +154,16 @@ def write_locked(
     The transaction has used so many places of numbers before.
     """
     session_ids = {changes.session.id for changes in calls if changes.session}
-    profiles, sessions = db.rows_of(
-        (LOCK_PROFILES, [node, sorted(profile_ids(calls))]), (LOCK_SESSIONS, [sorted(session_ids)])
+    derived = {tombstone(key): key for key in derived_ids(calls)}
+    profiles, sessions, erased = db.rows_of(
+        (LOCK_PROFILES, [node, sorted(profile_ids(calls))]),
+        (LOCK_SESSIONS, [sorted(session_ids)]),
+        (TOMBSTONES, [[*derived]]),
     )
     stored_profiles = {key: CLAIMED if is_claimed else (seq, revision) for key, seq, revision, is_claimed in profiles}
     stored_sessions = {key: (profile_id, updated) for key, profile_id, updated in sessions}
-    verdict = judge(calls, stored_profiles, stored_sessions, stale, _erased(db, derived_ids(calls)))
-    _insert_profiles(db, verdict, stored_profiles.keys(), derived_ids(calls))
+    verdict = judge(calls, stored_profiles, stored_sessions, stale, {derived[found] for (found,) in erased})
+    _insert_profiles(db, verdict, stored_profiles.keys(), set(derived.values()))
     UPDATE_PROFILES.run(db, [_row(each) for each in verdict.profiles.values() if each.id in stored_profiles])
     events = _put_others(db, verdict, stored_sessions.keys(), places)
     if Outcome.STALE in verdict.outcomes:
@@ -186,12 +189,6 @@ def _claim(
 
 def _row(profile: Profile) -> Values:
     return profile.id, profile.seq, profile.revision, reencode(profile.doc_json), profile.memo
-
-
-def _erased(db: Connection, profile_ids: Set[str]) -> Set[str]:
-    """Those of the ids that have tombstones."""
-    hashes = {tombstone(key): key for key in profile_ids}
-    return {hashes[found] for (found,) in db.rows(TOMBSTONES, [[*hashes]])} if hashes else set()
 
 
 def _insert_profiles(db: Connection, verdict: Verdict, stored: Set[str], derived: Set[str]) -> None:

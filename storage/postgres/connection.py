@@ -16,7 +16,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.postgres.arrays import register_arrays
 from trackd.storage.postgres.replication import TIMELINE, check_timeline, is_unconfirmed
 from trackd.storage.postgres.texts import packed, unpacked
-from trackd.storage.postgres.waiting import Hurried, Watched
+from trackd.storage.postgres.waiting import Cancellable, Hurried, Watched
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of the errors after one that is raised
 OLDEST_SERVER = 150_000  # version 15
@@ -201,7 +201,7 @@ def connect(
 async def connect_async(url: str) -> psycopg.AsyncConnection[Row]:
     """As `connect`, for the event loop; it has to be set up."""
     with _opening(url):
-        return await psycopg.AsyncConnection.connect(url, autocommit=True, **_missing(url, NODE))
+        return await Cancellable.connect(url, autocommit=True, **_missing(url, NODE))
 
 
 async def set_up_async(connection: psycopg.AsyncConnection[Row], url: str, set_up: str) -> None:

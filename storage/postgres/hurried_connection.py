@@ -11,7 +11,7 @@ from trackd.storage.errors import StoreError
 from trackd.storage.postgres.connection import BY_INDEX, Connection, Parameters, Row, connect
 from trackd.storage.postgres.waiting import Hurried
 
-OPEN_S = 0.5  # of the event loop, once for a connection that was lost; a host that answers nothing takes 3 s
+OPEN_S = 0.5  # of the event loop, for each attempt after a connection was lost; a host that answers nothing takes 3 s
 NO_ANSWER = "the database does not answer"
 
 

@@ -75,18 +75,16 @@ class PostgresLookups:
 
     def close(self) -> None:
         self._is_closed = True
-        self._drop_connection()  # before a task is cancelled, which asks the server to cancel its statement
-        if self._task is not None:
-            self._task.cancel()
         if self._connecting is not None:
             self._connecting.cancel()
+        if self._task is None or self._task.done():
+            self._close_connection()
+        else:
+            self._task.add_done_callback(self._close_connection)
+            self._task.cancel()
 
-    def _drop_connection(self) -> None:
-        """A descriptor that is closed while uvloop watches it makes libuv abort the process."""
-        if self._connection is not None and not self._connection.closed:
-            loop, socket = asyncio.get_running_loop(), self._connection.pgconn.socket
-            loop.remove_reader(socket)
-            loop.remove_writer(socket)
+    def _close_connection(self, _: object = None) -> None:
+        if self._connection is not None:
             self._connection.pgconn.finish()
 
     async def _run(self, wanted: Wanted) -> None:
@@ -104,15 +102,15 @@ class PostgresLookups:
 
     async def _load_in_time(self, wanted: Wanted) -> Loaded:
         loading = asyncio.ensure_future(self._load_again(wanted))
+        loading.add_done_callback(_heed)
         try:
             await asyncio.wait({loading}, timeout=TIMEOUT_S)
             if loading.done():
                 return loading.result()
             raise StoreError("cannot read: the database does not answer")
         finally:
-            if not loading.done():
-                self._drop_connection()
-                loading.cancel()
+            loading.cancel()
+            await asyncio.wait({loading})  # until it watches no connection
 
     async def _load_again(self, wanted: Wanted) -> Loaded:
         """Load, once more when the connection was lost before. Raises StoreError and errors of psycopg."""
@@ -135,11 +133,18 @@ class PostgresLookups:
         """Hosts of the URL that answer nothing may take longer than a lookup: the next one goes on with the task."""
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(_heed)
         return await asyncio.shield(self._connecting)
 
     async def _connect(self) -> psycopg.AsyncConnection[Row]:
         self._connection, self._is_set_up = await connect_async(self._url), False
         return self._connection
+
+
+def _heed(task: "asyncio.Task[Any]") -> None:
+    """Nobody may wait for it any more: asyncio would log its error."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _load(connection: psycopg.AsyncConnection[Row], wanted: Wanted) -> Loaded:

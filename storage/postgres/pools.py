@@ -24,11 +24,19 @@ def check_pool(connection: psycopg.Connection[Row], url: str) -> None:
     pid = getattr(connection, "pid", None)
     if pid is None or pid == connection.info.backend_pid:
         return
-    with contextlib.closing(connect(url)) as other, other.transaction():
-        other.execute(PROCESS)
-        if connection.execute(PROCESS).fetchone() != (pid,):
-            raise StoreError(
-                f"between trackd and the database of {masked(url)} is a pool that gives each transaction another "
-                "session: let it keep one for each connection (pool_mode = session), or name the server itself"
-            )
+    if not _keeps_session(connection, url, pid):
+        raise StoreError(
+            f"between trackd and the database of {masked(url)} is a pool that gives each transaction another "
+            "session: let it keep one for each connection (pool_mode = session), or name the server itself"
+        )
     log.warning("between trackd and PostgreSQL is a pool: it has to keep a session for each connection")
+
+
+def _keeps_session(connection: psycopg.Connection[Row], url: str, pid: int) -> bool:
+    """Whether the session is the same while another connection has a transaction under way."""
+    try:
+        with contextlib.closing(connect(url)) as other, other.transaction():
+            other.execute(PROCESS)
+            return connection.execute(PROCESS).fetchone() == (pid,)
+    except psycopg.Error:  # the pool takes no transactions, or has a session for one of the two alone
+        return False

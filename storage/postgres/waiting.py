@@ -5,6 +5,7 @@ may acknowledge everything, and pass nothing on: the answer to a statement never
 server is asked about a statement that takes long, on another connection.
 """
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -12,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 import psycopg
+from psycopg.waiting import wait_async
 
 from trackd.telemetry.rate_limited_log import RateLimitedLog
 
@@ -42,6 +44,20 @@ class Hurried(psycopg.Connection[tuple[Any, ...]]):
                 raise
             self.pgconn.finish()  # its state is unknown
             raise TimeoutError from None
+
+
+class Cancellable(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A statement whose task is cancelled ends the connection. psycopg would ask the server first, for up to 5 s.
+
+    Nothing else may close the connection meanwhile: libuv aborts a process that watches a closed descriptor.
+    """
+
+    async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return await wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+        except asyncio.CancelledError:
+            self.pgconn.finish()
+            raise
 
 
 class Watched(psycopg.Connection[tuple[Any, ...]]):

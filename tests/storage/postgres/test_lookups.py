@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -205,3 +207,27 @@ def test_a_lookup_that_is_given_up_at_its_beginning_does_not_end_a_server_on_uvl
         load.lookups.close()
 
     uvloop.run(give_up())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what other tests have left
+async def test_a_connection_that_fails_after_its_lookup_was_given_up_reports_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookups, "TIMEOUT_S", 0.05)
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        load = Waiting(f"postgresql://trackd@127.0.0.1:{silent.getsockname()[1]}/trackd")
+        assert isinstance(await load(ALL), StoreError)
+        silent.accept()[0].close()
+        await eventually(_no_connection_is_opened)
+        assert isinstance(await load(ALL), StoreError)  # of another connection
+    gc.collect()
+    load.lookups.close()
+
+    assert reported == []
+
+
+async def _no_connection_is_opened() -> bool:
+    """Whether no connection is being opened."""
+    return not any("_connect" in repr(task.get_coro()) for task in asyncio.all_tasks())
