@@ -125,8 +125,8 @@ async def test_a_lookup_does_not_use_a_connection_that_was_not_set_up_as_a_whole
 async def test_a_host_that_answers_nothing_for_longer_than_a_lookup_may_take_does_not_stop_all_lookups(
     postgres_backend: PostgresBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookups, "TIMEOUT_S", 0.05)
-    with silent_host(postgres_backend.url) as (url, silent):
+    with silent_host(postgres_backend.url) as (url, silent), monkeypatch.context() as short:
+        short.setattr(lookups, "TIMEOUT_S", 0.05)
         silent.setblocking(False)
         load = Waiting(url)
         for _ in range(2):
