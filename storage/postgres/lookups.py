@@ -109,8 +109,9 @@ class PostgresLookups:
                 return loading.result()
             raise StoreError("cannot read: the database does not answer")
         finally:
-            loading.cancel()
-            await asyncio.wait({loading})  # until it watches no connection
+            if not loading.done():
+                loading.cancel()
+                await asyncio.wait({loading})  # until it watches no connection
 
     async def _load_again(self, wanted: Wanted) -> Loaded:
         """Load, once more when the connection was lost before. Raises StoreError and errors of psycopg."""

@@ -31,7 +31,7 @@ class Probe(Struct):
 
     url: str
     token: str
-    warm_up_s: float = 0.0
+    warm_up_s: float
 
 
 class Running:
