@@ -7,12 +7,20 @@ from collections.abc import Iterator
 
 from trackd.core.documents import tombstone
 from trackd.storage.audit.check import AuditedFile, Check, Finding
-from trackd.storage.sqlite.event_chain import LAST_NUMBER
+from trackd.storage.sqlite.event_chain import LAST_NUMBER, walk
 
 RESTORE = (
     "the numbers or counters of these profiles are wrong: restore a backup, and report it with the output of this "
     "command if nothing but trackd wrote to the file"
 )
+# A profile of which the first event was stored after the erasure is another one, whatever the clock showed then: it may
+# have been set back. The events of the profile that was erased have lower numbers.
+IS_LATER = f"""
+EXISTS (
+    {walk(profile="profile.id", start="profile.last_event", depth="-1")}
+    SELECT 1 FROM walk JOIN event ON event.number = walk.number WHERE event.number > erased.number AND event.seq = 1
+)
+"""
 
 
 def _promise(name: str, promise: str, sql: str) -> Check[AuditedFile]:
@@ -110,10 +118,11 @@ PROMISES = (
     _promise(
         "erased",
         "no erased profile exists as it was before",
-        """
+        f"""
         SELECT profile.id, printf('it was erased at %s', erased.erased)
         FROM profile JOIN erased ON erased.hash = tombstone(CAST(profile.id AS BLOB))
         WHERE json_valid(profile.doc) AND profile.doc ->> '$.metadata.time.insert' < erased.erased
+        AND NOT {IS_LATER}
         """,
     ),
     _promise(

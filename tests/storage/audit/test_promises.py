@@ -14,22 +14,21 @@ ALL = checks(rules_change_counters=False)
 FIRST_DAY, SECOND_DAY = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
 
 
+def document(counted: int) -> dict[str, Any]:
+    """Fields of a profile's document."""
+    visit = {"count": 0, "last": None, "current": None}
+    return {
+        "stats": {"visits": 0, "views": 0, "counters": {"t": counted}},
+        "metadata": {"time": {"insert": FIRST_DAY, "update": FIRST_DAY, "visit": visit}},
+    }
+
+
 @pytest.fixture
 def sound(sqlite_backend: SqliteBackend, make: type[Make]) -> SqliteBackend:
     """A file with two profiles, five and three events, sessions, ids, a merged profile and one that was erased."""
 
     def change(profile_id: str, seq: int, revision: int, events: int, **more: Any) -> Changes:
-        doc: dict[str, Any] = {
-            "stats": {"visits": 0, "views": 0, "counters": {"t": seq + events}},
-            "metadata": {
-                "time": {
-                    "insert": FIRST_DAY,
-                    "update": FIRST_DAY,
-                    "visit": {"count": 0, "last": None, "current": None},
-                }
-            },
-        }
-        return make.change(profile_id, (seq, revision), events=events, **doc, **more)
+        return make.change(profile_id, (seq, revision), events=events, **document(seq + events), **more)
 
     commit = sqlite_backend.store.commit
     commit([change("A", 0, 0, 2, session="S", event_ids={"A-1": 1}), change("B", 0, 0, 1), change("C", 0, 0, 1)])
@@ -114,6 +113,26 @@ def test_a_profile_that_was_recreated_under_its_erased_id_is_no_fault(sound: Sql
     )
 
     assert faults(sound) == set()
+
+
+@pytest.mark.parametrize("profile_id", ["C", "Ç/\0"])
+def test_a_profile_that_was_made_after_its_erasure_by_a_clock_set_back_is_no_fault(
+    sound: SqliteBackend, make: type[Make], profile_id: str
+) -> None:
+    sound.store.commit([make.change(profile_id, events=1, **document(1))])
+    sound.store.commit([Erasure(Fence(profile_id, 1, 1), SECOND_DAY)])
+    sound.store.commit([make.change(profile_id, events=2, **document(2))])
+
+    assert faults(sound) == set()
+
+
+def test_a_profile_that_goes_on_with_its_numbers_after_its_erasure_is_found(
+    sound: SqliteBackend, make: type[Make]
+) -> None:
+    sound.store.commit([make.change("B", (3, 2), events=1, **document(4))])
+    sound.db.execute("UPDATE erased SET hash = ?", [tombstone("B")])
+
+    assert faults(sound) == {("erased", "B")}
 
 
 def test_pages_that_are_broken_are_found(sound: SqliteBackend) -> None:
