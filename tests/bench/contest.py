@@ -1,7 +1,10 @@
 """Contestants loaded in turns, so that a drift of the machine affects all of them."""
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench.builds import Build
 from tests.bench.figures import Result, Round, Target, in_turns, medians, ratio
@@ -22,16 +25,41 @@ class Contestant:
     load: Load
 
 
-def compete(contestants: Sequence[Contestant], rounds: int, progress: Progress) -> dict[str, list[Round]]:
-    """Each contestant's rounds. The first load of each is not counted."""
+Open = Callable[[Path, contextlib.ExitStack], Sequence[Contestant]]
+
+
+def compete_anew(opened: Open, rounds: int, folder: Path, progress: Progress) -> dict[str, list[Round]]:
+    """Each contestant's rounds, each of new processes, on files in a new folder beside `folder`.
+
+    As long as a process runs it is faster or slower than another one of the same program, by up to a seventh (where its
+    memory lies, and the seed of its hashes): rounds of one process would agree with each other, and tell little.
+    """
+    taken: dict[str, list[Round]] = {}
+    for number in range(rounds):
+        with (
+            tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as own,
+            contextlib.ExitStack() as servers,
+        ):
+            progress(f"round {number + 1} of {rounds}: servers start")
+            contestants = opened(Path(own), servers)
+            in_order = contestants[::-1] if number % 2 else contestants
+            for name, measured in compete(in_order, 1, progress, first=number).items():
+                taken.setdefault(name, []).extend(measured)
+    return taken
+
+
+def compete(
+    contestants: Sequence[Contestant], rounds: int, progress: Progress, first: int = 0
+) -> dict[str, list[Round]]:
+    """Each contestant's rounds, beginning with number `first`. The first load of each is not counted."""
     by_name = {each.name: each for each in contestants}
     taken: dict[str, list[Round]] = {name: [] for name in by_name}
     for each in contestants:
         progress(f"{each.name}: warms up")
         measure(each.server, each.load, WARM_UP)
     for turn, name in enumerate(in_turns(list(by_name), rounds)):
-        number = turn // len(by_name)
-        progress(f"{name}: round {number + 1} of {rounds}")
+        number = first + turn // len(by_name)
+        progress(f"{name}: round {number + 1} of {first + rounds}")
         taken[name].append(measure(by_name[name].server, by_name[name].load, number))
     return taken
 

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.builds import Build
-from tests.bench.contest import Contestant, Progress, against, compete, contestant_name, result
+from tests.bench.builds import HERE, Build
+from tests.bench.contest import Contestant, Progress, against, compete_anew, contestant_name, result
 from tests.bench.figures import Result, Target, ratio
 from tests.bench.plan import Plan
 from tests.bench.postgres import Postgres, postgres
@@ -16,19 +16,24 @@ FILE, ONE, TWO, ROWLOCK = "a file", "1 node", "2 nodes", "rowlock"
 
 def nodes(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     """The same load for all; of two nodes each has half of the connections, and its own half of the sessions."""
-    servers: dict[str, Server] = {}
-    with contextlib.ExitStack() as opened:
-        cluster = opened.enter_context(postgres(folder))
+    notes: list[str] = []
+
+    def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
+        servers: dict[str, Server] = {}
+        cluster = stack.enter_context(postgres(own))
+        if cluster.pids and not notes:
+            notes.append("The CPU of nodes and of rowlock is with that of their PostgreSQL server.")
         for number, build in enumerate(plan.builds):
             file, one, two = (contestant_name(plan, build, what) for what in (FILE, ONE, TWO))
-            servers[file] = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
+            servers[file] = stack.enter_context(trackd(own / f"trackd-{number}.db", build))
             for count, name in ((1, one), (2, two)):
-                servers[name] = opened.enter_context(_nodes(cluster, f"trackd_{number}_{count}", count, build, folder))
+                servers[name] = stack.enter_context(_nodes(cluster, f"trackd_{number}_{count}", count, build, own))
         url = cluster.database("rowlock")
-        servers[ROWLOCK] = opened.enter_context(peer("rowlock", folder, helpers=cluster.pids, DATABASE_URL=url))
-        contestants = [Contestant(name, server, plan.load()) for name, server in servers.items()]
-        rounds = compete(contestants, plan.rounds, progress)
-    file, one, two, *_ = servers
+        servers[ROWLOCK] = stack.enter_context(peer("rowlock", own, helpers=cluster.pids, DATABASE_URL=url))
+        return [Contestant(name, server, plan.load()) for name, server in servers.items()]
+
+    rounds = compete_anew(opened, plan.rounds, folder, progress)
+    file, one, two = (contestant_name(plan, HERE, what) for what in (FILE, ONE, TWO))
     targets = [
         Target(f"{one}, of {file}", ratio(rounds[one], rounds[file]), 0.3),
         Target(f"{one}, times rowlock", ratio(rounds[one], rounds[ROWLOCK]), 2.5),
@@ -40,7 +45,6 @@ def nodes(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
         f"PostgreSQL with fsync and synchronous_commit, {plan.profiles:,} profiles, 3 events a call, a session's calls "
         "go to one node; the same processors for all"
     )
-    notes = ["The CPU of nodes and of rowlock is with that of their PostgreSQL server."] if cluster.pids else []
     return [result("nodes", question, rounds, file, targets, notes)]
 
 

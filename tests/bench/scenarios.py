@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.bench.builds import HERE
 from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, Clients, bare
 from tests.bench.code_lines import code_lines
-from tests.bench.contest import Contestant, Progress, against, compete, contestant_name, result
+from tests.bench.contest import Contestant, Progress, against, compete, compete_anew, contestant_name, result
 from tests.bench.faults import BenchError
 from tests.bench.feeds import feeds
 from tests.bench.figures import Result, Target, ratio
@@ -43,12 +43,15 @@ Scenario = Callable[[Plan, Path, Progress], Sequence[Result]]
 def beside_peers(name: str, clients: Clients, plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     """All servers with the same clients; other clients than bare ones beside trackd's own rate with bare ones."""
     notes: list[str] = []
-    with contextlib.ExitStack() as opened:
-        servers = _open_servers(plan, folder, opened, notes)
+
+    def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
+        servers = _open_servers(plan, own, stack, notes)
         contestants = [Contestant(server, each, plan.load(clients=clients)) for server, each in servers.items()]
         if clients is not BARE:
             contestants.append(Contestant(BARE_CLIENTS, servers[HERE.name], plan.load()))
-        rounds = compete(contestants, plan.rounds, progress)
+        return contestants
+
+    rounds = compete_anew(opened, plan.rounds, folder, progress)
     targets = [
         Target("of echo", ratio(rounds["trackd"], rounds["echo"]), OF_ECHO[has_hyperthreads()]),
         Target("times lockdb", ratio(rounds["trackd"], rounds["lockdb"]), 4.0),
@@ -57,7 +60,7 @@ def beside_peers(name: str, clients: Clients, plan: Plan, folder: Path, progress
     if BARE_CLIENTS in rounds:
         targets.append(Target("of bare clients", ratio(rounds["trackd"], rounds[BARE_CLIENTS]), 0.9))
     question = f"{QUESTIONS[name]}; {plan.profiles:,} profiles, 3 events a call, answered after the commit, rules on"
-    return [result(name, question, rounds, "echo", targets, notes)]
+    return [result(name, question, rounds, "echo", targets, [*dict.fromkeys(notes)])]
 
 
 def _open_servers(plan: Plan, folder: Path, opened: contextlib.ExitStack, notes: list[str]) -> dict[str, Server]:
@@ -97,13 +100,16 @@ def _two_loads(
 ) -> Result:
     """Two loads on one server, the second of which is to reach `least` of the first."""
     usual, special = loads
-    contestants = []
-    with contextlib.ExitStack() as opened:
+
+    def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
+        contestants = []
         for number, build in enumerate(plan.builds):
-            server = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
+            server = stack.enter_context(trackd(own / f"trackd-{number}.db", build))
             contestants += [Contestant(contestant_name(plan, build, what), server, loads[what]) for what in loads]
-        rounds = compete(contestants, plan.rounds, progress)
-    first, second = (each.name for each in contestants[:2])
+        return contestants
+
+    rounds = compete_anew(opened, plan.rounds, folder, progress)
+    first, second = (contestant_name(plan, HERE, what) for what in loads)
     targets = [Target(f"of {usual}", ratio(rounds[second], rounds[first]), least), *against(plan, rounds, special)]
     return result(name, f"{question}; the same server", rounds, first, targets)
 
@@ -114,16 +120,19 @@ def cold(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     fill(file, Filling(MANY_PROFILES, 1, 3))
     active = {"TRACKD_ACTORS_MAX_ACTIVE_PROFILES": str(FEW_ACTIVE)}
     few, many = f"{plan.profiles:,} profiles", f"{MANY_PROFILES:,} profiles"
-    contestants = []
-    with contextlib.ExitStack() as open_servers:
-        enter = open_servers.enter_context
+
+    def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
+        contestants = []
         for number, build in enumerate(plan.builds):
-            own = shutil.copyfile(file, folder / f"cold-{number}.db")
-            warm, cold = enter(trackd(folder / f"warm-{number}.db", build)), enter(trackd(own, build, **active))
+            copy = shutil.copyfile(file, own / f"cold-{number}.db")
+            warm = stack.enter_context(trackd(own / f"warm-{number}.db", build))
+            cold = stack.enter_context(trackd(copy, build, **active))
             contestants.append(Contestant(contestant_name(plan, build, few), warm, plan.load()))
             contestants.append(Contestant(contestant_name(plan, build, many), cold, plan.load(profiles=MANY_PROFILES)))
-        rounds = compete(contestants, plan.rounds, progress)
-    few_name, many_name = contestants[0].name, contestants[1].name
+        return contestants
+
+    rounds = compete_anew(opened, plan.rounds, folder, progress)
+    few_name, many_name = (contestant_name(plan, HERE, what) for what in (few, many))
     targets = [
         Target(f"of {few}", ratio(rounds[many_name], rounds[few_name]), 0.65),
         *against(plan, rounds, many),
@@ -162,17 +171,19 @@ def big_file_made(plan: Plan, progress: Progress) -> Path:
 
 
 def events_per_call(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
-    with contextlib.ExitStack() as opened:
-        servers: dict[str, Server] = {name: opened.enter_context(peer(name, folder)) for name in ("echo", "lockdb")}
-        for number, build in enumerate(plan.builds):
-            servers[build.name] = opened.enter_context(trackd(folder / f"trackd-{number}.db", build))
-        return [_events(plan, servers, events, progress) for events in (1, MANY_EVENTS)]
+    return [_events(plan, events, folder, progress) for events in (1, MANY_EVENTS)]
 
 
-def _events(plan: Plan, servers: dict[str, Server], events: int, progress: Progress) -> Result:
+def _events(plan: Plan, events: int, folder: Path, progress: Progress) -> Result:
     load = plan.load(clients=bare(events))
-    contestants = [Contestant(name, server, load) for name, server in servers.items()]
-    rounds = compete(contestants, plan.rounds, progress)
+
+    def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
+        servers: dict[str, Server] = {name: stack.enter_context(peer(name, own)) for name in ("echo", "lockdb")}
+        for number, build in enumerate(plan.builds):
+            servers[build.name] = stack.enter_context(trackd(own / f"trackd-{number}.db", build))
+        return [Contestant(name, server, load) for name, server in servers.items()]
+
+    rounds = compete_anew(opened, plan.rounds, folder, progress)
     targets = against(plan, rounds)
     found = result(f"events-per-call-{events}", f"{events} event{'s' * (events > 1)} in each call", rounds, "echo", [])
     per_second = {each.name: each.per_second * events for each in found.medians}
