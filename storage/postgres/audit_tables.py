@@ -5,17 +5,18 @@ from collections.abc import Iterator
 
 from trackd.storage.audit.check import Check, Finding
 from trackd.storage.postgres.connection import Connection
-from trackd.storage.postgres.schema import MIGRATIONS
+from trackd.storage.postgres.making import SCHEMA
+from trackd.storage.postgres.schema import SCRIPT
 
 REMEDY = "no server starts on such a database, or its calls fail: restore a dump"
 TABLE = re.compile(r"^CREATE TABLE (\w+) \((.*?)\)(?: WITH .*?)?;$", re.MULTILINE | re.DOTALL)
 COLUMN = re.compile(r"(?:^    |\A)(?!PRIMARY KEY|UNIQUE|CHECK)(\w+) ", re.MULTILINE)
 ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
 INDEX, TRIGGER = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+)"), re.compile(r"CREATE TRIGGER (\w+)")
-COLUMNS = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
-INDEXES = """
+COLUMNS = f"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ({SCHEMA})"
+INDEXES = f"""
 SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-WHERE relnamespace = current_schema()::regnamespace
+JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = ({SCHEMA})
 """
 TRIGGERS = "SELECT DISTINCT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
 ONE_ROW = ("event_numbers", "heartbeat", "sources_version", "tokens_made", "installation", "refusal_numbers")
@@ -23,19 +24,18 @@ ONE_ROW = ("event_numbers", "heartbeat", "sources_version", "tokens_made", "inst
 
 def _find_faulty_objects(db: Connection) -> Iterator[Finding]:
     """Other tools may have added columns, indexes and tables."""
-    script = "\n".join(MIGRATIONS.values())
-    expected = {(table, column) for table, body in TABLE.findall(script) for column in COLUMN.findall(body)}
-    for table, column in sorted((expected | set(ADDED.findall(script))) - set(db.rows(COLUMNS))):
+    expected = {(table, column) for table, body in TABLE.findall(SCRIPT) for column in COLUMN.findall(body)}
+    for table, column in sorted((expected | set(ADDED.findall(SCRIPT))) - set(db.rows(COLUMNS))):
         yield table, f"the column {column} is missing"
     indexes: dict[str, bool] = dict(db.rows(INDEXES))
-    for name in INDEX.findall(script):
+    for name in INDEX.findall(SCRIPT):
         if name not in indexes:
             yield name, "the index is missing"
     for name, is_valid in indexes.items():
         if not is_valid:
             yield name, "the index is invalid: REINDEX it"
     triggers = {name for (name,) in db.rows(TRIGGERS)}
-    for name in TRIGGER.findall(script):
+    for name in TRIGGER.findall(SCRIPT):
         if name not in triggers:
             yield name, "the trigger is missing or disabled"
 

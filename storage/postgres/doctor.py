@@ -12,7 +12,8 @@ from trackd.config.store_url import masked
 from trackd.core.documents import timestamp
 from trackd.storage.doctor.finding import Finding, Findings, State, duration
 from trackd.storage.postgres.connection import CONNECT_TIMEOUT_S, OLDEST_SERVER, reason_of
-from trackd.storage.postgres.schema import MIGRATIONS
+from trackd.storage.postgres.making import obstacle, schema_of_tables
+from trackd.storage.postgres.schema import MIGRATIONS, SCRIPT
 
 DATABASE, CLOCK, TABLES = "database", "clock", "tables"
 ROUND_TRIPS = 20
@@ -31,16 +32,16 @@ SELECT pid, extract(epoch FROM now() - xact_start)::float8, coalesce(application
 WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1
 """
 LACKING_PRIVILEGES = """
-SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND NOT (
-    has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')
-    AND has_table_privilege(format('%I.%I', schemaname, tablename), 'INSERT')
-    AND has_table_privilege(format('%I.%I', schemaname, tablename), 'UPDATE')
-    AND has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE')
+SELECT tablename FROM pg_tables WHERE schemaname = %(schema)s AND NOT (
+    has_table_privilege(format('%%I.%%I', schemaname, tablename), 'SELECT')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'INSERT')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'UPDATE')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'DELETE')
 ) ORDER BY tablename
 """
 OTHER_OWNERS = """
 SELECT DISTINCT tableowner FROM pg_tables
-WHERE schemaname = current_schema() AND NOT pg_has_role(current_user, tableowner, 'USAGE')
+WHERE schemaname = %(schema)s AND NOT pg_has_role(current_user, tableowner, 'USAGE')
 """
 NEWEST = "SELECT max(inserted) FROM (SELECT inserted FROM event ORDER BY number DESC LIMIT 1000) AS newest"
 READABLE = "SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET statement_timeout = 0"  # whatever the user has set
@@ -139,22 +140,18 @@ def _check_transactions(db: Connection) -> Findings:
 
 
 def _check_privileges(db: Connection) -> Findings:
-    user = _one(db, "SELECT current_user")
-    if not _is_made(db):
-        if _one(db, "SELECT has_schema_privilege(current_schema(), 'CREATE')"):
-            yield Finding("privileges", State.OK, f"{user} may make the tables")
-        elif _one(db, "SELECT current_schema()") is None:
-            remedy = "create the schema that search_path names, or reset search_path of the database or the user"
-            yield Finding("privileges", State.FAULT, "no schema of search_path exists, or may be used", remedy)
+    user, schema = _one(db, "SELECT current_user"), schema_of_tables(db)
+    if schema is None:
+        if (hindrance := obstacle(db, SCRIPT)) is not None:
+            yield Finding("privileges", State.FAULT, *hindrance)
         else:
-            remedy = f"`GRANT CREATE ON SCHEMA public TO {user}`, or make {user} the owner of the database"
-            yield Finding("privileges", State.FAULT, f"{user} may not make tables", remedy)
+            yield Finding("privileges", State.OK, f"{user} may make the tables")
         return
-    if lacking := [name for (name,) in db.execute(LACKING_PRIVILEGES.encode())]:
-        remedy = f"`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}`"
+    if lacking := [name for (name,) in db.execute(LACKING_PRIVILEGES.encode(), {"schema": schema})]:
+        remedy = f"`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user}`"
         found = f"{user} may not read and write {', '.join(lacking)}"
         yield Finding("privileges", State.FAULT, found, remedy)
-    elif owners := [name for (name,) in db.execute(OTHER_OWNERS.encode())]:
+    elif owners := [name for (name,) in db.execute(OTHER_OWNERS.encode(), {"schema": schema})]:
         found = f"{user} may read and write all tables; they belong to {', '.join(owners)}, who has to upgrade them"
         yield Finding("privileges", State.NOTE, found, f"start a new version of trackd as {owners[0]} first")
     else:
@@ -162,7 +159,7 @@ def _check_privileges(db: Connection) -> Findings:
 
 
 def _check_tables(db: Connection) -> Findings:
-    if not _is_made(db):
+    if schema_of_tables(db) is None:
         yield Finding(TABLES, State.OK, "none yet: the first start makes them")
         return
     applied = {name for (name,) in db.execute("SELECT name FROM trackd_migration")}
@@ -191,7 +188,7 @@ def _check_clock(db: Connection) -> Findings:
         yield Finding(CLOCK, State.WARNING, found, remedy)
     else:
         yield Finding(CLOCK, State.OK, f"{timestamp(now)}, as that of the database")
-    if not _is_made(db):
+    if schema_of_tables(db) is None:
         return
     newest: datetime | None = _one(db, NEWEST)
     if newest is not None and newest > now + FAR:
@@ -201,10 +198,6 @@ def _check_clock(db: Connection) -> Findings:
     if stopped is not None:
         found = f"the retention is stopped and deletes nothing: a clock was far ahead of {timestamp(stopped)}"
         yield Finding(CLOCK, State.WARNING, found, "see that this clock is right, then `trackd retention confirm`")
-
-
-def _is_made(db: Connection) -> bool:
-    return bool(_one(db, "SELECT to_regclass('trackd_migration') IS NOT NULL"))
 
 
 def _one(db: Connection, sql: str) -> Any:

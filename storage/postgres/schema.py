@@ -12,6 +12,7 @@ from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres.connection import reason_of
 from trackd.storage.postgres.first_tables import FIRST_TABLES
+from trackd.storage.postgres.making import obstacle, remedy_of, schema_of_tables
 
 LOCK = 0x74726B64  # of the migrations: nodes may start at the same time
 CHANNEL = "trackd"  # of notifications: see notices.py
@@ -46,8 +47,9 @@ MIGRATIONS = {
     "claims": CLAIMS,
     "copies_of_files": COPIES_OF_FILES,
 }
+SCRIPT = "\n".join(MIGRATIONS.values())
 MIGRATION_TABLE = """
-CREATE TABLE IF NOT EXISTS trackd_migration (
+CREATE TABLE trackd_migration (
     name text PRIMARY KEY,
     applied timestamptz NOT NULL DEFAULT now()
 )
@@ -76,12 +78,13 @@ NUMBER_BITS = 18  # of a number: the place in its transaction
 def check_tables(connection: psycopg.Connection[Any], url: str) -> None:
     """For a command that only reads. Raises StoreError, a sentence, when the tables are not those of this trackd."""
     try:
-        [(is_made,)] = connection.execute("SELECT to_regclass('trackd_migration') IS NOT NULL").fetchall()
-        if not is_made:
+        if schema_of_tables(connection) is None:
+            if (obstacle_found := obstacle(connection, SCRIPT)) is not None:
+                raise StoreError(f"{masked(url)} has no tables of trackd: {'; '.join(obstacle_found)}.")
             raise StoreError(f"{masked(url)} has no tables of trackd: the first `trackd serve` on it makes them.")
         applied = {name for (name,) in connection.execute("SELECT name FROM trackd_migration")}
     except psycopg.Error as error:
-        raise StoreError(f"{masked(url)} cannot be read: {reason_of(error)}.") from error
+        raise StoreError(f"{masked(url)} cannot be read: {reason_of(error)}{remedy_of(error)}.") from error
     if applied - set(MIGRATIONS):
         raise StoreError(f"{_too_new(applied, url)}.")
     if lacking := [name for name in MIGRATIONS if name not in applied]:
@@ -114,14 +117,7 @@ def migrate(connection: psycopg.Connection[Any], url: str, *, accepts_incomplete
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             connection.execute("SET LOCAL client_min_messages = warning")
-            connection.execute(MIGRATION_TABLE)
-            applied = {name for (name,) in connection.execute("SELECT name FROM trackd_migration")}
-            if applied - set(MIGRATIONS):
-                raise StoreError(_too_new(applied, url))
-            for name, script in MIGRATIONS.items():
-                if name not in applied:
-                    connection.execute(script.encode())
-                    connection.execute("INSERT INTO trackd_migration (name) VALUES (%s)", (name,))
+            _make_tables(connection, url)
             if not accepts_incomplete:
                 _check_copy(connection, url)
             connection.execute(FIRST_ROWS, (secrets.randbits(32),))
@@ -130,4 +126,23 @@ def migrate(connection: psycopg.Connection[Any], url: str, *, accepts_incomplete
             if is_moved or is_new:
                 connection.execute(BEGIN_HISTORY, (secrets.token_hex(8),))
     except psycopg.Error as error:
-        raise StoreError(f"the tables of {masked(url)} cannot be made: {reason_of(error)}") from error
+        fault = f"the tables of {masked(url)} cannot be made or written"
+        raise StoreError(f"{fault}: {reason_of(error)}{remedy_of(error)}") from error
+
+
+def _make_tables(connection: psycopg.Connection[Any], url: str) -> None:
+    """Make those that are missing, beside those that are there: a user that may not make any needs no right to."""
+    schema = schema_of_tables(connection)
+    if schema is None:
+        if (found := obstacle(connection, SCRIPT)) is not None:
+            raise StoreError(f"the tables of {masked(url)} cannot be made: {'; '.join(found)}")
+        connection.execute(MIGRATION_TABLE)
+    applied = {name for (name,) in connection.execute("SELECT name FROM trackd_migration")}
+    if applied - set(MIGRATIONS):
+        raise StoreError(_too_new(applied, url))
+    if schema is not None and set(MIGRATIONS) - applied:
+        connection.execute("SELECT set_config('search_path', quote_ident(%s), true)", (schema,))
+    for name, script in MIGRATIONS.items():
+        if name not in applied:
+            connection.execute(script.encode())
+            connection.execute("INSERT INTO trackd_migration (name) VALUES (%s)", (name,))
