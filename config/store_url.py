@@ -6,6 +6,8 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator
 
 SCHEMES = ("postgresql://", "postgres://")
+WITH_AT = ("user", "password", "host", "dbname", "options", "application_name", "passfile", "service")
+"""Parameters whose value may have an `@`."""
 
 
 def _checked(url: str) -> str:
@@ -15,6 +17,8 @@ def _checked(url: str) -> str:
         raise ValueError("has an @ or a / in its password: write them as %40 and %2F")
     if re.search(r"%(?![0-9A-Fa-f]{2})", url):
         raise ValueError("has a % that encodes nothing: write it as %25")
+    if re.search(r"\s", url):
+        raise ValueError("has a space: write it as %20")
     return url
 
 
@@ -31,8 +35,9 @@ class _Parts(NamedTuple):
     @property
     def has_cut_password(self) -> bool:
         """Whether the password has an `@` or `/`, so that its end is taken for another part of the URL."""
-        names = [parameter.partition("=")[0] for parameter in self.parameters.split("&")]
-        return any("@" in text for text in (self.hosts, self.path, *names))
+        pairs = [parameter.partition("=") for parameter in self.parameters.split("&")]
+        odd = [name if name in WITH_AT else name + value for name, _, value in pairs]
+        return any("@" in text for text in (self.hosts, self.path, *odd))
 
 
 def _parts_of(url: str) -> _Parts:

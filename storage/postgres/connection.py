@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -249,10 +250,13 @@ def _has_several_hosts(url: str) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of an error: its details may have values of a row."""
+    """The first line of an error: its details may have values of a row. A URL that cannot be read is left out."""
     diagnostic = getattr(error, "diag", None)
     message = diagnostic.message_primary if diagnostic is not None else None
-    return str(message or str(error).split("\n")[0] or type(error).__name__)
+    reason = str(message or str(error).split("\n")[0] or type(error).__name__)
+    if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate and "query parameter" not in reason:
+        return re.split(r': "| found in "', reason)[0]
+    return reason
 
 
 def code_of(error: BaseException) -> str:

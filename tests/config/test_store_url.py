@@ -27,7 +27,9 @@ from trackd.config.store_url import masked
         ("postgresql://me:sec@ret@db.example/trackd", "postgresql://***"),
         ("postgresql://me:s@c/ret@db.example/trackd", "postgresql://***"),
         ("postgresql://me:sec#ret@db.example/trackd", "postgresql://me:***@db.example/trackd"),
+        ("postgresql://me:1/2?r=et@db.example/trackd", "postgresql://***"),
         ("postgresql:///trackd?user=me@example", "postgresql:///trackd"),
+        ("postgresql://me@/trackd?host=@/run/postgresql", "postgresql://me@/trackd"),
         ("['https://a']", "['https://a']"),
         ("1 https://a", "1 https://a"),
     ],
@@ -36,7 +38,7 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
 
 
-@pytest.mark.parametrize("password", ["sec/ret", "sec@ret", "1?s/ret", "[sec/ret", "s@c/ret"])
+@pytest.mark.parametrize("password", ["sec/ret", "sec@ret", "1?s/ret", "[sec/ret", "s@c/ret", "1/2?r=ret"])
 def test_a_password_that_must_be_encoded_is_a_fault_of_the_url_and_not_shown(password: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load({"store": {"url": f"postgresql://me:{password}@db.example/trackd"}})
@@ -47,6 +49,12 @@ def test_a_password_that_must_be_encoded_is_a_fault_of_the_url_and_not_shown(pas
 def test_a_percent_sign_that_encodes_nothing_is_a_fault_of_the_url() -> None:
     with pytest.raises(SettingsError, match="has a % that encodes nothing: write it as %25") as raised:
         load({"store": {"url": "postgresql://me:sec%ret@db.example/trackd"}})
+    assert "sec" not in str(raised.value)
+
+
+def test_a_space_is_a_fault_of_the_url() -> None:
+    with pytest.raises(SettingsError, match="has a space: write it as %20") as raised:
+        load({"store": {"url": "postgresql://me:sec ret@db.example/trackd"}})
     assert "sec" not in str(raised.value)
 
 

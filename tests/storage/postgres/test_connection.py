@@ -12,6 +12,7 @@ from tests.support.making import Make
 from tests.support.nginx import free_port
 from tests.support.polling import wait_until
 from tests.support.stores import PostgresBackend, existing
+from trackd.config.store_url import masked
 from trackd.core.documents import Source
 from trackd.core.source_changes import AddSource
 from trackd.storage.doctor.finding import State
@@ -45,6 +46,15 @@ def test_a_server_that_does_not_answer_is_an_error_without_the_password() -> Non
 def test_a_url_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(StoreError, match="is no URL of PostgreSQL"):
         connect("postgresql://me:secret@host/?unknown=1")
+
+
+@pytest.mark.parametrize("rest", ["secret@[::1", "secret@[]", "secret@[::1]secret", "sec%00ret@host", "sec ret@host"])
+def test_the_fault_of_a_url_is_named_without_its_password(rest: str) -> None:
+    url = f"postgresql://me:{rest}/trackd"
+    with pytest.raises(StoreError, match=r"is no URL of PostgreSQL: [^:]*(URI|value|spaces)") as raised:
+        connect(url)
+    [finding] = check_database(url)
+    assert "ret" not in f"{raised.value} {finding.found}".replace(masked(url), "")
 
 
 def test_a_read_after_the_connection_was_lost_opens_another(postgres_backend: PostgresBackend) -> None:
