@@ -18,7 +18,7 @@ def _checked(url: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", url):
         raise ValueError("has a % that encodes nothing: write it as %25")
     if re.search(r"\s", url):
-        raise ValueError("has a space: write it as %20")
+        raise ValueError("has a space or a line break: leave it out, or write it as %20 or %0A")
     return url
 
 

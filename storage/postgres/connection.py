@@ -236,13 +236,13 @@ def _check(server: psycopg.ConnectionInfo, url: str) -> None:
 
 
 def _missing(url: str, application_name: str) -> dict[str, Any]:
-    """The settings that the URL does not have."""
+    """The settings that the URL does not have, and the name by which servers are recognized, whatever the URL has."""
     try:
         own = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.Error as error:
         raise StoreError(f"{masked(url)} is no URL of PostgreSQL: {reason_of(error)}") from error
-    settings = {"application_name": application_name, **SETTINGS}
-    return {name: value for name, value in settings.items() if name not in own}
+    settings = {name: value for name, value in SETTINGS.items() if name not in own}
+    return {"application_name": application_name, **settings}
 
 
 def _has_several_hosts(url: str) -> bool:

@@ -12,7 +12,7 @@ from trackd.config.store_url import masked
 from trackd.core.documents import timestamp
 from trackd.storage.doctor.finding import Finding, Findings, State, duration
 from trackd.storage.postgres.connection import CONNECT_TIMEOUT_S, OLDEST_SERVER, reason_of
-from trackd.storage.postgres.making import obstacle, schema_of_tables
+from trackd.storage.postgres.making import lacking_privileges, obstacle, schema_of_tables
 from trackd.storage.postgres.schema import MIGRATIONS, SCRIPT
 
 DATABASE, CLOCK, TABLES = "database", "clock", "tables"
@@ -30,14 +30,6 @@ SELECT current_setting('max_connections')::integer - current_setting('superuser_
 OLDEST = """
 SELECT pid, extract(epoch FROM now() - xact_start)::float8, coalesce(application_name, '') FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1
-"""
-LACKING_PRIVILEGES = """
-SELECT tablename FROM pg_tables WHERE schemaname = %(schema)s AND NOT (
-    has_table_privilege(format('%%I.%%I', schemaname, tablename), 'SELECT')
-    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'INSERT')
-    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'UPDATE')
-    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'DELETE')
-) ORDER BY tablename
 """
 OTHER_OWNERS = """
 SELECT DISTINCT tableowner FROM pg_tables
@@ -147,10 +139,8 @@ def _check_privileges(db: Connection) -> Findings:
         else:
             yield Finding("privileges", State.OK, f"{user} may make the tables")
         return
-    if lacking := [name for (name,) in db.execute(LACKING_PRIVILEGES.encode(), {"schema": schema})]:
-        remedy = f"`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user}`"
-        found = f"{user} may not read and write {', '.join(lacking)}"
-        yield Finding("privileges", State.FAULT, found, remedy)
+    if (fault := lacking_privileges(db, schema, SCRIPT)) is not None:
+        yield Finding("privileges", State.FAULT, *fault)
     elif owners := [name for (name,) in db.execute(OTHER_OWNERS.encode(), {"schema": schema})]:
         found = f"{user} may read and write all tables; they belong to {', '.join(owners)}, who has to upgrade them"
         yield Finding("privileges", State.NOTE, found, f"start a new version of trackd as {owners[0]} first")

@@ -1,4 +1,4 @@
-"""In which schema of a database the tables are, and why they cannot be made where there are none."""
+"""In which schema of a database the tables are, and why they cannot be made there, or used by this user."""
 
 import re
 from typing import Any, NamedTuple
@@ -20,6 +20,15 @@ SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
 """
 MAY_CREATE = """
 SELECT quote_ident(current_schema()), quote_ident(current_user), has_schema_privilege(current_schema(), 'CREATE')
+"""
+LACKING = """
+SELECT quote_ident(current_user), quote_ident(schemaname), tablename FROM pg_tables
+WHERE schemaname = %s AND tablename = ANY(%s) AND NOT (
+    has_table_privilege(format('%%I.%%I', schemaname, tablename), 'SELECT')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'INSERT')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'UPDATE')
+    AND has_table_privilege(format('%%I.%%I', schemaname, tablename), 'DELETE')
+) ORDER BY tablename
 """
 REMEDIES = {
     "25006": "name the primary, or reset default_transaction_read_only of the server, the database or the user",
@@ -63,6 +72,18 @@ def obstacle(db: Database, script: str) -> Obstacle | None:
             f"the schema {schema} has {', '.join(taken)} of another program", "give trackd a database of its own"
         )
     return None
+
+
+def lacking_privileges(db: Database, schema: str, script: str) -> Obstacle | None:
+    """Which of a script's tables in a schema the user may not read and write."""
+    found = db.execute(LACKING, [schema, NAMES.findall(script)]).fetchall()
+    if not found:
+        return None
+    user, schema = found[0][:2]
+    return Obstacle(
+        f"{user} may not read and write {', '.join(table for *_, table in found)}",
+        f"`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user}`",
+    )
 
 
 def remedy_of(error: psycopg.Error) -> str:

@@ -12,7 +12,7 @@ from trackd.config.store_url import masked
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres.connection import reason_of
 from trackd.storage.postgres.first_tables import FIRST_TABLES
-from trackd.storage.postgres.making import obstacle, remedy_of, schema_of_tables
+from trackd.storage.postgres.making import lacking_privileges, obstacle, remedy_of, schema_of_tables
 
 LOCK = 0x74726B64  # of the migrations: nodes may start at the same time
 CHANNEL = "trackd"  # of notifications: see notices.py
@@ -146,3 +146,5 @@ def _make_tables(connection: psycopg.Connection[Any], url: str) -> None:
         if name not in applied:
             connection.execute(script.encode())
             connection.execute("INSERT INTO trackd_migration (name) VALUES (%s)", (name,))
+    if schema is not None and (lacking := lacking_privileges(connection, schema, SCRIPT)) is not None:
+        raise StoreError(f"the tables of {masked(url)} cannot be used: {'; '.join(lacking)}")

@@ -53,7 +53,7 @@ def test_a_percent_sign_that_encodes_nothing_is_a_fault_of_the_url() -> None:
 
 
 def test_a_space_is_a_fault_of_the_url() -> None:
-    with pytest.raises(SettingsError, match="has a space: write it as %20") as raised:
+    with pytest.raises(SettingsError, match="has a space or a line break: leave it out, or write it as %20") as raised:
         load({"store": {"url": "postgresql://me:sec ret@db.example/trackd"}})
     assert "sec" not in str(raised.value)
 

@@ -80,10 +80,26 @@ def test_a_user_that_may_only_read_is_told_what_to_do(owned: str, as_app: str) -
     run(owned, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ROLE}")
     with pytest.raises(StoreError) as raised:
         PostgresStore(as_app)
-    assert "permission denied for table installation: `trackd doctor` names what the user lacks" in str(raised.value)
     state, found, remedy = privileges(as_app)
     assert (state, found.startswith(f"{ROLE} may not read and write copied_file, ")) == (State.FAULT, True)
     assert remedy == f"`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}`"
+    assert str(raised.value).endswith(f"cannot be used: {found}; {remedy}")
+
+
+def test_a_table_that_the_user_may_not_write_is_named_before_calls_fail(owned: str, as_app: str) -> None:
+    run(owned, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}")
+    run(owned, f"REVOKE INSERT ON event FROM {ROLE}; CREATE TABLE of_others (x int)")
+    with pytest.raises(StoreError, match=f"cannot be used: {ROLE} may not read and write event; `GRANT SELECT"):
+        PostgresStore(as_app)
+    assert privileges(as_app)[:2] == (State.FAULT, f"{ROLE} may not read and write event")
+
+
+def test_a_server_is_recognized_whatever_its_user_and_the_name_in_its_url(owned: str, as_app: str) -> None:
+    run(owned, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}")
+    with SharedDatabase(owned) as database:
+        assert not database.has_nodes()
+        with contextlib.closing(PostgresStore(f"{as_app}?application_name=another")):
+            assert database.has_nodes()
 
 
 def test_a_user_that_may_not_use_the_schema_is_told_so(owned: str, as_app: str) -> None:
