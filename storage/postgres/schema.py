@@ -41,11 +41,16 @@ CREATE TABLE copied_file (
     is_complete boolean NOT NULL
 );
 """
+# See RESTORED: the transaction that wrote the first row of trackd_migration.
+RESTORES = """
+ALTER TABLE installation ADD COLUMN written_by text;
+"""
 MIGRATIONS = {
     "first_tables": FIRST_TABLES,
     "notifications": NOTIFICATIONS,
     "claims": CLAIMS,
     "copies_of_files": COPIES_OF_FILES,
+    "restores": RESTORES,
 }
 SCRIPT = "\n".join(MIGRATIONS.values())
 MIGRATION_TABLE = """
@@ -66,6 +71,14 @@ WITH last AS (
 )
 UPDATE event_numbers SET xid_offset = last.xid + 1 - pg_current_xact_id()::text::bigint FROM last
 WHERE last.xid >= xid_offset + pg_current_xact_id()::text::bigint
+"""
+# Rows of a dump are written again: what was committed after it is lost, and cursors of that must not go on. NULL when
+# the transaction was not noted yet.
+RESTORED = """
+WITH now AS (SELECT xmin::text AS id FROM trackd_migration WHERE name = 'first_tables'),
+before AS (SELECT written_by AS id FROM installation),
+noted AS (UPDATE installation SET written_by = now.id FROM now WHERE written_by IS DISTINCT FROM now.id)
+SELECT before.id <> now.id FROM before, now
 """
 BEGIN_HISTORY = """
 INSERT INTO feed_history (id, begins_after, refusals_after) SELECT %s, greatest(
@@ -121,9 +134,10 @@ def migrate(connection: psycopg.Connection[Any], url: str, *, accepts_incomplete
             if not accepts_incomplete:
                 _check_copy(connection, url)
             connection.execute(FIRST_ROWS, (secrets.randbits(32),))
+            [(is_restored,)] = connection.execute(RESTORED).fetchall()
             is_moved = connection.execute(MOVE_NUMBERS, {"bits": NUMBER_BITS}).rowcount > 0
             is_new = connection.execute("SELECT 1 FROM feed_history LIMIT 1").fetchone() is None
-            if is_moved or is_new:
+            if is_moved or is_new or is_restored:
                 connection.execute(BEGIN_HISTORY, (secrets.token_hex(8),))
     except psycopg.Error as error:
         fault = f"the tables of {masked(url)} cannot be made or written"
