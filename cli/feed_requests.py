@@ -10,7 +10,7 @@ import msgspec
 
 from trackd.cli.errors import CommandError
 from trackd.cli.newest_records import LostPositionError
-from trackd.cli.server_url import connection_fault
+from trackd.load.address import connection_fault
 from trackd.load.target import Target
 from trackd.storage.feed import FeedFilter
 
@@ -78,6 +78,8 @@ class FeedRequests:
         match answer.status:
             case 200:
                 fault = f"{self.url} sends no lines of a feed: name the address of trackd."
+            case 401 if answer.headers.get("www-authenticate") != "Bearer":  # a page of trackd, or another server
+                fault = f"{self.url} answers 401, but not as a feed of trackd does: name the address of trackd."
             case 401 if self._token is None:
                 fault = f"{self.url} asks for a token: set TRACKD_TOKEN, or name one with --token."
             case 401:

@@ -13,9 +13,10 @@ import typer
 
 from trackd.cli.errors import CommandError
 from trackd.cli.output import echo
-from trackd.cli.server_url import checked_url, connection_fault, local_url
+from trackd.cli.server_url import checked_url, local_url
 from trackd.config.environment import CONFIG_FILE_VARIABLE
 from trackd.http.server.listening import UNIX, unix_url
+from trackd.load.address import connection_fault
 
 TIMEOUT_S = 3.0
 MAX_BYTES = 4096

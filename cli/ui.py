@@ -40,7 +40,7 @@ def ui(
     if not settings.ui.enabled:
         raise CommandError("There is no live page: the setting ui.enabled is false.")
     with tokens_of(settings) as tokens:
-        page = f"{url}/ui/" if url else tokens.page() or _page_of(settings)
+        page = _page_at(url, settings.server.root_path) if url else tokens.page() or _page_of(settings)
         if page.startswith(UNIX):
             raise CommandError(
                 f"The server listens on the Unix socket {page.removeprefix(UNIX)}, which no browser can open: name the "
@@ -73,6 +73,11 @@ def page_url(urls: Sequence[str], root_path: str) -> str:
 def open_in_background(link: str) -> None:
     """Open a link in a browser, which may take as long as it likes."""
     threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+
+
+def _page_at(url: str, root_path: str) -> str:
+    """The URL of the live page of a server; its address may be that of the page already."""
+    return f"{url if url.endswith('/ui') and not root_path.endswith('/ui') else f'{url}/ui'}/"
 
 
 def _page_of(settings: Settings) -> str:

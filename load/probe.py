@@ -4,11 +4,14 @@ from urllib.parse import quote
 
 import msgspec
 
+from trackd.load.address import connection_fault
 from trackd.load.calls import Answer, Call, Reader, Writer
 from trackd.load.errors import LoadError
 from trackd.load.history import NONE, History
 from trackd.load.requester import Requester
 from trackd.load.target import Target
+
+NO_REASON = "no reason given"
 
 
 async def probe(target: Target, source_id: str, run: str, events_per_call: int, token: str | None) -> None:
@@ -31,7 +34,7 @@ async def probe(target: Target, source_id: str, run: str, events_per_call: int, 
         if token is not None:
             await _check_token(requester, target, answer.profile.id, token)
     except OSError as error:
-        reason = str(error.strerror or error) or "no answer in time"
+        reason = connection_fault(error)
         raise LoadError(f"No server answers at {target.url} ({reason}): start one with `trackd serve`.") from None
     finally:
         requester.close()
@@ -39,11 +42,11 @@ async def probe(target: Target, source_id: str, run: str, events_per_call: int, 
 
 def _refused(target: Target, source_id: str, status: int, body: bytes) -> str:
     detail = _detail(body)
-    if status == 401:
+    if status == 401 and detail != NO_REASON:
         return (
             f"The server does not accept the source {source_id!r} ({detail}): `trackd source list` shows its sources."
         )
-    if status in (404, 405):
+    if status in (401, 404, 405):
         return f"{target.url}/track is answered {status}: give the address at which trackd serves."
     return f"The server refuses the calls of this load test with {status} ({detail})."
 
@@ -52,7 +55,7 @@ def _detail(body: bytes) -> str:
     try:
         return str(msgspec.json.decode(body)["detail"]).rstrip(".")
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return "no reason given"
+        return NO_REASON
 
 
 def _check(answer: Answer, seqs: list[int]) -> None:

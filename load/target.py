@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from trackd.load.address import fault_of, without_password
 from trackd.load.errors import LoadError
 
 USER_AGENT = "Mozilla/5.0 (trackd load)"  # rules may classify a bare library as a bot
@@ -21,17 +22,16 @@ class Target:
         """Raises LoadError."""
         if url.startswith("unix:"):
             raise LoadError(f"{url!r} is a Unix socket: write the address of the proxy in front of it.")
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-            authority = parts.netloc.encode("ascii").decode()
-            path = parts.path.encode("ascii").decode()
-        except ValueError:  # also of text that is not ASCII
-            host = None
-        if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment or "@" in authority:
-            raise LoadError(f"{url!r} is no address of a server: write it as http://127.0.0.1:8686.")
+        url = url.strip()
+        fault = fault_of(url) or (None if url.isascii() else "it has a character that is not ASCII")
+        if fault:
+            raise LoadError(
+                f"{without_password(url)!r} is no address of a server: write it as http://127.0.0.1:8686; {fault}."
+            )
+        parts = urlsplit(url)
         tls = parts.scheme == "https"
-        return cls(host, port or (443 if tls else 80), tls, authority, path.rstrip("/").removesuffix("/track"))
+        path = parts.path.rstrip("/").removesuffix("/track")
+        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls, parts.netloc, path)
 
     @property
     def url(self) -> str:

@@ -18,6 +18,12 @@ Sentence = Callable[[Result, int], str]
     [
         (401, b'{"detail":"Not authenticated"}', "", "asks for a token: set TRACKD_TOKEN, or name one with --token."),
         (401, b"{}", "trackd_x", "does not accept the token: it is unknown, expired or revoked."),
+        (
+            401,
+            b"<!doctype html>",
+            "trackd_x",
+            "answers 401, but not as a feed of trackd does: name the address of trackd",
+        ),
         (403, b"{}", "trackd_x", "does not allow this token to read: it needs the scope read."),
         (404, b"", "", "name the address of trackd, in a version that has feeds."),
         (410, b'{"detail":{"reason":"This position is of another database: go"}}', "", ": this position is of another"),
@@ -32,8 +38,10 @@ Sentence = Callable[[Result, int], str]
 def test_an_answer_without_records_is_named(
     server: Answers, trackd: Trackd, sentence: Sentence, status: int, body: bytes, token: str, shown: str
 ) -> None:
-    is_page = body == b"<html>"
-    headers = {"content_type": "text/html"} if is_page else {"location": "https://other.example/feed"}
+    is_page = body in (b"<html>", b"<!doctype html>")
+    headers = {"location": "https://other.example/feed", "www_authenticate": "Bearer"}
+    if is_page:
+        headers = {"content_type": "text/html"}
     server.add(body, status, **headers)
 
     assert shown in sentence(trackd("tail", "--url", server.url, TRACKD_TOKEN=token), 1)

@@ -98,6 +98,8 @@ def test_a_load_test_that_cannot_begin_fails_with_a_sentence_and_exit_code_2(
     assert "does not accept the source 'none'" in sentence(trackd("load", server.url, "--source", "none"), 2)
     assert "is no address of a server" in sentence(trackd("load", "localhost:8686", *source), 2)
     assert "give the address at which trackd serves" in sentence(trackd("load", server.url + "/else", *source), 2)
+    assert "/ui/track is answered 405: give the" in sentence(trackd("load", server.url + "/ui", *source), 2)
+    assert "http:// may be meant" in sentence(trackd("load", server.url.replace("http", "https"), *source), 2)
     assert "token is not valid" in sentence(trackd("load", server.url, *source, "--token", "wrong"), 2)
 
 

@@ -63,6 +63,8 @@ def test_a_link_can_be_made_before_the_start(trackd: Trackd, tmp_path: Path) -> 
     assert trackd("token", "list").stdout == ""
     other = trackd("ui", "--url", "https://collect.example/trackd/")
     assert other.stdout.startswith("https://collect.example/trackd/ui/#k=")
+    page = trackd("ui", "--url", "https://collect.example/trackd/ui/")
+    assert page.stdout.startswith("https://collect.example/trackd/ui/#k=")
 
 
 @pytest.mark.parametrize(
