@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -56,6 +57,7 @@ class Pages:
             "may_erase": login is not None and login.opens(TokenScope.ERASE),
             "form_token": self._logins.form_token(request) if login else "",
             "views": self.views,
+            "home": home(request),
             "view": "",
             "version": __version__,
             **values,
@@ -75,7 +77,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.globals["address"] = _address
+        environment.globals["address"] = jinja2.pass_context(_address)
         environment.globals["name_of"] = name_of
         return Jinja2Templates(env=environment)
 
@@ -87,13 +89,18 @@ def page_headers(request: Request) -> dict[str, str]:
     return HEADERS | OPENER_POLICY if is_trusted else HEADERS
 
 
+def home(request: Request) -> str:
+    """The address of `/ui/`, relative to that of the request: an address that has no page may be of any depth."""
+    return "../" * (request.scope["path"].count("/") - 2) or "./"
+
+
 def link(name: str, **parameters: str) -> str:
     """The address of a page with a query, relative as all addresses of pages are."""
     return f"{name}?{urlencode(parameters)}"
 
 
-def _address(name: str) -> str:
-    """The address of a file, relative to the pages. It changes with the content of the file."""
+def _address(context: Mapping[str, Any], name: str) -> str:
+    """The address of a file, relative to the page. It changes with the content of the file."""
     found = asset(name)
     assert found is not None, name
-    return f"static/{name}?{found.version}"
+    return f"{context['home']}static/{name}?{found.version}"

@@ -10,7 +10,7 @@ function exchange() {
   history.replaceState(null, "", here); // keeps the key out of the history
   const form = document.createElement("form");
   form.method = "post";
-  form.action = "login";
+  form.action = new URL("login", document.querySelector(".brand a").href).href;
   const field = document.createElement("input");
   field.type = "hidden";
   field.name = "key";

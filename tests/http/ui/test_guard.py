@@ -1,7 +1,9 @@
 """What requests of the live page need: a login, its scope, and the hidden field of a form."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
@@ -81,6 +83,22 @@ async def test_an_unknown_page_is_a_page(client: httpx.AsyncClient) -> None:
     answer = await client.get("/ui/nothing/at/all")
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/ui/nothing", "/ui/nothing/at/all", "/ui/a%2Fb", "/ui/a/b%2Fc"])
+async def test_addresses_in_a_page_that_does_not_exist_lead_to_pages_and_files(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    for status in (200, 404):  # the page that asks for a token, and the page about the error
+        page = await client.get(path, headers={"sec-fetch-site": "none"})
+        assert page.status_code == status
+        addresses = {
+            urljoin(str(page.url), found) for found in re.findall(r'(?:href|src|action)="([^"#]+)"', page.text)
+        }
+        answers = [await client.get(address) for address in addresses]
+        assert {urlsplit(address).path for address in addresses} >= {"/ui/", "/ui/static/style.css"}
+        assert [answer.url for answer in answers if answer.status_code not in (200, 303)] == []
+        await log_in(client)
 
 
 async def test_the_page_shows_what_is_stored_as_text(client: httpx.AsyncClient) -> None:
