@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 from tests.support.forked_server import start_server
+from tests.support.ignored_signals import heeded_by_children
 from tests.support.payloads import SOURCE_ID
 from tests.support.postgres import server, with_database
 from tests.support.process import Process
@@ -94,6 +95,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", ())
     for reason, number in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped).items():
         terminalreporter.write_line(f"{number} left out: {reason}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_of_processes() -> Iterator[None]:
+    """Signals reach the processes of tests, also when this one ignores them."""
+    with heeded_by_children():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.support.ignored_signals import heeded_by_children
 from trackd.cli.signals import Interrupted, Interruption, interrupted_by
 
 START = """
@@ -75,3 +76,17 @@ def test_an_error_that_a_signal_caused_is_recognized() -> None:
     error.__cause__ = interrupted = Interrupted(signal.SIGTERM)
     assert interrupted_by(error) is interrupted
     assert interrupted_by(ValueError()) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_here_reaches_the_processes_of_tests(number: int) -> None:
+    program = f"import signal; print(signal.getsignal({number}) is signal.SIG_IGN)"
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with heeded_by_children():
+            signal.raise_signal(number)
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert done.stdout == b"False\n"
