@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache, partial
 from pathlib import Path
@@ -36,7 +36,6 @@ from trackd.storage.store import Store
 from trackd.storage.workers.query_pool import QueryThreads
 from trackd.telemetry.versions import versions
 
-SIGNALS = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
 ADMIN_SECRET = "trackd_of-the-tests"
 ADMIN = Token("of the tests", secret_hash(ADMIN_SECRET), (TokenScope.ADMIN,))
 
@@ -79,6 +78,7 @@ async def serving(
     listings = store.listings() if isinstance(store, SqliteStore | PostgresStore) else None
     lists = QueryThreads(cast(Listings, listings))
     app = create_app(settings, tracker, guard, store, cast(Listings, listings), lists, versions())
+    handlers = _handlers()
     server = Server(app, settings.server, tracker.refuse_calls, limits=settings.limits)
     started = asyncio.Event()
     server.on_started = started.set
@@ -93,12 +93,18 @@ async def serving(
     finally:
         server.should_exit = True
         await task
-        for number, handler in SIGNALS.items():  # the server leaves them ignored
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         if listings is not None:
             listings.close()
         notices.__exit__(None, None, None)
         store.close()
+
+
+@cache
+def _handlers() -> Mapping[int, Any]:
+    """The handlers of signals before the first server: one that ends leaves its signals ignored."""
+    return {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
 
 
 def serving_file(
