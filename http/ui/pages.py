@@ -91,7 +91,8 @@ def page_headers(request: Request) -> dict[str, str]:
 
 def home(request: Request) -> str:
     """The way from the address of the request up to `/ui/`, "" from a page: what has no page may be of any depth."""
-    return "../" * (request.scope["path"].count("/") - 2)
+    path: str = request.scope["path"]
+    return "../" * (path.count("/") - 2)
 
 
 def link(name: str, **parameters: str) -> str:
