@@ -72,8 +72,8 @@ class CuttingProxy:
                 if cut in ("before", "after"):
                     client.shutdown(socket.SHUT_RDWR)  # the answer finds it closed
                 if cut == "silent":
+                    self._silent.add(client)  # before the server has it: the other thread may pass on its answer
                     target.sendall(data)
-                    self._silent.add(client)
                 elif cut != "before" and client not in self._silent:
                     target.sendall(data)
                 if cut in ("before", "after"):
