@@ -86,9 +86,12 @@ def test_a_user_that_may_only_read_is_told_what_to_do(owned: str, as_app: str) -
     assert str(raised.value).endswith(f"cannot be used: {found}; {remedy}")
 
 
-def test_a_table_that_the_user_may_not_write_is_named_before_calls_fail(owned: str, as_app: str) -> None:
+@pytest.mark.parametrize("privilege", ["SELECT", "INSERT", "UPDATE", "DELETE"])
+def test_a_table_that_the_user_may_not_read_and_write_is_named_before_calls_fail(
+    owned: str, as_app: str, privilege: str
+) -> None:
     run(owned, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}")
-    run(owned, f"REVOKE INSERT ON event FROM {ROLE}; CREATE TABLE of_others (x int)")
+    run(owned, f"REVOKE {privilege} ON event FROM {ROLE}; CREATE TABLE IF NOT EXISTS of_others (x int)")
     with pytest.raises(StoreError, match=f"cannot be used: {ROLE} may not read and write event; `GRANT SELECT"):
         PostgresStore(as_app)
     assert privileges(as_app)[:2] == (State.FAULT, f"{ROLE} may not read and write event")
