@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.builds import Build
-from tests.bench.figures import Result, Round, Target, in_turns, medians, ratio
+from tests.bench.figures import Result, Round, Target, in_turn, in_turns, medians, ratio
 from tests.bench.plan import Plan
 from tests.bench.servers import Server
 from tests.bench.wrk import Load, measure
@@ -42,8 +42,7 @@ def compete_anew(opened: Open, rounds: int, folder: Path, progress: Progress) ->
         ):
             progress(f"round {number + 1} of {rounds}: servers start")
             contestants = opened(Path(own), servers)
-            in_order = contestants[::-1] if number % 2 else contestants
-            for name, measured in compete(in_order, 1, progress, first=number).items():
+            for name, measured in compete(in_turn(contestants, number), 1, progress, first=number).items():
                 taken.setdefault(name, []).extend(measured)
     return taken
 

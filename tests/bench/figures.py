@@ -3,8 +3,11 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
+
+T = TypeVar("T")
 
 
 class Round(Struct, frozen=True):
@@ -101,9 +104,11 @@ def medians(rounds: Mapping[str, Sequence[Round]], reference: str) -> tuple[Medi
     )
 
 
-def in_turns(names: Sequence[str], rounds: int) -> list[str]:
+def in_turn(contestants: Sequence[T], number: int) -> Sequence[T]:
     """ABBA: each round has the reverse order of the one before, so that the first contestant has no advantage."""
-    turns: list[str] = []
-    for number in range(rounds):
-        turns += names if number % 2 == 0 else reversed(names)
-    return turns
+    return contestants if number % 2 == 0 else contestants[::-1]
+
+
+def in_turns(contestants: Sequence[T], rounds: int) -> list[T]:
+    """The contestants of all rounds, see `in_turn`."""
+    return [each for number in range(rounds) for each in in_turn(contestants, number)]
