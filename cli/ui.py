@@ -77,7 +77,8 @@ def open_in_background(link: str) -> None:
 
 def _page_at(url: str, root_path: str) -> str:
     """The URL of the live page of a server; its address may be that of the page already."""
-    return f"{url if url.endswith('/ui') and not root_path.endswith('/ui') else f'{url}/ui'}/"
+    is_page = url.endswith("/ui") and not root_path.endswith("/ui")
+    return f"{url}/" if is_page else f"{url}/ui/"
 
 
 def _page_of(settings: Settings) -> str:
