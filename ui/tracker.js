@@ -1,5 +1,5 @@
 // The tracker script: <script defer src="https://HOST/tracker.js" data-source="ID"></script>
-// docs/tracker-script.md describes it. ui/tracker_script.py leaves out indentation, and lines of comments like these.
+// docs/tracker-script.md describes it. ui/tracker_script.py makes one line of it, without lines of comments like these.
 (() => {
   const HOUR_MS = 3_600_000;
   // In characters.
@@ -53,7 +53,7 @@
       .concat(Object.keys(memory))
       .sort();
   const queue = () => keys().filter((key) => key[0] !== ".");
-  const parse = (text) => safe(() => JSON.parse(text))() || {};
+  const parse = (text) => safe(() => JSON.parse(text || 0))() || {};
 
   // Ids of one page sort as its events happened.
   let newest = 0;
@@ -63,9 +63,8 @@
   };
 
   // Other scripts write to the storage too: an id that newId has not made is none, as the server may refuse it.
-  // A new session is used a moment later: of tabs that open together, all use the one that was written last.
   const session = () => {
-    const { id, seen } = parse(read(".session") || 0);
+    const { id, seen } = parse(read(".session"));
     return Math.abs(Date.now() - seen) < HOUR_MS / 2 && /^\w+-\d+-\d+-\d+$/.exec(id)?.[0];
   };
   const use = (id) => {
@@ -73,7 +72,11 @@
     return id;
   };
   const tracked = [];
+  const entitle = () => {
+    for (const { context } of tracked) context.page.title = context.page.title || document.title;
+  };
   const enqueue = () => {
+    entitle();
     const id = use(session() || newId());
     for (const event of tracked.splice(0)) write(event.id, JSON.stringify({ source, session: id, event }));
     let size = 0;
@@ -83,13 +86,18 @@
     }
     return id;
   };
+  // A new session is used a moment later: of tabs that open together, all use the one that was written last.
+  // A page that has moved within an application gets its new title a moment later.
+  let settled = 0;
   let opening;
   const open = async () => {
     if (!session()) {
       use(newId());
-      await new Promise((done) => setTimeout(done, 500));
+      settled = performance.now() + 500;
     }
-    opening = await null;
+    await null;
+    while (settled > performance.now()) await new Promise((done) => setTimeout(done, 99));
+    opening = null;
     return enqueue();
   };
   const opened = () => (opening = opening || open());
@@ -130,7 +138,7 @@
       taken.push(key);
       events.push(item.event);
     }
-    return { taken, first, events };
+    return { taken, first, events, size };
   };
 
   // The session follows, by which a load balancer chooses the node. A header for it would need a preflight.
@@ -163,7 +171,6 @@
   let failures = 0;
   let retryAt = 0;
   let timer;
-  let flying = [];
   // A time in more than an hour is left of a clock that was wrong.
   const waits = () => {
     const asked = read(".wait") - Date.now();
@@ -179,9 +186,7 @@
       }
       const { taken, first, events } = batch([], one-- > 0);
       if (!first) return;
-      flying = taken;
       const { profile, status, detail } = await post(first, events);
-      flying = [];
       if (profile) failures = 0;
       else if (taken[1] && /413|422/.test(status)) {
         // One event may spoil the others of its call: they are sent one by one.
@@ -204,22 +209,22 @@
       .catch(round)
       .catch(warn));
 
+  // Each beacon has the oldest events, those of a call under way included: so none overtakes an older one.
   let beaconed = [];
-  const leave = () => {
+  const leave = safe(() => {
     if (tracked[0]) enqueue();
     while (!blocked) {
-      const { taken, first, events } = batch([...flying, ...beaconed]);
-      if (!first) return;
-      navigator.sendBeacon(target + first.session, call(first, events));
+      const { taken, first, events, size } = batch(beaconed);
+      if (!first || !navigator.sendBeacon(target + first.session, call(first, events)) || size > CALL_BYTES) return;
       beaconed.push(...taken);
     }
-  };
+  });
 
-  let { referrer } = document;
+  let referrer = document.referrer;
   const track = (type, properties) => {
     if (off) return;
     const { href, pathname, hash } = location;
-    const page = { url: href, path: pathname, hash, title: document.title, referrer };
+    const page = { url: href, path: pathname, hash, referrer };
     const event = { id: newId(), type, properties, time: { create: new Date() }, context: { page } };
     tracked.push(parse(JSON.stringify(event)));
     opened().then(send).catch(warn);
@@ -238,7 +243,7 @@
   };
 
   // A fragment is part of the address only where it is a route of the page, as in #/cart.
-  const current = () => location.pathname + location.search + (/^#!?\//.test(location.hash) ? location.hash : "");
+  const current = () => location.pathname + location.search + (/^#!?\/.*/.exec(location.hash) || "");
   let shown;
   let address;
   const view = () => {
@@ -247,7 +252,12 @@
     address = current();
     track("page-view");
   };
-  const moved = safe(() => current() === address || view());
+  const moved = safe(() => {
+    if (current() === address) return;
+    entitle();
+    settled = performance.now() + 500;
+    view();
+  });
   const begin = safe(() => {
     if (auto !== "false") {
       view();
@@ -267,9 +277,9 @@
   window.trackd = api;
   if (unwanted) keys().forEach(remove);
   if (!off) {
-    addEventListener("pagehide", safe(leave));
+    addEventListener("pagehide", leave);
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden) return safe(leave)();
+      if (document.hidden) return leave();
       beaconed = [];
       send();
     });
@@ -281,7 +291,7 @@
       if (event.effectiveDirective !== "connect-src" || event.disposition !== "enforce") return;
       if (url.startsWith(event.blockedURI.split("?")[0])) blocked = true;
     });
-    if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
+    if (document.prerendering) document.addEventListener("prerenderingchange", begin);
     else begin();
   }
   if (Array.isArray(early)) api.push(...early);

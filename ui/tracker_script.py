@@ -21,14 +21,14 @@ class TrackerScript(Struct, frozen=True):
 @lru_cache(maxsize=1)
 def tracker_script() -> TrackerScript:
     """Read once, and kept in memory."""
-    plain = without_comments(SOURCE.read_text("utf-8")).encode()
+    plain = in_one_line(SOURCE.read_text("utf-8")).encode()
     return TrackerScript(plain, gzip.compress(plain, 9, mtime=0), hashlib.sha256(plain).hexdigest()[:16])
 
 
-def without_comments(source: str) -> str:
-    """The script without indentation, blank lines, and comments that have lines of their own.
+def in_one_line(source: str) -> str:
+    """The script without comments, which have lines of their own, and without breaks of lines and indentation.
 
-    It must have no text or comment of several lines.
+    It must have no text of several lines, and end each statement with a semicolon or brace.
     """
     lines = (line.strip() for line in source.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+    return "".join(line for line in lines if not line.startswith("//"))

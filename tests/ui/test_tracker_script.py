@@ -1,8 +1,9 @@
 """The tracker script is small, and what is sent of it is the script."""
 
 import gzip
+import itertools
 
-from trackd.ui.tracker_script import SOURCE, tracker_script, without_comments
+from trackd.ui.tracker_script import SOURCE, in_one_line, tracker_script
 
 LIMIT_BYTES = 3_000
 
@@ -13,14 +14,18 @@ def test_the_script_is_small() -> None:
     assert gzip.decompress(script.compressed) == script.plain
 
 
-def test_lines_of_comments_and_indentation_are_not_sent() -> None:
-    assert without_comments("// a comment\n\n  const a = 1; // kept\n    // another\n") == "const a = 1; // kept\n"
+def test_comments_indentation_and_breaks_of_lines_are_not_sent() -> None:
+    assert in_one_line("// a comment\n\n  const a = 1;\n    // another\n  f(a)\n    .g();\n") == "const a = 1;f(a).g();"
 
 
-def test_the_script_has_no_text_or_comment_of_several_lines_which_would_lose_its_indentation() -> None:
+def test_the_script_means_the_same_in_one_line() -> None:
+    """No text or comment has several lines, no comment follows code, and no statement ends with its line alone."""
     source = SOURCE.read_text("utf-8")
+    lines = [line for each in source.splitlines() if (line := each.strip()) and not line.startswith("//")]
     assert "/*" not in source
-    assert all(line.count("`") % 2 == 0 and not line.endswith("\\") for line in source.splitlines())
+    assert all(line.count("`") % 2 == 0 and not line.endswith("\\") and " //" not in line for line in lines)
+    for line, following in itertools.pairwise(lines):
+        assert line.endswith((";", "{", "}", ",", "(", "=>")) or following.startswith("."), line
 
 
 def test_the_version_changes_with_the_content_alone() -> None:

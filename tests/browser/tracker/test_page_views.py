@@ -65,6 +65,44 @@ async def test_pages_of_a_single_page_application_are_views_too(page: Page, site
     assert await page.evaluate("history.state") is None
 
 
+async def test_views_of_a_single_page_application_have_the_titles_that_it_sets_after_their_addresses(
+    page: Page, site: Site, stored: Stored
+) -> None:
+    await page.goto(f"{site.url}/home")
+    await nothing_queued(page)
+    await page.evaluate(
+        """() => {
+            const later = () => new Promise((done) => setTimeout(done));
+            const move = async (path) => {
+                trackd.track("left");
+                history.pushState({}, "", path);
+                trackd.track("entered");
+                await later();
+                document.title = `Title of ${path}`;
+            };
+            return move("/cart").then(later).then(() => move("/paid"));
+        }"""
+    )
+
+    events = await stored.exactly("page-view", *["left", "page-view", "entered"] * 2)
+    assert [event["seq"] for event in events] == list(range(1, 8))
+    assert [(event["context"]["page"]["path"], event["context"]["page"]["title"]) for event in events] == [
+        *[("/home", "Page /home")] * 2,
+        *[("/cart", "Title of /cart")] * 3,
+        *[("/paid", "Title of /paid")] * 2,
+    ]
+
+
+async def test_a_view_that_is_left_before_its_title_could_change_is_stored(
+    page: Page, site: Site, stored: Stored
+) -> None:
+    await page.goto(f"{site.url}/home")
+    await nothing_queued(page)
+    await page.evaluate("history.pushState({}, '', '/cart'); location.href = 'about:blank'")
+    events = await stored.exactly(*["page-view"] * 2)
+    assert [event["context"]["page"]["path"] for event in events] == ["/home", "/cart"]
+
+
 async def test_a_fragment_within_a_page_is_no_view(page: Page, site: Site, stored: Stored) -> None:
     await page.goto(site.url)
     await page.evaluate("location.hash = '#prices'")

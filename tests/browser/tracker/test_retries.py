@@ -36,6 +36,44 @@ async def test_a_visitor_who_leaves_the_first_page_at_once_is_seen(page: Page, s
     await stored.exactly("page-view", "one")
 
 
+async def test_an_event_of_a_page_that_is_left_does_not_overtake_a_call_under_way(
+    page: Page, site: Site, collector: Collector, stored: Stored
+) -> None:
+    collector.failures = ["slow"]
+    await page.goto(site.url)
+    await arrived(collector, 1)
+    await track(page, "one")
+    await page.goto("about:blank")
+
+    events = await stored.exactly("page-view", "one")
+    assert [event["seq"] for event in events] == [1, 2]
+
+
+async def test_events_of_a_page_that_is_left_do_not_overtake_others_that_are_too_many_for_beacons(
+    page: Page, site: Site, collector: Collector, stored: Stored, faults: list[str]
+) -> None:
+    sizes = [20_000] * 4 + [10_000, 10]
+    expected = ["page-view", *(f"e{number}" for number in range(len(sizes)))]
+    collector.is_away = True
+    await page.goto(site.url)
+    await page.evaluate("(sizes) => sizes.forEach((size, n) => trackd.track(`e${n}`, {text: 'x'.repeat(size)}))", sizes)
+    await arrived(collector, 1)
+    await eventually(lambda: is_queued(page, len(expected)))
+    collector.is_away = False
+    await page.goto("about:blank")
+    await stored.exactly(*expected[:3])
+
+    await page.goto(site.url)
+    events = await stored.exactly(*expected, "page-view")
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    await page.close()  # it writes nothing more
+    faults.clear()
+
+
+async def is_queued(page: Page, number: int) -> bool:
+    return await queued(page) == number
+
+
 async def test_tabs_that_are_closed_at_once_lose_nothing(context: BrowserContext, site: Site, stored: Stored) -> None:
     page = await context.new_page()
     await page.goto(site.url)

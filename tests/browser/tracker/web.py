@@ -85,7 +85,8 @@ class Collector:
     """A real trackd behind a front that a test can let fail. `calls` has the requests to /track that arrived.
 
     `failures` are for the next calls, one each: a status for an answer without the call being passed on, "lost" for a
-    call that is passed on and whose answer is lost, "away" for one that arrives nowhere.
+    call that is passed on and whose answer is lost, "away" for one that arrives nowhere, "slow" for one that does not
+    arrive while the test runs.
     """
 
     def __init__(self, server: str) -> None:
@@ -103,6 +104,8 @@ class Collector:
             failure = "away" if self.is_away else self.failures.pop(0) if self.failures else None
         if failure == "away":
             return None
+        if failure == "slow":
+            await asyncio.Event().wait()
         if isinstance(failure, int):
             return Answered(failure, b'{"detail": "later"}', {**allowed(asked), **self.headers})
         kept = {name: value for name, value in asked.headers.items() if name not in ("host", "connection")}
