@@ -15,7 +15,7 @@ from trackd.http.server.request_head import MAX_HEADERS, is_host
 
 MAX_HEAD_BYTES = 8_192
 MAX_LENGTH_DIGITS = 7
-QUERY = re.compile(rb"\?[-A-Za-z0-9._~%=&+]*+ ")  # without meaning here: load balancers read it
+QUERY = re.compile(rb"\?[-A-Za-z0-9._~%=&+]*+(?= HTTP/)")  # without meaning here: load balancers read it
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++): ++([ -~]*+)")
 NO_NAME = b""
 NO_HEADER = NO_NAME, b""
@@ -80,7 +80,7 @@ class UsualRequests:
             return None
         first, *lines = data[:end].split(b"\r\n")
         if (line := self._lines.get(first)) is None:
-            line = self._lines.get(QUERY.sub(b" ", first, count=1))
+            line = self._lines.get(QUERY.sub(b"", first, count=1))
         if line is None or len(lines) > MAX_HEADERS:
             return None
         headers = dict(map(HEADER_OF, lines))

@@ -1,5 +1,7 @@
 """Usual requests: which are read without the parser, and that the parser reads them alike."""
 
+from itertools import product
+
 import httptools
 import pytest
 from hypothesis import given, settings
@@ -131,6 +133,10 @@ def test_requests_of_usual_clients_are_read_as_the_parser_reads_them(data: bytes
         post(BODY, *(f"X-{number}: 1" for number in range(MAX_HEADERS))),
         post(BODY).replace(b"Content-Length: ", b"Content-Length: +"),
         request(BODY, line="POST /track?a=/ HTTP/1.1"),
+        request(BODY, line="POST?a /track HTTP/1.1"),
+        request(BODY, line="POST? /track HTTP/1.1"),
+        request(BODY, line="POST /track?a /track HTTP/1.1"),
+        request(BODY, line="POST /track HTTP/1.1?a HTTP/1.1"),
         request(BODY, line="POST http://x/track HTTP/1.1"),
         request(BODY, line="POST /track HTTP/1.2"),
         request(BODY, line="POST  /track HTTP/1.1"),
@@ -158,6 +164,9 @@ PIECES = [
     b"x",
     b"Content-Length: 5\r\n",
     b"--",
+    b"?",
+    b"?a=b",
+    b" HTTP/1.1",
 ]
 CHANGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), st.sampled_from(PIECES)), max_size=3)
 FULL = post(b"12345", *BROWSER[:3])
@@ -171,6 +180,24 @@ def test_what_is_read_the_parser_reads_alike_whatever_bytes_are_changed(changes:
         data = data[:place] + added + data[place + removed :]
     if (found := REQUESTS.read(data)) is not None:
         check_alike(found, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(b"5", line="POST /track HTTP/1.1"),
+        request(b"5", "Connection: close", line="POST /track?a=b HTTP/1.0"),
+        request(b"", *ASKS, line="OPTIONS /events/track/ HTTP/1.1"),
+    ],
+)
+def test_what_is_read_the_parser_reads_alike_whatever_stands_at_any_place(data: bytes) -> None:
+    read = 0
+    for place, removed, added in product(range(len(data) + 1), range(3), PIECES):
+        changed = data[:place] + added + data[place + removed :]
+        if (found := REQUESTS.read(changed)) is not None:
+            check_alike(found, changed)
+            read += 1
+    assert read
 
 
 def test_few_lines_are_remembered_and_none_that_is_long() -> None:
