@@ -110,9 +110,9 @@ class RequestParsing(HttpToolsProtocol):
         if self._keeps_alive:
             self._keeps_alive = False
             self.parser.set_dangerous_leniencies(lenient_keep_alive=False)
-        by_name = dict(self.headers)
-        usual = is_usual(self.parser.get_http_version(), self.url, by_name, len(self.headers))
-        if not usual and self.parser.should_upgrade() and self.parser.get_method() != CONNECT:
+        by_name, version, method = dict(self.headers), self.parser.get_http_version(), self.parser.get_method()
+        usual = method != CONNECT and is_usual(version, self.url, by_name, len(self.headers))
+        if not usual and self.parser.should_upgrade() and method != CONNECT:
             return  # still in the head: the parser stops here, and the request is parsed once more without its offer
         headers: Headers | None = by_name if usual else self._headers_of_unusual()
         if headers is not None:

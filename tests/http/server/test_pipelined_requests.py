@@ -23,6 +23,7 @@ LINES = [
     "GET * HTTP/1.1",
     "GET http://host HTTP/1.1",
     "CONNECT host:443 HTTP/1.1",
+    "CONNECT /healthcheck HTTP/1.1",
     "BREW /pot HTTP/1.1",
     "GET /healthcheck HTTP/2.0",
     "GET /healthcheck",

@@ -28,10 +28,12 @@ def head(line: str, *headers: str) -> bytes:
     return "\r\n".join([line, *headers, "", ""]).encode("latin-1")
 
 
+INNER = post(call("smuggled"))  # in the body of another request
 ANSWERED = {
     "connect": (head("CONNECT a:443 HTTP/1.1", HOST), 405),
     "connect without Host": (head("CONNECT a:443 HTTP/1.1"), 405),
     "connect a path": (head("CONNECT /track HTTP/1.1", HOST), 405),
+    "connect a path that does not exist": (head("CONNECT /nothing HTTP/1.1", HOST), 405),
     "no path": (head("GET http://host HTTP/1.1", HOST), 307),
     "no path but a query": (head("GET http://host?a=b HTTP/1.1", HOST), 307),
     "a URL": (head("GET http://host/healthcheck HTTP/1.1", HOST), 200),
@@ -76,6 +78,8 @@ CLOSED = {
     "two lengths in one": (head("POST /track HTTP/1.1", HOST, "Content-Length: 2, 2") + b"{}", 400),
     "chunks in HTTP/1.0": (chunked(call()).replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
     "connect with a body": (head("CONNECT a:443 HTTP/1.1", HOST, "Content-Length: 9") + b"GET / HTT", 405),
+    "connect a path with a body": (head("CONNECT /track HTTP/1.1", HOST, f"Content-Length: {len(INNER)}") + INNER, 405),
+    "connect a path with chunks": (chunked(INNER).replace(b"POST", b"CONNECT"), 405),
     "a space in the target": (head("GET /a b HTTP/1.1", HOST), 400),
     "bytes outside ASCII in the target": (head("GET /caf\xe9 HTTP/1.1", HOST), 400),
     "bytes outside ASCII in the query": (head("GET /healthcheck?a=\xe9 HTTP/1.1", HOST), 400),
