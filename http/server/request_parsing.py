@@ -2,6 +2,7 @@
 
 - A request with a faulty head gets its own answer, in its turn (`request_head.py`).
 - An offer to upgrade is ignored.
+- `Expect` of a client of HTTP/1.0 is ignored.
 - Trailers are dropped (`trailers.py`).
 - Blanks after the value of a header do not belong to it.
 """
@@ -34,6 +35,7 @@ from trackd.http.server.trailers import Trailers
 
 MAX_HEAD_BYTES = 65_536
 MAX_LINE_BYTES = 64  # of a request line without its target
+HTTP_1_0 = "1.0"
 NONE_YET, HTTP_0_9 = "0.0", "0.9"  # versions that the parser also gives a line without a version
 VERSION_0 = re.compile(rb" HTTP/0")
 RTSP, ICE = b" RTSP/", b" ICE/"  # other protocols, which the parser accepts
@@ -127,6 +129,8 @@ class RequestParsing(HttpToolsProtocol):
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         check_framing(version, self.headers)
+        if version == HTTP_1_0:
+            self.expect_100_continue = False  # its client would take 100 for the answer
         if method == CONNECT and not BODY_HEADERS.isdisjoint(dict(self.headers)):
             raise no_tunnel()  # the parser skips the body of no CONNECT
         try:

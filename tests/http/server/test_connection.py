@@ -203,6 +203,13 @@ async def test_a_client_that_expects_100_continue_receives_it_before_it_sends_th
     assert statuses(answer) == [200]
 
 
+@pytest.mark.parametrize("offer", [(), ("Connection: Upgrade", "Upgrade: h2c")])
+async def test_a_client_of_http_1_0_receives_its_answer_alone_whatever_it_expects(offer: tuple[str, ...]) -> None:
+    async with running() as url, connected(url) as connection:
+        await connection.send(post("Expect: 100-continue", *offer).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert statuses(await connection.rest()) == [200]
+
+
 async def test_a_request_that_begins_before_the_previous_answer_is_not_an_idle_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
