@@ -28,7 +28,7 @@ from trackd.http.errors import (
 )
 from trackd.http.feed.endpoint import FeedEndpoint
 from trackd.http.middleware import TRACK, CommonHeaders, RefusalHeaders
-from trackd.http.paths import RoutePaths
+from trackd.http.paths import RoutePaths, is_path
 from trackd.http.routes import routes, with_not_allowed
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.kept_headers import KeptHeaders
@@ -160,12 +160,12 @@ class TrackDispatch:
             await self._app(scope, receive, send)
             return
         fault: HttpError | None = scope.get(REQUEST_FAULT)
-        is_track = fault is None and scope["path"] in self._track.paths
-        if is_track and scope["method"] == "POST":
+        is_track = is_path(scope, self._track.paths)
+        if fault is None and is_track and scope["method"] == "POST":
             await self._track(scope, receive, send)
         elif fault is not None:
             self._track.tally.request_refused(fault.status_code)
-            if scope["path"] in self._track.paths:
+            if is_track:
                 self._track.refused_calls.add(fault, self._track.clients.of(scope.get("client")))
             await self._errors.answer(fault, scope.get("client"))(scope, receive, send)
         elif scope["path"] == "*" and scope["method"] == "OPTIONS":

@@ -1,6 +1,7 @@
 """The paths of requests: a prefix that a proxy does not strip, a slash at the end, and encoded slashes within ids."""
 
 import re
+from collections.abc import Collection
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,11 @@ SIGNIFICANT = re.compile(r"%(25|2[fF])")  # an encoded percent sign or slash
 def paths_of(path: str, prefix: str) -> frozenset[str]:
     """The forms of a path that name the same endpoint, behind the prefix and without it."""
     return frozenset(f"{before}{path}{after}" for before in ("", prefix) for after in ("", "/"))
+
+
+def is_path(scope: Scope, paths: Collection[str]) -> bool:
+    """Whether the path of a request is one of these, without encoded slashes: they make another path."""
+    return scope["path"] in paths and b"%2f" not in scope.get("raw_path", b"").lower()
 
 
 def path_parameter(value: str) -> str:

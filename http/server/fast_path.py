@@ -24,6 +24,7 @@ from trackd.http.content_types import USUAL_TYPES
 from trackd.http.cors import cors_headers, public_preflight
 from trackd.http.errors import HttpError
 from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
+from trackd.http.paths import is_path
 from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
 from trackd.http.server.proxy_headers import ForwardedClients, is_unix_socket
@@ -118,7 +119,7 @@ class TrackConnection(Connection):
     def _fast_path_headers(self, scope: Scope) -> Headers | None:
         """The headers of a parsed request that the fast path takes; None for others."""
         headers: Headers | None = scope.get(HEADERS_BY_NAME)
-        if headers is None or scope["path"] not in self._track.paths or scope["method"] != "POST":
+        if headers is None or scope["method"] != "POST" or not is_path(scope, self._track.paths):
             return None
         size = headers.get(b"content-length", b"0")
         takes_fast_path = (

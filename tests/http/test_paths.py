@@ -92,6 +92,17 @@ async def test_other_paths_are_not_found(client: httpx.AsyncClient, path: str) -
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/track%2F", "/track%2f?a=b", "/trackd%2Ftrack"])
+async def test_an_encoded_slash_makes_another_path_of_that_of_calls(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await client.request(method, path, json=payload("s", "t"), headers={"origin": "https://shop.example"})
+
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
 async def test_each_path_answers_head_as_get_and_options_with_its_methods(client: httpx.AsyncClient) -> None:
     for path, methods in methods_by_path().items():
         options = await client.options(path)

@@ -28,6 +28,9 @@ LINES = [
     *["POST /track HTTP/1.1"] * 8,
     "POST /track/ HTTP/1.1",
     "POST /track?a=b HTTP/1.1",
+    "POST /track%2F HTTP/1.1",
+    "POST /%74rack HTTP/1.1",
+    "POST?a /track HTTP/1.1",
     "POST /track HTTP/1.0",
     "POST http://shop.example/track HTTP/1.1",
     "POST /track HTTP/1.2",
@@ -36,6 +39,8 @@ LINES = [
     "GET /track HTTP/1.1",
     "OPTIONS /track HTTP/1.1",
     "OPTIONS /track HTTP/1.0",
+    "OPTIONS /track?a=b HTTP/1.1",
+    "CONNECT /track HTTP/1.1",
 ]
 PREFLIGHT = ["Origin: https://shop.example", "Access-Control-Request-Method: POST"]
 HEADERS = [
