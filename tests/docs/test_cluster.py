@@ -79,11 +79,13 @@ def balanced(request: pytest.FixtureRequest, pair: list[ThreadingHTTPServer], tm
         assert printed in text
         text = text.replace(printed, f"127.0.0.1:{server.server_address[1]}")
     (tmp_path / balancer.file).write_text(text)
-    running = subprocess.Popen(balancer.command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = tmp_path / f"{request.param}.log"
+    with log.open("wb") as written:
+        running = subprocess.Popen(balancer.command, cwd=tmp_path, stdout=written, stderr=written)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         def answers() -> bool:
-            assert running.poll() is None
+            assert running.poll() is None, log.read_text()
             with contextlib.suppress(httpx.TransportError):
                 return client.get("/ready").status_code == 200
             return False
@@ -118,12 +120,11 @@ def test_calls_of_a_session_go_to_one_node_by_header_or_query_and_others_by_addr
 def test_two_nodes_behind_nginx_on_one_machine_run_as_printed(postgres_database: str, tmp_path: Path) -> None:
     emptied(postgres_database)
     script = block(CLUSTER, "sh", "--port 8687")
-    ports = {"8686": str(free_port()), "8687": str(free_port())}
+    ports = {"8686": free_port(), "8687": free_port()}
     snippet = BALANCERS["nginx"].snippet.replace("10.0.0.11:8686", "127.0.0.1:8686")
     snippet = snippet.replace("10.0.0.12:8686", "127.0.0.1:8687")
     listen = str(free_port())
-    for printed, port in ports.items():
-        script, snippet = script.replace(printed, port), snippet.replace(printed, port)
+    script, snippet = (re.sub("868[67]", lambda printed: str(ports[printed[0]]), text) for text in (script, snippet))
     script = re.sub(r"http://127\.0\.0\.1(?=[ /])", f"http://127.0.0.1:{listen}", script)
     script = script.replace("postgresql://trackd:PASSWORD@127.0.0.1/trackd", postgres_database)
     with nginx_with(tmp_path, snippet.replace("listen 80;", f"listen 127.0.0.1:{listen};"), int(listen)):

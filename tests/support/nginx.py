@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -38,9 +39,14 @@ def nginx_file(content: str) -> str:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """A port for a program that cannot choose one itself.
+
+    It is below those that systems give to who asks for any: until the program listens, no other test gets it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager
@@ -57,10 +63,12 @@ def nginx_with(folder: Path, content: str, port: int) -> Iterator[None]:
     if shutil.which(COMMAND[0]) is None:
         pytest.skip("nginx is not installed")
     (folder / "nginx.conf").write_text(nginx_file(content))
-    running = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.DEVNULL)
+    log = folder / "nginx.log"
+    with log.open("wb") as written:
+        running = subprocess.Popen(COMMAND, cwd=folder, stderr=written)
 
     def listens() -> bool:
-        assert running.poll() is None, "nginx ended: nginx -p . -c nginx.conf shows why"
+        assert running.poll() is None, log.read_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return True
         return False
