@@ -42,7 +42,7 @@ class Evaluation:
         if memo is not None and memo.rules != rules.fingerprint:
             memo = None
         self.under_rules = memo is not None  # no segment of the profile is missing in these rules
-        self.repetitions = Repetitions(draft, memo.repetitions if memo else ())
+        self.repetitions = Repetitions(draft, limits, memo.repetitions if memo else ())
         self._memo = memo
         self._has_evaluated = False
         self._rules = rules

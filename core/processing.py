@@ -257,11 +257,10 @@ def run_rules(state: Processing, event: TrackedEvent) -> EventReport | None:
     roots, clock, time = state.current_roots(event), draft.clock, EventTime(happened, received)
     state.runs = runs = tuple([_run(state, rule, roots, time) for rule in plan.rules])
     state.trace = trace_of(runs, state.limits.max_trace_bytes)
-    if draft.clock != clock:
-        if plan.changes_consents:
-            expire(draft, received, state.limits.max_consent_history)
-    elif plan.depends_on_consents and not any(run.skipped for run in runs):
-        evaluation.repetitions.add(event, plan, runs, state.trace, roots, state.limits)
+    if draft.clock != clock and plan.changes_consents:
+        expire(draft, received, state.limits.max_consent_history)
+    if plan.depends_on_consents and not any(run.skipped for run in runs):
+        evaluation.repetitions.add(event, plan, roots)
     return None
 
 

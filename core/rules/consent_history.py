@@ -15,6 +15,7 @@ HISTORY = ("metadata", "consents")
 NONE_EXPIRED: Sequence[str] = ()
 NO_HISTORY: Sequence[JsonObject] = ()
 NO_ENTRY: JsonObject = {}
+ARRIVAL = len(',"received":""')  # bytes of an entry, without those of the time
 LARGE = 2_048  # bytes of a history
 FEW = 16  # consents, which are all examined after each event
 
@@ -136,21 +137,29 @@ def history_of(draft: Draft) -> ConsentHistory:
     return kept
 
 
-def keep_arrivals(draft: Draft, consents: Iterable[str], received: str) -> bool:
-    """Note in the document that withdrawals arrived again. False if an entry has no such time yet, or there is none."""
+def keep_arrivals(draft: Draft, consents: Iterable[str], received: str, max_bytes: int) -> bool:
+    """Note in the document that withdrawals arrived again.
+
+    False if there is none, or if the document would be larger than `max_bytes`. Those before it are noted then.
+    """
+    entries = draft.doc["metadata"].get("consents", NO_HISTORY)
     last: dict[str, JsonObject] = {}
-    for entry in draft.doc["metadata"].get("consents", NO_HISTORY):  # faster than a comprehension for few
+    for entry in entries:  # faster than a comprehension for few
         last[entry["id"]] = entry
     for consent in consents:
         known = last.get(consent)
         if known is None or known["change"] != WITHDRAWN:
             return False
         before = known.get("received")
+        if received <= (before or known["time"]):
+            continue
         if before is None:
-            if received > known["time"]:
+            grown = ARRIVAL + len(received)
+            if draft.size + grown > max_bytes:
                 return False
-        elif received > before:
-            known["received"] = received
+            draft.grew_inside(entries, grown)
+            draft.kept.pop(ConsentHistory, None)  # it may have the size of the entries
+        known["received"] = received
     return True
 
 

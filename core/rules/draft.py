@@ -87,6 +87,15 @@ class Draft:
         self.size += grown
         self.clock = self.changed_at[name] = self.clock + 1
 
+    def grew_inside(self, items: list[Any], grown: int) -> None:
+        """Note that the caller changed an object in a list, which grew by so many bytes.
+
+        It is not rolled back, and no part of the document counts as changed.
+        """
+        self.size += grown
+        if self._lists is not None:
+            self._lists.forget(items)
+
     def charge_comparison(self, value: JsonObject) -> None:
         """Count the comparison of an object that stays the same for the whole call, such as one of its session."""
         known = self.kept.setdefault(Draft, {})

@@ -42,6 +42,10 @@ class Lists:
         """Keep the size of a list that the caller has measured."""
         self._keep(_Known(items, size))
 
+    def forget(self, items: list[Any]) -> None:
+        """Forget what is known of a list: an item of it was changed."""
+        self._known.pop(id(items), None)
+
     def keys(self, items: list[Any]) -> list[int]:
         """A number for each item; items that are the `same` JSON have the same number."""
         known = self._of(items)

@@ -6,6 +6,7 @@ it was made under, and for the profile as it was stored with the number.
 """
 
 import hashlib
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -31,9 +32,7 @@ class Memo(Struct, frozen=True):
     @property
     def number(self) -> int:
         """A hash of the content, of 63 bits; never NO_MEMO."""
-        content = repr((sorted(self.evaluated), self.repetitions))
-        digest = hashlib.blake2b(content.encode(), key=self.rules, digest_size=NUMBER_BYTES).digest()
-        return int.from_bytes(digest) >> 1 or 1
+        return _number(self)
 
     @property
     def size(self) -> int:
@@ -47,6 +46,13 @@ class Memo(Struct, frozen=True):
             for each in self.repetitions
         )
         return BASE_BYTES + SEGMENT_BYTES * len(self.evaluated) + repetitions
+
+
+@lru_cache(maxsize=64)
+def _number(memo: Memo) -> int:
+    content = repr((sorted(memo.evaluated), memo.repetitions))
+    digest = hashlib.blake2b(content.encode(), key=memo.rules, digest_size=NUMBER_BYTES).digest()
+    return int.from_bytes(digest) >> 1 or 1
 
 
 class MemoTable:

@@ -13,6 +13,7 @@ from trackd.core.rules.draft import Draft
 from trackd.core.rules.rule import RuleRun
 from trackd.core.rules.ruleset import Plan
 from trackd.core.rules.steps import ConsentStep
+from trackd.core.rules.traces import trace_of
 from trackd.core.work import DRAFT_ITEM, Work
 
 CONSENT_PARTS = frozenset(["consents", "metadata.consents"])
@@ -43,10 +44,11 @@ class Repetitions(Struct, eq=False):
     """The repetitions of one call, for events whose plan `depends_on_consents`."""
 
     draft: Draft
+    limits: Limits
     repeated: Repeated
     """The result of `after_call` for the call before."""
-    new: dict[tuple[str, str], tuple[int, Repetition]] = {}
-    """Those that are added, by type and properties, with the draft's clock."""
+    new: dict[tuple[str, str], tuple[TrackedEvent, Plan, Roots]] = {}
+    """The last events that are perhaps repetitions from the next call on, by type and properties."""
 
     def find(self, event: TrackedEvent) -> Repetition | None:
         """The repetition with the content of this event."""
@@ -61,41 +63,43 @@ class Repetitions(Struct, eq=False):
         if happened < repetition.since:
             return False
         for _, consents in repetition.withdrawals:
-            if not keep_arrivals(self.draft, consents, received):
+            if not keep_arrivals(self.draft, consents, received, self.limits.max_profile_bytes):
                 return False
         for rule, _ in repetition.withdrawals:
             work.charge(DRAFT_ITEM * len(self.draft.doc["metadata"]["consents"]), "the rule", rule)
         return True
 
-    def add(
-        self,
-        event: TrackedEvent,
-        plan: Plan,
-        runs: tuple[RuleRun, ...],
-        trace: str | None,
-        roots: Roots,
-        limits: Limits,
-    ) -> None:
-        """Add a valid event whose rules changed nothing and skipped nothing."""
+    def add(self, event: TrackedEvent, plan: Plan, roots: Roots) -> None:
+        """Add a valid event whose rules ran and skipped nothing."""
         if len(event.properties_json) > MAX_PROPERTIES:
             return
-        withdrawals, since = [], ""
-        for rule in plan.rules:
-            for step in rule.steps:
-                if isinstance(step, ConsentStep):
-                    withdrawn, granted_since = step.repeated(self.draft, roots, limits)
-                    since = max(since, granted_since)
-                    if withdrawn:
-                        withdrawals.append((rule.name, withdrawn))
-        content = event.type, event.properties_json
-        units = plan.schema.units(event) if plan.schema else 0
-        self.new[content] = self.draft.clock, Repetition(*content, runs, units, tuple(withdrawals), since, trace)
+        self.new[event.type, event.properties_json] = event, plan, roots
+        if len(self.new) > MAX_REPETITIONS:
+            del self.new[next(iter(self.new))]
 
     def after_call(self) -> Repeated:
         """The repetitions that hold for the next call, once the draft is final."""
         kept = () if self.draft.changed_since(0, CONSENT_PARTS) else self.repeated
-        if self.new:
-            for clock, repetition in self.new.values():
-                if repetition not in kept and not self.draft.changed_since(clock, CONSENT_PARTS):
-                    kept = (*kept, repetition)[-MAX_REPETITIONS:]
+        for event, plan, roots in self.new.values():
+            repetition = self._repetition(event, plan, roots)
+            if repetition is not None and repetition not in kept:
+                kept = (*kept, repetition)[-MAX_REPETITIONS:]
         return kept
+
+    def _repetition(self, event: TrackedEvent, plan: Plan, roots: Roots) -> Repetition | None:
+        """The event as a repetition. None if its rules would change something again."""
+        withdrawals, since = [], ""
+        for rule in plan.rules:
+            for step in rule.steps:
+                if isinstance(step, ConsentStep):
+                    repeated = step.repeated(self.draft, roots, self.limits)
+                    if repeated is None:
+                        return None
+                    withdrawn, granted_since = repeated
+                    since = max(since, granted_since)
+                    if withdrawn:
+                        withdrawals.append((rule.name, withdrawn))
+        runs = tuple([RuleRun(rule.name) for rule in plan.rules])
+        units = plan.schema.units(event) if plan.schema else 0
+        trace = trace_of(runs, self.limits.max_trace_bytes)
+        return Repetition(event.type, event.properties_json, runs, units, tuple(withdrawals), since, trace)

@@ -173,14 +173,26 @@ class ConsentStep(Struct, frozen=True):
         answered = answer(draft, ended, time, None, limits.max_consent_history)
         return [(CONSENTS, consent) for consent in answered.changed]
 
-    def repeated(self, draft: Draft, roots: Roots, limits: Limits) -> tuple[tuple[str, ...], str]:
-        """The consents that a step without effect withdrew again, and from when on its grants count."""
+    def repeated(self, draft: Draft, roots: Roots, limits: Limits) -> tuple[tuple[str, ...], str] | None:
+        """The consents that the step would withdraw again, and from when on its grants count.
+
+        None if it would change more than the arrival of withdrawals. `take` skipped nothing for the same event.
+        """
         values = self._values(roots, limits)
         if self._is_repetition(draft, values):
             return (), ""
-        answers = self._answers(draft, values)
-        since = max([last_arrival(draft, consent) for consent, granted in answers.items() if granted], default="")
-        return tuple([consent for consent, granted in answers.items() if not granted]), since
+        withdrawn, since = [], ""
+        for consent, granted in self._answers(draft, values).items():
+            known = draft.doc[CONSENTS].get(consent)
+            if granted:
+                if known is None or "expires" in known:
+                    return None
+                since = max(since, last_arrival(draft, consent))
+            elif known is not None or not is_withdrawn(draft, consent):
+                return None
+            else:
+                withdrawn.append(consent)
+        return tuple(withdrawn), since
 
     def _is_repetition(self, draft: Draft, values: JsonObject) -> bool:
         return self.op == "set" and self.valid_for_days is None and is_repetition(draft, values)

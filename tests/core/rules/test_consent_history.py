@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from trackd.core.rules.draft import Draft, json_size
 
 TIMES = [f"2026-01-{day:02}T12:00:00.000000Z" for day in range(1, 9)]
 FIRST, LAST = TIMES[0], TIMES[-1]
+MAX_BYTES = 1_000_000
 
 
 class PlainConsents:
@@ -160,27 +162,45 @@ def test_after_a_roll_back_the_history_is_that_of_the_document() -> None:
     assert history_of(draft).last("b", "withdrawn") == {}
 
 
-def test_a_later_arrival_is_kept_in_place_where_an_entry_has_one() -> None:
+def test_later_arrivals_are_kept_in_place() -> None:
     draft = Draft(new_profile("A", FIRST))
     answer(draft, {"a": False, "b": False, "c": True, "d": False}, EventTime(FIRST, TIMES[1]), None, 10)
-    answer(draft, {"b": True}, EventTime(TIMES[2], TIMES[2]), None, 10)
-    entries, before = draft.doc["metadata"]["consents"], (draft.size, draft.clock)
+    answer(draft, {"b": True, "e": False}, EventTime(TIMES[2], TIMES[2]), None, 10)
+    entries, clock = draft.doc["metadata"]["consents"], draft.clock
 
-    assert keep_arrivals(draft, ["a", "d"], TIMES[3])
-    assert keep_arrivals(draft, ["a"], TIMES[2])
-    assert not any(keep_arrivals(draft, [consent], LAST) for consent in ("b", "c", "new"))
+    assert keep_arrivals(draft, ["a", "d", "e"], TIMES[2], MAX_BYTES)
+    assert [entry.get("received") for entry in entries] == [TIMES[2], TIMES[1], None, TIMES[2], None, None]
+    assert keep_arrivals(draft, ["a", "d", "e"], TIMES[3], MAX_BYTES)
+    assert keep_arrivals(draft, ["a"], TIMES[2], MAX_BYTES)
+    assert not any(keep_arrivals(draft, [consent], LAST, MAX_BYTES) for consent in ("b", "c", "new"))
 
     assert draft.doc["metadata"]["consents"] is entries
-    assert [entry.get("received") for entry in entries] == [TIMES[3], TIMES[1], None, TIMES[3], None]
-    assert (draft.size, draft.clock) == before
+    assert [entry.get("received") for entry in entries] == [TIMES[3], TIMES[1], None, TIMES[3], None, TIMES[3]]
+    assert draft.clock == clock
     assert draft.size == json_size(draft.doc)
 
 
-def test_an_arrival_that_makes_an_entry_longer_is_left_to_the_rules() -> None:
+def test_an_arrival_for_which_the_profile_has_no_room_is_left_to_the_rules() -> None:
     draft = Draft(new_profile("A", FIRST))
     answer(draft, {"a": False}, EventTime(FIRST, FIRST), None, 10)
-    assert keep_arrivals(draft, ["a"], FIRST)
-    assert not keep_arrivals(draft, ["a"], LAST)
+    full = draft.size
+    assert not keep_arrivals(draft, ["a"], LAST, full)
+    assert draft.size == full == json_size(draft.doc)
+    needed = full + len(f',"received":"{LAST}"')
+    assert not keep_arrivals(draft, ["a"], LAST, needed - 1)
+    assert keep_arrivals(draft, ["a"], LAST, needed)
+    assert draft.size == needed == json_size(draft.doc)
+    assert keep_arrivals(draft, ["a"], LAST, full)
+
+
+@pytest.mark.parametrize("entries", [1, 100])
+def test_after_an_arrival_in_place_the_size_of_the_history_is_measured_again(entries: int) -> None:
+    draft = Draft(new_profile("A", FIRST))
+    answer(draft, {f"c{n}": False for n in range(entries)}, EventTime(FIRST, FIRST), None, 1_000)
+    assert keep_arrivals(draft, ["c0"], TIMES[1], MAX_BYTES)
+    for n in range(3):
+        answer(draft, {f"new{n}": True}, EventTime(TIMES[2], TIMES[2]), None, 1_000)
+        assert draft.size == json_size(draft.doc)
 
 
 class CountedConsents(dict[str, Any]):
