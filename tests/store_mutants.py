@@ -1,16 +1,21 @@
-"""Mutants of the stores: the rules and the rows of `storage/fence.py` with one fault, in each store that uses them."""
+"""Mutants of the stores: the rules and rows of `storage/fence.py`, or the retention, with one fault in each store."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from tests.mutants import MUTANTS, Mutant
+from tests.mutants import MUTANTS, Mutant, put
 from trackd.core.changes import Changes, Fence
+from trackd.core.documents import timestamp
+from trackd.core.retention_changes import DeleteEvents
 from trackd.storage import fence, memory
 from trackd.storage.fence import NOT_STORED, ProfileState, SessionState, Verdict
+from trackd.storage.memory import MemoryStore
 from trackd.storage.postgres import calls as postgres_calls
+from trackd.storage.retention import Retention
 from trackd.storage.sqlite import writer as sqlite_writer
 
 STORES = (memory, sqlite_writer, postgres_calls)
@@ -109,6 +114,21 @@ def _no_event_ids(*given: Any) -> Verdict:
     return verdict
 
 
+@contextmanager
+def deleting(seconds: float) -> Iterator[None]:
+    """(l, m) All stores take events for old that arrived so much later than the old ones."""
+    in_memory, in_rows = MemoryStore._delete_events, Retention._delete_events
+
+    def later(step: DeleteEvents) -> DeleteEvents:
+        return replace(step, before=timestamp(datetime.fromisoformat(step.before) + timedelta(seconds=seconds)))
+
+    with (
+        put(MemoryStore, _delete_events=lambda self, step: in_memory(self, later(step))),
+        put(Retention, _delete_events=lambda self, db, step: in_rows(self, db, later(step))),
+    ):
+        yield
+
+
 STORE_MUTANTS: dict[str, Mutant] = {
     name: lambda judge=judge: judging(judge)  # type: ignore[misc]
     for name, judge in {
@@ -119,4 +139,5 @@ STORE_MUTANTS: dict[str, Mutant] = {
         "no-event-ids": _no_event_ids,
     }.items()
 }
+STORE_MUTANTS |= {"early-retention": lambda: deleting(3_600), "late-retention": lambda: deleting(-3_600)}
 ALL_MUTANTS: dict[str, Mutant] = MUTANTS | STORE_MUTANTS

@@ -56,6 +56,9 @@ class Contents(NamedTuple):
 
 
 class Disk(Protocol):
+    keeps_ends: bool
+    """Whether the store of a node finds the end of a sweep of events at its first step, and not anew at each."""
+
     def open(self) -> Store:
         """The store for a node that starts."""
 
@@ -94,6 +97,8 @@ class Claiming:
 
 
 class MemoryDisk(Claiming):
+    keeps_ends = False
+
     def __init__(self, *, claims: bool) -> None:
         super().__init__(claims=claims)
         self._store = MemoryStore(SOURCES)
@@ -123,6 +128,8 @@ class MemoryDisk(Claiming):
 
 class FileDisk(Claiming):
     """A file without fsync: a crash of the process loses nothing that it has written."""
+
+    keeps_ends = True
 
     def __init__(self, *, claims: bool) -> None:
         super().__init__(claims=claims)

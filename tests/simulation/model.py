@@ -94,6 +94,7 @@ class Model:
         self.tombstones: set[str] = set()  # ids of profiles
         self.retired: dict[str, str] = {}  # deleted session to its last owner
         self.earlier: dict[str, set[str | None]] = {}  # session to all its owners so far
+        self._sweeps: dict[int | None, tuple[str, int]] = {}  # `before` and the last place, of sweeps under way
         self._births = 0
 
     def living(self, profile_id: str | None) -> str | None:
@@ -267,15 +268,14 @@ class Model:
         self.merged = {key: into for key, into in self.merged.items() if into != profile_id}
         self.feed.erase(profile_id, erased, keep_events=keep_events)
 
-    def delete_events(self, step: DeleteEvents) -> list[ModelEvent]:
-        """Returns the deleted ones."""
-        end = 0
-        for number, event in enumerate(self.feed.events, 1):
-            if event.inserted < step.before:
-                end = number
-            elif event.inserted <= step.latest:
-                break
-        deleted = self.feed.delete_oldest(min(end, step.limit))
+    def delete_events(self, step: DeleteEvents, sweeper: int | None) -> list[ModelEvent]:
+        """Returns the deleted ones. A `sweeper` finds the end of its sweep once; None: each step finds it anew."""
+        before, end = self._sweeps.pop(sweeper, ("", 0))
+        if before != step.before:
+            end = self.feed.last_old(step)
+        deleted = self.feed.delete_oldest(step.limit, end)
+        if sweeper is not None and len(deleted) == step.limit:
+            self._sweeps[sweeper] = (step.before, end)
         for event in deleted:
             self.ids.get(event.profile_id, {}).pop(event.id, None)
         return deleted

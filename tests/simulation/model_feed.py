@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from trackd.core.documents import tombstone
 from trackd.core.feed_cursor import Cursor
 from trackd.core.refusals import PutRefusals, Refusal
+from trackd.core.retention_changes import DeleteEvents
 from trackd.storage.feed import EVENT, FeedPage, FeedRequest, Start
 
 PAGE = 7  # records, so few that a feed takes many pages
@@ -69,9 +70,21 @@ class ModelFeed:
         self._records = kept
         self.add(hashes)
 
-    def delete_oldest(self, number: int) -> list[ModelEvent]:
-        """Delete so many events; return them."""
-        places = [place for place, record in self._records.items() if isinstance(record, ModelEvent)][:number]
+    def last_old(self, step: DeleteEvents) -> int:
+        """The place of the last event that can be deleted: none up to it stays. 0 without one."""
+        last = 0
+        for place, record in self._records.items():
+            if isinstance(record, ModelEvent):
+                if record.inserted < step.before:
+                    last = place
+                elif record.inserted <= step.latest:
+                    break
+        return last
+
+    def delete_oldest(self, number: int, last: int) -> list[ModelEvent]:
+        """Delete so many events at most, up to the place `last`; return them."""
+        events = [place for place, record in self._records.items() if isinstance(record, ModelEvent)]
+        places = [place for place in events if place <= last][:number]
         self.deleted_up_to = max([self.deleted_up_to, *places])
         deleted = [self._records.pop(place) for place in places]
         return [record for record in deleted if isinstance(record, ModelEvent)]

@@ -43,6 +43,8 @@ CHECKS = database_checks(rules_change_counters=True)
 class PostgresDisk:
     """The nodes have connections of their own. The time of claims is that of the simulation."""
 
+    keeps_ends = True
+
     def __init__(self, url: str) -> None:
         emptied(url)
         self._url = url

@@ -15,7 +15,7 @@ from tests.simulation.model import NEW, Model, ModelProfile
 from tests.simulation.model_feed import FeedFollower, Read
 from tests.simulation.node import Node
 from tests.simulation.observed import Observed
-from tests.simulation.steps import MERGED, ORPHAN
+from tests.simulation.steps import MERGED, ORPHAN, Setup
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages
 from trackd.core.calls import Answer, Request, Track
@@ -28,16 +28,17 @@ LATE = -2  # in place of the node that wrote, for a commit whose outcome no node
 
 
 class Referee:
-    def __init__(self, nodes: int, stored: Contents, end_after_s: int, *, looks_up: bool) -> None:
-        """`stored` are the contents of the disk when the first node starts. `looks_up`: see `Setup`."""
-        self._nodes = nodes
-        self.contention = Contention(nodes)
-        self._model = Model(end_after_s)
+    def __init__(self, setup: Setup, stored: Contents, *, keeps_ends: bool) -> None:
+        """`stored` are the contents of the disk when the first node starts. `keeps_ends`: see `Disk`."""
+        self._nodes = setup.nodes
+        self._keeps_ends = keeps_ends
+        self.contention = Contention(setup.nodes)
+        self._model = Model(setup.end_after_s)
         self._follower = FeedFollower(self._model.feed)
         self._observed: dict[int, Observed] = {}
         self._waiting: dict[int, Observed] = {}
         self._by_time: dict[str, Observed] = {}
-        self._answers = Answers(self._model, self.contention, looks_up=looks_up)
+        self._answers = Answers(self._model, self.contention, looks_up=setup.looks_up)
         self._begin(stored)
 
     def _begin(self, stored: Contents) -> None:
@@ -128,10 +129,7 @@ class Referee:
             case PutRefusals() if outcome is Outcome.STORED:
                 self._model.feed.put_refusals(change)
             case DeleteEvents():
-                undecided = [observed for observed in self._observed.values() if observed.effect is None]
-                for event in self._model.delete_events(change):
-                    for observed in undecided:
-                        observed.deleted.setdefault(event.profile_id, {})[event.id] = event.seq
+                self._events_deleted(node, change, outcome)
             case DeleteSessions():
                 self._sessions_deleted(node, change)
         for waiting in self._waiting.values():
@@ -145,6 +143,16 @@ class Referee:
     def _is_for(self, request: Request[Any], profile_id: str) -> bool:
         named = request.profile_id if isinstance(request, messages.Erase | messages.Reevaluate) else None
         return named is not None and self._model.living(named) in (None, profile_id)
+
+    def _events_deleted(self, node: Node, step: DeleteEvents, outcome: Outcome) -> None:
+        undecided = [observed for observed in self._observed.values() if observed.effect is None]
+        deleted = self._model.delete_events(step, node.claimant if self._keeps_ends else None)
+        for event in deleted:
+            for observed in undecided:
+                observed.deleted.setdefault(event.profile_id, {})[event.id] = event.seq
+        expected = len(deleted), Outcome.STORED if len(deleted) == step.limit else Outcome.DONE
+        reported = node.store.swept and node.store.swept.deleted, outcome
+        check(reported == expected, f"{step} deletes {deleted}: {expected}, and not {reported}")
 
     def _sessions_deleted(self, node: Node, step: DeleteSessions) -> None:
         """The store decides which of the old sessions a step reaches."""

@@ -42,8 +42,9 @@ class Followed:
         self.model.put_refusals(change)
 
     def delete(self, number: int) -> None:
-        self.store.commit([DeleteEvents("9999", number)])
-        self.model.delete_oldest(number)
+        step = DeleteEvents("9999", number)
+        self.store.commit([step])
+        self.model.delete_oldest(number, self.model.last_old(step))
 
 
 def test_a_feed_that_shows_each_record_once_has_no_faults() -> None:

@@ -57,8 +57,7 @@ class World:
         self._disk = make_disk(self._setup)
         self._ids, self._claimants = itertools.count(1), itertools.count(1)
         self._milliseconds = 0
-        contents, looks_up = self._disk.contents(), self._setup.looks_up
-        self._referee = Referee(self._setup.nodes, contents, self._setup.end_after_s, looks_up=looks_up)
+        self._referee = Referee(self._setup, self._disk.contents(), keeps_ends=self._disk.keeps_ends)
         self._batches = Batches(self._disk, self._referee)
         self._by_label: dict[int, Observed] = {}
         self._calls: dict[int, Call] = {}
