@@ -67,6 +67,10 @@ class Source(Struct, frozen=True):
             columns[values] = tuple(json.loads(columns[values]))
         return cls(**columns)
 
+    def added(self, now: str) -> Self:
+        """The source as it is when it is added: made and changed now."""
+        return replace(self, metadata=source_metadata(now, now))
+
     def edited(self, fields: Mapping[str, Any], updated: str) -> Self:
         """The source with other values in these fields. Raises ValidationError for a value of the wrong type."""
         metadata = source_metadata(self.metadata.time.insert, updated)

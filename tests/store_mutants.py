@@ -116,7 +116,7 @@ def _no_event_ids(*given: Any) -> Verdict:
 
 @contextmanager
 def deleting(seconds: float) -> Iterator[None]:
-    """(l, m) All stores take events for old that arrived so much later than the old ones."""
+    """(l, m) All stores also delete the events that arrived up to so much later than the old ones."""
     in_memory, in_rows = MemoryStore._delete_events, Retention._delete_events
 
     def later(step: DeleteEvents) -> DeleteEvents:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
-from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.core.source_changes import AddSource, EditSource, RemoveSource, SourceChange
 from trackd.core.source_checks import MAX_RATE, MIN_RATE, checked_id, checked_origins, checked_rate
 from trackd.http.api.documents import json_answer
@@ -143,7 +142,7 @@ class SourceEndpoints:
         body = await _body(request, SourceBody)
         source_id, now = body.id or str(uuid.uuid4()), timestamp(self._now())
         source = Source(source_id, body.name).edited(body.fields(), now)
-        if not await self._administer(AddSource(replace(source, metadata=source_metadata(now, now)))):
+        if not await self._administer(AddSource(source.added(now))):
             raise conflict(f"The source {source_id} exists already: PATCH /event-source/{source_id} changes it.")
         return self._answer(source_id)
 

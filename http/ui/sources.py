@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from trackd.actors.messages import Administer, Administered
 from trackd.actors.tracker import Tracker
-from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.core.source_changes import AddSource, EditSource, SourceChange
 from trackd.http.errors import aborted, unknown_path
 from trackd.http.ui.errors import CHANGED_MEANWHILE, FAULTY_FORM
@@ -55,7 +55,7 @@ class SourcePages:
         if not form.faults:
             source_id, now = form.fields["id"] or str(uuid.uuid4()), timestamp(self._now())
             source = Source(source_id, form.fields["name"]).edited({**form.fields, "id": source_id}, now)
-            if await self._administer(AddSource(replace(source, metadata=source_metadata(now, now)))):
+            if await self._administer(AddSource(source.added(now))):
                 return _to_source(source_id)
             form = replace(form, faults={"id": EXISTS})
         return await self._page(request, "source_new.html", FAULTY_FORM, form=form, error="")

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec.structs import replace
-
-from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.core.source_changes import EditSource
 from trackd.storage.errors import SourceError
 from trackd.storage.postgres.administration import (
@@ -26,7 +24,7 @@ class PostgresSources(SharedDatabase):
 
     def add(self, source: Source) -> Source:
         """Add a source, and return it with its times. `source.id` must be new."""
-        source = _dated(source)
+        source = source.added(timestamp(datetime.now(UTC)))
         with self.transaction() as db:
             if not add_source(db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
@@ -34,7 +32,7 @@ class PostgresSources(SharedDatabase):
 
     def add_first(self, source: Source) -> Source | None:
         """As `add`, if the database never had a source; else None. One of several nodes that start together adds it."""
-        source = _dated(source)
+        source = source.added(timestamp(datetime.now(UTC)))
         with self.transaction() as db:
             if db.rows(f"{SOURCES_VERSION} FOR UPDATE") != [(0,)]:
                 return None
@@ -75,8 +73,3 @@ class PostgresSources(SharedDatabase):
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self.name}: `trackd source list` shows all.")
-
-
-def _dated(source: Source) -> Source:
-    now = timestamp(datetime.now(UTC))
-    return replace(source, metadata=source_metadata(now, now))

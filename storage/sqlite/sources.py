@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import MsgspecError
-from msgspec.structs import replace
 
-from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.core.source_changes import EditSource
 from trackd.storage.closing import Closing
 from trackd.storage.errors import SourceError
@@ -31,7 +30,7 @@ class Sources(Closing):
 
     def add(self, source: Source) -> Source:
         """Add a source, and return it with its times. `source.id` must be new."""
-        source = _dated(source)
+        source = source.added(timestamp(datetime.now(UTC)))
         with self._file.errors(), transaction(self._db):
             if not add_source(self._db, source):
                 raise SourceError(f"There is a source {source.id} already: choose another --id.")
@@ -39,7 +38,7 @@ class Sources(Closing):
 
     def add_first(self, source: Source) -> Source | None:
         """As `add`, if the file never had a source; else None."""
-        source = _dated(source)
+        source = source.added(timestamp(datetime.now(UTC)))
         with self._file.errors(), transaction(self._db):
             if self._db.execute("SELECT version FROM sources_version").get != 0:
                 return None
@@ -91,8 +90,3 @@ class Sources(Closing):
 
     def _unknown(self, source_id: str) -> SourceError:
         return SourceError(f"There is no source {source_id} in {self._path}: `trackd source list` shows all.")
-
-
-def _dated(source: Source) -> Source:
-    now = timestamp(datetime.now(UTC))
-    return replace(source, metadata=source_metadata(now, now))

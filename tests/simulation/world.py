@@ -41,7 +41,7 @@ from tests.simulation.steps import (
 from tests.simulation.violation import Violation, check
 from trackd.actors import messages, retries
 from trackd.core.calls import Request, Track, Tracked, TrackedEvent
-from trackd.core.documents import Source, source_metadata, timestamp
+from trackd.core.documents import Source, timestamp
 from trackd.core.refusals import PutRefusals, Refusal
 from trackd.core.source_changes import AddSource
 
@@ -102,8 +102,7 @@ class World:
                 fetched = self._ask(node, messages.Fetch(step.label, profile_id))
                 check(not fetched.waits or node.is_looking_up or node.is_paused, "a fetch is not answered")
             case Administer():
-                times = source_metadata(timestamp(BEGAN), timestamp(BEGAN))
-                source = Source(f"other-{step.label}", "other", metadata=times)
+                source = Source(f"other-{step.label}", "other").added(timestamp(BEGAN))
                 self._ask(node, messages.Administer(step.label, AddSource(source)))
             case Refuse():
                 self._refuse(node, step)
