@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from trackd.http.clients import Client
 from trackd.http.errors import ErrorAnswers
 from trackd.http.middleware import RawHeaders, RefusalHeaders
 from trackd.http.server.answer_writer import AnswerWriter
@@ -209,9 +210,7 @@ class Connection(LingeringConnection):
             self._began, self._progress = now, None  # the client cannot send while the server does not read
         elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             self.transport.close()
-        elif self._is_refused:
-            pass
-        elif now - self._began > self._request_timeout_s:
+        elif not self._is_refused and now - self._began > self._request_timeout_s:
             if self._is_receiving:
                 self._refuse_incomplete(too_slow(self._request_timeout_s))
             elif self._awaits_first_request:
@@ -269,16 +268,17 @@ class Connection(LingeringConnection):
         if faulty is not None:
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
-        self._note_refusal(error, (head := self._head_of(faulty))[0])
+        client = self._note_refusal(error, *(head := self._head_of(faulty)))
         headers = self._refusal_headers.of(*head)
-        refusal = encode_refusal(self._errors.answer(error, self.client), headers, self.loop.time() - self._began)
+        refusal = encode_refusal(self._errors.answer(error, client), headers, self.loop.time() - self._began)
         if has_earlier:
             self._queued_refusal = refusal
         else:
             self._send_refusal(refusal)
 
-    def _note_refusal(self, error: HTTPException, target: bytes) -> None:
-        """Called with each refusal, and the target as far as it has arrived."""
+    def _note_refusal(self, error: HTTPException, target: bytes, headers: RawHeaders) -> Client:
+        """Called with each refusal, and target and headers as far as they have arrived. Returns the client."""
+        raise NotImplementedError
 
     def _abandon(self, cycle: RequestResponseCycle) -> None:
         """End a request as if its client had disconnected."""

@@ -23,7 +23,7 @@ from trackd.http.clients import Client, Peer
 from trackd.http.content_types import USUAL_TYPES
 from trackd.http.cors import cors_headers, public_preflight
 from trackd.http.errors import HttpError
-from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS
+from trackd.http.middleware import ANY_PAGE, NO_SNIFF, NO_STORE, TRACK_HEADERS, RawHeaders
 from trackd.http.paths import is_path
 from trackd.http.server.answer_writer import default_lines, header_lines
 from trackd.http.server.connection import Connection
@@ -56,6 +56,7 @@ class TrackConnection(Connection):
     """A connection with the fast path. A call is submitted there when its request is complete."""
 
     _awaiting_body: tuple[Headers, Any] | None = None  # headers and application of the running request
+    _is_proxy = False  # the peer, which is trusted
     _call: RunningCall | None = None
     _is_postponed = False  # the request that is parsed next, or was just now
 
@@ -220,9 +221,15 @@ class TrackConnection(Connection):
         self._track.tally.call_answered(200, seconds, call.pending.request.source_id)
         self._send(OK if call.origin is None else FOR_PAGE % call.origin, body, seconds)
 
-    def _note_refusal(self, error: HTTPException, target: bytes) -> None:
+    def _note_refusal(self, error: HTTPException, target: bytes, headers: RawHeaders) -> Client:
+        reported = None
+        if self._is_proxy and not self._in_head:  # of an incomplete head the line of the proxy may be missing
+            forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+            reported = self._forwarded_clients.of(forwarded)
+        client = reported or self._track.clients.of(self.client)
         if self._refusal_headers.is_track(target):
-            self._track.refused_calls.add(error, self._peer)
+            self._track.refused_calls.add(error, client)
+        return client
 
     def refuse_running(self, error: HTTPException) -> None:
         """Answer the call that waits for the actors with an error: the server stops, and the disk hangs."""

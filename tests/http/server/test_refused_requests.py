@@ -86,6 +86,31 @@ async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() 
         assert headers["x-content-type-options"] == "nosniff", name
 
 
+FORWARDED = b"Host: x\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.7, 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("a bad chunk", "203.0.113.7 in 203.0.113.0/24"),
+        ("half a body", "203.0.113.7 in 203.0.113.0/24"),
+        ("long trailers", "203.0.113.7 in 203.0.113.0/24"),
+        ("a bad header", "127.0.0.1 in 127.0.0.0/24"),  # the last line of the proxy may be lost
+        ("half a head", "127.0.0.1 in 127.0.0.0/24"),
+    ],
+)
+async def test_a_refusal_is_of_the_client_that_a_trusted_proxy_reports_in_a_complete_head(
+    name: str, client: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent, status, _ = REFUSED[name]
+    store = new_store()
+    async with serving(store, SETTINGS) as server:
+        found, _ = await refusal(str(server.base_url), sent.replace(b"Host: x", FORWARDED))
+    assert found == status
+    assert [each.network for each in store.refusals] == [client.partition(" in ")[2]]
+    assert f"(from {client})" in caplog.text
+
+
 NAMED = "https://desk.example"
 FAULTS = {
     "a bad header": (b"a b: c\r\n\r\n", 400),
