@@ -6,7 +6,11 @@ arrive together.
 """
 
 import re
+from functools import partial
 from typing import Any, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from trackd.http.server.flow_control import PipelineFlowControl
 from trackd.http.server.read_turns import ReadTurns
@@ -88,11 +92,20 @@ class PipelinedConnection(RequestParsing):
     def _parse_piece(self, piece: bytes) -> None:
         super().data_received(piece)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(_handle, cycle, app))
+
     def _drop_rest(self) -> None:
         self._rest, self._rest_begin = b"", 0
 
     def _rest_bytes(self) -> int:
         return len(self._rest) - self._rest_begin
+
+
+async def _handle(cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a request on, unless it was refused before its task began."""
+    if not cycle.response_complete:
+        await app(scope, receive, send)
 
 
 def _has_many_lines(data: bytes) -> bool:

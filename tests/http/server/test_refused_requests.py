@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.server.track_requests import call, chunked, new_store, post
 from tests.support.raw_http import connected, statuses
-from tests.support.serving import serving
+from tests.support.serving import ADMIN_SECRET, serving
 from trackd.config.settings import Limits, Server, Settings
 
 ORIGIN = "https://shop.example"
@@ -84,6 +84,28 @@ async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() 
         assert headers.get("access-control-allow-credentials") == ("true" if origin_known else None), name
         assert headers["vary"] == "Origin", name
         assert headers["x-content-type-options"] == "nosniff", name
+
+
+@pytest.mark.parametrize("more", ["Expect: 100-continue", "Expect: "])
+@pytest.mark.parametrize(
+    "line", ["POST /track", "PUT /track", "GET /nothing", "POST //a", "DELETE /event-source/test-source"]
+)
+async def test_a_request_that_is_refused_at_once_is_not_handled(
+    line: str, more: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_SECRET}\r\n{more}\r\n"
+    async with serving(new_store(), SETTINGS, admin=True) as client:
+        found, _ = await refusal(
+            str(client.base_url), head.encode() + b"Transfer-Encoding: chunked\r\n\r\nno number\r\n"
+        )
+        assert found == 400
+        assert await counted(client) == {"400": 1}
+        assert (
+            re.findall(r"^trackd_refused_requests_total.* [1-9].*", (await client.get("/metrics")).text, re.MULTILINE)
+            == []
+        )
+        assert (await client.post("/track", content=call())).status_code == 200
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 FORWARDED = b"Host: x\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.7, 127.0.0.1"
