@@ -95,7 +95,7 @@ class ProxyHeaders:
             if name == b"x-forwarded-for":
                 forwarded.append(value)
             elif name == b"x-forwarded-proto":
-                scope["scheme"] = SCHEMES.get(value.strip().lower(), scope["scheme"])
+                scope["scheme"] = SCHEMES.get(value.partition(b",")[0].strip().lower(), scope["scheme"])
             elif name == b"x-forwarded-host":
                 scope[FORWARDED_HOST] = value.decode("latin-1").partition(",")[0].strip()
         if client := self._proxies.client(forwarded):

@@ -114,7 +114,16 @@ async def test_a_peer_of_tcp_that_has_disconnected_and_so_has_no_address_is_not_
 
 @pytest.mark.parametrize(
     ("proto", "scheme"),
-    [("https", "https"), (" HTTPS ", "https"), ("http", "http"), ("wss", "http"), ("x" * 99, "http")],
+    [
+        ("https", "https"),
+        (" HTTPS ", "https"),
+        ("https, http", "https"),
+        ("https,https", "https"),
+        ("http, https", "http"),
+        ("http", "http"),
+        ("wss", "http"),
+        ("x" * 99, "http"),
+    ],
 )
 async def test_a_trusted_proxy_reports_the_scheme(proto: str, scheme: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
