@@ -2,11 +2,13 @@
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +22,9 @@ from trackd.config.settings import Limits, Privacy, Settings
 from trackd.http.server.fast_path import TrackConnection
 from trackd.http.server.usual_request import UsualRequests
 
-Servers = list[tuple[FaultyStore, str]]
+Servers = list[tuple[FaultyStore, httpx.AsyncClient]]
 ANSWER = re.compile(rb"HTTP/1\.1 (\d+) [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+COUNTED = re.compile(r'^trackd_(?:calls|refused_requests)_total\{.*?status="([45]\d\d)"\} ([1-9]\d*)', re.MULTILINE)
 OTHER_EACH_TIME = {"x-process-time", "date"}
 
 LINES = [
@@ -132,7 +135,12 @@ def requests(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         headers = [header for header in headers if header in HEADERS[:4] or header[:2] in ("Us", "Or", "Re", "X-")]
     host, length = draw(st.sampled_from([" x"] * 20 + ODD_HOSTS)), draw(st.sampled_from([" {}"] * 20 + ODD_LENGTHS))
-    headers += [f"Host:{host}", f"Content-Length:{length.format(len(body))}"]
+    headers.append(f"Host:{host}")
+    if not draw(st.integers(0, 4)):
+        headers.append("Transfer-Encoding: chunked")
+        body = draw(st.sampled_from([b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n", body]))
+    else:
+        headers.append(f"Content-Length:{length.format(len(body))}")
     if draw(st.integers(0, 5)):
         headers.insert(0, HEADERS[0])
         headers = list({header.partition(":")[0]: header for header in headers}.values())
@@ -163,8 +171,8 @@ async def servers() -> AsyncIterator[Servers]:
         privacy=Privacy(user_agent=True, referrer=True, ip="full"),
     )
     stores = [new_store(), new_store()]
-    async with serving(stores[0], wanted) as first, serving(stores[1], wanted) as second:
-        yield [(stores[0], str(first.base_url)), (stores[1], str(second.base_url))]
+    async with serving(stores[0], wanted, admin=True) as first, serving(stores[1], wanted, admin=True) as second:
+        yield [(stores[0], first), (stores[1], second)]
 
 
 def answers(received: bytes) -> list[Any]:
@@ -182,13 +190,22 @@ def answers(received: bytes) -> list[Any]:
     return found
 
 
-async def seen(store: FaultyStore, url: str, pieces: list[bytes]) -> tuple[Any, list[str]]:
-    stored = len(store.events)
-    async with connected(url) as connection:
+async def counted(client: httpx.AsyncClient) -> Counter[int]:
+    """The errors that were answered so far, by status."""
+    page = (await client.get("/metrics")).text
+    return sum((Counter({int(status): int(number)}) for status, number in COUNTED.findall(page)), Counter[int]())
+
+
+async def seen(store: FaultyStore, client: httpx.AsyncClient, pieces: list[bytes]) -> tuple[Any, list[str]]:
+    """The answers, and the events that were stored. Each error is counted once."""
+    stored, before = len(store.events), await counted(client)
+    async with connected(str(client.base_url)) as connection:
         with contextlib.suppress(OSError):  # the server may have closed the connection
             await send_apart(connection, pieces)
             connection.half_close()
         received = answers(await connection.rest())
+    errors = Counter(status for status, *_ in received if status >= 400)
+    assert await counted(client) - before == errors, pieces
     return received, [masked(repr(event)) for event in store.events[stored:]]
 
 
