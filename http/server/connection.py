@@ -269,7 +269,7 @@ class Connection(LingeringConnection):
             self._abandon(faulty)
         self._tally.request_refused(error.status_code)
         client = self._note_refusal(error, *(head := self._head_of(faulty)))
-        headers = self._refusal_headers.of(*head)
+        headers = [*self._refusal_headers.of(*head), *self.server_state.default_headers]
         refusal = encode_refusal(self._errors.answer(error, client), headers, self.loop.time() - self._began)
         if has_earlier:
             self._queued_refusal = refusal

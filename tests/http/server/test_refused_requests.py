@@ -84,6 +84,7 @@ async def test_every_refusal_is_counted_once_and_has_the_headers_for_its_page() 
         assert headers.get("access-control-allow-credentials") == ("true" if origin_known else None), name
         assert headers["vary"] == "Origin", name
         assert headers["x-content-type-options"] == "nosniff", name
+        assert headers["date"].endswith(" GMT"), name
 
 
 @pytest.mark.parametrize("more", ["Expect: 100-continue", "Expect: "])
