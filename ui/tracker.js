@@ -2,8 +2,6 @@
 // docs/tracker-script.md describes it. ui/tracker_script.py makes one line of it, without lines of comments like these.
 (() => {
   const HOUR_MS = 3_600_000;
-  // In characters.
-  const QUEUE_LENGTH = 500_000;
   const CALL_BYTES = 50_000;
 
   const warned = {};
@@ -79,10 +77,12 @@
     entitle();
     const id = use(session() || newId());
     for (const event of tracked.splice(0)) write(event.id, JSON.stringify({ source, session: id, event }));
-    let size = 0;
+    // In characters. A longer event would be refused, maybe by a proxy, whose answer a page cannot read.
+    let left = 500_000;
     for (const key of queue().reverse()) {
-      if (size > QUEUE_LENGTH) remove(key);
-      else size += read(key)?.length || 0;
+      const { length } = read(key) || "";
+      if (length > left) remove(key);
+      else left -= length;
     }
     return id;
   };

@@ -1,12 +1,16 @@
 """Events of the tracker script are stored exactly once, whatever happens to page, network and server."""
 
 import json
+from pathlib import Path
 
+import pytest
 from playwright.async_api import BrowserContext, Page
 
 from tests.browser.tracker.stored import Stored, nothing_queued, queued, track
 from tests.browser.tracker.web import Collector, Site
+from tests.support.nginx import nginx
 from tests.support.polling import eventually
+from tests.support.process import Process
 
 
 async def test_twenty_navigations_with_events_at_their_ends_store_each_event_once(
@@ -191,6 +195,21 @@ async def test_only_the_events_of_a_refused_call_are_sent_one_by_one(
     assert [types for types in calls if len(types) == 1] == [["e2"], [""]]
     await page.close()  # it writes nothing more
     faults.clear()
+
+
+@pytest.mark.slow
+async def test_an_event_that_a_proxy_refuses_for_its_size_does_not_keep_others_from_being_stored(
+    page: Page, site: Site, server: Process, stored: Stored, tmp_path: Path, faults: list[str]
+) -> None:
+    """nginx answers 413 without the headers of CORS: for a page that is no answer at all."""
+    with nginx(tmp_path, f"client_max_body_size 2m; location / {{ proxy_pass {server.url}; }}") as front:
+        site.collector = front
+        await page.goto(site.url)
+        await track(page, "one")
+        await page.evaluate("trackd.track('huge', {text: 'x'.repeat(2_500_000)})")
+        await track(page, "two")
+        await stored.exactly("page-view", "one", "two")
+        await nothing_queued(page)
 
 
 async def test_the_queue_is_bounded_and_keeps_the_newest_events(
