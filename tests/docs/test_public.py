@@ -246,10 +246,38 @@ def stored(server: Server) -> list[str]:
     return [row["id"] for row in rows(server.db, "SELECT id FROM event")]
 
 
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+def test_the_address_of_a_client_passes_through_two_proxies(name: str, front: Front, server: Server) -> None:
+    """Requests of this machine's second address are those of the other proxy, where it is trusted."""
+    appending, _ = printed_for(name)
+    replaces = {"nginx": "X-Forwarded-For $remote_addr;", "haproxy": "X-Forwarded-For %[src]"}[name]
+    [line] = [line for line in PROXIES[name].snippet.splitlines() if replaces in line]
+    url = front(name, PROXIES[name].snippet.replace(line, f"    {appending[0]}"))
+    chain = {"X-Forwarded-For": "203.0.113.66, 198.51.100.7"}
+    for trusted in ("127.0.0.1", f"127.0.0.1,{CLIENT}"):
+        server.stop()
+        server.start(TRACKD_SERVER_TRUSTED_PROXIES=trusted)
+        wait_until(lambda: is_ready(url))
+        with client_of(url) as client:
+            assert client.post("/track", json=payload("s", "t"), headers=chain, extensions=TLS).status_code == 200
+    assert [row["ip"] for row in rows(server.db, "SELECT ip FROM event ORDER BY number")] == [CLIENT, "198.51.100.7"]
+
+
+def is_ready(url: str) -> bool:
+    with client_of(url) as client:
+        return client.get("/ready", extensions=TLS).status_code == 200
+
+
+def printed_for(name: str) -> list[list[str]]:
+    """The code in the rows of a proxy: in the table of headers, and in that of prefixes."""
+    lines = page("operating/behind-a-proxy").splitlines()
+    return [line.split("`")[1::2] for line in lines if line.lower().startswith(f"| {name} |")]
+
+
 def below_a_path(name: str, *, strips: bool) -> str:
     """The configuration with what the table of prefixes names for the proxy."""
-    [row] = [line for line in page("operating/behind-a-proxy").splitlines() if line.lower().startswith(f"| {name} |")]
-    code, snippet = row.split("`")[1::2], PROXIES[name].snippet
+    _, code = printed_for(name)
+    snippet = PROXIES[name].snippet
     if name == "nginx":
         location = code[0] if strips else code[0].replace("8686/;", "8686;")
         return snippet.replace("location = /track { proxy_pass http://trackd; }", location)
