@@ -40,6 +40,6 @@ def test_while_the_writer_process_hangs_the_server_is_not_ready(start: Start, wi
         wait_until(lambda: httpx.get(f"{server.url}/ready").status_code == 200, "the server is ready again")
         assert waiting is None or waiting.result().status_code == 200
     log = server.log()
-    assert log.count("a commit has been under way for more than 1 s") == 1
-    assert log.count("the store takes writes again") == 1
+    reports = log.count("a commit has been under way for more than 1 s")
+    assert log.count("the store takes writes again") == reports >= 1  # on a busy machine other commits take as long
     assert len(server.events()) == 1 + with_calls

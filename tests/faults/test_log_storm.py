@@ -26,6 +26,7 @@ def test_a_disk_that_fails_now_and_then_is_reported_with_the_number_of_its_failu
     lines = [json.loads(line) for line in server.log().splitlines()]
     failures = [line for line in lines if "the store does not take writes" in line["message"]]
     assert sum(line.get("repeated", 1) for line in failures) == ROUNDS
-    assert "such lines in the last 10 s)" in failures[-1]["message"]
+    # On a busy machine the last one may stand for a single failure, and has no number.
+    assert any("such lines in the last 10 s)" in line["message"] for line in failures)
     most = Counter(line["message"].partition(" (")[0] for line in lines).most_common(1)
     assert most[0][1] <= BURST + MOST_HELD, most
