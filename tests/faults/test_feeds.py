@@ -178,7 +178,7 @@ def _call_until_killed(server: Process, number: int) -> None:
     answered: list[int] = []
 
     def call(client: int) -> None:
-        with httpx.Client(timeout=5, trust_env=False) as http:
+        with httpx.Client(timeout=30, trust_env=False) as http:
             for each in range(10_000):
                 try:
                     body = payload(f"s{number}-{client}-{each % 5}", "a", "b")
