@@ -72,11 +72,12 @@ class ReportedLife:
 
     def look(self) -> None:
         """Report what has changed, and that the server is alive; and again soon, until the tracker has stopped."""
+        if not self._tracker.started_up:
+            return
         try:
             self._look()
         finally:
-            if self._tracker.started_up:
-                asyncio.get_running_loop().call_later(self._pause(), self.look)
+            asyncio.get_running_loop().call_later(self._pause(), self.look)
 
     def _look(self) -> None:
         is_writable = self._tracker.ready  # reading it also has an idle store tried, before the next look

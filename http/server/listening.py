@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 BACKLOG = 65_535  # connections that wait to be accepted; the kernel allows fewer. Past it a client waits for a second
-ATTEMPTS = 20  # a port that is free at one address may be in use at another
+ATTEMPTS = 100  # a port that is free at one address may be in use at another
 NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})  # such as IPv6 on a machine without it
 ALL_ADDRESSES = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104  as a setting names them
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.bench.faults import BenchError
-from tests.bench.servers import free_port
+from tests.support.ports import free_port
 from tests.support.postgres import server_programs, server_user, with_database
 
 USER = "postgres"

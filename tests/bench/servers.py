@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ from tests.bench.builds import HERE, ROOT, Build
 from tests.bench.faults import BenchError
 from tests.bench.payloads import SOURCE_ID, body
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.process import Process
 
 NODE_PEER = Path(__file__).parent / "node" / "peer.js"
@@ -110,12 +110,6 @@ def _started(command: Sequence[str], environment: dict[str, str], port: int) -> 
         url = f"http://127.0.0.1:{port}"
         _wait(url, process)
         yield Server(url, [process.pid])
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -15,8 +15,9 @@ from tests.bench.contest import Progress
 from tests.bench.faults import BenchError
 from tests.bench.figures import Result, Target, ratio_by_turns
 from tests.bench.plan import Plan
-from tests.bench.servers import READY_S, free_port
+from tests.bench.servers import READY_S
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 
 SERVE_S, VERSION_S = 0.7, 0.3
 AS_SLOW = 1.03  # to another commit

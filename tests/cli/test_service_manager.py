@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.faulty_store import FaultyStore
 from tests.support.making import Make
-from tests.support.nginx import free_port
 from tests.support.polling import eventually
+from tests.support.ports import free_port
 from tests.support.process import TRACKD, Process
 from tests.support.service_manager import ServiceManager
 from trackd.actors.tracker import Tracker
@@ -170,10 +170,13 @@ async def test_nothing_is_reported_after_the_tracker_has_stopped(
 ) -> None:
     """Another server may run in the same event loop, as one that is embedded."""
     scheduled = list[tuple[object, ...]]()
+    watched.life.look()
+    await watched.until(PING)
     await watched.tracker.stop()
+    watched.received()
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda *arguments: scheduled.append(arguments))
     watched.life.look()
-    assert scheduled == []
+    assert (watched.received(), scheduled) == ([], [])
 
 
 async def test_a_full_disk_is_reported_and_no_reason_to_be_killed(watched: Watched) -> None:

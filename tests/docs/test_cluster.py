@@ -15,8 +15,9 @@ import psycopg
 import pytest
 
 from tests.docs.pages import block, blocks, page, run_with
-from tests.support.nginx import COMMAND, free_port, nginx_file, nginx_with
+from tests.support.nginx import COMMAND, nginx_file, nginx_with
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import emptied
 from tests.support.process import TRACKD
 from trackd.storage.postgres.store import PostgresStore

@@ -16,9 +16,10 @@ import pytest
 
 from tests.docs.pages import block, page
 from tests.support.database import rows
-from tests.support.nginx import COMMAND, free_port, nginx_file
+from tests.support.nginx import COMMAND, nginx_file
 from tests.support.payloads import SOURCE_ID, bearer, payload
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.process import TRACKD, Process
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources

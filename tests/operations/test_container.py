@@ -16,8 +16,8 @@ from tests.docs.pages import block, page
 from tests.layout.source import ROOT
 from tests.operations.test_first_process import children
 from tests.support.dockerfile import Image, command_of, context, steps_of
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.process import TRACKD
 from trackd.config.settings import Settings
 

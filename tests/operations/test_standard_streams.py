@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.support.forked_command import run_command
 from tests.support.making import Make
 from tests.support.payloads import bearer
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.process import TRACKD, Process, writer_pid
 from trackd.core.documents import Source
 from trackd.storage.sqlite.sources import Sources
@@ -132,8 +132,7 @@ def serve_on(tmp_path: Path) -> Iterator[ServeOn]:
     running: list[subprocess.Popen[str]] = []
 
     def start(redirections: str) -> tuple[subprocess.Popen[str], str]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         process = subprocess.Popen(
             ["sh", "-c", f"exec {TRACKD} serve --port {port} {redirections}"],
             cwd=tmp_path,

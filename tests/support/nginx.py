@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 
 COMMAND = ["nginx", "-p", ".", "-c", "nginx.conf"]
 FILE = """\
@@ -36,17 +36,6 @@ def nginx_file(content: str) -> str:
     """A file that nginx runs with, in a folder of its own. `content` stands in the block `http`."""
     user = "user root;" if os.geteuid() == 0 else ""  # its workers read the folder of the test
     return FILE % (user, content)
-
-
-def free_port() -> int:
-    """A port for a program that cannot choose one itself.
-
-    It is below those that systems give to who asks for any: until the program listens, no other test gets it.
-    """
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_768)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @contextlib.contextmanager

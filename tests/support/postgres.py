@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psutil
 import psycopg
 
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 
 PROGRAMS = "pginstall18/bin"  # version 18; the wheel has 16 too
 USER = "trackd"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psycopg
 
 from tests.docs.pages import block, page
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import (
     PASSWORD,
     USER,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.making import Make
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.stores import PostgresBackend, existing
 from trackd.config.store_url import masked
 from trackd.core.documents import Source

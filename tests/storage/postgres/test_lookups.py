@@ -11,8 +11,8 @@ import uvloop
 
 from tests.support.cut_connection import cutting_proxy, silent_host
 from tests.support.making import Make
-from tests.support.nginx import free_port
 from tests.support.polling import eventually
+from tests.support.ports import free_port
 from tests.support.stepped_lookups import look_up
 from tests.support.stores import PostgresBackend
 from trackd.core.changes import Erasure, Fence

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.stores import PostgresBackend
 from trackd.storage.errors import StoreError
 from trackd.storage.postgres import waiting

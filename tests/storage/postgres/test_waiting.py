@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.cut_connection import CuttingProxy, cutting_proxy
 from tests.support.making import Make
-from tests.support.nginx import free_port
 from tests.support.polling import wait_until
+from tests.support.ports import free_port
 from tests.support.stores import PostgresBackend
 from trackd.core.changes import Outcome
 from trackd.core.documents import Source
