@@ -66,7 +66,8 @@ def _fill(path: Path, texts: dict[str, str]) -> bool:
 
 def tables(run: Run) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
-    return f"The machine: {machine}.\n\n{markdown(run.scenarios).rstrip()}\n"
+    rounds = f"{run.options['rounds']} rounds of {run.options['seconds']} s"
+    return f"The machine: {machine}; {rounds}.\n\n{markdown(run.scenarios).rstrip()}\n"
 
 
 def readme(run: Run) -> str:

@@ -26,7 +26,7 @@ def written(out: Path, *, quick: bool = False, without: str = "") -> Path:
         if name != without
     ]
     out.mkdir()
-    (out / "bench.json").write_text(document(results, {"cores": 2}, {"quick": quick}))
+    (out / "bench.json").write_text(document(results, {"cores": 2}, {"quick": quick, "rounds": 4, "seconds": 3}))
     return out
 
 
@@ -45,6 +45,7 @@ def test_the_documents_show_the_figures_of_the_last_run_and_keep_all_other_text(
     assert "8,100 calls a second. That is 0.71 of a server" in readme
     assert "810,000 events a second" in capacity
     assert "| proxied | of echo | 0.71 | at least 0.60 | yes |" in performance
+    assert "The machine: cores 2; 4 rounds of 3 s." in performance
     assert "trackd: 8,123" in plot
     before = (ROOT / "README.md").read_text()
     for mark in ("<!-- bench: readme -->", "<!-- end -->"):
