@@ -48,7 +48,7 @@ class Memo(Struct, frozen=True):
         return BASE_BYTES + SEGMENT_BYTES * len(self.evaluated) + repetitions
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # few are made, each of them often
 def _number(memo: Memo) -> int:
     content = repr((sorted(memo.evaluated), memo.repetitions))
     digest = hashlib.blake2b(content.encode(), key=memo.rules, digest_size=NUMBER_BYTES).digest()

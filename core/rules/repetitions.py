@@ -1,4 +1,4 @@
-"""Repeated consents: an event that changed nothing before need not run its rules again. Pure.
+"""Repeated consents: an event that would change nothing again need not run its rules. Pure.
 
 Many clients send the same consents with every visit; docs/performance.md has what this saves.
 """

@@ -134,6 +134,16 @@ async def test_a_refusal_is_of_the_client_that_a_trusted_proxy_reports_in_a_comp
     assert f"(from {client})" in caplog.text
 
 
+async def test_a_client_that_is_no_trusted_proxy_cannot_name_another_one_in_a_refusal() -> None:
+    store = new_store()
+    sent = CHUNKED.replace(b"Host: x", b"Host: x\r\nX-Forwarded-For: 203.0.113.7") + b"no number\r\n"
+    settings = SETTINGS.model_copy(update={"server": Server(drain_ms=0, trusted_proxies=["10.0.0.1"])})
+    async with serving(store, settings) as server:
+        found, _ = await refusal(str(server.base_url), sent)
+    assert found == 400
+    assert [each.network for each in store.refusals] == ["127.0.0.0/24"]
+
+
 NAMED = "https://desk.example"
 FAULTS = {
     "a bad header": (b"a b: c\r\n\r\n", 400),
