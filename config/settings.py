@@ -149,7 +149,7 @@ class Limits(Group):
     )
     max_queued_calls: int = Field(10_000, ge=1, le=1_000_000, description="Calls waiting for the disk; past it 503.")
     max_queued_bytes: int = Field(
-        67_108_864, ge=1024, le=1 << 40, description="Bytes of the heads and bodies of these calls; past it 503."
+        67_108_864, ge=1024, le=1 << 40, description="Bytes of these calls, at least 200 for each event; past it 503."
     )
     max_arriving_bytes: int = Field(
         67_108_864,

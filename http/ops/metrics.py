@@ -133,7 +133,8 @@ class TrackdCollector(Collector):
         )
         yield _gauge("trackd_queued_calls", "Calls that wait to be stored.", queue.calls)
         yield _gauge("trackd_queued_calls_limit", "limits.max_queued_calls.", queue.max_calls)
-        yield _gauge("trackd_queued_bytes", "Bytes of the heads and bodies of these calls.", queue.size)
+        sizes = "Bytes of the heads and bodies of these calls, at least 200 for each event."
+        yield _gauge("trackd_queued_bytes", sizes, queue.size)
         yield _gauge("trackd_queued_bytes_limit", "limits.max_queued_bytes.", queue.max_size)
 
     def _connections(self) -> Iterator[Metric]:

@@ -1,5 +1,6 @@
 """The sockets that the server listens on: one for each address, all with the same port."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -32,15 +33,19 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
 
     `::` is IPv6 alone, whatever the default of the system is. Raises ListenError.
     """
-    for attempts_left in reversed(range(ATTEMPTS if port == 0 else 1)):
+    found = _addresses(hosts, port)
+    all_addresses = [address for _, addresses in found for address in addresses]
+    for attempt in range(attempts := ATTEMPTS if port == 0 else 1):
         sockets: list[socket.socket] = []
         try:
-            for host, addresses in _addresses(hosts, port):
-                _listen_on(host, addresses, sockets)
+            # Each in turn chooses: one of IPv4 may have few free ports, all of which are free for IPv6.
+            chosen = port or _free_port(*all_addresses[attempt % len(all_addresses)])
+            for host, addresses in found:
+                _listen_on(host, addresses, chosen, sockets)
         except BaseException as error:
             for listening in sockets:
                 listening.close()
-            if not (isinstance(error, ListenError) and error.is_in_use and attempts_left):
+            if not (isinstance(error, ListenError) and error.is_in_use and attempt < attempts - 1):
                 raise
         else:
             break
@@ -93,13 +98,20 @@ def _addresses(hosts: Sequence[str], port: int) -> list[tuple[str, list[Address]
     return [(host, [address for owner, address in kept if owner == host]) for host in dict.fromkeys(hosts)]
 
 
-def _listen_on(host: str, addresses: Sequence[Address], sockets: list[socket.socket]) -> None:
+def _free_port(family: socket.AddressFamily, address: tuple[Any, ...]) -> int:
+    """One that is free at this address; 0 if the machine lacks it."""
+    with contextlib.suppress(OSError), socket.create_server(address, family=family) as chosen:
+        return int(chosen.getsockname()[1])
+    return 0
+
+
+def _listen_on(host: str, addresses: Sequence[Address], port: int, sockets: list[socket.socket]) -> None:
     """Add a socket for each address. One that this machine lacks is left out if the host has another."""
     missing: OSError | None = None
     before = len(sockets)
     for family, address in addresses:
-        if sockets:  # the first one has taken a port
-            address = (address[0], sockets[0].getsockname()[1], *address[2:])
+        taken = sockets[0].getsockname()[1] if sockets else port
+        address = (address[0], taken, *address[2:])
         try:
             sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
         except OSError as error:

@@ -31,7 +31,7 @@ from trackd.http.track.pending_call import Answered, PendingCall, no_callback
 from trackd.http.track.refused_bodies import add_body
 from trackd.http.track.refused_calls import RefusedCalls
 from trackd.http.track.times import Clock
-from trackd.http.track.turns import Turns, in_turn
+from trackd.http.track.turns import Turns, in_turn, queued_size
 from trackd.telemetry.tally import NO_SOURCE
 
 TURNS_SHARE = 16  # of `max_queued_bytes`: as long as less is queued, large calls are decoded
@@ -115,7 +115,7 @@ class TrackEndpoint:
             call = replace(call, allowance=allowance)
         self.limited_clients.take(client, call)
         kept = body if len(body) <= BODY_BYTES else body[: BODY_BYTES + 1]
-        pending = PendingCall(request=call, size=size, answered=answered, body=kept)
+        pending = PendingCall(request=call, size=queued_size(size, call), answered=answered, body=kept)
         self._tracker.submit(pending)
         return pending
 

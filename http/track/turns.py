@@ -1,10 +1,10 @@
 """Turns of large calls, and of those of clients whose calls took much work: all others pass between them.
 
 A call of a thousand events takes the event loop for tens of milliseconds, and a small one may take as long, by the
-conditions of the rules. If a hundred of them arrived together, and all were handled at once, everything else would wait
-for seconds. Until it is committed, a decoded call takes about five times the memory of its body, and it lengthens the
-commits that small calls wait for: when many bytes wait for theirs, the next large call waits as it came. A call that
-takes more than its allowance of work is postponed: it comes again, among the costly ones.
+conditions of the rules. If a hundred of them arrived together, and all were handled at once, everything else would
+wait for seconds. Until it is committed, a decoded call takes about five times the memory of its queued bytes, and it
+lengthens the commits that small calls wait for: when many bytes wait for theirs, the next large call waits as it came.
+A call that takes more than its allowance of work is postponed: it comes again, among the costly ones.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
+from trackd.core.calls import Track
 from trackd.core.work import COSTLY_CALL, FULL, Allowance
 from trackd.http.body import Body
 from trackd.http.clients import Client, Peer
@@ -23,6 +24,7 @@ from trackd.http.track.costly_work import VERY_LITTLE, CostlyWork, allowance_of
 from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.tally import Tally
 
+EVENT_BYTES = 200  # of a queued call, at least: decoded, a small event takes a thousand
 LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed one
 BUSY_S = 0.05  # of large calls without a pause
 PAUSE = 0.5  # of the time that was spent
@@ -151,6 +153,11 @@ class Turns:
         if not self._is_resting:
             self._is_resting = True
             asyncio.get_running_loop().call_later(FULL_S, self._begin_anew)
+
+
+def queued_size(size: int, call: Track) -> int:
+    """The bytes that a call counts for while it is queued; `size` are those of its head and body."""
+    return max(size, EVENT_BYTES * len(call.events))
 
 
 async def in_turn(

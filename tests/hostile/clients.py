@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import json
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -83,6 +84,11 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
+    def abort(self) -> None:
+        """Close with a reset: the kernel does not keep the port for a minute."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.close()
+
 
 Life = Callable[[Client], Awaitable[None]]
 
@@ -130,6 +136,9 @@ async def _again_and_again(target: Target, life: Life, host: str) -> None:
             client = await target.open(host)
             try:
                 await life(client)
+            except asyncio.CancelledError:  # at the end of the attack
+                client.abort()
+                raise
             finally:
                 client.close()
         await asyncio.sleep(0.1)  # after a refusal at once

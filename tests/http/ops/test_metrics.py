@@ -166,6 +166,18 @@ async def test_a_call_that_waits_is_in_the_queue_and_not_yet_counted() -> None:
         assert page["trackd_call_duration_seconds_count"] == 0
 
 
+async def test_a_queued_call_of_many_small_events_counts_for_what_they_take() -> None:
+    store = FaultyStore([Source(SOURCE_ID, "test")], hold=True)
+
+    async with serving(store, admin=True) as client:
+        sending = asyncio.create_task(client.post("/track", json=payload("s", *["a"] * 300)))
+        await eventually(store.committing.is_set)
+        page = await scrape(client)
+        store.release()
+        assert (await sending).status_code == 200
+        assert (page["trackd_queued_calls"], page["trackd_queued_bytes"]) == (1, 300 * 200)
+
+
 async def test_limited_calls_are_counted_by_their_limit_and_with_their_source() -> None:
     store = MemoryStore([Source(SOURCE_ID, "test"), Source("slow", "slow", rate_limit=0.001)])
     flood = [payload("s") for _ in range(30)]

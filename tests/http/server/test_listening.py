@@ -80,12 +80,11 @@ def test_all_addresses_of_a_name_are_listened_on_without_those_that_the_machine_
 def test_a_free_port_is_free_at_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening_on("127.0.0.2") as [taken]:
         port = taken.getsockname()[1]
-        wanted = iter([port, 0])
         create = socket.create_server
 
         def create_server(address: tuple[str, int], **options: object) -> socket.socket:
-            if address == ("127.0.0.1", 0):  # the system's choice is the port that is taken at the other address
-                address = ("127.0.0.1", next(wanted))
+            if address == ("127.0.0.1", 0):  # the system's choice is always the port that is taken at the other address
+                address = ("127.0.0.1", port)
             return create(address, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "create_server", create_server)
