@@ -1,7 +1,7 @@
 """The clients of a load: the headers and the bodies of their requests. The same in each run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.bench.payloads import EVENTS, body
@@ -44,12 +44,13 @@ OTHERS = (
 class Clients:
     """Each of `heads` is one client's, its lines without Host and Content-Length. Any client sends any of `bodies`.
 
-    `uuids`: ids of sessions are random UUIDs.
+    `uuids`: ids of sessions are random UUIDs. `timed`: ids of events begin with the time, as UUIDs of version 7.
     """
 
     heads: tuple[str, ...]
     bodies: tuple[str, ...]
     uuids: bool = False
+    timed: bool = False
 
 
 def bare(events: int = EVENTS, *, own_ids: bool = False) -> Clients:
@@ -119,3 +120,4 @@ def _words(random: Random, least: int, most: int, separator: str) -> str:
 
 
 BARE, OWN_IDS, BROWSERS, PROXIED = bare(), bare(own_ids=True), browsers(), browsers(proxied=True)
+TIMED_IDS = replace(OWN_IDS, timed=True)

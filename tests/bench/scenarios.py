@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.bench.builds import HERE
-from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, Clients, bare
+from tests.bench.clients import BARE, BROWSERS, OWN_IDS, PROXIED, TIMED_IDS, Clients, bare
 from tests.bench.code_lines import code_lines
 from tests.bench.contest import Contestant, Progress, against, compete, compete_anew, contestant_name, result
 from tests.bench.faults import BenchError
@@ -86,20 +86,27 @@ def _open_servers(plan: Plan, folder: Path, opened: contextlib.ExitStack, notes:
 def hot(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
     many, one = f"{plan.profiles:,} profiles", "1 profile"
     loads = {many: plan.load(), one: plan.load(profiles=1)}
-    return [_two_loads("hot", "all connections on one profile", loads, 0.9, plan, folder, progress)]
+    return [_loads("hot", "all connections on one profile", loads, 0.9, plan, folder, progress)]
 
 
 def own_ids(plan: Plan, folder: Path, progress: Progress) -> list[Result]:
-    loads = {"events without ids": plan.load(), "events with ids": plan.load(clients=OWN_IDS)}
-    question = "each event has an id of its client's own, a random UUID, which is looked up and kept"
-    return [_two_loads("own-ids", question, loads, 0.8, plan, folder, progress)]
+    clients = {
+        "events without ids": BARE,
+        "events with ids": OWN_IDS,
+        "events with ids that begin with the time": TIMED_IDS,
+    }
+    loads = {what: plan.load(clients=each) for what, each in clients.items()}
+    question = (
+        "each event has an id of its client's own, a random UUID or one of version 7, which is looked up and kept"
+    )
+    return [_loads("own-ids", question, loads, 0.8, plan, folder, progress)]
 
 
-def _two_loads(
+def _loads(
     name: str, question: str, loads: Mapping[str, Load], least: float, plan: Plan, folder: Path, progress: Progress
 ) -> Result:
-    """Two loads on one server, the second of which is to reach `least` of the first."""
-    usual, special = loads
+    """Loads on one server, the second of which is to reach `least` of the first."""
+    usual, special, *_ = loads
 
     def opened(own: Path, stack: contextlib.ExitStack) -> list[Contestant]:
         contestants = []
@@ -109,7 +116,7 @@ def _two_loads(
         return contestants
 
     rounds = compete_anew(opened, plan.rounds, folder, progress)
-    first, second = (contestant_name(plan, HERE, what) for what in loads)
+    first, second = (contestant_name(plan, HERE, what) for what in (usual, special))
     targets = [Target(f"of {usual}", ratio(rounds[second], rounds[first]), least), *against(plan, rounds, special)]
     return result(name, f"{question}; the same server", rounds, first, targets)
 

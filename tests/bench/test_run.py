@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.builds import ROOT
-from tests.bench.clients import PROXIED
+from tests.bench.clients import PROXIED, TIMED_IDS
 from tests.bench.faults import BenchError
 from tests.bench.profiling import shares
 from tests.bench.scenarios import SCENARIOS
@@ -17,6 +17,7 @@ from tests.support.database import rows
 
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
+UUID_OF_TIME = re.compile(UUID.pattern.replace("-4", "-7"))
 
 
 @needs_wrk
@@ -35,6 +36,18 @@ def test_a_real_server_is_measured_and_gets_what_the_clients_of_the_load_send(tm
     [stored] = rows(db, "SELECT count(*) AS n, sum(session_id LIKE 's-%') AS bare FROM event")
     assert stored["bare"] >= 3 * again.calls
     assert stored["n"] - stored["bare"] >= 3 * found.calls  # no id of an event comes again
+
+
+@needs_wrk
+def test_ids_of_events_that_begin_with_the_time_grow_and_none_comes_again_in_another_round(tmp_path: Path) -> None:
+    db = tmp_path / "trackd.db"
+    with trackd(db) as server:
+        one, two = (measure(server, Load(1, connections=1, profiles=10, clients=TIMED_IDS), seed) for seed in range(2))
+    ids = [row["id"] for row in rows(db, "SELECT id FROM event ORDER BY number")]
+    assert one.errors == two.errors == 0
+    assert len(ids) >= 3 * (one.calls + two.calls) > 60
+    assert ids == sorted(set(ids))
+    assert all(UUID_OF_TIME.fullmatch(each) for each in ids)
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@
 -- One wrk thread walks PROFILES sessions, each of its own profile and with the head of its own client, in a pseudo-random
 -- order that SEED fixes, so that all servers see the same requests; with WALK it takes them one after the other.
 -- With NODES, addresses of several servers, each has a thread, and a session belongs to one of them.
--- With UUIDS sessions have random ids, the same in each run. IDS_SEED fixes the ids of events.
+-- With UUIDS sessions have random ids, the same in each run. IDS_SEED fixes the ids of events; with TIMED they are UUIDs
+-- of version 7, whose first half is the time.
 local function read(name)
   local file = io.open(os.getenv(name))
   local text = file:read("*a")
@@ -32,6 +33,17 @@ local function uuid()
   count = count + 1
   return first[count % halves] .. second[(count + math.floor(count / halves)) % halves]
 end
+
+local milliseconds, made = os.time() * 1000, 0
+
+-- With a thousand of them for each millisecond, so that no two are alike: time stands still while requests are made.
+local function timed_uuid()
+  made = made + 1
+  local time = string.format("%012x", milliseconds + math.floor(made / 1000))
+  return time:sub(1, 8) .. "-" .. time:sub(9) .. "-7" .. string.format("%03x", made % 1000) .. "-a" .. second[made % halves]
+end
+
+local event_id = os.getenv("TIMED") == "1" and timed_uuid or uuid
 
 local n, walk = tonumber(os.getenv("PROFILES")), os.getenv("WALK") == "1"
 local heads, sessions, bodies = {}, {}, {}
@@ -86,7 +98,7 @@ request = function()
   parts[1] = heads[i % n % #heads + 1]
   parts[2] = body.length + #session .. "\r\n\r\n"
   parts[body.session] = session
-  for number = 1, #body.events do parts[body.events[number]] = uuid() end
+  for number = 1, #body.events do parts[body.events[number]] = event_id() end
   return table.concat(parts)
 end
 

@@ -62,6 +62,7 @@ class Running:
             "SEED": str(seed + 1),
             "IDS_SEED": str(crc32(repr((seed, load)).encode())),  # a server stores no event whose id it has
             "UUIDS": str(int(load.clients.uuids)),
+            "TIMED": str(int(load.clients.timed)),
             "WALK": str(int(load.walk)),
         }
         nodes = [server.url, *server.others]
