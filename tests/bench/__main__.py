@@ -8,6 +8,7 @@ make profile                                where the time goes under load
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from functools import partial
@@ -116,6 +117,7 @@ def main(arguments: list[str]) -> int:
                 console.print(f"{path.relative_to(ROOT)} is written", highlight=False, markup=False)
         else:
             check_wrk()
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without it a start compiles all modules again
             (profile if parsed.what == "profile" else measure)(parsed, console)
     except BenchError as error:
         console.print(f"{error}", style="red", highlight=False, markup=False)
