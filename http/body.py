@@ -75,9 +75,9 @@ class Body:
         """The bytes that have arrived."""
         return len(self._encoded)
 
-    def is_over(self, size: int) -> bool:
-        """Whether the body has more bytes than that. Those of a compressed one are unknown before it is decoded."""
-        return len(self._encoded) > size
+    def is_over(self, size: int, objects: int) -> bool:
+        """Whether the body has more bytes or objects than that; of a compressed one they are not known."""
+        return len(self._encoded) > size or self._encoded.count(b"{") + self._encoded.count(b"%7") > objects  # in forms
 
     def decoded(self) -> bytes:
         """Raises HttpError."""
@@ -103,7 +103,7 @@ class GzipBody(Body):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, max_bytes + GZIP_OVERHEAD)
 
-    def is_over(self, size: int) -> bool:
+    def is_over(self, size: int, objects: int) -> bool:
         return True
 
     def decoded(self) -> bytes:

@@ -32,7 +32,7 @@ from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, Usua
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.outcome import body_of
 from trackd.http.track.pending_call import PendingCall, no_callback
-from trackd.http.track.turns import LARGE_BYTES, POSTPONED
+from trackd.http.track.turns import POSTPONED, is_large
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
 CLOSE = (b"connection", b"close")
@@ -160,7 +160,7 @@ class TrackConnection(Connection):
         answer within its callbacks could end the connection.
         """
         client, turns = self._client_of(headers), self._track.turns
-        takes_turn, allowance = len(body) > LARGE_BYTES, FULL
+        takes_turn, allowance = is_large(body), FULL
         if turns.costly.until and not takes_turn:
             takes_turn, allowance = turns.of_small_call(client, self._peer_of(client))
         if takes_turn and not turns.is_free():

@@ -95,6 +95,11 @@ async def small_calls(client: Client) -> None:
     await _ask_on(client, post(call(1), "Content-Type: application/json"))
 
 
+@kind(3_000)
+async def small_calls_of_many_tiny_events(client: Client) -> None:
+    await _ask_on(client, post(call(68)))
+
+
 @kind(200)
 async def forms_of_percent_signs(client: Client) -> None:
     await _ask_on(client, post(b"data=" + b"%41a" * 200_000, "Content-Type: application/x-www-form-urlencoded"))

@@ -6,8 +6,9 @@ import gzip
 import pytest
 
 from tests.http.server.track_requests import call, new_store, post, running, status_and_session
+from tests.support.payloads import SOURCE_ID
 from tests.support.polling import eventually
-from tests.support.raw_http import connect, connected
+from tests.support.raw_http import connect, connected, request
 from trackd.core.calls import Rejected, Track
 from trackd.core.work import FULL, Allowance
 from trackd.http.body import Body
@@ -228,17 +229,26 @@ async def test_a_postponed_call_comes_again_with_the_full_allowance_and_has_a_tu
     assert given[2] is REPEATED
 
 
-@pytest.mark.parametrize("compressed", [True, False])
+TINY = f'{{"source":{{"id":"{SOURCE_ID}"}},"session":{{"id":"large"}},"events":[%s]}}' % ",".join(['{"type":"t"}'] * 60)
+EVENTS = call("large", *["t"] * 500)
+FORM = "Content-Type: application/x-www-form-urlencoded"
+TAKE_TURNS = {
+    "many bytes": post(EVENTS),
+    "compressed": post(gzip.compress(EVENTS), "Content-Encoding: gzip"),
+    "many objects": post(TINY.encode()),
+    "many objects in a form": request(b"data=" + TINY.replace("{", "%7B").encode(), FORM),
+}
+
+
+@pytest.mark.parametrize("name", TAKE_TURNS)
 async def test_small_calls_pass_between_large_ones_that_arrived_before(
-    compressed: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "BUSY_S", 1e-9)  # one at a time
-    body = call("large", *["t"] * 500)
-    request = post(gzip.compress(body), "Content-Encoding: gzip") if compressed else post(body)
     async with running(new_store()) as url, connected(url) as small:
         large = [await connect(url) for _ in range(LARGE)]
         for connection in large:
-            connection.writer.write(request)
+            connection.writer.write(TAKE_TURNS[name])
         answers = [asyncio.create_task(connection.answer()) for connection in large]
         assert status_and_session(await small.ask(post(call("small")))) == (200, "small")
         assert sum(answer.done() for answer in answers) < LARGE / 2
