@@ -180,6 +180,7 @@ async def in_turn(
             turn.note(call)
         if not call.is_postponed:
             return call
+        del call  # its decoded events, while it waits for its turn
         is_postponed = True
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import gzip
+import weakref
+from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from tests.http.server.track_requests import call, new_store, post, running, status_and_session
 from tests.support.payloads import SOURCE_ID
@@ -227,6 +230,22 @@ async def test_a_postponed_call_comes_again_with_the_full_allowance_and_has_a_tu
     answers, scope["state"] = [False], {POSTPONED: True}
     await in_turn(each, CLIENT, scope, body, submit)
     assert given[2] is REPEATED
+
+
+async def test_a_postponed_call_is_not_kept_as_it_was_decoded_while_it_waits() -> None:
+    each, scope, body = Turns(Tally()), {"client": ("10.0.0.1", 1), "state": {}}, Body(1_000)
+    decoded = list[weakref.ref[Callable[[], None]]]()
+
+    def submit(_: Allowance) -> PendingCall:
+        def answered() -> None:
+            pass
+
+        assert [each() for each in decoded] == [None] * len(decoded)
+        decoded.append(weakref.ref(answered))
+        return replace(pending(is_postponed=len(decoded) < 3), answered=answered)
+
+    await in_turn(each, CLIENT, scope, body, submit)
+    assert len(decoded) == 3
 
 
 TINY = f'{{"source":{{"id":"{SOURCE_ID}"}},"session":{{"id":"large"}},"events":[%s]}}' % ",".join(['{"type":"t"}'] * 60)
