@@ -13,6 +13,8 @@ from trackd.http.errors import HttpError, invalid, too_large, unsupported
 Headers = Mapping[bytes, bytes]
 HEADERS_BY_NAME = "trackd.headers"  # in the scope of a request without a fault, from a connection of the server
 
+LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed one
+MANY_OBJECTS = 32  # and one with more than these, such as tiny events
 GZIP = 16 + zlib.MAX_WBITS
 GZIP_OVERHEAD = 65_536  # the most that gzip adds: a header, and five bytes for each block that it cannot compress
 GZIP_MAGIC = b"\x1f\x8b"
@@ -57,6 +59,11 @@ async def receive_body(headers: Headers, receive: Receive, max_bytes: int) -> "B
     return body
 
 
+def is_large(body: bytes | bytearray) -> bool:
+    """Whether a call with this body takes much of the server, and so a turn."""
+    return len(body) > LARGE_BYTES or body.count(b"{") > MANY_OBJECTS
+
+
 class Body:
     """The chunks of a body, at most `max_encoded_bytes` of them and `max_bytes` once decoded."""
 
@@ -75,9 +82,9 @@ class Body:
         """The bytes that have arrived."""
         return len(self._encoded)
 
-    def is_over(self, size: int, objects: int) -> bool:
-        """Whether the body has more bytes or objects than that; of a compressed one they are not known."""
-        return len(self._encoded) > size or self._encoded.count(b"{") + self._encoded.count(b"%7") > objects  # in forms
+    def is_large(self) -> bool:
+        """See the function. In a form the braces of objects may be escaped; of a compressed body nothing is known."""
+        return is_large(self._encoded) or self._encoded.count(b"%7") > MANY_OBJECTS
 
     def decoded(self) -> bytes:
         """Raises HttpError."""
@@ -103,7 +110,7 @@ class GzipBody(Body):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_bytes, max_bytes + GZIP_OVERHEAD)
 
-    def is_over(self, size: int, objects: int) -> bool:
+    def is_large(self) -> bool:
         return True
 
     def decoded(self) -> bytes:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from trackd.core.work import FULL
-from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes
+from trackd.http.body import HEADERS_BY_NAME, Headers, head_bytes, is_large
 from trackd.http.clients import Client, Peer
 from trackd.http.content_types import USUAL_TYPES
 from trackd.http.cors import cors_headers, public_preflight
@@ -32,7 +32,7 @@ from trackd.http.server.usual_request import UNUSUAL_HEADERS, UsualRequest, Usua
 from trackd.http.track.endpoint import TrackEndpoint
 from trackd.http.track.outcome import body_of
 from trackd.http.track.pending_call import PendingCall, no_callback
-from trackd.http.track.turns import POSTPONED, is_large
+from trackd.http.track.turns import POSTPONED
 
 MAX_BODY_BYTES = HIGH_WATER_LIMIT  # uvicorn stops reading at more, until the application has taken it
 CLOSE = (b"connection", b"close")

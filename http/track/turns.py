@@ -25,8 +25,6 @@ from trackd.http.track.pending_call import PendingCall
 from trackd.telemetry.tally import Tally
 
 EVENT_BYTES = 200  # of a queued call, at least: decoded, a small event takes a thousand
-LARGE_BYTES = 1_024  # a body of more than this is large, and so is a compressed one
-MANY_OBJECTS = 32  # and one with more than these, such as tiny events
 BUSY_S = 0.05  # of large calls without a pause
 PAUSE = 0.5  # of the time that was spent
 MAX_WAITING = 1_000
@@ -156,10 +154,6 @@ class Turns:
             asyncio.get_running_loop().call_later(FULL_S, self._begin_anew)
 
 
-def is_large(body: bytes) -> bool:
-    return len(body) > LARGE_BYTES or body.count(b"{") > MANY_OBJECTS
-
-
 def queued_size(size: int, call: Track) -> int:
     """The bytes that a call counts for while it is queued; `size` are those of its head and body."""
     return max(size, EVENT_BYTES * len(call.events))
@@ -194,7 +188,7 @@ class Turn:
         self._size = received.size
         self._is_postponed = is_postponed
         self._takes_turn, self.allowance = True, FULL
-        if not is_postponed and not received.is_over(LARGE_BYTES, MANY_OBJECTS):
+        if not is_postponed and not received.is_large():
             self._takes_turn, self.allowance = turns.of_small_call(client, peer)
 
     async def __aenter__(self) -> "Turn":
